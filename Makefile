@@ -1,0 +1,56 @@
+# Everything from Python 3.11 and make alone: `make plan` and `make test` on a fresh clone.
+STACK ?= dev
+ARGS ?=
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# Companies put their own certificate authority into the system's store: use it, not a bundled one.
+export UV_SYSTEM_CERTS := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PULUMI_SKIP_UPDATE_CHECK := true
+
+.PHONY: help plan test bench lint lock hooks clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+plan: .venv/plan-ready ## show what `pulumi up` would declare (STACK=dev, ARGS="--json")
+	@$(BIN)/python -m cli plan --stack $(STACK) $(ARGS)
+
+test: .venv/test-ready ## every tier that can run here; the last lines say which ran and which did not
+	@$(BIN)/python -m tests.tiers $(ARGS)
+
+bench: .venv/test-ready ## measure imports, plans and their growth
+	@$(BIN)/python -m bench $(ARGS)
+
+lint: .venv/test-ready ## format check, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ty check
+
+lock: .venv/test-ready ## resolve the dependencies of pyproject.toml anew into the hashed lock files
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+hooks: .venv/test-ready ## install the pre-commit hooks
+	$(BIN)/prek install
+
+clean: ## remove the virtual environment and caches
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+
+.venv/bootstrap: requirements-uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]} found; 3.11 to 3.13 is needed: make PYTHON=python3.11")'
+	@echo "preparing .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt
+	@touch $@
+
+.venv/plan-ready: .venv/bootstrap requirements.txt
+	@echo "installing the locked dependencies of the program"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/test-ready: .venv/plan-ready requirements-dev.txt pyproject.toml
+	@echo "installing the locked dependencies of the tests"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
