@@ -1,0 +1,113 @@
+"""Physical names, their limits, and tags: plain strings, known at preview.
+
+Only what a person or another system types has a physical name; everything else is auto-named by Pulumi.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+CLUSTER_NAME_LIMIT: Final = 40
+"""Characters of a cluster name. Every name below must fit its own AWS limit with a cluster name of this length."""
+
+ROLE_NAME_LIMIT: Final = 64
+"""Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+POLICY_NAME_LIMIT: Final = 128
+"""Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+QUEUE_NAME_LIMIT: Final = 80
+"""Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"""
+RULE_NAME_LIMIT: Final = 64
+"""Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html"""
+
+DISCOVERY_TAG: Final = "karpenter.sh/discovery"
+"""The tag that Karpenter's selectors look for. Tag and selector both come from ``Place.discovery_tags``."""
+
+KARPENTER_NAMESPACE: Final = "kube-system"
+KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
+ARGOCD_NAMESPACE: Final = "argocd"
+DEMO_NAMESPACE: Final = "otel-demo"
+PROJECT: Final = "platform"
+"""Name of the AppProject and of the root Application."""
+
+SYSTEM_TAINT_KEY: Final = "CriticalAddonsOnly"
+"""Taint of the system node group. Source: the tolerations of the karpenter and CoreDNS charts' defaults."""
+SYSTEM_NODE_LABEL: Final = ("node-role", "system")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the stack lives, and every physical name that follows from it."""
+
+    cluster: str
+    region: str
+
+    @property
+    def partition(self) -> str:
+        """AWS partition of the region.
+
+        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+        """
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @property
+    def node_role(self) -> str:
+        """Name of the role that Karpenter's nodes wear, and of its instance profile."""
+        return f"{self.cluster}-karpenter-node"
+
+    @property
+    def controller_role(self) -> str:
+        """Name of the role that Karpenter's controller wears."""
+        return f"{self.cluster}-karpenter-controller"
+
+    @property
+    def system_node_role(self) -> str:
+        """Name of the role of the system managed node group."""
+        return f"{self.cluster}-system-node"
+
+    @property
+    def ebs_csi_role(self) -> str:
+        """Name of the role of the EBS CSI controller."""
+        return f"{self.cluster}-ebs-csi"
+
+    @property
+    def flow_log_role(self) -> str:
+        """Name of the role that writes VPC flow logs."""
+        return f"{self.cluster}-flow-logs"
+
+    @property
+    def interruption_queue(self) -> str:
+        """Name of the queue that Karpenter reads: what ``settings.interruptionQueue`` takes, never its ARN."""
+        return f"{self.cluster}-interruption"
+
+    def interruption_rule(self, event: str) -> str:
+        """Name of an EventBridge rule, one per kind of event."""
+        return f"{self.cluster}-{event}"
+
+    def controller_policy(self, group: str) -> str:
+        """Name of one of the controller's managed policies."""
+        return f"{self.cluster}-karpenter-{group}"
+
+    @property
+    def discovery_tags(self) -> dict[str, str]:
+        """The tags by which Karpenter finds this cluster's subnets and security group."""
+        return {DISCOVERY_TAG: self.cluster}
+
+    def aws_policy(self, name: str) -> str:
+        """ARN of a policy that AWS manages."""
+        return f"arn:{self.partition}:iam::aws:policy/{name}"
+
+    def bridge(self, environment: str) -> dict[str, str]:
+        """Plain facts of the stack that the charts in Git may use."""
+        return {
+            "clusterName": self.cluster,
+            "environment": environment,
+            "region": self.region,
+            "interruptionQueue": self.interruption_queue,
+            "nodeRole": self.node_role,
+        }
+
+
+def default_tags(environment: str, cluster: str, extra: dict[str, str]) -> dict[str, str]:
+    """Tags of every AWS resource of the stack; the stack's own win."""
+    return {"environment": environment, "cluster": cluster, "managed-by": "pulumi"} | extra

@@ -1,0 +1,400 @@
+"""The shape of a stack file: one frozen pydantic model per top-level key, unknown keys refused.
+
+Each field's ``description`` is what README's settings table and every error's "do" line print, so it says what
+to write, in which unit.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from infra import names
+
+
+class Model(BaseModel):
+    """Frozen, camelCase outside, nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=False,
+    )
+
+
+def _network(value: object) -> ipaddress.IPv4Network:
+    if isinstance(value, ipaddress.IPv4Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a string in CIDR notation")
+    try:
+        return ipaddress.IPv4Network(value)
+    except ValueError as problem:
+        raise ValueError(f"must be an IPv4 network in CIDR notation with no host bits set ({problem})") from None
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"must not repeat an entry ({', '.join(map(str, twice))})")
+    return values
+
+
+def _listed(value: object) -> object:
+    """YAML has lists; the frozen model has tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_unique)]
+InstanceTypes = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]+[0-9]+[a-z-]*\.(metal|[0-9]*[a-z]+)(-[0-9a-z]+)?$")], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+]
+InstanceCategories = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
+]
+Duration = Annotated[str, Field(pattern=r"^([0-9]+(s|m|h))+$")]
+"""Go duration in whole units, as Karpenter's CRDs take it: ``90s``, ``5m``, ``336h``, ``1h30m``."""
+DurationOrNever = Annotated[str, Field(pattern=r"^(([0-9]+(s|m|h))+|Never)$")]
+
+
+def _not_a_boolean(value: object) -> object:
+    """True equals 1, so a plain Literal would take it."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+RetentionDays = Annotated[
+    Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], BeforeValidator(_not_a_boolean)
+]
+"""What CloudWatch accepts, up to two years.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+"""
+SemanticVersion = Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")]
+ChartVersion = Annotated[str, Field(pattern=r"^[~^>=<]*\s?\d+(\.(\d+|x)){0,2}$")]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+LabelKey = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+]
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+AddonVersion = Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$", max_length=600)]
+
+
+class Network(Model):
+    """The VPC: one public and one private subnet per zone."""
+
+    cidr: Cidr = Field(description="the VPC's IPv4 range, /16 to /22", examples=["10.10.0.0/16"])
+    zones: Strings = Field(
+        description="availability zone names of the region, 2 to 4 (prod: at least 3)",
+        examples=[["eu-west-1a", "eu-west-1b"]],
+        min_length=2,
+        max_length=4,
+    )
+    private_prefix: int = Field(
+        20, ge=16, le=27, description="prefix length of each private subnet (nodes and pods live here)"
+    )
+    public_prefix: int = Field(
+        24, ge=16, le=28, description="prefix length of each public subnet (NAT and load balancers)"
+    )
+    nat: Literal["single", "per-zone"] = Field(
+        "single", description="one NAT gateway, or one per zone (survives the loss of a zone)"
+    )
+    flow_logs: bool = Field(False, description="true to keep VPC flow logs in CloudWatch (required in prod)")
+    flow_log_retention_days: RetentionDays = Field(
+        90, description="days that CloudWatch keeps flow logs, one of the values that CloudWatch accepts"
+    )
+    gateway_endpoints: Annotated[tuple[Literal["s3", "dynamodb"], ...], BeforeValidator(_listed)] = Field(
+        ("s3",), description="services reached through gateway endpoints (free): s3, dynamodb"
+    )
+    interface_endpoints: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+        Field(max_length=20),
+    ] = Field(
+        (),
+        description="services reached through interface endpoints (about 7 USD a month each and zone)",
+        examples=[["ecr.api", "ecr.dkr", "sts", "sqs", "ec2"]],
+    )
+
+
+class Endpoint(Model):
+    """How the Kubernetes API is reached, by people and by ``pulumi up``."""
+
+    public: bool = Field(description="true opens the API endpoint to publicCidrs (refused in prod)")
+    private: bool = Field(True, description="true opens the API endpoint inside the VPC (nodes use it)")
+    public_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
+        (),
+        description="networks that may reach the public endpoint: office, VPN, CI; never 0.0.0.0/0",
+        examples=[["198.51.100.0/24"]],
+    )
+    reached_from: Literal["listed-cidrs", "runner-in-vpc"] = Field(
+        description="where `pulumi up` runs: listed-cidrs (its address is in publicCidrs) or runner-in-vpc (a CI runner in, or peered with, the VPC)"
+    )
+    runner_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
+        (),
+        description="networks of the runner in the VPC, or peered with it, admitted to the private endpoint on port 443",
+    )
+
+
+class SystemNodeGroup(Model):
+    """The small tainted managed node group: Karpenter, CoreDNS and Argo CD live here, nothing else."""
+
+    instance_types: Annotated[InstanceTypes, Field(min_length=1)] = Field(
+        ("m7i.large",), description="instance types, all of amiType's architecture"
+    )
+    size: int = Field(
+        2, ge=2, le=10, description="number of nodes, at least 2 (Karpenter runs two replicas on two hosts)"
+    )
+    volume_gib: int = Field(50, ge=20, le=1000, description="root volume in GiB")
+    ami_type: Literal["AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD"] = Field(
+        "AL2023_x86_64_STANDARD", description="EKS AMI type of the node group"
+    )
+    release_version: str | None = Field(
+        None,
+        pattern=r"^\d+\.\d+\.\d+-\d{8}$",
+        description="AMI release of the node group, or left out for the newest at creation",
+        examples=["1.35.2-20260903"],
+    )
+
+
+class Addons(Model):
+    """EKS add-on versions, all pinned: a preview must not change because AWS published something.
+
+    Source: aws eks describe-addon-versions --kubernetes-version <version>; the defaults are a set that runs on 1.35.
+    """
+
+    vpc_cni: AddonVersion = Field("v1.21.1-eksbuild.8", description="version of the vpc-cni add-on")
+    kube_proxy: AddonVersion = Field(
+        "v1.35.3-eksbuild.5", description="version of the kube-proxy add-on (same minor as the cluster)"
+    )
+    eks_pod_identity_agent: AddonVersion = Field(
+        "v1.3.10-eksbuild.3", description="version of the eks-pod-identity-agent add-on"
+    )
+    coredns: AddonVersion = Field("v1.14.2-eksbuild.4", description="version of the coredns add-on")
+    aws_ebs_csi_driver: AddonVersion = Field(
+        "v1.59.0-eksbuild.1", description="version of the aws-ebs-csi-driver add-on"
+    )
+    eks_node_monitoring_agent: AddonVersion = Field(
+        "v1.6.4-eksbuild.1", description="version of the eks-node-monitoring-agent add-on"
+    )
+    metrics_server: AddonVersion = Field("v0.8.1-eksbuild.6", description="version of the metrics-server add-on")
+
+    def by_name(self) -> dict[str, str]:
+        """Add-on name as EKS writes it -> version."""
+        return {name.replace("_", "-"): version for name, version in self}
+
+
+LogType = Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
+
+
+class Cluster(Model):
+    """The EKS control plane, its system nodes and add-ons, and who may join."""
+
+    name: str = Field(
+        pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$",
+        max_length=names.CLUSTER_NAME_LIMIT,
+        description=f"lower-case letters, digits and hyphens, at most {names.CLUSTER_NAME_LIMIT} characters; a name, not an ARN",
+        examples=["otel-dev"],
+    )
+    kubernetes_version: str = Field(pattern=r"^1\.\d{2}$", description="EKS minor version, quoted", examples=["1.35"])
+    endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
+    admin_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (), description="IAM role ARNs of the people (and pipelines) who are cluster-admin; at least one in prod"
+    )
+    node_access: Literal["aws-auth", "both", "access-entry"] = Field(
+        "aws-auth",
+        description="how the Karpenter node role is admitted; to move from one end to the other, run an update with both in between",
+    )
+    log_types: Annotated[tuple[LogType, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        ("audit", "authenticator"), description="control-plane logs kept in CloudWatch; prod: all five"
+    )
+    log_retention_days: RetentionDays = Field(
+        30, description="days that CloudWatch keeps control-plane logs, one of the values that CloudWatch accepts"
+    )
+    deletion_protection: bool = Field(
+        False, description="true makes AWS refuse to delete the cluster (required in prod)"
+    )
+    system_nodes: SystemNodeGroup = Field(default_factory=SystemNodeGroup, description="the system managed node group")
+    addons: Addons = Field(default_factory=Addons, description="pinned add-on versions")
+
+
+class Karpenter(Model):
+    """The controller."""
+
+    version: SemanticVersion = Field(
+        description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.1"]
+    )
+    identity: Literal["pod-identity", "irsa"] = Field("pod-identity", description="how the controller gets its role")
+    node_repair: bool = Field(False, description="true turns on Karpenter's alpha NodeRepair feature gate")
+    spot_service_linked_role: bool = Field(
+        False,
+        description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one stack only",
+    )
+
+
+class NodeClass(Model):
+    """What every Karpenter node is made of."""
+
+    ami_alias: str = Field(
+        pattern=r"^al2023@(latest|v\d{8})$",
+        description="AMI alias, al2023@latest or al2023@v and a release date; prod must pin the release",
+        examples=["al2023@v20260903"],
+    )
+    volume_gib: int = Field(60, ge=20, le=1000, description="encrypted gp3 root volume in GiB")
+
+
+class Taint(Model):
+    """A Kubernetes taint."""
+
+    key: LabelKey = Field(description="taint key")
+    value: LabelValue = Field("", description="taint value")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = Field("NoSchedule", description="taint effect")
+
+
+class Budget(Model):
+    """How many nodes of a pool Karpenter may disrupt at once, of its own will."""
+
+    nodes: str = Field(
+        pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
+    )
+    reasons: Annotated[tuple[Literal["Underutilized", "Empty", "Drifted"], ...], BeforeValidator(_listed)] = Field(
+        (), description="the reasons that this budget is for; none means all"
+    )
+    schedule: str | None = Field(
+        None,
+        pattern=r"^(@(annually|yearly|monthly|weekly|daily|midnight|hourly)|(\S+\s){4}\S+)$",
+        description="cron start of the budget's window in UTC; needs duration",
+    )
+    duration: str | None = Field(
+        None,
+        pattern=r"^([0-9]+h)?([0-9]+m)?$",
+        min_length=2,
+        description="length of the window in hours and minutes; needs schedule",
+        examples=["11h"],
+    )
+
+
+class Limits(Model):
+    """The most that a pool may grow to."""
+
+    cpu: Quantity = Field(description="vCPUs, quoted", examples=["200"])
+    memory: Quantity = Field(description="memory, quoted", examples=["800Gi"])
+
+
+class Pool(Model):
+    """A Karpenter NodePool."""
+
+    capacity_types: Annotated[
+        tuple[Literal["spot", "on-demand"], ...], BeforeValidator(_listed), AfterValidator(_unique), Field(min_length=1)
+    ] = Field(description="spot, on-demand, or both")
+    stateful: bool = Field(False, description="true when the databases live here: On-Demand only, tainted")
+    taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field((), description="taints of its nodes")
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="labels of its nodes")
+    weight: int | None = Field(
+        None, ge=1, le=100, description="preference among pools, 1 to 100; the highest is tried first"
+    )
+    architectures: Annotated[tuple[Literal["amd64", "arm64"], ...], BeforeValidator(_listed), Field(min_length=1)] = (
+        Field(("amd64",), description="CPU architectures")
+    )
+    instance_categories: Annotated[InstanceCategories, Field(min_length=1)] = Field(
+        ("c", "m", "r"), description="EC2 instance categories"
+    )
+    instance_generation_above: int = Field(4, ge=1, le=20, description="only instance generations newer than this")
+    instance_families_at_least: int | None = Field(
+        None, ge=1, le=50, description="minValues: how many instance families Spot must be able to choose from"
+    )
+    limits: Limits = Field(description="the most that the pool may grow to")
+    budgets: Annotated[tuple[Budget, ...], BeforeValidator(_listed), Field(max_length=50)] = Field(
+        (Budget(nodes="10%"),), description="voluntary disruption budgets"
+    )
+    consolidation_policy: Literal["WhenEmpty", "WhenEmptyOrUnderutilized", "Balanced"] = Field(
+        "WhenEmptyOrUnderutilized", description="when Karpenter may replace or remove nodes to save money"
+    )
+    consolidate_after: DurationOrNever = Field(
+        "1m", description="how long a node must be quiet before consolidation, or Never"
+    )
+    expire_after: DurationOrNever = Field("336h", description="age at which a node is replaced, or Never")
+    termination_grace_period: Duration = Field(
+        "1h", description="longest drain; after it pods are removed in spite of their budgets"
+    )
+    spot_only_reason: str | None = Field(
+        None,
+        min_length=10,
+        description="why a stateful workload may land on this Spot-only pool; needed only where one could",
+    )
+
+
+class ArgoCd(Model):
+    """The Argo CD release."""
+
+    chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.1.1"])
+    admin_enabled: bool = Field(False, description="true keeps the local admin user (refused in prod)")
+    high_availability: bool = Field(False, description="true runs two replicas of the repo server and API server")
+    domain: str = Field(
+        "argocd.internal",
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        description="host name that people reach Argo CD under",
+    )
+
+
+class GitOps(Model):
+    """What Argo CD reads from Git."""
+
+    repository: str = Field(
+        pattern=r"^(https://|ssh://git@|git@|file://|http://127\.0\.0\.1)\S+$",
+        description="URL of the Git repository that holds gitops/",
+        examples=["https://github.com/your-org/otel-on-spot.git"],
+    )
+    revision: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\w./-]+$",
+        description="branch, tag or commit; prod must pin a tag such as v1.2.3 or a full commit",
+        examples=["main"],
+    )
+    applications: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")], dict[str, object]] = (
+        Field(
+            default_factory=dict,
+            description="children of the app-of-apps to add, change or disable; see gitops/apps/values.yaml",
+        )
+    )
+    namespaces: Strings = Field((), description="namespaces that added children deploy to, beside the built-in ones")
+    source_repositories: Strings = Field((), description="further Git or Helm repositories that children may use")
+
+
+class Settings(Model):
+    """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
+
+    environment: Literal["dev", "staging", "prod", "lab"] = Field(description="which rules apply: prod is strict")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region", examples=["eu-west-1"])
+    account_id: str | None = Field(
+        None,
+        pattern=r"^\d{12}$",
+        description="12-digit AWS account that this stack belongs to; any other account is refused",
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="tags on every AWS resource, beside the program's own"
+    )
+    network: Network = Field(description="the VPC")
+    cluster: Cluster = Field(description="the EKS cluster")
+    karpenter: Karpenter = Field(description="the Karpenter controller")
+    node_class: NodeClass = Field(description="what every Karpenter node is made of")
+    pools: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")], Pool] = Field(
+        min_length=1, description="Karpenter NodePools by name"
+    )
+    argocd: ArgoCd = Field(description="the Argo CD release")
+    gitops: GitOps = Field(description="what Argo CD reads from Git")
+    git_token: SecretStr | None = Field(
+        None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"
+    )

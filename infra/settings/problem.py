@@ -1,0 +1,23 @@
+"""A problem with the configuration, and how all of them are told at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: the key as written in the stack file, what was given, the rule, what to do."""
+
+    key: str
+    given: str
+    rule: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"  {self.key}\n    given: {self.given}\n    rule:  {self.rule}\n    do:    {self.do}"
+
+
+def message(stack_file: str, problems: Sequence[Problem]) -> str:
+    """The one message: which file, how many problems, each with key, given, rule and what to do."""
+    count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+    return f"{stack_file}: {count}, nothing was created\n" + "\n".join(str(p) for p in problems)

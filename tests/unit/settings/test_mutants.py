@@ -1,0 +1,108 @@
+"""Every mutant of a committed stack file is refused before the first resource, with the key named, and no traceback."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.settings import parse
+from infra.settings.problem import message
+from tests.unit.settings.test_settings import STACKS, committed
+
+FREE_FORM = {"tags", "applications"}
+"""Keys below which the user's own names stand: any key is a good one."""
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every node of the tree, with its path, maps of user's names left out."""
+    yield path, value
+    if isinstance(value, dict) and not (path and path[-1] in FREE_FORM):
+        for key, below in value.items():
+            yield from leaves(below, (*path, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from leaves(below, (*path, index))
+
+
+def put(raw: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    mutant = copy.deepcopy(raw)
+    target: Any = mutant
+    for part in path[:-1]:
+        target = target[part]
+    target[path[-1]] = value
+    return mutant
+
+
+def mutants(stack: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(name, top-level key that must be named, mutant)."""
+    raw = committed(stack)
+    for path, value in leaves(raw):
+        where = ".".join(map(str, path))
+        if isinstance(value, dict) and not (path and path[-1] in FREE_FORM) and path != ("pools",):
+            yield (
+                f"unknown key in {where or 'the file'}",
+                (path[0] if path else "misspelt"),
+                put(raw, (*path, "misspelt"), 1),
+            )
+        if not path:
+            continue
+        wrong = {"a": 1} if not isinstance(value, dict) else ["a"]
+        yield f"{where} of the wrong type", path[0], put(raw, path, wrong)
+        if not isinstance(value, (dict, bool)):
+            yield f"{where} is a boolean", path[0], put(raw, path, True)
+        yield f"{where} is null", path[0], put(raw, path, None)
+        if isinstance(value, str):
+            yield f"{where} is 200 characters of noise", path[0], put(raw, path, "~" * 200)
+
+
+MUTANTS = [(stack, *mutant) for stack in STACKS for mutant in mutants(stack)]
+
+
+def test_there_are_at_least_two_hundred_mutants() -> None:
+    assert len(MUTANTS) >= 200
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_mutant_is_refused_with_its_key_named(stack: str) -> None:
+    survivors = []
+    for name, key, raw in (mutant[1:] for mutant in MUTANTS if mutant[0] == stack):
+        found, problems = parse(raw)
+        if found is not None or not any(problem.key.split(".")[0].split("[")[0] == key for problem in problems):
+            survivors.append(name)
+
+    assert survivors == []
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=50)
+    | st.sampled_from(["0.0.0.0/0", "10.0.0.0/16", "1.35"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stack=st.sampled_from(STACKS), data=st.data())
+def test_no_input_gives_a_traceback(stack: str, data: st.DataObject) -> None:
+    raw = committed(stack)
+    path = data.draw(st.sampled_from([path for path, _ in leaves(raw) if path]))
+    found, problems = parse(put(raw, path, data.draw(anything)))
+
+    assert (found is None) == bool(problems)
+    assert message("Pulumi.x.yaml", problems)
+
+
+@settings(max_examples=100, deadline=None)
+@given(raw=st.dictionaries(st.sampled_from([*committed("dev"), "x"]), anything))
+def test_no_file_gives_a_traceback(raw: dict[str, Any]) -> None:
+    found, problems = parse(raw)
+
+    assert found is None
+    assert problems

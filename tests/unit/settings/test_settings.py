@@ -1,0 +1,188 @@
+"""The door: good stack files open it, everything else is told whole, at once, before the first resource."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.settings import parse
+from infra.settings.problem import message
+
+ROOT = Path(__file__).parents[3]
+STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+
+
+def committed(stack: str) -> dict[str, Any]:
+    """The committed stack file's own keys, parsed."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {key.removeprefix("otel-on-spot:"): value for key, value in config.items()}
+
+
+def changed(stack: str, path: str, value: Any) -> dict[str, Any]:
+    """The stack's settings with the value at a dotted path replaced; None removes it."""
+    raw = json.loads(json.dumps(committed(stack)))
+    *parents, last = path.split(".")
+    target = raw
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    if value is None:
+        target.pop(last)
+    else:
+        target[last] = value
+    return raw
+
+
+def keys_of(raw: dict[str, Any]) -> list[str]:
+    settings, problems = parse(raw)
+
+    assert (settings is None) == bool(problems)
+    return [problem.key for problem in problems]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_committed_stack_file_has_no_problem(stack: str) -> None:
+    settings, problems = parse(committed(stack))
+
+    assert problems == []
+    assert settings is not None
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_objects_may_arrive_as_the_json_text_that_the_engine_hands_over(stack: str) -> None:
+    raw = committed(stack)
+
+    assert parse({k: json.dumps(v) if isinstance(v, dict) else v for k, v in raw.items()}) == parse(raw)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_committed_stack_file_runs_on_any_backend(stack: str) -> None:
+    keys = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()).keys()
+
+    assert keys & {"secretsprovider", "encryptionsalt", "encryptedkey"} == set()
+
+
+@pytest.mark.parametrize(
+    ("stack", "path", "value", "key"),
+    [
+        ("dev", "netwrok", {"cidr": "10.0.0.0/16"}, "netwrok"),
+        ("dev", "network.cdir", "10.0.0.0/16", "network.cdir"),
+        ("dev", "network.cidr", "10.10.0.1/16", "network.cidr"),
+        ("dev", "network.cidr", "10.10.0.0/24", "network.cidr"),
+        ("dev", "network.cidr", "10.10.0.0/19", "network.cidr"),
+        ("dev", "network.cidr", "10.10.0.0/21", "network.privatePrefix"),
+        ("dev", "network.cidr", "8.8.0.0/16", "network.cidr"),
+        ("dev", "network.cidr", 10, "network.cidr"),
+        ("dev", "network.privatePrefix", 16, "network.privatePrefix"),
+        ("dev", "network.privatePrefix", "20", "network.privatePrefix"),
+        ("dev", "network.publicPrefix", 29, "network.publicPrefix"),
+        ("dev", "network.zones", ["eu-west-1a"], "network.zones"),
+        ("dev", "network.zones", ["eu-west-1a", "eu-west-1a"], "network.zones"),
+        ("dev", "network.zones", ["us-east-1a", "eu-west-1b"], "network.zones"),
+        ("dev", "network.nat", "none", "network.nat"),
+        ("dev", "region", "Ireland", "region"),
+        ("dev", "region", None, "region"),
+        ("dev", "environment", "production", "environment"),
+        ("dev", "accountId", "1234", "accountId"),
+        ("dev", "cluster.name", "x" * 80, "cluster.name"),
+        ("dev", "cluster.name", "arn:aws:eks:eu-west-1:111122223333:cluster/dev", "cluster.name"),
+        ("dev", "cluster.name", None, "cluster.name"),
+        ("dev", "cluster.kubernetesVersion", "1.29", "cluster.kubernetesVersion"),
+        ("dev", "cluster.kubernetesVersion", 1.35, "cluster.kubernetesVersion"),
+        ("dev", "cluster.kubernetesVersion", "1.36", "cluster.addons.kubeProxy"),
+        ("dev", "cluster.endpoint.publicCidrs", ["0.0.0.0/0"], "cluster.endpoint.publicCidrs"),
+        ("dev", "cluster.endpoint.publicCidrs", [], "cluster.endpoint.publicCidrs"),
+        ("dev", "cluster.endpoint.private", False, "cluster.endpoint.private"),
+        ("dev", "cluster.endpoint.public", False, "cluster.endpoint.reachedFrom"),
+        ("dev", "cluster.endpoint.reachedFrom", "runner-in-vpc", "cluster.endpoint.runnerCidrs"),
+        ("dev", "cluster.adminRoleArns", ["platform-admin"], "cluster.adminRoleArns[0]"),
+        ("dev", "cluster.nodeAccess", "config-map", "cluster.nodeAccess"),
+        ("dev", "cluster.logRetentionDays", 31, "cluster.logRetentionDays"),
+        ("dev", "cluster.systemNodes", {"size": 1}, "cluster.systemNodes.size"),
+        ("dev", "cluster.systemNodes", {"instanceTypes": ["m7g.large"]}, "cluster.systemNodes.instanceTypes"),
+        ("dev", "cluster.addons", {"coredns": "latest"}, "cluster.addons.coredns"),
+        ("dev", "karpenter.version", "1.8.0", "karpenter.version"),
+        ("dev", "karpenter.version", "1.14", "karpenter.version"),
+        ("dev", "karpenter.version", "v1.14.1", "karpenter.version"),
+        ("dev", "karpenter", "1.14.1", "karpenter"),
+        ("dev", "nodeClass.amiAlias", "al2023", "nodeClass.amiAlias"),
+        ("dev", "pools", {}, "pools"),
+        ("dev", "pools.data.capacityTypes", ["spot"], "pools.data.capacityTypes"),
+        ("dev", "pools.data.taints", [], "pools.data.taints"),
+        ("dev", "pools.data", None, "pools.spot.spotOnlyReason"),
+        ("dev", "pools.spot.spotOnlyReason", "nobody minds losing it", "pools.spot.spotOnlyReason"),
+        ("dev", "pools.spot", None, "pools"),
+        ("dev", "pools.spot.weight", 101, "pools.spot.weight"),
+        ("dev", "pools.spot.expireAfter", "14d", "pools.spot.expireAfter"),
+        ("dev", "pools.spot.budgets", [{"nodes": "110%"}], "pools.spot.budgets[0].nodes"),
+        ("dev", "pools.spot.budgets", [{"nodes": "1", "schedule": "@daily"}], "pools.spot.budgets[0]"),
+        ("dev", "pools.spot.labels", {"karpenter.sh/nodepool": "x"}, "pools.spot.labels"),
+        ("dev", "argocd.chartVersion", "latest", "argocd.chartVersion"),
+        ("dev", "gitops.repository", "github.com/your-org/otel-on-spot", "gitops.repository"),
+        ("dev", "gitops.revision", "", "gitops.revision"),
+        ("prod", "network.zones", ["eu-west-1a", "eu-west-1b"], "network.zones"),
+        ("prod", "network.nat", "single", "network.nat"),
+        ("prod", "network.flowLogs", False, "network.flowLogs"),
+        ("prod", "nodeClass.amiAlias", "al2023@latest", "nodeClass.amiAlias"),
+        ("prod", "argocd.chartVersion", "10.x", "argocd.chartVersion"),
+        ("prod", "argocd.adminEnabled", True, "argocd.adminEnabled"),
+        ("prod", "gitops.revision", "main", "gitops.revision"),
+        ("prod", "cluster.deletionProtection", False, "cluster.deletionProtection"),
+        ("prod", "cluster.logTypes", ["audit"], "cluster.logTypes"),
+        ("prod", "cluster.adminRoleArns", [], "cluster.adminRoleArns"),
+        ("prod", "cluster.endpoint.public", True, "cluster.endpoint.public"),
+        ("prod", "cluster.endpoint.runnerCidrs", ["203.0.113.0/24"], "cluster.endpoint.runnerCidrs"),
+    ],
+)
+def test_a_mistake_is_refused_and_its_key_is_named(stack: str, path: str, value: Any, key: str) -> None:
+    assert key in keys_of(changed(stack, path, value))
+
+
+def test_all_problems_are_told_at_once_across_sections_and_kinds_of_rule() -> None:
+    raw = changed("prod", "network.nat", "single")
+    raw |= {
+        "colour": "blue",
+        "karpenter": {"version": "1.8.0"},
+        "gitops": {"repository": "nowhere", "revision": "main"},
+    }
+    del raw["argocd"]
+
+    assert set(keys_of(raw)) >= {"colour", "network.nat", "karpenter.version", "gitops.repository", "argocd"}
+
+
+def test_a_problem_says_what_was_given_the_rule_and_what_to_do() -> None:
+    _, problems = parse(changed("dev", "karpenter.version", "1.8.0"))
+    text = message("Pulumi.dev.yaml", problems)
+
+    assert text.startswith("Pulumi.dev.yaml: 1 problem, nothing was created")
+    for part in (
+        "karpenter.version",
+        "given: 1.8.0",
+        "rule:  Kubernetes 1.35 needs Karpenter 1.9.0 or newer",
+        "do:    ",
+    ):
+        assert part in text
+
+
+def test_a_misspelt_key_is_answered_with_the_one_that_was_meant() -> None:
+    _, problems = parse(changed("dev", "network.flowlogs", True))
+
+    assert "did you mean flowLogs?" in problems[0].do
+
+
+def test_a_secret_is_never_shown_in_a_problem() -> None:
+    _, problems = parse(
+        committed("dev") | {"gitToken": "sentinel", "gitops": {"repository": "git@host:x/y.git", "revision": "main"}}
+    )
+
+    assert [problem.key for problem in problems] == ["gitToken"]
+    assert "sentinel" not in message("Pulumi.dev.yaml", problems)
+
+
+def test_settings_are_frozen() -> None:
+    settings, _ = parse(committed("dev"))
+
+    assert settings is not None
+    with pytest.raises(Exception, match="frozen"):
+        settings.cluster.name = "other"  # ty: ignore[invalid-assignment]
