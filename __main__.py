@@ -1,0 +1,98 @@
+"""EKS on Spot for the OpenTelemetry Demo: read the stack, build it in order, export what people use."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import names
+from infra import settings as configuration
+from infra.app_of_apps import AppOfApps, AppOfAppsArgs
+from infra.argocd import ArgoCd, ArgoCdArgs
+from infra.cluster import Cluster, ClusterArgs
+from infra.karpenter.capacity import Capacity, CapacityArgs
+from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
+from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
+from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
+from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
+from infra.network import Network, NetworkArgs
+
+settings = configuration.load()
+place = names.Place(cluster=settings.cluster.name, region=settings.region)
+tags = names.default_tags(settings.environment, place.cluster, settings.tags)
+
+provider = aws.Provider(
+    "aws",
+    region=place.region,
+    default_tags=aws.ProviderDefaultTagsArgs(tags=tags),
+    allowed_account_ids=[settings.account_id] if settings.account_id else None,
+)
+on_aws = pulumi.ResourceOptions(providers=[provider])
+account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
+
+network_args = NetworkArgs(place=place, make=settings.network, protect=settings.cluster.deletion_protection)
+network = Network("network", network_args, on_aws)
+queue = InterruptionQueue("interruption", InterruptionQueueArgs(place=place), on_aws)
+node_role_args = KarpenterNodeRoleArgs(
+    place=place, spot_service_linked_role=settings.karpenter.spot_service_linked_role
+)
+nodes = KarpenterNodeRole("karpenter-node", node_role_args, on_aws)
+
+cluster_args = ClusterArgs(
+    place=place,
+    make=settings.cluster,
+    account_id=account_id,
+    vpc_id=network.vpc_id,
+    subnet_ids=network.private_subnet_ids,
+    node_subnet_ids=network.node_subnet_ids,
+    node_role=nodes.node_role,
+    oidc_provider=settings.karpenter.identity == "irsa",
+)
+cluster = Cluster("cluster", cluster_args, on_aws)
+on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])
+
+controller_role_args = ControllerRoleArgs(
+    place=place,
+    account_id=account_id,
+    identity=settings.karpenter.identity,
+    node_role_arn=nodes.arn,
+    queue_arn=queue.arn,
+    created_cluster_name=cluster.name,
+    oidc_provider_arn=cluster.oidc_provider_arn,
+    oidc_issuer=cluster.oidc_issuer,
+)
+controller_role = ControllerRole("karpenter-controller", controller_role_args, on_aws)
+karpenter_args = KarpenterControllerArgs(
+    place=place,
+    make=settings.karpenter,
+    service_account_role=controller_role.service_account_role,
+    after=(*controller_role.granted, cluster.pod_identity_agent),
+)
+karpenter = KarpenterController("karpenter", karpenter_args, on_cluster)
+capacity_args = CapacityArgs(
+    place=place,
+    make=settings.node_class,
+    pools=settings.pools,
+    tags=tags,
+    node_role=cluster.admitted_node_role,
+    after=(karpenter.release, *queue.targets, *cluster.ready),
+)
+capacity = Capacity("capacity", capacity_args, on_cluster)
+
+argocd = ArgoCd("argocd", ArgoCdArgs(make=settings.argocd), on_cluster)
+platform_args = AppOfAppsArgs(
+    make=settings.gitops,
+    token=settings.git_token,
+    bridge=place.bridge(settings.environment),
+    after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
+)
+platform = AppOfApps("platform", platform_args, on_cluster)
+
+pulumi.export("clusterName", place.cluster)
+pulumi.export("region", place.region)
+pulumi.export("kubeconfigCommand", f"aws eks update-kubeconfig --region {place.region} --name {place.cluster}")
+pulumi.export("clusterEndpoint", cluster.endpoint)
+pulumi.export("vpcId", network.vpc_id)
+pulumi.export("interruptionQueue", queue.name)
+pulumi.export("nodeRoleArn", nodes.arn)
+pulumi.export("controllerRoleArn", controller_role.arn)
+pulumi.export("nodePools", capacity.pool_names)
+pulumi.export("rootApplication", platform.application)

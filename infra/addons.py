@@ -1,0 +1,89 @@
+"""EKS add-ons, pinned, in an order that cannot deadlock.
+
+Before the nodes: what a node needs to become Ready. After the nodes: what needs a node to run on.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import pulumi
+from pulumi_aws import eks, iam
+
+from infra import documents, names
+
+STAGES: Final = {
+    "before-nodes": ("eks-pod-identity-agent", "vpc-cni", "kube-proxy"),
+    "after-nodes": ("coredns", "aws-ebs-csi-driver", "eks-node-monitoring-agent", "metrics-server"),
+}
+SYSTEM_TOLERATION: Final = {"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}
+CONFIGURATION: Final[dict[str, dict[str, Any]]] = {
+    # Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
+    "vpc-cni": {"enableNetworkPolicy": "true"},
+    # Its pods would otherwise wait for a Karpenter node, and the add-on for its pods.
+    "metrics-server": {"tolerations": [SYSTEM_TOLERATION]},
+}
+EBS_CSI_SERVICE_ACCOUNT: Final = "ebs-csi-controller-sa"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddonsArgs:
+    """Which add-ons, and what must be there first.
+
+    ``versions``: add-on name -> version. ``cluster_name`` is released when the cluster is there.
+    """
+
+    cluster_name: pulumi.Input[str]
+    place: names.Place
+    versions: dict[str, str]
+    stage: Literal["before-nodes", "after-nodes"]
+    after: tuple[pulumi.Resource, ...]
+
+
+class Addons(pulumi.ComponentResource):
+    """The add-ons of one stage."""
+
+    addon_names: pulumi.Output[list[str]]
+    """Names of the add-ons, in the order of their declaration."""
+
+    def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:Addons", name, None, opts)
+        self.addons: dict[str, eks.Addon] = {}
+        for addon in STAGES[args.stage]:
+            configuration = CONFIGURATION.get(addon)
+            identities, policies = self._identity(name, args) if addon == "aws-ebs-csi-driver" else (None, [])
+            self.addons[addon] = eks.Addon(
+                f"{name}-{addon}",
+                cluster_name=args.cluster_name,
+                addon_name=addon,
+                addon_version=args.versions[addon],
+                configuration_values=json.dumps(configuration) if configuration else None,
+                pod_identity_associations=identities,
+                resolve_conflicts_on_create="OVERWRITE",
+                resolve_conflicts_on_update="OVERWRITE",
+                preserve=False,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *policies]),
+            )
+        self.addon_names = pulumi.Output.all(*(addon.addon_name for addon in self.addons.values())).apply(list)
+        self.register_outputs({"addonNames": self.addon_names})
+
+    def _identity(
+        self, name: str, args: AddonsArgs
+    ) -> tuple[list[eks.AddonPodIdentityAssociationArgs], list[pulumi.Resource]]:
+        """The EBS CSI controller's own role, through Pod Identity: nodes do not lend it theirs."""
+        child = pulumi.ResourceOptions(parent=self)
+        role = iam.Role(
+            f"{name}-ebs-csi",
+            name=args.place.ebs_csi_role,
+            assume_role_policy=json.dumps(documents.pod_identity_trust()),
+            opts=child,
+        )
+        policy = iam.RolePolicyAttachment(
+            f"{name}-ebs-csi",
+            role=role.name,
+            opts=child,
+            policy_arn=args.place.aws_policy("service-role/AmazonEBSCSIDriverPolicy"),
+        )
+        return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=EBS_CSI_SERVICE_ACCOUNT)], [
+            policy
+        ]

@@ -1,0 +1,122 @@
+"""Argo CD: its namespace and its Helm release."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra import names
+from infra.settings import models as settings
+
+CHART_REPOSITORY: Final = "https://argoproj.github.io/argo-helm"
+TIMEOUT_SECONDS: Final = 1800
+"""Longer than the node group takes: Argo CD's pods wait for the system nodes."""
+
+APPLICATION_HEALTH: Final = """\
+hs = {}
+hs.status = "Progressing"
+hs.message = ""
+if obj.status ~= nil then
+  if obj.status.health ~= nil then
+    hs.status = obj.status.health.status
+    if obj.status.health.message ~= nil then
+      hs.message = obj.status.health.message
+    end
+  end
+end
+return hs
+"""
+"""Health of a child Application, without which sync waves of an app-of-apps do not wait.
+
+Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-app
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgoCdArgs:
+    """Plain values for the chart."""
+
+    make: settings.ArgoCd
+
+
+class ArgoCd(pulumi.ComponentResource):
+    """The Argo CD release, on the system nodes."""
+
+    namespace: pulumi.Output[str]
+    """Namespace that Argo CD and the Applications live in."""
+
+    def __init__(self, name: str, args: ArgoCdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:ArgoCd", name, None, opts)
+        namespace = Namespace(
+            f"{name}-namespace",
+            opts=pulumi.ResourceOptions(parent=self),
+            metadata=ObjectMetaArgs(
+                name=names.ARGOCD_NAMESPACE,
+                labels={
+                    "pod-security.kubernetes.io/enforce": "baseline",
+                    "pod-security.kubernetes.io/audit": "restricted",
+                    "pod-security.kubernetes.io/warn": "restricted",
+                },
+            ),
+        )
+        self.release = Release(
+            f"{name}-release",
+            name="argocd",
+            chart="argo-cd",
+            version=args.make.chart_version,
+            namespace=names.ARGOCD_NAMESPACE,
+            repository_opts=RepositoryOptsArgs(repo=CHART_REPOSITORY),
+            values=argocd_values(args.make),
+            timeout=TIMEOUT_SECONDS,
+            atomic=True,
+            # The namespace is named in plain text, so no value carries the edge to it.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+        )
+        self.namespace = namespace.metadata.name
+        self.register_outputs({"namespace": self.namespace})
+
+
+def argocd_values(make: settings.ArgoCd) -> dict[str, Any]:
+    """The chart's values.
+
+    Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/values.yaml
+    """
+    label, value = names.SYSTEM_NODE_LABEL
+    replicas = 2 if make.high_availability else 1
+    budget = {"enabled": make.high_availability, "maxUnavailable": 1, "minAvailable": ""}
+    return {
+        "global": {
+            "domain": make.domain,
+            "nodeSelector": {"kubernetes.io/os": "linux", label: value},
+            "tolerations": [{"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}],
+            "networkPolicy": {"create": True, "defaultDenyIngress": True},
+        },
+        "crds": {"install": True, "keep": True},
+        "configs": {
+            "cm": {
+                "admin.enabled": make.admin_enabled,
+                "exec.enabled": False,
+                "users.anonymous.enabled": False,
+                "application.resourceTrackingMethod": "annotation",
+                "resource.customizations.health.argoproj.io_Application": APPLICATION_HEALTH,
+            },
+            "params": {"server.insecure": False, "application.namespaces": "", "controller.diff.server.side": True},
+            "rbac": {"policy.default": ""},
+        },
+        "controller": {"resources": _resources("250m", "1Gi")},
+        "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")},
+        "server": {"replicas": replicas, "pdb": budget, "resources": _resources("50m", "256Mi")},
+        "redis": {"resources": _resources("50m", "128Mi")},
+        # Not used here: fewer pods to run, patch and defend.
+        "dex": {"enabled": False},
+        "notifications": {"enabled": False},
+        "applicationSet": {"replicas": 0},
+    }
+
+
+def _resources(cpu: str, memory: str) -> dict[str, dict[str, str]]:
+    """Requests, and a memory limit of the same size; CPU is not throttled."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}

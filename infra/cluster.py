@@ -1,0 +1,208 @@
+"""The EKS cluster, its system nodes and add-ons, and who may join it."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_eks as eks
+import pulumi_kubernetes as kubernetes
+from pulumi_aws import cloudwatch, ec2, kms
+from pulumi_aws.eks import AccessPolicyAssociationAccessScopeArgs
+
+from infra import documents, names
+from infra.addons import Addons, AddonsArgs
+from infra.node_access import AdmittedNodeRole, NodeRole, access_entries, role_mappings
+from infra.settings import models as settings
+from infra.system_nodes import SystemNodes, SystemNodesArgs
+
+KEY_DELETION_WINDOW_DAYS: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterArgs:
+    """What the cluster is made of.
+
+    ``node_role`` may join, beside the system node group's own role, which EKS admits by itself. ``oidc_provider``: make
+    an IAM OIDC provider for IRSA. ``node_subnet_ids`` must be able to reach the Internet, or AWS by endpoints.
+    """
+
+    place: names.Place
+    make: settings.Cluster
+    account_id: pulumi.Input[str]
+    vpc_id: pulumi.Input[str]
+    subnet_ids: pulumi.Input[list[str]]
+    node_subnet_ids: pulumi.Input[list[str]]
+    node_role: NodeRole
+    oidc_provider: bool
+
+
+class Cluster(pulumi.ComponentResource):
+    """An EKS cluster that is ready for workloads: control plane, system nodes, DNS, storage, and its doors."""
+
+    name: pulumi.Output[str]
+    """Name of the cluster, released when it is there and its access records are written."""
+    endpoint: pulumi.Output[str]
+    """URL of the Kubernetes API."""
+    security_group_id: pulumi.Output[str]
+    """Id of the security group that EKS made for control plane and nodes; tagged for Karpenter's discovery."""
+    oidc_provider_arn: pulumi.Output[str]
+    """ARN of the IAM OIDC provider; empty where the cluster has none."""
+    oidc_issuer: pulumi.Output[str]
+    """The cluster's OIDC issuer, without ``https://``; empty where the cluster has no provider."""
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:Cluster", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        make = args.make
+
+        # Losing the key makes every Kubernetes secret unreadable: where deletion is protected, Pulumi refuses it too.
+        key = kms.Key(
+            f"{name}-secrets",
+            description=f"Kubernetes secrets of {make.name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
+            policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(documents.key_policy(account, args.place.partition))
+            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=make.deletion_protection),
+        )
+        kms.Alias(f"{name}-secrets", name=f"alias/{make.name}-secrets", target_key_id=key.key_id, opts=child)
+        # Made before the cluster writes to it: EKS would make one that never expires.
+        log_group = cloudwatch.LogGroup(
+            f"{name}-logs", name=f"/aws/eks/{make.name}/cluster", retention_in_days=make.log_retention_days, opts=child
+        )
+
+        # The component writes aws-auth itself: a runner inside the VPC must be admitted before the API answers at all.
+        api_access = ec2.SecurityGroup(
+            f"{name}-api-access",
+            vpc_id=args.vpc_id,
+            description="HTTPS to the Kubernetes API from runners in the VPC",
+            ingress=[
+                ec2.SecurityGroupIngressArgs(
+                    protocol="tcp", from_port=443, to_port=443, cidr_blocks=[str(cidr)], description="pulumi up"
+                )
+                for cidr in make.endpoint.runner_cidrs
+            ],
+            egress=[],
+            tags={"Name": f"{make.name}-api-access"},
+            opts=child,
+        )
+
+        control_plane = eks.Cluster(
+            f"{name}-eks",
+            name=make.name,
+            version=make.kubernetes_version,
+            vpc_id=args.vpc_id,
+            private_subnet_ids=args.subnet_ids,
+            endpoint_private_access=make.endpoint.private,
+            endpoint_public_access=make.endpoint.public,
+            public_access_cidrs=[str(cidr) for cidr in make.endpoint.public_cidrs] if make.endpoint.public else None,
+            authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
+            enable_config_map_mutable=True,
+            role_mappings=role_mappings(make.node_access, (args.node_role,)),
+            access_entries=access_entries(make.node_access, (args.node_role,))
+            | _administrators(make.admin_role_arns, args.place.partition),
+            encryption_config_key_arn=key.arn,
+            enabled_cluster_log_types=list(make.log_types),
+            deletion_protection=make.deletion_protection,
+            create_oidc_provider=args.oidc_provider,
+            # Nodes, add-ons and security groups are ours or EKS's own; nothing is made behind our back.
+            skip_default_node_group=True,
+            cluster_security_group=api_access,
+            skip_default_security_groups=True,
+            bootstrap_self_managed_addons=False,
+            use_default_vpc_cni=True,
+            coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
+            kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[log_group]),
+        )
+        aws_cluster = control_plane.eks_cluster
+        self.security_group_id = aws_cluster.vpc_config.cluster_security_group_id
+        discovery = [
+            ec2.Tag(f"{name}-discovery", resource_id=self.security_group_id, key=tag, value=value, opts=child)
+            for tag, value in args.place.discovery_tags.items()
+        ]
+
+        self.kubernetes_provider = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=control_plane.kubeconfig_json,
+            enable_server_side_apply=True,
+            # A plain name, so that no change of the cluster previews as a replacement of the provider and all behind it.
+            cluster_identifier=make.name,
+            opts=child,
+        )
+
+        before_nodes = Addons(
+            f"{name}-before-nodes",
+            AddonsArgs(
+                cluster_name=aws_cluster.name,
+                place=args.place,
+                versions=make.addons.by_name(),
+                stage="before-nodes",
+                after=(),
+            ),
+            opts=child,
+        )
+        self.pod_identity_agent = before_nodes.addons["eks-pod-identity-agent"]
+        system_nodes = SystemNodes(
+            f"{name}-system-nodes",
+            SystemNodesArgs(
+                cluster_name=aws_cluster.name,
+                place=args.place,
+                subnet_ids=args.node_subnet_ids,
+                make=make.system_nodes,
+                # Without a network plugin a node stays NotReady, and the group's creation fails.
+                after=tuple(before_nodes.addons.values()),
+            ),
+            opts=child,
+        )
+        after_nodes = Addons(
+            f"{name}-after-nodes",
+            AddonsArgs(
+                cluster_name=aws_cluster.name,
+                place=args.place,
+                versions=make.addons.by_name(),
+                stage="after-nodes",
+                # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.
+                after=(system_nodes.node_group,),
+            ),
+            opts=child,
+        )
+        self.ready: tuple[pulumi.Resource, ...] = (system_nodes.node_group, after_nodes.addons["coredns"], *discovery)
+        """What nodes and workloads need beyond the API: somewhere for the controllers to run, names, a security group."""
+
+        # aws_cluster is released when the component is done: access entries and aws-auth are written by then.
+        self.admitted_node_role = AdmittedNodeRole(
+            instance_profile_name=pulumi.Output.all(args.node_role.instance_profile_name, aws_cluster.name).apply(
+                lambda known: known[0]
+            )
+        )
+        self.name = aws_cluster.name
+        self.endpoint = aws_cluster.endpoint
+        self.oidc_provider_arn = control_plane.oidc_provider_arn
+        self.oidc_issuer = control_plane.oidc_issuer
+        self.register_outputs(
+            {
+                "name": self.name,
+                "endpoint": self.endpoint,
+                "securityGroupId": self.security_group_id,
+                "oidcProviderArn": self.oidc_provider_arn,
+                "oidcIssuer": self.oidc_issuer,
+            }
+        )
+
+
+def _administrators(role_arns: tuple[str, ...], partition: str) -> dict[str, eks.AccessEntryArgs]:
+    """Access entries that make these roles cluster-admin, keyed by role name so that order does not matter.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
+    """
+    policy = eks.AccessPolicyAssociationArgs(
+        policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+        access_scope=AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+    )
+    return {
+        f"admin-{arn.rpartition('/')[2]}": eks.AccessEntryArgs(principal_arn=arn, access_policies={"admin": policy})
+        for arn in role_arns
+    }

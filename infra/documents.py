@@ -1,0 +1,115 @@
+"""IAM, SQS and KMS policy documents: plain values in, dict out. No Pulumi here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+Document = dict[str, Any]
+Statement = dict[str, Any]
+
+POLICY_SIZE_LIMIT: Final = 6144
+"""Characters of a managed policy, white space not counted.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+
+def document(*statements: Statement) -> Document:
+    """A policy document of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def service_trust(service: str, *actions: str, condition: Mapping[str, Any] | None = None) -> Document:
+    """Trust policy: an AWS service may assume the role."""
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": list(actions or ("sts:AssumeRole",)),
+    }
+    return document(statement | ({"Condition": dict(condition)} if condition else {}))
+
+
+def pod_identity_trust() -> Document:
+    """Trust policy: EKS Pod Identity may assume the role, with session tags.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+    """
+    return service_trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
+
+
+def irsa_trust(provider_arn: str, issuer: str, namespace: str, service_account: str) -> Document:
+    """Trust policy: one service account of one cluster may assume the role through its OIDC provider.
+
+    Args:
+        issuer: the cluster's issuer, with or without ``https://``.
+    """
+    host = issuer.removeprefix("https://")
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {
+                    f"{host}:aud": "sts.amazonaws.com",
+                    f"{host}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+                }
+            },
+        }
+    )
+
+
+def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
+    """Who may use the interruption queue: this stack's rules may send, over TLS; nobody else.
+
+    Stricter than Karpenter's own template, which lets any rule of any account send.
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    """
+    return document(
+        {
+            "Sid": "AllowThisStacksRules",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}},
+        },
+        {
+            "Sid": "DenyWithoutTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": queue_arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    )
+
+
+def key_policy(account_id: str, partition: str) -> Document:
+    """Key policy: the account decides through IAM who may use the key, as AWS's own default does.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    return document(
+        {
+            "Sid": "AllowTheAccountThroughIam",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+    )
+
+
+def flow_log_policy(log_group_arn: str) -> Document:
+    """What the flow log role may do: write to its own log group.
+
+    Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+    """
+    return document(
+        {
+            "Sid": "WriteFlowLogs",
+            "Effect": "Allow",
+            "Resource": f"{log_group_arn}:*",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+        }
+    )

@@ -1,0 +1,109 @@
+"""What Karpenter may launch: the EC2NodeClass and the NodePools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra import names
+from infra.karpenter.pools import node_pool_spec
+from infra.node_access import AdmittedNodeRole
+from infra.settings import models as settings
+from infra.system_nodes import HOP_LIMIT
+
+NODE_CLASS: Final = "default"
+DRAIN_TIMEOUT: Final = "60m"
+"""How long a NodePool's deletion may take: its nodes are drained first, each within its terminationGracePeriod."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapacityArgs:
+    """What Karpenter may launch.
+
+    ``node_role`` is a role that the cluster admitted: nothing else type-checks.
+    ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
+    """
+
+    place: names.Place
+    node_role: AdmittedNodeRole
+    make: settings.NodeClass
+    tags: dict[str, str]
+    pools: Mapping[str, settings.Pool]
+    after: tuple[pulumi.Resource, ...]
+
+
+class Capacity(pulumi.ComponentResource):
+    """One node class, and a pool for each kind of capacity."""
+
+    pool_names: pulumi.Output[list[str]]
+    """Names of the NodePools."""
+
+    def __init__(self, name: str, args: CapacityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:Capacity", name, None, opts)
+        # The controller serves finalizers of both kinds: it must be there until they are gone.
+        draining = pulumi.ResourceOptions(
+            parent=self, depends_on=list(args.after), custom_timeouts=pulumi.CustomTimeouts(delete=DRAIN_TIMEOUT)
+        )
+        node_class = CustomResource(
+            f"{name}-node-class",
+            api_version="karpenter.k8s.aws/v1",
+            kind="EC2NodeClass",
+            metadata=ObjectMetaArgs(name=NODE_CLASS),
+            spec=node_class_spec(args),
+            opts=draining,
+        )
+        after_class = pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[node_class, *args.after],
+            custom_timeouts=pulumi.CustomTimeouts(delete=DRAIN_TIMEOUT),
+        )
+        # Pools name their class in plain text, so no value carries the edge to it.
+        self.node_pools = tuple(
+            CustomResource(
+                f"{name}-{pool}",
+                api_version="karpenter.sh/v1",
+                kind="NodePool",
+                metadata=ObjectMetaArgs(name=pool),
+                spec=node_pool_spec(spec, NODE_CLASS),
+                opts=after_class,
+            )
+            for pool, spec in args.pools.items()
+        )
+        self.pool_names = pulumi.Output.from_input(list(args.pools))
+        self.register_outputs({"poolNames": self.pool_names})
+
+
+def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
+    """Spec of the EC2NodeClass.
+
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
+    """
+    discovery = [{"tags": args.place.discovery_tags}]
+    return {
+        "instanceProfile": args.node_role.instance_profile_name,
+        "amiSelectorTerms": [{"alias": args.make.ami_alias}],
+        "subnetSelectorTerms": discovery,
+        "securityGroupSelectorTerms": discovery,
+        "associatePublicIPAddress": False,
+        "metadataOptions": {
+            "httpEndpoint": "enabled",
+            "httpProtocolIPv6": "disabled",
+            "httpPutResponseHopLimit": HOP_LIMIT,
+            "httpTokens": "required",
+        },
+        "blockDeviceMappings": [
+            {
+                "deviceName": "/dev/xvda",
+                "ebs": {
+                    "volumeSize": f"{args.make.volume_gib}Gi",
+                    "volumeType": "gp3",
+                    "encrypted": True,
+                    "deleteOnTermination": True,
+                },
+            }
+        ],
+        "tags": dict(args.tags) | {"Name": f"{args.place.cluster}-karpenter"},
+    }

@@ -1,0 +1,85 @@
+"""Karpenter's releases: the CRDs, which have one owner, and the controller."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_kubernetes.helm.v3 import Release
+
+from infra import names
+from infra.settings import models as settings
+
+CHARTS: Final = "oci://public.ecr.aws/karpenter"
+TIMEOUT_SECONDS: Final = 1800
+"""Longer than the node group takes (about 2 minutes, at most 15): its pods wait for the nodes, and the release for its pods."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KarpenterControllerArgs:
+    """Plain values for the chart.
+
+    ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity. ``after``: what the controller's pod needs before it starts.
+    """
+
+    make: settings.Karpenter
+    place: names.Place
+    service_account_role: pulumi.Input[str] | None
+    after: tuple[pulumi.Resource, ...]
+
+
+class KarpenterController(pulumi.ComponentResource):
+    """The karpenter-crd and karpenter releases."""
+
+    version: pulumi.Output[str]
+    """Version of both charts."""
+
+    def __init__(self, name: str, args: KarpenterControllerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:KarpenterController", name, None, opts)
+        crds = Release(
+            f"{name}-crd",
+            name="karpenter-crd",
+            chart=f"{CHARTS}/karpenter-crd",
+            version=args.make.version,
+            namespace=names.KARPENTER_NAMESPACE,
+            timeout=TIMEOUT_SECONDS,
+            atomic=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # The CRDs before the controller, which panics without them, and the role before its pod: no value carries these edges.
+        self.release = Release(
+            f"{name}-controller",
+            name="karpenter",
+            chart=f"{CHARTS}/karpenter",
+            version=args.make.version,
+            namespace=names.KARPENTER_NAMESPACE,
+            values=controller_values(args),
+            skip_crds=True,
+            timeout=TIMEOUT_SECONDS,
+            atomic=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[crds, *args.after]),
+        )
+        self.version = pulumi.Output.from_input(args.make.version)
+        self.register_outputs({"version": self.version})
+
+
+def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
+    """The controller chart's values.
+
+    ``interruptionQueue`` takes the queue's name: with an ARN, or under another key, interruption handling is off in silence.
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml
+    """
+    account: dict[str, Any] = {"name": names.KARPENTER_SERVICE_ACCOUNT}
+    if args.service_account_role is not None:
+        account["annotations"] = {"eks.amazonaws.com/role-arn": args.service_account_role}
+    size = {"cpu": "1", "memory": "1Gi"}
+    return {
+        "serviceAccount": account,
+        "replicas": 2,
+        "controller": {"resources": {"requests": size, "limits": size}},
+        "settings": {
+            "clusterName": args.place.cluster,
+            "interruptionQueue": args.place.interruption_queue,
+            "eksControlPlane": True,
+            "featureGates": {"nodeRepair": args.make.node_repair},
+        },
+    }

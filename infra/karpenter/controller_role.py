@@ -1,0 +1,109 @@
+"""The role that Karpenter's controller wears: what it may do, and who may wear it."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+from pulumi_aws import eks, iam
+
+from infra import documents, names
+from infra.documents import Document
+from infra.karpenter.policies import Scope, controller_policies
+
+Identity = Literal["pod-identity", "irsa"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerRoleArgs:
+    """What the role is scoped to.
+
+    ``created_cluster_name`` is released when the cluster is there.
+    ``oidc_provider_arn`` and ``oidc_issuer`` are used with ``identity="irsa"`` only.
+    """
+
+    place: names.Place
+    account_id: pulumi.Input[str]
+    node_role_arn: pulumi.Input[str]
+    queue_arn: pulumi.Input[str]
+    identity: Identity
+    created_cluster_name: pulumi.Input[str]
+    oidc_provider_arn: pulumi.Input[str]
+    oidc_issuer: pulumi.Input[str]
+
+
+class ControllerRole(pulumi.ComponentResource):
+    """The controller's role, its managed policies, and with Pod Identity the association to its service account."""
+
+    arn: pulumi.Output[str]
+    """ARN of the role."""
+
+    def __init__(self, name: str, args: ControllerRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:ControllerRole", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role = iam.Role(
+            f"{name}-role",
+            name=args.place.controller_role,
+            assume_role_policy=self._trust(args),
+            opts=child,
+        )
+        known = pulumi.Output.all(args.account_id, args.node_role_arn, args.queue_arn)
+
+        def policy_document(group: str) -> pulumi.Output[str]:
+            def render(values: list[str]) -> str:
+                account_id, node_role_arn, queue_arn = values
+                scope = Scope(
+                    cluster=args.place.cluster,
+                    region=args.place.region,
+                    partition=args.place.partition,
+                    account_id=account_id,
+                )
+                return compact(controller_policies(scope, node_role_arn, queue_arn)[group])
+
+            return known.apply(render)
+
+        granted: list[pulumi.Resource] = []
+        for group in GROUPS:
+            policy = iam.Policy(
+                f"{name}-{group}",
+                name=args.place.controller_policy(group),
+                policy=policy_document(group),
+                opts=child,
+            )
+            granted.append(
+                iam.RolePolicyAttachment(f"{name}-{group}", role=role.name, policy_arn=policy.arn, opts=child)
+            )
+        if args.identity == "pod-identity":
+            granted.append(
+                eks.PodIdentityAssociation(
+                    f"{name}-association",
+                    cluster_name=args.created_cluster_name,
+                    namespace=names.KARPENTER_NAMESPACE,
+                    service_account=names.KARPENTER_SERVICE_ACCOUNT,
+                    role_arn=role.arn,
+                    opts=child,
+                )
+            )
+        self.granted = tuple(granted)
+        self.service_account_role = role.arn if args.identity == "irsa" else None
+        self.arn = role.arn
+        self.register_outputs({"arn": self.arn})
+
+    @staticmethod
+    def _trust(args: ControllerRoleArgs) -> pulumi.Input[str]:
+        if args.identity == "pod-identity":
+            return json.dumps(documents.pod_identity_trust())
+        return pulumi.Output.all(args.oidc_provider_arn, args.oidc_issuer).apply(
+            lambda oidc: json.dumps(
+                documents.irsa_trust(oidc[0], oidc[1], names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
+            )
+        )
+
+
+def compact(policy: Document) -> str:
+    """JSON without white space, as IAM counts it."""
+    return json.dumps(policy, separators=(",", ":"))
+
+
+GROUPS = tuple(controller_policies(Scope(cluster="x", region="x", partition="x", account_id="x"), "x", "x"))
+"""The policy groups, known before any ARN is."""

@@ -1,0 +1,66 @@
+"""The role that Karpenter's nodes wear, and the instance profile that holds it."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import iam
+
+from infra import documents, names
+from infra.node_access import NodeRole
+from infra.system_nodes import NODE_POLICIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class KarpenterNodeRoleArgs:
+    """Which cluster. ``spot_service_linked_role``: make the account's Spot role too."""
+
+    place: names.Place
+    spot_service_linked_role: bool
+
+
+class KarpenterNodeRole(pulumi.ComponentResource):
+    """The node role, and where the account lacks it, the role that EC2 needs to launch Spot instances at all."""
+
+    arn: pulumi.Output[str]
+    """ARN of the node role."""
+    instance_profile_name: pulumi.Output[str]
+    """Name of the instance profile. It is ours, not Karpenter's, so that the role can always be deleted."""
+
+    def __init__(self, name: str, args: KarpenterNodeRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:KarpenterNodeRole", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role_name = args.place.node_role
+        role = iam.Role(
+            f"{name}-role",
+            name=role_name,
+            assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
+            opts=child,
+        )
+        attachments = [
+            iam.RolePolicyAttachment(
+                f"{name}-{policy}",
+                role=role.name,
+                policy_arn=args.place.aws_policy(policy),
+                opts=child,
+            )
+            for policy in NODE_POLICIES
+        ]
+        # An instance must not start before its role may do its work; no value carries that edge.
+        profile = iam.InstanceProfile(
+            f"{name}-profile",
+            name=role_name,
+            role=role.name,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=attachments),
+        )
+        if args.spot_service_linked_role:
+            iam.ServiceLinkedRole(
+                f"{name}-spot",
+                aws_service_name="spot.amazonaws.com",
+                description="EC2 launches Spot instances with this role",
+                opts=child,
+            )
+        self.arn = role.arn
+        self.instance_profile_name = profile.name
+        self.node_role = NodeRole(key="karpenter-nodes", arn=self.arn, instance_profile_name=self.instance_profile_name)
+        self.register_outputs({"arn": self.arn, "instanceProfileName": self.instance_profile_name})

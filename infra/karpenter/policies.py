@@ -1,0 +1,232 @@
+"""What Karpenter's controller may do, one managed policy per group so that none outgrows AWS's limit.
+
+The statements are those of Karpenter 1.14.1's own template.
+Source: https://karpenter.sh/v1.14/reference/cloudformation/
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from infra.documents import Document, document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What the controller's permissions are scoped to: one cluster in one region of one account."""
+
+    cluster: str
+    region: str
+    partition: str
+    account_id: str
+
+    @property
+    def cluster_arn(self) -> str:
+        """ARN of the cluster, known before the cluster is."""
+        return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster}"
+
+    def ec2(self, kind: str, account: str = "*") -> str:
+        """ARN pattern of all EC2 resources of a kind in the region."""
+        return f"arn:{self.partition}:ec2:{self.region}:{account}:{kind}/*"
+
+    @property
+    def owned(self) -> str:
+        """Tag key that says that a resource belongs to the cluster."""
+        return f"kubernetes.io/cluster/{self.cluster}"
+
+
+def controller_policies(scope: Scope, node_role_arn: str, queue_arn: str) -> dict[str, Document]:
+    """The controller's managed policies: group -> document."""
+    return {
+        "node-lifecycle": node_lifecycle(scope),
+        "iam-integration": iam_integration(scope, node_role_arn),
+        "eks-integration": document(
+            {
+                "Sid": "AllowAPIServerEndpointDiscovery",
+                "Effect": "Allow",
+                "Resource": scope.cluster_arn,
+                "Action": "eks:DescribeCluster",
+            }
+        ),
+        "interruption": document(
+            {
+                "Sid": "AllowInterruptionQueueActions",
+                "Effect": "Allow",
+                "Resource": queue_arn,
+                "Action": ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
+            }
+        ),
+        "zonal-shift": document(
+            {
+                "Sid": "AllowZonalShiftStatusReadOnly",
+                "Effect": "Allow",
+                "Resource": "*",
+                "Action": ["arc-zonal-shift:GetManagedResource"],
+                "Condition": {"StringEquals": {"arc-zonal-shift:ResourceIdentifier": scope.cluster_arn}},
+            }
+        ),
+        "resource-discovery": resource_discovery(scope),
+    }
+
+
+def node_lifecycle(scope: Scope) -> Document:
+    """Launch, tag and terminate instances that carry the cluster's tags."""
+    launched = [
+        scope.ec2(kind)
+        for kind in ("fleet", "instance", "volume", "network-interface", "launch-template", "spot-instances-request")
+    ]
+    any_pool: dict[str, Any] = {"aws:RequestTag/karpenter.sh/nodepool": "*"}
+    tagged_by_pool = {"aws:ResourceTag/karpenter.sh/nodepool": "*"}
+    requested_as_ours = {f"aws:RequestTag/{scope.owned}": "owned", "aws:RequestTag/eks:eks-cluster-name": scope.cluster}
+    is_ours = {f"aws:ResourceTag/{scope.owned}": "owned"}
+    return document(
+        {
+            "Sid": "AllowScopedEC2InstanceAccessActions",
+            "Effect": "Allow",
+            "Action": ["ec2:RunInstances", "ec2:CreateFleet"],
+            "Resource": [
+                scope.ec2("image", account=""),
+                scope.ec2("snapshot", account=""),
+                *(scope.ec2(kind) for kind in ("security-group", "subnet", "capacity-reservation", "placement-group")),
+            ],
+        },
+        {
+            "Sid": "AllowScopedEC2LaunchTemplateAccessActions",
+            "Effect": "Allow",
+            "Action": ["ec2:RunInstances", "ec2:CreateFleet"],
+            "Resource": scope.ec2("launch-template"),
+            "Condition": {"StringEquals": is_ours, "StringLike": tagged_by_pool},
+        },
+        {
+            "Sid": "AllowScopedEC2InstanceActionsWithTags",
+            "Effect": "Allow",
+            "Action": ["ec2:RunInstances", "ec2:CreateFleet", "ec2:CreateLaunchTemplate"],
+            "Resource": launched,
+            "Condition": {"StringEquals": requested_as_ours, "StringLike": any_pool},
+        },
+        {
+            "Sid": "AllowScopedResourceCreationTagging",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": launched,
+            "Condition": {
+                "StringEquals": requested_as_ours
+                | {"ec2:CreateAction": ["RunInstances", "CreateFleet", "CreateLaunchTemplate"]},
+                "StringLike": any_pool,
+            },
+        },
+        {
+            "Sid": "AllowScopedResourceTagging",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": scope.ec2("instance"),
+            "Condition": {
+                "StringEquals": is_ours,
+                "StringLike": tagged_by_pool,
+                "StringEqualsIfExists": {"aws:RequestTag/eks:eks-cluster-name": scope.cluster},
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": ["eks:eks-cluster-name", "karpenter.sh/nodeclaim", "Name"]
+                },
+            },
+        },
+        {
+            "Sid": "AllowScopedDeletion",
+            "Effect": "Allow",
+            "Action": ["ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"],
+            "Resource": [scope.ec2("instance"), scope.ec2("launch-template")],
+            "Condition": {"StringEquals": is_ours, "StringLike": tagged_by_pool},
+        },
+    )
+
+
+def iam_integration(scope: Scope, node_role_arn: str) -> Document:
+    """Pass the node role, and only it, to EC2; manage instance profiles that carry the cluster's tags."""
+    profiles = f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/*"
+    region_key = "topology.kubernetes.io/region"
+    requested = {
+        f"aws:RequestTag/{scope.owned}": "owned",
+        "aws:RequestTag/eks:eks-cluster-name": scope.cluster,
+        f"aws:RequestTag/{region_key}": scope.region,
+    }
+    held = {f"aws:ResourceTag/{scope.owned}": "owned", f"aws:ResourceTag/{region_key}": scope.region}
+    requested_class, held_class = (
+        {"aws:RequestTag/karpenter.k8s.aws/ec2nodeclass": "*"},
+        {"aws:ResourceTag/karpenter.k8s.aws/ec2nodeclass": "*"},
+    )
+    return document(
+        {
+            "Sid": "AllowPassingInstanceRole",
+            "Effect": "Allow",
+            "Resource": node_role_arn,
+            "Action": "iam:PassRole",
+            "Condition": {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
+        },
+        {
+            "Sid": "AllowScopedInstanceProfileCreationActions",
+            "Effect": "Allow",
+            "Resource": profiles,
+            "Action": ["iam:CreateInstanceProfile"],
+            "Condition": {"StringEquals": requested, "StringLike": requested_class},
+        },
+        {
+            "Sid": "AllowScopedInstanceProfileTagActions",
+            "Effect": "Allow",
+            "Resource": profiles,
+            "Action": ["iam:TagInstanceProfile"],
+            "Condition": {"StringEquals": held | requested, "StringLike": held_class | requested_class},
+        },
+        {
+            "Sid": "AllowScopedInstanceProfileActions",
+            "Effect": "Allow",
+            "Resource": profiles,
+            "Action": [
+                "iam:AddRoleToInstanceProfile",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:DeleteInstanceProfile",
+            ],
+            "Condition": {"StringEquals": held, "StringLike": held_class},
+        },
+    )
+
+
+def resource_discovery(scope: Scope) -> Document:
+    """Read what there is to launch, where, and at which price."""
+    return document(
+        {
+            "Sid": "AllowRegionalReadActions",
+            "Effect": "Allow",
+            "Resource": "*",
+            "Action": [
+                "ec2:DescribeCapacityReservations",
+                "ec2:DescribeImages",
+                "ec2:DescribeInstances",
+                "ec2:DescribeInstanceStatus",
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeLaunchTemplates",
+                "ec2:DescribePlacementGroups",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSpotPriceHistory",
+                "ec2:DescribeSubnets",
+            ],
+            "Condition": {"StringEquals": {"aws:RequestedRegion": scope.region}},
+        },
+        {
+            "Sid": "AllowSSMReadActions",
+            "Effect": "Allow",
+            "Action": "ssm:GetParameter",
+            "Resource": f"arn:{scope.partition}:ssm:{scope.region}::parameter/aws/service/*",
+        },
+        {"Sid": "AllowPricingReadActions", "Effect": "Allow", "Resource": "*", "Action": "pricing:GetProducts"},
+        {
+            "Sid": "AllowUnscopedInstanceProfileListAction",
+            "Effect": "Allow",
+            "Resource": "*",
+            "Action": "iam:ListInstanceProfiles",
+        },
+        {
+            "Sid": "AllowInstanceProfileReadActions",
+            "Effect": "Allow",
+            "Action": "iam:GetInstanceProfile",
+            "Resource": f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/*",
+        },
+    )

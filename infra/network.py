@@ -1,0 +1,198 @@
+"""The VPC: one public and one private subnet per zone, NAT, routes, endpoints, flow logs."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import ec2
+
+from infra import names
+from infra.flow_logs import FlowLogs, FlowLogsArgs
+from infra.settings import models as settings
+from infra.subnets import SubnetLayout
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What the VPC is made of. ``protect``: Pulumi refuses to delete or replace it."""
+
+    place: names.Place
+    make: settings.Network
+    protect: bool
+
+
+class Network(pulumi.ComponentResource):
+    """The VPC that the cluster and its nodes live in."""
+
+    vpc_id: pulumi.Output[str]
+    """Id of the VPC."""
+    public_subnet_ids: pulumi.Output[list[str]]
+    """Subnet ids, one per zone, in the order of the zones."""
+    private_subnet_ids: pulumi.Output[list[str]]
+    """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
+    node_subnet_ids: pulumi.Output[list[str]]
+    """The private subnets, released when nodes in them can reach the Internet."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:Network", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        make = args.make
+        layout = SubnetLayout(make.cidr, len(make.zones), make.private_prefix, make.public_prefix)
+
+        vpc = ec2.Vpc(
+            f"{name}-vpc",
+            cidr_block=str(make.cidr),
+            enable_dns_hostnames=True,
+            enable_dns_support=True,
+            tags={"Name": args.place.cluster},
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        # Closed: no rule at all. Whatever lands in it by accident talks to nobody (FSBP EC2.2).
+        ec2.DefaultSecurityGroup(
+            f"{name}-default-closed",
+            vpc_id=vpc.id,
+            ingress=[],
+            egress=[],
+            tags={"Name": f"{args.place.cluster}-default-closed"},
+            opts=child,
+        )
+        gateway = ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags={"Name": args.place.cluster}, opts=child)
+        public_table = ec2.RouteTable(
+            f"{name}-public", vpc_id=vpc.id, tags={"Name": f"{args.place.cluster}-public"}, opts=child
+        )
+        internet_route = ec2.Route(
+            f"{name}-public-internet",
+            route_table_id=public_table.id,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=gateway.id,
+            opts=child,
+        )
+
+        public: dict[str, ec2.Subnet] = {}
+        private: dict[str, ec2.Subnet] = {}
+        for index, zone in enumerate(make.zones):
+            suffix = zone.removeprefix(args.place.region)
+            public[suffix] = ec2.Subnet(
+                f"{name}-public-{suffix}",
+                vpc_id=vpc.id,
+                availability_zone=zone,
+                cidr_block=str(layout.public(index)),
+                map_public_ip_on_launch=False,
+                opts=child,
+                tags={"Name": f"{args.place.cluster}-public-{suffix}", "kubernetes.io/role/elb": "1"},
+            )
+            private[suffix] = ec2.Subnet(
+                f"{name}-private-{suffix}",
+                vpc_id=vpc.id,
+                availability_zone=zone,
+                cidr_block=str(layout.private(index)),
+                opts=child,
+                tags={"Name": f"{args.place.cluster}-private-{suffix}", "kubernetes.io/role/internal-elb": "1"}
+                | args.place.discovery_tags,
+            )
+            ec2.RouteTableAssociation(
+                f"{name}-public-{suffix}", subnet_id=public[suffix].id, route_table_id=public_table.id, opts=child
+            )
+
+        # A NAT gateway works only once its subnet has a route to the Internet; no value carries that edge.
+        after_route = pulumi.ResourceOptions(parent=self, depends_on=[internet_route])
+        nat: dict[str, ec2.NatGateway] = {}
+        for suffix in list(public) if make.nat == "per-zone" else list(public)[:1]:
+            address = ec2.Eip(
+                f"{name}-nat-{suffix}", domain="vpc", tags={"Name": f"{args.place.cluster}-nat-{suffix}"}, opts=child
+            )
+            nat[suffix] = ec2.NatGateway(
+                f"{name}-nat-{suffix}",
+                allocation_id=address.allocation_id,
+                subnet_id=public[suffix].id,
+                tags={"Name": f"{args.place.cluster}-{suffix}"},
+                opts=after_route,
+            )
+        tables: list[pulumi.Output[str]] = []
+        ways_out: list[pulumi.Output[str]] = []
+        for suffix, subnet in private.items():
+            table = ec2.RouteTable(
+                f"{name}-private-{suffix}",
+                vpc_id=vpc.id,
+                tags={"Name": f"{args.place.cluster}-private-{suffix}"},
+                opts=child,
+            )
+            exit_through = nat.get(suffix) or next(iter(nat.values()))
+            route = ec2.Route(
+                f"{name}-private-{suffix}-nat",
+                route_table_id=table.id,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=exit_through.id,
+                opts=child,
+            )
+            association = ec2.RouteTableAssociation(
+                f"{name}-private-{suffix}", subnet_id=subnet.id, route_table_id=table.id, opts=child
+            )
+            tables.append(table.id)
+            ways_out += [route.id, association.id]
+
+        self._endpoints(name, args, vpc, list(private.values()), tables)
+        if make.flow_logs:
+            FlowLogs(
+                f"{name}-flow-logs",
+                FlowLogsArgs(place=args.place, vpc_id=vpc.id, retention_days=make.flow_log_retention_days),
+                opts=child,
+            )
+
+        self.vpc_id = vpc.id
+        self.public_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in public.values())).apply(list)
+        self.private_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in private.values())).apply(list)
+        self.node_subnet_ids = pulumi.Output.all(self.private_subnet_ids, *ways_out).apply(lambda ready: ready[0])
+        self.register_outputs(
+            {
+                "vpcId": self.vpc_id,
+                "publicSubnetIds": self.public_subnet_ids,
+                "privateSubnetIds": self.private_subnet_ids,
+                "nodeSubnetIds": self.node_subnet_ids,
+            }
+        )
+
+    def _endpoints(
+        self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]
+    ) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        for service in args.make.gateway_endpoints:
+            ec2.VpcEndpoint(
+                f"{name}-{service}",
+                vpc_id=vpc.id,
+                vpc_endpoint_type="Gateway",
+                route_table_ids=tables,
+                service_name=f"com.amazonaws.{args.place.region}.{service}",
+                tags={"Name": f"{args.place.cluster}-{service}"},
+                opts=child,
+            )
+        if not args.make.interface_endpoints:
+            return
+        group = ec2.SecurityGroup(
+            f"{name}-endpoints",
+            vpc_id=vpc.id,
+            description="HTTPS from the VPC to interface endpoints",
+            opts=child,
+            tags={"Name": f"{args.place.cluster}-endpoints"},
+            egress=[],
+            ingress=[
+                ec2.SecurityGroupIngressArgs(
+                    protocol="tcp",
+                    from_port=443,
+                    to_port=443,
+                    cidr_blocks=[str(args.make.cidr)],
+                    description="HTTPS from the VPC",
+                )
+            ],
+        )
+        for service in args.make.interface_endpoints:
+            ec2.VpcEndpoint(
+                f"{name}-{service.replace('.', '-')}",
+                vpc_id=vpc.id,
+                vpc_endpoint_type="Interface",
+                private_dns_enabled=True,
+                service_name=f"com.amazonaws.{args.place.region}.{service}",
+                subnet_ids=[subnet.id for subnet in private],
+                security_group_ids=[group.id],
+                tags={"Name": f"{args.place.cluster}-{service}"},
+                opts=child,
+            )

@@ -1,0 +1,110 @@
+"""The system managed node group: small, tainted, fixed in size. Karpenter, CoreDNS and Argo CD live here."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_aws import ec2, eks, iam
+
+from infra import documents, names
+from infra.settings.models import SystemNodeGroup
+
+NODE_POLICIES: Final = (
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKS_CNI_Policy",
+    "AmazonSSMManagedInstanceCore",
+)
+"""Managed policies that every node role has: join, pull, network, and a shell without SSH.
+
+Source: https://karpenter.sh/v1.14/reference/cloudformation/#node-authorization
+"""
+HOP_LIMIT: Final = 1
+"""IMDS answers the host only: pods get credentials from Pod Identity, never the node's (CKV_AWS_341)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemNodesArgs:
+    """What the group is made of. ``after``: what must be there before a node can become Ready."""
+
+    cluster_name: pulumi.Input[str]
+    place: names.Place
+    subnet_ids: pulumi.Input[list[str]]
+    make: SystemNodeGroup
+    after: tuple[pulumi.Resource, ...]
+
+
+class SystemNodes(pulumi.ComponentResource):
+    """The node group, its launch template and a role of its own, which EKS admits by itself."""
+
+    role_arn: pulumi.Output[str]
+    """ARN of the group's role."""
+    node_group_name: pulumi.Output[str]
+    """Name of the node group."""
+
+    def __init__(self, name: str, args: SystemNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:SystemNodes", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role = iam.Role(
+            f"{name}-role",
+            name=args.place.system_node_role,
+            assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
+            opts=child,
+        )
+        attachments = [
+            iam.RolePolicyAttachment(
+                f"{name}-{policy}",
+                role=role.name,
+                policy_arn=args.place.aws_policy(policy),
+                opts=child,
+            )
+            for policy in NODE_POLICIES
+        ]
+        template = ec2.LaunchTemplate(
+            f"{name}-template",
+            update_default_version=True,
+            opts=child,
+            metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=HOP_LIMIT
+            ),
+            block_device_mappings=[
+                ec2.LaunchTemplateBlockDeviceMappingArgs(
+                    device_name="/dev/xvda",
+                    ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+                        volume_size=args.make.volume_gib,
+                        volume_type="gp3",
+                        encrypted="true",
+                        delete_on_termination="true",
+                    ),
+                )
+            ],
+            tag_specifications=[
+                ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags={"Name": args.place.system_node_role})
+                for kind in ("instance", "volume")
+            ],
+        )
+        key, value = names.SYSTEM_NODE_LABEL
+        self.node_group = eks.NodeGroup(
+            f"{name}-group",
+            cluster_name=args.cluster_name,
+            node_role_arn=role.arn,
+            subnet_ids=args.subnet_ids,
+            instance_types=list(args.make.instance_types),
+            ami_type=args.make.ami_type,
+            release_version=args.make.release_version,
+            capacity_type="ON_DEMAND",
+            launch_template=eks.NodeGroupLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),
+            scaling_config=eks.NodeGroupScalingConfigArgs(
+                min_size=args.make.size, desired_size=args.make.size, max_size=args.make.size + 1
+            ),
+            update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
+            node_repair_config=eks.NodeGroupNodeRepairConfigArgs(enabled=True),
+            labels={key: value},
+            taints=[eks.NodeGroupTaintArgs(key=names.SYSTEM_TAINT_KEY, value="true", effect="NO_SCHEDULE")],
+            # Role policies must be attached before the first node, and outlive the last; no value carries that edge.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *args.after]),
+        )
+        self.role_arn = role.arn
+        self.node_group_name = self.node_group.node_group_name
+        self.register_outputs({"roleArn": self.role_arn, "nodeGroupName": self.node_group_name})
