@@ -152,20 +152,21 @@ def _field_at(field: FieldInfo, location: list[Any]) -> FieldInfo | None:
 
 def _model_at(field: FieldInfo, location: list[Any]) -> type[BaseModel] | None:
     """The model that the path below a field leads to, through dicts, tuples and optionals."""
-    kind = _models_in(field.annotation)
+    kind = model_within(field.annotation)
     for part in location:
         if kind is None:
             return None
         if isinstance(part, str):
             by_alias = {(f.alias or n): f for n, f in kind.model_fields.items()}
             if part in by_alias:
-                kind = _models_in(by_alias[part].annotation)
+                kind = model_within(by_alias[part].annotation)
     return kind
 
 
-def _models_in(annotation: Any) -> type[BaseModel] | None:
+def model_within(annotation: Any) -> type[BaseModel] | None:
+    """The settings model that an annotation holds, if any: itself, or inside a dict, tuple or optional."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (dict, tuple, Union, UnionType):
-        return next((m for m in map(_models_in, get_args(annotation)) if m), None)
+        return next((m for m in map(model_within, get_args(annotation)) if m), None)
     return None

@@ -1,0 +1,27 @@
+"""The application: its subcommands, and how a mistake ends."""
+
+from typing import Annotated
+
+import typer
+
+from cli import plan, settings
+
+app = typer.Typer(
+    help="EKS on Spot for the OpenTelemetry Demo: see what `pulumi up` would declare, with no account.",
+    epilog="Start with: otel-on-spot plan --stack dev",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
+app.command("settings")(settings.settings)
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback behind an unexpected error.")] = False,
+) -> None:
+    """Options that every subcommand has."""
+    context.obj = {"verbose": verbose}

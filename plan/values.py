@@ -1,0 +1,133 @@
+"""Plain Python values out of the wire format, with a marker for everything that is not plain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf import struct_pb2
+from pulumi.runtime import rpc
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A value that only the cloud can give, at preview."""
+
+    def __repr__(self) -> str:
+        return "[unknown]"
+
+
+UNKNOWN: Final = Unknown()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret value. It never shows itself."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference to another resource, by URN."""
+
+    urn: str
+
+    def __repr__(self) -> str:
+        return f"[{self.urn}]"
+
+
+def decoded(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """The properties of a request, as plain values and markers."""
+    return {key: _decoded(value) for key, value in sorted(struct.fields.items())}
+
+
+def _decoded(value: struct_pb2.Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        fields = value.struct_value.fields
+        if rpc._special_sig_key not in fields:
+            return decoded(value.struct_value)
+        signature = fields[rpc._special_sig_key].string_value
+        if signature == rpc._special_secret_sig:
+            return Secret(_decoded(fields["value"]))
+        if signature == rpc._special_resource_sig:
+            return Reference(fields["urn"].string_value)
+        if signature == rpc._special_output_value_sig:
+            inner = _decoded(fields["value"]) if "value" in fields else UNKNOWN
+            return Secret(inner) if "secret" in fields and fields["secret"].bool_value else inner
+        return decoded(value.struct_value)
+    if kind == "list_value":
+        return [_decoded(item) for item in value.list_value.values]
+    if kind == "string_value":
+        return UNKNOWN if value.string_value == rpc.UNKNOWN else value.string_value
+    if kind == "number_value":
+        return int(value.number_value) if value.number_value.is_integer() else value.number_value
+    if kind == "bool_value":
+        return value.bool_value
+    return None
+
+
+def encoded(properties: dict[str, Any]) -> struct_pb2.Struct:
+    """Plain values and markers, back in the wire format."""
+    struct = struct_pb2.Struct()
+    for key, value in properties.items():
+        struct.fields[key].CopyFrom(_encoded(value))
+    return struct
+
+
+def _encoded(value: Any) -> struct_pb2.Value:
+    match value:
+        case None:
+            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        case Unknown():
+            return struct_pb2.Value(string_value=rpc.UNKNOWN)
+        case Secret(inner):
+            return _special(rpc._special_secret_sig, value=inner)
+        case Reference(urn):
+            return _special(rpc._special_resource_sig, urn=urn)
+        case bool():
+            return struct_pb2.Value(bool_value=value)
+        case int() | float():
+            return struct_pb2.Value(number_value=value)
+        case str():
+            return struct_pb2.Value(string_value=value)
+        case dict():
+            return struct_pb2.Value(struct_value=encoded(value))
+        case list() | tuple():
+            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encoded(item) for item in value]))
+    raise TypeError(f"{type(value).__name__} has no place in a resource's properties")
+
+
+def _special(signature: str, **fields: Any) -> struct_pb2.Value:
+    return struct_pb2.Value(struct_value=encoded({rpc._special_sig_key: signature} | fields))
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value with ``change`` applied to every marker and leaf."""
+    if isinstance(value, dict):
+        return {key: mapped(inner, change) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mapped(inner, change) for inner in value]
+    return change(value)
+
+
+def masked(value: Any) -> Any:
+    """The value as people and files may see it: secrets, unknowns and references as their markers' text."""
+    return mapped(value, lambda leaf: repr(leaf) if isinstance(leaf, (Secret, Unknown, Reference)) else leaf)
+
+
+def revealed(value: Any) -> Any:
+    """The value with secrets opened, for whoever must apply it. Never for output."""
+    return mapped(value, lambda leaf: revealed(leaf.value) if isinstance(leaf, Secret) else leaf)
+
+
+def holds_unknown(value: Any) -> bool:
+    """Whether anything in the value is unknown."""
+    if isinstance(value, dict):
+        return any(map(holds_unknown, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_unknown, value))
+    return isinstance(value, Unknown) or (isinstance(value, Secret) and holds_unknown(value.value))
