@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
@@ -11,7 +11,7 @@ BAD_INPUT = 2
 
 
 @contextmanager
-def told_clearly(context: typer.Context) -> Iterator[None]:
+def told_clearly(context: typer.Context) -> Generator[None]:
     """Turn what the plan refuses into one message; with ``--verbose``, show the traceback of anything else."""
     from plan.compare import RevisionError
     from plan.record import PlanError, ProgramError

@@ -92,9 +92,7 @@ class RecordingMonitor(mocks.MockMonitor):
         arguments = decoded(request.args)
         if request.tok == GET_RESOURCE:
             known = self.resources[str(arguments["urn"])]
-            return resource_pb2.ResourceInvokeResponse(
-                **{"return": encoded({"urn": known.urn, "id": known.id, "state": known.state})}
-            )
+            return _answered({"urn": known.urn, "id": known.id, "state": known.state})
         answer = answers.invoke(request.tok, arguments, region=self._region(request.provider))
         if answer is None:
             problem = (
@@ -103,7 +101,7 @@ class RecordingMonitor(mocks.MockMonitor):
             self.problems.append(problem)
             raise PlanError(problem)
         self.invokes.append(Invoke(token=request.tok, arguments=arguments))
-        return resource_pb2.ResourceInvokeResponse(**{"return": encoded(answer)})
+        return _answered(answer)
 
     def _region(self, provider: str) -> str:
         registration = self.registrations.get(provider.rpartition("::")[0])
@@ -136,6 +134,12 @@ class RecordingMonitor(mocks.MockMonitor):
             invokes=tuple(self.invokes),
             messages=tuple(self.messages),
         )
+
+
+def _answered(properties: dict[str, Any]) -> resource_pb2.ResourceInvokeResponse:
+    response = resource_pb2.ResourceInvokeResponse()
+    getattr(response, "return").CopyFrom(encoded(properties))
+    return response
 
 
 def _registration(request: Any, urn: str) -> Registration:

@@ -7,7 +7,7 @@ import logging
 import os
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -145,7 +145,7 @@ class _Engine:
 
 
 @contextlib.contextmanager
-def _importing_from(root: Path) -> Iterator[None]:
+def _importing_from(root: Path) -> Generator[None]:
     """``python __main__.py`` has its folder first on the path; so has a recorded run."""
     sys.path.insert(0, str(root))
     try:
@@ -155,7 +155,7 @@ def _importing_from(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """The SDK logs each failed registration; the failure itself is raised and told once."""
     logger = logging.getLogger("pulumi")
     before = logger.level

@@ -64,7 +64,8 @@ def _decoded(value: struct_pb2.Value) -> Any:
     if kind == "string_value":
         return UNKNOWN if value.string_value == rpc.UNKNOWN else value.string_value
     if kind == "number_value":
-        return int(value.number_value) if value.number_value.is_integer() else value.number_value
+        number = float(value.number_value)
+        return int(number) if number.is_integer() else number
     if kind == "bool_value":
         return value.bool_value
     return None

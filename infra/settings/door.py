@@ -84,7 +84,9 @@ def _nulls(key: str, value: Any) -> Iterator[Problem]:
 def _adapter(name: str) -> TypeAdapter[Any]:
     """Each section is checked by itself, so that one bad section does not hide what is wrong with another."""
     field = Settings.model_fields[name]
-    kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation  # ty: ignore[invalid-type-form]
+    kind: Any = field.annotation
+    if field.metadata:
+        kind = Annotated[kind, *field.metadata]
     return TypeAdapter(kind, config=None if _is_model(field) else {"strict": True})
 
 

@@ -1,0 +1,40 @@
+"""Recordings that many tests look at, made once."""
+
+from functools import cache
+
+import pytest
+
+from plan.record import record
+from plan.recording import Recording
+
+STACKS = ("dev", "staging", "prod")
+
+
+@cache
+def recorded(stack: str, preview: bool = False) -> Recording:
+    """The plan of a committed stack."""
+    return record(stack, preview=preview)
+
+
+@pytest.fixture(params=STACKS)
+def plan(request: pytest.FixtureRequest) -> Recording:
+    """The plan of each committed stack, as after an update."""
+    return recorded(request.param)
+
+
+@pytest.fixture(params=STACKS)
+def first_preview(request: pytest.FixtureRequest) -> Recording:
+    """The plan of each committed stack, as at its first preview: nothing that only AWS can tell is known."""
+    return recorded(request.param, preview=True)
+
+
+@pytest.fixture
+def dev() -> Recording:
+    """The plan of dev."""
+    return recorded("dev")
+
+
+@pytest.fixture
+def prod() -> Recording:
+    """The plan of prod."""
+    return recorded("prod")

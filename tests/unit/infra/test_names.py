@@ -1,0 +1,43 @@
+"""Physical names fit AWS's limits for every cluster name that the door lets in."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra import names
+from infra.karpenter.controller_role import GROUPS
+from infra.karpenter.interruption import EVENTS
+
+cluster_names = st.from_regex(re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"), fullmatch=True)
+
+
+@given(cluster_names)
+def test_every_physical_name_fits_its_limit(cluster: str) -> None:
+    place = names.Place(cluster=cluster, region="eu-west-1")
+    roles = [place.node_role, place.controller_role, place.system_node_role, place.ebs_csi_role, place.flow_log_role]
+
+    assert max(map(len, roles)) <= names.ROLE_NAME_LIMIT
+    assert len(place.interruption_queue) <= names.QUEUE_NAME_LIMIT
+    assert max(len(place.interruption_rule(event)) for event in EVENTS) <= names.RULE_NAME_LIMIT
+    assert max(len(place.controller_policy(group)) for group in GROUPS) <= names.POLICY_NAME_LIMIT
+    assert len({*roles}) == len(roles)
+
+
+def test_a_longer_cluster_name_than_the_door_lets_in_would_not_fit() -> None:
+    place = names.Place(cluster="x" * (names.CLUSTER_NAME_LIMIT + 25), region="eu-west-1")
+
+    assert len(place.controller_role) > names.ROLE_NAME_LIMIT
+
+
+def test_partitions_follow_the_region() -> None:
+    found = {
+        region: names.Place(cluster="x", region=region).partition
+        for region in ("eu-west-1", "cn-north-1", "us-gov-west-1")
+    }
+
+    assert found == {"eu-west-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"}
+
+
+def test_a_stacks_own_tag_wins_over_a_default() -> None:
+    assert names.default_tags("dev", "otel-dev", {"environment": "sandbox"})["environment"] == "sandbox"
