@@ -28,6 +28,9 @@ CLUSTER_KINDS: Final = (
 )
 """Cluster-scoped (group, kind) that the children render; a test compares this with the rendered charts."""
 
+BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
+"""Namespaces that the built-in children name as their destination; the same test compares them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AppOfAppsArgs:
@@ -99,7 +102,7 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
 
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/project-specification/
     """
-    namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, names.DEMO_NAMESPACE, *args.make.namespaces))
+    namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, *BUILT_IN_NAMESPACES, *args.make.namespaces))
     return {
         "description": "The platform's own Applications",
         "sourceRepos": [args.make.repository, *args.make.source_repositories],

@@ -1,0 +1,38 @@
+{{- define "otel-demo.hook-labels" -}}
+app.kubernetes.io/name: stateful-placement
+app.kubernetes.io/part-of: opentelemetry-demo
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/*
+What every container of the hook has in common. Arguments only: the image has no shell.
+*/}}
+{{- define "otel-demo.hook-container" -}}
+image: {{ printf "%s:%s" .Values.placementHook.image.repository .Values.placementHook.image.tag }}
+imagePullPolicy: IfNotPresent
+env:
+  # kubectl keeps its discovery cache under HOME.
+  - name: HOME
+    value: /tmp
+resources:
+  {{- toYaml .Values.placementHook.resources | nindent 2 }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+{{- end -}}
+
+{{/*
+The patch: a JSON patch (RFC 6902). `add` writes the whole value whether the field is there or not, so the selector is
+exactly the placement: a stray key (an old capacity-type, another pool) does not survive beside it, as it would under a
+merge patch. The rest of the template stays as it is. Applied twice, it changes nothing the second time: no rollout.
+*/}}
+{{- define "otel-demo.hook-patch" -}}
+{{- $selector := dict "op" "add" "path" "/spec/template/spec/nodeSelector" "value" .Values.placement.nodeSelector -}}
+{{- $tolerations := dict "op" "add" "path" "/spec/template/spec/tolerations" "value" .Values.placement.tolerations -}}
+{{- list $selector $tolerations | toJson -}}
+{{- end -}}

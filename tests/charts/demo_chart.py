@@ -1,0 +1,174 @@
+"""Which opentelemetry-demo chart the tests stand on, and the wrapper chart put together with it.
+
+Real: a directory given in DEMO_CHART, or what `helm dependency build` fetches. Else the values, the strict schema and
+the list of workloads kept beside the repository, behind a chart without templates. Else a chart without anything.
+"""
+
+import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tests.charts import helm
+
+REPOSITORY = Path(__file__).parents[2]
+WRAPPER = REPOSITORY / "gitops" / "charts" / "otel-demo"
+RELEASE = NAMESPACE = "otel-demo"
+ENVIRONMENTS = ("dev", "staging", "prod")
+FETCH_TIMEOUT_SECONDS = 10.0
+RETRY_FETCH_AFTER_SECONDS = 3600.0
+
+
+class DemoChartError(Exception):
+    """DEMO_CHART names something that is not the chart the wrapper depends on."""
+
+
+@dataclass(frozen=True)
+class DemoChart:
+    """The demo chart as it was found; `how` is one line for people."""
+
+    source: Literal["real", "shared", "absent"]
+    path: Path | None
+    how: str
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The chart's own values; empty when the chart is absent."""
+        return helm.load_values([self.path / "values.yaml"]) if self.path else {}
+
+
+def wanted() -> tuple[str, str]:
+    """Name and version of the demo chart that the wrapper depends on."""
+    dependency = yaml.safe_load((WRAPPER / "Chart.yaml").read_text())["dependencies"][0]
+    return dependency["name"], dependency["version"]
+
+
+def find(cache: Path) -> DemoChart:
+    """The best demo chart to be had here. `cache` keeps a fetched chart, and the time of a fetch that failed.
+
+    Raises:
+        DemoChartError: DEMO_CHART is set and does not hold the wanted chart.
+    """
+    name, version = wanted()
+    if given := os.environ.get("DEMO_CHART"):
+        return DemoChart("real", checked(Path(given).resolve()), f"real {version} from DEMO_CHART")
+    fetched = cache / f"{name}-{version}" / name
+    missing = "fetched earlier" if fetched.exists() else fetch(cache, fetched)
+    if fetched.exists():
+        return DemoChart("real", checked(fetched), f"real {version}, {missing}")
+    shared = REPOSITORY.parent / "shared" / "charts" / f"{name}-{version}"
+    if (shared / "workloads.json").exists():
+        return DemoChart("shared", shared, f"schema, values and workloads {version} from ../shared ({missing})")
+    return DemoChart("absent", None, f"absent ({missing}); set DEMO_CHART to a directory of {name} {version}")
+
+
+def checked(path: Path) -> Path:
+    """The path, once it is known to hold the wanted chart with its dependencies."""
+    name, version = wanted()
+    chart_file = path / "Chart.yaml"
+    if not chart_file.is_file():
+        raise DemoChartError(
+            f"DEMO_CHART={path}: no Chart.yaml there. Give the unpacked directory of {name} {version}."
+        )
+    chart = yaml.safe_load(chart_file.read_text())
+    if (chart["name"], chart["version"]) != (name, version):
+        found = f"{chart['name']} {chart['version']}"
+        raise DemoChartError(
+            f"DEMO_CHART={path}: holds {found}; the wrapper depends on {name} {version}. Give that one."
+        )
+    missing = [one["name"] for one in chart["dependencies"] if not list((path / "charts").glob(f"{one['name']}*"))]
+    if missing:
+        raise DemoChartError(
+            f"DEMO_CHART={path}: charts/ lacks {', '.join(missing)}. Run `helm dependency build` there."
+        )
+    return path
+
+
+def fetch(cache: Path, fetched: Path) -> str:
+    """Tries `helm dependency build` on a copy of the wrapper; returns one phrase on how it went."""
+    failed = cache / "fetch-failed-at"
+    if failed.exists() and time.time() - float(failed.read_text()) < RETRY_FETCH_AFTER_SECONDS:
+        return "could not be fetched within the last hour"
+    build = cache / "build"
+    shutil.rmtree(build, ignore_errors=True)
+    shutil.copytree(WRAPPER, build)
+    try:
+        helm.dependency_build(build, timeout_seconds=FETCH_TIMEOUT_SECONDS)
+    except helm.HelmError as error:
+        failed.write_text(str(time.time()))
+        return f"helm dependency build failed: {error}"
+    with tarfile.open(next((build / "charts").glob("*.tgz"))) as archive:
+        archive.extractall(fetched.parent, filter="data")
+    return "fetched now"
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Writes what was shared by an anchor out in full."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """The wrapper chart, complete enough to render: charts/opentelemetry-demo is the demo chart or its stand-in."""
+
+    path: Path
+    demo: DemoChart
+
+    @classmethod
+    def assemble(cls, demo: DemoChart, into: Path, *, templates: bool = True) -> "Wrapper":
+        """Copies the wrapper into a directory and puts the demo chart beside it, or its values and schema alone."""
+        name, version = wanted()
+        path = Path(shutil.copytree(WRAPPER, into / "otel-demo"))
+        subchart = path / "charts" / name
+        if demo.source == "real" and demo.path and templates:
+            shutil.copytree(demo.path, subchart)
+        else:
+            subchart.mkdir(parents=True)
+            (subchart / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": name, "version": version}))
+            if demo.path:
+                for file in ("values.yaml", "values.schema.json"):
+                    shutil.copy(demo.path / file, subchart / file)
+        return cls(path, demo)
+
+    def undeclared(self, databases: Collection[str], into: Path) -> "Wrapper":
+        """A copy whose values.yaml places none of the given databases, as an edit in Git would leave it."""
+        copy = Wrapper.assemble(self.demo, into)
+        values = json.loads(json.dumps(helm.load_values([copy.path / "values.yaml"])))
+        demo = values["opentelemetry-demo"]
+        places = {"opensearch": demo["opensearch"], "prometheus": demo["prometheus"]["server"]}
+        for name in databases:
+            place = places.get(name) or demo["components"][name]["schedulingRules"]
+            del place["nodeSelector"], place["tolerations"]
+        (copy.path / "values.yaml").write_text(yaml.dump(values, Dumper=_NoAliases))
+        return copy
+
+    def given(self, environment: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What Argo CD passes to Helm: the environment's file, then `overrides` (the Application's values)."""
+        return helm.layered(helm.load_values([self.path / f"values-{environment}.yaml"]), overrides or {})
+
+    def values(self, environment: str) -> dict[str, Any]:
+        """What the wrapper's templates see, without the demo chart's own defaults."""
+        return helm.coalesced(helm.load_values([self.path / "values.yaml"]), self.given(environment))
+
+    def demo_values(self, environment: str) -> dict[str, Any]:
+        """What the demo chart's templates see: its own defaults under what the wrapper gives it."""
+        return helm.coalesced(self.demo.defaults, self.values(environment)["opentelemetry-demo"])
+
+    def objects(self, environment: str, overrides: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rendered objects.
+
+        Raises:
+            HelmError: Helm refuses the values.
+        """
+        values = self.given(environment, overrides)
+        return helm.render(self.path, release=RELEASE, namespace=NAMESPACE, values=values)

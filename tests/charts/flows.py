@@ -1,0 +1,128 @@
+"""Who has to reach whom, read from what the workloads are told; and who may, read from the network policies."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from tests.charts.demo_chart import Wrapper
+from tests.charts.workloads import by_name, workloads
+
+# Services whose name or port is not their workload's. Source: the services of grafana 10.1.2 and jaeger 3.4.1;
+# held against the rendered services when the demo chart is there.
+SERVICE_WORKLOADS = {"jaeger-query": "jaeger", "jaeger-collector": "jaeger"}
+TARGET_PORTS = {("grafana", 80): 3000}
+POSTGRESQL_PORT = 5432
+
+ADDRESS = re.compile(r"(?<![\w.-])([a-z][a-z-]*[a-z]):(\d{2,5})\b")
+NETCAT = re.compile(r"\bnc\b[^;]*?\s([a-z][a-z-]*)\s(\d+)")
+CONNECTION_STRING = re.compile(r"\bHost=([a-z-]+)")
+
+
+class Flow(NamedTuple):
+    """One direction of traffic: workload, workload, container port."""
+
+    source: str
+    target: str
+    port: int
+
+
+def needed(wrapper: Wrapper, environment: str) -> set[Flow]:
+    """Every flow that an address in a workload's environment, arguments or configuration asks for."""
+    known = set(workloads(wrapper, environment)) | set(SERVICE_WORKLOADS)
+    told = told_by_objects if wrapper.demo.source == "real" else told_by_values
+    flows = set()
+    for source, env, texts in told(wrapper, environment):
+        for service, port in addresses(env, texts):
+            if service in known:
+                target = SERVICE_WORKLOADS.get(service, service)
+                flows.add(Flow(source, target, TARGET_PORTS.get((service, port), port)))
+    return flows
+
+
+def addresses(env: dict[str, str], texts: list[str]) -> Iterator[tuple[str, int]]:
+    """Service and port pairs in one container's environment and in the texts that it reads."""
+    plain = {key: re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], ""), value) for key, value in env.items()}
+    for key, value in plain.items():
+        if prefix := key.removesuffix("_HOST") if key.endswith("_HOST") else "":
+            ports = [port for name, port in plain.items() if name.startswith(f"{prefix}_") and "PORT" in name]
+            yield from ((value, int(port)) for port in ports if port.isdigit())
+    for text in [*plain.values(), *texts]:
+        yield from ((host, int(port)) for host, port in ADDRESS.findall(text))
+        yield from ((host, int(port)) for host, port in NETCAT.findall(text))
+        yield from ((host, POSTGRESQL_PORT) for host in CONNECTION_STRING.findall(text))
+
+
+Told = Iterator[tuple[str, dict[str, str], list[str]]]
+
+
+def told_by_objects(wrapper: Wrapper, environment: str) -> Told:
+    """(workload, environment variables, texts) of every rendered container; mounted configuration counts as text."""
+    objects = wrapper.objects(environment)
+    configs = by_name(objects, "ConfigMap")
+    datasources = [one for one in configs.values() if "grafana_datasource" in one["metadata"].get("labels", {})]
+    for kind in ("Deployment", "StatefulSet"):
+        for name, one in by_name(objects, kind).items():
+            spec = one["spec"]["template"]["spec"]
+            mounted = [configs[v["configMap"]["name"]] for v in spec.get("volumes") or [] if "configMap" in v]
+            mounted += datasources if name == "grafana" else []
+            texts = [text for config in mounted for key, text in config["data"].items() if not key.endswith(".json")]
+            for container in spec["containers"] + spec.get("initContainers", []):
+                env = {e["name"]: str(e.get("value", "")) for e in container.get("env") or []}
+                arguments = [*container.get("command", []), *container.get("args", [])]
+                yield name, env, [*arguments, *texts]
+
+
+def told_by_values(wrapper: Wrapper, environment: str) -> Told:
+    """The same from values: what the demo chart keeps in templates (Grafana's data sources) is not seen."""
+    values = wrapper.demo_values(environment)
+    shared = values["default"]["env"]
+    for name, component in values["components"].items():
+        for one in [component, *component.get("sidecarContainers", [])]:
+            listed = [*shared, *one.get("env", []), *one.get("envOverrides", [])]
+            env = {e["name"]: str(e.get("value", "")) for e in listed}
+            commands = [*one.get("command", []), *(c for i in one.get("initContainers", []) for c in i["command"])]
+            yield name, env, [str(command) for command in commands]
+    jaeger = values["jaeger"]["allInOne"]
+    yield "jaeger", {e["name"]: e["value"] for e in jaeger["extraEnv"]}, jaeger["args"]
+    yield "otel-collector", {}, [yaml.safe_dump(values["opentelemetry-collector"]["config"])]
+
+
+def allowed(policies: list[dict[str, Any]], labels: dict[str, dict[str, str]], ports: set[int]) -> set[Flow]:
+    """Every flow between the labelled workloads that the policies let through, on both sides."""
+    everything = {Flow(a, b, port) for a in labels for b in labels for port in ports}
+    sends = {(a, b, port) for a in labels for b, port in _peers(policies, labels, a, "Egress", "to", ports)}
+    receives = {(a, b, port) for b in labels for a, port in _peers(policies, labels, b, "Ingress", "from", ports)}
+    return {flow for flow in everything if flow in sends and flow in receives}
+
+
+def _peers(
+    policies: list[dict[str, Any]],
+    labels: dict[str, dict[str, str]],
+    name: str,
+    direction: str,
+    side: str,
+    ports: set[int],
+) -> set[tuple[str, int]]:
+    applied = [
+        p["spec"]
+        for p in policies
+        if direction in p["spec"]["policyTypes"] and _selects(p["spec"]["podSelector"], labels[name])
+    ]
+    if not applied:
+        return {(peer, port) for peer in labels for port in ports}
+    return {
+        (peer, port["port"])
+        for spec in applied
+        for rule in spec.get(direction.lower(), [])
+        for one in rule[side]
+        if "podSelector" in one and "namespaceSelector" not in one
+        for peer in labels
+        if _selects(one["podSelector"], labels[peer])
+        for port in rule["ports"]
+    }
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())

@@ -1,0 +1,173 @@
+"""The app-of-apps: children in waves, cascading deletion, nothing that a child is not meant to get."""
+
+import pytest
+
+from tests.charts.demo_chart import ENVIRONMENTS, REPOSITORY, Wrapper
+from tests.charts.footprint import BRIDGE, ROOT_VALUES, child_objects, children_footprint, root_objects
+from tests.charts.helm import HelmError
+
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+
+
+def applications(overrides: dict | None = None) -> dict[str, dict]:
+    return {one["metadata"]["name"]: one for one in root_objects(overrides)}
+
+
+def wave(application: dict) -> int:
+    return int(application["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"])
+
+
+def child(name: str, **keys: object) -> dict:
+    return {"applications": {name: keys}}
+
+
+def test_the_root_renders_applications_and_nothing_else():
+    assert {(one["apiVersion"], one["kind"]) for one in root_objects()} == {("argoproj.io/v1alpha1", "Application")}
+    assert {one["metadata"]["namespace"] for one in root_objects()} == {"argocd"}
+
+
+def test_every_child_is_deleted_with_what_it_deployed():
+    assert all(one["metadata"]["finalizers"] == [FINALIZER] for one in root_objects())
+
+
+def test_what_others_rely_on_comes_in_an_earlier_wave():
+    children = applications()
+
+    assert wave(children["cluster-base"]) < wave(children["otel-demo"])
+
+
+def test_a_child_heals_itself_prunes_and_tries_again_with_a_growing_pause():
+    for application in root_objects():
+        policy = application["spec"]["syncPolicy"]
+
+        assert policy["automated"] == {"prune": True, "selfHeal": True}
+        assert policy["retry"] == {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}}
+
+
+def test_a_child_is_read_from_the_repository_revision_and_project_of_the_root():
+    for application in root_objects():
+        spec = application["spec"]
+
+        assert spec["project"] == ROOT_VALUES["project"]
+        assert spec["source"]["repoURL"] == ROOT_VALUES["repoURL"]
+        assert spec["source"]["targetRevision"] == ROOT_VALUES["targetRevision"]
+        assert spec["destination"]["server"] == ROOT_VALUES["destinationServer"]
+        assert (REPOSITORY / spec["source"]["path"] / "Chart.yaml").is_file()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_environment_of_the_bridge_chooses_the_values_file(environment):
+    for application in root_objects({"bridge": {"environment": environment}}):
+        source = application["spec"]["source"]["helm"]
+
+        assert source["valueFiles"] == [f"values-{environment}.yaml"]
+        assert source["ignoreMissingValueFiles"] is True
+
+
+def test_a_child_gets_the_bridge_values_that_it_lists_and_no_others():
+    children = applications()
+    base = children["cluster-base"]["spec"]["source"]["helm"]["valuesObject"]
+    demo = children["otel-demo"]["spec"]["source"]["helm"]["valuesObject"]
+
+    assert base == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment")}}}
+    assert demo == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment", "region")}}}
+
+
+def test_a_child_that_lists_no_bridge_value_gets_none():
+    added = applications(child("extra", path="gitops/charts/extra", namespace="extra"))["extra"]
+
+    assert "valuesObject" not in added["spec"]["source"]["helm"]
+
+
+def test_the_demo_namespace_enforces_baseline_and_reports_against_restricted():
+    labels = applications()["otel-demo"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+
+    assert labels == {
+        "pod-security.kubernetes.io/enforce": "baseline",
+        "pod-security.kubernetes.io/audit": "restricted",
+        "pod-security.kubernetes.io/warn": "restricted",
+    }
+
+
+def test_the_root_may_override_add_and_switch_off_children():
+    overrides = {
+        "applications": {
+            "cluster-base": {"enabled": False},
+            "otel-demo": {"wave": 7, "values": {"disruptionBudgets": {"maxUnavailable": 2}}},
+            "extra": {"path": "gitops/charts/extra", "namespace": "extra"},
+        }
+    }
+
+    children = applications(overrides)
+
+    assert set(children) == {"otel-demo", "extra"}
+    assert wave(children["otel-demo"]) == 7
+    values = children["otel-demo"]["spec"]["source"]["helm"]["valuesObject"]
+    assert values["disruptionBudgets"] == {"maxUnavailable": 2}
+    assert values["global"]["bridge"]["environment"] == BRIDGE["environment"]
+
+
+def test_fifty_applications_given_in_values_all_become_children():
+    extra = {
+        f"team-{n}": {"path": "gitops/charts/cluster-base", "namespace": f"team-{n}", "wave": n} for n in range(48)
+    }
+
+    children = applications({"applications": extra})
+
+    assert len(children) == 50
+    assert [wave(children[f"team-{n}"]) for n in range(48)] == list(range(48))
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (child("otel-demo", wawe=1), "wawe"),
+        (child("otel-demo", wave="one"), "wave"),
+        (child("otel-demo", enabled="no"), "enabled"),
+        (child("otel-demo", path="/etc"), "path"),
+        (child("otel-demo", bridge=["secret"]), "bridge"),
+        (child("extra", namespace="extra"), "path"),
+        (child("extra", path="gitops/charts/extra"), "namespace"),
+        (child("Extra_App", path="a", namespace="b"), "Extra_App"),
+        (child("cluster-base", podSecurity={"enforce": "baseline"}), "createNamespace"),
+        ({"bridge": {"environment": "Prod!"}}, "environment"),
+        ({"project": "default"}, "project"),
+        ({"repoURL": None}, "repoURL"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name(fault, named):
+    with pytest.raises(HelmError, match=named):
+        root_objects(fault)
+
+
+def test_the_children_put_nothing_cluster_wide_but_what_a_project_can_list(wrapper: Wrapper):
+    footprint = children_footprint(wrapper)
+    expected = {
+        ("", "Namespace"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("scheduling.k8s.io", "PriorityClass"),
+        ("storage.k8s.io", "StorageClass"),
+    }
+
+    assert footprint.cluster_kinds == expected if footprint.complete else footprint.cluster_kinds < expected
+    assert footprint.namespaces == {"argocd", "cluster-base", "otel-demo"}
+    assert footprint.repositories == {ROOT_VALUES["repoURL"]}
+
+
+def test_a_child_puts_nothing_into_a_namespace_other_than_its_own(wrapper: Wrapper):
+    for application in root_objects():
+        own = application["spec"]["destination"]["namespace"]
+
+        assert {one["metadata"].get("namespace", own) for one in child_objects(wrapper, application)} == {own}
+
+
+def test_no_two_children_render_the_same_object(wrapper: Wrapper):
+    rendered = [
+        (one["apiVersion"], one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"])
+        for application in root_objects()
+        for one in child_objects(wrapper, application)
+    ]
+
+    assert len(rendered) == len(set(rendered))

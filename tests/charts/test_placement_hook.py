@@ -1,0 +1,202 @@
+"""The post-install patch: the rights it has are those it uses, it needs no shell, it changes nothing twice."""
+
+import json
+
+import pytest
+
+from tests.charts.demo_chart import NAMESPACE, Wrapper
+from tests.charts.helm import HelmError
+from tests.charts.workloads import by_name
+
+KINDS = {"deployment": "deployments", "statefulset": "statefulsets"}
+# What kubectl asks of the API server for a command; held against kubectl itself below.
+# Source: https://github.com/kubernetes/kubectl/tree/v0.35.3/pkg/cmd (patch, wait, rollout/rollout_status.go)
+VERBS = {"patch": {"get", "patch"}, "wait": {"get", "list", "watch"}, "rollout": {"get", "list", "watch"}}
+JOBS = {"stateful-placement-sync": "Sync", "stateful-placement-postsync": "PostSync"}
+
+
+@pytest.fixture(scope="module")
+def objects(wrapper: Wrapper) -> list[dict]:
+    return wrapper.objects("prod")
+
+
+def pod(objects: list[dict], job: str) -> dict:
+    return by_name(objects, "Job")[job]["spec"]["template"]["spec"]
+
+
+def containers(objects: list[dict]) -> list[dict]:
+    return [one for job in JOBS for key in ("initContainers", "containers") for one in pod(objects, job)[key]]
+
+
+def targets(arguments: list[str]) -> set[tuple[str, str]]:
+    """The (resource, name) pairs that a kubectl command names."""
+    pairs = [one.split("/", 1) for one in arguments if not one.startswith("--") and "/" in one]
+    return {(KINDS[kind], name) for kind, name in pairs}
+
+
+def listed(wrapper: Wrapper) -> set[tuple[str, str]]:
+    return {(KINDS[one["kind"].lower()], one["name"]) for one in wrapper.values("prod")["stateful"]}
+
+
+def granted(objects: list[dict]) -> set[tuple[str, str, str]]:
+    role = by_name(objects, "Role")["stateful-placement"]
+    return {
+        (verb, resource, name)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for name in rule["resourceNames"]
+    }
+
+
+def test_the_hook_runs_with_a_sync_and_after_it_and_replaces_its_last_run(objects: list[dict]):
+    for name, phase in JOBS.items():
+        assert by_name(objects, "Job")[name]["metadata"]["annotations"] == {
+            "argocd.argoproj.io/hook": phase,
+            "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+        }
+
+
+def test_there_is_no_helm_hook_that_an_argo_hook_would_disable(real_demo: Wrapper, environment: str):
+    annotations = [one["metadata"].get("annotations") or {} for one in real_demo.objects(environment)]
+
+    assert [key for one in annotations for key in one if key.startswith("helm.sh/hook")] == []
+
+
+def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: list[dict]):
+    hooks = [one for one in objects if "argocd.argoproj.io/hook" in (one["metadata"].get("annotations") or {})]
+
+    assert {one["kind"] for one in hooks} == {"Job"}
+
+
+def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrapper, objects: list[dict]):
+    for job in JOBS:
+        commands = [one["args"] for one in pod(objects, job)["initContainers"]]
+        assert {one[0] for one in commands} == {"patch"}
+        assert set().union(*map(targets, commands)) == listed(wrapper)
+    waits = [one["args"] for one in pod(objects, "stateful-placement-postsync")["containers"]]
+    for command in ("wait", "rollout"):
+        assert set().union(*(targets(one) for one in waits if one[0] == command)) == listed(wrapper)
+
+
+def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict]):
+    """A database that cannot start keeps the Application from being Healthy: PostSync alone would never come to free it."""
+    commands = [one["args"] for one in pod(objects, "stateful-placement-sync")["containers"]]
+
+    assert all(one[0] == "wait" and any(".spec.template." in arg for arg in one) for one in commands)
+
+
+def test_every_patch_comes_before_the_first_wait(objects: list[dict]):
+    for job in JOBS:
+        assert all(one["args"][0] == "patch" for one in pod(objects, job)["initContainers"])
+        assert all(one["args"][0] != "patch" for one in pod(objects, job)["containers"])
+
+
+def test_the_role_grants_exactly_what_the_commands_ask_for(objects: list[dict]):
+    asked = {
+        (verb, resource, name)
+        for one in containers(objects)
+        for resource, name in targets(one["args"])
+        for verb in VERBS[one["args"][0]]
+    }
+
+    assert granted(objects) == asked
+    assert {
+        group for rule in by_name(objects, "Role")["stateful-placement"]["rules"] for group in rule["apiGroups"]
+    } == {"apps"}
+
+
+def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: list[dict]):
+    binding = by_name(objects, "RoleBinding")["stateful-placement"]
+
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "stateful-placement"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "stateful-placement", "namespace": NAMESPACE}]
+    assert {pod(objects, job)["serviceAccountName"] for job in JOBS} == {"stateful-placement"}
+
+
+def test_the_image_is_the_official_one_pinned_and_needs_no_shell(objects: list[dict]):
+    for one in containers(objects):
+        assert one["image"].startswith("registry.k8s.io/kubectl:v1.35.")
+        assert "command" not in one
+        assert not any(shell in arg for arg in one["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
+
+
+def test_the_hook_lands_on_nodes_that_exist_already(objects: list[dict]):
+    for job in JOBS:
+        tolerated = {one["key"] for one in pod(objects, job)["tolerations"]}
+        assert tolerated == {"CriticalAddonsOnly", "dedicated"}
+        assert "nodeSelector" not in pod(objects, job)
+
+
+def test_the_hook_ends(wrapper: Wrapper, objects: list[dict]):
+    hook = wrapper.values("prod")["placementHook"]
+    for job in JOBS:
+        spec = by_name(objects, "Job")[job]["spec"]
+        assert spec["activeDeadlineSeconds"] > hook["rolloutTimeoutSeconds"]
+        assert spec["backoffLimit"] >= 1
+        assert all(any(arg.startswith("--timeout=") for arg in one["args"]) for one in pod(objects, job)["containers"])
+
+
+def test_a_deadline_that_cuts_the_wait_short_is_refused(shell: Wrapper):
+    with pytest.raises(HelmError, match="activeDeadlineSeconds 600 must be more than rolloutTimeoutSeconds 600"):
+        shell.objects("dev", {"placementHook": {"activeDeadlineSeconds": 600}})
+
+
+def test_without_databases_or_without_the_hook_nothing_of_it_is_left(shell: Wrapper):
+    for one in shell.objects("dev", {"placementHook": {"enabled": False}}):
+        assert "stateful-placement" not in one["metadata"]["name"]
+
+
+def applied(patch: list[dict], workload: dict) -> dict:
+    """RFC 6902 `add` of a member: it is created, or replaced whole."""
+    result = json.loads(json.dumps(workload))
+    for operation in patch:
+        assert operation["op"] == "add"
+        *parents, last = operation["path"].strip("/").split("/")
+        part = result
+        for key in parents:
+            part = part[key]
+        part[last] = operation["value"]
+    return result
+
+
+def patch_of(objects: list[dict]) -> list[dict]:
+    (kind_and_text,) = {tuple(one["args"][-2:]) for job in JOBS for one in pod(objects, job)["initContainers"]}
+    kind, text = kind_and_text
+    assert kind == "--type=json"
+    return json.loads(text.removeprefix("--patch="))
+
+
+def database(placement: dict | None) -> dict:
+    rules = {} if placement is None else placement
+    spec = {"containers": [{"name": "kafka", "image": "kafka:1"}], "priorityClassName": "stateful", **rules}
+    selector = {"matchLabels": {"app": "kafka"}}
+    template = {"metadata": {"labels": {"app": "kafka"}}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "kafka"},
+        "spec": {"selector": selector, "template": template},
+    }
+
+
+STARTS = {
+    "undeclared": None,
+    "on Spot": {"nodeSelector": {"karpenter.sh/capacity-type": "spot", "node.kubernetes.io/lifecycle": "spot"}},
+    "tolerating another taint": {"tolerations": [{"key": "spot", "operator": "Exists"}]},
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_patch_puts_a_database_on_the_data_pool_from_wherever_it_was(
+    wrapper: Wrapper, objects: list[dict], start: str
+):
+    placement = wrapper.values("prod")["placement"]
+
+    assert applied(patch_of(objects), database(STARTS[start])) == database(placement)
+
+
+def test_the_patch_changes_nothing_where_the_placement_is_declared(wrapper: Wrapper, objects: list[dict]):
+    declared = database(wrapper.values("prod")["placement"])
+
+    assert applied(patch_of(objects), declared) == declared

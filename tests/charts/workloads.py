@@ -1,0 +1,126 @@
+"""The 25 workloads of the demo, from the rendered chart or, without it, from values and the recorded list of workloads."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.charts.demo_chart import NAMESPACE, Wrapper
+
+# The one list that the tests hold against the chart's: what keeps data.
+DATABASES = frozenset({"kafka", "opensearch", "postgresql", "prometheus", "valkey-cart"})
+COUNT = 25
+
+# Where a subchart's container takes its resources from. Source: the templates of the subcharts in opentelemetry-demo
+# 0.38.6; test_demo_resources.py holds this table against the rendered chart when that is there.
+SUBCHART_RESOURCES = {
+    ("grafana", "grafana"): "grafana/resources",
+    ("grafana", "grafana-sc-alerts"): "grafana/sidecar/resources",
+    ("grafana", "grafana-sc-dashboard"): "grafana/sidecar/resources",
+    ("grafana", "grafana-sc-datasources"): "grafana/sidecar/resources",
+    ("jaeger", "jaeger"): "jaeger/allInOne/resources",
+    ("opensearch", "configfile"): "opensearch/initResources",
+    ("opensearch", "opensearch"): "opensearch/resources",
+    ("otel-collector", "opentelemetry-collector"): "opentelemetry-collector/resources",
+    ("prometheus", "prometheus-server"): "prometheus/server/resources",
+}
+SUBCHART_ANNOTATIONS = {
+    "opensearch": "opensearch/podAnnotations",
+    "prometheus": "prometheus/server/podAnnotations",
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the scheduler and Karpenter see of one Deployment or StatefulSet. `requests` is by container, init included."""
+
+    kind: str
+    name: str
+    replicas: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    node_selector: dict[str, str]
+    tolerations: list[dict[str, str]]
+    affinity: dict[str, Any]
+    requests: dict[str, dict[str, str]]
+    images: dict[str, str]
+
+
+def workloads(wrapper: Wrapper, environment: str) -> dict[str, Workload]:
+    """Every workload of the demo in an environment, by name."""
+    if wrapper.demo.source == "real":
+        found = [
+            from_object(one) for one in wrapper.objects(environment) if one["kind"] in ("Deployment", "StatefulSet")
+        ]
+    else:
+        found = recorded(wrapper, environment)
+    return {one.name: one for one in found}
+
+
+def from_object(rendered: dict[str, Any]) -> Workload:
+    pod = rendered["spec"]["template"]
+    spec = pod["spec"]
+    containers = spec["containers"] + spec.get("initContainers", [])
+    return Workload(
+        kind=rendered["kind"],
+        name=rendered["metadata"]["name"],
+        replicas=rendered["spec"].get("replicas", 1),
+        labels=pod["metadata"]["labels"],
+        annotations=pod["metadata"].get("annotations") or {},
+        node_selector=spec.get("nodeSelector") or {},
+        tolerations=spec.get("tolerations") or [],
+        affinity=spec.get("affinity") or {},
+        requests={one["name"]: (one.get("resources") or {}).get("requests") or {} for one in containers},
+        images={one["name"]: one["image"] for one in containers},
+    )
+
+
+def recorded(wrapper: Wrapper, environment: str) -> list[Workload]:
+    """The recorded workloads under the values of an environment."""
+    assert wrapper.demo.path is not None
+    values = wrapper.demo_values(environment)
+    return [
+        computed(one, values) for one in json.loads((wrapper.demo.path / "workloads.json").read_text())["workloads"]
+    ]
+
+
+def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
+    name = record["name"]
+    component = values["components"].get(name, {})
+    rules = values["default"]["schedulingRules"] | {k: v for k, v in component.get("schedulingRules", {}).items() if v}
+    extra = {one["name"]: one for key in ("initContainers", "sidecarContainers") for one in component.get(key, [])}
+    requests = {
+        one: at(values, path).get("requests", {}) for (owner, one), path in SUBCHART_RESOURCES.items() if owner == name
+    }
+    images = {one["name"]: one["image"] for one in record["containers"]}
+    if component:
+        requests[name] = component["resources"].get("requests", {})
+        requests |= {key: one.get("resources", {}).get("requests", {}) for key, one in extra.items()}
+        images |= {key: one["image"] for key, one in extra.items() if "image" in one}
+    return Workload(
+        kind=record["kind"],
+        name=name,
+        replicas=component.get("replicas", values["default"].get("replicas", 1)) if component else record["replicas"],
+        labels=record["labels"],
+        annotations=component.get("podAnnotations", {}) or at(values, SUBCHART_ANNOTATIONS.get(name, "")),
+        node_selector=rules.get("nodeSelector", {}) if component else at(values, record["nodeSelectorPath"]),
+        tolerations=rules.get("tolerations", []) if component else at(values, record["tolerationsPath"]) or [],
+        affinity=rules.get("affinity", {}) if component else {},
+        requests=requests,
+        images=images,
+    )
+
+
+def at(values: dict[str, Any], path: str) -> Any:
+    """The value at a slash-separated path, or an empty map."""
+    found: Any = values if path else {}
+    for key in filter(None, path.split("/")):
+        found = found.get(key) or {}
+    return found
+
+
+def by_name(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+
+def namespace_of(rendered: dict[str, Any]) -> str:
+    return rendered["metadata"].get("namespace", NAMESPACE)
