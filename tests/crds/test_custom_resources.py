@@ -1,0 +1,89 @@
+"""What the program declares is what the real CRDs accept, closed against unknown fields."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from plan.recording import Recording
+from plan.values import masked
+from tests.charts.footprint import root_objects
+from tests.crds.conftest import KARPENTER
+from tests.unit.conftest import STACKS, recorded
+
+Schemas = dict[str, dict[str, Any]]
+
+
+def closed(schema: Any) -> Any:
+    """The schema with unknown fields refused, as the API server prunes them in silence."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    if (
+        "properties" in schema
+        and "additionalProperties" not in schema
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+    ):
+        inner["additionalProperties"] = False
+    return inner
+
+
+def complaints(schema: dict[str, Any], resource: dict[str, Any]) -> list[str]:
+    """What the CRD's schema says against a resource's spec."""
+    validator = Draft202012Validator(closed(schema["properties"]["spec"]))
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(resource["spec"])]
+
+
+def declared(plan: Recording, kind: str) -> Iterator[dict[str, Any]]:
+    return (masked(dict(r.inputs)) for r in plan if r.inputs.get("kind") == kind and r.type.startswith("kubernetes:"))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("kind", ["NodePool", "EC2NodeClass"])
+def test_karpenters_crds_accept_what_a_stack_declares(karpenter: Schemas, stack: str, kind: str) -> None:
+    resources = list(declared(recorded(stack), kind))
+
+    assert resources
+    assert [
+        complaints(karpenter[kind], resource) for resource in resources if complaints(karpenter[kind], resource)
+    ] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("kind", ["AppProject", "Application"])
+def test_argocds_crds_accept_what_a_stack_declares(argocd: Schemas, stack: str, kind: str) -> None:
+    resources = list(declared(recorded(stack), kind))
+
+    assert resources
+    assert [complaints(argocd[kind], resource) for resource in resources if complaints(argocd[kind], resource)] == []
+
+
+def test_argocds_crd_accepts_every_child_application(argocd: Schemas) -> None:
+    children = root_objects()
+
+    assert len(children) >= 2
+    assert [
+        complaints(argocd["Application"], child) for child in children if complaints(argocd["Application"], child)
+    ] == []
+
+
+def test_the_schemas_are_those_of_the_version_that_the_stacks_pin() -> None:
+    versions = {
+        r.inputs["version"]
+        for stack in STACKS
+        for r in recorded(stack).of_type("kubernetes:helm.sh/v3:Release")
+        if "karpenter" in r.name
+    }
+
+    assert versions == {KARPENTER[1].removeprefix("v")}
+
+
+def test_expire_after_in_its_old_place_would_be_refused(karpenter: Schemas) -> None:
+    """It moved from ``disruption`` to the template in v1; there the API server drops it in silence."""
+    (pool, *_) = declared(recorded("dev"), "NodePool")
+    pool["spec"]["disruption"]["expireAfter"] = pool["spec"]["template"]["spec"].pop("expireAfter")
+
+    assert complaints(karpenter["NodePool"], pool) != []
