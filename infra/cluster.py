@@ -151,6 +151,7 @@ class Cluster(pulumi.ComponentResource):
                 cluster_name=aws_cluster.name,
                 place=args.place,
                 subnet_ids=args.node_subnet_ids,
+                kubernetes_version=make.kubernetes_version,
                 make=make.system_nodes,
                 # Without a network plugin a node stays NotReady, and the group's creation fails.
                 after=tuple(before_nodes.addons.values()),

@@ -31,6 +31,7 @@ class SystemNodesArgs:
     cluster_name: pulumi.Input[str]
     place: names.Place
     subnet_ids: pulumi.Input[list[str]]
+    kubernetes_version: str
     make: SystemNodeGroup
     after: tuple[pulumi.Resource, ...]
 
@@ -92,6 +93,7 @@ class SystemNodes(pulumi.ComponentResource):
             subnet_ids=args.subnet_ids,
             instance_types=list(args.make.instance_types),
             ami_type=args.make.ami_type,
+            version=args.kubernetes_version,
             release_version=args.make.release_version,
             capacity_type="ON_DEMAND",
             launch_template=eks.NodeGroupLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),

@@ -210,7 +210,8 @@ class Cluster(Model):
     kubernetes_version: str = Field(pattern=r"^1\.\d{2}$", description="EKS minor version, quoted", examples=["1.35"])
     endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
     admin_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
-        (), description="IAM role ARNs of the people (and pipelines) who are cluster-admin; at least one in prod"
+        (),
+        description="IAM role ARNs that are cluster-admin, beside the role that creates the cluster (EKS admits that one by itself, and refuses it here); at least one in prod",
     )
     node_access: Literal["aws-auth", "both", "access-entry"] = Field(
         "aws-auth",

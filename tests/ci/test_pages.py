@@ -1,0 +1,199 @@
+"""The pages: links lead somewhere, commands and settings exist, hooks and owners name what is there."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from infra.settings import Settings
+from tests.ci import commands
+from tests.ci.workflows import REPOSITORY
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+RUNBOOKS = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"`([^`\n]+)`")
+IN_REPOSITORY = re.compile(r"(\.github|cli|docs|gitops|infra|plan|policy|tests|tools)/[\w./-]*[\w/-]|Pulumi\.\w+\.yaml")
+SETTING = re.compile(r"(network|cluster|karpenter|nodeClass|argocd|gitops)(\.[a-z]\w*)+(\.\*)?")
+OURS = ".venv/bin/otel-on-spot"
+TOOLS = frozenset({OURS, "argocd", "aws", "git", "kubectl", "make", "pulumi"})
+
+
+def named(pages: list[Path]) -> list[Any]:
+    return [pytest.param(page, id=str(page.relative_to(REPOSITORY))) for page in pages]
+
+
+def prose(text: str) -> str:
+    return FENCE.sub("", text)
+
+
+def shell(text: str) -> list[str]:
+    """The command lines of a page: continued lines joined, comments left out."""
+    blocks = [match["body"] for match in FENCE.finditer(text) if match["language"] == "sh"]
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    found = []
+    for match in LINK.finditer(prose(text)):
+        target, _, anchor = match["target"].partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            found.append(match["target"])
+    return found
+
+
+def foreign_commands(text: str) -> list[str]:
+    """Command lines that start with anything but the tools that the pages may use, and make targets that do not exist."""
+    found = []
+    for line in shell(text):
+        words = shlex.split(line, comments=True)
+        program = next(word for word in words if not re.match(r"[A-Z_]+[A-Z0-9_]*=", word))
+        if program not in TOOLS:
+            found.append(program)
+        if program == OURS:
+            subcommand, *rest = words[words.index(program) + 1 :]
+            found += [
+                f"{subcommand} {word}"
+                for word in rest
+                if word.startswith("--") and word not in commands.options(subcommand)
+            ]
+        if program == "argocd" and "--core" not in words:
+            found.append(line)
+    spoken = [match[1] for match in QUOTED.finditer(prose(text)) if match[1].startswith("make ")]
+    return found + commands.unknown_in_make("\n".join([*shell(text), *spoken]))
+
+
+def absent_paths(text: str) -> list[str]:
+    quoted = [match[1].rstrip("/") for match in QUOTED.finditer(prose(text)) if IN_REPOSITORY.fullmatch(match[1])]
+    return [path for path in quoted if not (REPOSITORY / path).exists()]
+
+
+def unknown_settings(text: str) -> list[str]:
+    """Quoted setting keys that the model does not have; the generated table is the model's own, and has values too."""
+    text = re.sub(r"<!-- settings:begin -->.*<!-- settings:end -->", "", text, flags=re.DOTALL)
+    quoted = [match[1] for match in QUOTED.finditer(prose(text)) if SETTING.fullmatch(match[1])]
+    return [key for key in quoted if not is_setting(key.removesuffix(".*").split("."))]
+
+
+def is_setting(path: list[str]) -> bool:
+    model: type[BaseModel] | None = Settings
+    for part in path:
+        if model is None:
+            return False
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part not in fields:
+            return False
+        kinds = (fields[part].annotation, *get_args(fields[part].annotation))
+        model = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    return True
+
+
+def test_there_are_pages_to_look_at():
+    assert {"CONTRIBUTING.md", "operations.md", "teardown.md"} <= {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("page", named(PAGES))
+def test_links_lead_to_pages_and_headings_that_are_there(page):
+    assert broken_links(page, page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", named(PAGES))
+def test_pages_give_commands_that_exist(page):
+    assert foreign_commands(page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", named(PAGES))
+def test_pages_name_files_and_settings_that_are_there(page):
+    assert absent_paths(page.read_text()) == []
+    assert unknown_settings(page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "page", named([page for page in RUNBOOKS if page.stem not in {"README", "teardown", "upgrade"}])
+)
+def test_a_runbook_goes_from_symptom_to_prevention(page):
+    headings = re.findall(r"^## (.+)$", prose(page.read_text()), re.MULTILINE)
+
+    assert headings == ["Symptom", "How to see it", "Cause", "Remedy", "How this program prevents it"]
+
+
+def test_the_index_lists_every_runbook():
+    index = REPOSITORY / "docs" / "runbooks" / "README.md"
+    linked = {match["target"] for match in LINK.finditer(index.read_text())}
+
+    assert linked == {page.name for page in RUNBOOKS} - {"README.md"}
+
+
+def test_every_variable_and_secret_of_the_workflows_is_explained():
+    text = "".join(path.read_text() for path in (REPOSITORY / ".github").rglob("*.yml"))
+    asked = set(re.findall(r"(?:vars|secrets)\.([A-Z][A-Z0-9_]+)", text)) | {
+        "RUNNER_DEV",
+        "RUNNER_STAGING",
+        "RUNNER_PROD",
+    }
+    explained = (REPOSITORY / "docs" / "operations.md").read_text()
+
+    assert {name for name in asked if f"`{name}`" not in explained} == set()
+
+
+def test_every_kind_of_environment_that_the_workflows_use_is_explained():
+    text = "".join(path.read_text() for path in (REPOSITORY / ".github" / "workflows").glob("*.yml"))
+    used = set(re.findall(r"environment: \$\{\{ [^}]+ \}\}(\S*)", text))
+    explained = (REPOSITORY / "docs" / "operations.md").read_text()
+
+    assert used == {"", "-read", "-pull-request"}
+    assert {kind for kind in used if f"`<stack>{kind}`" not in explained} == set()
+
+
+def test_hooks_download_nothing_and_run_out_of_the_projects_environment():
+    config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+
+    assert {repository["repo"] for repository in config["repos"]} == {"local"}
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert all(hook["entry"].startswith(".venv/bin/") for hook in hooks)
+    named_paths = [word for hook in hooks for word in hook["entry"].split() if word.startswith("tests/")]
+    assert named_paths
+    assert all((REPOSITORY / path).exists() for path in named_paths)
+
+
+def test_owners_own_paths_that_are_there():
+    lines = (REPOSITORY / "CODEOWNERS").read_text().splitlines()
+    paths = [line.split()[0] for line in lines if line and not line.startswith("#")]
+
+    assert paths[0] == "*"
+    assert [path for path in paths[1:] if not (REPOSITORY / path.strip("/")).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        (lambda text: broken_links(PAGES[0], text), "see [there](docs/nowhere.md)"),
+        (lambda text: broken_links(PAGES[0], text), "see [there](docs/operations.md#nowhere)"),
+        (foreign_commands, "```sh\nmake doctor\n```\n"),
+        (foreign_commands, "run `make up` first"),
+        (foreign_commands, "```sh\nhelm uninstall karpenter\n```\n"),
+        (foreign_commands, "```sh\nargocd app list\n```\n"),
+        (foreign_commands, '```sh\nmake plan ARGS="--diff main"\n```\n'),
+        (absent_paths, "in `infra/karpenter/webhook.py`"),
+        (unknown_settings, "set `cluster.endpoint.publicCidr`"),
+        (unknown_settings, "set `karpenter.replicas.count`"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_seen(check, text):
+    assert check(text) != []

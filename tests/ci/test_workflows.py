@@ -1,0 +1,272 @@
+"""The workflows: pinned, least privileged, and running only what exists. Each promise is tried with its fault."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ci import commands, workflows
+from tests.ci.workflows import REPOSITORY, parse, sources, workflow
+
+SOURCES = sources()
+WORKFLOWS = {path: text for path, text in SOURCES.items() if "/workflows/" in path}
+SHA = "3d3c42e5aac5ba805825da76410c181273ba90b1"
+
+READ = {"contents": "read"}
+BY_OIDC = {"contents": "read", "id-token": "write"}
+LEAST = {
+    "check": {"test": READ, "plan": READ},
+    "preview": {"preview": BY_OIDC | {"pull-requests": "write"}},
+    "up": {"preview": BY_OIDC, "up": BY_OIDC},
+    "drift": {"drift": BY_OIDC, "report": {"issues": "write"}},
+}
+
+
+def with_fault(text: str, old: str, new: str) -> str:
+    """The text with a fault put in; a fault that changes nothing would prove nothing."""
+    assert old in text, f"nothing to break: {old!r} is not there"
+    return text.replace(old, new)
+
+
+def test_the_four_workflows_and_no_others_are_looked_at():
+    assert {Path(path).stem for path in WORKFLOWS} == set(LEAST)
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_every_action_of_others_is_pinned_by_commit_with_its_version_beside_it(path):
+    assert workflows.unpinned(SOURCES[path]) == []
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        "actions/checkout@v7",
+        "actions/checkout@main",
+        f"actions/checkout@{SHA[:12]} # v7.0.1",
+        f"actions/checkout@{SHA}",
+        f"actions/checkout@{SHA} # latest",
+        f"actions/checkout@{SHA} # v7",
+        "docker://alpine:3",
+    ],
+)
+def test_an_action_that_could_move_is_seen(used):
+    assert workflows.unpinned(f"    steps:\n      - uses: {used}\n") == [used]
+
+
+def test_an_action_has_one_version_everywhere():
+    several = {action: pin for action, pin in workflows.pins(list(SOURCES.values())).items() if len(pin) > 1}
+
+    assert several == {}
+    assert workflows.pins([f"uses: a/b@{SHA} # v1.0.0", f"uses: a/b@{SHA} # v1.0.1"])["a/b"] == {
+        f"{SHA} # v1.0.0",
+        f"{SHA} # v1.0.1",
+    }
+
+
+def test_check_asks_for_no_credential_so_that_forks_can_run_it():
+    assert workflows.credentials(workflow("check")) == []
+    assert "pull_request" in parse(workflow("check"))["on"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("contents: read", "contents: write"),
+        ("contents: read", "contents: read\n  id-token: write"),
+        ("permissions:\n  contents: read\n", ""),
+        ("  pull_request:\n", "  pull_request_target:\n"),
+        ("run: make test", "run: make test\n        env:\n          TOKEN: ${{ secrets.PULUMI_ACCESS_TOKEN }}"),
+        ("run: make lint", "run: make lint\n        env:\n          TOKEN: ${{ github.token }}"),
+        ("    timeout-minutes: 20\n", "    timeout-minutes: 20\n    environment: dev\n"),
+        ("run: make test", "uses: ./.github/actions/pulumi-session"),
+    ],
+)
+def test_a_credential_in_check_is_seen(old, new):
+    assert workflows.credentials(with_fault(workflow("check"), old, new)) != []
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_each_job_has_the_permissions_that_it_needs_and_no_more(name):
+    assert workflows.excess(parse(workflow(name)), LEAST[name]) == []
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_a_permission_too_many_or_none_said_is_seen(name):
+    text = workflow(name)
+    more = with_fault(text, "contents: read", "contents: write")
+    unsaid = with_fault(text, "\npermissions:\n  contents: read\n", "\n")
+
+    assert "workflow: {'contents': 'write'}" in workflows.excess(parse(more), LEAST[name])
+    assert "workflow: everything" in workflows.excess(parse(unsaid), LEAST[name])
+
+
+def test_a_permission_too_many_for_one_job_is_seen():
+    text = with_fault(workflow("drift"), "issues: write", "issues: write\n      contents: write")
+
+    assert workflows.excess(parse(text), LEAST["drift"]) == ["report: {'issues': 'write', 'contents': 'write'}"]
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_jobs_end_keep_no_token_paste_no_expression_and_wear_a_role_behind_a_gate_only(name):
+    assert workflows.careless(parse(workflow(name))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "seen"),
+    [
+        ("check", "    timeout-minutes: 20\n", "", "no timeout-minutes"),
+        ("check", "persist-credentials: false", "persist-credentials: true", "keeps its token"),
+        ("check", 'STACK="$STACK"', 'STACK="${{ github.head_ref }}"', "an expression inside a script"),
+        ("up", "    environment: ${{ inputs.stack || 'dev' }}\n", "", "a role without an environment"),
+        ("preview", "vars[format('RUNNER_{0}', matrix.stack)]", "vars.RUNNER", "a runner that nobody chose"),
+    ],
+)
+def test_a_careless_job_is_seen(name, old, new, seen):
+    assert any(seen in one for one in workflows.careless(parse(with_fault(workflow(name), old, new))))
+
+
+def test_a_fork_never_reaches_the_job_with_the_role():
+    condition = parse(workflow("preview"))["jobs"]["preview"]["if"]
+
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in condition
+
+
+def test_prod_is_refused_on_a_hosted_runner_before_any_credential():
+    session = parse(SOURCES[".github/actions/pulumi-session/action.yml"])["runs"]["steps"]
+
+    assert session[0]["if"] == "inputs.stack == 'prod' && runner.environment == 'github-hosted'"
+    assert "exit 1" in session[0]["run"]
+    assert session[-1]["uses"].startswith("aws-actions/configure-aws-credentials@")
+
+
+def test_updates_and_drift_checks_of_a_stack_exclude_each_other_and_are_never_cancelled():
+    up, drift = parse(workflow("up"))["concurrency"], parse(workflow("drift"))["jobs"]["drift"]["concurrency"]
+
+    assert up == {"group": "pulumi-${{ inputs.stack || 'dev' }}", "cancel-in-progress": False}
+    assert drift == {"group": "pulumi-${{ matrix.stack }}", "cancel-in-progress": False}
+
+
+def test_an_update_waits_for_its_preview_and_a_push_goes_to_dev_only():
+    document = parse(workflow("up"))
+
+    assert document["jobs"]["up"]["needs"] == "preview"
+    assert document["on"]["push"]["branches"] == ["main"]
+    stacks = set(re.findall(r"inputs\.stack(?! \|\| 'dev')", workflow("up")))
+    assert stacks == set(), "without an input, which a push has not, the stack is dev"
+
+
+def test_workflows_know_the_stacks_that_are_committed():
+    committed = {path.name.split(".")[1] for path in REPOSITORY.glob("Pulumi.*.yaml")}
+
+    assert set(parse(workflow("check"))["jobs"]["plan"]["strategy"]["matrix"]["stack"]) == committed
+    assert set(parse(workflow("up"))["on"]["workflow_dispatch"]["inputs"]["stack"]["options"]) == committed
+
+
+def test_the_cli_in_ci_is_the_sdk_of_the_lock():
+    locked = re.search(r"^pulumi==(\S+)", (REPOSITORY / "requirements.txt").read_text(), re.MULTILINE)
+    installed = re.findall(r"pulumi-version: (\S+)", "".join(SOURCES.values()))
+
+    assert locked is not None
+    assert set(installed) == {locked[1]}
+    assert len(installed) == "".join(SOURCES.values()).count("uses: pulumi/actions@")
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_workflows_call_targets_and_options_that_exist(path):
+    for script in workflows.scripts(parse(SOURCES[path])):
+        assert commands.unknown_in_make(script) == []
+
+
+def test_check_runs_lint_tests_and_each_plan():
+    called = [words for script in workflows.scripts(parse(workflow("check"))) for words in commands.make_calls(script)]
+
+    assert ["lint"] in called
+    assert ["test"] in called
+    assert ["plan", "STACK=$STACK"] in called
+    assert ["--silent", "plan", "STACK=$STACK", "ARGS=--against $BASE --markdown"] in called
+
+
+@pytest.mark.parametrize(
+    ("script", "seen"),
+    [
+        ("make tset", ["make tset"]),
+        ("echo before; make doctor", ["make doctor"]),
+        ("make plan STAK=dev", ["make STAK="]),
+        ('make plan ARGS="--agianst main"', ["plan --agianst"]),
+        ('make test ARGS="--markdown"', ["make test ARGS=--markdown: only plan's options are known"]),
+    ],
+)
+def test_a_target_or_option_that_does_not_exist_is_seen(script, seen):
+    assert commands.unknown_in_make(script) == seen
+
+
+@pytest.fixture(scope="session")
+def actionlint(tmp_path_factory) -> Path:
+    """actionlint, built from the module that the repository pins. On CI it must be there; elsewhere its absence is said."""
+    module = REPOSITORY / "tools" / "actionlint"
+
+    def absent(why: str) -> None:
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+
+    if shutil.which("go") is None:
+        absent("no go on PATH: actionlint (tools/actionlint) cannot be built")
+    fetched = subprocess.run(["go", "mod", "download"], cwd=module, capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        absent(f"the modules of tools/actionlint cannot be downloaded: {fetched.stderr.strip().splitlines()[-1:]}")
+    binary = tmp_path_factory.mktemp("actionlint") / "actionlint"
+    package = "github.com/rhysd/actionlint/cmd/actionlint"
+    built = subprocess.run(
+        ["go", "build", "-mod=readonly", "-o", str(binary), package],
+        cwd=module,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return binary
+
+
+def linted(binary: Path, files: list[Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [binary, "-no-color", "-shellcheck=", "-pyflakes=", *files],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_actionlint_finds_nothing(actionlint):
+    result = linted(actionlint, [REPOSITORY / path for path in WORKFLOWS])
+
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "seen"),
+    [
+        ("check", "matrix.stack", "matrix.stak", 'property "stak" is not defined'),
+        ("drift", "needs: drift", "needs: drfit", "drfit"),
+        ("up", "role-to-assume:", "role-to-wear:", 'input "role-to-wear" is not defined'),
+        ("drift", '"17 5 * * 1-5"', '"17 25 * * 1-5"', "invalid CRON format"),
+    ],
+)
+def test_actionlint_sees_a_fault(actionlint, name, old, new, seen):
+    faulty = REPOSITORY / ".github" / "workflows" / f"{name}.yml"
+    text = with_fault(faulty.read_text(), old, new)
+    result = subprocess.run(
+        [actionlint, "-no-color", "-shellcheck=", "-pyflakes=", "-stdin-filename", str(faulty), "-"],
+        cwd=REPOSITORY,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert seen in result.stdout

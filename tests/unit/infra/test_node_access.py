@@ -1,0 +1,84 @@
+"""Only a role that a cluster admitted can be given to an EC2NodeClass: the type checker says so, before anything runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from infra.node_access import NODE_GROUPS, NODE_USERNAME, NodeAccess, NodeRole, access_entries, role_mappings
+from plan.record import record_program
+
+ROOT = Path(__file__).parents[3]
+TY = Path(sys.executable).parent / "ty"
+PROGRAM = """
+from infra.karpenter.capacity import CapacityArgs
+from infra.names import Place
+from infra.node_access import AdmittedNodeRole, NodeRole
+from infra.settings.models import NodeClass
+
+
+def capacity(role: {role}) -> CapacityArgs:
+    return CapacityArgs(
+        place=Place(cluster="x", region="eu-west-1"), make=NodeClass(ami_alias="al2023@latest"), tags={{}}, pools={{}}, after=(), node_role=role
+    )
+"""
+
+
+def checked(folder: Path, role: str) -> subprocess.CompletedProcess[str]:
+    (folder / "program.py").write_text(PROGRAM.format(role=role))
+    command = [
+        str(TY),
+        "check",
+        "--project",
+        str(ROOT),
+        "--python",
+        sys.executable,
+        "--extra-search-path",
+        str(ROOT),
+        str(folder / "program.py"),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def test_lesson_1_an_admitted_role_type_checks(tmp_path: Path) -> None:
+    found = checked(tmp_path, "AdmittedNodeRole")
+
+    assert found.returncode == 0, found.stdout
+
+
+def test_lesson_1_a_role_that_no_cluster_admitted_does_not_type_check(tmp_path: Path) -> None:
+    found = checked(tmp_path, "NodeRole")
+
+    assert found.returncode == 1
+    assert "Expected `AdmittedNodeRole`, found `NodeRole`" in found.stdout
+
+
+def test_lesson_1_only_the_cluster_hands_out_admitted_roles() -> None:
+    makers = [path.name for path in (ROOT / "infra").rglob("*.py") if "AdmittedNodeRole(" in path.read_text()]
+
+    assert makers == ["cluster.py"]
+
+
+def test_nodes_are_mapped_to_the_groups_that_let_them_bootstrap_and_be_nodes() -> None:
+    """Source: https://karpenter.sh/docs/getting-started/migrating-from-cas/"""
+    assert (NODE_USERNAME, NODE_GROUPS) == (
+        "system:node:{{EC2PrivateDNSName}}",
+        ("system:bootstrappers", "system:nodes"),
+    )
+
+
+@pytest.mark.parametrize(("access", "mapped", "entries"), [("aws-auth", 1, 0), ("both", 1, 1), ("access-entry", 0, 1)])
+def test_each_mode_admits_by_its_own_means(access: NodeAccess, mapped: int, entries: int) -> None:
+    found: list[int] = []
+
+    def program() -> None:
+        role = NodeRole(
+            key="nodes", arn=pulumi.Output.from_input("arn"), instance_profile_name=pulumi.Output.from_input("p")
+        )
+        found.extend((len(role_mappings(access, (role,))), len(access_entries(access, (role,)))))
+
+    record_program(program)
+
+    assert found == [mapped, entries]
