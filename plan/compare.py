@@ -98,8 +98,13 @@ def against(root: Path, stack: str, revision: str) -> Difference:
     prefix = _git(root, "rev-parse", "--show-prefix", missing=revision).decode().strip()
     with tempfile.TemporaryDirectory(prefix="otel-on-spot-plan-") as folder:
         archive = _git(root, "archive", "--format=tar", commit, missing=revision)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as problem:
+            raise RevisionError(
+                f"--against {revision}: its tree cannot be unpacked ({problem}). Remove what it names from that revision's tree, or compare with another"
+            ) from None
         before = _document(Path(folder) / prefix, stack, f"revision {revision}")
     return difference(before, _document(root, stack, "the working tree"), revision)
 

@@ -1,12 +1,12 @@
 """The recording as data: one JSON document, or a YAML file for each Kubernetes object and each release's values."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from plan.recording import Recording, Registration
+from plan.recording import Invoke, Recording, Registration
 from plan.values import masked
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
@@ -18,10 +18,16 @@ def as_document(recording: Recording) -> dict[str, Any]:
         "project": recording.project,
         "stack": recording.stack,
         "preview": recording.preview,
-        "resources": [masked(asdict(r)) for r in sorted(recording, key=lambda r: r.urn)],
-        "exports": masked(dict(recording.exports)),
-        "invokes": [masked(asdict(i)) for i in recording.invokes],
+        "resources": [_plain(r) for r in sorted(recording, key=lambda r: r.urn)],
+        "exports": masked(recording.exports),
+        "invokes": [_plain(i) for i in recording.invokes],
+        "messages": list(recording.messages),
     }
+
+
+def _plain(entry: Registration | Invoke) -> dict[str, Any]:
+    # Not dataclasses.asdict: it would open the markers, and with them the secrets.
+    return {field.name: masked(getattr(entry, field.name)) for field in fields(entry)}
 
 
 def kubernetes_objects(recording: Recording) -> dict[str, dict[str, Any]]:

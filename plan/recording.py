@@ -14,7 +14,7 @@ class Registration:
 
     ``inputs`` and ``outputs`` are plain values with the markers of ``plan.values``. ``dependencies`` holds the URNs of
     every edge, ``property_dependencies`` those that a value carries, by property. ``provider`` is ``urn::id``.
-    ``custom_timeouts`` are Go durations. ``inside_component``: made by a remote component, not by the program.
+    ``aliases`` are URNs, those inherited from the parent's aliases included. ``custom_timeouts`` are Go durations. ``inside_component``: made by a remote component, not by the program.
     ``registered_outputs`` is None until a component registers its outputs.
     """
 
@@ -34,10 +34,14 @@ class Registration:
     aliases: tuple[str, ...] = ()
     protect: bool = False
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
     retain_on_delete: bool = False
     delete_before_replace: bool = False
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
+    secret_outputs: tuple[str, ...] = ()
+    import_id: str = ""
+    plugin_version: str = ""
     custom_timeouts: Mapping[str, str] = field(default_factory=dict)
     source_position: str = ""
     inside_component: bool = False
@@ -106,39 +110,35 @@ class Recording:
             yield child
             yield from self.descendants(child.urn)
 
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {registration.urn: index for index, registration in enumerate(self.registrations)}
+
     def direct_dependencies(self, registration: Registration) -> set[str]:
         """URNs that must be there before this resource is made, and outlive it.
 
-        As the engine sees it: declared and value edges, its provider, and for an edge to a component everything below it.
-        A parent component is no edge, but a parent inside a remote component is made first.
+        As the engine sees it: declared and value edges, the provider, the parent, and for an edge to a component
+        everything below it that was registered earlier.
+        Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/graph/dependency_graph.go (DependenciesOf)
         """
-        edges = set(registration.dependencies) | {
-            urn for urns in registration.property_dependencies.values() for urn in urns
-        }
-        if registration.provider:
-            edges.add(registration.provider.rpartition("::")[0])
-        if registration.deleted_with:
-            edges.add(registration.deleted_with)
+        edges = {*registration.dependencies, *registration.replace_with}
+        edges |= {urn for urns in registration.property_dependencies.values() for urn in urns}
+        edges |= {registration.provider.rpartition("::")[0], registration.deleted_with}
+        here = self._position[registration.urn]
         for urn in tuple(edges):
             target = self.by_urn.get(urn)
             if target is not None and not target.custom:
-                edges |= {below.urn for below in self.descendants(urn)}
+                edges |= {below.urn for below in self.descendants(urn) if self._position[below.urn] < here}
+        edges.add(registration.parent)
         edges.discard(registration.urn)
         return edges & self.by_urn.keys()
 
     @cached_property
     def _reach(self) -> dict[str, frozenset[str]]:
         reach: dict[str, frozenset[str]] = {}
-
-        def visit(urn: str) -> frozenset[str]:
-            if urn not in reach:
-                reach[urn] = frozenset()  # a cycle would be the engine's error, not ours
-                direct = self.direct_dependencies(self.by_urn[urn])
-                reach[urn] = frozenset(direct).union(*(visit(below) for below in direct))
-            return reach[urn]
-
-        for registration in self.registrations:
-            visit(registration.urn)
+        for registration in self.registrations:  # arrival respects every edge: an earlier one is complete
+            direct = self.direct_dependencies(registration)
+            reach[registration.urn] = frozenset(direct).union(*(reach.get(urn, ()) for urn in direct))
         return reach
 
     def all_dependencies(self, registration: Registration) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """Plain Python values out of the wire format, with a marker for everything that is not plain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
@@ -39,6 +39,23 @@ class Reference:
         return f"[{self.urn}]"
 
 
+@dataclass(frozen=True)
+class Asset:
+    """A file or a folder that goes with a resource: where it comes from (``path``, ``uri``, ``text``, ``assets``)."""
+
+    kind: Literal["asset", "archive"]
+    content: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"[{self.kind} {self.content.get('path') or self.content.get('uri') or 'inline'}]"
+
+
+ASSETS: Final[Mapping[str, Literal["asset", "archive"]]] = {
+    rpc._special_asset_sig: "asset",
+    rpc._special_archive_sig: "archive",
+}
+
+
 def decoded(struct: struct_pb2.Struct) -> dict[str, Any]:
     """The properties of a request, as plain values and markers."""
     return {key: _decoded(value) for key, value in sorted(struct.fields.items())}
@@ -55,6 +72,9 @@ def _decoded(value: struct_pb2.Value) -> Any:
             return Secret(_decoded(fields["value"]))
         if signature == rpc._special_resource_sig:
             return Reference(fields["urn"].string_value)
+        if kind_of_asset := ASSETS.get(signature):
+            content = {key: _decoded(inner) for key, inner in fields.items() if key != rpc._special_sig_key}
+            return Asset(kind_of_asset, content)
         if signature == rpc._special_output_value_sig:
             inner = _decoded(fields["value"]) if "value" in fields else UNKNOWN
             return Secret(inner) if "secret" in fields and fields["secret"].bool_value else inner
@@ -89,6 +109,8 @@ def _encoded(value: Any) -> struct_pb2.Value:
             return _special(rpc._special_secret_sig, value=inner)
         case Reference(urn):
             return _special(rpc._special_resource_sig, urn=urn)
+        case Asset(kind, content):
+            return _special(next(sig for sig, name in ASSETS.items() if name == kind), **content)
         case bool():
             return struct_pb2.Value(bool_value=value)
         case int() | float():
@@ -108,7 +130,7 @@ def _special(signature: str, **fields: Any) -> struct_pb2.Value:
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """The value with ``change`` applied to every marker and leaf."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: mapped(inner, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [mapped(inner, change) for inner in value]
@@ -116,8 +138,8 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def masked(value: Any) -> Any:
-    """The value as people and files may see it: secrets, unknowns and references as their markers' text."""
-    return mapped(value, lambda leaf: repr(leaf) if isinstance(leaf, (Secret, Unknown, Reference)) else leaf)
+    """The value as people and files may see it: secrets, unknowns, references and assets as their markers' text."""
+    return mapped(value, lambda leaf: repr(leaf) if isinstance(leaf, (Secret, Unknown, Reference, Asset)) else leaf)
 
 
 def revealed(value: Any) -> Any:
@@ -127,7 +149,7 @@ def revealed(value: Any) -> Any:
 
 def holds_unknown(value: Any) -> bool:
     """Whether anything in the value is unknown."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return any(map(holds_unknown, value.values()))
     if isinstance(value, (list, tuple)):
         return any(map(holds_unknown, value))
