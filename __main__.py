@@ -82,6 +82,7 @@ platform_args = AppOfAppsArgs(
     make=settings.gitops,
     token=settings.git_token,
     bridge=place.bridge(settings.environment),
+    protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
 )
 platform = AppOfApps("platform", platform_args, on_cluster)

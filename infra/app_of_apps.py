@@ -36,12 +36,13 @@ BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 class AppOfAppsArgs:
     """What the root Application deploys, and what it tells its children.
 
-    ``bridge``: plain facts of the stack that children use. ``after``: what children need while they live and while they go.
+    ``bridge``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root. ``after``: what children need while they live and while they go.
     """
 
     make: settings.GitOps
     token: SecretStr | None
     bridge: Mapping[str, str]
+    protect: bool
     after: tuple[pulumi.Resource, ...]
 
 
@@ -90,7 +91,10 @@ class AppOfApps(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(name=names.PROJECT, namespace=names.ARGOCD_NAMESPACE, finalizers=[CASCADE]),
             spec=root_spec(args),
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=before_root, custom_timeouts=pulumi.CustomTimeouts(delete=CASCADE_TIMEOUT)
+                parent=self,
+                depends_on=before_root,
+                protect=args.protect,
+                custom_timeouts=pulumi.CustomTimeouts(delete=CASCADE_TIMEOUT),
             ),
         )
         self.application = pulumi.Output.from_input(names.PROJECT)

@@ -170,8 +170,14 @@ class Cluster(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.ready: tuple[pulumi.Resource, ...] = (system_nodes.node_group, after_nodes.addons["coredns"], *discovery)
-        """What nodes and workloads need beyond the API: somewhere for the controllers to run, names, a security group."""
+        self.ready: tuple[pulumi.Resource, ...] = (
+            system_nodes.node_group,
+            after_nodes.addons["coredns"],
+            after_nodes.addons["aws-ebs-csi-driver"],
+            *discovery,
+        )
+        """What workloads need while they live and while they go: nodes for the controllers, names, the driver that deletes
+        their volumes, and a security group for Karpenter to find."""
 
         # aws_cluster is released when the component is done: access entries and aws-auth are written by then.
         self.admitted_node_role = AdmittedNodeRole(

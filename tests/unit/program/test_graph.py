@@ -252,6 +252,7 @@ def test_pools_and_root_depend_on_releases_nodes_dns_and_the_discovery_tag(plan:
         one(plan, RELEASE, "karpenter-controller"),
         one(plan, NODE_GROUP),
         one(plan, ADDON, "coredns"),
+        one(plan, ADDON, "ebs-csi-driver"),
         one(plan, "aws:ec2/tag:Tag", "discovery"),
         *plan.of_type("aws:cloudwatch/eventTarget:EventTarget"),
     ]
@@ -286,6 +287,17 @@ def test_teardown_is_root_then_pools_then_their_class_then_karpenter_then_argocd
     assert [(a.name, b.name) for a, b in steps if not plan.reaches(a, b)] == []
 
 
+def test_the_control_plane_waits_for_its_key_its_log_group_and_the_runners_way_in(plan: Recording) -> None:
+    control_plane = one(plan, "aws:eks/cluster:Cluster")
+    needed = [
+        one(plan, "aws:kms/key:Key"),
+        one(plan, "aws:cloudwatch/logGroup:LogGroup", "cluster-logs"),
+        one(plan, "aws:ec2/securityGroup:SecurityGroup", "api-access"),
+    ]
+
+    assert [r.name for r in needed if not plan.reaches(control_plane, r)] == []
+
+
 def test_the_controllers_permissions_outlive_the_nodes_that_it_must_drain(plan: Recording) -> None:
     kept = [
         one(plan, "aws:eks/podIdentityAssociation:PodIdentityAssociation"),
@@ -306,7 +318,7 @@ def test_a_drain_and_a_cascade_may_take_their_time(plan: Recording) -> None:
 
 
 def test_in_prod_pulumi_refuses_the_whole_teardown_until_it_is_unprotected(prod: Recording, dev: Recording) -> None:
-    assert {r.name for r in prod if r.protect} == {"network-vpc", "cluster-secrets"}
+    assert {r.name for r in prod if r.protect} == {"network-vpc", "cluster-secrets", "platform-root"}
     assert [r.name for r in dev if r.protect] == []
 
 
