@@ -1,366 +1,229 @@
-"""The children that the pulumi-eks component makes, for the arguments that this program gives it.
-
-The component is remote: mocks see one resource, the engine sees what its provider makes. This mirrors that.
-Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cluster.ts and authenticationMode.ts (v4)
-"""
+"""The pulumi-eks component as the engine would record it: its children as registrations, and its own outputs."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-import yaml
-
 from plan import answers
+from plan.eks_children import ArgumentError, Child, children, subnet_ids
+from plan.identities import Where, identifier
 from plan.recording import Registration
-from plan.values import UNKNOWN, Reference, holds_unknown, revealed
+from plan.values import UNKNOWN, Reference, Unknown, mapped, references, revealed
+
+__all__ = ["TYPE", "ArgumentError", "expand"]
 
 TYPE: Final = "eks:index:Cluster"
-UNSUPPORTED: Final = (
-    "fargate",
-    "autoMode",
-    "instanceRole",
-    "instanceRoles",
-    "nodeGroupOptions",
-    "creationRoleProvider",
-    "storageClasses",
-    "userMappings",
-)
 MakeUrn = Callable[[str, str, str], str]
+Lookup = Callable[[str], Registration]
+SIBLING: Final = re.compile(r"\$\{([\w-]+)(?:\.(\w+))?\}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Child:
-    """A child to be: its type, logical name, inputs, the keys of the siblings it waits for, and its parent sibling."""
+def expand(
+    component: Registration, make_urn: MakeUrn, lookup: Lookup, where: Where, *, preview: bool
+) -> tuple[list[Registration], dict[str, Any]]:
+    """The component's children as registrations, in the order of their creation, and its own outputs.
 
-    key: str
-    type: str
-    name: str
-    inputs: Mapping[str, Any]
-    after: tuple[str, ...] = ()
-    below: str | None = None
-    custom: bool = True
-
-
-def children(name: str, given: Mapping[str, Any]) -> list[Child]:
-    """Children in an order that respects their edges, for the component's logical name and arguments.
-
-    References between siblings stand as ``${key.property}``.
+    Args:
+        make_urn: parent URN, type, name -> URN.
+        lookup: the registration behind a URN, for resources among the component's arguments.
 
     Raises:
-        NotImplementedError: an argument that this program does not use, and this mirror does not know.
+        ArgumentError: the component would refuse the arguments, or the mirror does not know one of them.
     """
-    used = [key for key in UNSUPPORTED if given.get(key)]
-    if used or not given.get("skipDefaultNodeGroup") or not given.get("useDefaultVpcCni"):
-        raise NotImplementedError(
-            f"pulumi-eks arguments that the plan does not mirror: {', '.join(used) or 'default node group or CNI'}"
-        )
-    assume = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "eks.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-            }
-        ],
-    }
-    made = [
-        Child(key="service-role", type="eks:index:ServiceRole", name=f"{name}-eksRole", inputs={}, custom=False),
-        Child(
-            key="role",
-            type="aws:iam/role:Role",
-            name=f"{name}-eksRole-role",
-            below="service-role",
-            inputs={
-                "description": "Allows EKS to manage clusters on your behalf.",
-                "assumeRolePolicy": json.dumps(assume),
-            },
-        ),
-        Child(
-            key="role-policy",
-            type="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            name=f"{name}-eksRole-4b490823",
-            below="service-role",
-            inputs={"role": "${role.name}", "policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"},
-            after=("role",),
-        ),
-        Child(
-            key="cluster",
-            type="aws:eks/cluster:Cluster",
-            name=f"{name}-eksCluster",
-            inputs=_cluster_inputs(name, given),
-            after=("role", "role-policy"),
-        ),
-        Child(
-            key="kubernetes",
-            type="pulumi:providers:kubernetes",
-            name=f"{name}-eks-k8s",
-            after=("cluster",),
-            inputs={"kubeconfig": "${kubeconfig}", "enableConfigMapMutable": given.get("enableConfigMapMutable")},
-        ),
-    ]
-    if given.get("authenticationMode") != "API":
-        made.append(
-            Child(
-                key="aws-auth",
-                type="kubernetes:core/v1:ConfigMap",
-                name=f"{name}-nodeAccess",
-                after=("cluster", "kubernetes"),
-                inputs={
-                    "apiVersion": "v1",
-                    "kind": "ConfigMap",
-                    "immutable": False,
-                    "data": aws_auth_data(given.get("roleMappings") or []),
-                    "metadata": {
-                        "name": "aws-auth",
-                        "namespace": "kube-system",
-                        "annotations": {"pulumi.com/patchForce": "true"},
-                    },
-                },
-            )
-        )
-    if given.get("authenticationMode") in ("API", "API_AND_CONFIG_MAP"):
-        made += _access_entries(name, given.get("accessEntries") or {})
-    if given.get("createOidcProvider"):
-        made.append(
-            Child(
-                key="oidc",
-                type="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
-                name=f"{name}-oidcProvider",
-                after=("cluster",),
-                inputs={
-                    "clientIdLists": ["sts.amazonaws.com"],
-                    "url": "${cluster.issuer}",
-                    "thumbprintLists": ["${thumbprint}"],
-                },
-            )
-        )
-    return made
-
-
-def aws_auth_data(role_mappings: list[Mapping[str, Any]]) -> Any:
-    """The ConfigMap's data: ``mapRoles`` as YAML text, unknown while a role's ARN is."""
-    if holds_unknown(role_mappings):
-        return UNKNOWN
-    rows = [{"rolearn": m["roleArn"], "username": m["username"], "groups": list(m["groups"])} for m in role_mappings]
-    return {"mapRoles": yaml.safe_dump(rows, sort_keys=False)}
-
-
-def _cluster_inputs(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    tags = {"Name": f"{name}-eksCluster"} | dict(given.get("clusterTags") or {}) | dict(given.get("tags") or {})
-    group = given.get("clusterSecurityGroup")
-    inputs: dict[str, Any] = {
-        "name": given.get("name"),
-        "version": given.get("version"),
-        "roleArn": "${role.arn}",
-        "bootstrapSelfManagedAddons": given.get("bootstrapSelfManagedAddons", True),
-        "vpcConfig": {
-            "securityGroupIds": [group] if group else None,
-            "subnetIds": given.get("subnetIds")
-            or [*(given.get("publicSubnetIds") or []), *_list(given.get("privateSubnetIds"))],
-            "endpointPrivateAccess": given.get("endpointPrivateAccess"),
-            "endpointPublicAccess": given.get("endpointPublicAccess"),
-            "publicAccessCidrs": given.get("publicAccessCidrs"),
-        },
-        "enabledClusterLogTypes": given.get("enabledClusterLogTypes"),
-        "accessConfig": {
-            "authenticationMode": given["authenticationMode"],
-            "bootstrapClusterCreatorAdminPermissions": True,
-        }
-        if given.get("authenticationMode")
-        else None,
-        "encryptionConfig": {"provider": {"keyArn": given["encryptionConfigKeyArn"]}, "resources": ["secrets"]}
-        if given.get("encryptionConfigKeyArn")
-        else None,
-        "upgradePolicy": given.get("upgradePolicy"),
-        "deletionProtection": given.get("deletionProtection"),
-        "tags": tags,
-    }
-    inputs["vpcConfig"] = {key: value for key, value in inputs["vpcConfig"].items() if value is not None}
-    return {key: value for key, value in inputs.items() if value is not None}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value] if value else []
-
-
-def _access_entries(name: str, entries: Mapping[str, Mapping[str, Any]]) -> list[Child]:
-    made: list[Child] = []
-    for key, entry in entries.items():
-        row = {
-            "principalArn": entry.get("principalArn"),
-            "type": entry.get("type", "STANDARD"),
-            "kubernetesGroups": entry.get("kubernetesGroups"),
-            "userName": entry.get("username"),
-        }
-        made.append(
-            Child(
-                key=f"entry-{key}",
-                type="aws:eks/accessEntry:AccessEntry",
-                name=f"{name}-{key}",
-                after=("cluster",),
-                inputs={"clusterName": "${cluster.name}"} | {k: v for k, v in row.items() if v is not None},
-            )
-        )
-        for policy_key, policy in (entry.get("accessPolicies") or {}).items():
-            made.append(
-                Child(
-                    key=f"policy-{key}-{policy_key}",
-                    type="aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
-                    name=f"{name}-{key}-{policy_key}",
-                    after=("cluster", f"entry-{key}"),
-                    inputs={
-                        "clusterName": "${cluster.name}",
-                        "principalArn": entry.get("principalArn"),
-                        "policyArn": policy.get("policyArn"),
-                        "accessScope": policy.get("accessScope"),
-                    },
-                )
-            )
-    return made
-
-
-def expand(component: Registration, make_urn: MakeUrn, *, preview: bool) -> tuple[list[Registration], dict[str, Any]]:
-    """The component's children as registrations, and its own outputs."""
-    given = revealed(dict(component.inputs))
-    given["clusterSecurityGroup"] = _referenced_id(component)
-    planned = children(component.name, given)
+    given = mapped(revealed(component.inputs), lambda leaf: _opened(leaf, lookup, preview))
     made: dict[str, Registration] = {}
-    facts: dict[str, Any] = {}
-    for child in planned:
-        parent = made[child.below].urn if child.below else component.urn
-        urn = make_urn(parent, child.type, child.name)
-        provider = component.providers.get("aws", "") if child.type.startswith("aws:") else ""
-        if child.type.startswith("kubernetes:"):
-            provider = f"{made['kubernetes'].urn}::{made['kubernetes'].id or 'unknown'}"
-        registration = Registration(
-            urn=urn,
-            id="",
-            type=child.type,
-            name=child.name,
-            custom=child.custom,
-            parent=parent,
-            provider=provider,
-            protect=component.protect,
-            inputs=_filled(dict(child.inputs), facts, preview),
-            # The engine makes a child only when the component's own inputs are there.
-            dependencies=tuple(
-                sorted({*component.dependencies, *_value_edges(component), *(made[key].urn for key in child.after)})
-            ),
-            ignore_changes=("accessConfig.bootstrapClusterCreatorAdminPermissions", "bootstrapSelfManagedAddons")
-            if child.key == "cluster"
-            else (),
-            inside_component=True,
-        )
-        registration = replace(registration, id=answers.identifier(registration, preview))
-        registration = replace(registration, outputs=answers.outputs(registration, preview=preview))
-        made[child.key] = registration
-        facts |= {f"{child.key}.{key}": value for key, value in registration.outputs.items()}
+    facts: dict[str, Any] = {"partition": where.partition}
+    for child in children(component.name, given):
+        made[child.key] = registration = _registered(child, component, made, facts, make_urn, where, preview=preview)
         if child.key == "cluster":
-            facts |= _cluster_facts(registration, preview)
-    return list(made.values()), _component_outputs(component, made, facts, preview)
+            made[child.key] = registration = _in_vpc(registration, given)
+        facts |= {f"{child.key}.{key}": value for key, value in registration.outputs.items()}
+        facts[f"{child.key}.id"] = registration.id or UNKNOWN
+        if child.key == "cluster":
+            facts |= _after_cluster(registration, where, given.get("providerCredentialOpts") or {}, preview=preview)
+    return list(made.values()), _outputs(component, given, made, facts)
 
 
-def _value_edges(component: Registration) -> set[str]:
-    return {urn for urns in component.property_dependencies.values() for urn in urns}
+def _opened(leaf: Any, lookup: Lookup, preview: bool) -> Any:
+    """A resource among the arguments, as a map of its outputs."""
+    if not isinstance(leaf, Reference):
+        return leaf
+    target = lookup(leaf.urn)
+    return dict(target.outputs) | {"id": UNKNOWN if preview else target.id, "urn": leaf.urn}
 
 
-def _referenced_id(component: Registration) -> Any:
-    group = component.inputs.get("clusterSecurityGroup")
-    if not isinstance(group, Reference):
-        return None
-    return f"sg-{answers.short_hash(group.urn)}"
+def _registered(
+    child: Child,
+    component: Registration,
+    made: Mapping[str, Registration],
+    facts: Mapping[str, Any],
+    make_urn: MakeUrn,
+    where: Where,
+    *,
+    preview: bool,
+) -> Registration:
+    siblings: dict[str, tuple[str, ...]] = {}
+    for key, value in child.inputs.items():
+        named = {SOURCES.get(name, name) for name in _siblings(value)}
+        siblings[key] = tuple(sorted(made[name].urn for name in named if name in made))
+    parent = made[child.below].urn if child.below else component.urn
+    # A resource among the arguments is no dependency of the component; its provider reads it, and its children wait for it.
+    edges = {*component.dependencies, *(urn for urns in component.property_dependencies.values() for urn in urns)}
+    edges |= references(component.inputs)
+    edges |= {urn for urns in siblings.values() for urn in urns} | {made[key].urn for key in child.after}
+    provider = component.providers.get("aws", "") if child.type.startswith("aws:") else ""
+    if child.type.startswith("kubernetes:"):
+        provider = f"{made['kubernetes'].urn}::{made['kubernetes'].id or Unknown()!r}"
+    registration = Registration(
+        urn=make_urn(parent, child.type, child.name),
+        id="",
+        type=child.type,
+        name=child.name,
+        custom=child.custom,
+        parent=parent,
+        provider=provider,
+        protect=component.protect,
+        inputs=_filled(dict(child.inputs), facts),
+        dependencies=tuple(sorted(edges)) if child.custom else (),
+        property_dependencies=siblings,
+        ignore_changes=child.ignore_changes,
+        inside_component=True,
+    )
+    registration = replace(registration, id=identifier(registration, where, preview=preview))
+    return replace(registration, outputs=answers.outputs(registration, where, preview=preview))
 
 
-def _filled(inputs: Any, facts: Mapping[str, Any], preview: bool) -> Any:
-    if isinstance(inputs, dict):
-        return {key: _filled(value, facts, preview) for key, value in inputs.items()}
-    if isinstance(inputs, list):
-        return [_filled(value, facts, preview) for value in inputs]
-    if isinstance(inputs, str) and inputs.startswith("${") and inputs.endswith("}"):
-        return facts.get(inputs[2:-1], UNKNOWN if preview else inputs)
-    return inputs
+SOURCES: Final = {"kubeconfig": "cluster"}
+"""Facts that are not a sibling's own outputs, and the sibling that they come from."""
 
 
-def _cluster_facts(cluster: Registration, preview: bool) -> dict[str, Any]:
+def _siblings(value: Any) -> set[str]:
+    if isinstance(value, Mapping):
+        return {name for pair in value.items() for part in pair for name in _siblings(part)}
+    if isinstance(value, list):
+        return {name for part in value for name in _siblings(part)}
+    return {name for name, field in SIBLING.findall(value) if field} if isinstance(value, str) else set()
+
+
+def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
+    """The value with every ``${key.property}`` replaced; unknown where a part of the text is."""
+    if isinstance(value, Mapping):
+        return {_filled(key, facts) if isinstance(key, str) else key: _filled(inner, facts) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, facts) for inner in value]
+    if not isinstance(value, str) or not SIBLING.search(value):
+        return value
+    parts = {match.group(0): facts.get(match.group(0)[2:-1], match.group(0)) for match in SIBLING.finditer(value)}
+    if value in parts:
+        return parts[value]
+    if any(isinstance(part, Unknown) for part in parts.values()):
+        return UNKNOWN
+    return SIBLING.sub(lambda match: str(parts[match.group(0)]), value)
+
+
+def _in_vpc(cluster: Registration, given: Mapping[str, Any]) -> Registration:
+    """The cluster knows its VPC through its subnets; the component was told."""
+    config = dict(cluster.outputs["vpcConfig"]) | {"vpcId": given.get("vpcId", UNKNOWN)}
+    return replace(cluster, outputs=dict(cluster.outputs) | {"vpcConfig": config})
+
+
+def _after_cluster(
+    cluster: Registration, where: Where, credentials: Mapping[str, Any], *, preview: bool
+) -> dict[str, Any]:
     if preview:
-        return {"kubeconfig": UNKNOWN, "cluster.issuer": UNKNOWN, "thumbprint": UNKNOWN}
+        return dict.fromkeys(
+            ("kubeconfig.plain", "kubeconfig.json", "kubeconfig.text", "cluster.issuer", "cluster.thumbprint"), UNKNOWN
+        )
+    plain = _kubeconfig(cluster, where, credentials, profile=False)
+    return {
+        "kubeconfig.plain": plain,
+        "kubeconfig.text": json.dumps(plain),
+        "kubeconfig.json": json.dumps(_kubeconfig(cluster, where, credentials, profile=True)),
+        "cluster.issuer": cluster.outputs["identities"][0]["oidcs"][0]["issuer"],
+        "cluster.thumbprint": "0" * 40,
+    }
+
+
+def _kubeconfig(
+    cluster: Registration, where: Where, credentials: Mapping[str, Any], *, profile: bool
+) -> dict[str, Any]:
     name = cluster.outputs["name"]
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "aws",
-        "preferences": {},
-        "clusters": [
-            {
-                "name": "kubernetes",
-                "cluster": {
-                    "server": cluster.outputs["endpoint"],
-                    "certificate-authority-data": cluster.outputs["certificateAuthority"]["data"],
-                },
-            }
-        ],
-        "contexts": [{"name": "aws", "context": {"cluster": "kubernetes", "user": "aws"}}],
-        "users": [
-            {
-                "name": "aws",
-                "user": {
-                    "exec": {
-                        "apiVersion": "client.authentication.k8s.io/v1beta1",
-                        "command": "aws",
-                        "args": [
-                            "--region",
-                            answers.REGION,
-                            "eks",
-                            "get-token",
-                            "--cluster-name",
-                            name,
-                            "--output",
-                            "json",
-                        ],
-                    }
-                },
-            }
-        ],
+    arguments = ["--region", where.region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
+    if credentials.get("roleArn"):
+        arguments += ["--role", credentials["roleArn"]]
+    if profile and credentials.get("profileName"):
+        arguments += ["--profile", credentials["profileName"]]
+    version = "client.authentication.k8s.io/v1beta1"
+    server = {
+        "server": cluster.outputs["endpoint"],
+        "certificate-authority-data": cluster.outputs["certificateAuthority"]["data"],
+    }
+    command = {
+        "apiVersion": version,
+        "command": "aws",
+        "args": arguments,
+        "env": [{"name": "KUBERNETES_EXEC_INFO", "value": json.dumps({"apiVersion": version})}],
     }
     return {
-        "kubeconfig": json.dumps(kubeconfig),
-        "cluster.issuer": cluster.outputs["identities"][0]["oidcs"][0]["issuer"],
-        "thumbprint": "0" * 40,
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "kubernetes", "cluster": server}],
+        "contexts": [{"name": "aws", "context": {"cluster": "kubernetes", "user": "aws"}}],
+        "current-context": "aws",
+        "users": [{"name": "aws", "user": {"exec": command}}],
     }
 
 
-def _component_outputs(
-    component: Registration, made: Mapping[str, Registration], facts: Mapping[str, Any], preview: bool
+def _outputs(
+    component: Registration, given: Mapping[str, Any], made: Mapping[str, Registration], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    kubeconfig = facts["kubeconfig"]
-    oidc = made.get("oidc")
-    group = component.inputs.get("clusterSecurityGroup")
+    def reference(key: str, argument: str = "") -> Reference | None:
+        given_one = component.inputs.get(argument)
+        return given_one if isinstance(given_one, Reference) else Reference(made[key].urn) if key in made else None
+
+    group = given.get("clusterSecurityGroup")
+    eks_made = facts["cluster.vpcConfig"]["clusterSecurityGroupId"]
     issuer = facts["cluster.issuer"]
-    found: dict[str, Any] = {
-        "eksCluster": Reference(made["cluster"].urn),
-        "kubeconfigJson": kubeconfig,
-        "kubeconfig": UNKNOWN if preview else json.loads(kubeconfig),
-        "clusterSecurityGroupId": facts.get("cluster.vpcConfig", {}).get("clusterSecurityGroupId", UNKNOWN)
-        if group is None
-        else _referenced_id(component),
-        "nodeSecurityGroupId": UNKNOWN if preview else made["cluster"].outputs["vpcConfig"]["clusterSecurityGroupId"],
-        "oidcProviderArn": (oidc.outputs["arn"] if oidc else ""),
-        "oidcProviderUrl": (issuer if oidc else ""),
-        "oidcIssuer": UNKNOWN if preview else issuer.removeprefix("https://"),
-        "instanceRoles": [],
+    instance_role = reference("instance-role", "instanceRole")
+    instance_roles = component.inputs.get("instanceRoles") or ([instance_role] if instance_role else [])
+    found = {
+        "awsProvider": Reference(component.providers["aws"].rpartition("::")[0]) if "aws" in component.providers else None,
+        "eksCluster": reference("cluster"),
+        "kubeconfig": facts["kubeconfig.plain"],
+        "kubeconfigJson": facts["kubeconfig.text"],
+        "clusterSecurityGroup": reference("cluster-group", "clusterSecurityGroup"),
+        "clusterSecurityGroupId": group["id"] if group else facts.get("cluster-group.id", eks_made),
+        "nodeSecurityGroup": reference("node-group"),
+        "nodeSecurityGroupId": facts.get("node-group.id", eks_made),
+        "eksClusterIngressRule": reference("eksClusterIngressRule"),
+        "clusterIngressRuleId": facts.get("eksClusterIngressRule.securityGroupRuleId", ""),
+        "instanceRoles": instance_roles,
         "defaultNodeGroupAsgName": "",
-        "clusterIngressRuleId": "",
         "fargateProfileId": "",
         "fargateProfileStatus": "",
         "autoModeNodeRoleName": "",
-        "core": {
-            "cluster": Reference(made["cluster"].urn),
-            "endpoint": made["cluster"].outputs.get("endpoint"),
-            "vpcId": component.inputs.get("vpcId"),
-        },
+        "oidcProviderArn": facts.get("oidc.arn", ""),
+        "oidcProviderUrl": issuer,
+        "oidcIssuer": issuer.removeprefix("https://") if isinstance(issuer, str) else issuer,
     }
-    if group is not None:
-        found["clusterSecurityGroup"] = group
-    return found
+    core = {
+        "cluster": reference("cluster"),
+        "clusterIamRole": reference("role", "serviceRole"),
+        "endpoint": facts.get("cluster.endpoint", UNKNOWN),
+        "vpcId": given.get("vpcId"),
+        "subnetIds": subnet_ids(given),
+        "provider": reference("kubernetes"),
+        "nodeGroupOptions": {"version": given.get("version")},
+        "storageClasses": {},
+        "eksNodeAccess": reference("aws-auth"),
+        "oidcProvider": reference("oidc"),
+        "encryptionConfig": made["cluster"].inputs.get("encryptionConfig"),
+        "accessEntries": list((given.get("accessEntries") or {}).values()),
+    }
+    core |= {key: given.get(key) for key in ("publicSubnetIds", "privateSubnetIds", "tags", "nodeSecurityGroupTags")}
+    core |= {key: found[key] for key in ("awsProvider", "clusterSecurityGroup", "instanceRoles", "kubeconfig")}
+    return {key: value for key, value in found.items() if value is not None} | {
+        "core": {key: value for key, value in core.items() if value is not None}
+    }

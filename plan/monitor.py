@@ -1,16 +1,19 @@
-"""The mock monitor that keeps every registration whole, and answers as the clouds would."""
+"""The mock monitor that keeps every registration, and answers as the clouds would."""
 
+import json
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
-from plan import answers, eks_component
+from plan import answers, eks_component, urns
+from plan.identities import Where, identifier
 from plan.recording import STACK_TYPE, Invoke, Recording, Registration
+from plan.request import of_request
 from plan.values import decoded, encoded, revealed
 
 GET_RESOURCE: Final = "pulumi:pulumi:getResource"
@@ -33,9 +36,11 @@ class _NoMocks(mocks.Mocks):
 class RecordingMonitor(mocks.MockMonitor):
     """Records; each request is one entry, in the order of arrival."""
 
-    def __init__(self, project: str, stack: str, *, preview: bool) -> None:
+    def __init__(self, project: str, stack: str, *, preview: bool, region: str = "", root: Path | None = None) -> None:
+        """``region`` is the default AWS provider's; source positions are shown relative to ``root``."""
         super().__init__(_NoMocks())
-        self.project, self.stack, self.preview = project, stack, preview
+        self.project, self.stack, self.preview, self.root = project, stack, preview, root
+        self.default = Where(region=region) if region else Where()
         self.registrations: dict[str, Registration] = {}
         self.invokes: list[Invoke] = []
         self.messages: list[str] = []
@@ -43,76 +48,93 @@ class RecordingMonitor(mocks.MockMonitor):
         self._lock = threading.RLock()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """The URN as the engine makes it: the parent's whole qualified type, but not the stack's.
-
-        Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/urn/urn.go
-        """
-        qualified = parent.split("::")[2] if parent else STACK_TYPE
-        kind = type_ if qualified == STACK_TYPE else f"{qualified}${type_}"
-        return f"urn:pulumi:{self.stack}::{self.project}::{kind}::{name}"
+        """The URN as the engine makes it; the SDK's own mocks drop all but the nearest parent type."""
+        return urns.urn(self.stack, self.project, parent, type_, name)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the wire's name)
         """Keep the request and answer with the outputs that the cloud would give."""
         urn = self.make_urn(request.parent, request.type, request.name)
-        registration = _registration(request, urn)
-        with self._lock:
-            if urn in self.registrations:
-                problem = f"duplicate resource URN {urn}: two resources of one type and parent share the name {request.name!r}; give one another name"
-                self.problems.append(problem)
-                raise PlanError(problem)
-            registration = replace(registration, id=answers.identifier(registration, self.preview))
-            self.registrations[urn] = registration
+        parent = self.registrations.get(request.parent)
+        former = urns.former(request, self.stack, self.project, parent.aliases if parent else ())
+        registration = of_request(request, urn, former, self.root)
+        where = self._where(registration.provider or registration.providers.get("aws", ""))
+        registration = replace(registration, id=identifier(registration, where, preview=self.preview))
+        self._keep(registration)
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         if registration.remote:
-            outputs = self._expand(registration)
+            outputs = self._expand(registration, where)
         else:
-            outputs = answers.outputs(registration, preview=self.preview)
+            outputs = answers.outputs(registration, where, preview=self.preview)
         with self._lock:
             self.registrations[urn] = registration = replace(registration, outputs=outputs)
-            self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, registration.id, dict(outputs))
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=registration.id, object=encoded(dict(outputs)))
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=registration.id, object=encoded(outputs))
 
-    def _expand(self, component: Registration) -> Mapping[str, Any]:
-        if component.type != eks_component.TYPE:
-            problem = f"{component.type} {component.name!r}: a plan cannot look into this remote component; teach plan/ its children first"
-            self.problems.append(problem)
-            raise PlanError(problem)
-        children, outputs = eks_component.expand(component, self.make_urn, preview=self.preview)
+    def _keep(self, registration: Registration) -> None:
         with self._lock:
-            for child in children:
-                self.registrations[child.urn] = child
-                self.resources[child.urn] = mocks.MockMonitor.ResourceRegistration(
-                    child.urn, child.id, dict(child.outputs)
+            if registration.urn in self.registrations:
+                self._refuse(
+                    f"duplicate resource URN {registration.urn}: two resources of one type and parent share the name "
+                    f"{registration.name!r}; give one another name"
                 )
+            self.registrations[registration.urn] = registration
+
+    def _refuse(self, problem: str) -> NoReturn:
+        self.problems.append(problem)
+        raise PlanError(problem)
+
+    def _expand(self, component: Registration, where: Where) -> dict[str, Any]:
+        if component.type != eks_component.TYPE:
+            self._refuse(
+                f"{component.type} {component.name!r}: a plan cannot look into this remote component; "
+                "teach plan/ its children first"
+            )
+        try:
+            children, outputs = eks_component.expand(
+                component, self.make_urn, self.registrations.__getitem__, where, preview=self.preview
+            )
+        except eks_component.ArgumentError as problem:
+            self._refuse(f"{component.type} {component.name!r}: {problem}")
+        for child in children:
+            self._keep(child)
         return outputs
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         """Answer what the program may ask; refuse everything else, because a plan must not guess."""
         arguments = decoded(request.args)
         if request.tok == GET_RESOURCE:
-            known = self.resources[str(arguments["urn"])]
-            return _answered({"urn": known.urn, "id": known.id, "state": known.state})
-        answer = answers.invoke(request.tok, arguments, region=self._region(request.provider))
+            known = self.registrations[str(arguments["urn"])]
+            return _answered({"urn": known.urn, "id": known.id, "state": dict(known.outputs)})
+        answer = answers.invoke(request.tok, arguments, self._where(request.provider))
         if answer is None:
-            problem = (
+            self._refuse(
                 f"invoke {request.tok}: a plan has no answer for it. Use a setting or an output instead of asking AWS"
             )
-            self.problems.append(problem)
-            raise PlanError(problem)
         self.invokes.append(Invoke(token=request.tok, arguments=arguments))
         return _answered(answer)
 
-    def _region(self, provider: str) -> str:
+    def _where(self, provider: str) -> Where:
+        """The region and account that a provider is bound to, as far as it says."""
         registration = self.registrations.get(provider.rpartition("::")[0])
-        region = revealed(registration.inputs.get("region")) if registration else None
-        return region if isinstance(region, str) else answers.REGION
+        given = revealed(registration.inputs) if registration else {}
+        allowed = given.get("allowedAccountIds")
+        if isinstance(allowed, str):  # a provider's lists and maps travel as JSON text
+            allowed = json.loads(allowed)
+        where = self.default
+        if isinstance(given.get("region"), str):
+            where = replace(where, region=given["region"])
+        return replace(where, account=str(allowed[0])) if allowed and isinstance(allowed[0], str) else where
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         """Refuse: the program imports nothing."""
-        problem = f"{request.type} {request.name!r}: a plan cannot read what exists in the cloud"
-        self.problems.append(problem)
-        raise PlanError(problem)
+        self._refuse(
+            f"{request.type} {request.name!r}: a plan cannot read what exists in the cloud. Take its properties from "
+            "settings instead of .get()"
+        )
+
+    def Call(self, request: Any) -> Any:  # noqa: N802
+        """Refuse: the program calls no component's methods."""
+        self._refuse(f"call {request.tok}: a plan has no answer for it. Use the component's outputs instead")
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         """Keep a component's registered outputs; those of the stack are its exports."""
@@ -142,33 +164,3 @@ def _answered(properties: dict[str, Any]) -> resource_pb2.ResourceInvokeResponse
     return response
 
 
-def _registration(request: Any, urn: str) -> Registration:
-    timeouts = {kind: getattr(request.customTimeouts, kind) for kind in ("create", "update", "delete")}
-    aliases = [alias.urn or alias.spec.name for alias in request.aliases] + list(request.aliasURNs)
-    return Registration(
-        urn=urn,
-        id="",
-        type=request.type,
-        name=request.name,
-        custom=request.custom,
-        remote=request.remote,
-        parent=request.parent,
-        inputs=decoded(request.object),
-        dependencies=tuple(sorted(set(request.dependencies))),
-        property_dependencies={
-            key: tuple(sorted(set(value.urns))) for key, value in sorted(request.propertyDependencies.items())
-        },
-        provider=request.provider,
-        providers=dict(request.providers),
-        aliases=tuple(aliases),
-        protect=request.protect,
-        deleted_with=request.deletedWith,
-        retain_on_delete=request.retainOnDelete,
-        delete_before_replace=request.deleteBeforeReplace,
-        ignore_changes=tuple(request.ignoreChanges),
-        replace_on_changes=tuple(request.replaceOnChanges),
-        custom_timeouts={kind: value for kind, value in timeouts.items() if value},
-        source_position=f"{request.sourcePosition.uri.rpartition('/')[2]}:{request.sourcePosition.line}"
-        if request.sourcePosition.uri
-        else "",
-    )

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-STACK_TYPE = "pulumi:pulumi:Stack"
+from plan.urns import STACK_TYPE
+
+__all__ = ["STACK_TYPE", "Invoke", "Recording", "Registration"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +119,9 @@ class Recording:
     def direct_dependencies(self, registration: Registration) -> set[str]:
         """URNs that must be there before this resource is made, and outlive it.
 
-        As the engine sees it: declared and value edges, the provider, the parent, and for an edge to a component
-        everything below it that was registered earlier.
+        As the engine sees it: declared and value edges, the provider, a parent that is made in the cloud, and for an
+        edge to a component everything below it that was registered earlier. A parent component is nothing by itself:
+        what it waits for, its children wait for.
         Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/graph/dependency_graph.go (DependenciesOf)
         """
         edges = {*registration.dependencies, *registration.replace_with}
@@ -129,7 +132,9 @@ class Recording:
             target = self.by_urn.get(urn)
             if target is not None and not target.custom:
                 edges |= {below.urn for below in self.descendants(urn) if self._position[below.urn] < here}
-        edges.add(registration.parent)
+        parent = self.by_urn.get(registration.parent)
+        if parent is not None:
+            edges |= {parent.urn} if parent.custom else self.direct_dependencies(parent)
         edges.discard(registration.urn)
         return edges & self.by_urn.keys()
 

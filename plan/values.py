@@ -154,3 +154,10 @@ def holds_unknown(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(holds_unknown, value))
     return isinstance(value, Unknown) or (isinstance(value, Secret) and holds_unknown(value.value))
+
+
+def references(value: Any) -> set[str]:
+    """URNs of the resources that a value refers to."""
+    found: set[str] = set()
+    mapped(revealed(value), lambda leaf: found.add(leaf.urn) if isinstance(leaf, Reference) else None)
+    return found
