@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import plan, settings
+from cli.with_simulated_cloud import with_simulated_cloud
 
 app = typer.Typer(
     help="EKS on Spot for the OpenTelemetry Demo: see what `pulumi up` would declare, with no account.",
@@ -16,6 +17,9 @@ app = typer.Typer(
 )
 app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("settings")(settings.settings)
+app.command("with-simulated-cloud", epilog="Example: otel-on-spot with-simulated-cloud -- pulumi preview --stack dev")(
+    with_simulated_cloud
+)
 
 
 @app.callback()

@@ -36,12 +36,12 @@ def with_simulated_cloud(
     The cloud's state stays in --dir: a second command sees the same cloud.
     """
     from simcloud.faults import FaultPlan
-    from simcloud.session import Session, run
 
     try:
-        with Session(
-            directory, scale=scale, faults=FaultPlan.load(faults), stand_in=stand_in, patience=patience
-        ) as session:
+        plan = FaultPlan.load(faults)
+        from simcloud.session import Session, run
+
+        with Session(directory, scale=scale, faults=plan, stand_in=stand_in, patience=patience) as session:
             code = run(session, command)
     except (RuntimeError, ValueError) as problem:
         typer.echo(f"with-simulated-cloud: {problem}", err=True)

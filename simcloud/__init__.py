@@ -1,0 +1,15 @@
+"""The simulated cloud: one handler per resource type that the program declares, and two doors to them.
+
+moto_main       moto's server in a process of its own, with a memory on disk
+moto_process    starts and stops it
+tables          small tables beside moto, for what moto lacks
+clock faults operations   how long AWS takes, how it misbehaves, and the log of every operation
+cloud           all of these together: one directory is one cloud
+handler         what a resource type can do: check, diff, create, read, update, delete
+aws/            handlers over moto
+kubernetes/     an API server's objects, CRDs and finalizers, Helm releases, and the controllers that live in the cluster
+live delivery inventory   nodes and load balancers, events, and what is left after a destroy
+provider/       first door: Pulumi's provider protocol, for the real engine
+graph           second door: the program's own graph, without a CLI
+session         everything that the real engine needs, started and stopped together
+"""

@@ -1,0 +1,1 @@
+"""Handlers over moto, one module a concern; ``registry`` knows them all."""

@@ -1,0 +1,106 @@
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simcloud.aws import registry
+from simcloud.cloud import Cloud
+from simcloud.handler import Handler, Site
+from simcloud.kubernetes.helm import Release
+from simcloud.kubernetes.objects import KubernetesObject
+from simcloud.operations import Subject
+
+REGION = "eu-west-1"
+
+
+@dataclass
+class Maker:
+    """Makes single resources, as an engine would."""
+
+    site: Site
+
+    def _handler(self, token: str) -> Handler:
+        if token == Release.token:
+            return Release()
+        return KubernetesObject(token) if token.startswith("kubernetes:") else registry.handler(token)
+
+    def make(self, token: str, logical: str, /, **inputs: Any) -> "Made":
+        handler = self._handler(token)
+        checked, failures = handler.check(logical, {}, inputs, logical.encode())
+        assert not failures
+        identity, outputs = handler.do_create(self.site, Subject(token, logical), checked, 0, threading.Event())
+        return Made(self.site, handler, logical, identity, outputs)
+
+
+@dataclass
+class Made:
+    site: Site
+    handler: Handler
+    name: str
+    id: str
+    outputs: dict[str, Any]
+
+    def read(self) -> dict[str, Any] | None:
+        return self.handler.do_read(
+            self.site, Subject(self.handler.token, self.name), self.id, self.outputs, threading.Event()
+        )
+
+    def delete(self, timeout: float = 0) -> None:
+        subject = Subject(self.handler.token, self.name)
+        self.handler.do_delete(self.site, subject, self.id, self.outputs, timeout, threading.Event())
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud(tmp_path_factory.mktemp("cloud"), patience=0.3) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def aws(cloud: Cloud) -> Maker:
+    return Maker(Site(cloud, region=REGION, default_tags={"stack": "test"}))
+
+
+@pytest.fixture
+def cluster(cloud: Cloud, request: pytest.FixtureRequest) -> Maker:
+    """A cluster's API with nothing in it but the system namespaces; only its row exists, no control plane behind it."""
+    name = request.node.name[:40].replace("[", "-").replace("]", "")
+    network = {"endpointPublicAccess": True, "subnetIds": []}
+    row = {
+        "status": "ACTIVE",
+        "region": REGION,
+        "inputs": {"vpcConfig": network},
+        "selfManagedAddons": False,
+        "roleArn": "",
+    }
+    cloud.tables.put("clusters", name, row)
+    site = Site(cloud, region=REGION, cluster=name)
+    for namespace in ("default", "kube-system"):
+        thing = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        cloud.kubernetes(name).apply(thing, "eks")
+    return Maker(site)
+
+
+def trust(service: str, *actions: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions or ("sts:AssumeRole",))}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A copy of the program in a folder of its own, with this interpreter's virtual environment."""
+    import sys
+
+    root = Path(__file__).parents[2]
+    folder = tmp_path / "program"
+    folder.mkdir()
+    for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.staging.yaml", "Pulumi.prod.yaml"):
+        shutil.copy(root / name, folder / name)
+    shutil.copytree(root / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder

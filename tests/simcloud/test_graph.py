@@ -1,0 +1,117 @@
+"""The program's whole life without a CLI: up, nodes, load balancers and volumes, down, nothing left; and in the wrong order, not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+import yaml
+
+from plan.recording import Recording
+from simcloud import graph
+from simcloud.aws.eks_access import admitted_by
+from simcloud.cloud import Cloud
+from simcloud.inventory import inventory
+from simcloud.kubernetes.controllers import why_karpenter_is_dead
+from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from simcloud.refusal import Refusal
+
+CLUSTER, REGION = "otel-dev", "eu-west-1"
+NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Recording]]:
+    with Cloud(tmp_path_factory.mktemp("dev"), patience=20) as cloud:
+        yield cloud, graph.apply("dev", cloud)
+
+
+def test_everything_that_the_program_declares_is_there(up: tuple[Cloud, Recording]) -> None:
+    cloud, recording = up
+    made = [registration for registration in recording if graph.is_made(registration)]
+    told = [line for line in cloud.operations.read() if line.operation == "create"]
+    assert {line.urn for line in told} == {registration.urn for registration in made}
+    assert {line.result for line in told} == {"ok"}
+    assert recording.exports["clusterEndpoint"] == f"{cloud.api_url}/{CLUSTER}"
+    assert why_karpenter_is_dead(cluster_site(cloud, CLUSTER)) == ""
+
+
+def test_nothing_starts_before_what_it_depends_on_is_done(up: tuple[Cloud, Recording]) -> None:
+    cloud, recording = up
+    lines = {line.urn: line for line in cloud.operations.read() if line.operation == "create"}
+    edges = 0
+    for registration in recording:
+        for below in recording.direct_dependencies(registration) if registration.urn in lines else ():
+            if below in lines and not recording.by_urn[below].type.startswith("pulumi:"):
+                edges += 1
+                assert lines[below].end <= lines[registration.urn].start, (below, registration.urn)
+    assert edges > 100
+
+
+def test_a_node_whose_role_nobody_maps_launches_and_never_joins(up: tuple[Cloud, Recording]) -> None:
+    cloud, _ = up
+    site, api = cluster_site(cloud, CLUSTER), cloud.kubernetes(CLUSTER)
+    assert admitted_by(site, CLUSTER, NODE_ROLE) == {"aws-auth"}
+    aws_auth = api.get("v1", "ConfigMap", "aws-auth", "kube-system")
+    assert aws_auth is not None
+    api.replace({**aws_auth, "data": {"mapRoles": yaml.safe_dump([])}})
+    try:
+        invisible = launch_nodes(site, "spot")[0]
+    finally:
+        api.replace(aws_auth)
+    joined = launch_nodes(site, "spot", 2)
+    assert invisible["status"]["registered"] is False
+    assert [claim["status"]["registered"] for claim in joined] == [True, True]
+    assert {node["metadata"]["name"] for node in api.objects("v1", "Node")} == {
+        claim["metadata"]["name"] for claim in joined
+    }
+
+
+def test_a_pool_whose_controller_lost_its_role_hangs_and_says_why(up: tuple[Cloud, Recording]) -> None:
+    cloud, _ = up
+    site, api = cluster_site(cloud, CLUSTER), cloud.kubernetes(CLUSTER)
+    launch_nodes(site, "data")
+    key = f"{CLUSTER}/kube-system/karpenter"
+    association = cloud.tables.remove("pod-identities", key)
+    assert association is not None
+    assert "no pod identity association" in why_karpenter_is_dead(site)
+    with pytest.raises(Refusal, match="Karpenter launches nothing"):
+        launch_nodes(site, "data")
+    cloud.tables.put("pod-identities", key, association)
+    assert api.objects("karpenter.sh/v1", "NodeClaim")
+
+
+def test_a_protected_resource_stops_the_destroy_before_it_begins(up: tuple[Cloud, Recording]) -> None:
+    cloud, recording = up
+    before = inventory(cloud, REGION)
+    guarded = tuple(replace(r, protect=r.type == "aws:ec2/vpc:Vpc") for r in recording)
+    with pytest.raises(Refusal, match=r"Protected.*network-vpc"):
+        graph.destroy(replace(recording, registrations=guarded), cloud)
+    assert inventory(cloud, REGION) == before
+
+
+def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(up: tuple[Cloud, Recording]) -> None:
+    cloud, recording = up
+    site = cluster_site(cloud, CLUSTER)
+    launch_nodes(site, "spot", 2)
+    expose(site, "platform", "frontend")
+    claim_volume(site, "platform", "opensearch")
+    graph.destroy(recording, cloud)
+    assert inventory(cloud, REGION) == []
+
+
+def test_what_the_cloud_refuses_ends_the_run_and_names_it(cloud: Cloud) -> None:
+    elsewhere = "eu-central-1"
+
+    def program() -> None:
+        opts = pulumi.ResourceOptions(provider=aws.Provider("aws", region=elsewhere))
+        vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", opts=opts)
+        aws.ec2.Subnet("outside", vpc_id=vpc.id, cidr_block="10.1.0.0/24", opts=opts)
+
+    before = inventory(cloud, elsewhere)
+    with pytest.raises(graph.NotApplied, match=r"outside: InvalidSubnet\.Range") as failed:
+        graph.apply_program(program, cloud)
+    assert [r.name for r in failed.value.recording if graph.is_made(r)] == ["vpc"]
+    graph.destroy(failed.value.recording, cloud)
+    assert inventory(cloud, elsewhere) == before

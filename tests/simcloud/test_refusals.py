@@ -1,0 +1,157 @@
+"""The simulated cloud refuses what AWS refuses, in AWS's words, where moto alone would not too."""
+
+import json
+from typing import Any
+
+import pytest
+
+from simcloud.refusal import Refusal
+from tests.simcloud.conftest import Maker, trust
+
+
+@pytest.fixture(scope="module")
+def vpc(aws: Maker) -> Any:
+    return aws.make("aws:ec2/vpc:Vpc", "refusals", cidrBlock="10.77.0.0/16")
+
+
+def test_a_subnet_inside_another_is_refused(aws: Maker, vpc: Any) -> None:
+    aws.make("aws:ec2/subnet:Subnet", "one", vpcId=vpc.id, cidrBlock="10.77.0.0/20", availabilityZone="eu-west-1a")
+    with pytest.raises(Refusal, match=r"InvalidSubnet\.Conflict"):
+        aws.make("aws:ec2/subnet:Subnet", "two", vpcId=vpc.id, cidrBlock="10.77.8.0/24", availabilityZone="eu-west-1a")
+
+
+def test_a_subnet_with_a_network_interface_in_it_is_not_deleted(aws: Maker, vpc: Any) -> None:
+    subnet = aws.make("aws:ec2/subnet:Subnet", "lived-in", vpcId=vpc.id, cidrBlock="10.77.16.0/24")
+    ec2 = aws.site.client("ec2")
+    eni = ec2.create_network_interface(SubnetId=subnet.id)["NetworkInterface"]["NetworkInterfaceId"]
+    with pytest.raises(Refusal, match=rf"DependencyViolation.*{eni}"):
+        subnet.delete()
+    ec2.delete_network_interface(NetworkInterfaceId=eni)
+    subnet.delete()
+    assert subnet.read() is None
+
+
+def test_a_security_group_that_another_refers_to_is_not_deleted(aws: Maker, vpc: Any) -> None:
+    used = aws.make("aws:ec2/securityGroup:SecurityGroup", "used", vpcId=vpc.id)
+    rule = {"protocol": "tcp", "fromPort": 443, "toPort": 443, "securityGroups": [used.id]}
+    using = aws.make("aws:ec2/securityGroup:SecurityGroup", "using", vpcId=vpc.id, ingress=[rule])
+    with pytest.raises(Refusal, match=rf"DependencyViolation.*{using.id}"):
+        used.delete()
+    using.delete()
+    used.delete()
+
+
+def test_a_vpc_with_an_internet_gateway_is_not_deleted(aws: Maker) -> None:
+    other = aws.make("aws:ec2/vpc:Vpc", "with-gateway", cidrBlock="10.78.0.0/16")
+    gateway = aws.make("aws:ec2/internetGateway:InternetGateway", "gateway", vpcId=other.id)
+    with pytest.raises(Refusal, match="DependencyViolation"):
+        other.delete()
+    gateway.delete()
+    other.delete()
+
+
+def test_an_address_that_a_nat_gateway_uses_is_not_released_and_its_gateway_not_detached(aws: Maker, vpc: Any) -> None:
+    gateway = aws.make("aws:ec2/internetGateway:InternetGateway", "nat-way-out", vpcId=vpc.id)
+    subnet = aws.make("aws:ec2/subnet:Subnet", "nat", vpcId=vpc.id, cidrBlock="10.77.32.0/24")
+    address = aws.make("aws:ec2/eip:Eip", "nat", domain="vpc")
+    nat = aws.make("aws:ec2/natGateway:NatGateway", "nat", allocationId=address.id, subnetId=subnet.id)
+    for kept, code in (
+        (address, r"InvalidIPAddress\.InUse"),
+        (gateway, "mapped public address"),
+        (subnet, "DependencyViolation"),
+    ):
+        with pytest.raises(Refusal, match=code):
+            kept.delete()
+    for deleted in (nat, address, gateway, subnet):
+        deleted.delete()
+
+
+def test_a_role_name_is_given_once_and_a_role_with_policies_stays(aws: Maker) -> None:
+    document = trust("ec2.amazonaws.com")
+    role = aws.make("aws:iam/role:Role", "once", name="once", assumeRolePolicy=document)
+    with pytest.raises(Refusal, match="EntityAlreadyExists"):
+        aws.make("aws:iam/role:Role", "again", name="once", assumeRolePolicy=document)
+    arn = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
+    worn = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "worn", role="once", policyArn=arn)
+    with pytest.raises(Refusal, match="DeleteConflict"):
+        role.delete()
+    worn.delete()
+    role.delete()
+
+
+def test_a_policy_document_that_iam_cannot_read_is_refused(aws: Maker) -> None:
+    broken = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Maybe", "Action": "s3:*", "Resource": "*"}]}
+    )
+    with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+        aws.make("aws:iam/policy:Policy", "broken", policy=broken)
+
+
+def test_a_managed_policy_past_the_limit_is_refused_though_moto_takes_it(aws: Maker) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": [f"arn:aws:s3:::bucket-{n}/*" for n in range(300)],
+    }
+    with pytest.raises(Refusal, match=r"LimitExceeded.*6144"):
+        aws.make(
+            "aws:iam/policy:Policy", "long", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        )
+
+
+def test_a_managed_policy_that_somebody_wears_is_not_deleted(aws: Maker) -> None:
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    policy = aws.make(
+        "aws:iam/policy:Policy", "worn", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    role = aws.make("aws:iam/role:Role", "wearer", name="wearer", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    worn = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "wears", role="wearer", policyArn=policy.id)
+    with pytest.raises(Refusal, match=r"DeleteConflict.*wearer"):
+        policy.delete()
+    for made in (worn, policy, role):
+        made.delete()
+
+
+def test_a_key_policy_that_locks_its_owner_out_is_refused(aws: Maker) -> None:
+    statement = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "kms:*", "Resource": "*"}
+    with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+        aws.make("aws:kms/key:Key", "locked", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+def test_a_rule_with_targets_is_not_deleted(aws: Maker) -> None:
+    queue = aws.make("aws:sqs/queue:Queue", "targeted", name="targeted")
+    rule = aws.make(
+        "aws:cloudwatch/eventRule:EventRule", "rule", name="targets", eventPattern='{"source": ["aws.ec2"]}'
+    )
+    target = aws.make(
+        "aws:cloudwatch/eventTarget:EventTarget", "t", rule="targets", targetId="q", arn=queue.outputs["arn"]
+    )
+    with pytest.raises(Refusal, match="has targets"):
+        rule.delete()
+    for made in (target, rule, queue):
+        made.delete()
+
+
+def test_a_cluster_in_one_zone_is_refused(aws: Maker, vpc: Any) -> None:
+    aws.make("aws:iam/role:Role", "eks", name="eks-one-zone", assumeRolePolicy=trust("eks.amazonaws.com"))
+    subnet = aws.make(
+        "aws:ec2/subnet:Subnet", "one-zone", vpcId=vpc.id, cidrBlock="10.77.48.0/24", availabilityZone="eu-west-1b"
+    )
+    role = f"arn:aws:iam::{aws.site.cloud.account}:role/eks-one-zone"
+    with pytest.raises(Refusal, match="two different AZs"):
+        aws.make(
+            "aws:eks/cluster:Cluster", "one-zone", name="one-zone", roleArn=role, vpcConfig={"subnetIds": [subnet.id]}
+        )
+
+
+def test_a_role_that_does_not_trust_pod_identity_gets_no_association(aws: Maker, cluster: Maker) -> None:
+    aws.make("aws:iam/role:Role", "stranger", name="stranger", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    wanted = {"clusterName": cluster.site.cluster, "namespace": "kube-system", "serviceAccount": "karpenter"}
+    arn = f"arn:aws:iam::{aws.site.cloud.account}:role/"
+    with pytest.raises(Refusal, match=r"Trust policy of role .*stranger is invalid"):
+        aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}stranger")
+    document = trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
+    aws.make("aws:iam/role:Role", "friend", name="friend", assumeRolePolicy=document)
+    aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}friend")
+    with pytest.raises(Refusal, match="ResourceInUseException"):
+        aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "b", **wanted, roleArn=f"{arn}friend")
