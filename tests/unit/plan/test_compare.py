@@ -1,0 +1,122 @@
+"""What a change adds, removes, replaces or edits, against any Git revision."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plan import compare
+from plan.manifests import as_document
+from plan.record import record
+from tests.unit.conftest import recorded
+from tests.unit.settings.test_settings import committed
+
+ROOT = Path(__file__).parents[3]
+
+
+def against_dev(**overrides: Any) -> compare.Difference:
+    changed = record("dev", config_overrides={key: committed("dev")[key] | value for key, value in overrides.items()})
+    return compare.difference(as_document(recorded("dev")), as_document(changed), "main")
+
+
+def actions(found: compare.Difference) -> dict[str, str]:
+    return {change.name: change.action for change in found.changes}
+
+
+def test_nothing_changed_is_no_change() -> None:
+    document = as_document(recorded("dev"))
+    found = compare.difference(document, document, "main")
+
+    assert found.changes == ()
+    assert compare.summary(found) == "no changes"
+    assert found.unchanged == len(document["resources"])
+
+
+def test_an_edit_shows_the_property_and_both_values() -> None:
+    found = against_dev(nodeClass={"volumeGib": 90})
+
+    assert actions(found) == {"capacity-node-class": "edit"}
+    (edit,) = found.changes[0].edits
+    assert (edit.path, edit.before, edit.after) == ("spec.blockDeviceMappings[0].ebs.volumeSize", "60Gi", "90Gi")
+
+
+def test_a_new_pool_is_added_and_its_removal_removed() -> None:
+    found = against_dev(pools={"more": committed("dev")["pools"]["spot"]})
+    back = compare.difference(
+        as_document(
+            record(
+                "dev",
+                config_overrides={"pools": committed("dev")["pools"] | {"more": committed("dev")["pools"]["spot"]}},
+            )
+        ),
+        as_document(recorded("dev")),
+        "main",
+    )
+
+    assert actions(found)["capacity-more"] == "add"
+    assert actions(back)["capacity-more"] == "remove"
+
+
+def test_another_range_replaces_the_network_and_says_so_first() -> None:
+    found = against_dev(network={"cidr": "10.99.0.0/16"})
+
+    assert actions(found)["network-vpc"] == "replace"
+    assert actions(found)["network-private-a"] == "replace"
+    assert found.changes[0].action == "replace"
+    assert "Replacement" in compare.markdown(found)
+
+
+def test_a_new_version_of_karpenter_replaces_nothing() -> None:
+    found = against_dev(karpenter={"version": "1.15.0"})
+
+    assert set(actions(found).values()) == {"edit"}
+    assert {"karpenter-crd", "karpenter-controller"} <= actions(found).keys()
+
+
+def test_an_alias_keeps_a_renamed_resource() -> None:
+    old = {
+        "stack": "s",
+        "resources": [{"urn": "urn:old", "type": "t", "name": "old", "aliases": [], "inputs": {"a": 1}}],
+    }
+    new = {
+        "stack": "s",
+        "resources": [{"urn": "urn:new", "type": "t", "name": "new", "aliases": ["urn:old"], "inputs": {"a": 1}}],
+    }
+
+    assert compare.difference(old, new, "main").changes == ()
+    new["resources"][0]["aliases"] = []
+    assert set(actions(compare.difference(old, new, "main")).values()) == {"add", "remove"}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The program, committed to a repository of its own."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for name in ("infra", "plan", "cli"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
+        shutil.copy(path, folder)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def test_a_working_tree_is_compared_with_a_revision_by_that_revisions_own_code(clone: Path) -> None:
+    stack = clone / "Pulumi.dev.yaml"
+    stack.write_text(stack.read_text().replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
+    found = compare.against(clone, "dev", "HEAD")
+
+    assert actions(found) == {"capacity-spot": "edit"}
+    assert (
+        subprocess.run(["git", "status", "--short"], cwd=clone, capture_output=True, text=True).stdout
+        == " M Pulumi.dev.yaml\n"
+    )
+
+
+def test_a_revision_that_git_does_not_know_is_told(clone: Path) -> None:
+    with pytest.raises(compare.RevisionError, match="no such revision"):
+        compare.against(clone, "dev", "nowhere")
