@@ -1,0 +1,1 @@
+"""Measured, never asserted: import, plan, and how the plan grows."""
