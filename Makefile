@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 
-.PHONY: help plan test bench lint lock hooks clean
+.PHONY: help plan test engine bench lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ plan: .venv/plan-ready ## show what `pulumi up` would declare (STACK=dev, ARGS="
 
 test: .venv/test-ready ## every tier that can run here; the last lines say which ran and which did not
 	@$(BIN)/python -m tests.tiers $(ARGS)
+
+engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else installed the official way
+	@$(BIN)/python -m tests.engine_cli
 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)

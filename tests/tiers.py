@@ -64,6 +64,17 @@ TIERS = (
     ),
     Tier(name="unit", what="settings, components, graph, guard rails, plan, on mocked providers", tests="tests/unit", arguments=PARALLEL),
     Tier(name="charts", what="the GitOps tree, rendered by real Helm", tests="tests/charts"),
+    Tier(
+        name="simcloud",
+        what="the simulated cloud: refusals, faults, finalizers; with the pulumi CLI, through the real engine too",
+        tests="tests/simcloud",
+    ),
+    Tier(
+        name="engine",
+        what="the life of dev and prod under the real Pulumi engine, on the simulated cloud",
+        tests="tests/engine",
+        reason_to_skip=needs("pulumi", "install the Pulumi CLI, or run `make engine`"),
+    ),
     Tier(name="workflows", what="the CI workflows, read by actionlint", tests="tests/ci"),
     Tier(
         name="crds",

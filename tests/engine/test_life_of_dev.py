@@ -1,0 +1,233 @@
+"""The life of dev, on one stack, in the order of this file: first preview, update, changes, drift, destroy."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plan.record import record
+from simcloud.aws.eks_access import admitted_by
+from simcloud.inventory import shape
+from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from tests.engine.workbench import REGION, Workbench, own_provider, position, short, workbench
+
+SENTINEL = "sentinel-that-nobody-may-see"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""An unknown value on the wire. Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go (UnknownStringValue)"""
+CLUSTER = "Cluster:cluster-eks-eksCluster"
+AWS_AUTH = "ConfigMap:cluster-eks-nodeAccess"
+QUEUE = "Queue:interruption-queue"
+VPC = "Vpc:network-vpc"
+KEPT = (CLUSTER, AWS_AUTH, QUEUE, VPC)
+WAITS_FOR_NOTHING = ("NatGateway:network-nat-a", "QueuePolicy:interruption-policy", "Role:karpenter-controller-role")
+
+
+@dataclass
+class Dev:
+    """The stack, its first preview, and the steps that were under way when the control plane's creation began."""
+
+    bench: Workbench
+    preview: list[dict[str, Any]]
+    beside: dict[str, bool]
+    created: int
+
+
+@pytest.fixture(scope="module")
+def dev(folder: Path) -> Iterator[Dev]:
+    with workbench(folder, "dev", stand_in=True) as bench:
+        bench.run("config", "set", "--secret", "gitToken", SENTINEL)
+        preview = bench.steps()
+        begun, beside = threading.Event(), {}
+
+        def hold(what: str) -> None:
+            beside[what] = begun.wait(30)
+
+        bench.watched.before["create", CLUSTER] = begun.set
+        for what in WAITS_FOR_NOTHING:
+            bench.watched.before["create", what] = lambda what=what: hold(what)
+        bench.up()
+        bench.watched.before.clear()
+        yield Dev(bench, preview, beside, bench.mark())
+
+
+def test_preview_update_and_plan_declare_the_same_resources(dev: Dev) -> None:
+    planned = {one.urn for one in record("dev", config_overrides={"gitToken": SENTINEL})}
+    assert {step["urn"] for step in dev.preview if not own_provider(step["urn"])} == planned
+    assert {step["op"] for step in dev.preview} == {"create"}
+    assert dev.bench.urns() == planned
+
+
+def test_no_unknown_reaches_helm_values_at_the_first_preview(dev: Dev) -> None:
+    unknown = {
+        short(step["urn"])
+        for step in dev.preview
+        if UNKNOWN in json.dumps(step["newState"].get("inputs", {})) and "pulumi:providers" not in step["urn"]
+    }
+    assert CLUSTER in unknown, "the preview does not show unknowns: this test would see none"
+    releases = {short(step["urn"]) for step in dev.preview if step["newState"]["type"].endswith(":Release")}
+    assert len(releases) == 3
+    assert not releases & unknown
+
+
+def test_nat_queue_and_roles_do_not_hold_the_control_plane_up_nor_wait_for_it(dev: Dev) -> None:
+    assert dev.beside == dict.fromkeys(WAITS_FOR_NOTHING, True)
+
+
+def test_nodes_are_admitted_and_interruptions_delivered_before_karpenter_may_launch_one(dev: Dev) -> None:
+    made = dev.bench.operations()
+    node_class = position(made, "create", "EC2NodeClass:capacity-node-class")
+    for what in (AWS_AUTH, "InstanceProfile:karpenter-node-profile", "Release:karpenter-controller"):
+        assert position(made, "create", what) < node_class, what
+    assert position(made, "create", QUEUE) < position(made, "create", "Release:karpenter-controller")
+    assert position(made, "create", "NodePool:capacity-spot") > node_class
+    assert position(made, "create", "Application:platform-root") == len(made) - 1
+
+
+def test_a_second_preview_finds_nothing_to_do(dev: Dev) -> None:
+    dev.bench.expect_no_changes()
+
+
+def test_the_git_token_is_nowhere_in_plain_text(dev: Dev) -> None:
+    secret = dev.bench.run("stack", "export", "--show-secrets")
+    assert SENTINEL in secret, "the token is not in the stack: this test would see nothing"
+    dev.bench.told.remove(secret)
+    texts = {
+        str(file.relative_to(dev.bench.folder)): file.read_text(errors="replace")
+        for part in ("backend", "home", "program")
+        for file in (dev.bench.folder / part).rglob("*")
+        if file.is_file() and ".venv" not in file.parts
+    }
+    assert any("checkpoint" in text for text in texts.values())
+    texts |= {f"output {index}": text for index, text in enumerate(dev.bench.told)}
+    texts |= {
+        "export": dev.bench.run("stack", "export"),
+        "diff": dev.bench.run("preview", "--diff", "--show-sames"),
+        "operations": dev.bench.cloud.operations.log.read_text(),
+    }
+    for hidden in (SENTINEL, base64.b64encode(SENTINEL.encode()).decode()):
+        assert [name for name, text in texts.items() if hidden in text] == []
+
+
+CHANGES: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({"nodeClass.volumeGib": 70}, {"EC2NodeClass:capacity-node-class": "update"}),
+    ({"pools.spot.limits": {"cpu": "200", "memory": "800Gi"}}, {"NodePool:capacity-spot": "update"}),
+    ({"karpenter.nodeRepair": False}, {"Release:karpenter-controller": "update"}),
+    ({"karpenter.identity": "irsa"}, {}),
+    ({"argocd.adminEnabled": False}, {"Release:argocd-release": "update"}),
+    ({"gitops.revision": "v2"}, {"Application:platform-root": "update"}),
+    ({"cluster.logRetentionDays": 60}, {"LogGroup:cluster-logs": "update"}),
+    ({"cluster.systemNodes": {"size": 3}}, {"NodeGroup:cluster-system-nodes-group": "update"}),
+    ({"cluster.endpoint.publicCidrs": ["203.0.113.0/24"]}, {CLUSTER: "update"}),
+    ({"cluster.deletionProtection": True}, {CLUSTER: "update"}),
+    ({"network.interfaceEndpoints": ["sts"]}, {"VpcEndpoint:network-sts": "create"}),
+    ({"tags": {"cost-centre": "other"}}, {CLUSTER: "update", VPC: "update", QUEUE: "update"}),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES, ids=[next(iter(change)) for change, _ in CHANGES])
+def test_a_setting_changes_what_it_is_about_and_replaces_nothing_that_must_stay(
+    dev: Dev, change: dict[str, Any], expected: dict[str, str]
+) -> None:
+    with dev.bench.settings(change) as file:
+        found = dev.bench.changed("--config-file", str(file))
+    assert expected.items() <= found.items()
+    assert found, "nothing changes"
+    assert {what: found[what] for what in KEPT if found.get(what, "update") != "update"} == {}
+    if expected and "tags" not in change:
+        assert {what for what in KEPT if what in found} <= expected.keys()
+
+
+def test_the_preview_shows_a_replacement_of_the_network_when_its_range_is_moved(dev: Dev) -> None:
+    with dev.bench.settings({"network.cidr": "10.99.0.0/16"}) as file:
+        assert "replace" in dev.bench.changed("--config-file", str(file))[VPC]
+
+
+def test_at_every_step_from_aws_auth_to_access_entries_and_back_the_node_role_is_admitted(dev: Dev) -> None:
+    site = cluster_site(dev.bench.cloud, "otel-dev")
+    role = f"arn:aws:iam::{dev.bench.cloud.account}:role/otel-dev-karpenter-node"
+    assert admitted_by(site, "otel-dev", role) == {"aws-auth"}
+    for access, ways in (
+        ("both", {"aws-auth", "access-entry"}),
+        ("access-entry", {"access-entry"}),
+        ("both", {"aws-auth", "access-entry"}),
+        ("aws-auth", {"aws-auth"}),
+    ):
+        since = dev.bench.mark()
+        lost: list[object] = []
+
+        def look(operation: object, lost: list[object] = lost) -> None:
+            if not admitted_by(site, "otel-dev", role):
+                lost.append(operation)
+
+        dev.bench.watched.listeners.append(look)
+        with dev.bench.settings({"cluster.nodeAccess": access}) as file:
+            dev.bench.up("--config-file", str(file))
+        dev.bench.watched.listeners.remove(look)
+        assert lost == [], f"on the way to {access}"
+        assert admitted_by(site, "otel-dev", role) == ways
+        touched = {(one.operation, one.name) for one in dev.bench.operations(since)}
+        assert not {name for operation, name in touched if operation == "delete"} & {
+            what.partition(":")[2] for what in KEPT
+        }
+        assert touched, access
+
+
+def test_drift_made_behind_its_back_is_found_and_repaired(dev: Dev) -> None:
+    cloud = dev.bench.cloud
+    before = shape(cloud, REGION)
+    api = cloud.kubernetes("otel-dev")
+    pool = api.get("karpenter.sh/v1", "NodePool", "data")
+    assert pool is not None
+    api.delete(pool)
+    sqs = cloud.client("sqs", REGION)
+    url = sqs.get_queue_url(QueueName="otel-dev-interruption")["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "77"})
+    assert cloud.tables.remove("pod-identities", "otel-dev/kube-system/karpenter")
+    dev.bench.run("refresh", "--yes", "--skip-preview", "--non-interactive")
+    found = dev.bench.changed()
+    assert found == {
+        "NodePool:capacity-data": "create",
+        QUEUE: "update",
+        "PodIdentityAssociation:karpenter-controller-association": "create",
+    }
+    dev.bench.up()
+    dev.bench.expect_no_changes()
+    assert (
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["MessageRetentionPeriod"] != "77"
+    )
+    assert shape(cloud, REGION) == before
+
+
+def test_destroy_with_nodes_load_balancers_and_volumes_alive_goes_backwards_and_leaves_nothing(dev: Dev) -> None:
+    site = cluster_site(dev.bench.cloud, "otel-dev")
+    claims = launch_nodes(site, "spot", 2) + launch_nodes(site, "data", 1)
+    assert all(claim["status"]["registered"] for claim in claims)
+    expose(site, "platform", "frontend")
+    claim_volume(site, "platform", "opensearch")
+    assert {"instance", "volume", "network-interface"} <= {kind for kind, _ in dev.bench.left()}
+    since = dev.bench.mark()
+    dev.bench.destroy()
+    assert dev.bench.left() == []
+    gone = dev.bench.operations(since)
+    order = (
+        "Application:platform-root",
+        "AppProject:platform-project",
+        "NodePool:capacity-spot",
+        "EC2NodeClass:capacity-node-class",
+        "Release:karpenter-controller",
+        "RolePolicyAttachment:karpenter-controller-node-lifecycle",
+        "Policy:karpenter-controller-node-lifecycle",
+    )
+    places = [position(gone, "delete", what) for what in order]
+    assert places == sorted(places)
+    karpenter = position(gone, "delete", "Release:karpenter-controller")
+    for later in (QUEUE, "QueuePolicy:interruption-policy", "InstanceProfile:karpenter-node-profile", AWS_AUTH):
+        assert position(gone, "delete", later) > karpenter, later
+    root = position(gone, "delete", "Application:platform-root")
+    assert root < position(gone, "delete", "Addon:cluster-after-nodes-aws-ebs-csi-driver")
+    assert {one.result for one in gone} == {"ok"}

@@ -1,0 +1,36 @@
+"""The program in a process that keeps its imports: the engine runs it again and again without the seconds of a start."""
+
+import runpy
+import sys
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+from pulumi.automation._server import LanguageServer
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import language_pb2_grpc
+
+
+def main() -> None:
+    """Serve the program of the current folder until standard input ends; the port is the first line of output."""
+    sys.path.insert(0, str(Path.cwd()))
+    import pulumi_aws  # noqa: F401
+    import pulumi_eks  # noqa: F401
+    import pulumi_kubernetes  # noqa: F401
+
+    import infra.settings  # noqa: F401
+
+    server = grpc.server(futures.ThreadPoolExecutor(4), options=_GRPC_CHANNEL_OPTIONS)
+
+    def program() -> None:
+        runpy.run_path("__main__.py", run_name="__main__")
+
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(program), server)
+    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+    server.start()
+    sys.stdin.read()
+    server.stop(0)
+
+
+if __name__ == "__main__":
+    main()
