@@ -62,16 +62,29 @@ def children(name: str, given: Mapping[str, Any]) -> list[Child]:
     if given.get("createInstanceRole"):
         made += _instance_role(name, given)
     kubernetes = {"kubeconfig": "${kubeconfig.json}", "enableConfigMapMutable": given.get("enableConfigMapMutable")}
-    made.append(Child(key="kubernetes", type="pulumi:providers:kubernetes", name=f"{name}-eks-k8s", inputs=_set(kubernetes)))
+    made.append(
+        Child(key="kubernetes", type="pulumi:providers:kubernetes", name=f"{name}-eks-k8s", inputs=_set(kubernetes))
+    )
     if given.get("authenticationMode") in eks_access.WITH_CONFIG_MAP:
         config_map = eks_access.aws_auth(given)
-        made.append(Child(key="aws-auth", type="kubernetes:core/v1:ConfigMap", name=f"{name}-nodeAccess", inputs=config_map))
+        made.append(
+            Child(key="aws-auth", type="kubernetes:core/v1:ConfigMap", name=f"{name}-nodeAccess", inputs=config_map)
+        )
     if given.get("authenticationMode") in eks_access.WITH_ENTRIES:
         made += _access_entries(name, given)
     if given.get("createOidcProvider"):
-        oidc = {"clientIdLists": ["sts.amazonaws.com"], "url": "${cluster.issuer}", "thumbprintLists": ["${cluster.thumbprint}"]}
+        oidc = {
+            "clientIdLists": ["sts.amazonaws.com"],
+            "url": "${cluster.issuer}",
+            "thumbprintLists": ["${cluster.thumbprint}"],
+        }
         made.append(
-            Child(key="oidc", type="aws:iam/openIdConnectProvider:OpenIdConnectProvider", name=f"{name}-oidcProvider", inputs=oidc)
+            Child(
+                key="oidc",
+                type="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+                name=f"{name}-oidcProvider",
+                inputs=oidc,
+            )
         )
     return made
 
@@ -80,7 +93,11 @@ def _check(given: Mapping[str, Any]) -> None:
     asked = [key for key in NOT_MIRRORED if given.get(key)]
     asked += [] if given.get("skipDefaultNodeGroup") else ["skipDefaultNodeGroup (must be true)"]
     asked += [] if given.get("useDefaultVpcCni") else ["useDefaultVpcCni (must be true)"]
-    asked += [] if (given.get("kubeProxyAddonOptions") or {}).get("enabled") is False else ["kubeProxyAddonOptions.enabled (must be false)"]
+    asked += (
+        []
+        if (given.get("kubeProxyAddonOptions") or {}).get("enabled") is False
+        else ["kubeProxyAddonOptions.enabled (must be false)"]
+    )
     coredns = given.get("corednsAddonOptions") or {}
     asked += ["corednsAddonOptions"] if coredns.get("enabled") or coredns.get("configurationValues") else []
     if asked:
@@ -93,7 +110,9 @@ def _check(given: Mapping[str, Any]) -> None:
         raise ArgumentError(problem)
 
 
-def _role_with_policies(key: str, name: str, service: str, policies: tuple[str, ...], inputs: Mapping[str, Any]) -> Iterator[Child]:
+def _role_with_policies(
+    key: str, name: str, service: str, policies: tuple[str, ...], inputs: Mapping[str, Any]
+) -> Iterator[Child]:
     actions = ["sts:AssumeRole", "sts:TagSession"] if service == "eks.amazonaws.com" else ["sts:AssumeRole"]
     trust = {
         "Version": "2012-10-17",
@@ -123,14 +142,22 @@ def _instance_role(name: str, given: Mapping[str, Any]) -> Iterator[Child]:
     inputs = {"tags": given.get("tags")}
     yield from _role_with_policies("instance-role", f"{name}-instanceRole", "ec2.amazonaws.com", NODE_POLICIES, inputs)
     profile = {"role": "${instance-role.name}"}
-    yield Child(key="instance-profile", type="aws:iam/instanceProfile:InstanceProfile", name=f"{name}-instanceProfile", inputs=profile)
+    yield Child(
+        key="instance-profile",
+        type="aws:iam/instanceProfile:InstanceProfile",
+        name=f"{name}-instanceProfile",
+        inputs=profile,
+    )
 
 
 def _cluster(name: str, given: Mapping[str, Any], after: tuple[str, ...]) -> Child:
     group = given.get("clusterSecurityGroup")
     groups = [group["id"]] if group else None if given.get("skipDefaultSecurityGroups") else ["${cluster-group.id}"]
     mode, key_arn = given.get("authenticationMode"), given.get("encryptionConfigKeyArn")
-    address = {"serviceIpv4Cidr": given.get("kubernetesServiceIpAddressRange"), "ipFamily": given.get("ipFamily", "ipv4")}
+    address = {
+        "serviceIpv4Cidr": given.get("kubernetesServiceIpAddressRange"),
+        "ipFamily": given.get("ipFamily", "ipv4"),
+    }
     inputs = {
         "name": given.get("name"),
         "version": given.get("version"),
@@ -153,7 +180,12 @@ def _cluster(name: str, given: Mapping[str, Any], after: tuple[str, ...]) -> Chi
     }  # fmt: skip
     ignored = ("accessConfig.bootstrapClusterCreatorAdminPermissions", "bootstrapSelfManagedAddons")
     return Child(
-        key="cluster", type="aws:eks/cluster:Cluster", name=f"{name}-eksCluster", inputs=_set(inputs), after=after, ignore_changes=ignored
+        key="cluster",
+        type="aws:eks/cluster:Cluster",
+        name=f"{name}-eksCluster",
+        inputs=_set(inputs),
+        after=after,
+        ignore_changes=ignored,
     )
 
 
@@ -166,7 +198,11 @@ def subnet_ids(given: Mapping[str, Any]) -> Any:
 
 
 def _cluster_security_group(name: str, given: Mapping[str, Any]) -> Iterator[Child]:
-    tags = {"Name": f"{name}-eksClusterSecurityGroup"} | (given.get("clusterSecurityGroupTags") or {}) | (given.get("tags") or {})
+    tags = (
+        {"Name": f"{name}-eksClusterSecurityGroup"}
+        | (given.get("clusterSecurityGroupTags") or {})
+        | (given.get("tags") or {})
+    )
     group = {"vpcId": given.get("vpcId"), "revokeRulesOnDelete": True, "tags": tags}
     yield Child(key="cluster-group", type=GROUP, name=f"{name}-eksClusterSecurityGroup", inputs=group)
     yield _rule(name, "eksClusterInternetEgressRule", "egress", ALL, "${cluster-group.id}", cidrBlocks=["0.0.0.0/0"])
@@ -177,8 +213,16 @@ ALL: Final = ("-1", 0, 0)
 
 def _rule(name: str, suffix: str, direction: str, ports: tuple[str, int, int], group: str, **peer: Any) -> Child:
     protocol, from_port, to_port = ports
-    inputs = {"type": direction, "protocol": protocol, "fromPort": from_port, "toPort": to_port, "securityGroupId": group}
-    return Child(key=suffix, type=GROUP_RULE, name=f"{name}-{suffix}", inputs=inputs | {"description": RULES[suffix]} | peer)
+    inputs = {
+        "type": direction,
+        "protocol": protocol,
+        "fromPort": from_port,
+        "toPort": to_port,
+        "securityGroupId": group,
+    }
+    return Child(
+        key=suffix, type=GROUP_RULE, name=f"{name}-{suffix}", inputs=inputs | {"description": RULES[suffix]} | peer
+    )
 
 
 RULES: Final = {
@@ -204,8 +248,12 @@ def _node_security_group(name: str, given: Mapping[str, Any]) -> Iterator[Child]
     cluster = given["clusterSecurityGroup"]["id"] if given.get("clusterSecurityGroup") else "${cluster-group.id}"
     nodes = "${node-group.id}"
     yield _rule(name, "eksNodeIngressRule", "ingress", ALL, nodes, self=True)
-    yield _rule(name, "eksNodeClusterIngressRule", "ingress", ("tcp", 1025, 65535), nodes, sourceSecurityGroupId=cluster)
-    yield _rule(name, "eksExtApiServerClusterIngressRule", "ingress", ("tcp", 443, 443), nodes, sourceSecurityGroupId=cluster)
+    yield _rule(
+        name, "eksNodeClusterIngressRule", "ingress", ("tcp", 1025, 65535), nodes, sourceSecurityGroupId=cluster
+    )
+    yield _rule(
+        name, "eksExtApiServerClusterIngressRule", "ingress", ("tcp", 443, 443), nodes, sourceSecurityGroupId=cluster
+    )
     yield _rule(name, "eksNodeInternetEgressRule", "egress", ALL, nodes, cidrBlocks=["0.0.0.0/0"])
     yield _rule(name, "eksClusterIngressRule", "ingress", ("tcp", 443, 443), cluster, sourceSecurityGroupId=nodes)
 
@@ -215,7 +263,11 @@ def _access_entries(name: str, given: Mapping[str, Any]) -> Iterator[Child]:
         inputs = {**entry, "clusterName": "${cluster.name}", "userName": entry.get("username")}
         row = {field: inputs.get(field) for field in eks_access.ENTRY_FIELDS}
         yield Child(
-            key=f"entry-{key}", type="aws:eks/accessEntry:AccessEntry", name=f"{name}-{key}", inputs=_set(row), after=("cluster",)
+            key=f"entry-{key}",
+            type="aws:eks/accessEntry:AccessEntry",
+            name=f"{name}-{key}",
+            inputs=_set(row),
+            after=("cluster",),
         )
         for association, policy in (entry.get("accessPolicies") or {}).items():
             yield Child(

@@ -110,7 +110,9 @@ def _siblings(value: Any) -> set[str]:
 def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
     """The value with every ``${key.property}`` replaced; unknown where a part of the text is."""
     if isinstance(value, Mapping):
-        return {_filled(key, facts) if isinstance(key, str) else key: _filled(inner, facts) for key, inner in value.items()}
+        return {
+            _filled(key, facts) if isinstance(key, str) else key: _filled(inner, facts) for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_filled(inner, facts) for inner in value]
     if not isinstance(value, str) or not SIBLING.search(value):
@@ -189,7 +191,9 @@ def _outputs(
     instance_role = reference("instance-role", "instanceRole")
     instance_roles = component.inputs.get("instanceRoles") or ([instance_role] if instance_role else [])
     found = {
-        "awsProvider": Reference(component.providers["aws"].rpartition("::")[0]) if "aws" in component.providers else None,
+        "awsProvider": Reference(component.providers["aws"].rpartition("::")[0])
+        if "aws" in component.providers
+        else None,
         "eksCluster": reference("cluster"),
         "kubeconfig": facts["kubeconfig.plain"],
         "kubeconfigJson": facts["kubeconfig.text"],

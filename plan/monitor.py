@@ -162,5 +162,3 @@ def _answered(properties: dict[str, Any]) -> resource_pb2.ResourceInvokeResponse
     response = resource_pb2.ResourceInvokeResponse()
     getattr(response, "return").CopyFrom(encoded(properties))
     return response
-
-

@@ -191,7 +191,9 @@ def _importing_from(root: Path) -> Generator[None]:
     for name in sorted(packages - TOOLS - {"__main__"}):
         origin = getattr(sys.modules.get(name), "__file__", None)
         if origin is not None and not Path(origin).resolve().is_relative_to(root.resolve()):
-            raise RuntimeError(f"{name} is imported from {origin}, not from {root}: record that tree in a process of its own")
+            raise RuntimeError(
+                f"{name} is imported from {origin}, not from {root}: record that tree in a process of its own"
+            )
     sys.path.insert(0, str(root))
     try:
         yield

@@ -35,7 +35,9 @@ def of_request(request: Any, urn: str, aliases: tuple[str, ...], root: Path | No
             key: tuple(sorted(set(value.urns))) for key, value in sorted(request.propertyDependencies.items())
         },
         provider=request.provider.replace(rpc.UNKNOWN, repr(Unknown())),
-        providers={key: value.replace(rpc.UNKNOWN, repr(Unknown())) for key, value in sorted(request.providers.items())},
+        providers={
+            key: value.replace(rpc.UNKNOWN, repr(Unknown())) for key, value in sorted(request.providers.items())
+        },
         aliases=aliases,
         protect=request.protect,
         deleted_with=request.deletedWith,

@@ -46,8 +46,12 @@ def read(root: Path, stack: str) -> StackConfig:
     path = root / f"Pulumi.{stack}.yaml"
     if not STACK_NAME.fullmatch(stack) or not path.is_file():
         known = ", ".join(stacks(root)) or "none"
-        do = f"copy one to Pulumi.{stack}.yaml" if STACK_NAME.fullmatch(stack) else "give the name alone, without a path"
-        raise StackFileError(f"stack {stack!r}: there is no such stack file. Stacks with a file: {known}. Use one of them, or {do}")
+        do = (
+            f"copy one to Pulumi.{stack}.yaml" if STACK_NAME.fullmatch(stack) else "give the name alone, without a path"
+        )
+        raise StackFileError(
+            f"stack {stack!r}: there is no such stack file. Stacks with a file: {known}. Use one of them, or {do}"
+        )
     config = yaml_file.mapping(path, SECTION_ADVICE).get("config")
     if not isinstance(config, dict) or not config:
         raise StackFileError(f"{path.name}: no config: section with keys was found. {SECTION_ADVICE}")

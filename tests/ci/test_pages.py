@@ -67,6 +67,7 @@ def foreign_commands(text: str) -> list[str]:
             found.append(program)
         if program == OURS:
             subcommand, *rest = words[words.index(program) + 1 :]
+            rest = rest[: rest.index("--")] if "--" in rest else rest  # what follows is another program's
             found += [
                 f"{subcommand} {word}"
                 for word in rest
