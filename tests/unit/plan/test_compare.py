@@ -97,7 +97,7 @@ def clone(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("infra", "plan", "cli"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
+    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)
     who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
