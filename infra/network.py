@@ -30,7 +30,8 @@ class Network(pulumi.ComponentResource):
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
     node_subnet_ids: pulumi.Output[list[str]]
-    """The private subnets, released when nodes in them can reach the Internet."""
+    """The private subnets, released when nodes in them can reach the Internet and load balancers have public subnets: both
+    then outlive everything that runs on nodes."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Network", name, None, opts)
@@ -67,6 +68,7 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
 
+        ways_out: list[pulumi.Output[str]] = [internet_route.id]
         public: dict[str, ec2.Subnet] = {}
         private: dict[str, ec2.Subnet] = {}
         for index, zone in enumerate(make.zones):
@@ -89,9 +91,10 @@ class Network(pulumi.ComponentResource):
                 tags={"Name": f"{args.place.cluster}-private-{suffix}", "kubernetes.io/role/internal-elb": "1"}
                 | args.place.discovery_tags,
             )
-            ec2.RouteTableAssociation(
+            public_association = ec2.RouteTableAssociation(
                 f"{name}-public-{suffix}", subnet_id=public[suffix].id, route_table_id=public_table.id, opts=child
             )
+            ways_out.append(public_association.id)
 
         # A NAT gateway works only once its subnet has a route to the Internet; no value carries that edge.
         after_route = pulumi.ResourceOptions(parent=self, depends_on=[internet_route])
@@ -108,7 +111,6 @@ class Network(pulumi.ComponentResource):
                 opts=after_route,
             )
         tables: list[pulumi.Output[str]] = []
-        ways_out: list[pulumi.Output[str]] = []
         for suffix, subnet in private.items():
             table = ec2.RouteTable(
                 f"{name}-private-{suffix}",

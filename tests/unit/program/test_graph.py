@@ -287,6 +287,19 @@ def test_teardown_is_root_then_pools_then_their_class_then_karpenter_then_argocd
     assert [(a.name, b.name) for a, b in steps if not plan.reaches(a, b)] == []
 
 
+def test_load_balancers_lose_their_subnets_and_their_way_out_only_after_the_root_is_gone(plan: Recording) -> None:
+    root = one(plan, APPLICATION)
+    public = [
+        *(r for r in plan.of_type("aws:ec2/subnet:Subnet") if "public" in r.name),
+        *(r for r in plan.of_type("aws:ec2/routeTableAssociation:RouteTableAssociation") if "public" in r.name),
+        one(plan, "aws:ec2/route:Route", "public-internet"),
+        one(plan, "aws:ec2/internetGateway:InternetGateway"),
+    ]
+
+    assert len(public) >= 6
+    assert [r.name for r in public if not plan.reaches(root, r)] == []
+
+
 def test_the_control_plane_waits_for_its_key_its_log_group_and_the_runners_way_in(plan: Recording) -> None:
     control_plane = one(plan, "aws:eks/cluster:Cluster")
     needed = [
