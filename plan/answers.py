@@ -32,7 +32,7 @@ def outputs(registration: Registration, where: Where, *, preview: bool) -> dict[
     if preview:
         unknown = dict.fromkeys({*required, *specific} - given.keys(), UNKNOWN)
         partly = {
-            key: dict.fromkeys(specific[key], UNKNOWN) | given[key]
+            key: merged(dict.fromkeys(revealed(specific[key]), UNKNOWN), given[key])
             for key in PARTLY_COMPUTED & given.keys() & specific.keys()
         }
         found = unknown | given | partly | _named(registration)
@@ -181,6 +181,14 @@ def _cluster(registration: Registration, where: Where) -> dict[str, Any]:
         "identities": [{"oidcs": [{"issuer": issuer}]}],
         "status": "ACTIVE",
         "platformVersion": "eks.1",
-        "vpcConfig": dict(revealed(registration.inputs.get("vpcConfig") or {}))
-        | {"clusterSecurityGroupId": f"sg-{own}", "vpcId": f"vpc-{own}"},
+        "vpcConfig": merged(
+            registration.inputs.get("vpcConfig") or {}, {"clusterSecurityGroupId": f"sg-{own}", "vpcId": f"vpc-{own}"}
+        ),
     }
+
+
+def merged(one: Any, other: Any) -> Any:
+    """Two maps as one, the second winning; secret if either is."""
+    if isinstance(one, Secret) or isinstance(other, Secret):
+        return Secret(merged(*(side.value if isinstance(side, Secret) else side for side in (one, other))))
+    return dict(one) | dict(other)

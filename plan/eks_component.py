@@ -10,7 +10,7 @@ from plan import answers
 from plan.eks_children import ArgumentError, Child, children, subnet_ids
 from plan.identities import Where, identifier
 from plan.recording import Registration
-from plan.values import UNKNOWN, Reference, Unknown, mapped, references, revealed
+from plan.values import UNKNOWN, Reference, Unknown, mapped, references, revealed, secret_texts, veiled
 
 __all__ = ["TYPE", "ArgumentError", "expand"]
 
@@ -33,17 +33,21 @@ def expand(
         ArgumentError: the component would refuse the arguments, or the mirror does not know one of them.
     """
     given = mapped(revealed(component.inputs), lambda leaf: _opened(leaf, lookup, preview))
+    hidden = secret_texts(component.inputs)
     made: dict[str, Registration] = {}
     facts: dict[str, Any] = {"partition": where.partition}
     for child in children(component.name, given):
-        made[child.key] = registration = _registered(child, component, made, facts, make_urn, where, preview=preview)
+        made[child.key] = registration = _registered(
+            child, component, made, facts, hidden, make_urn, where, preview=preview
+        )
         if child.key == "cluster":
-            made[child.key] = registration = _in_vpc(registration, given)
+            made[child.key] = registration = _in_vpc(registration, given, hidden)
         facts |= {f"{child.key}.{key}": value for key, value in registration.outputs.items()}
         facts[f"{child.key}.id"] = registration.id or UNKNOWN
         if child.key == "cluster":
             facts |= _after_cluster(registration, where, given.get("providerCredentialOpts") or {}, preview=preview)
-    return list(made.values()), _outputs(component, given, made, facts)
+    outputs = _outputs(component, given, made, facts)
+    return list(made.values()), {key: veiled(value, hidden) for key, value in outputs.items()}
 
 
 def _opened(leaf: Any, lookup: Lookup, preview: bool) -> Any:
@@ -59,6 +63,7 @@ def _registered(
     component: Registration,
     made: Mapping[str, Registration],
     facts: Mapping[str, Any],
+    hidden: set[str],
     make_urn: MakeUrn,
     where: Where,
     *,
@@ -85,7 +90,7 @@ def _registered(
         parent=parent,
         provider=provider,
         protect=component.protect,
-        inputs=_filled(dict(child.inputs), facts),
+        inputs={key: veiled(_filled(value, facts), hidden) for key, value in child.inputs.items()},
         dependencies=tuple(sorted(edges)) if child.custom else (),
         property_dependencies=siblings,
         ignore_changes=child.ignore_changes,
@@ -125,9 +130,9 @@ def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
     return SIBLING.sub(lambda match: str(parts[match.group(0)]), value)
 
 
-def _in_vpc(cluster: Registration, given: Mapping[str, Any]) -> Registration:
+def _in_vpc(cluster: Registration, given: Mapping[str, Any], hidden: set[str]) -> Registration:
     """The cluster knows its VPC through its subnets; the component was told."""
-    config = dict(cluster.outputs["vpcConfig"]) | {"vpcId": given.get("vpcId", UNKNOWN)}
+    config = answers.merged(cluster.outputs["vpcConfig"], {"vpcId": veiled(given.get("vpcId", UNKNOWN), hidden)})
     return replace(cluster, outputs=dict(cluster.outputs) | {"vpcConfig": config})
 
 
@@ -151,7 +156,7 @@ def _after_cluster(
 def _kubeconfig(
     cluster: Registration, where: Where, credentials: Mapping[str, Any], *, profile: bool
 ) -> dict[str, Any]:
-    name = cluster.outputs["name"]
+    name = revealed(cluster.outputs["name"])
     arguments = ["--region", where.region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
     if credentials.get("roleArn"):
         arguments += ["--role", credentials["roleArn"]]
@@ -186,7 +191,7 @@ def _outputs(
         return given_one if isinstance(given_one, Reference) else Reference(made[key].urn) if key in made else None
 
     group = given.get("clusterSecurityGroup")
-    eks_made = facts["cluster.vpcConfig"]["clusterSecurityGroupId"]
+    eks_made = revealed(facts["cluster.vpcConfig"])["clusterSecurityGroupId"]
     issuer = facts["cluster.issuer"]
     instance_role = reference("instance-role", "instanceRole")
     instance_roles = component.inputs.get("instanceRoles") or ([instance_role] if instance_role else [])

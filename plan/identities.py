@@ -100,8 +100,11 @@ def short_hash(urn: str) -> str:
 
 
 def physical_name(registration: Registration, key: str = "name") -> str:
-    """The name given under ``key``, or the one that Pulumi's auto-naming would make: seven random digits behind."""
-    given = revealed(registration.inputs.get(key))
+    """The name given under ``key``, or the one that Pulumi's auto-naming would make: seven random digits behind.
+
+    A secret name counts as not given: an id or an ARN would tell it.
+    """
+    given = registration.inputs.get(key)
     return given if isinstance(given, str) else f"{registration.name}-{short_hash(registration.urn)[:7]}"
 
 
@@ -154,7 +157,7 @@ def arn(registration: Registration, where: Where, identity: str) -> str:
     """The resource's ARN by the table, or a plausible one for a type that the table lacks."""
     service = registration.type.split(":")[1].split("/")[0]
     pattern = ARNS.get(registration.type, f"arn:{{partition}}:{service}:{{region}}:{{account}}:{{name}}")
-    inputs = {key: value for key, value in revealed(registration.inputs).items() if isinstance(value, str)}
+    inputs = {key: value for key, value in registration.inputs.items() if isinstance(value, str)}
     known = inputs | {
         "account": where.account,
         "region": where.region,

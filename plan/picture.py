@@ -111,7 +111,7 @@ def layers(picture: Picture) -> list[list[str]]:
             depth[name] = 1 + max((depth_of(earlier) for later, earlier in picture.edges if later == name), default=-1)
         return depth[name]
 
-    columns: list[list[str]] = [[] for _ in range(1 + max(map(depth_of, picture.nodes)))]
+    columns: list[list[str]] = [[] for _ in range(1 + max(map(depth_of, picture.nodes), default=0))]
     for name in picture.nodes:
         # Stand next to what needs it, not at the far left.
         needed_by = [depth_of(later) for later, earlier in picture.edges if earlier == name]
@@ -140,7 +140,7 @@ def svg(recording: Recording) -> str:
     """The graph as a drawing, left to right in the order of creation; teardown runs the other way."""
     picture = by_component(recording)
     columns = layers(picture)
-    rows = max(map(len, columns))
+    rows = max(map(len, columns), default=0)
     height = MARGIN * 2 + 58 + rows * (BOX_HEIGHT + GAP_Y)
     width = MARGIN * 2 + len(columns) * BOX_WIDTH + (len(columns) - 1) * GAP_X
     at: dict[str, tuple[float, float]] = {}

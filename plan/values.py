@@ -147,6 +147,29 @@ def revealed(value: Any) -> Any:
     return mapped(value, lambda leaf: revealed(leaf.value) if isinstance(leaf, Secret) else leaf)
 
 
+def secret_texts(value: Any) -> set[str]:
+    """Every text that a value keeps secret."""
+    found: set[str] = set()
+
+    def keep(leaf: Any) -> None:
+        if isinstance(leaf, Secret):
+            mapped(revealed(leaf), lambda inner: found.add(inner) if isinstance(inner, str) and inner else None)
+
+    mapped(value, keep)
+    return found
+
+
+def veiled(value: Any, hidden: set[str]) -> Any:
+    """The value with every text that holds a hidden one made secret; a map with such a key is secret whole."""
+    if isinstance(value, Mapping):
+        if any(text in str(key) for key in value for text in hidden):
+            return Secret(value)
+        return {key: veiled(inner, hidden) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [veiled(inner, hidden) for inner in value]
+    return Secret(value) if isinstance(value, str) and any(text in value for text in hidden) else value
+
+
 def holds_unknown(value: Any) -> bool:
     """Whether anything in the value is unknown."""
     if isinstance(value, Mapping):

@@ -1,0 +1,134 @@
+"""``plan`` in its forms: what goes to which stream, with which exit code, and what a clean clone says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from cli import app
+
+ROOT = Path(__file__).parents[3]
+
+
+def invoked(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_help_names_every_command_and_every_form() -> None:
+    said = invoked("--help").stdout + invoked("plan", "--help").stdout
+    options = (
+        "--stack",
+        "--preview",
+        "--json",
+        "--yaml",
+        "--mermaid",
+        "--svg",
+        "--against",
+        "--markdown",
+        "--exit-code",
+    )
+
+    assert [word for word in ("plan", "settings", "Examples", *options) if word not in said] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["settings", "--help"]])
+def test_help_loads_no_sdk(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom cli import app\ntry:\n    app(sys.argv[1:])\nfinally:\n"
+        "    print([name for name in sys.modules if name.split('.')[0].startswith(('pulumi', 'grpc'))])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "[]")
+
+
+def test_no_command_shows_the_help() -> None:
+    assert "Usage" in invoked().output
+
+
+def test_json_is_the_whole_recording_and_nothing_else() -> None:
+    ended = invoked("plan", "--stack", "prod", "--json")
+    document = json.loads(ended.stdout)
+
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert (document["stack"], document["preview"]) == ("prod", False)
+    assert {"urn", "inputs", "outputs", "dependencies", "parent"} <= document["resources"][0].keys()
+    assert document["exports"]["clusterName"] == "otel-prod"
+
+
+def test_preview_leaves_unknown_what_only_aws_can_tell() -> None:
+    document = json.loads(invoked("plan", "--preview", "--json").stdout)
+
+    assert document["preview"] is True
+    assert document["exports"]["clusterEndpoint"] == "[unknown]"
+
+
+def test_yaml_and_svg_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    drawn, folder = tmp_path / "deep" / "graph.svg", tmp_path / "out"
+
+    assert invoked("plan", "--svg", str(drawn)).exit_code == 0
+    assert invoked("plan", "--yaml", str(folder)).exit_code == 0
+    assert ElementTree.fromstring(drawn.read_text()).tag == "{http://www.w3.org/2000/svg}svg"
+    assert yaml.safe_load((folder / "nodepool-spot.yaml").read_text())["kind"] == "NodePool"
+
+
+def test_mermaid_is_a_flowchart() -> None:
+    assert invoked("plan", "--mermaid").stdout.startswith("flowchart LR\n")
+
+
+def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
+    people, readme = invoked("settings").stdout, invoked("settings", "--markdown").stdout
+
+    assert "cluster.kubernetesVersion" in readme
+    assert len(readme.splitlines()) > 40
+    assert "Pulumi.<stack>.yaml" in people
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, committed to a repository of its own; tests put back what they change."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("infra", "plan", "cli"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
+        shutil.copy(path, folder)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "plan", "--against", "HEAD", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_clean_clone_has_no_changes_against_its_head(clone: Path) -> None:
+    ended = compared(clone, "--exit-code")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "no changes" in ended.stdout
+
+
+def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(clone: Path) -> None:
+    stack = clone / "Pulumi.dev.yaml"
+    before = stack.read_text()
+    assert 'limits: {cpu: "100"' in before
+    stack.write_text(before.replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
+    try:
+        asked, plain = compared(clone, "--exit-code", "--markdown"), compared(clone)
+    finally:
+        stack.write_text(before)
+
+    assert (asked.returncode, plain.returncode) == (1, 0)
+    assert asked.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
+    assert "| edit | `capacity-spot` | `kubernetes:karpenter.sh/v1:NodePool` | `spec.limits.cpu`: `100` → `120` |" in (
+        asked.stdout
+    )
+    assert "capacity-spot" in plain.stdout
