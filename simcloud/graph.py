@@ -46,11 +46,18 @@ class NotApplied(Exception):  # noqa: N818
 
 
 def apply(
-    stack: str, cloud: Cloud, *, root: Path = ROOT, config_overrides: Mapping[str, Any] | None = None
+    stack: str,
+    cloud: Cloud,
+    *,
+    root: Path = ROOT,
+    config_overrides: Mapping[str, Any] | None = None,
+    previous: Recording | None = None,
 ) -> Recording:
-    """Make everything that ``__main__.py`` declares for a stack.
+    """Make everything that ``__main__.py`` declares for a stack, or change what an earlier ``apply`` made.
 
     Args:
+        previous: what an earlier call returned for this cloud. What it holds is read from the cloud first, so drift is
+            put right; what is not declared any more is deleted at the end.
         root: the folder with Pulumi.yaml, the stack files and ``__main__.py``.
         config_overrides: keys (without project) whose values replace the stack file's; None removes one.
 
@@ -69,7 +76,7 @@ def apply(
 
     sys.path.insert(0, str(root))
     try:
-        return _run(program, found.project, stack, values, found.secret_keys, cloud)
+        return _run(program, found.project, stack, values, found.secret_keys, cloud, previous)
     finally:
         sys.path.remove(str(root))
 
@@ -81,10 +88,11 @@ def apply_program(
     project: str = "otel-on-spot",
     stack: str = "test",
     config: Mapping[str, Any] | None = None,
+    previous: Recording | None = None,
 ) -> Recording:
     """Make everything that a function declares. ``config`` keys are without the project. Raises as ``apply`` does."""
     values = {f"{project}:{key}": stack_file.text(value) for key, value in (config or {}).items()}
-    return _run(program, project, stack, values, (), cloud)
+    return _run(program, project, stack, values, (), cloud, previous)
 
 
 def _run(
@@ -94,8 +102,9 @@ def _run(
     values: Mapping[str, str],
     secret_keys: tuple[str, ...],
     cloud: Cloud,
+    previous: Recording | None,
 ) -> Recording:
-    monitor = LiveMonitor(project, stack, cloud)
+    monitor = LiveMonitor(project, stack, cloud, previous)
 
     def in_context() -> None:
         runtime_config.set_all_config(dict(values), list(secret_keys))
@@ -129,9 +138,20 @@ def _run(
         except Exception:
             if not monitor.problems:
                 raise
+    recording = monitor.recording()
+    left = tuple(one for one in previous or () if one.urn not in recording.by_urn)
     if monitor.problems:
-        raise NotApplied(monitor.problems, monitor.recording())
-    return monitor.recording()
+        raise NotApplied(monitor.problems, replace(recording, registrations=(*left, *recording.registrations)))
+    if any(map(is_made, left)):
+        destroy(_declared_no_more(previous, recording), cloud)
+    return recording
+
+
+def _declared_no_more(previous: Recording | None, now: Recording) -> Recording:
+    """The earlier graph with its made resources reduced to those that nobody declares now."""
+    assert previous is not None
+    registrations = tuple(replace(one, id="") if one.urn in now.by_urn and is_made(one) else one for one in previous)
+    return replace(previous, registrations=registrations)
 
 
 def _silently(program: Callable[[], Any]) -> None:

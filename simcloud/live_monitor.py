@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from plan import eks_children
 from plan.monitor import GET_RESOURCE, RecordingMonitor
-from plan.recording import STACK_TYPE, Invoke, Registration
+from plan.recording import STACK_TYPE, Invoke, Recording, Registration
 from plan.values import Reference, Secret, decoded, encoded, revealed
 from simcloud.aws import registry
+from simcloud.changing import changed, ignoring, refreshed
 from simcloud.cloud import Cloud
 from simcloud.handler import Handler, Site
 from simcloud.operations import Subject
@@ -71,9 +72,10 @@ class Makers:
 class LiveMonitor(RecordingMonitor):
     """Makes what is registered, and records it."""
 
-    def __init__(self, project: str, stack: str, cloud: Cloud) -> None:
+    def __init__(self, project: str, stack: str, cloud: Cloud, previous: Recording | None = None) -> None:
         super().__init__(project, stack, preview=False)
         self.cloud = cloud
+        self.previous = previous.by_urn if previous else {}
         self.makers = Makers(cloud, self.registrations)
 
     @override
@@ -134,15 +136,33 @@ class LiveMonitor(RecordingMonitor):
         handler, site = self.makers.of(registration)
         seed = hashlib.sha256(registration.urn.encode()).digest()
         given = self.makers.plain(registration.inputs)
-        inputs, failures = handler.check(registration.name, {}, given, seed)
+        known = self.previous.get(registration.urn)
+        inputs, failures = handler.check(
+            registration.name, self.makers.plain(known.outputs) if known else {}, given, seed
+        )
         if failures:
             raise Refusal("CheckFailed", "; ".join(f"{key}: {reason}" for key, reason in failures))
-        timeout = seconds(registration.custom_timeouts.get("create", ""))
-        identity, outputs = handler.do_create(site, subject(registration), inputs, timeout, threading.Event())
+        there = self._there(handler, site, known) if known is not None and known.id else None
+        if known is not None and there is not None:
+            identity, old = known.id, self._asked_before(handler, known, seed)
+            wanted = ignoring(registration.ignore_changes, old, inputs)
+            timeout = seconds(registration.custom_timeouts.get("update", ""))
+            outputs = changed(handler, site, subject(registration), identity, there, old, wanted, timeout)
+        else:
+            timeout = seconds(registration.custom_timeouts.get("create", ""))
+            identity, outputs = handler.do_create(site, subject(registration), inputs, timeout, threading.Event())
         hidden = {key for key, value in registration.inputs.items() if _holds_secret(value)}
         hidden |= {"data", "stringData"} if registration.type == "kubernetes:core/v1:Secret" else set()
         told = {key: Secret(value) if key in hidden else value for key, value in outputs.items() if key != DEFAULTS}
         return replace(registration, id=identity, outputs=told)
+
+    def _there(self, handler: Handler, site: Site, before: Registration) -> Properties | None:
+        return refreshed(handler, site, subject(before), before.id, self.makers.plain(before.outputs))
+
+    def _asked_before(self, handler: Handler, before: Registration, seed: bytes) -> Properties:
+        """The checked inputs that the resource was made from: the same seed makes up the same names."""
+        given = self.makers.plain(before.inputs)
+        return handler.check(before.name, self.makers.plain(before.outputs), given, seed)[0]
 
     def _children(self, component: Registration) -> dict[str, Any]:
         """The pulumi-eks component's children, one after the other, and its outputs."""
@@ -206,6 +226,7 @@ def _of_request(request: Any, urn: str) -> Registration:
         protect=request.protect,
         deleted_with=request.deletedWith,
         retain_on_delete=request.retainOnDelete,
+        ignore_changes=tuple(request.ignoreChanges),
         custom_timeouts={kind: getattr(request.customTimeouts, kind) for kind in ("create", "update", "delete")},
     )
 

@@ -1,0 +1,120 @@
+"""The second apply of a graph: nothing to do, a change in place, drift put right, what is declared no more is gone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+import yaml
+
+from plan.recording import Recording
+from simcloud import graph
+from simcloud.cloud import Cloud
+from simcloud.inventory import shape
+from simcloud.operations import Operation
+
+CLUSTER, REGION = "otel-dev", "eu-west-1"
+
+
+class Stack:
+    """dev, applied again and again on one cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.recording: Recording = graph.apply("dev", cloud)
+
+    def writes(self, **overrides: object) -> list[tuple[str, str]]:
+        """(operation, type and name) of every write of one more apply."""
+        before = len(self.cloud.operations.read())
+        try:
+            self.recording = graph.apply("dev", self.cloud, previous=self.recording, config_overrides=overrides)
+        except graph.NotApplied as failed:
+            self.recording = failed.recording
+            raise
+        return [(one.operation, named(one)) for one in self.cloud.operations.read()[before:] if one.operation != "read"]
+
+
+def named(one: Operation) -> str:
+    return f"{one.token.rpartition(':')[2]}:{one.name}"
+
+
+def settings(section: str) -> dict[str, object]:
+    return yaml.safe_load(Path("Pulumi.dev.yaml").read_text())["config"][f"otel-on-spot:{section}"]
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Cloud(tmp_path_factory.mktemp("dev"), patience=20) as cloud:
+        yield Stack(cloud)
+
+
+def test_a_second_apply_writes_nothing(dev: Stack) -> None:
+    assert dev.writes() == []
+
+
+def test_a_changed_setting_changes_what_it_is_about(dev: Stack) -> None:
+    changed = {**settings("nodeClass"), "volumeGib": 77}
+    assert dev.writes(nodeClass=changed) == [("update", "EC2NodeClass:capacity-node-class")]
+    node_class = dev.cloud.kubernetes(CLUSTER).get("karpenter.k8s.aws/v1", "EC2NodeClass", "default")
+    assert node_class is not None
+    assert node_class["spec"]["blockDeviceMappings"][0]["ebs"]["volumeSize"] == "77Gi"
+    assert dev.writes() == [("update", "EC2NodeClass:capacity-node-class")]
+
+
+def test_a_mapping_removed_by_hand_is_put_back_and_a_deleted_queue_made_again(dev: Stack) -> None:
+    before = shape(dev.cloud, REGION)
+    api = dev.cloud.kubernetes(CLUSTER)
+    aws_auth = api.get("v1", "ConfigMap", "aws-auth", "kube-system")
+    assert aws_auth is not None
+    api.replace({**aws_auth, "data": {"mapRoles": "[]"}})
+    sqs = dev.cloud.client("sqs", REGION)
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="otel-dev-interruption")["QueueUrl"])
+    assert {("update", "ConfigMap:cluster-eks-nodeAccess"), ("create", "Queue:interruption-queue")} <= set(dev.writes())
+    healed = api.get("v1", "ConfigMap", "aws-auth", "kube-system")
+    assert healed is not None
+    assert healed["data"] == aws_auth["data"]
+    assert shape(dev.cloud, REGION) == before
+
+
+def test_a_pool_that_is_declared_no_more_is_deleted_and_nothing_else(dev: Stack) -> None:
+    pools = settings("pools")
+    extra = {**pools, "batch": pools["spot"]}
+    assert dev.writes(pools=extra) == [("create", "NodePool:capacity-batch")]
+    assert dev.writes() == [("delete", "NodePool:capacity-batch")]
+    assert dev.cloud.kubernetes(CLUSTER).get("karpenter.sh/v1", "NodePool", "batch") is None
+
+
+def test_a_field_that_the_program_leaves_alone_is_left_alone(dev: Stack) -> None:
+    api = dev.cloud.kubernetes(CLUSTER)
+    project = api.get("argoproj.io/v1alpha1", "AppProject", "platform", "argocd")
+    assert project is not None
+    leased = {**project, "spec": {**project["spec"], "syncWindows": [{"kind": "deny", "schedule": "* * * * *"}]}}
+    api.replace(leased)
+    assert dev.writes() == []
+    now = api.get("argoproj.io/v1alpha1", "AppProject", "platform", "argocd")
+    assert now is not None
+    assert now["spec"]["syncWindows"] == leased["spec"]["syncWindows"]
+
+
+def test_a_change_that_makes_a_new_resource_is_refused_and_the_rest_is_kept(dev: Stack) -> None:
+    moved = {**settings("network"), "cidr": "10.99.0.0/16"}
+    with pytest.raises(graph.NotApplied, match=r"network-vpc: Replacement.*cidrBlock.*pulumi CLI"):
+        dev.writes(network=moved)
+    assert dev.writes() == []
+
+
+def test_what_was_there_before_a_failed_apply_is_still_known(cloud: Cloud) -> None:
+    def program(*, broken: bool) -> None:
+        opts = pulumi.ResourceOptions(provider=aws.Provider("aws", region=REGION))
+        vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", opts=opts)
+        inside = "10.0.0.0/24"
+        first = aws.ec2.Subnet("first", vpc_id=vpc.id, cidr_block="10.9.0.0/24" if broken else "10.0.1.0/24", opts=opts)
+        aws.ec2.Subnet("second", vpc_id=first.vpc_id, cidr_block=inside, opts=opts)
+
+    made = graph.apply_program(lambda: program(broken=False), cloud)
+    with pytest.raises(graph.NotApplied) as failed:
+        graph.apply_program(lambda: program(broken=True), cloud, previous=made)
+    kept = {r.name: r.id for r in failed.value.recording if graph.is_made(r)}
+    assert kept == {r.name: r.id for r in made if graph.is_made(r)}
+    graph.destroy(failed.value.recording, cloud)
