@@ -112,7 +112,7 @@ def _run(
         try:
             loop.run_until_complete(run_in_stack(_entry(program)))
         finally:
-            _end(loop)
+            wind_down(loop)
 
     with _environment(), _quiet():
         try:
@@ -134,7 +134,8 @@ def _told_once(problems: list[str]) -> str:
     return "\n".join(dict.fromkeys(problems))
 
 
-def _end(loop: asyncio.AbstractEventLoop) -> None:
+def wind_down(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what a failed program left under way, and close its loop."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()

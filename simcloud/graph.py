@@ -27,6 +27,7 @@ from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from plan import stack_file
+from plan.record import wind_down
 from plan.recording import Recording, Registration
 from simcloud.cloud import Cloud
 from simcloud.live_monitor import LiveMonitor, Makers, is_made, subject
@@ -123,14 +124,14 @@ def _run(
         set_root_resource(None)  # ty: ignore[invalid-argument-type]
         SETTINGS.outputs.clear()
         loop = asyncio.new_event_loop()
+        # What failed is raised once; the SDK's other tasks need not tell it again when they are collected.
+        loop.set_exception_handler(lambda _loop, _context: None)
         loop.set_default_executor(ThreadPoolExecutor(WORKERS))
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(run_in_stack(lambda: _silently(program)))
         finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            asyncio.set_event_loop(None)
-            loop.close()
+            wind_down(loop)
 
     with mock.patch.dict(os.environ, {"PULUMI_ERROR_OUTPUT_STRING": "1"}), _quiet():
         try:
