@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 
-.PHONY: help plan test engine bench lint lock hooks clean
+.PHONY: help plan test engine bench tools up status down lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else 
 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)
+
+tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
+	@$(BIN)/python -m lab.toolchain $(ARGS)
 
 lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff format --check .

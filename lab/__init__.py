@@ -1,0 +1,1 @@
+"""The cluster on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud, in a network of their own."""
