@@ -1,4 +1,6 @@
 # Everything from Python 3.11 and make alone: `make plan` and `make test` on a fresh clone.
+# `make up` without a STACK is the lab; the other verbs default to dev.
+LAB := $(if $(filter undefined,$(origin STACK)),lab,$(STACK))
 STACK ?= dev
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -27,6 +29,15 @@ bench: .venv/test-ready ## measure imports, plans and their growth
 
 tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
 	@$(BIN)/python -m lab.toolchain $(ARGS)
+
+up: .venv/test-ready ## the whole platform on this machine (STACK=lab); with another STACK: pulumi up on AWS
+	@if [ "$(LAB)" = lab ]; then $(BIN)/python -m cli lab up --stack lab $(ARGS); else pulumi up --stack $(LAB) $(ARGS); fi
+
+status: .venv/test-ready ## the lab's processes and what is in its cluster
+	@$(BIN)/python -m cli lab status
+
+down: .venv/test-ready ## end the lab; nothing is left running
+	@$(BIN)/python -m cli lab down
 
 lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,6 +16,9 @@ from simcloud.kubernetes.api import Kubernetes
 from simcloud.moto_process import MotoProcess, free_port
 from simcloud.operations import Operations
 from simcloud.tables import Tables
+
+if TYPE_CHECKING:
+    from simcloud.kubernetes.helm import ReleaseRunner
 
 ACCOUNT = "123456789012"
 """moto's account. Source: https://docs.getmoto.org/en/latest/docs/multi_account.html"""
@@ -29,13 +32,30 @@ class Cloud:
         scale: real seconds per second of AWS; 0 waits for nothing.
         faults: what goes wrong.
         patience: real seconds that a timeout lasts at least.
+        kubernetes: makes the API of a cluster from the cloud and the cluster's name; None keeps objects in tables.
+        releases: what installs a Helm release; None lets it become ready by itself.
+        api_url: URL of the API server that serves every cluster; None gives each cluster a path of a made-up one.
+        certificate_authority: PEM of the authority that signed the API server's certificate.
+        service_cidr: addresses of the API server's Services; None leaves them to the declaration.
+        moto: another moto than one on a free port that keeps its state in the directory.
 
     Raises:
         RuntimeError: another process uses the directory, or moto does not start.
     """
 
     def __init__(
-        self, directory: Path, *, scale: float = 0.0, faults: FaultPlan | None = None, patience: float = 15.0
+        self,
+        directory: Path,
+        *,
+        scale: float = 0.0,
+        faults: FaultPlan | None = None,
+        patience: float = 15.0,
+        kubernetes: "Callable[[Cloud, str], Kubernetes] | None" = None,
+        releases: "ReleaseRunner | None" = None,
+        api_url: str | None = None,
+        certificate_authority: str | None = None,
+        service_cidr: str | None = None,
+        moto: MotoProcess | None = None,
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -50,8 +70,13 @@ class Cloud:
         self.clock = Clock(scale, patience)
         self.operations = Operations(directory / "operations.jsonl", self.clock, faults or FaultPlan())
         self.tables = Tables(directory / "tables.sqlite")
-        self.moto = MotoProcess(directory / "moto.pickle", directory / "moto.log")
+        self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log")
         self.account = ACCOUNT
+        self.releases = releases
+        self.certificate_authority = certificate_authority
+        self.service_cidr = service_cidr
+        self._api_url = api_url
+        self._make_kubernetes = kubernetes or Kubernetes
         self.api_port = self._remembered_port()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -85,8 +110,12 @@ class Cloud:
 
     @property
     def api_url(self) -> str:
-        """URL under which every cluster's API has a path of its own."""
-        return f"https://127.0.0.1:{self.api_port}"
+        """URL of the API server; of the made-up one, every cluster has a path of its own under it."""
+        return self._api_url or f"https://127.0.0.1:{self.api_port}"
+
+    def endpoint(self, cluster: str) -> str:
+        """URL of a cluster's API."""
+        return self._api_url or f"{self.api_url}/{cluster}"
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client on moto; threads may share it."""
@@ -107,7 +136,9 @@ class Cloud:
     def kubernetes(self, cluster: str) -> Kubernetes:
         """The Kubernetes API of a cluster of this cloud, by the cluster's name."""
         with self._clients_lock:
-            return self._kubernetes.setdefault(cluster, Kubernetes(self, cluster))
+            return self._kubernetes.get(cluster) or self._kubernetes.setdefault(
+                cluster, self._make_kubernetes(self, cluster)
+            )
 
     def wait(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
         """Wait for something in the cloud, at most ``timeout`` cloud seconds."""

@@ -188,6 +188,7 @@ class Handler:
             call = Call(site, spend, limit, cancelled)
             identity, outputs = self.create(call, inputs)
             outputs = self._outputs(site, inputs, outputs)
+            self._remember(site, identity, outputs)
             return identity, self._finish(call, identity, outputs, self.seconds.create)
 
         return self._run(site, subject, "create", act, limit, cancelled)
@@ -231,6 +232,7 @@ class Handler:
                 refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
                 if not isinstance(refusal, Gone):
                     raise refusal from problem
+            site.cloud.tables.remove("made-up", self._place(site, identity))
 
         self._run(site, subject, "delete", act, limit, cancelled)
 
@@ -247,9 +249,20 @@ class Handler:
                 if isinstance(refusal, Gone):
                     return None
                 raise refusal from problem
-            return None if found is None else {**state, **found}
+            return None if found is None else {**self._remembered(site, identity), **state, **found}
 
         return self._run(site, subject, "read", act, 300, cancelled)
+
+    def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
+        """Keep what the cloud made up: whoever takes the resource in by its id knows nothing but that."""
+        told = {key: outputs[key] for key in self.computed if outputs.get(key) is not None}
+        site.cloud.tables.put("made-up", self._place(site, identity), told)
+
+    def _remembered(self, site: Site, identity: str) -> Properties:
+        return site.cloud.tables.get("made-up", self._place(site, identity)) or {}
+
+    def _place(self, site: Site, identity: str) -> str:
+        return f"{self.token}|{site.cluster or site.region}|{identity}"
 
     def _finish(self, call: Call, identity: str, outputs: Properties, seconds: float) -> Properties:
         try:

@@ -1,6 +1,7 @@
 """moto's server in a process of its own, with a memory: its backends are saved after every change and loaded at the start.
 
-Run as ``python -m simcloud.moto_main --port PORT --state FILE``.
+Run as ``python -m simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` keeps everything in memory alone, and
+``--bridges FOLDER`` adds what the lab needs (``lab.aws.bridges``).
 """
 
 import argparse
@@ -122,9 +123,9 @@ def _used(backend: Any) -> bool:
 
 
 class Remembering:
-    """WSGI middleware: one change at a time, each saved before it is answered."""
+    """WSGI middleware: one change at a time, each saved before it is answered; without a memory, nothing is saved."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], memory: Memory) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], memory: Memory | None) -> None:
         self.app = app
         self.memory = memory
         self.lock = threading.RLock()
@@ -139,7 +140,7 @@ class Remembering:
             return self.app(environ, start_response)
         with self.lock:
             answer = list(self.app(environ, start_response))
-            if not READS.match(action):
+            if self.memory and not READS.match(action):
                 self.memory.save()
         return answer
 
@@ -183,8 +184,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state", type=Path, required=True)
+    kept = parser.add_mutually_exclusive_group(required=True)
+    kept.add_argument("--state", type=Path)
+    kept.add_argument("--forgetful", action="store_true", help="keep nothing on disk")
+    parser.add_argument("--bridges", type=Path, metavar="FOLDER", help="add the lab's bridges; their switches are here")
     options = parser.parse_args()
+    if options.bridges and not options.forgetful:
+        parser.error("--bridges needs --forgetful: what the bridges add to moto cannot be saved")
+    if options.bridges:
+        os.environ["MOTO_AMIS_PATH"] = str(options.bridges / "images.json")
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
@@ -194,9 +202,19 @@ def main() -> None:
     _only_one_partition()
     _keep_queue_policies()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    memory = Memory(options.state)
-    memory.load()
-    app = Remembering(DomainDispatcherApplication(create_backend_app), memory)
+    memory = None if options.forgetful else Memory(options.state)
+    if memory:
+        memory.load()
+    inner: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
+    if memory:
+        from simcloud.eks_answers import EksAnswers
+
+        inner = EksAnswers(inner, options.state.with_name("tables.sqlite"))
+    if options.bridges:
+        from lab.aws import bridges
+
+        inner = bridges.install(options.bridges, inner)
+    app = Remembering(inner, memory)
     server = make_server(options.host, options.port, app, threaded=True)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,9 +12,25 @@ START_SECONDS = 60
 
 
 class MotoProcess:
-    """moto's server on loopback, its state in a file. ``url`` is what ``AWS_ENDPOINT_URL`` takes."""
+    """moto's server on loopback, its state in a file. ``url`` is what ``AWS_ENDPOINT_URL`` takes.
 
-    def __init__(self, state: Path, log: Path, host: str = "127.0.0.1", port: int = 0) -> None:
+    Args:
+        forgetful: keep nothing on disk: faster, and gone when it stops.
+        bridges: folder of the switches of the lab's bridges; None is moto with nothing added.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        log: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        forgetful: bool = False,
+        bridges: Path | None = None,
+    ) -> None:
+        self.forgetful = forgetful
+        self.bridges = bridges
         self.state = state
         self.log = log
         self.host = host
@@ -34,10 +50,12 @@ class MotoProcess:
         """
         self.port = self.port or free_port(self.host)
         command = [sys.executable, "-m", "simcloud.moto_main", "--host", self.host, "--port", str(self.port)]
+        command += ["--forgetful"] if self.forgetful else ["--state", str(self.state)]
+        command += ["--bridges", str(self.bridges)] if self.bridges else []
         root = Path(__file__).resolve().parent.parent
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--state", str(self.state)],
+                command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -76,6 +76,7 @@ class Cluster(Handler):
         site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
         if site.cloud.tables.get("clusters", name):
             raise Refusal("ResourceInUseException", f"Cluster already exists with name: {name}")
+        _require_same_addresses(site, inputs)
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
             raise Refusal("InvalidParameterException", "Subnets specified must be in at least two different AZs")
@@ -89,6 +90,7 @@ class Cluster(Handler):
             resourcesVpcConfig={"subnetIds": network["subnetIds"]},
             version=inputs.get("version") or "1.35",
             tags=all_tags(site, inputs),
+            **_service_addresses(site, inputs),
         )
         vpc = subnets[0]["VpcId"]
         row = {
@@ -142,10 +144,12 @@ class Cluster(Handler):
         issuer = (
             f"https://oidc.eks.{site.region}.amazonaws.com/id/{hashlib.sha256(name.encode()).hexdigest()[:32].upper()}"
         )
+        authority = site.cloud.certificate_authority or f"certificate authority of {name}"
         return {
             "arn": site.arn("eks", f"cluster/{name}"),
-            "endpoint": f"{site.cloud.api_url}/{name}",
-            "certificateAuthority": {"data": base64.b64encode(f"certificate authority of {name}".encode()).decode()},
+            "endpoint": site.cloud.endpoint(name),
+            "certificateAuthority": {"data": base64.b64encode(authority.encode()).decode()},
+            **_service_addresses(site, inputs),
             "identities": [{"oidcs": [{"issuer": issuer}]}],
             "platformVersion": "eks.1",
             "status": row["status"],
@@ -230,6 +234,29 @@ class Cluster(Handler):
                 site.cloud.tables.remove(table, key)
         site.cloud.kubernetes(identity).forget()
         site.cloud.tables.remove("clusters", identity)
+
+
+def _service_addresses(site: Site, inputs: Properties) -> Properties:
+    """``kubernetesNetworkConfig`` with the addresses that the API server gives Services, where it is a real one."""
+    if site.cloud.service_cidr is None:
+        return {}
+    return {
+        "kubernetesNetworkConfig": {
+            **(inputs.get("kubernetesNetworkConfig") or {}),
+            "serviceIpv4Cidr": site.cloud.service_cidr,
+        }
+    }
+
+
+def _require_same_addresses(site: Site, inputs: Properties) -> None:
+    asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
+    served = site.cloud.service_cidr
+    if asked and served and asked != served:
+        raise Refusal(
+            "InvalidParameterException",
+            f"serviceIpv4Cidr {asked}: the API server that serves this cloud's clusters gives Services addresses of {served}. "
+            f"Declare that range, or none",
+        )
 
 
 def set_deletion_protection(site: Site, name: str, on: bool) -> None:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED, TERMINATION
 from simcloud.refusal import Gone, Refusal
@@ -15,7 +15,12 @@ Object = dict[str, Any]
 
 
 class Kubernetes:
-    """The Kubernetes API of one cluster."""
+    """The Kubernetes API of one cluster.
+
+    ``serves_itself``: a subclass speaks to an API server whose controllers are real; ours must leave its objects alone.
+    """
+
+    serves_itself: ClassVar[bool] = False
 
     def __init__(self, cloud: "Cloud", cluster: str) -> None:
         self.cloud = cloud
@@ -176,6 +181,14 @@ class Kubernetes:
                 return False
             self.cloud.tables.remove("objects", key)
         return True
+
+    def settle(self) -> None:
+        """Pause between two looks at something that others change. Here nothing changes by itself."""
+
+    def why_stuck(self, thing: Object) -> str:
+        """Why an object is still there although its deletion was asked for; empty where only its finalizers are known."""
+        waits_for = [f"{one['kind']} {one['metadata']['name']}" for one in self.dependents(thing)]
+        return f"it waits for {', '.join(waits_for)}" if waits_for else ""
 
     def forget(self) -> None:
         """The cluster is deleted: everything in it is gone."""

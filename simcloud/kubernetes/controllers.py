@@ -89,8 +89,11 @@ def why_argocd_is_dead(site: Site) -> str:
 
 
 def reconcile(site: Site) -> None:
-    """Let every controller that is alive do its work once, and the garbage collector after it."""
+    """Let every controller that is alive do its work once, and the garbage collector after it. Real ones need no help."""
     api = site.cloud.kubernetes(site.cluster)
+    if api.serves_itself:
+        api.settle()
+        return
     going = [thing for thing in api.objects() if thing["metadata"].get("deletionTimestamp")]
     if any(thing["kind"] in TERMINATION for thing in going) and not why_karpenter_is_dead(site):
         for thing in going:
@@ -145,14 +148,14 @@ def _unblock(site: Site, thing: dict[str, Any], finalizer: str) -> None:
 
 def why_stuck(site: Site, thing: dict[str, Any]) -> str:
     """Why an object is still Terminating, in the words of somebody who looks."""
+    api = site.cloud.kubernetes(site.cluster)
+    if api.serves_itself:
+        return api.why_stuck(thing)
     reasons = []
     if thing["kind"] in ("NodePool", "NodeClaim", "EC2NodeClass"):
         reasons.append(why_karpenter_is_dead(site))
     if thing["kind"] in ("Application", "Namespace"):
         reasons.append(why_argocd_is_dead(site))
-    api = site.cloud.kubernetes(site.cluster)
-    waits_for = [f"{one['kind']} {one['metadata']['name']}" for one in api.dependents(thing)]
-    if waits_for:
-        reasons.append(f"it waits for {', '.join(waits_for)}")
+    reasons.append(api.why_stuck(thing))
     told = "; ".join(reason for reason in reasons if reason)
     return told or f"finalizers {thing['metadata'].get('finalizers')} are not served"

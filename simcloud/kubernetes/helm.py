@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
@@ -12,6 +13,36 @@ from simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is
 from simcloud.kubernetes.kinds import CHART_KINDS
 from simcloud.properties import UNKNOWN, Properties, changes
 from simcloud.refusal import Gone, Refusal
+
+if TYPE_CHECKING:
+    from simcloud.cloud import Cloud
+
+
+class ReleaseRunner(Protocol):
+    """Installs releases for real. ``inputs`` are the release's; ``seconds`` are real ones."""
+
+    def check(self, inputs: Properties) -> None:
+        """Refuse a chart, a version or values that it cannot install, before anything is changed.
+
+        Raises:
+            Refusal: it cannot install them.
+        """
+        ...
+
+    def installed(
+        self, cloud: "Cloud", cluster: str, inputs: Properties, *, seconds: float, cancelled: threading.Event
+    ) -> None:
+        """Install the release, or bring it to these inputs, and wait until it is ready.
+
+        Raises:
+            Refusal: it is not ready in time, or the cluster refuses an object.
+        """
+        ...
+
+    def deleted(self, cloud: "Cloud", cluster: str, inputs: Properties) -> None:
+        """Remove what the release started and made. What is gone already is fine."""
+        ...
+
 
 INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}
 """Cloud seconds of an installation once there are nodes. Estimates: charts, image pulls, probes."""
@@ -56,6 +87,8 @@ class Release(Handler):
             if not inputs.get("createNamespace"):
                 raise Refusal("NotFound", f'create: failed to create: namespaces "{namespace}" not found')
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "helm")
+        if site.cloud.releases is not None:
+            site.cloud.releases.check(inputs)
         if release(site, namespace, name):
             raise Refusal("AlreadyExists", "cannot re-use a name that is still in use")
         self._install(call, inputs, revision=1)
@@ -70,17 +103,32 @@ class Release(Handler):
             "revision": revision,
             "status": "pending",
         }
-        self._define(site, inputs)
+        if site.cloud.releases is None:
+            self._define(site, inputs)
         site.cloud.tables.put("releases", key, row)
         try:
             self._become_ready(call, inputs, chart)
         except Refusal:
+            if inputs.get("atomic"):
+                self._roll_back(call, inputs, before)
             if inputs.get("atomic") and before is None:
                 site.cloud.tables.remove("releases", key)
             elif before is not None:
                 site.cloud.tables.put("releases", key, before)
             raise
         site.cloud.tables.put("releases", key, {**row, "status": "deployed"})
+
+    @staticmethod
+    def _roll_back(call: Call, inputs: Properties, before: dict[str, Any] | None) -> None:
+        """What ``atomic`` promises: a first installation that failed leaves nothing, an upgrade leaves what was there."""
+        cloud, cluster = call.site.cloud, call.site.cluster
+        if cloud.releases is None:
+            return
+        if before is None:
+            cloud.releases.deleted(cloud, cluster, inputs)
+        else:
+            seconds = _real_seconds(call, before["inputs"])
+            cloud.releases.installed(cloud, cluster, before["inputs"], seconds=seconds, cancelled=call.cancelled)
 
     @staticmethod
     def _define(site: Site, inputs: Properties) -> None:
@@ -93,6 +141,13 @@ class Release(Handler):
     def _become_ready(self, call: Call, inputs: Properties, chart: str) -> None:
         site = call.site
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
+        if site.cloud.releases is not None:
+            if chart not in WITHOUT_PODS:
+                what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
+                site.cloud.wait(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+            seconds = _real_seconds(call, inputs)
+            site.cloud.releases.installed(site.cloud, site.cluster, inputs, seconds=seconds, cancelled=call.cancelled)
+            return
         if chart == "karpenter":
             missing = [
                 kind
@@ -142,6 +197,8 @@ class Release(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         call.site.cloud.kubernetes(call.site.cluster).require_reachable()
+        if call.site.cloud.releases is not None:
+            call.site.cloud.releases.check(new)
         revision = self._row(call, identity)["revision"] + 1
         self._install(call, new, revision)
         return {**{k: v for k, v in new.items() if not k.startswith("__")}, **self._known(new, revision)}
@@ -153,9 +210,21 @@ class Release(Handler):
         api.require_reachable()
         row = self._row(call, identity)
         namespace, _, name = identity.partition("/")
+        if site.cloud.releases is not None:
+            site.cloud.releases.deleted(
+                site.cloud, site.cluster, {**row["inputs"], "name": name, "namespace": namespace}
+            )
+            site.cloud.tables.remove("releases", f"{site.cluster}|{namespace}|{name}")
+            return
         keep = ((row["inputs"].get("values") or {}).get("crds") or {}).get("keep", False)
         if not keep:
             for version, kind in CHART_KINDS.get(chart_name(row["inputs"]), ()):
                 api.undefine(version, kind)
             reconcile(site)
         site.cloud.tables.remove("releases", f"{site.cluster}|{namespace}|{name}")
+
+
+def _real_seconds(call: Call, inputs: Properties) -> float:
+    """Real seconds that a release may take: its timeout on the cloud's clock, which lasts its patience at least."""
+    clock = call.site.cloud.clock
+    return max(float(inputs.get("timeout") or DEFAULT_TIMEOUT) * clock.scale, clock.patience)

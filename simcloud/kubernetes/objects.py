@@ -10,7 +10,7 @@ from simcloud.handler import Call, Difference, Handler, Seconds, Site
 from simcloud.kubernetes.controllers import reconcile, why_stuck
 from simcloud.kubernetes.kinds import CLUSTER_SCOPED
 from simcloud.properties import UNKNOWN, Properties, changes
-from simcloud.refusal import Gone
+from simcloud.refusal import Gone, TimedOut
 
 MANAGER = "pulumi-kubernetes"
 FORCE = "pulumi.com/patchForce"
@@ -125,5 +125,12 @@ class KubernetesObject(Handler):
             reconcile(site)
             return self._there(call, state, identity) is None
 
-        if not gone():
-            call.until(gone, f"deletion of {self.kind} {identity}: {why_stuck(site, there)}")
+        if gone():
+            return
+        what = f"deletion of {self.kind} {identity}"
+        try:
+            call.until(gone, f"{what}: {why_stuck(site, there)}")
+        except TimedOut as problem:
+            if not api.serves_itself:
+                raise
+            raise TimedOut(f"{what}: {why_stuck(site, there)}: not so within {call.timeout:.0f} s") from problem

@@ -1,24 +1,15 @@
 """The Kubernetes provider's place in the engine."""
 
-import json
-
 from typing_extensions import override
 
 from simcloud.handler import Difference, Handler, Site
 from simcloud.kubernetes.helm import Release
 from simcloud.kubernetes.objects import KubernetesObject
 from simcloud.properties import UNKNOWN, Properties
+from simcloud.provider.kubeconfig import cluster_of
 from simcloud.provider.servicer import Servicer
 
 RELEASE = Release()
-
-
-def cluster_of(kubeconfig: object) -> str:
-    """Name of the cluster that a kubeconfig leads to; empty where it is not known."""
-    if not isinstance(kubeconfig, str):
-        return ""
-    server = json.loads(kubeconfig)["clusters"][0]["cluster"]["server"]
-    return str(server).rpartition("/")[2] if isinstance(server, str) else ""
 
 
 class Kubernetes(Servicer):

@@ -1,0 +1,89 @@
+"""aws-iam-authenticator as EKS runs it: the ConfigMap aws-auth and the access entries, by the cluster's authentication mode."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+NAME = "aws-iam-authenticator"
+
+
+def issuer(region: str, cluster: str) -> str:
+    """The cluster's OIDC issuer, the same that ``simcloud`` gives it: what service account tokens carry as ``iss``."""
+    unique = hashlib.sha256(cluster.encode()).hexdigest()[:32].upper()
+    return f"https://oidc.eks.{region}.amazonaws.com/id/{unique}"
+
+
+def webhook(port: int, authority: Path) -> dict[str, Any]:
+    """The kubeconfig with which the API server asks the authenticator."""
+    cluster = {"server": f"https://127.0.0.1:{port}/authenticate", "certificate-authority": str(authority)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": NAME, "cluster": cluster}],
+        "users": [{"name": "apiserver", "user": {}}],
+        "contexts": [{"name": "webhook", "context": {"cluster": NAME, "user": "apiserver"}}],
+        "current-context": "webhook",
+    }
+
+
+def write(file: Path, content: dict[str, Any]) -> Path:
+    """Write YAML that only its owner reads."""
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return file
+
+
+def prepare(folder: Path, port: int, authority: Path, certificate: Path, key: Path) -> Path:
+    """Make the authenticator's folder with its certificate, and the webhook's kubeconfig: the API server reads it at its start."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for source, name in ((certificate, "cert.pem"), (key, "key.pem")):
+        shutil.copyfile(source, folder / name)
+        (folder / name).chmod(0o600)
+    return write(folder / "webhook.kubeconfig", webhook(port, authority))
+
+
+def settings(folder: Path, port: int, cluster: str, kubeconfig: Path) -> dict[str, Any]:
+    """The authenticator's own configuration.
+
+    Both backends are there from the start; ``mode.json`` then says which count.
+    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13#full-configuration-format
+    """
+    return {
+        "clusterID": cluster,
+        "server": {
+            "partition": "aws",
+            "address": "127.0.0.1",
+            "port": port,
+            "hostname": "127.0.0.1",
+            "stateDir": str(folder),
+            "kubeconfigPregenerated": True,
+            "kubeconfig": str(kubeconfig),
+            "backendMode": ["DynamicFile", "EKSConfigMap"],
+            "dynamicfilepath": str(folder / "entries.json"),
+            "dynamicfileUserIDStrict": True,
+            "dynamicBackendModePath": str(folder / "mode.json"),
+        },
+    }
+
+
+def command(binary: Path, folder: Path, port: int, cluster: str, kubeconfig: Path) -> tuple[str, ...]:
+    """The command of the server, its configuration written."""
+    file = write(folder / "config.yaml", settings(folder, port, cluster, kubeconfig))
+    return (str(binary), "server", "--config", str(file), "--log-format", "json")
+
+
+def environment(region: str, authority: Path) -> dict[str, str]:
+    """What the server needs: it trusts the lab's authority alone, and finds no other AWS."""
+    return {
+        "AWS_REGION": region,
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SSL_CERT_FILE": str(authority),
+        "SSL_CERT_DIR": os.devnull,
+        "NO_PROXY": "*",
+    }

@@ -1,0 +1,123 @@
+"""Gap: moto lets everybody do everything, or with its own switch looks at every policy with Resource ``*`` and no context.
+
+Here a session of a role may do an action where a policy of the role allows that action and none denies it.
+
+Decided: the action, of policies that are attached or inline, of the permissions boundary, of policies that AWS manages.
+Not decided: resources and conditions. An Allow counts wherever it is scoped to; a Deny counts where it is for every
+resource and has no condition. Callers that are no session of a role (the lab itself) may do everything.
+"""
+
+import fnmatch
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+FREE = ("sts:GetCallerIdentity",)
+"""Allowed to everybody. Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
+PREFIXES = {"eventbridge": "events", "cloudwatch logs": "logs"}
+"""IAM's name of a service where moto's is another."""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _names(patterns: Any, action: str) -> bool:
+    return any(fnmatch.fnmatchcase(action.lower(), str(pattern).lower()) for pattern in _listed(patterns))
+
+
+def allowed(documents: Iterable[str], action: str) -> bool:
+    """Whether policy documents (JSON) allow an action such as ``ec2:CreateFleet``, as far as the module decides it."""
+    granted = False
+    for document in documents:
+        for statement in _listed(json.loads(document)["Statement"]):
+            if "NotAction" in statement:
+                about = not _names(statement["NotAction"], action)
+            else:
+                about = _names(statement.get("Action", []), action)
+            if not about:
+                continue
+            if statement["Effect"] == "Allow":
+                granted = True
+            elif not statement.get("Condition") and "*" in _listed(statement.get("Resource", [])):
+                return False
+    return granted
+
+
+def _text(document: Any) -> str:
+    text = document if isinstance(document, str) else json.dumps(document)
+    return unquote(text) if text.startswith("%7B") else text
+
+
+def _document(policy: Any) -> str:
+    return _text(
+        next(version.document for version in policy.versions if version.version_id == policy.default_version_id)
+    )
+
+
+def documents_of(role: Any) -> Iterator[str]:
+    """Policy documents of one of moto's roles, inline and attached."""
+    yield from (_text(document) for document in role.policies.values())
+    yield from (_document(policy) for policy in role.managed_policies.values())
+
+
+def refused(account: str, access_key: str, action: str) -> str:
+    """Why the holder of an access key may not do an action; empty where it may."""
+    from moto.iam.models import iam_backends
+    from moto.sts.models import sts_backends
+
+    session = sts_backends[account]["aws"].get_assumed_role_from_access_key(access_key)
+    if session is None or action in FREE:
+        return ""
+    backend, name = iam_backends[account]["aws"], session.role_arn.rpartition("/")[2]
+    role = next((role for role in backend.get_roles() if role.name == name), None)
+    if role is None:
+        return f"User: {session.arn} is not authorized to perform: {action} because its role is gone"
+    boundary = backend.managed_policies.get(role.permissions_boundary_arn) if role.permissions_boundary_arn else None
+    if not allowed(documents_of(role), action):
+        return f"User: {session.arn} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+    if boundary is not None and not allowed([_document(boundary)], action):
+        return f"User: {session.arn} is not authorized to perform: {action} because no permissions boundary allows the {action} action"
+    return ""
+
+
+def action_of(response: Any) -> str:
+    """IAM's name of the action that a request asks for."""
+    name = response._get_action()
+    return f"{PREFIXES.get(response.service_name, response.service_name)}:{name[0] if isinstance(name, list) else name}"
+
+
+def refusal(response: Any, action: str) -> Any:
+    """The exception that tells a caller that it may not; None where it may."""
+    from moto.core.exceptions import ServiceException
+
+    why = refused(response.get_current_account(), response.get_access_key(), action)
+    if not why:
+        return None
+    service = response.service_name
+    code = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "sts": "AccessDenied"}.get(
+        service, "AccessDeniedException"
+    )
+    text = f"You are not authorized to perform this operation. {why}" if service == "ec2" else why
+    # moto finds an error's form by the module of its class.
+    kind = type("NotAuthorized", (ServiceException,), {"__module__": type(response).__module__})
+    return kind(code, text)
+
+
+def install() -> None:
+    """Ask before every action."""
+    from moto.core.responses import ActionResult, BaseResponse
+
+    inner = BaseResponse.call_action
+
+    def call_action(self: Any) -> Any:
+        problem = refusal(self, action_of(self))
+        if problem is None:
+            return inner(self)
+        status, headers, body = self.serialized(ActionResult(problem))
+        headers["status"] = str(max(status, 403))
+        headers, body = self._enrich_response(headers, body)
+        return 403, headers, body
+
+    BaseResponse.call_action = call_action

@@ -1,0 +1,133 @@
+"""One container of a pod, run for real: kubectl with the container's arguments."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+MESSAGE_BYTES = 2048
+"""Source: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ (fallback to logs)"""
+CANNOT_RUN = 128
+"""Exit code of a container that could not be started, as containerd reports it."""
+
+
+def now() -> str:
+    """The time as Kubernetes writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def image_command(image: str) -> str:
+    """Last part of an image's name, without tag and digest: of ``registry.k8s.io/kubectl:v1.35.4``, kubectl."""
+    return re.split(r"[:@]", image.rpartition("/")[2])[0]
+
+
+def cannot_run(spec: dict[str, Any]) -> str:
+    """Why a container cannot be run here; empty where it can."""
+    if image_command(spec["image"]) != "kubectl":
+        return f"image {spec['image']}: the lab runs pods of Jobs for real, and knows no program but kubectl"
+    if (spec.get("command") or ["kubectl"]) != ["kubectl"]:
+        return f"command {spec['command']}: the image has kubectl alone, no shell"
+    if spec.get("restartPolicy") == "Always":
+        return "a sidecar container is not run here"
+    strange = [one["name"] for one in spec.get("env") or [] if "valueFrom" in one]
+    if strange or spec.get("envFrom"):
+        return f"environment from elsewhere is not known here: {', '.join(strange) or 'envFrom'}"
+    return ""
+
+
+@dataclass
+class Container:
+    """A container and how it ended. ``state`` is its ContainerState."""
+
+    spec: dict[str, Any]
+    log: Path
+    restarts: int = 0
+    state: dict[str, Any] = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
+    _process: "subprocess.Popen[bytes] | None" = None
+    _started: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopping: bool = False
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None while it has none."""
+        return self.state.get("terminated", {}).get("exitCode")
+
+    def start(self, kubectl: Path, environment: dict[str, str], folder: Path) -> None:
+        """Start it; one that cannot be run ends at once."""
+        why = cannot_run(self.spec)
+        self._started = now()
+        if why:
+            self._ended(CANNOT_RUN, why, "ContainerCannotRun")
+            return
+        own = {one["name"]: one.get("value") or "" for one in self.spec.get("env") or [] if one["name"] != "HOME"}
+        with self._lock:
+            if self._stopping:
+                self._ended(128 + signal.SIGTERM)
+                return
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [str(kubectl), *(self.spec.get("args") or [])],
+                    env={**own, **environment},
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        self.state = {"running": {"startedAt": self._started}}
+
+    def wait(self) -> int:
+        """Wait for its end: its exit code."""
+        if self._process is not None and self.exit_code is None:
+            code = self._process.wait()
+            self._ended(code if code >= 0 else 128 - code)
+        return self.exit_code or 0
+
+    def stop(self, seconds: float) -> None:
+        """SIGTERM, then SIGKILL after the grace period; harmless where it does not run."""
+        with self._lock:
+            self._stopping = True
+            process = self._process
+        if process is None or process.poll() is not None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(seconds)
+                return
+            except ProcessLookupError:
+                return
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _ended(self, code: int, message: str = "", reason: str = "") -> None:
+        tail = message or (self.log.read_bytes()[-MESSAGE_BYTES:].decode(errors="replace") if self.log.exists() else "")
+        self.state = {
+            "terminated": {
+                "exitCode": code,
+                "reason": reason or ("Error" if code else "Completed"),
+                "message": tail.strip(),
+                "startedAt": self._started or now(),
+                "finishedAt": now(),
+            }
+        }
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its ContainerStatus."""
+        running = "running" in self.state
+        return {
+            "name": self.spec["name"],
+            "image": self.spec["image"],
+            "imageID": "",
+            "ready": running or self.exit_code == 0,
+            "started": running,
+            "restartCount": self.restarts,
+            "state": self.state,
+        }

@@ -1,0 +1,74 @@
+"""moto with the lab's bridges, in a process of its own, once for all tests here."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from lab.aws.capacity import set_shortages
+from lab.aws.endpoint import Endpoint
+from lab.aws.images import write_images
+from lab.aws.token_review import ServiceAccount, TokenRefused
+from simcloud.moto_process import MotoProcess
+from simcloud.tables import Tables
+
+REGION = "eu-west-1"
+CLUSTER = "otel-test"
+
+
+@pytest.fixture(scope="session")
+def switches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bridges")
+    write_images(folder / "images.json", ["1.35"], ["v20260715"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def moto(switches: Path) -> Iterator[MotoProcess]:
+    process = MotoProcess(switches / "unused", switches / "moto.log", forgetful=True, bridges=switches)
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def aws(moto: MotoProcess, switches: Path) -> Endpoint:
+    set_shortages(switches, [])
+    return Endpoint(moto.url, REGION)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[Tables]:
+    made = Tables(tmp_path / "tables.sqlite")
+    yield made
+    made.close()
+
+
+def session_of(aws: Endpoint, role_arn: str) -> boto3.Session:
+    """Credentials of a role, as an SDK has them."""
+    made = aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
+    return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION)
+
+
+def role(aws: Endpoint, name: str, trust: dict[str, Any]) -> str:
+    """A role that trusts as told: its ARN."""
+    made = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    return made["Role"]["Arn"]
+
+
+class KnownTokens:
+    """Stands for the API server's TokenReview: the tokens it knows, each for one audience."""
+
+    server = "https://127.0.0.1:6443"
+
+    def __init__(self, tokens: dict[tuple[str, str], ServiceAccount]) -> None:
+        self.tokens = tokens
+
+    def review(self, token: str, audience: str) -> ServiceAccount:
+        found = self.tokens.get((token, audience))
+        if found is None:
+            raise TokenRefused("the API server does not know this token")
+        return found

@@ -1,0 +1,132 @@
+"""A role may do what its policies allow, action by action; nothing else."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.karpenter.policies import Scope, controller_policies
+from lab.aws.bridges_permissions import allowed
+from lab.aws.endpoint import Endpoint
+from tests.unit.lab.aws.conftest import REGION, role, session_of
+
+ALLOW, DENY = "Allow", "Deny"
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def says(effect: str, action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": action, "Resource": resource, **more}
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        ([], False),
+        ([document(says(ALLOW, "ec2:RunInstances"))], True),
+        ([document(says(ALLOW, ["ec2:Run*", "sqs:*"]))], True),
+        ([document(says(ALLOW, "EC2:runinstances"))], True),
+        ([document(says(ALLOW, "ec2:TerminateInstances"))], False),
+        ([document(says(ALLOW, "*"), says(DENY, "ec2:*"))], False),
+        ([document(says(ALLOW, "*")), document(says(DENY, "ec2:RunInstances"))], False),
+        ([document(says(ALLOW, "*"), says(DENY, "ec2:*", "arn:aws:ec2:*:*:instance/i-1"))], True),
+        ([document(says(ALLOW, "*"), says(DENY, "ec2:*", Condition={"Bool": {"aws:SecureTransport": "false"}}))], True),
+        ([document({"Effect": ALLOW, "NotAction": "iam:*", "Resource": "*"})], True),
+        ([document({"Effect": ALLOW, "NotAction": "ec2:*", "Resource": "*"})], False),
+    ],
+)
+def test_policies_decide_by_action(documents: list[str], expected: bool) -> None:
+    assert allowed(documents, "ec2:RunInstances") is expected
+
+
+@pytest.fixture
+def controller(aws: Endpoint) -> Iterator[str]:
+    """The controller's role with the program's own policies: its ARN."""
+    iam = aws.client("iam")
+    arn = role(aws, "controller", {})
+    policies = []
+    scope = Scope(cluster="c", region=REGION, partition="aws", account_id="123456789012")
+    for group, policy in controller_policies(scope, "arn:aws:iam::123456789012:role/n", "arn:aws:sqs:x:1:q").items():
+        policies.append(iam.create_policy(PolicyName=group, PolicyDocument=json.dumps(policy))["Policy"]["Arn"])
+        iam.attach_role_policy(RoleName="controller", PolicyArn=policies[-1])
+    yield arn
+    for policy in policies:
+        iam.detach_role_policy(RoleName="controller", PolicyArn=policy)
+        iam.delete_policy(PolicyArn=policy)
+    iam.delete_role(RoleName="controller")
+
+
+def refusal(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"]
+
+
+def test_the_controller_may_do_what_its_policies_say_and_is_refused_in_each_services_own_words(
+    aws: Endpoint, controller: str
+) -> None:
+    session = session_of(aws, controller)
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=aws.url)
+
+    client("ec2").describe_instances()
+    client("iam").list_instance_profiles()
+    assert refusal(client("ec2").create_vpc, CidrBlock="10.0.0.0/16") == "UnauthorizedOperation"
+    assert refusal(client("sqs").list_queues) == "AccessDeniedException"
+    assert refusal(client("iam").list_roles) == "AccessDenied"
+    assert refusal(client("events").list_rules) == "AccessDeniedException"
+    client("sts").get_caller_identity()
+
+
+@pytest.mark.parametrize("dropped", ["ec2:RunInstances", "ec2:CreateTags", "ec2:CreateFleet"])
+def test_a_fleet_needs_every_action_that_ec2_asks_for(aws: Endpoint, controller: str, dropped: str) -> None:
+    """As Karpenter's own dry run sees it."""
+    ec2 = session_of(aws, controller).client("ec2", endpoint_url=aws.url)
+    asked: dict[str, Any] = {
+        "DryRun": True,
+        "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"LaunchTemplateName": "none", "Version": "1"}}],
+        "TargetCapacitySpecification": {"TotalTargetCapacity": 1},
+    }
+    assert refusal(ec2.create_fleet, **asked) == "DryRunOperation"
+    deny = document(says(DENY, dropped))
+    aws.client("iam").put_role_policy(RoleName="controller", PolicyName="deny", PolicyDocument=deny)
+    try:
+        assert refusal(ec2.create_fleet, **asked) == "UnauthorizedOperation"
+    finally:
+        aws.client("iam").delete_role_policy(RoleName="controller", PolicyName="deny")
+
+
+def test_a_policy_that_is_detached_no_longer_allows(aws: Endpoint, controller: str) -> None:
+    ec2 = session_of(aws, controller).client("ec2", endpoint_url=aws.url)
+    ec2.describe_subnets()
+    iam = aws.client("iam")
+    arn = next(
+        p["Arn"] for p in iam.list_policies(Scope="Local")["Policies"] if p["PolicyName"] == "resource-discovery"
+    )
+    iam.detach_role_policy(RoleName="controller", PolicyArn=arn)
+    assert refusal(ec2.describe_subnets) == "UnauthorizedOperation"
+    iam.attach_role_policy(RoleName="controller", PolicyArn=arn)
+    ec2.describe_subnets()
+
+
+def test_whoever_wears_no_role_may_do_everything(aws: Endpoint) -> None:
+    aws.client("iam").list_roles()
+
+
+def test_profiles_are_listed_under_the_path_that_is_asked_for(aws: Endpoint) -> None:
+    """Karpenter deletes what it finds under its own path: the program's profile must not be there."""
+    iam = aws.client("iam")
+    iam.create_instance_profile(InstanceProfileName="of-the-program")
+    iam.create_instance_profile(InstanceProfileName="of-karpenter", Path="/karpenter/eu-west-1/c/u/")
+    try:
+        found = iam.list_instance_profiles(PathPrefix="/karpenter/eu-west-1/c/")["InstanceProfiles"]
+        assert [one["InstanceProfileName"] for one in found] == ["of-karpenter"]
+        assert len(iam.list_instance_profiles()["InstanceProfiles"]) >= 2
+    finally:
+        for name in ("of-the-program", "of-karpenter"):
+            iam.delete_instance_profile(InstanceProfileName=name)

@@ -1,0 +1,35 @@
+"""A small repository with the wrapper's place in it, and a demo chart of one file."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.gitops.demo_chart import DemoChart
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    wrapper = folder / "gitops/charts/otel-demo"
+    wrapper.mkdir(parents=True)
+    (wrapper / "Chart.yaml").write_text("dependencies: [{name: opentelemetry-demo, version: 0.38.6}]\n")
+    (folder / ".gitignore").write_text("gitops/charts/*/charts/\n*.log\n")
+    (folder / "README.md").write_text("first\n")
+    git(folder, "init", "-q", "-b", "main", ".")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "First words")
+    return folder
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> DemoChart:
+    folder = tmp_path / "opentelemetry-demo"
+    folder.mkdir()
+    (folder / "Chart.yaml").write_text("name: opentelemetry-demo\nversion: 0.38.6\n")
+    return DemoChart(folder=folder, name="opentelemetry-demo", version="0.38.6", stand_in=False)

@@ -1,0 +1,213 @@
+"""What the nodes process writes, against the real API server with its node authorizer and NodeRestriction."""
+
+import csv
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import certificates
+from lab.aws.access import manifests as aws_manifests
+from lab.aws.pod_identity import AUDIENCE
+from lab.aws.token_review import Reviewer, TokenRefused
+from lab.nodes.access import manifests
+from lab.nodes.kubeconfig import Kubeconfig
+from lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
+from lab.nodes.node_config import parse
+from lab.nodes.pod_run import PodRun
+from lab.nodes.registration import KWOK_LABEL, node, seat_of_karpenter
+from simcloud.moto_process import free_port
+from tests.unit.lab.nodes.conftest import instance
+from tests.unit.lab.nodes.test_pods import container, pod
+from tests.unit.lab.nodes.test_registration import ROLE, USER_DATA
+
+TOOLS = ("etcd", "kube-apiserver", "kubectl")
+NODE = instance()["privateDnsName"]
+USERS = {
+    "admin": ("admin", "system:masters"),
+    "node": (f"system:node:{NODE}", "system:nodes"),
+    "keeper": ("kubelet-standin", ""),
+    "doors": ("authenticator", ""),
+}
+
+
+@dataclass
+class Server:
+    client: KubernetesHttp
+    folder: Path
+
+    def ask(self, user: str, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
+        return self.client.ask(user, method, path, body, kind)
+
+    def refusal(self, user: str, method: str, path: str, body: Any = None, kind: str = "application/json") -> int:
+        with pytest.raises(Refused) as caught:
+            self.ask(user, method, path, body, kind)
+        return caught.value.status
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} on PATH: build the lab's tools, and put their folder on PATH")
+    folder = tmp_path_factory.mktemp("api")
+    certificates.make(folder, "eu-west-1")
+    with (folder / "users.csv").open("w") as file:
+        rows = csv.writer(file)
+        rows.writerows(
+            (name, user, name, groups) if groups else (name, user, name) for name, (user, groups) in USERS.items()
+        )
+    client_port, peer_port, port = free_port(), free_port(), free_port()
+    etcd, peer = f"http://127.0.0.1:{client_port}", f"http://127.0.0.1:{peer_port}"
+    commands = (
+        [
+            "etcd", f"--data-dir={folder}/etcd", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
+            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+        ],
+        [
+            "kube-apiserver", f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", f"--secure-port={port}",
+            "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", f"--cert-dir={folder}/made",
+            f"--tls-cert-file={folder}/apiserver.crt", f"--tls-private-key-file={folder}/apiserver.key",
+            f"--token-auth-file={folder}/users.csv", "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={folder}/sa.pub", f"--service-account-signing-key-file={folder}/sa.key",
+            "--service-cluster-ip-range=172.20.0.0/16", "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+        ],
+    )  # fmt: skip
+    processes = []
+    made = Server(KubernetesHttp(f"https://127.0.0.1:{port}", folder / "ca.crt"), folder)
+    try:
+        for command in commands:
+            with (folder / f"{command[0]}.log").open("w") as log:
+                processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
+        _until_ready(made)
+        for one in (*manifests(), *aws_manifests()):
+            _create(made, one)
+        yield made
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def _until_ready(server: Server) -> None:
+    end, last = time.monotonic() + 90, None
+    while time.monotonic() < end:
+        try:
+            server.ask("admin", "GET", "/api/v1/namespaces/kube-system")
+            server.ask("admin", "GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node")
+            return
+        except (Refused, ValueError) as problem:
+            last = problem
+            time.sleep(0.3)
+    raise AssertionError(
+        f"the API server is not ready: {last}: {(server.folder / 'kube-apiserver.log').read_text()[-800:]}"
+    )
+
+
+def _create(server: Server, thing: dict[str, Any]) -> None:
+    inside = f"/namespaces/{thing['metadata']['namespace']}" if "namespace" in thing["metadata"] else ""
+    server.ask("admin", "POST", f"/apis/{thing['apiVersion']}{inside}/{thing['kind'].lower()}s", thing)
+
+
+def wanted(row: dict[str, Any]) -> dict[str, Any]:
+    return node(row, seat_of_karpenter(parse(USER_DATA), ROLE), "v1.35.4")
+
+
+@pytest.fixture
+def joined(server: Server) -> Iterator[str]:
+    server.ask("node", "POST", "/api/v1/nodes", wanted(instance()))
+    yield f"/api/v1/nodes/{NODE}"
+    server.ask("admin", "DELETE", f"/api/v1/nodes/{NODE}")
+
+
+def test_a_node_registers_itself_with_all_that_it_offers(server: Server, joined: str) -> None:
+    there = server.ask("admin", "GET", joined)
+    assert there["status"]["capacity"]["pods"] == "29"
+    assert there["status"]["nodeInfo"]["kubeletVersion"] == "v1.35.4"
+    assert there["spec"]["providerID"] == "aws:///eu-west-1b/i-1"
+    assert {"key": "karpenter.sh/unregistered", "effect": "NoExecute"} in there["spec"]["taints"]
+
+
+def test_a_node_registers_no_other(server: Server) -> None:
+    assert server.refusal("node", "POST", "/api/v1/nodes", wanted(instance("i-2"))) == 403
+
+
+def test_a_node_gives_itself_no_label_that_is_reserved(server: Server) -> None:
+    body = wanted(instance())
+    body["metadata"]["labels"]["node-restriction.kubernetes.io/team"] = "a"
+    assert server.refusal("node", "POST", "/api/v1/nodes", body) == 403
+
+
+def test_the_keeper_lets_go_of_a_node_and_may_do_little_else(server: Server, joined: str) -> None:
+    server.ask("keeper", "PATCH", joined, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
+    assert KWOK_LABEL[0] not in server.ask("admin", "GET", joined)["metadata"]["labels"]
+    assert server.refusal("keeper", "GET", "/api/v1/namespaces/default/secrets") == 403
+    assert server.refusal("keeper", "PATCH", f"{joined}/status", {"status": {}}, MERGE) == 403
+
+
+@pytest.fixture
+def account(server: Server) -> Iterator[str]:
+    for kind, name in (("serviceaccounts", "placer"), ("configmaps", "mine")):
+        server.ask("admin", "POST", f"/api/v1/namespaces/default/{kind}", {"metadata": {"name": name}})
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["mine"], "verbs": ["get", "patch"]}
+    server.ask("admin", "POST", f"{rbac}/roles", {"metadata": {"name": "placer"}, "rules": [rule]})
+    binding = {
+        "metadata": {"name": "placer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "placer"},
+        "subjects": [{"kind": "ServiceAccount", "name": "placer", "namespace": "default"}],
+    }
+    server.ask("admin", "POST", f"{rbac}/rolebindings", binding)
+    yield "placer"
+    for path in (f"{rbac}/rolebindings/placer", f"{rbac}/roles/placer"):
+        server.ask("admin", "DELETE", path)
+    for path in ("serviceaccounts/placer", "configmaps/mine"):
+        server.ask("admin", "DELETE", f"/api/v1/namespaces/default/{path}")
+
+
+def test_a_pod_runs_with_its_own_rights_and_its_node_reports_how_it_ended(
+    server: Server, joined: str, account: str
+) -> None:
+    patch = ["patch", "configmap/mine", "--type=merge", '--patch={"data":{"hook":"ran"}}']
+    told = pod(
+        container("allowed", "get", "configmap/mine"),
+        container("forbidden", "get", "secrets"),
+        inits=(container("patch", *patch),),
+    )
+    told["metadata"] = {"name": "hook", "namespace": "default"}
+    told["spec"]["nodeName"] = NODE
+    made = server.ask("admin", "POST", "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", **told})
+    kubectl = Path(str(shutil.which("kubectl")))
+    config = Kubeconfig(server.client.server, server.folder / "ca.crt", "keeper")
+    run = PodRun(made, lambda: (server.client, "node"), config, kubectl, server.folder / "pod")
+    assert run.run() == "Failed"
+    status = server.ask("admin", "GET", "/api/v1/namespaces/default/pods/hook")["status"]
+    ended = {one["name"]: one["state"]["terminated"] for one in status["containerStatuses"]}
+    assert status["phase"] == "Failed"
+    assert (ended["allowed"]["exitCode"], ended["forbidden"]["exitCode"]) == (0, 1)
+    assert "system:serviceaccount:default:placer" in ended["forbidden"]["message"]
+    assert server.ask("admin", "GET", "/api/v1/namespaces/default/configmaps/mine")["data"] == {"hook": "ran"}
+    run.remove()
+    assert server.refusal("admin", "GET", "/api/v1/namespaces/default/pods/hook") == 404
+
+
+def test_a_service_account_token_is_known_for_its_own_audience_alone(server: Server, account: str) -> None:
+    path = f"/api/v1/namespaces/default/serviceaccounts/{account}/token"
+    token = server.ask("admin", "POST", path, {"spec": {"audiences": [AUDIENCE]}})["status"]["token"]
+    file = server.folder / "doors.kubeconfig"
+    cluster = {"server": server.client.server, "certificate-authority": str(server.folder / "ca.crt")}
+    file.write_text(json.dumps({"clusters": [{"cluster": cluster}], "users": [{"user": {"token": "doors"}}]}))
+    reviewer = Reviewer(file)
+    found = reviewer.review(token, AUDIENCE)
+    assert (found.namespace, found.name, found.subject) == ("default", "placer", "system:serviceaccount:default:placer")
+    for wrong, audience in ((token, "sts.amazonaws.com"), ("forged", AUDIENCE), ("node", AUDIENCE)):
+        with pytest.raises(TokenRefused):
+            reviewer.review(wrong, audience)

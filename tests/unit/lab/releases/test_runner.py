@@ -1,0 +1,146 @@
+"""Which releases the lab installs, how a controller is kept in step with them, and what a failed start says."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.releases.installation import Processes
+from lab.releases.objects import Deadline
+from lab.releases.runner import Releases
+from lab.supervisor import ProcessFailed, Program
+from lab.toolchain.tools import Tools
+from simcloud.refusal import Interrupted, Refusal
+
+KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.1"}
+ARGOCD = {"name": "argocd", "chart": "argo-cd", "repositoryOpts": {"repo": "https://argoproj.github.io/argo-helm"}}
+
+
+class Recorded:
+    """A supervisor that writes down what it is asked, and fails a start as often as told."""
+
+    def __init__(self, log: Path, failures: int = 0) -> None:
+        self.calls: list[str] = []
+        self.failures = failures
+        self.live: set[str] = set()
+        self.log = log
+
+    def start(self, program: Program) -> None:
+        self.calls.append(f"start {program.name}")
+        if self.failures:
+            self.failures -= 1
+            raise ProcessFailed(program.name, "ended with exit code 2", self.log)
+        self.live.add(program.name)
+
+    def stop(self, name: str) -> None:
+        self.calls.append(f"stop {name}")
+        self.live.discard(name)
+
+    def running(self, name: str) -> bool:
+        return name in self.live
+
+
+PROGRAM = Program(name="karpenter", command=("karpenter",), environment={"A": "1"})
+
+
+def deadline(seconds: float = 30) -> Deadline:
+    return Deadline(seconds, threading.Event())
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def releases(tmp_path: Path, told: list[str]) -> Releases:
+    manifests = tmp_path / "manifests"
+    (manifests / "crds").mkdir(parents=True)
+    (manifests / "install.yaml").write_text("")
+    binary = tmp_path / "argocd-application-controller"
+    binary.write_bytes(b"exec.enabled")
+    tools = Tools(
+        paths={binary.name: binary, "karpenter": tmp_path / "karpenter"},
+        versions={"karpenter": "v1.14.1", binary.name: "v3.2.11"},
+        karpenter_chart=tmp_path,
+        karpenter_crd_chart=tmp_path,
+        argocd_manifests=manifests,
+    )
+    supervisor: Any = Recorded(tmp_path / "log")
+    return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", tell=told.append)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"chart": "oci://public.ecr.aws/karpenter/other"},
+            "the lab installs argo-cd, karpenter, karpenter-crd and no other",
+        ),
+        ({"chart": "oci://example.org/karpenter"}, "from 'oci://example.org'"),
+        ({"version": "1.13.0"}, r"version 1\.13\.0; the lab runs Karpenter 1\.14\.1"),
+    ],
+)
+def test_another_chart_source_or_version_is_refused_by_name(releases: Releases, change: dict, said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        releases.check({**KARPENTER, **change})
+
+
+def test_the_programs_releases_are_known(releases: Releases) -> None:
+    releases.check(KARPENTER)
+    releases.check(ARGOCD)
+
+
+def test_a_config_key_that_is_not_known_is_told_not_dropped_in_silence(releases: Releases, told: list[str]) -> None:
+    releases.check({**ARGOCD, "values": {"configs": {"cm": {"exec.enabled": False, "new.key": 1}}}})
+
+    assert len(told) == 1
+    assert "configs.cm.new.key is not known to Argo CD v3.2.11" in told[0]
+
+
+def test_a_controller_is_started_again_only_when_its_command_or_environment_changed(tmp_path: Path) -> None:
+    supervisor: Any = Recorded(tmp_path / "log")
+    processes = Processes(supervisor)
+
+    processes.run(PROGRAM, deadline(), "r")
+    processes.run(replace(PROGRAM, ready=lambda: True), deadline(), "r")
+    assert supervisor.calls == ["start karpenter"]
+    processes.run(replace(PROGRAM, environment={"A": "2"}), deadline(), "r")
+
+    assert supervisor.calls == ["start karpenter", "stop karpenter", "start karpenter"]
+
+
+def test_a_controller_that_crashes_once_is_started_again(tmp_path: Path) -> None:
+    supervisor: Any = Recorded(tmp_path / "log", failures=1)
+
+    Processes(supervisor).run(PROGRAM, deadline(), "r")
+
+    assert supervisor.live == {"karpenter"}
+
+
+def test_a_controller_that_keeps_crashing_is_refused_with_its_last_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("panic: cluster nope not found\n\tat somewhere\n\tat elsewhere\n")
+    supervisor: Any = Recorded(log, failures=9)
+
+    with pytest.raises(
+        Refusal, match=r"(?s)karpenter does not become ready.*exit code 2.*What it said: panic: cluster nope"
+    ):
+        Processes(supervisor).run(PROGRAM, deadline(), "r")
+
+    assert supervisor.calls == ["start karpenter"] * 3
+
+
+def test_a_deadline_says_what_is_not_so(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="the CRD is not served: not so within 0 s"):
+        deadline(0).until(lambda: False, lambda: "the CRD is not served")
+
+
+def test_a_cancelled_installation_ends(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+
+    with pytest.raises(Interrupted):
+        Deadline(60, cancelled).until(lambda: False, lambda: "x")
