@@ -186,7 +186,11 @@ class Kubelets:
         )  # fmt: skip
 
     def _leave(self, kubelet: Kubelet) -> None:
-        """The kubelet is no more: KWOK lets the node go. A managed group's node goes with its instance; Karpenter removes its own."""
+        """The kubelet is no more: KWOK lets the node go, and a node whose instance has ended is deleted.
+
+        EKS's cloud controller does that for every node, whoever launched it; Karpenter's finalizer holds its own until
+        it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
+        """
         client, token = self.cluster.keeper
         path, ended = f"/api/v1/nodes/{kubelet.node}", kubelet.row["state"] in GONE
         try:

@@ -186,8 +186,8 @@ def test_owners_own_paths_that_are_there():
     [
         (lambda text: broken_links(PAGES[0], text), "see [there](docs/nowhere.md)"),
         (lambda text: broken_links(PAGES[0], text), "see [there](docs/operations.md#nowhere)"),
-        (foreign_commands, "```sh\nmake doctor\n```\n"),
-        (foreign_commands, "run `make up` first"),
+        (foreign_commands, "```sh\nmake dctor\n```\n"),
+        (foreign_commands, "run `make upp` first"),
         (foreign_commands, "```sh\nhelm uninstall karpenter\n```\n"),
         (foreign_commands, "```sh\nargocd app list\n```\n"),
         (foreign_commands, '```sh\nmake plan ARGS="--diff main"\n```\n'),

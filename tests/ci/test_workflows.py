@@ -158,8 +158,8 @@ def test_an_update_waits_for_its_preview_and_a_push_goes_to_dev_only():
     assert stacks == set(), "without an input, which a push has not, the stack is dev"
 
 
-def test_workflows_know_the_stacks_that_are_committed():
-    committed = {path.name.split(".")[1] for path in REPOSITORY.glob("Pulumi.*.yaml")}
+def test_workflows_know_the_stacks_that_are_committed_for_aws():
+    committed = {path.name.split(".")[1] for path in REPOSITORY.glob("Pulumi.*.yaml")} - {"lab"}  # on one machine only
 
     assert set(parse(workflow("check"))["jobs"]["plan"]["strategy"]["matrix"]["stack"]) == committed
     assert set(parse(workflow("up"))["on"]["workflow_dispatch"]["inputs"]["stack"]["options"]) == committed

@@ -69,7 +69,7 @@ def test_a_spoilt_stack_file_ends_with_one_message(project: Path, mistake: str) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--stack", "moon"), "Stacks with a file: dev, prod, staging"),
+        (("--stack", "moon"), "Stacks with a file: dev, lab, prod, staging"),
         (("--stack", "dev", "--against", "nowhere"), "nowhere"),
     ],
 )

@@ -179,6 +179,8 @@ def test_an_instance_that_ends_takes_its_disk_its_interface_and_its_address_alon
         for s in ec2.describe_subnets(SubnetIds=list(place.subnets))["Subnets"]
     }
     assert after == free
+    again = place.fleet()["Instances"][0]["InstanceIds"][0]
+    assert place.instance(again)["PrivateIpAddress"] == one["PrivateIpAddress"]
 
 
 def test_the_labs_own_route_tells_what_a_kubelet_needs_and_only_of_the_cluster(place: Place) -> None:

@@ -224,17 +224,21 @@ def written(api: Api) -> list[tuple[str, str]]:
     return [(method, token) for method, _, _, token in api.asked if method in ("PATCH", "DELETE")]
 
 
-@pytest.mark.parametrize("state", ["stopped", "terminated"])
-def test_kwok_lets_a_node_of_karpenter_go_when_its_instance_stops_and_karpenter_removes_it(
-    kubelets: Kubelets, api: Api, state: str
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("stopped", [("PATCH", "keeper")]), ("terminated", [("PATCH", "keeper"), ("DELETE", "keeper")])],
+)
+def test_kwok_lets_a_node_go_when_its_instance_stops_and_the_node_of_an_ended_one_is_deleted(
+    kubelets: Kubelets, api: Api, state: str, told: list[tuple[str, str]]
 ) -> None:
     now = time.monotonic()
     kubelets.look([launched(api)], now)
     kubelets.look([launched(api, state=state)], now)
-    assert api.asked[-1][2] == {"metadata": {"labels": {KWOK_LABEL[0]: None}}}
-    assert written(api) == [("PATCH", "keeper")]
+    let_go = next(body for method, _, body, _ in api.asked if method == "PATCH")
+    assert let_go == {"metadata": {"labels": {KWOK_LABEL[0]: None}}}
+    assert written(api) == told
     kubelets.look([launched(api, state=state)], now)
-    assert len(written(api)) == 1
+    assert written(api) == told
 
 
 def test_the_node_of_a_managed_group_goes_with_its_instance(kubelets: Kubelets, api: Api, tables: Tables) -> None:
@@ -249,7 +253,7 @@ def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: Api
     now = time.monotonic()
     kubelets.look([launched(api)], now)
     kubelets.look([], now)
-    assert written(api) == [("PATCH", "keeper")]
+    assert written(api) == [("PATCH", "keeper"), ("DELETE", "keeper")]
     kubelets.look([], now)
     assert kubelets.known == {}
 
