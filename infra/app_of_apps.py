@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
+import yaml
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -121,6 +122,8 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     """Spec of the root Application.
 
     It heals its children but leaves their ``automated`` alone: a person's own suspension survives (lesson 4).
+    Its values are text, not ``valuesObject``: a server-side apply that empties a free-form map leaves ``null`` behind,
+    which would take every child's defaults away (https://github.com/kubernetes/kubernetes/issues/117447).
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/cluster-bootstrapping/#ignoring-differences-in-child-applications
     """
     return {
@@ -130,14 +133,16 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
             "targetRevision": args.make.revision,
             "path": "gitops/apps",
             "helm": {
-                "valuesObject": {
-                    "bridge": dict(args.bridge),
-                    "project": names.PROJECT,
-                    "repoURL": args.make.repository,
-                    "targetRevision": args.make.revision,
-                    "destinationServer": IN_CLUSTER,
-                    "applications": {name: dict(values) for name, values in args.make.applications.items()},
-                }
+                "values": yaml.safe_dump(
+                    {
+                        "bridge": dict(args.bridge),
+                        "project": names.PROJECT,
+                        "repoURL": args.make.repository,
+                        "targetRevision": args.make.revision,
+                        "destinationServer": IN_CLUSTER,
+                        "applications": {name: dict(values) for name, values in args.make.applications.items()},
+                    }
+                )
             },
         },
         "destination": {"server": IN_CLUSTER, "namespace": names.ARGOCD_NAMESPACE},

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -91,6 +92,7 @@ def start(folder: Folder, region: str, state_home: Path | None = None) -> None:
         with suppress(LabError):
             control.ask(folder, "processes")
             folder.tell(pid=_first(process.pid), launcher=process.pid)
+            threading.Thread(target=process.wait, daemon=True).start()  # it outlives this call; its end is collected
             return
         time.sleep(0.05)
     with suppress(ProcessLookupError):

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.lab.running import why_no_lab
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 WORKERS = str(min(4, os.cpu_count() or 1))
@@ -81,6 +83,12 @@ TIERS = (
         what="custom resources against the schemas that Karpenter and Argo CD ship",
         tests="tests/crds",
         reason_to_skip=needs("go", "it fetches the CRDs as Go modules"),
+    ),
+    Tier(
+        name="lab",
+        what="the four lessons on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud",
+        tests="tests/lab",
+        reason_to_skip=why_no_lab,
     ),
 )  # fmt: skip
 
