@@ -148,7 +148,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
         "destination": {"server": IN_CLUSTER, "namespace": names.ARGOCD_NAMESPACE},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
-            "syncOptions": ["RespectIgnoreDifferences=true"],
+            "syncOptions": ["RespectIgnoreDifferences=true", "ServerSideApply=true"],
             "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
         },
         "ignoreDifferences": [

@@ -15,6 +15,14 @@ CHART_REPOSITORY: Final = "https://argoproj.github.io/argo-helm"
 TIMEOUT_SECONDS: Final = 1800
 """Longer than the node group takes: Argo CD's pods wait for the system nodes."""
 
+COMPARE_OPTIONS: Final = "ignoreResourceStatusField: none\n"
+"""Keeps the status of children out of what the root applies.
+
+With the status ignored, ``RespectIgnoreDifferences`` copies it from the live child into what is applied: it is written
+back stale, and a value taken out of Git is never taken out of the child.
+Source: https://argo-cd.readthedocs.io/en/stable/user-guide/diffing/#system-level-configuration
+"""
+
 APPLICATION_HEALTH: Final = """\
 hs = {}
 hs.status = "Progressing"
@@ -102,6 +110,7 @@ def argocd_values(make: settings.ArgoCd) -> dict[str, Any]:
                 "users.anonymous.enabled": False,
                 "application.resourceTrackingMethod": "annotation",
                 "resource.customizations.health.argoproj.io_Application": APPLICATION_HEALTH,
+                "resource.compareoptions": COMPARE_OPTIONS,
             },
             "params": {"server.insecure": False, "application.namespaces": "", "controller.diff.server.side": True},
             "rbac": {"policy.default": ""},

@@ -202,6 +202,7 @@ class Platform:
         """
         with self._applying:
             before = len(self.cloud.operations.read())
+            _forget_program()
             try:
                 self.recording = graph.apply(
                     self.stack.name, self.cloud, config_overrides=overrides, previous=self.recording
@@ -248,6 +249,12 @@ class Platform:
             self.releases.close()
         if hasattr(self, "cloud"):
             self.cloud.__exit__()
+
+
+def _forget_program() -> None:
+    """The program is read anew: the working tree may have changed since it was last imported."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "infra"]:
+        del sys.modules[name]
 
 
 def _python(name: str, *parts: tuple[str, ...], ready: Callable[[], bool] | None = None) -> Program:

@@ -74,7 +74,7 @@ def child_objects(wrapper: Wrapper, application: dict[str, Any]) -> list[dict[st
     if chart.name == wrapper.path.name:
         chart = wrapper.path
     files = [chart / name for name in source["helm"]["valueFiles"]]
-    values = helm.layered(helm.load_values(files), source["helm"].get("valuesObject") or {})
+    values = helm.layered(helm.load_values(files), yaml.safe_load(source["helm"].get("values") or "{}"))
     namespace = application["spec"]["destination"]["namespace"]
     return helm.render(chart, release=source["helm"]["releaseName"], namespace=namespace, values=values)
 

@@ -1,6 +1,7 @@
 """The app-of-apps: children in waves, cascading deletion, nothing that a child is not meant to get."""
 
 import pytest
+import yaml
 
 from tests.charts.demo_chart import ENVIRONMENTS, REPOSITORY, Wrapper
 from tests.charts.footprint import BRIDGE, ROOT_VALUES, child_objects, children_footprint, root_objects
@@ -66,8 +67,8 @@ def test_the_environment_of_the_bridge_chooses_the_values_file(environment):
 
 def test_a_child_gets_the_bridge_values_that_it_lists_and_no_others():
     children = applications()
-    base = children["cluster-base"]["spec"]["source"]["helm"]["valuesObject"]
-    demo = children["otel-demo"]["spec"]["source"]["helm"]["valuesObject"]
+    base = yaml.safe_load(children["cluster-base"]["spec"]["source"]["helm"]["values"])
+    demo = yaml.safe_load(children["otel-demo"]["spec"]["source"]["helm"]["values"])
 
     assert base == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment")}}}
     assert demo == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment", "region")}}}
@@ -76,7 +77,7 @@ def test_a_child_gets_the_bridge_values_that_it_lists_and_no_others():
 def test_a_child_that_lists_no_bridge_value_gets_none():
     added = applications(child("extra", path="gitops/charts/extra", namespace="extra"))["extra"]
 
-    assert "valuesObject" not in added["spec"]["source"]["helm"]
+    assert not {"values", "valuesObject"} & set(added["spec"]["source"]["helm"])
 
 
 def test_the_demo_namespace_enforces_baseline_and_reports_against_restricted():
@@ -102,7 +103,7 @@ def test_the_root_may_override_add_and_switch_off_children():
 
     assert set(children) == {"otel-demo", "extra"}
     assert wave(children["otel-demo"]) == 7
-    values = children["otel-demo"]["spec"]["source"]["helm"]["valuesObject"]
+    values = yaml.safe_load(children["otel-demo"]["spec"]["source"]["helm"]["values"])
     assert values["disruptionBudgets"] == {"maxUnavailable": 2}
     assert values["global"]["bridge"]["environment"] == BRIDGE["environment"]
 

@@ -50,7 +50,7 @@ APPLICATION = {
                                 "releaseName": STRING,
                                 "valueFiles": {"type": "array", "items": STRING},
                                 "ignoreMissingValueFiles": {"type": "boolean"},
-                                "valuesObject": {"type": "object"},
+                                "values": STRING,
                             },
                         },
                     },

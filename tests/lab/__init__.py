@@ -1,0 +1,1 @@
+"""The four lessons on a real control plane, with the real Karpenter, Argo CD and authenticator."""

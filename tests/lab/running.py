@@ -1,0 +1,189 @@
+"""A lab of the tests' own: what they ask of it, and what they do to it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lab import bring_up, control, isolation, stack, toolchain
+from lab.folder import Folder
+from lab.nodes.journal import read as journal
+from lab.platform import environment
+from simcloud.tables import Tables
+
+ROOT = Path(__file__).parents[2]
+STACK = "lab"
+Answer = TypeVar("Answer")
+
+
+def why_no_lab() -> str:
+    """Why the lab cannot run here; empty where it can."""
+    if shutil.which("go") is None:
+        return "no go on PATH: the lab's tools are built with it"
+    try:
+        go, store = toolchain.tools.Go.found(dict(os.environ)), toolchain.tools.Store.of_user(dict(os.environ))
+        missing = toolchain.tools.missing(store, go, toolchain.tools.MODULES)
+    except toolchain.ToolchainError as problem:
+        return str(problem)
+    if missing and os.environ.get("LAB") != "1":
+        names = ", ".join(module.name for module in missing)
+        return f"the lab's tools are not built ({names}; about 25 minutes on 2 cores): run make tools, or make test-lab"
+    problems = toolchain.check(Path.home())
+    return toolchain.message(problems) if problems else ""
+
+
+class Lab:
+    """The lab while it runs.
+
+    Args:
+        state_home: parent of its folder.
+    """
+
+    def __init__(self, state_home: Path) -> None:
+        self.state_home = state_home
+        self.folder = Folder(STACK, state_home)
+        self.stack = stack.read(ROOT, STACK)
+        self.told: list[str] = []
+
+    def up(self, **options: Any) -> dict[str, Any]:
+        """Bring it up."""
+        found = bring_up.up(STACK, state_home=self.state_home, tell=self.told.append, dirty=True, **options)
+        self.tools = toolchain.ensure()
+        return found
+
+    def down(self) -> str:
+        """End it."""
+        return bring_up.down(STACK, state_home=self.state_home)
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Ask the world."""
+        return control.ask(self.folder, verb, tell=self.told.append, **arguments)
+
+    def apply(self, **overrides: Any) -> dict[str, int]:
+        """What the program declares, with other settings than the stack file's."""
+        return self.ask("apply", overrides=overrides)
+
+    def inside(self, *command: str, check: bool = True, text: str | None = None) -> str:
+        """Output of a command in the lab's namespaces."""
+        line = isolation.inside(self.folder, list(command))
+        variables = {**environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(
+            line, env=variables, capture_output=True, text=True, input=text, timeout=120, check=False
+        )
+        assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.stdout[-500:]} {ended.stderr[-1500:]}"
+        return ended.stdout
+
+    def kubectl(self, *arguments: str, check: bool = True, text: str | None = None) -> str:
+        """Output of kubectl."""
+        return self.inside("kubectl", *arguments, check=check, text=text)
+
+    def get(self, kind: str, name: str = "", namespace: str = "") -> Any:
+        """An object, or the list of all of a kind; None where the one is not there."""
+        where = ["--namespace", namespace] if namespace else ["--all-namespaces"] if not name else []
+        told = self.kubectl("get", kind, *filter(None, [name]), *where, "--ignore-not-found", "--output=json")
+        if not told:
+            return None if name else []
+        found = json.loads(told)
+        return found if name else found["items"]
+
+    def patch(self, kind: str, name: str, patch: Mapping[str, Any], namespace: str = "") -> None:
+        """Merge something into an object, by hand."""
+        where = ["--namespace", namespace] if namespace else []
+        self.kubectl("patch", kind, name, *where, "--type=merge", f"--patch={json.dumps(patch)}")
+
+    def wants_node(self, name: str, *, cpu: str = "20", pool: str = "spot") -> None:
+        """A Deployment of one pod that no node has room for."""
+        selector = {"karpenter.sh/nodepool": pool}
+        container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu}}}
+        template = {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [container], "nodeSelector": selector, "terminationGracePeriodSeconds": 0},
+        }
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+        thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+        self.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(thing))
+
+    def pod_of(self, name: str) -> Any:
+        """The pod of such a Deployment that is not going."""
+        listed = json.loads(self.kubectl("get", "pods", "--namespace=default", f"--selector=app={name}", "-o", "json"))
+        alive = [one for one in listed["items"] if not one["metadata"].get("deletionTimestamp")]
+        return alive[0] if alive else None
+
+    def runs(self, name: str) -> str:
+        """Name of the node that such a Deployment's pod runs on; empty where it does not."""
+        pod = self.pod_of(name)
+        return pod["spec"].get("nodeName", "") if pod and pod["status"].get("phase") == "Running" else ""
+
+    def claims(self) -> dict[str, Any]:
+        """NodeClaims by name."""
+        return {one["metadata"]["name"]: one for one in self.get("nodeclaims")}
+
+    def claim_of_node(self, node: str) -> Any:
+        """The NodeClaim of a node."""
+        return next((one for one in self.claims().values() if one.get("status", {}).get("nodeName") == node), None)
+
+    def application(self, name: str) -> Any:
+        """An Application."""
+        return self.get("application.argoproj.io", name, "argocd")
+
+    def replicas(self) -> int:
+        """What the frontend is scaled to."""
+        return self.get("deployment", "frontend", "otel-demo")["spec"]["replicas"]
+
+    def scale_frontend(self, replicas: int) -> None:
+        """Scale by hand."""
+        self.kubectl("scale", "deployment/frontend", "--namespace=otel-demo", f"--replicas={replicas}")
+
+    def refused(self, since: float) -> list[dict[str, Any]]:
+        """Refusals that nodes met."""
+        return [row for row in journal(self.folder.nodes, "refused") if row["time"] > since]
+
+    def aws(self, service: str, operation: str, **arguments: Any) -> Any:
+        """An answer of the simulated AWS."""
+        code = (
+            "import boto3, json, sys; service, operation, given = json.loads(sys.stdin.read()); "
+            "print(json.dumps(getattr(boto3.client(service), operation)(**given), default=str))"
+        )
+        return json.loads(self.inside(sys.executable, "-c", code, text=json.dumps([service, operation, arguments])))
+
+    def tables(self) -> Tables:
+        """What the simulated AWS knows beside moto."""
+        return Tables(self.folder.cloud / "tables.sqlite")
+
+
+def condition(thing: Any, kind: str) -> str:
+    """Status of a condition; empty where there is none."""
+    listed = (thing.get("status") or {}).get("conditions") or []
+    return next((one["status"] for one in listed if one["type"] == kind), "")
+
+
+def until(what: str, look: Callable[[], Answer], seconds: float = 90.0) -> Answer:
+    """What was looked for, as soon as it is there.
+
+    Raises:
+        AssertionError: it was not there in time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.3)
+
+
+def stays(what: str, look: Callable[[], Any], seconds: float) -> None:
+    """Something is so for a while.
+
+    Raises:
+        AssertionError: it was not.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert look(), f"did not stay for {seconds:.0f} s: {what}"
+        time.sleep(0.5)

@@ -1,0 +1,125 @@
+"""Lesson 3: interruption events travel rules, queue and Karpenter; the node is tainted, drained and replaced before it goes."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lab.aws import events
+from tests.lab.running import Lab, stays, until
+
+REGION = "eu-west-1"
+NAME = "interrupted"
+
+
+@pytest.fixture(scope="module")
+def spot_node(lab: Lab) -> Iterator[Callable[[], tuple[str, Any]]]:
+    lab.wants_node(NAME)
+
+    def now() -> tuple[str, Any]:
+        node = until("the pod runs", lambda: lab.runs(NAME))
+        return node, until("its NodeClaim", lambda: lab.claim_of_node(node))
+
+    yield now
+    lab.kubectl("delete", "deployment", NAME, "--namespace=default")
+
+
+def instance_of(claim: Any) -> str:
+    return claim["status"]["providerID"].rpartition("/")[2]
+
+
+def going(lab: Lab, claim: Any) -> bool:
+    there = lab.claims().get(claim["metadata"]["name"])
+    return there is None or bool(there["metadata"].get("deletionTimestamp"))
+
+
+DRAINING = {
+    "spot interruption": lambda instance: events.spot_interruption(REGION, instance),
+    "stopping": lambda instance: events.state_change(REGION, instance, "stopping"),
+    "health": lambda instance: events.health_event(REGION, instance),
+    "capacity reservation": lambda instance: events.capacity_reservation_interruption(REGION, instance),
+}
+
+
+@pytest.mark.parametrize("kind", DRAINING)
+def test_an_event_that_ends_an_instance_drains_and_replaces_its_node(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]], kind: str
+) -> None:
+    node, claim = spot_node()
+    delivered = lab.ask("event", event=DRAINING[kind](instance_of(claim)))
+    assert [one["refused"] for one in delivered] == [""]
+    until("the NodeClaim goes", lambda: going(lab, claim), 30)
+    replacement = until("its pod runs elsewhere", lambda: lab.runs(NAME) not in ("", node) and lab.runs(NAME), 90)
+    assert replacement != node
+    until("the old NodeClaim is gone", lambda: claim["metadata"]["name"] not in lab.claims(), 60)
+    ended = lab.aws("ec2", "describe_instances", InstanceIds=[instance_of(claim)])["Reservations"]
+    assert all(one["State"]["Name"] == "terminated" for row in ended for one in row["Instances"])
+
+
+def test_a_rebalance_recommendation_leaves_an_event_and_the_node(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+) -> None:
+    node, claim = spot_node()
+    lab.ask("event", event=events.rebalance_recommendation(REGION, instance_of(claim)))
+
+    def told() -> bool:
+        seen = lab.get("events", namespace="default")
+        return any("rebalance" in one["reason"].lower() and one["involvedObject"]["name"] == node for one in seen)
+
+    until("a Kubernetes event on the node", told, 30)
+    stays("the node stays", lambda: not going(lab, claim) and lab.runs(NAME) == node, 8)
+
+
+def test_an_event_about_another_clusters_instance_does_nothing(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+) -> None:
+    before = set(lab.claims())
+    lab.ask("event", event=events.spot_interruption(REGION, "i-0123456789abcdef0"))
+    stays("every NodeClaim stays", lambda: before <= {n for n, c in lab.claims().items() if not going(lab, c)}, 8)
+    spot_node()
+
+
+def test_without_its_rule_an_interruption_is_never_heard_of_until_an_update_puts_the_rule_back(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+) -> None:
+    _node, claim = spot_node()
+    warning = events.spot_interruption(REGION, instance_of(claim))
+    rules = lab.aws("events", "list_rules")["Rules"]
+    name = next(one["Name"] for one in rules if "Spot Instance Interruption" in one["EventPattern"])
+    targets = lab.aws("events", "list_targets_by_rule", Rule=name)["Targets"]
+    lab.aws("events", "remove_targets", Rule=name, Ids=[one["Id"] for one in targets])
+    lab.aws("events", "delete_rule", Name=name)
+    assert lab.ask("event", event=warning) == []
+    stays("nothing happens", lambda: not going(lab, claim), 8)
+    lab.apply()
+    assert [one["refused"] for one in lab.ask("event", event=warning)] == [""]
+    until("the NodeClaim goes", lambda: going(lab, claim), 30)
+
+
+def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+) -> None:
+    node, claim = spot_node()
+    url = lab.aws("sqs", "get_queue_url", QueueName="otel-lab-interruption")["QueueUrl"]
+    lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
+    warning = events.spot_interruption(REGION, instance_of(claim))
+    assert all(one["refused"] for one in lab.ask("event", event=warning))
+    stays("nothing happens", lambda: not going(lab, claim), 8)
+    lab.apply()
+    assert [one["refused"] for one in lab.ask("event", event=warning)] == [""]
+    until("the pod moves", lambda: lab.runs(NAME) not in ("", node))
+
+
+def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+) -> None:
+    node, claim = spot_node()
+    lab.ask("kill", name="karpenter")
+    lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
+    started = time.monotonic()
+    until("the pod moves", lambda: lab.runs(NAME) not in ("", node), 120)
+    row = next(one for one in lab.ask("processes") if one["name"] == "karpenter")
+    assert row["restarts"] >= 1
+    assert row["state"] == "running"
+    assert time.monotonic() - started < 120
