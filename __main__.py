@@ -14,6 +14,7 @@ from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
 from infra.network import Network, NetworkArgs
+from infra.node_access import refuse_direct_jump
 
 settings = configuration.load()
 place = names.Place(cluster=settings.cluster.name, region=settings.region)
@@ -26,6 +27,7 @@ provider = aws.Provider(
     allowed_account_ids=[settings.account_id] if settings.account_id else None,
 )
 on_aws = pulumi.ResourceOptions(providers=[provider])
+refuse_direct_jump(settings.cluster.node_access, place, pulumi.InvokeOptions(provider=provider))
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network_args = NetworkArgs(place=place, make=settings.network, protect=settings.cluster.deletion_protection)

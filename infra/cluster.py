@@ -124,6 +124,15 @@ class Cluster(pulumi.ComponentResource):
             for tag, value in args.place.discovery_tags.items()
         ]
 
+        # Made when the component is done: what the tag says has happened, see refuse_direct_jump.
+        ec2.Tag(
+            f"{name}-node-access",
+            resource_id=self.security_group_id,
+            key=names.NODE_ACCESS_TAG,
+            value=make.node_access,
+            opts=child,
+        )
+
         self.kubernetes_provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=control_plane.kubeconfig_json,

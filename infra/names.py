@@ -21,6 +21,9 @@ RULE_NAME_LIMIT: Final = 64
 DISCOVERY_TAG: Final = "karpenter.sh/discovery"
 """The tag that Karpenter's selectors look for. Tag and selector both come from ``Place.discovery_tags``."""
 
+NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
+"""The tag that says how the cluster admits Karpenter's nodes; written when it does, on the security group that EKS made."""
+
 KARPENTER_NAMESPACE: Final = "kube-system"
 KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
 ARGOCD_NAMESPACE: Final = "argocd"

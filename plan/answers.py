@@ -69,6 +69,8 @@ def invoke(token: str, arguments: Mapping[str, Any], where: Where) -> dict[str, 
             "description": region,
             "endpoint": f"ec2.{region}.{where.dns_suffix}",
         },
+        # A plan has no cloud: nothing is there yet.
+        "aws:ec2/getSecurityGroups:getSecurityGroups": {"ids": [], "arns": [], "vpcIds": [], "id": region},
         "aws:index/getAvailabilityZones:getAvailabilityZones": {
             "names": [f"{region}{suffix}" for suffix in "abc"],
             "zoneIds": [f"{region}-az{number}" for number in (1, 2, 3)],

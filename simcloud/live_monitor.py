@@ -111,7 +111,7 @@ class LiveMonitor(RecordingMonitor):
         provider = self.registrations[request.provider.rpartition("::")[0]]
         site = self.makers._servicers["aws"].site(self.makers.plain(provider.inputs))
         self.invokes.append(Invoke(token=request.tok, arguments=arguments))
-        return _answer(registry.invoke(site, request.tok))
+        return _answer(registry.invoke(site, request.tok, arguments))
 
     def _made(self, registration: Registration) -> Registration:
         if registration.custom and not registration.type.startswith(PROVIDER):

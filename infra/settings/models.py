@@ -215,7 +215,7 @@ class Cluster(Model):
     )
     node_access: Literal["aws-auth", "both", "access-entry"] = Field(
         "aws-auth",
-        description="how the Karpenter node role is admitted; to move from one end to the other, run an update with both in between",
+        description="how the Karpenter node role is admitted; from one end to the other goes through both, an update each; the direct jump is refused",
     )
     log_types: Annotated[tuple[LogType, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
         ("audit", "authenticator"), description="control-plane logs kept in CloudWatch; prod: all five"

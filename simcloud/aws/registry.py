@@ -1,5 +1,8 @@
 """Every handler over moto by its type token, and the functions that a program may ask."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from simcloud.aws import (
     eks_access,
     eks_addons,
@@ -54,7 +57,7 @@ def handler(token: str) -> Handler:
     return HANDLERS[token]
 
 
-def invoke(site: Site, token: str) -> Properties:
+def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     """Answer a function of the AWS provider.
 
     Raises:
@@ -73,6 +76,8 @@ def invoke(site: Site, token: str) -> Properties:
             "description": site.region,
             "endpoint": f"ec2.{site.region}.amazonaws.com",
         }
+    if token == security_groups.GET_BY_TAGS:
+        return security_groups.by_tags(site, arguments)
     raise Refusal(
         "NotSimulated",
         f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",

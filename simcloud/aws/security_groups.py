@@ -1,15 +1,32 @@
 """Security groups, and single tags on things that somebody else made."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
 
 from simcloud.aws import in_use
 from simcloud.aws.network import Ec2Handler
-from simcloud.handler import Call, Handler, Seconds, own_tags, tags_of
+from simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from simcloud.properties import Properties
 
 Permission = dict[str, Any]
+GET_BY_TAGS = "aws:ec2/getSecurityGroups:getSecurityGroups"
+
+
+def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that finds security groups by tags: none found is an empty list."""
+    tags = arguments.get("tags") or {}
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
+    found = site.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    ids = [group["GroupId"] for group in found]
+    return {
+        "ids": ids,
+        "arns": [site.arn("ec2", f"security-group/{one}") for one in ids],
+        "vpcIds": [group["VpcId"] for group in found],
+        "tags": dict(tags),
+        "id": site.region,
+    }
 
 
 def permissions(rules: list[Properties] | None) -> list[Permission]:

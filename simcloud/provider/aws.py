@@ -10,7 +10,7 @@ from simcloud.aws import registry
 from simcloud.handler import Difference, Handler, Site
 from simcloud.properties import UNKNOWN, Properties
 from simcloud.provider.servicer import Servicer
-from simcloud.provider.wire import encoded
+from simcloud.provider.wire import decoded, encoded
 from simcloud.refusal import Refusal
 
 
@@ -52,7 +52,7 @@ class Aws(Servicer):
     @override
     def Invoke(self, request: Any, context: Any) -> Any:
         """Answer a function."""
-        answer = self._guard(context, lambda: registry.invoke(self._site(context), request.tok))
+        answer = self._guard(context, lambda: registry.invoke(self._site(context), request.tok, decoded(request.args)))
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(encoded(answer))
         return response

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from plan.record import record
-from simcloud.aws.eks_access import admitted_by
 from simcloud.inventory import shape
 from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from tests.engine.workbench import REGION, Workbench, own_provider, position, short, workbench
@@ -145,36 +144,6 @@ def test_a_setting_changes_what_it_is_about_and_replaces_nothing_that_must_stay(
 def test_the_preview_shows_a_replacement_of_the_network_when_its_range_is_moved(dev: Dev) -> None:
     with dev.bench.settings({"network.cidr": "10.99.0.0/16"}) as file:
         assert "replace" in dev.bench.changed("--config-file", str(file))[VPC]
-
-
-def test_at_every_step_from_aws_auth_to_access_entries_and_back_the_node_role_is_admitted(dev: Dev) -> None:
-    site = cluster_site(dev.bench.cloud, "otel-dev")
-    role = f"arn:aws:iam::{dev.bench.cloud.account}:role/otel-dev-karpenter-node"
-    assert admitted_by(site, "otel-dev", role) == {"aws-auth"}
-    for access, ways in (
-        ("both", {"aws-auth", "access-entry"}),
-        ("access-entry", {"access-entry"}),
-        ("both", {"aws-auth", "access-entry"}),
-        ("aws-auth", {"aws-auth"}),
-    ):
-        since = dev.bench.mark()
-        lost: list[object] = []
-
-        def look(operation: object, lost: list[object] = lost) -> None:
-            if not admitted_by(site, "otel-dev", role):
-                lost.append(operation)
-
-        dev.bench.watched.listeners.append(look)
-        with dev.bench.settings({"cluster.nodeAccess": access}) as file:
-            dev.bench.up("--config-file", str(file))
-        dev.bench.watched.listeners.remove(look)
-        assert lost == [], f"on the way to {access}"
-        assert admitted_by(site, "otel-dev", role) == ways
-        touched = {(one.operation, one.name) for one in dev.bench.operations(since)}
-        assert not {name for operation, name in touched if operation == "delete"} & {
-            what.partition(":")[2] for what in KEPT
-        }
-        assert touched, access
 
 
 def test_drift_made_behind_its_back_is_found_and_repaired(dev: Dev) -> None:

@@ -137,8 +137,13 @@ def test_an_output_in_an_f_string_raises_instead_of_shipping_its_warning_text() 
         record_program(program)
 
 
-def test_the_program_asks_aws_for_nothing_but_who_it_is(plan: Recording) -> None:
-    assert [invoke.token for invoke in plan.invokes] == ["aws:index/getCallerIdentity:getCallerIdentity"]
+def test_the_program_asks_aws_only_who_it_is_and_how_the_cluster_admits_nodes_today(plan: Recording) -> None:
+    at_an_end = plan.named("aws:ec2/tag:Tag", "cluster-node-access").inputs["value"] != "both"
+
+    assert {invoke.token for invoke in plan.invokes} == {
+        "aws:index/getCallerIdentity:getCallerIdentity",
+        *(["aws:ec2/getSecurityGroups:getSecurityGroups"] if at_an_end else []),
+    }
 
 
 def names_known_without_the_control_plane(plan: Recording) -> Iterator[Registration]:
