@@ -36,6 +36,8 @@ class Network(pulumi.ComponentResource):
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Network", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # A setting that replaces the network under a cluster is refused at the preview where deletion is protected.
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         make = args.make
         layout = SubnetLayout(make.cidr, len(make.zones), make.private_prefix, make.public_prefix)
 
@@ -45,7 +47,7 @@ class Network(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags={"Name": args.place.cluster},
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=kept,
         )
         # Closed: no rule at all. Whatever lands in it by accident talks to nobody (FSBP EC2.2).
         ec2.DefaultSecurityGroup(
@@ -79,7 +81,7 @@ class Network(pulumi.ComponentResource):
                 availability_zone=zone,
                 cidr_block=str(layout.public(index)),
                 map_public_ip_on_launch=False,
-                opts=child,
+                opts=kept,
                 tags={"Name": f"{args.place.cluster}-public-{suffix}", "kubernetes.io/role/elb": "1"},
             )
             private[suffix] = ec2.Subnet(
@@ -87,7 +89,7 @@ class Network(pulumi.ComponentResource):
                 vpc_id=vpc.id,
                 availability_zone=zone,
                 cidr_block=str(layout.private(index)),
-                opts=child,
+                opts=kept,
                 tags={"Name": f"{args.place.cluster}-private-{suffix}", "kubernetes.io/role/internal-elb": "1"}
                 | args.place.discovery_tags,
             )

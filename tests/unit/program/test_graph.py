@@ -336,7 +336,9 @@ def test_a_drain_and_a_cascade_may_take_their_time(plan: Recording) -> None:
 
 
 def test_in_prod_pulumi_refuses_the_whole_teardown_until_it_is_unprotected(prod: Recording, dev: Recording) -> None:
-    assert {r.name for r in prod if r.protect} == {"network-vpc", "cluster-secrets", "platform-root"}
+    subnets = {f"network-{kind}-{zone}" for kind in ("public", "private") for zone in "abc"}
+
+    assert {r.name for r in prod if r.protect} == {"network-vpc", "cluster-secrets", "platform-root", *subnets}
     assert [r.name for r in dev if r.protect] == []
 
 

@@ -1,0 +1,166 @@
+"""One change for each setting of a stack file, on dev: what is given instead, and what that may not leave in place.
+
+A new setting without a change here fails ``test_settings_changes.py``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.settings.table import rows
+
+BASE: Final[Mapping[str, Any]] = {"network.flowLogs": True}
+"""What dev gets beside its stack file, so that a change of a dependent setting has something to change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A setting with another value.
+
+    ``key``: as ``infra.settings.table`` writes it. ``to``: values by dotted path; the first is the setting's own, the
+    others are what the rules ask to go along. ``replaces``: ``Type:name`` of what is replaced, all of it. ``untouched``: the
+    setting is for the rules alone. ``refused``: words of the rule that refuses every other value.
+    """
+
+    key: str
+    to: Mapping[str, Any]
+    replaces: tuple[str, ...] = ()
+    untouched: bool = False
+    refused: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file the value is."""
+        return next(iter(self.to))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nature:
+    """A setting that AWS cannot change on what is there: why, and the beginnings of what is replaced of the kept."""
+
+    reason: str
+    kinds: tuple[str, ...]
+
+
+KEPT: Final = ("Cluster:", "Vpc:", "Subnet:", "ConfigMap:cluster-eks-nodeAccess", "Queue:")
+"""Beginnings of what no change may replace unasked."""
+
+BY_NATURE: Final[Mapping[str, Nature]] = {
+    "region": Nature(reason="everything of AWS lives in a region", kinds=KEPT),
+    "cluster.name": Nature(reason="EKS cannot rename a cluster; queue and roles carry its name", kinds=KEPT),
+    "network.cidr": Nature(reason="a VPC keeps its range, and AWS refuses to move a cluster to another VPC", kinds=("Vpc:", "Subnet:")),
+    "network.zones": Nature(reason="a subnet keeps its zone and its range", kinds=("Subnet:",)),
+    "network.privatePrefix": Nature(reason="a subnet keeps its range", kinds=("Subnet:",)),
+    "network.publicPrefix": Nature(reason="a subnet keeps its range", kinds=("Subnet:",)),
+}  # fmt: skip
+"""The settings that replace what is kept, because AWS has no other way: they mean a new environment."""
+
+OLD_TAINT: Final = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
+RUNNER: Final[Mapping[str, Any]] = {
+    "cluster.endpoint.reachedFrom": "runner-in-vpc",
+    "cluster.endpoint.runnerCidrs": ["10.10.0.0/16"],
+}
+NO_HOME: Final[Mapping[str, Any]] = {
+    "pools.data.stateful": False,
+    "pools.spot.spotOnlyReason": "nothing in this environment is worth keeping",
+}
+REASON_FIRST: Final = dict(reversed(NO_HOME.items()))
+
+
+def one(key: str, value: Any, *replaces: str, path: str = "", **more: Any) -> Change:
+    """A change of one setting; ``more`` has what goes along under its dotted path."""
+    return Change(key=key, to={path or key.replace("<name>", "spot"): value, **more}, replaces=replaces)
+
+
+def addon(name: str, version: str) -> Change:
+    """Another version of an add-on."""
+    return one(f"cluster.addons.{name}", version)
+
+
+NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
+POOL: Final = "pools.<name>."
+CHANGES: Final[tuple[Change, ...]] = (
+    one("environment", "staging"),
+    one("region", "eu-west-2", **{"network.zones": ["eu-west-2a", "eu-west-2b"]}),
+    one("accountId", "123456789012"),
+    one("tags", {"cost-centre": "other"}),
+    one("network.cidr", "10.99.0.0/16"),
+    one("network.zones", ["eu-west-1a", "eu-west-1c"]),
+    one("network.privatePrefix", 21),
+    one("network.publicPrefix", 25),
+    one("network.nat", "per-zone"),
+    one("network.flowLogs", False),
+    one("network.flowLogRetentionDays", 30),
+    one("network.gatewayEndpoints", ["s3", "dynamodb"]),
+    one("network.interfaceEndpoints", ["sts"]),
+    one("cluster.name", "otel-next"),
+    one("cluster.kubernetesVersion", "1.36", **{"cluster.addons.kubeProxy": "v1.36.0-eksbuild.1"}),
+    Change(key="cluster.endpoint.public", to={"cluster.endpoint.public": False, **RUNNER, "cluster.endpoint.publicCidrs": []}),
+    Change(key="cluster.endpoint.private", to={"cluster.endpoint.private": False}, refused="nodes in private subnets"),
+    one("cluster.endpoint.publicCidrs", ["203.0.113.0/24"]),
+    one("cluster.endpoint.reachedFrom", "runner-in-vpc", **{"cluster.endpoint.runnerCidrs": ["10.10.0.0/16"]}),
+    one("cluster.endpoint.runnerCidrs", ["10.10.0.0/20"], **{"cluster.endpoint.reachedFrom": "runner-in-vpc"}),
+    one("cluster.adminRoleArns", ["arn:aws:iam::111122223333:role/platform-admin"]),
+    one("cluster.nodeAccess", "both"),
+    one("cluster.logTypes", ["audit"]),
+    one("cluster.logRetentionDays", 60),
+    one("cluster.deletionProtection", True),
+    one("cluster.systemNodes.instanceTypes", ["m7i.xlarge"], NODE_GROUP),
+    one("cluster.systemNodes.size", 3),
+    one("cluster.systemNodes.volumeGib", 60),
+    one("cluster.systemNodes.amiType", "AL2023_ARM_64_STANDARD", NODE_GROUP, **{"cluster.systemNodes.instanceTypes": ["m7g.large"]}),
+    one("cluster.systemNodes.releaseVersion", "1.35.2-20260903"),
+    addon("vpcCni", "v1.21.2-eksbuild.1"),
+    addon("kubeProxy", "v1.35.4-eksbuild.1"),
+    addon("eksPodIdentityAgent", "v1.3.11-eksbuild.1"),
+    addon("coredns", "v1.14.3-eksbuild.1"),
+    addon("awsEbsCsiDriver", "v1.60.0-eksbuild.1"),
+    addon("eksNodeMonitoringAgent", "v1.6.5-eksbuild.1"),
+    addon("metricsServer", "v0.8.2-eksbuild.1"),
+    one("karpenter.version", "1.14.2"),
+    one("karpenter.identity", "irsa"),
+    one("karpenter.nodeRepair", False),
+    one("karpenter.spotServiceLinkedRole", True),
+    one("nodeClass.amiAlias", "al2023@v20260903"),
+    one("nodeClass.volumeGib", 70),
+    one(f"{POOL}capacityTypes", ["spot", "on-demand"]),
+    Change(key=f"{POOL}stateful", to=NO_HOME, untouched=True),
+    one(f"{POOL}taints[].key", [{**OLD_TAINT, "key": "stateful"}], path="pools.data.taints"),
+    one(f"{POOL}taints[].value", [{**OLD_TAINT, "value": "store"}], path="pools.data.taints"),
+    one(f"{POOL}taints[].effect", [{**OLD_TAINT, "effect": "NoExecute"}], path="pools.data.taints"),
+    one(f"{POOL}labels", {"example.com/tier": "spot"}),
+    one(f"{POOL}weight", 60),
+    one(f"{POOL}architectures", ["amd64", "arm64"]),
+    one(f"{POOL}instanceCategories", ["c", "m"]),
+    one(f"{POOL}instanceGenerationAbove", 5),
+    one(f"{POOL}instanceFamiliesAtLeast", 3),
+    one(f"{POOL}limits.cpu", "200"),
+    one(f"{POOL}limits.memory", "800Gi"),
+    one(f"{POOL}budgets[].nodes", [{"nodes": "20%"}], path="pools.spot.budgets"),
+    one(f"{POOL}budgets[].reasons", [{"nodes": "10%", "reasons": ["Drifted"]}], path="pools.spot.budgets"),
+    one(f"{POOL}budgets[].schedule", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "11h"}], path="pools.spot.budgets"),
+    one(f"{POOL}budgets[].duration", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "9h"}], path="pools.spot.budgets"),
+    one(f"{POOL}consolidationPolicy", "WhenEmpty"),
+    one(f"{POOL}consolidateAfter", "5m"),
+    one(f"{POOL}expireAfter", "72h"),
+    one(f"{POOL}terminationGracePeriod", "2h"),
+    Change(key=f"{POOL}spotOnlyReason", to=REASON_FIRST, untouched=True),
+    one("argocd.chartVersion", "10.1.2"),
+    one("argocd.adminEnabled", False),
+    one("argocd.highAvailability", True),
+    one("argocd.domain", "cd.example.com"),
+    one("gitops.repository", "https://github.com/other-org/otel-on-spot.git"),
+    one("gitops.revision", "v2"),
+    one("gitops.applications", {"otel-demo": {"enabled": False}}),
+    one("gitops.namespaces", ["team-a"]),
+    one("gitops.sourceRepositories", ["https://charts.example.com"]),
+    one("gitToken", "a-token"),
+)  # fmt: skip
+
+
+def leaves() -> Iterator[str]:
+    """Every setting that holds a value, as ``infra.settings.table`` writes it."""
+    keys = [key for key, _, _ in rows()]
+    for key in keys:
+        if not any(other.startswith((f"{key}.", f"{key}[].")) for other in keys):
+            yield key

@@ -1,0 +1,163 @@
+"""What each setting changes, by the real engine's preview on the simulated cloud.
+
+python -m tests.engine.settings_changes     previews every change and writes docs/settings-changes.md (about 4 minutes)
+"""
+
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.engine.changes import BASE, BY_NATURE, CHANGES, KEPT, Change
+from tests.engine.workbench import ROOT, Workbench, short, why_no_engine, workbench
+
+PAGE = ROOT / "docs" / "settings-changes.md"
+SHOWN = 3
+"""Names in a cell; more of them are counted by type."""
+HEAD = """\
+# What a setting changes
+
+For each setting of a stack file: one change of it on dev, and what `pulumi preview` says, by the real engine on the simulated cloud.
+Made by `python -m tests.engine.settings_changes`; the tests of the engine tier compare a spread of rows with it. A change
+that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is made together with that.
+
+- **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and replaced afterwards, within
+  the pools' budgets.
+- **replaced**: a new one is made, and the old one deleted.
+- **untouched**: the setting is for the rules alone.
+- **refused**: no other value is taken.
+
+"""
+NATURE = """\
+## What means a new environment
+
+The cluster, the VPC, its subnets, `aws-auth` and the interruption queue are never replaced unasked: a test fails otherwise. These
+settings replace some of them, because AWS has no other way:
+
+| setting | why | replaced |
+|---|---|---|
+"""
+AFTER = """
+On an environment that holds anything, do not change them: make another stack beside it, move, and destroy the old one.
+With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them at the preview: the VPC, its subnets, the encryption key
+and the root Application are protected; a test says so for every row. Without it nothing does: look at the preview for `replace`
+before you say yes.
+"""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """``Type:name`` of what a change touches, by what happens to it."""
+
+    updated: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    refused: str = ""
+
+    @property
+    def kept_replaced(self) -> set[str]:
+        """What must not be replaced unasked, and is."""
+        return {what for what in (*self.replaced, *self.deleted) if what.startswith(KEPT)}
+
+
+@contextmanager
+def built(folder: Path) -> Generator[Workbench]:
+    """Dev with the base of all changes, updated once."""
+    with workbench(folder, "dev", stand_in=True) as bench:
+        with bench.settings(BASE) as file:
+            bench.up("--config-file", str(file))
+        yield bench
+
+
+def effects(bench: Workbench, to: Mapping[str, Any]) -> Effects:
+    """What a preview says to these values over the base."""
+    with bench.settings({**BASE, **to}) as file:
+        code, out, err = bench.attempt("preview", "--json", "--config-file", str(file))
+    told = json.loads(out)
+    if code != 0:
+        return Effects(refused="\n".join(one["message"] for one in told.get("diagnostics", ())) or err)
+    kinds: dict[str, set[str]] = {"update": set(), "replace": set(), "create": set(), "delete": set()}
+    for step in told["steps"]:
+        kind = "replace" if "replace" in step["op"] else step["op"]
+        if kind in kinds:
+            kinds[kind].add(short(step["urn"]))
+    updated, replaced, created, deleted = (tuple(sorted(names)) for names in kinds.values())
+    return Effects(updated, replaced, created, deleted)
+
+
+def row(change: Change, found: Effects) -> str:
+    """The change's row of the table."""
+    along = [key for key in change.to if key != change.path]
+    value = f"`{_text(change.to[change.path])}`" + (f", with {', '.join(f'`{key}`' for key in along)}" if along else "")
+    if found.refused:
+        cells = ["**refused**", "", "", ""]
+    else:
+        cells = [_cell(names) for names in (found.updated, found.replaced, found.created, found.deleted)]
+        cells = cells if any(cells) else ["untouched", "", "", ""]
+    return f"| `{change.key}` | {value} | {' | '.join(cells)} |"
+
+
+def _text(value: Any) -> str:
+    return (value if isinstance(value, str) else json.dumps(value)).replace("|", "\\|")
+
+
+def _cell(names: tuple[str, ...]) -> str:
+    if len(names) <= SHOWN:
+        return ", ".join(f"{kind} `{name}`" for kind, _, name in (one.partition(":") for one in names))
+    counted = Counter(name.partition(":")[0] for name in names)
+    return f"{len(names)}: " + ", ".join(f"{count} {kind}" for kind, count in counted.items())
+
+
+def page(found: Mapping[str, Effects]) -> str:
+    """The whole page, for the effects of every change by its key."""
+    lines = ["| setting | to | in place | replaced | created | deleted |", "|---|---|---|---|---|---|"]
+    lines += [row(change, found[change.key]) for change in CHANGES]
+    nature = [
+        f"| `{key}` | {nature.reason} | {', '.join(sorted({what.partition(':')[0] for what in found[key].kept_replaced}))} |"
+        for key, nature in BY_NATURE.items()
+    ]
+    return HEAD + "\n".join(lines) + "\n\n" + NATURE + "\n".join(nature) + "\n" + AFTER
+
+
+def main() -> int:
+    """Write the page; 1 where a change does not do what it may, 3 where there is no engine."""
+    if why := why_no_engine():
+        print(f"settings-changes: {why}", file=sys.stderr)
+        return 3
+    found: dict[str, Effects] = {}
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, built(Path(folder)) as bench:
+        for change in CHANGES:
+            found[change.key] = effects(bench, change.to)
+            print(row(change, found[change.key]), flush=True)
+            wrong += problems(change, found[change.key])
+    print("\n".join(wrong), file=sys.stderr)
+    PAGE.write_text(page(found))
+    return 1 if wrong else 0
+
+
+def problems(change: Change, found: Effects) -> list[str]:
+    """What is wrong with what a change does, one line each."""
+    if change.refused or found.refused:
+        fits = bool(change.refused) and change.refused in found.refused
+        return [] if fits else [f"{change.key}: refused with {found.refused or 'nothing'}"]
+    nature = BY_NATURE.get(change.key)
+    stays = {what for what in found.kept_replaced if not (nature and what.startswith(nature.kinds))}
+    wrong = [f"{change.key}: replaces {what}, which must stay" for what in sorted(stays)]
+    if nature and not found.kept_replaced:
+        wrong.append(f"{change.key}: is said to replace what is kept, and does not")
+    if not nature and set(found.replaced) != set(change.replaces):
+        wrong.append(f"{change.key}: replaces {', '.join(found.replaced) or 'nothing'}")
+    if (found == Effects()) is not change.untouched:
+        wrong.append(f"{change.key}: changes {'something' if change.untouched else 'nothing'}")
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
