@@ -31,10 +31,28 @@ def load() -> Settings:
     prefix = f"{project}:"
     configured = runtime_config.CONFIG.get() or runtime_config.get_config_env()
     raw = {key.removeprefix(prefix): value for key, value in configured.items() if key.startswith(prefix)}
+    # Judged alone: what else is wrong with such a value could only be told by showing it.
+    if problems := list(_not_secret(prefix, raw)):
+        raise pulumi.RunError(message(f"Pulumi.{stack}.yaml", problems))
     settings, problems = parse(raw)
     if settings is None:
         raise pulumi.RunError(message(f"Pulumi.{stack}.yaml", problems))
     return settings
+
+
+def _not_secret(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings that were given as secrets, whole or in a part, and that the program would write down in plain text."""
+    marked = runtime_config.get_config_secret_keys_env()
+    kept = {Settings.model_fields[name].alias or name for name in SECRET_KEYS}
+    for key in raw:
+        if key not in kept and (f"{prefix}{key}" in marked or runtime_config.is_config_secret(f"{prefix}{key}")):
+            yield Problem(
+                key,
+                "[secret]",
+                f"only {', '.join(sorted(kept))} can be a secret: all else becomes names, tags and chart values, in plain "
+                "text in the state and in the cloud",
+                "take the secret out, or set the value without --secret; passwords belong in a store that the cluster reads",
+            )
 
 
 def parse(raw: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:

@@ -1,6 +1,5 @@
 """The life of dev, on one stack, in the order of this file: first preview, update, changes, drift, destroy."""
 
-import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -21,8 +20,6 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 CLUSTER = "Cluster:cluster-eks-eksCluster"
 AWS_AUTH = "ConfigMap:cluster-eks-nodeAccess"
 QUEUE = "Queue:interruption-queue"
-VPC = "Vpc:network-vpc"
-KEPT = (CLUSTER, AWS_AUTH, QUEUE, VPC)
 WAITS_FOR_NOTHING = ("NatGateway:network-nat-a", "QueuePolicy:interruption-policy", "Role:karpenter-controller-role")
 
 
@@ -89,61 +86,6 @@ def test_nodes_are_admitted_and_interruptions_delivered_before_karpenter_may_lau
 
 def test_a_second_preview_finds_nothing_to_do(dev: Dev) -> None:
     dev.bench.expect_no_changes()
-
-
-def test_the_git_token_is_nowhere_in_plain_text(dev: Dev) -> None:
-    secret = dev.bench.run("stack", "export", "--show-secrets")
-    assert SENTINEL in secret, "the token is not in the stack: this test would see nothing"
-    dev.bench.told.remove(secret)
-    texts = {
-        str(file.relative_to(dev.bench.folder)): file.read_text(errors="replace")
-        for part in ("backend", "home", "program")
-        for file in (dev.bench.folder / part).rglob("*")
-        if file.is_file() and ".venv" not in file.parts
-    }
-    assert any("checkpoint" in text for text in texts.values())
-    texts |= {f"output {index}": text for index, text in enumerate(dev.bench.told)}
-    texts |= {
-        "export": dev.bench.run("stack", "export"),
-        "diff": dev.bench.run("preview", "--diff", "--show-sames"),
-        "operations": dev.bench.cloud.operations.log.read_text(),
-    }
-    for hidden in (SENTINEL, base64.b64encode(SENTINEL.encode()).decode()):
-        assert [name for name, text in texts.items() if hidden in text] == []
-
-
-CHANGES: list[tuple[dict[str, Any], dict[str, str]]] = [
-    ({"nodeClass.volumeGib": 70}, {"EC2NodeClass:capacity-node-class": "update"}),
-    ({"pools.spot.limits": {"cpu": "200", "memory": "800Gi"}}, {"NodePool:capacity-spot": "update"}),
-    ({"karpenter.nodeRepair": False}, {"Release:karpenter-controller": "update"}),
-    ({"karpenter.identity": "irsa"}, {}),
-    ({"argocd.adminEnabled": False}, {"Release:argocd-release": "update"}),
-    ({"gitops.revision": "v2"}, {"Application:platform-root": "update"}),
-    ({"cluster.logRetentionDays": 60}, {"LogGroup:cluster-logs": "update"}),
-    ({"cluster.systemNodes": {"size": 3}}, {"NodeGroup:cluster-system-nodes-group": "update"}),
-    ({"cluster.endpoint.publicCidrs": ["203.0.113.0/24"]}, {CLUSTER: "update"}),
-    ({"cluster.deletionProtection": True}, {CLUSTER: "update"}),
-    ({"network.interfaceEndpoints": ["sts"]}, {"VpcEndpoint:network-sts": "create"}),
-    ({"tags": {"cost-centre": "other"}}, {CLUSTER: "update", VPC: "update", QUEUE: "update"}),
-]
-
-
-@pytest.mark.parametrize(("change", "expected"), CHANGES, ids=[next(iter(change)) for change, _ in CHANGES])
-def test_a_setting_changes_what_it_is_about_and_replaces_nothing_that_must_stay(
-    dev: Dev, change: dict[str, Any], expected: dict[str, str]
-) -> None:
-    with dev.bench.settings(change) as file:
-        found = dev.bench.changed("--config-file", str(file))
-    assert expected.items() <= found.items()
-    assert found, "nothing changes"
-    assert {what: found[what] for what in KEPT if found.get(what, "update") != "update"} == {}
-    if expected and "tags" not in change:
-        assert {what for what in KEPT if what in found} <= expected.keys()
-
-
-def test_the_preview_shows_a_replacement_of_the_network_when_its_range_is_moved(dev: Dev) -> None:
-    with dev.bench.settings({"network.cidr": "10.99.0.0/16"}) as file:
-        assert "replace" in dev.bench.changed("--config-file", str(file))[VPC]
 
 
 def test_drift_made_behind_its_back_is_found_and_repaired(dev: Dev) -> None:

@@ -1,14 +1,17 @@
 """The door: good stack files open it, everything else is told whole, at once, before the first resource."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from infra.settings import parse
+from infra.settings import Settings, parse
 from infra.settings.problem import message
+from plan.record import ProgramError, record
+from plan.stack_file import SECRET_PLACEHOLDER
 
 ROOT = Path(__file__).parents[3]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -186,3 +189,23 @@ def test_settings_are_frozen() -> None:
     assert settings is not None
     with pytest.raises(Exception, match="frozen"):
         settings.cluster.name = "other"  # ty: ignore[invalid-assignment]
+
+
+@pytest.mark.parametrize("key", sorted({field.alias or name for name, field in Settings.model_fields.items()}))
+def test_only_a_secret_setting_can_be_a_secret_and_the_refusal_does_not_show_it(tmp_path: Path, key: str) -> None:
+    for file in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / file, tmp_path)
+    content = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())
+    content["config"][f"otel-on-spot:{key}"] = {"secure": "cipher"}
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
+
+    if key == "gitToken":
+        assert record("dev", root=tmp_path).registrations
+        return
+    with pytest.raises(ProgramError) as refusal:
+        record("dev", root=tmp_path)
+    assert (
+        f"1 problem, nothing was created\n  {key}\n    given: [secret]\n    rule:  only gitToken can be a secret"
+        in str(refusal.value)
+    )
+    assert SECRET_PLACEHOLDER not in str(refusal.value)

@@ -1,0 +1,112 @@
+"""A sentinel in every secret setting is nowhere in plain text; a secret in any other setting is refused before it is written."""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.settings.door import SECRET_KEYS
+from infra.settings.models import Settings
+from tests.engine.workbench import PROJECT, ROOT, Workbench, workbench
+
+SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
+LOUD = "-v=8"
+"""The most that the engine logs without its own wire log, which shows every secret: docs/operations.md says so."""
+USER_SENTINEL = "sentinel-of-a-person"
+
+
+@pytest.fixture(scope="module")
+def bench(folder: Path) -> Iterator[Workbench]:
+    with workbench(folder, "dev", stand_in=True) as bench:
+        for key, sentinel in SECRETS.items():
+            bench.run("config", "set", "--secret", key, sentinel)
+        bench.run("preview", "--diff", "--non-interactive")
+        bench.run("preview", "--json", "--non-interactive")
+        bench.up("--diff")
+        yield bench
+
+
+def written(bench: Workbench) -> dict[str, str]:
+    """Every file that the engine, the program and their tools left, by its path; what commands told, by its turn."""
+    texts = {
+        str(file.relative_to(bench.folder)): file.read_text(errors="replace")
+        for part in ("backend", "home", "program")
+        for file in (bench.folder / part).rglob("*")
+        if file.is_file() and ".venv" not in file.parts
+    }
+    texts |= {f"output {index}": text for index, text in enumerate(bench.told)}
+    return texts | {"operations": bench.cloud.operations.log.read_text()}
+
+
+def showing(sentinel: str, texts: dict[str, str]) -> list[str]:
+    hidden = (sentinel, base64.b64encode(sentinel.encode()).decode())
+    return [name for name, text in texts.items() if any(one in text for one in hidden)]
+
+
+def test_there_is_a_secret_setting_and_it_reaches_the_state(bench: Workbench) -> None:
+    assert SECRETS
+    opened = bench.run("stack", "export", "--show-secrets")
+    bench.told.remove(opened)
+    for sentinel in SECRETS.values():
+        assert showing(sentinel, {"opened": opened}), "it is not in the stack: the others would see nothing"
+
+
+def test_secrets_are_in_no_state_no_output_and_no_log(bench: Workbench) -> None:
+    bench.run("stack", "export")
+    bench.run("stack", "output", "--json")
+    bench.run("stack", "history", "--json")
+    bench.run("config", "--json")
+    bench.run("preview", "--diff", "--show-sames", "--show-reads", "--logtostderr", LOUD, "--non-interactive")
+    with bench.settings({"gitops.repository": "https://github.com/other-org/otel-on-spot.git"}) as file:
+        bench.run("preview", "--diff", "--non-interactive", "--config-file", str(file))
+    texts = written(bench)
+    assert any("checkpoint" in text for text in texts.values())
+    assert any("repository" in text and "[secret]" in text for text in bench.told)
+    for key, sentinel in SECRETS.items():
+        assert showing(sentinel, texts) == [], key
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--preview", "--json")])
+def test_secrets_are_in_no_plan_even_where_the_stack_file_has_them_in_plain_text(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    for file in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
+        shutil.copy(file, tmp_path)
+    lines = [f"  {PROJECT}:{key}: {sentinel}\n" for key, sentinel in SECRETS.items()]
+    (tmp_path / "Pulumi.dev.yaml").write_text((ROOT / "Pulumi.dev.yaml").read_text() + "".join(lines))
+    command = [sys.executable, "-m", "cli", "plan", "--stack", "dev", "--root", str(tmp_path), *options]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "platform-repository" in told.stdout, "the secret is not used: this test would see nothing"
+    for key, sentinel in SECRETS.items():
+        assert showing(sentinel, {"output": told.stdout, "errors": told.stderr}) == [], key
+
+
+@pytest.mark.parametrize("path", ["region", "tags.owner", "gitops.applications.otel-demo.password"])
+def test_a_secret_in_any_other_setting_is_refused_before_it_is_written(bench: Workbench, path: str) -> None:
+    file = bench.program / "Pulumi.dev.yaml"
+    before, since = file.read_text(), bench.mark()
+    bench.run("config", "set", "--secret", "--path", f"{PROJECT}:{path}", USER_SENTINEL)
+    try:
+        for command in (["preview", "--diff"], ["up", "--yes", "--skip-preview"]):
+            code, out, err = bench.attempt(*command, "--non-interactive")
+            assert code != 0
+            assert "only gitToken can be a secret" in out + err
+            assert f"  {path.partition('.')[0]}\n" in out + err
+    finally:
+        file.write_text(before)
+    assert bench.operations(since) == []
+    bench.run("stack", "export")
+    assert showing(USER_SENTINEL, written(bench)) == []
+
+
+def test_without_that_refusal_it_would_be_in_the_state(bench: Workbench) -> None:
+    with bench.settings({"tags.owner": USER_SENTINEL}) as file:
+        bench.up("--config-file", str(file))
+    export = bench.run("stack", "export")
+    assert showing(USER_SENTINEL, {"export": json.dumps(json.loads(export))}) == ["export"]
