@@ -96,6 +96,10 @@ class Place:
         """The tags by which Karpenter finds this cluster's subnets and security group."""
         return {DISCOVERY_TAG: self.cluster}
 
+    def role_arn(self, account_id: str, name: str) -> str:
+        """ARN of a role of this account, as it will be when the role is made."""
+        return f"arn:{self.partition}:iam::{account_id}:role/{name}"
+
     def aws_policy(self, name: str) -> str:
         """ARN of a policy that AWS manages."""
         return f"arn:{self.partition}:iam::aws:policy/{name}"

@@ -85,7 +85,11 @@ class ControllerRole(pulumi.ComponentResource):
                 )
             )
         self.granted = tuple(granted)
-        self.service_account_role = role.arn if args.identity == "irsa" else None
+        # Written out, because the role's own ARN is unknown until it is made, and it goes into a chart's values.
+        written = pulumi.Output.from_input(args.account_id).apply(
+            lambda account: args.place.role_arn(account, args.place.controller_role)
+        )
+        self.service_account_role = written if args.identity == "irsa" else None
         self.arn = role.arn
         self.register_outputs({"arn": self.arn})
 

@@ -1,6 +1,5 @@
 """The life of dev, on one stack, in the order of this file: first preview, update, changes, drift, destroy."""
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +11,9 @@ import pytest
 from plan.record import record
 from simcloud.inventory import shape
 from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
-from tests.engine.workbench import REGION, Workbench, own_provider, position, short, workbench
+from tests.engine.workbench import REGION, Workbench, own_provider, position, workbench
 
 SENTINEL = "sentinel-that-nobody-may-see"
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""An unknown value on the wire. Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go (UnknownStringValue)"""
 CLUSTER = "Cluster:cluster-eks-eksCluster"
 AWS_AUTH = "ConfigMap:cluster-eks-nodeAccess"
 QUEUE = "Queue:interruption-queue"
@@ -56,18 +53,6 @@ def test_preview_update_and_plan_declare_the_same_resources(dev: Dev) -> None:
     assert {step["urn"] for step in dev.preview if not own_provider(step["urn"])} == planned
     assert {step["op"] for step in dev.preview} == {"create"}
     assert dev.bench.urns() == planned
-
-
-def test_no_unknown_reaches_helm_values_at_the_first_preview(dev: Dev) -> None:
-    unknown = {
-        short(step["urn"])
-        for step in dev.preview
-        if UNKNOWN in json.dumps(step["newState"].get("inputs", {})) and "pulumi:providers" not in step["urn"]
-    }
-    assert CLUSTER in unknown, "the preview does not show unknowns: this test would see none"
-    releases = {short(step["urn"]) for step in dev.preview if step["newState"]["type"].endswith(":Release")}
-    assert len(releases) == 3
-    assert not releases & unknown
 
 
 def test_nat_queue_and_roles_do_not_hold_the_control_plane_up_nor_wait_for_it(dev: Dev) -> None:

@@ -115,16 +115,19 @@ def test_no_unknown_reaches_a_releases_values_version_or_name(first_preview: Rec
         ), release.name
 
 
-def test_with_irsa_only_the_role_arn_waits_for_aws() -> None:
+@pytest.mark.parametrize("preview", [False, True])
+def test_with_irsa_the_chart_names_the_role_that_trusts_it_before_it_is_made(preview: bool) -> None:
     karpenter = {"version": "1.14.1", "identity": "irsa"}
-    plan = record("dev", config_overrides={"karpenter": karpenter})
+    plan = record("dev", config_overrides={"karpenter": karpenter}, preview=preview)
     controller = one(plan, RELEASE, "karpenter-controller")
     role = one(plan, "aws:iam/role:Role", "karpenter-controller-role")
 
-    assert controller.inputs["values"]["serviceAccount"]["annotations"] == {
-        "eks.amazonaws.com/role-arn": role.outputs["arn"]
-    }
-    assert "sts:AssumeRoleWithWebIdentity" in role.inputs["assumeRolePolicy"]
+    written = controller.inputs["values"]["serviceAccount"]["annotations"]["eks.amazonaws.com/role-arn"]
+    assert written.endswith(f":role/{role.inputs['name']}")
+    assert plan.reaches(controller, role)
+    if not preview:
+        assert written == role.outputs["arn"]
+        assert "sts:AssumeRoleWithWebIdentity" in role.inputs["assumeRolePolicy"]
     assert not plan.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation")
     assert plan.of_type("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
 
