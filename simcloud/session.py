@@ -17,6 +17,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from simcloud.api_endpoint import ApiEndpoint
 from simcloud.cloud import Cloud
 from simcloud.faults import FaultPlan
+from simcloud.issuer_door import IssuerDoor
 from simcloud.provider.aws import Aws
 from simcloud.provider.kubernetes import Kubernetes
 from simcloud.stand_in_process import StandInProcess
@@ -34,7 +35,7 @@ FORGOTTEN = (
 )
 """Variables that lead to a real cloud or cluster: the command must not see them."""
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-"""The pulumi-eks component sends its look at the API endpoint through a proxy, loopback or not."""
+"""The pulumi-eks component sends its looks at the API endpoint and the issuer through a proxy, loopback or not: ours."""
 
 
 class Session:
@@ -65,6 +66,7 @@ class Session:
         self._ports: dict[str, int] = {}
         self._api: ApiEndpoint | None = None
         self._eks: StandInProcess | None = None
+        self._door: IssuerDoor | None = None
 
     def __enter__(self) -> "Session":
         try:
@@ -92,6 +94,9 @@ class Session:
                 self._eks = StandInProcess(self.directory / "eks-stand-in.log")
                 self._eks.start()
                 self._ports["eks"] = self._eks.port
+            else:
+                self._door = IssuerDoor(self.directory / "issuer")
+                self._door.start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -107,6 +112,8 @@ class Session:
             stopped.wait()
         if self._api:
             self._api.stop()
+        if self._door:
+            self._door.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.cloud.__exit__()
 
@@ -120,9 +127,11 @@ class Session:
         defaults = {"PULUMI_BACKEND_URL": f"file://{backend}"}
         if "PULUMI_CONFIG_PASSPHRASE" not in kept and "PULUMI_CONFIG_PASSPHRASE_FILE" not in kept:
             defaults["PULUMI_CONFIG_PASSPHRASE"] = "simulated"
+        door = {"HTTPS_PROXY": self._door.url, "NODE_EXTRA_CA_CERTS": str(self._door.authority)} if self._door else {}
         return {
             **defaults,
             **kept,
+            **door,
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self._ports.items()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

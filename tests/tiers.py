@@ -73,7 +73,7 @@ TIERS = (
     ),
     Tier(
         name="engine",
-        what="the life of dev and prod under the real Pulumi engine, on the simulated cloud",
+        what="the life of dev, staging and prod under the real Pulumi engine, on the simulated cloud",
         tests="tests/engine",
         reason_to_skip=needs("pulumi", "install the Pulumi CLI, or run `make engine`"),
     ),

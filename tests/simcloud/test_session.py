@@ -33,14 +33,16 @@ def test_the_command_sees_this_cloud_and_no_other_and_its_exit_code_comes_throug
         monkeypatch.setenv(name, value)
     with Session(tmp_path / "cloud", stand_in=False) as session:
         told = session.environment
-        assert not {"AWS_PROFILE", "HTTPS_PROXY", "KUBECONFIG"} & told.keys()
+        assert not {"AWS_PROFILE", "KUBECONFIG"} & told.keys()
+        door = told["HTTPS_PROXY"].rpartition(":")[2]
+        assert told["HTTPS_PROXY"] != "http://127.0.0.1:1"
         assert told["PULUMI_BACKEND_URL"] == "file:///mine"
         assert told["AWS_ENDPOINT_URL"] == session.cloud.moto.url
         ports = dict(pair.split(":") for pair in told["PULUMI_DEBUG_PROVIDERS"].split(","))
         assert ports.keys() == {"aws", "kubernetes"}
         assert run(session, script("import sys; sys.exit(3)")) == 3
         assert run(session, script("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 128 + signal.SIGKILL
-    for port in (*ports.values(), str(session.cloud.moto.port), str(session.cloud.api_port)):
+    for port in (*ports.values(), door, str(session.cloud.moto.port), str(session.cloud.api_port)):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0, port
 
