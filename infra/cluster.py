@@ -137,8 +137,9 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-kubernetes",
             kubeconfig=control_plane.kubeconfig_json,
             enable_server_side_apply=True,
-            # A plain name, so that no change of the cluster previews as a replacement of the provider and all behind it.
-            cluster_identifier=make.name,
+            # Plain text, so that no change of the cluster previews as a replacement of the provider and all behind it; with
+            # the region, because a cluster of the same name in another one is another cluster, with nothing in it.
+            cluster_identifier=f"{args.place.region}/{make.name}",
             opts=child,
         )
 
