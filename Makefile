@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 
-.PHONY: help plan test engine bench tools up status down lint lock hooks clean
+.PHONY: help plan test engine bench bench-lab test-lab tools up status down lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-lab: .venv/test-ready ## measure the lab: bring-up, interruptions, scale, reverts (about 25 minutes)
+	@$(BIN)/python -m bench.lab $(ARGS)
+
 tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
 	@$(BIN)/python -m lab.toolchain $(ARGS)
 
@@ -38,6 +41,9 @@ status: .venv/test-ready ## the lab's processes and what is in its cluster
 
 down: .venv/test-ready ## end the lab; nothing is left running
 	@$(BIN)/python -m cli lab down
+
+test-lab: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
+	@$(BIN)/python -m lab.toolchain && LAB=1 $(BIN)/python -m tests.tiers lab
 
 lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff format --check .

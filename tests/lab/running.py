@@ -96,17 +96,26 @@ class Lab:
         where = ["--namespace", namespace] if namespace else []
         self.kubectl("patch", kind, name, *where, "--type=merge", f"--patch={json.dumps(patch)}")
 
-    def wants_node(self, name: str, *, cpu: str = "20", pool: str = "spot") -> None:
-        """A Deployment of one pod that no node has room for."""
+    def wants_node(
+        self, name: str, *, cpu: str = "20", memory: str = "1Gi", pool: str = "spot", replicas: int = 1
+    ) -> None:
+        """A Deployment of pods, by default one that no node has room for."""
         selector = {"karpenter.sh/nodepool": pool}
-        container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu}}}
+        container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu, "memory": memory}}}
         template = {
             "metadata": {"labels": {"app": name}},
             "spec": {"containers": [container], "nodeSelector": selector, "terminationGracePeriodSeconds": 0},
         }
-        spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+        spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
         thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
         self.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(thing))
+
+    def no_longer_wants_node(self, name: str) -> None:
+        """Take such a Deployment away, and the node that it ran on: the next one gets a node of its own."""
+        claim = self.claim_of_node(self.runs(name))
+        self.kubectl("delete", "deployment", name, "--namespace=default", "--ignore-not-found")
+        if claim is not None:
+            self.kubectl("delete", "nodeclaim", claim["metadata"]["name"], "--ignore-not-found", "--timeout=90s")
 
     def pod_of(self, name: str) -> Any:
         """The pod of such a Deployment that is not going."""
@@ -124,8 +133,10 @@ class Lab:
         return {one["metadata"]["name"]: one for one in self.get("nodeclaims")}
 
     def claim_of_node(self, node: str) -> Any:
-        """The NodeClaim of a node."""
-        return next((one for one in self.claims().values() if one.get("status", {}).get("nodeName") == node), None)
+        """The NodeClaim of a node; None where there is none."""
+        return next(
+            (one for one in self.claims().values() if node and one.get("status", {}).get("nodeName") == node), None
+        )
 
     def application(self, name: str) -> Any:
         """An Application."""
@@ -150,6 +161,16 @@ class Lab:
             "print(json.dumps(getattr(boto3.client(service), operation)(**given), default=str))"
         )
         return json.loads(self.inside(sys.executable, "-c", code, text=json.dumps([service, operation, arguments])))
+
+    def fill_queue(self, url: str, body: str, count: int) -> None:
+        """Send a message many times, ten a request."""
+        code = (
+            "import boto3, json, sys; url, body, count = json.loads(sys.stdin.read()); client = boto3.client('sqs')\n"
+            "for first in range(0, count, 10):\n"
+            "    batch = [{'Id': str(n), 'MessageBody': body} for n in range(first, min(first + 10, count))]\n"
+            "    assert not client.send_message_batch(QueueUrl=url, Entries=batch).get('Failed')"
+        )
+        self.inside(sys.executable, "-c", code, text=json.dumps([url, body, count]))
 
     def tables(self) -> Tables:
         """What the simulated AWS knows beside moto."""

@@ -1,6 +1,7 @@
 """Lesson 1: a node whose role is not admitted launches, is refused, and never appears; an update puts it right."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -37,10 +38,10 @@ def refuses_until_applied(lab: Lab, name: str, overrides: dict[str, object]) -> 
 
 
 @pytest.fixture
-def workload(lab: Lab, request: pytest.FixtureRequest) -> str:
+def workload(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"wants-node-{abs(hash(request.node.name)) % 10000}"
-    request.addfinalizer(lambda: lab.kubectl("delete", "deployment", name, "--namespace=default", "--ignore-not-found"))
-    return name
+    yield name
+    lab.no_longer_wants_node(name)
 
 
 def test_a_role_that_aws_auth_lost_is_refused_and_an_update_brings_its_nodes_in(lab: Lab, workload: str) -> None:

@@ -22,7 +22,7 @@ def spot_node(lab: Lab) -> Iterator[Callable[[], tuple[str, Any]]]:
         return node, until("its NodeClaim", lambda: lab.claim_of_node(node))
 
     yield now
-    lab.kubectl("delete", "deployment", NAME, "--namespace=default")
+    lab.no_longer_wants_node(NAME)
 
 
 def instance_of(claim: Any) -> str:

@@ -11,8 +11,7 @@ HOLDS_SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def declared(lab: Lab) -> int:
-    replicas = until("the frontend is as declared", lambda: lab.replicas() if lab.replicas() < 50 else 0, 90)
-    return replicas
+    return until("the frontend is as declared", lambda: lab.replicas() if lab.replicas() < 50 else 0, 90)
 
 
 def reverted(lab: Lab, declared: int) -> None:
@@ -21,7 +20,6 @@ def reverted(lab: Lab, declared: int) -> None:
 
 def test_a_manual_scale_to_50_is_put_back(lab: Lab, declared: int) -> None:
     lab.scale_frontend(50)
-    assert lab.replicas() == 50 or declared
     reverted(lab, declared)
 
 

@@ -1,0 +1,197 @@
+"""Each measurement: given a running lab, a list of seconds or numbers. Nothing is left behind in the lab."""
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from lab import places
+from lab.aws import events
+from tests.lab.running import Lab, until
+
+MESSAGES = 1000
+FRONTENDS = 50
+PODS = 1000
+PAUSE_SECONDS = 3.0
+"""Between attempts to revert: Argo CD's next self-heal counts its backoff from the last sync."""
+PATIENCE_SECONDS = 600.0
+NAMESPACE, QUEUE = "default", "otel-lab-interruption"
+
+
+def interruptions(lab: Lab, attempts: int) -> list[float]:
+    """Seconds from the event on the bus to the NodeClaim's deletion, one node after another.
+
+    The API server writes the deletion with a resolution of a second, so it is watched for, every 50 ms.
+    """
+    name, found = "bench-interrupted", []
+    lab.wants_node(name)
+    try:
+        for _ in range(attempts):
+            node = until("the pod runs", lambda: lab.runs(name), PATIENCE_SECONDS)
+            claim = lab.claim_of_node(node)
+            instance = claim["status"]["providerID"].rpartition("/")[2]
+            with _deletion_of(lab, claim["metadata"]["name"]) as seen:
+                started = time.monotonic()
+                lab.ask("event", event=events.spot_interruption(lab.stack.region, instance))
+                assert seen.wait(60), "the NodeClaim was not deleted within 60 s"
+                found.append(time.monotonic() - started)
+            until("the pod runs elsewhere", lambda left=node: lab.runs(name) not in ("", left), PATIENCE_SECONDS)
+    finally:
+        lab.no_longer_wants_node(name)
+    return found
+
+
+@contextmanager
+def _deletion_of(lab: Lab, claim: str) -> Generator[threading.Event]:
+    """Set when a NodeClaim has a deletion timestamp, or is gone."""
+    seen, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not over.is_set() and not seen.is_set():
+            now = lab.get("nodeclaim", claim)
+            if now is None or now["metadata"].get("deletionTimestamp"):
+                seen.set()
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def burst(lab: Lab) -> dict[str, float]:
+    """1,000 state changes of other clusters' instances at once: Karpenter's own clock says how long each waited.
+
+    Returns: ``seconds`` until the queue is empty, ``rate`` in messages a second, ``p50`` and ``p99`` in seconds, as upper
+        bounds of the histogram's buckets (``karpenter_interruption_message_queue_duration_seconds``).
+    """
+    url = lab.aws("sqs", "get_queue_url", QueueName=QUEUE)["QueueUrl"]
+    before = _histogram(lab)
+    body = json.dumps(events.state_change(lab.stack.region, "i-0123456789abcdef0", "stopping"))
+    started = time.monotonic()
+    lab.fill_queue(url, body, MESSAGES)
+    sent = time.monotonic() - started
+    until("all are handled", lambda: _total(_histogram(lab)) - _total(before) >= MESSAGES, PATIENCE_SECONDS)
+    seconds = time.monotonic() - started
+    after = _histogram(lab)
+    counts = {bound: after[bound] - before.get(bound, 0) for bound in after}
+    return {
+        "sent in": sent,
+        "seconds": seconds,
+        "rate": MESSAGES / seconds,
+        "p50": _quantile(counts, 0.5),
+        "p99": _quantile(counts, 0.99),
+    }
+
+
+def _histogram(lab: Lab) -> dict[float, float]:
+    """Cumulative count by upper bound in seconds."""
+    found: dict[float, float] = {}
+    name = "karpenter_interruption_message_queue_duration_seconds_bucket"
+    for match in re.finditer(rf'^{name}{{[^}}]*le="([^"]+)"[^}}]*}} (\S+)$', karpenter_metrics(lab), re.MULTILINE):
+        bound = float(match[1].replace("+Inf", "inf"))
+        found[bound] = found.get(bound, 0.0) + float(match[2])
+    return found
+
+
+def karpenter_metrics(lab: Lab) -> str:
+    """What Karpenter tells Prometheus."""
+    code = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+    return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{places.KARPENTER_METRICS}/metrics")
+
+
+def _total(histogram: dict[float, float]) -> float:
+    return histogram.get(float("inf"), 0.0)
+
+
+def _quantile(counts: dict[float, float], share: float) -> float:
+    """Upper bound of the bucket that holds the quantile. ``counts``: cumulative, by upper bound."""
+    wanted = share * _total(counts)
+    return next(bound for bound in sorted(counts) if counts[bound] >= wanted)
+
+
+def frontends(lab: Lab) -> dict[str, float]:
+    """50 frontends under a deny window: seconds until the last NodeClaim is made, and until all run."""
+    now = datetime.now(UTC)
+    window = {"kind": "deny", "schedule": f"{now.minute} {now.hour} * * *", "duration": "1h", "applications": ["*"]}
+    lab.patch("appproject", "platform", {"spec": {"syncWindows": [window]}}, "argocd")
+    declared, before = lab.replicas(), set(lab.claims())
+    try:
+        started, claimed = time.monotonic(), 0.0
+        lab.scale_frontend(FRONTENDS)
+        seen = set(before)
+        while True:
+            ready = lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas", 0)
+            if set(lab.claims()) - seen:
+                seen |= set(lab.claims())
+                claimed = time.monotonic() - started
+            if ready == FRONTENDS:
+                return {"claims": len(seen - before), "claimed": claimed, "running": time.monotonic() - started}
+            assert time.monotonic() - started < PATIENCE_SECONDS, f"{ready} of {FRONTENDS} frontends are ready"
+            time.sleep(0.2)
+    finally:
+        lab.scale_frontend(declared)
+        lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
+        until("the nodes are gone again", lambda: len(lab.claims()) <= len(before), PATIENCE_SECONDS)
+
+
+def thousand_pods(lab: Lab) -> dict[str, float]:
+    """1,000 pods of 100 m and 128 Mi through the Spot pool: time until all run, and what Karpenter took for it."""
+    name, before = "bench-thousand", set(lab.claims())
+    lab.wants_node(name, cpu="100m", memory="128Mi", replicas=PODS)
+    try:
+        started, most, used = time.monotonic(), 0.0, _karpenter(lab)[1]
+        while True:
+            memory, cpu = _karpenter(lab)
+            most = max(most, memory)
+            running = lab.get("deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
+            if running == PODS:
+                seconds = time.monotonic() - started
+                return {
+                    "seconds": seconds,
+                    "claims": len(set(lab.claims()) - before),
+                    "MiB": most,
+                    "CPU seconds": cpu - used,
+                }
+            assert time.monotonic() - started < PATIENCE_SECONDS, f"{running} of {PODS} pods run"
+            time.sleep(1.0)
+    finally:
+        lab.kubectl("delete", "deployment", name, f"--namespace={NAMESPACE}")
+
+
+def _karpenter(lab: Lab) -> tuple[float, float]:
+    """Resident memory in MiB and CPU seconds of the controller."""
+    told = karpenter_metrics(lab)
+    memory, cpu = (
+        float(match[1])
+        for name in ("process_resident_memory_bytes", "process_cpu_seconds_total")
+        if (match := re.search(rf"^{name} (\S+)$", told, re.MULTILINE))
+    )
+    return memory / 2**20, cpu
+
+
+def reverts(lab: Lab, attempts: int) -> list[float]:
+    """Seconds until Argo CD puts a manual scale back, one attempt after another."""
+    declared, found = lab.replicas(), []
+    for _ in range(attempts):
+        lab.scale_frontend(FRONTENDS)
+        started = time.monotonic()
+        until("it is put back", lambda: lab.replicas() == declared, PATIENCE_SECONDS)
+        found.append(time.monotonic() - started)
+        time.sleep(PAUSE_SECONDS)
+    return found
+
+
+def memory(lab: Lab) -> dict[str, float]:
+    """MiB by process, and of all."""
+    rows: list[dict[str, Any]] = lab.ask("processes")
+    found = {row["name"]: row["rss_mib"] for row in rows}
+    return {**found, "all": sum(found.values())}
