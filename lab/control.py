@@ -17,6 +17,8 @@ from lab.folder import Folder, LabError, NoLabError
 
 Tell = Callable[[str], None]
 Verb = Callable[..., Any]
+OURS = ("lab", "plan", "simcloud")
+"""Packages whose exceptions are written for people."""
 LONGEST_PATH = 100
 """Bytes of a Unix socket's address, less a little. Source: https://man7.org/linux/man-pages/man7/unix.7.html"""
 
@@ -68,7 +70,8 @@ class Server:
         except LabError as problem:
             say({"error": str(problem)})
         except Exception as problem:  # the lab must outlive a failed verb
-            say({"error": f"{type(problem).__name__}: {problem}"})
+            ours = type(problem).__module__.partition(".")[0] in OURS
+            say({"error": str(problem) if ours else f"{type(problem).__name__}: {problem}"})
 
     def close(self) -> None:
         """Serve no more."""

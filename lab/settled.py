@@ -1,7 +1,7 @@
 """Whether the platform is up: every Application Synced and Healthy, every pod of the demo on a node that Karpenter launched."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ POOL: Final = "karpenter.sh/nodepool"
 CAPACITY: Final = "karpenter.sh/capacity-type"
 POLL_SECONDS: Final = 1.0
 TELL_SECONDS: Final = 10.0
+LONGEST: Final = 400
+"""Characters of a reason that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def look(api: KubernetesApi, expected: set[str]) -> Seen:
         if (sync, health) != ("Synced", "Healthy"):
             told = [one.get("message", "") for one in status.get("conditions") or []]
             told += [(status.get("operationState") or {}).get("message", "")]
-            waits_for.append(f"Application {name} is {sync}/{health}: {' '.join(filter(None, told))[:300]}")
+            waits_for.append(f"Application {name} is {sync}/{health}: {_short(' '.join(filter(None, told)))}")
     waits_for += [f"Application {name} is not there" for name in sorted(expected - applications.keys())]
     labels = {
         one["metadata"]["name"]: one["metadata"].get("labels") or {}
@@ -77,7 +79,7 @@ def look(api: KubernetesApi, expected: set[str]) -> Seen:
         capacity = labels.get(pod["spec"].get("nodeName", ""), {}).get(CAPACITY, "none")
         placed[capacity] = placed.get(capacity, 0) + 1
         if phase != "Running":
-            waits_for.append(f"pod {pod['metadata']['name']} is {phase}")
+            waits_for.append(f"pod {pod['metadata']['name']} is {phase}{_why(pod)}")
         elif capacity == "none":
             waits_for.append(
                 f"pod {pod['metadata']['name']} runs on {pod['spec'].get('nodeName')}, no node of Karpenter's"
@@ -85,6 +87,18 @@ def look(api: KubernetesApi, expected: set[str]) -> Seen:
     if not pods:
         waits_for.append(f"there is no pod in {DEMO}")
     return Seen(applications=applications, pods=pods, placed=placed, nodes=nodes, waits_for=waits_for)
+
+
+def _short(message: str) -> str:
+    """Its beginning and its end: Helm names the reason last."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 4]} … {message[-LONGEST * 3 // 4 :]}"
+
+
+def _why(pod: Mapping[str, Any]) -> str:
+    """What the scheduler says of a pod that waits."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    said = next((one.get("message") for one in conditions if one["type"] == "PodScheduled"), None)
+    return f": {_short(said)}" if said else ""
 
 
 def until_settled(

@@ -34,6 +34,10 @@ def summary(stack: str, found: Mapping[str, Any], console: Console | None = None
     _cluster(found, console)
     for reason in found["waits_for"]:
         console.print(f"[red]waiting[/red] {reason}", highlight=False)
+    if found["waits_for"]:
+        console.print(
+            "why:  otel-on-spot lab logs karpenter, or argocd-application-controller, nodes, world", highlight=False
+        )
     option = "" if stack == "lab" else f" --stack {stack}"
     console.print(f"up after {found['seconds']:.0f} s" if not found["waits_for"] else "not settled")
     console.print(

@@ -88,10 +88,13 @@ def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
         ("log-group", group["logGroupName"])
         for group in cloud.client("logs", region).describe_log_groups()["logGroups"]
     )
+    aliases = kms.list_aliases()["Aliases"]
+    # Made by AWS when it is first needed, for a volume that is encrypted without a key of its own.
+    aws_keys = {one.get("TargetKeyId") for one in aliases if one["AliasName"].startswith("alias/aws/")}
     for key in kms.list_keys()["Keys"]:
-        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+        if key["KeyId"] not in aws_keys and kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
             yield "key", key["KeyId"]
-    for alias in kms.list_aliases()["Aliases"]:
+    for alias in aliases:
         if not alias["AliasName"].startswith("alias/aws/"):
             yield "alias", alias["AliasName"]
 
