@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -137,6 +138,24 @@ class Lab:
         return next(
             (one for one in self.claims().values() if node and one.get("status", {}).get("nodeName") == node), None
         )
+
+    def commit(self, file: str, edit: Callable[[str], str]) -> str:
+        """Change a file in the Git that Argo CD reads, as a push does; ``self.ask("publish")`` brings the tree's own back.
+
+        Returns: the revision.
+        """
+        served = next(self.folder.git.glob("*.git"))
+        with tempfile.TemporaryDirectory() as scratch:
+            author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+            subprocess.run(["git", "clone", "--quiet", str(served), scratch], check=True)
+            path = Path(scratch) / file
+            path.write_text(edit(path.read_text()))
+            subprocess.run(["git", *author, "commit", "--quiet", "--all", "--message=fault"], cwd=scratch, check=True)
+            subprocess.run(["git", "push", "--quiet", "origin", "HEAD"], cwd=scratch, check=True)
+            revision = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=scratch, text=True).strip()
+        refresh = "argocd.argoproj.io/refresh=hard"
+        self.kubectl("annotate", "application.argoproj.io", "--all", "--namespace=argocd", "--overwrite", refresh)
+        return revision
 
     def application(self, name: str) -> Any:
         """An Application."""
