@@ -20,6 +20,9 @@ def up(
     revision: Annotated[str, typer.Option("--revision", help="The commit that Argo CD sees.")] = "HEAD",
     boot_seconds: Annotated[float, typer.Option("--boot-seconds", min=0, help="How long an instance boots.")] = 5.0,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until everything must be Healthy.")] = 900,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Apply by the pulumi CLI on PATH, not by the recorded graph.")
+    ] = False,
 ) -> None:
     """Bring the platform up, or bring a running one to what the working tree declares now."""
     from lab import bring_up
@@ -33,6 +36,7 @@ def up(
             revision=revision,
             boot_seconds=boot_seconds,
             timeout_seconds=timeout,
+            engine=engine,
             tell=lambda line: typer.echo(f"  {line}"),
         )
         summary(stack, found)

@@ -30,6 +30,7 @@ def up(
     revision: str = "HEAD",
     boot_seconds: float = 5.0,
     timeout_seconds: float = 900.0,
+    engine: bool = False,
     tell: Callable[[str], None] = print,
     state_home: Path | None = None,
 ) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def up(
             boot_seconds=boot_seconds,
             timeout_seconds=timeout_seconds,
             environment=given,
+            engine=engine,
         )
     except BaseException:
         if started:

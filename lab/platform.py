@@ -12,6 +12,7 @@ from lab import control_plane, places
 from lab.aws import access as aws_access
 from lab.aws import authenticator, bridges_cluster, capacity, images
 from lab.certificates import make
+from lab.engine import Engine
 from lab.folder import Folder
 from lab.gitops import demo_chart, notify, serving
 from lab.gitops.snapshot import Commit, Snapshot
@@ -42,6 +43,7 @@ class Platform:
         boot_seconds: how long an instance boots before its node joins.
         dirty: Argo CD sees the working tree's files, not its commit.
         revision: the commit that Argo CD sees.
+        engine: apply by the pulumi CLI, not by the recorded graph.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Platform:
         dirty: bool,
         revision: str,
         tell: Tell,
+        engine: bool = False,
     ) -> None:
         self.stack = stack
         self.folder = folder
@@ -63,6 +66,8 @@ class Platform:
         self.tell = tell
         self.boot_seconds = boot_seconds
         self.recording: Recording | None = None
+        self._by_engine = engine
+        self._engine: Engine | None = None
         chart = demo_chart.find(ROOT, os.environ)
         self.snapshot = Snapshot(
             folder.git / "otel-on-spot.git", ROOT, chart, branch=stack.revision, dirty=dirty, revision=revision
@@ -204,9 +209,12 @@ class Platform:
             before = len(self.cloud.operations.read())
             _forget_program()
             try:
-                self.recording = graph.apply(
-                    self.stack.name, self.cloud, config_overrides=overrides, previous=self.recording
-                )
+                if self._by_engine:
+                    self.engine.up(overrides)
+                else:
+                    self.recording = graph.apply(
+                        self.stack.name, self.cloud, config_overrides=overrides, previous=self.recording
+                    )
             except graph.NotApplied as refused:
                 self.recording = refused.recording
                 raise
@@ -223,6 +231,8 @@ class Platform:
             NotApplied: something is still there; the text says why.
         """
         with self._applying:
+            if self._by_engine:
+                self.engine.destroy()
             if self.recording is None:
                 return
             try:
@@ -231,6 +241,23 @@ class Platform:
                 self.recording = refused.recording
                 raise
             self.recording = None
+
+    @property
+    def engine(self) -> Engine:
+        """The pulumi CLI on the lab's cloud.
+
+        Raises:
+            EngineError: there is none.
+        """
+        if self._engine is None:
+            self._engine = Engine(self.folder.path / "engine", self.stack.name, self.cloud)
+        return self._engine
+
+    def urns(self) -> list[str]:
+        """URNs of what is applied."""
+        if self._by_engine:
+            return self.engine.urns()
+        return sorted(self.recording.by_urn) if self.recording else []
 
     def publish(self) -> Commit:
         """Serve the working tree's present state, and let Argo CD look."""

@@ -47,6 +47,7 @@ def summary(stack: str, found: Mapping[str, Any], console: Console | None = None
         f"  otel-on-spot lab status{option}\n"
         f"  make down",
         highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -82,6 +82,7 @@ class World:
             "apply": self.apply,
             "destroy": self.destroy,
             "publish": self.publish,
+            "urns": self.urns,
             "event": self.event,
             "capacity": self.capacity,
             "processes": self.processes,
@@ -101,6 +102,7 @@ class World:
         boot_seconds: float,
         timeout_seconds: float,
         environment: dict[str, str],
+        engine: bool = False,
     ) -> dict[str, Any]:
         """Bring the platform up, or bring a running one to what the working tree declares now."""
         from lab import stack as stacks
@@ -120,6 +122,7 @@ class World:
                 dirty=dirty,
                 revision=revision,
                 tell=tell,
+                engine=engine,
             )
             self.platform.start()
             threading.Thread(target=self._watch_moto, daemon=True).start()
@@ -163,6 +166,10 @@ class World:
     def publish(self, tell: Any) -> str:  # noqa: ARG002 (as every verb)
         """Serve the working tree's present commit: its revision."""
         return self._up().publish().revision
+
+    def urns(self, tell: Any) -> list[str]:  # noqa: ARG002 (as every verb)
+        """URNs of what is applied."""
+        return self._up().urns()
 
     def event(self, tell: Any, *, event: dict[str, Any]) -> list[dict[str, str]]:  # noqa: ARG002 (as every verb)
         """Put an event on the simulated bus: what became of it at each target."""

@@ -92,7 +92,10 @@ def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     # Made by AWS when it is first needed, for a volume that is encrypted without a key of its own.
     aws_keys = {one.get("TargetKeyId") for one in aliases if one["AliasName"].startswith("alias/aws/")}
     for key in kms.list_keys()["Keys"]:
-        if key["KeyId"] not in aws_keys and kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+        if (
+            key["KeyId"] not in aws_keys
+            and kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
+        ):
             yield "key", key["KeyId"]
     for alias in aliases:
         if not alias["AliasName"].startswith("alias/aws/"):

@@ -47,6 +47,7 @@ class Session:
         faults: what goes wrong.
         stand_in: True uses our stand-in for the pulumi-eks component, False its own provider; None its own where it is on PATH.
         patience: real seconds that a timeout lasts at least.
+        cloud: one that runs already, and goes on when the session ends; it has its own scale, faults and API endpoint.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Session:
         faults: FaultPlan | None = None,
         stand_in: bool | None = None,
         patience: float = 15.0,
+        cloud: Cloud | None = None,
     ) -> None:
         self.directory = directory.resolve()
-        self.cloud = Cloud(self.directory, scale=scale, faults=faults, patience=patience)
+        self._own = cloud is None
+        self.cloud = cloud or Cloud(self.directory, scale=scale, faults=faults, patience=patience)
         self.stand_in = shutil.which(EKS_PLUGIN) is None if stand_in is None else stand_in
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="provider")
         self._servers: list[grpc.Server] = []
@@ -69,18 +72,13 @@ class Session:
         self._door: IssuerDoor | None = None
 
     def __enter__(self) -> "Session":
+        if self._own:
+            self._reserve_api_port()
         try:
-            self._api = ApiEndpoint(self.cloud)
-        except OSError as problem:
-            port = self.cloud.api_port
-            self.cloud.close()
-            raise RuntimeError(
-                f"port {port} of the simulated clusters' API is in use ({problem.strerror}): it is part of every "
-                f"cluster's URL in {self.directory}, so it cannot move. Free the port, or start anew with another directory"
-            ) from None
-        try:
-            self.cloud.__enter__()
-            self._api.start()
+            if self._own:
+                self.cloud.__enter__()
+            if self._api:
+                self._api.start()
             for name, servicer in (
                 ("aws", Aws(self.cloud, version("pulumi-aws"))),
                 ("kubernetes", Kubernetes(self.cloud, version("pulumi-kubernetes"))),
@@ -102,10 +100,22 @@ class Session:
             raise
         return self
 
+    def _reserve_api_port(self) -> None:
+        try:
+            self._api = ApiEndpoint(self.cloud)
+        except OSError as problem:
+            port = self.cloud.api_port
+            self.cloud.close()
+            raise RuntimeError(
+                f"port {port} of the simulated clusters' API is in use ({problem.strerror}): it is part of every "
+                f"cluster's URL in {self.directory}, so it cannot move. Free the port, or start anew with another directory"
+            ) from None
+
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cloud.clock.stopping.set()
+        if self._own:
+            self.cloud.clock.stopping.set()
         if self._eks:
             self._eks.stop()
         for stopped in [server.stop(grace=1) for server in self._servers]:
@@ -115,7 +125,8 @@ class Session:
         if self._door:
             self._door.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self.cloud.__exit__()
+        if self._own:
+            self.cloud.__exit__()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -30,7 +30,8 @@ def options(subcommand: str) -> set[str]:
     """The options of a subcommand of the command line."""
     group = typer.main.get_group(cli.app)
     command = group.commands[subcommand]
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    below = getattr(command, "commands", {}).values()  # a group's own commands
+    return {option for one in (command, *below) for parameter in one.params for option in parameter.opts} | {"--help"}
 
 
 def make_calls(script: str) -> Iterator[list[str]]:
