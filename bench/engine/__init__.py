@@ -1,0 +1,1 @@
+"""How long ``pulumi up`` takes on AWS's time, by the real engine on the simulated cloud."""

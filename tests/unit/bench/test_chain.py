@@ -1,0 +1,93 @@
+"""Makespans of graphs small enough to be worked out by hand."""
+
+import pytest
+
+from bench.engine.chain import Chain, Module, Stretch, ends, longest, serial
+
+SECONDS = {"vpc": 24.0, "subnet": 12.0, "nat": 110.0, "cluster": 540.0, "group": 115.0, "chart": 90.0}
+NEEDS = {
+    "subnet": {"vpc"},
+    "nat": {"subnet"},
+    "cluster": {"subnet"},
+    "group": {"cluster", "nat"},
+    "chart": {"cluster", "group"},
+}
+
+
+def test_a_step_starts_when_the_last_of_its_needs_is_done():
+    assert ends(SECONDS, NEEDS) == {
+        "vpc": 24,
+        "subnet": 36,
+        "nat": 146,
+        "cluster": 576,
+        "group": 691,
+        "chart": 781,
+    }
+
+
+def test_the_longest_chain_names_its_steps_in_their_order():
+    assert longest(SECONDS, NEEDS) == Chain(781, ("vpc", "subnet", "cluster", "group", "chart"))
+
+
+def test_the_longest_chain_is_of_seconds_not_of_steps():
+    seconds = {"a": 1.0, "b": 1.0, "c": 1.0, "long": 5.0, "end": 1.0}
+    assert longest(seconds, {"b": {"a"}, "c": {"b"}, "end": {"c", "long"}}) == Chain(6, ("long", "end"))
+
+
+def test_the_longest_chain_may_end_anywhere():
+    assert longest({"a": 1.0, "b": 2.0, "aside": 9.0}, {"b": {"a"}}) == Chain(9, ("aside",))
+
+
+def test_of_equally_long_chains_the_first_by_name_is_told():
+    assert longest({"b": 2.0, "a": 2.0, "end": 1.0}, {"end": {"b", "a"}}).steps == ("a", "end")
+
+
+def test_no_steps_take_no_time():
+    assert longest({}, {}) == Chain(0, ())
+
+
+def test_steps_that_wait_for_each_other_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"wait for each other: .*b"):
+        ends({"a": 1.0, "b": 1.0}, {"a": {"b"}, "b": {"a"}})
+
+
+def test_a_need_without_seconds_is_refused_by_name():
+    with pytest.raises(ValueError, match="not among the steps: vpc"):
+        ends({"subnet": 1.0}, {"subnet": {"vpc"}})
+
+
+def test_modules_wait_for_the_whole_module_before_and_for_their_own_seconds():
+    modules = [
+        Module("network", frozenset({"vpc", "subnet", "nat"})),
+        Module("cluster", frozenset({"cluster"})),
+        Module("nodes", frozenset({"group"}), wait=30),
+        Module("charts", frozenset({"chart"})),
+    ]
+    assert serial(SECONDS, NEEDS, modules) == [
+        Stretch("network", 0, 146),  # the NAT gateway holds the cluster up, though it needs the subnet only
+        Stretch("cluster", 146, 686),
+        Stretch("nodes", 716, 831),
+        Stretch("charts", 831, 921),
+    ]
+
+
+def test_inside_a_module_steps_run_beside_each_other():
+    assert serial({"a": 3.0, "b": 5.0, "c": 1.0}, {"c": {"a"}}, [Module("all", frozenset("abc"))])[0].end == 5
+
+
+def test_a_need_in_a_later_module_is_dropped():
+    modules = [Module("nodes", frozenset({"group"})), Module("add-ons", frozenset({"cni"}))]
+    assert serial({"group": 115.0, "cni": 20.0}, {"group": {"cni"}}, modules)[-1] == Stretch("add-ons", 115, 135)
+
+
+@pytest.mark.parametrize(
+    ("modules", "told"),
+    [
+        ([Module("one", frozenset("a"))], "b is in no module"),
+        ([Module("one", frozenset("ab")), Module("two", frozenset("b"))], "b is in one and two"),
+        ([Module("one", frozenset("abc"))], "module one: no such step: c"),
+    ],
+)
+def test_modules_that_are_no_partition_are_refused(modules, told):
+    with pytest.raises(ValueError, match=told):
+        serial({"a": 1.0, "b": 1.0}, {}, modules)
