@@ -1,0 +1,99 @@
+"""``make bench-engine``: what ``pulumi up`` takes on AWS's time, and how time and memory grow; a page and a picture.
+
+Measurements are kept in ``--results`` and measured anew by name, so the page can be made of several runs.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.engine import measures
+from bench.engine.gantt import svg
+from bench.engine.page import page
+
+RESULTS = Path("build/bench-engine.json")
+PARALLEL_SCALE = 0.2
+Results = dict[str, list[dict[str, Any]]]
+
+
+def main() -> None:
+    """Measure what is asked for, keep it, and write the page and the picture of everything kept."""
+    parser = argparse.ArgumentParser(prog="make bench-engine", description=__doc__)
+    parser.add_argument("--stacks", nargs="+", default=["dev"], help="stacks whose update is measured")
+    parser.add_argument("--scale", type=float, default=0.25, help="real seconds for a second of AWS in the makespan")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each makespan and size; medians are printed")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="what to measure")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where measurements are kept")
+    parser.add_argument("--page", type=Path, help="write the tables here")
+    parser.add_argument("--svg", type=Path, help="draw the first stack's update here")
+    given = parser.parse_args()
+    if not shutil.which("pulumi"):
+        raise SystemExit("error: no pulumi on PATH: install the Pulumi CLI")
+    for part in given.only:
+        PARTS[part](given)
+    kept = read(given.results)
+    text = page(kept, cores=os.cpu_count() or 1)
+    if given.page:
+        given.page.write_text(text)
+    else:
+        print(text)
+    if given.svg:
+        runs = [row for row in kept.get("makespan", []) if row["stack"] == given.stacks[0]]
+        if not runs:
+            raise SystemExit(f"error: no makespan of {given.stacks[0]} in {given.results}: measure it, with --only makespan")
+        given.svg.write_text(svg(max(runs, key=lambda row: row["scale"])))
+
+
+def read(path: Path) -> Results:
+    """What was measured so far, by part."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(path: Path, part: str, rows: list[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
+    """Put rows in the place of those that measured the same."""
+    kept, new = read(path), {same(row) for row in rows}
+    kept[part] = [row for row in kept.get(part, []) if same(row) not in new] + rows
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(kept))
+
+
+def told(rows: Any) -> list[dict[str, Any]]:
+    """The rows, each told when it is there."""
+    found = []
+    for row in rows:
+        print("  " + "  ".join(f"{key}: {value}" for key, value in row.items() if not isinstance(value, list | dict)), flush=True)
+        found.append(row)
+    return found
+
+
+def _makespans(given: argparse.Namespace) -> None:
+    rows = told(measures.makespan(stack, given.scale) for stack in given.stacks for _ in range(given.runs))
+    keep(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"]))
+
+
+def _parallel(given: argparse.Namespace) -> None:
+    keep(given.results, "parallel", told(measures.parallelism(given.stacks[0], PARALLEL_SCALE)), lambda _: "all")
+
+
+def _growth(given: argparse.Namespace) -> None:
+    keep(given.results, "growth", told(measures.growth(given.runs)), lambda _: "all")
+
+
+def _environments(given: argparse.Namespace) -> None:
+    keep(given.results, "environments", told(measures.environments()), lambda _: "all")
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "makespan": _makespans,
+    "parallel": _parallel,
+    "growth": _growth,
+    "environments": _environments,
+}
+
+
+if __name__ == "__main__":
+    main()

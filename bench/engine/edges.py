@@ -1,0 +1,123 @@
+"""Why a step of ``up`` waits for another: the program's edges, and those that the cloud has of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from plan.recording import Recording, Registration
+from plan.tree import short_type
+from simcloud.aws.eks_addons import NEED_NODES
+from simcloud.kubernetes.helm import WITHOUT_PODS, chart_name
+
+VALUE, PROVIDER, DECLARED, COMPONENT, CLOUD = "value", "provider", "declared", "component", "cloud"
+Why = tuple[str, str]
+"""(kind of edge, what carries it; of a declared one, the cloud's rule behind it, empty where there is none)."""
+Edges = Mapping[str, Mapping[str, Why]]
+"""URN -> URNs that it waits for directly -> why. Only resources that are made in the cloud."""
+
+RULES: Final = {
+    ("NodeGroup", "Addon"): "without network plugin and kube-proxy no node becomes Ready (NodeCreationFailure)",
+    ("NodeGroup", "RolePolicyAttachment"): "without its role's policies no node joins (NodeCreationFailure)",
+    ("Release", "Namespace"): "the namespace is named in plain text and must be there",
+    ("Release", "Release"): "the controller panics without its CRDs",
+    ("Release", "PodIdentityAssociation"): "the controller's pods get credentials when they start, or never",
+    ("Release", "Addon"): "the agent hands out the controller's credentials",
+    ("Release", "RolePolicyAttachment"): "the controller exits where its calls are refused",
+    ("EC2NodeClass", "Release"): "its kind is one of the release's CRDs",
+    ("NodePool", "EC2NodeClass"): "its nodes are of this class",
+    ("AppProject", "Release"): "its kind is one of the release's CRDs",
+    ("Application", "Release"): "its kind is one of the release's CRDs",
+    ("Application", "AppProject"): "an Application of an unknown project is refused",
+    ("NatGateway", "Route"): "it becomes available only in a subnet with a way to the Internet",
+    ("Addon", "RolePolicyAttachment"): "its pods get their role's policies when they start",
+    ("Addon", "NodeGroup"): "DEGRADED until there is a node for its pods",
+    ("EventTarget", "QueuePolicy"): "events before the policy are lost",
+    ("Cluster", "LogGroup"): "EKS would make one that never expires",
+    ("Cluster", "Subnet"): "value of the component's subnet ids",
+    ("Cluster", "Key"): "value of the component's encryption key",
+    ("Cluster", "SecurityGroup"): "value of the component's security group",
+    ("Cluster", "Role"): "value of the component's service role",
+    ("Cluster", "RolePolicyAttachment"): "EKS refuses a role that may not run a cluster",
+    ("InstanceProfile", "RolePolicyAttachment"): "a node that starts with it must be able to join",
+}
+"""Kinds (later, earlier) whose declared edge is one that AWS or Kubernetes has too, and what happens without it."""
+
+
+def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]]:
+    """Every edge between resources that are made; providers and components between two of them carry it on.
+
+    Args:
+        made: URNs of what takes time in the cloud.
+    """
+    steps = set(made)
+    found = {urn: dict(_of(recording, recording.by_urn[urn], steps)) for urn in sorted(steps)}
+    groups = [urn for urn in steps if recording.by_urn[urn].type == "aws:eks/nodeGroup:NodeGroup"]
+    clusters = {urn for urn in steps if recording.by_urn[urn].type == "aws:eks/cluster:Cluster"}
+    for urn in steps:
+        if recording.by_urn[urn].type.startswith("kubernetes:"):
+            # The kubeconfig is an output of the component, but of all that the component makes only the cluster is in it.
+            found[urn] |= {cluster: (PROVIDER, "its API") for cluster in clusters & found[urn].keys()}
+        if waits_for_nodes(recording.by_urn[urn]):
+            found[urn] |= {group: (CLOUD, "its pods wait for a node") for group in groups}
+    return found
+
+
+def waits_for_nodes(registration: Registration) -> bool:
+    """Whether its creation ends only when pods of it run: the cloud's own edge, whatever the program declares."""
+    if registration.type.endswith(":Release"):
+        return chart_name(dict(registration.inputs)) not in WITHOUT_PODS
+    return registration.type == "aws:eks/addon:Addon" and registration.inputs.get("addonName") in NEED_NODES
+
+
+def necessary(found: Edges) -> dict[str, set[str]]:
+    """The needs that remain without what only a component, or a declaration that no rule asks for, holds back."""
+    return {
+        later: {
+            earlier
+            for earlier, (kind, what) in below.items()
+            if kind in (VALUE, PROVIDER, CLOUD) or (kind == DECLARED and what)
+        }
+        for later, below in found.items()
+    }
+
+
+def pair(recording: Recording, later: str, earlier: str) -> tuple[str, str]:
+    """Kinds of two resources."""
+    return kind_of(recording.by_urn[later]), kind_of(recording.by_urn[earlier])
+
+
+def kind_of(registration: Registration) -> str:
+    """``Vpc`` of ``aws:ec2/vpc:Vpc``."""
+    return short_type(registration.type).rpartition(":")[2]
+
+
+def _of(recording: Recording, one: Registration, steps: set[str]) -> Iterator[tuple[str, Why]]:
+    strongest = {VALUE: 0, PROVIDER: 1, DECLARED: 2, COMPONENT: 3}
+    best: dict[str, Why] = {}
+    for urn in sorted(recording.direct_dependencies(one)):
+        why = _why(one, urn, recording)
+        carried = {urn: why} if urn in steps else _through(recording, recording.by_urn[urn], why, steps)
+        for earlier, reason in carried.items():
+            if earlier not in best or strongest[reason[0]] < strongest[best[earlier][0]]:
+                best[earlier] = reason
+    yield from best.items()
+
+
+def _through(recording: Recording, between: Registration, why: Why, steps: set[str]) -> dict[str, Why]:
+    """What a provider or a component waits for, on behalf of what waits for it."""
+    inner = dict(_of(recording, between, steps))
+    if why[0] != PROVIDER:
+        return {urn: (COMPONENT, between.name) for urn in inner}
+    return {urn: why if kind == VALUE else (kind, what) for urn, (kind, what) in inner.items()}
+
+
+def _why(one: Registration, urn: str, recording: Recording) -> Why:
+    if urn == one.provider.rpartition("::")[0]:
+        return PROVIDER, recording.by_urn[urn].name
+    carriers = sorted(name for name, urns in one.property_dependencies.items() if urn in urns)
+    if carriers:
+        return VALUE, carriers[0]
+    if urn in one.dependencies:
+        rule = RULES.get(pair(recording, one.urn, urn), "")
+        # A remote component hands its own needs to all that it makes: only those with a rule are the resource's own.
+        return (COMPONENT, recording.by_urn[one.parent].name) if one.inside_component and not rule else (DECLARED, rule)
+    return COMPONENT, recording.by_urn[one.parent].name if one.parent in recording.by_urn else ""

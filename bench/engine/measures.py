@@ -1,0 +1,174 @@
+"""What is measured: makespan, parallelism, growth, environments. Each gives plain rows that JSON can hold."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from bench.engine.chain import longest, serial
+from bench.engine.edges import edges, kind_of, necessary
+from bench.engine.layout import ancestors, modules
+from bench.engine.running import Place
+from plan.record import record
+from simcloud.operations import Operation
+from simcloud.session import Session
+
+UNLIMITED: Final = 2**31 - 1
+PARALLEL: Final = (None, 1, 4, UNLIMITED)
+"""Values of ``--parallel``; None leaves the CLI its default."""
+POOLS: Final = (1, 10, 50)
+APPLICATIONS: Final = (1, 10, 50)
+ENVIRONMENTS: Final = 10
+PATIENCE: Final = 60.0
+Row = dict[str, Any]
+
+
+@contextmanager
+def bench(scale: float) -> Iterator[tuple[Place, Session]]:
+    """A new place with a new cloud."""
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
+        with Session(Path(folder) / "cloud", scale=scale, patience=PATIENCE) as session:
+            yield Place(Path(folder)), session
+
+
+def created(operations: list[Operation]) -> dict[str, Operation]:
+    """The creations of a log, by URN.
+
+    Raises:
+        ValueError: one of them was refused, or made twice.
+    """
+    found: dict[str, Operation] = {}
+    for one in operations:
+        if one.operation != "create":
+            continue
+        if one.result != "ok" or one.urn in found:
+            raise ValueError(f"{one.token} {one.name}: {one.result}. Each step must be made once, without a refusal")
+        found[one.urn] = one
+    return found
+
+
+def makespan(stack: str, scale: float) -> Row:
+    """One ``up`` of a stack against its longest chains and the serial layout; all in AWS's seconds, unless named real.
+
+    ``steps``: every creation, with its start and end since the first one's start.
+    """
+    with bench(scale) as (place, session):
+        place.new_stack(session, stack, stack)
+        command = place.up(session, stack)
+        log = created(session.cloud.operations.read())
+    recording = record(stack)
+    seconds = {urn: one.cloud_seconds for urn, one in log.items()}
+    found = edges(recording, seconds)
+    needed = necessary(found)
+    chain, floor = longest(seconds, {later: set(below) for later, below in found.items()}), longest(seconds, needed)
+    first, last = min(one.start for one in log.values()), max(one.end for one in log.values())
+    steps = []
+    for urn, one in log.items():
+        around = [component.name for component in ancestors(recording, recording.by_urn[urn])]
+        steps.append(
+            {
+                "urn": urn,
+                "name": one.name,
+                "kind": kind_of(recording.by_urn[urn]),
+                "type": one.token,
+                "component": around[-1] if around else one.name,
+                "start": one.start - first,
+                "end": one.end - first,
+                "seconds": one.cloud_seconds,
+            }
+        )
+    return {
+        "stack": stack,
+        "scale": scale,
+        "makespan": last - first,
+        "command_real": command.seconds,
+        "steps": steps,
+        "sum": sum(seconds.values()),
+        "declared": asdict(chain),
+        "necessary": asdict(floor),
+        "why": [list(found[later][earlier]) for earlier, later in zip(floor.steps, floor.steps[1:], strict=False)],
+        "serial": [asdict(one) for one in serial(seconds, needed, modules(recording, seconds))],
+        "serial_without_wait": serial(seconds, needed, modules(recording, seconds, wait=False))[-1].end,
+    }
+
+
+def parallelism(stack: str, scale: float) -> Iterator[Row]:
+    """One ``up`` for each value of ``--parallel``, in AWS's seconds."""
+    for value in PARALLEL:
+        with bench(scale) as (place, session):
+            place.new_stack(session, stack, stack)
+            given = () if value is None else ("--parallel", str(value))
+            command = place.up(session, stack, *given)
+            log = created(session.cloud.operations.read()).values()
+            span = max(one.end for one in log) - min(one.start for one in log)
+            most = greatest_at_once([(one.start, one.end) for one in log])
+        yield {"parallel": value, "scale": scale, "makespan": span, "at_once": most, "command_real": command.seconds}
+
+
+def greatest_at_once(spans: list[tuple[float, float]]) -> int:
+    """How many of these (start, end) overlap at most; one that ends when another starts does not."""
+    changes = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    running = most = 0
+    for _, change in changes:
+        running += change
+        most = max(most, running)
+    return most
+
+
+def growth(runs: int) -> Iterator[Row]:
+    """Preview, up and a second preview with more and more of something; on a cloud that takes no time."""
+    for what, sizes, change in (("node pools", POOLS, with_pools), ("applications", APPLICATIONS, with_applications)):
+        for size in sizes:
+            for _ in range(runs):
+                with bench(0.0) as (place, session):
+                    place.new_stack(session, "dev", "dev", change(size))
+                    yield {"what": what, "size": size, **_preview_up_preview(place, session, "dev")}
+
+
+def environments(number: int = ENVIRONMENTS) -> Iterator[Row]:
+    """One environment after another in one backend, each on a cloud of its own: only the backend fills up."""
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
+        place = Place(Path(folder))
+        for index in range(1, number + 1):
+            with Session(Path(folder) / f"cloud-{index}", patience=PATIENCE) as session:
+                place.new_stack(session, f"env{index}", "dev", _named(f"otel-env{index}"))
+                row = _preview_up_preview(place, session, f"env{index}")
+                listing = place.run(session, "stack", "ls")
+            yield {"environment": index, **row, "list": asdict(listing)}
+
+
+def _preview_up_preview(place: Place, session: Session, stack: str) -> Row:
+    before = place.preview(session, stack)
+    up = place.up(session, stack)
+    resources = len(created(session.cloud.operations.read()))
+    after = place.preview(session, stack)
+    return {"resources": resources, "first": asdict(before), "up": asdict(up), "unchanged": asdict(after)}
+
+
+def with_pools(size: int) -> Callable[[dict[str, Any]], None]:
+    """Settings with this many Spot node pools beside the one for data."""
+
+    def change(settings: dict[str, Any]) -> None:
+        pools = settings["pools"]
+        settings["pools"] = {f"spot-{n}": dict(pools["spot"]) for n in range(size)} | {"data": pools["data"]}
+
+    return change
+
+
+def with_applications(size: int) -> Callable[[dict[str, Any]], None]:
+    """Settings with this many added Applications: values of one resource, not resources."""
+
+    def change(settings: dict[str, Any]) -> None:
+        one = {"path": "gitops/charts/cluster-base", "namespace": "cluster-base"}
+        settings["gitops"] = settings["gitops"] | {"applications": {f"app-{n}": dict(one) for n in range(size)}}
+
+    return change
+
+
+def _named(cluster: str) -> Callable[[dict[str, Any]], None]:
+    def change(settings: dict[str, Any]) -> None:
+        settings["cluster"]["name"] = cluster
+
+    return change
