@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def main() -> None:
     if given.svg:
         runs = [row for row in kept.get("makespan", []) if row["stack"] == given.stacks[0]]
         if not runs:
-            raise SystemExit(f"error: no makespan of {given.stacks[0]} in {given.results}: measure it, with --only makespan")
+            raise SystemExit(
+                f"error: no makespan of {given.stacks[0]} in {given.results}: measure it, with --only makespan"
+            )
         given.svg.write_text(svg(max(runs, key=lambda row: row["scale"])))
 
 
@@ -61,30 +63,32 @@ def keep(path: Path, part: str, rows: list[dict[str, Any]], same: Callable[[dict
     path.write_text(json.dumps(kept))
 
 
-def told(rows: Any) -> list[dict[str, Any]]:
-    """The rows, each told when it is there."""
-    found = []
+def told(path: Path, part: str, rows: Iterable[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
+    """Tell each row when it is there, and keep those so far: a measurement cut short is not lost."""
+    found: list[dict[str, Any]] = []
     for row in rows:
-        print("  " + "  ".join(f"{key}: {value}" for key, value in row.items() if not isinstance(value, list | dict)), flush=True)
+        plain = {key: value for key, value in row.items() if not isinstance(value, list | dict)}
+        print("  " + "  ".join(f"{key}: {value}" for key, value in plain.items()), flush=True)
         found.append(row)
-    return found
+        keep(path, part, found, same)
 
 
 def _makespans(given: argparse.Namespace) -> None:
-    rows = told(measures.makespan(stack, given.scale) for stack in given.stacks for _ in range(given.runs))
-    keep(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"]))
+    rows = (measures.makespan(stack, given.scale) for stack in given.stacks for _ in range(given.runs))
+    told(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"]))
 
 
 def _parallel(given: argparse.Namespace) -> None:
-    keep(given.results, "parallel", told(measures.parallelism(given.stacks[0], PARALLEL_SCALE)), lambda _: "all")
+    rows = measures.parallelism(given.stacks[0], PARALLEL_SCALE)
+    told(given.results, "parallel", rows, lambda row: row["parallel"])
 
 
 def _growth(given: argparse.Namespace) -> None:
-    keep(given.results, "growth", told(measures.growth(given.runs)), lambda _: "all")
+    told(given.results, "growth", measures.growth(given.runs), lambda row: (row["what"], row["size"]))
 
 
 def _environments(given: argparse.Namespace) -> None:
-    keep(given.results, "environments", told(measures.environments()), lambda _: "all")
+    told(given.results, "environments", measures.environments(), lambda row: row["environment"])
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {

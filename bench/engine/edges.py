@@ -55,9 +55,9 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
     for urn in steps:
         if recording.by_urn[urn].type.startswith("kubernetes:"):
             # The kubeconfig is an output of the component, but of all that the component makes only the cluster is in it.
-            found[urn] |= {cluster: (PROVIDER, "its API") for cluster in clusters & found[urn].keys()}
+            found[urn] |= dict.fromkeys(clusters & found[urn].keys(), (PROVIDER, "its API"))
         if waits_for_nodes(recording.by_urn[urn]):
-            found[urn] |= {group: (CLOUD, "its pods wait for a node") for group in groups}
+            found[urn] |= dict.fromkeys(groups, (CLOUD, "its pods wait for a node"))
     return found
 
 
@@ -106,7 +106,7 @@ def _through(recording: Recording, between: Registration, why: Why, steps: set[s
     """What a provider or a component waits for, on behalf of what waits for it."""
     inner = dict(_of(recording, between, steps))
     if why[0] != PROVIDER:
-        return {urn: (COMPONENT, between.name) for urn in inner}
+        return dict.fromkeys(inner, (COMPONENT, between.name))
     return {urn: why if kind == VALUE else (kind, what) for urn, (kind, what) in inner.items()}
 
 

@@ -1,5 +1,6 @@
 """A picture of ``up``: what ran when, grouped by component, coloured by service, with the longest necessary chain."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -69,7 +70,7 @@ def lines(steps: Sequence[Mapping[str, Any]]) -> dict[str, list[Line]]:
         groups.setdefault(step["component"], {}).setdefault(label, []).append(step)
     return {
         component: [
-            Line(label if len(found) == 1 else f"{label} × {len(found)}", tuple(found)) for label, found in rows.items()
+            Line(label if len(found) == 1 else f"{label} x {len(found)}", tuple(found)) for label, found in rows.items()
         ]
         for component, rows in groups.items()
     }
@@ -100,7 +101,9 @@ def svg(row: Mapping[str, Any]) -> str:
         for line in rows:
             middle = top + GAP / 2 + ROW / 2
             marked = any(step["urn"] in chain for step in line.steps)
-            parts.append(_text(LEFT - 10, middle + 4, line.label, end=True, bold=marked, colour=CHAIN if marked else INK))
+            parts.append(
+                _text(LEFT - 10, middle + 4, line.label, end=True, bold=marked, colour=CHAIN if marked else INK)
+            )
             bars += [_bar(step, middle, per_second, marked=step["urn"] in chain) for step in line.steps]
             top += ROW
         top += GAP
@@ -115,7 +118,9 @@ def _title(row: Mapping[str, Any]) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, *, size: float = 12, bold: bool = False, end: bool = False, colour: str = INK) -> str:
+def _text(
+    x: float, y: float, text: str, *, size: float = 12, bold: bool = False, end: bool = False, colour: str = INK
+) -> str:
     weight, anchor = (' font-weight="bold"' if bold else ""), (' text-anchor="end"' if end else "")
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}{anchor}>{escape(text)}</text>'
 
@@ -126,7 +131,9 @@ def _legend(x: float, y: float) -> str:
         drawn.append(f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="{colour}"/>')
         drawn.append(_text(x + 24, y, name))
         x += 44 + 7.2 * len(name)
-    drawn.append(f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="none" stroke="{CHAIN}" stroke-width="2"/>')
+    drawn.append(
+        f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="none" stroke="{CHAIN}" stroke-width="2"/>'
+    )
     drawn.append(_text(x + 24, y, "longest necessary chain", bold=True, colour=CHAIN))
     x += 210
     drawn.append(f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="{FAINT}" fill-opacity="0.3"/>')
@@ -138,7 +145,9 @@ def _axis(span: float, per_second: float, height: float) -> str:
     drawn = []
     for second in range(0, int(span) + 1, 60):
         x = LEFT + second * per_second
-        drawn.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - MARGIN}" stroke="{FAINT}" stroke-opacity="0.25"/>')
+        drawn.append(
+            f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - MARGIN}" stroke="{FAINT}" stroke-opacity="0.25"/>'
+        )
         drawn.append(
             f'<text x="{x:.1f}" y="{TOP - 12}" font-size="11" text-anchor="middle" fill="{FAINT}">{second // 60} min</text>'
         )
@@ -178,7 +187,7 @@ def _links(row: Mapping[str, Any], groups: Mapping[str, Sequence[Line]], per_sec
         top += GAP
     drawn = []
     steps = row["necessary"]["steps"]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         (from_y, earlier), (to_y, later) = at[before], at[after]
         x = LEFT + earlier["end"] * per_second
         to_x = max(x, LEFT + later["start"] * per_second)

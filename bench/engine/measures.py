@@ -1,5 +1,6 @@
 """What is measured: makespan, parallelism, growth, environments. Each gives plain rows that JSON can hold."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,9 +29,11 @@ Row = dict[str, Any]
 @contextmanager
 def bench(scale: float) -> Iterator[tuple[Place, Session]]:
     """A new place with a new cloud."""
-    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
-        with Session(Path(folder) / "cloud", scale=scale, patience=PATIENCE) as session:
-            yield Place(Path(folder)), session
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-engine-") as folder,
+        Session(Path(folder) / "cloud", scale=scale, patience=PATIENCE) as session,
+    ):
+        yield Place(Path(folder)), session
 
 
 def created(operations: list[Operation]) -> dict[str, Operation]:
@@ -118,13 +121,13 @@ def greatest_at_once(spans: list[tuple[float, float]]) -> int:
 
 
 def growth(runs: int) -> Iterator[Row]:
-    """Preview, up and a second preview with more and more of something; on a cloud that takes no time."""
+    """Preview and up with more and more of something; on a cloud that takes no time."""
     for what, sizes, change in (("node pools", POOLS, with_pools), ("applications", APPLICATIONS, with_applications)):
         for size in sizes:
             for _ in range(runs):
                 with bench(0.0) as (place, session):
                     place.new_stack(session, "dev", "dev", change(size))
-                    yield {"what": what, "size": size, **_preview_up_preview(place, session, "dev")}
+                    yield {"what": what, "size": size, **_preview_and_up(place, session, "dev")}
 
 
 def environments(number: int = ENVIRONMENTS) -> Iterator[Row]:
@@ -134,17 +137,15 @@ def environments(number: int = ENVIRONMENTS) -> Iterator[Row]:
         for index in range(1, number + 1):
             with Session(Path(folder) / f"cloud-{index}", patience=PATIENCE) as session:
                 place.new_stack(session, f"env{index}", "dev", _named(f"otel-env{index}"))
-                row = _preview_up_preview(place, session, f"env{index}")
+                row = _preview_and_up(place, session, f"env{index}")
                 listing = place.run(session, "stack", "ls")
             yield {"environment": index, **row, "list": asdict(listing)}
 
 
-def _preview_up_preview(place: Place, session: Session, stack: str) -> Row:
-    before = place.preview(session, stack)
-    up = place.up(session, stack)
+def _preview_and_up(place: Place, session: Session, stack: str) -> Row:
+    preview, up = place.preview(session, stack), place.up(session, stack)
     resources = len(created(session.cloud.operations.read()))
-    after = place.preview(session, stack)
-    return {"resources": resources, "first": asdict(before), "up": asdict(up), "unchanged": asdict(after)}
+    return {"resources": resources, "preview": asdict(preview), "up": asdict(up), "load": os.getloadavg()[0]}
 
 
 def with_pools(size: int) -> Callable[[dict[str, Any]], None]:

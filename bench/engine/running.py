@@ -1,6 +1,7 @@
 """Commands of the real engine on a simulated cloud, as a person runs them: nothing kept warm, time and memory watched."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -24,19 +25,21 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Command:
-    """What one command took: wall seconds, and peaks of resident memory in MiB.
+    """What one command took: wall and CPU seconds, and peaks of resident memory in MiB.
 
+    ``cpu_seconds`` is of the command and all below it, which a busy machine changes less than the wall's.
     ``all_mib`` is the greatest sum over the command's processes at one time (pages that they share count for each),
     ``engine_mib`` of the CLI alone, ``program_mib`` of the Python program.
     """
 
     seconds: float
+    cpu_seconds: float
     all_mib: float
     engine_mib: float
     program_mib: float
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """The engine refused; the message holds the end of what it said."""
 
 
@@ -82,9 +85,9 @@ class Place:
         """Run a command that must succeed.
 
         Raises:
-            CommandFailed: it did not.
+            CommandError: it did not.
         """
-        log = self.folder / "command.log"
+        log, before = self.folder / "command.log", _cpu_of_children()
         with log.open("w") as told:
             started = time.monotonic()
             process = subprocess.Popen(
@@ -104,8 +107,10 @@ class Place:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if process.returncode:
-            raise CommandFailed(f"pulumi {' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-3000:]}")
-        return Command(seconds, *peaks)
+            raise CommandError(
+                f"pulumi {' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-3000:]}"
+            )
+        return Command(seconds, _cpu_of_children() - before, *peaks)
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -115,6 +120,11 @@ class Place:
             "PULUMI_CONFIG_PASSPHRASE": "of the measurement",
             "NO_COLOR": "1",
         }
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watched(process: subprocess.Popen[bytes]) -> tuple[float, float, float]:
