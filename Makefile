@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 
-.PHONY: help plan test engine bench bench-lab test-lab tools up status down lint lock hooks clean
+.PHONY: help plan test engine bench bench-engine bench-lab test-lab tools up status down lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ bench: .venv/test-ready ## measure imports, plans and their growth
 
 bench-lab: .venv/test-ready ## measure the lab: bring-up, interruptions, scale, reverts (about 25 minutes)
 	@$(BIN)/python -m bench.lab $(ARGS)
+
+bench-engine: .venv/test-ready ## measure `up` on AWS's times: makespan, parallelism, growth (needs the pulumi CLI; about an hour)
+	@$(BIN)/python -m bench.engine --page docs/measurements.md --svg docs/pictures/up.svg $(ARGS)
 
 tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
 	@$(BIN)/python -m lab.toolchain $(ARGS)

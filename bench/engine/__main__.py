@@ -16,7 +16,7 @@ from bench.engine.gantt import svg
 from bench.engine.page import page
 
 RESULTS = Path("build/bench-engine.json")
-PARALLEL_SCALE = 0.2
+PARALLEL_SCALE = 0.1
 Results = dict[str, list[dict[str, Any]]]
 
 

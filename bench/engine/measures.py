@@ -2,22 +2,24 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from bench.engine.chain import longest, serial
 from bench.engine.edges import edges, kind_of, necessary
 from bench.engine.layout import ancestors, modules
-from bench.engine.running import Place
+from bench.engine.running import CommandError, Place
 from plan.record import record
+from plan.recording import Recording
 from simcloud.operations import Operation
 from simcloud.session import Session
 
 UNLIMITED: Final = 2**31 - 1
-PARALLEL: Final = (None, 1, 4, UNLIMITED)
+PARALLEL: Final = (None, UNLIMITED, 4, 1)
 """Values of ``--parallel``; None leaves the CLI its default."""
 POOLS: Final = (1, 10, 50)
 APPLICATIONS: Final = (1, 10, 50)
@@ -27,7 +29,7 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def bench(scale: float) -> Iterator[tuple[Place, Session]]:
+def bench(scale: float) -> Generator[tuple[Place, Session]]:
     """A new place with a new cloud."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-engine-") as folder,
@@ -62,52 +64,65 @@ def makespan(stack: str, scale: float) -> Row:
         command = place.up(session, stack)
         log = created(session.cloud.operations.read())
     recording = record(stack)
-    seconds = {urn: one.cloud_seconds for urn, one in log.items()}
-    found = edges(recording, seconds)
-    needed = necessary(found)
-    chain, floor = longest(seconds, {later: set(below) for later, below in found.items()}), longest(seconds, needed)
     first, last = min(one.start for one in log.values()), max(one.end for one in log.values())
-    steps = []
-    for urn, one in log.items():
-        around = [component.name for component in ancestors(recording, recording.by_urn[urn])]
-        steps.append(
-            {
-                "urn": urn,
-                "name": one.name,
-                "kind": kind_of(recording.by_urn[urn]),
-                "type": one.token,
-                "component": around[-1] if around else one.name,
-                "start": one.start - first,
-                "end": one.end - first,
-                "seconds": one.cloud_seconds,
-            }
-        )
     return {
         "stack": stack,
         "scale": scale,
         "makespan": last - first,
         "command_real": command.seconds,
-        "steps": steps,
+        "steps": [_step(recording, one, first) for one in log.values()],
+        **against(recording, {urn: one.cloud_seconds for urn, one in log.items()}),
+    }
+
+
+def against(recording: Recording, seconds: Mapping[str, float]) -> Row:
+    """What a makespan is compared with.
+
+    Args:
+        seconds: URN of each step -> AWS's seconds.
+    """
+    found = edges(recording, seconds)
+    needed = necessary(found)
+    floor = longest(seconds, needed)
+    return {
         "sum": sum(seconds.values()),
-        "declared": asdict(chain),
+        "declared": asdict(longest(seconds, {later: set(below) for later, below in found.items()})),
         "necessary": asdict(floor),
-        "why": [list(found[later][earlier]) for earlier, later in zip(floor.steps, floor.steps[1:], strict=False)],
+        "why": [list(found[later][earlier]) for earlier, later in pairwise(floor.steps)],
         "serial": [asdict(one) for one in serial(seconds, needed, modules(recording, seconds))],
         "serial_without_wait": serial(seconds, needed, modules(recording, seconds, wait=False))[-1].end,
     }
 
 
+def _step(recording: Recording, one: Operation, first: float) -> Row:
+    around = ancestors(recording, recording.by_urn[one.urn])
+    return {
+        "urn": one.urn,
+        "name": one.name,
+        "kind": kind_of(recording.by_urn[one.urn]),
+        "type": one.token,
+        "component": around[-1].name if around else one.name,
+        "start": one.start - first,
+        "end": one.end - first,
+        "seconds": one.cloud_seconds,
+    }
+
+
 def parallelism(stack: str, scale: float) -> Iterator[Row]:
-    """One ``up`` for each value of ``--parallel``, in AWS's seconds."""
+    """One ``up`` for each value of ``--parallel``, in AWS's seconds; ``failed`` says why one did not succeed."""
     for value in PARALLEL:
         with bench(scale) as (place, session):
             place.new_stack(session, stack, stack)
             given = () if value is None else ("--parallel", str(value))
-            command = place.up(session, stack, *given)
-            log = created(session.cloud.operations.read()).values()
+            failed = ""
+            try:
+                place.up(session, stack, *given)
+            except CommandError:
+                failed = next((one.result for one in session.cloud.operations.read() if one.result != "ok"), "unknown")
+            log = session.cloud.operations.read()
             span = max(one.end for one in log) - min(one.start for one in log)
             most = greatest_at_once([(one.start, one.end) for one in log])
-        yield {"parallel": value, "scale": scale, "makespan": span, "at_once": most, "command_real": command.seconds}
+        yield {"parallel": value, "scale": scale, "makespan": span, "at_once": most, "failed": failed}
 
 
 def greatest_at_once(spans: list[tuple[float, float]]) -> int:
