@@ -3,6 +3,8 @@
 Steps are named by any string; ``seconds`` says how long each takes, ``needs`` which steps each waits for.
 """
 
+import heapq
+import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -93,3 +95,40 @@ def serial(seconds: Mapping[str, float], needs: Needs, modules: Sequence[Module]
         now = start + max(ends({step: seconds[step] for step in module.steps}, inside).values(), default=0.0)
         stretches.append(Stretch(module.name, start, now))
     return stretches
+
+
+def limited(seconds: Mapping[str, float], needs: Needs, at_once: int, holding: Needs | None = None) -> float:
+    """Makespan where at most ``at_once`` steps run; what was ready first goes first, as in the engine.
+
+    Args:
+        holding: needs that a step waits for when it has begun already: meanwhile it takes one of the places.
+
+    Returns:
+        Seconds; infinity where steps that wait take every place from what they wait for.
+
+    Raises:
+        ValueError: as ``ends``, or no step may run.
+    """
+    if at_once < 1:
+        raise ValueError(f"at most {at_once} at once: at least one step must be allowed to run")
+    ends(seconds, {step: {*needs.get(step, ()), *(holding or {}).get(step, ())} for step in seconds})
+    order = {step: place for place, step in enumerate(seconds)}
+    left, queue, held = set(seconds), [], set()
+    running: list[tuple[float, str]] = []
+    done: set[str] = set()
+    now = 0.0
+    while left or queue or held or running:
+        ready = sorted((step for step in left if set(needs.get(step, ())) <= done), key=order.__getitem__)
+        left -= set(ready)
+        queue += ready
+        while queue and len(running) + len(held) < at_once:
+            held.add(queue.pop(0))
+        for step in sorted(held, key=order.__getitem__):
+            if set((holding or {}).get(step, ())) <= done:
+                held.remove(step)
+                heapq.heappush(running, (now + seconds[step], step))
+        if not running:
+            return math.inf
+        now, step = heapq.heappop(running)
+        done.add(step)
+    return now

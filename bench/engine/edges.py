@@ -57,7 +57,7 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
             # The kubeconfig is an output of the component, but of all that the component makes only the cluster is in it.
             found[urn] |= dict.fromkeys(clusters & found[urn].keys(), (PROVIDER, "its API"))
         if waits_for_nodes(recording.by_urn[urn]):
-            found[urn] |= dict.fromkeys(groups, (CLOUD, "its pods wait for a node"))
+            found[urn] = dict.fromkeys(groups, (CLOUD, "its pods wait for a node")) | found[urn]
     return found
 
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from bench.engine.chain import longest, serial
-from bench.engine.edges import edges, kind_of, necessary
+from bench.engine.chain import limited, longest, serial
+from bench.engine.edges import CLOUD, edges, kind_of, necessary
 from bench.engine.layout import ancestors, modules
 from bench.engine.running import CommandError, Place
 from plan.record import record
@@ -21,6 +21,8 @@ from simcloud.session import Session
 UNLIMITED: Final = 2**31 - 1
 PARALLEL: Final = (None, UNLIMITED, 4, 1)
 """Values of ``--parallel``; None leaves the CLI its default."""
+COMPUTED: Final = (1, 2, 3, 4, 8, 16, 64)
+"""Values of ``--parallel`` whose makespan is computed."""
 POOLS: Final = (1, 10, 50)
 APPLICATIONS: Final = (1, 10, 50)
 ENVIRONMENTS: Final = 10
@@ -84,12 +86,16 @@ def against(recording: Recording, seconds: Mapping[str, float]) -> Row:
     found = edges(recording, seconds)
     needed = necessary(found)
     floor = longest(seconds, needed)
+    in_order = {one.urn: seconds[one.urn] for one in recording if one.urn in seconds}
+    waited = {later: {urn for urn, (kind, _) in below.items() if kind == CLOUD} for later, below in found.items()}
+    declared = {later: set(below) - waited[later] for later, below in found.items()}
     return {
         "sum": sum(seconds.values()),
         "declared": asdict(longest(seconds, {later: set(below) for later, below in found.items()})),
         "necessary": asdict(floor),
         "why": [list(found[later][earlier]) for earlier, later in pairwise(floor.steps)],
         "serial": [asdict(one) for one in serial(seconds, needed, modules(recording, seconds))],
+        "computed": [[places, limited(in_order, declared, places, waited)] for places in COMPUTED],
         "serial_without_wait": serial(seconds, needed, modules(recording, seconds, wait=False))[-1].end,
     }
 

@@ -1,8 +1,10 @@
 """Makespans of graphs small enough to be worked out by hand."""
 
+import math
+
 import pytest
 
-from bench.engine.chain import Chain, Module, Stretch, ends, longest, serial
+from bench.engine.chain import Chain, Module, Stretch, ends, limited, longest, serial
 
 SECONDS = {"vpc": 24.0, "subnet": 12.0, "nat": 110.0, "cluster": 540.0, "group": 115.0, "chart": 90.0}
 NEEDS = {
@@ -91,3 +93,28 @@ def test_a_need_in_a_later_module_is_dropped():
 def test_modules_that_are_no_partition_are_refused(modules, told):
     with pytest.raises(ValueError, match=told):
         serial({"a": 1.0, "b": 1.0}, {}, modules)
+
+
+def test_with_places_enough_the_longest_chain_decides():
+    assert limited(SECONDS, NEEDS, 99) == longest(SECONDS, NEEDS).seconds
+
+
+def test_with_one_place_every_second_counts():
+    assert limited(SECONDS, NEEDS, 1) == sum(SECONDS.values())
+
+
+def test_what_is_ready_first_goes_first():
+    # Two places: a and b first, c when b is done; the long one last.
+    assert limited({"a": 4.0, "b": 1.0, "c": 2.0, "long": 9.0}, {}, 2) == 12
+
+
+def test_a_step_that_waits_for_another_takes_a_place_meanwhile():
+    seconds, holding = {"chart": 90.0, "cni": 20.0, "group": 115.0}, {"chart": {"group"}}
+    assert limited(seconds, {"group": {"cni"}}, 2, holding) == 225
+    assert limited(seconds, {"group": {"cni"}}, 1, holding) == math.inf
+    assert limited({"group": 115.0, "chart": 90.0}, {}, 1, holding) == 205
+
+
+def test_no_place_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one step"):
+        limited(SECONDS, NEEDS, 0)

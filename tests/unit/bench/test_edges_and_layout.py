@@ -42,7 +42,7 @@ def found(dev: Recording) -> Edges:
         ("Addon:cluster-before-nodes-vpc-cni", "ConfigMap:cluster-eks-nodeAccess", COMPONENT),
         ("Role:cluster-eks-eksRole-role", "Subnet:network-private-a", COMPONENT),
         ("Release:argocd-release", "NodeGroup:cluster-system-nodes-group", CLOUD),
-        ("Addon:cluster-after-nodes-coredns", "NodeGroup:cluster-system-nodes-group", CLOUD),
+        ("Addon:cluster-after-nodes-coredns", "NodeGroup:cluster-system-nodes-group", DECLARED),
     ],
 )
 def test_an_edge_says_what_carries_it(dev, found, later, earlier, kind):
