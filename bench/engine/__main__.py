@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-engine", description=__doc__)
     parser.add_argument("--stacks", nargs="+", default=["dev"], help="stacks whose update is measured")
     parser.add_argument("--scale", type=float, default=0.25, help="real seconds for a second of AWS in the makespan")
+    parser.add_argument("--parallel", type=int, help="operations at once in the makespan; left out: the CLI's default")
     parser.add_argument("--runs", type=int, default=3, help="runs of each makespan and size; medians are printed")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where measurements are kept")
@@ -42,7 +43,7 @@ def main() -> None:
     else:
         print(text)
     if given.svg:
-        runs = [row for row in kept.get("makespan", []) if row["stack"] == given.stacks[0]]
+        runs = [row for row in kept.get("makespan", []) if row["stack"] == given.stacks[0] and row["parallel"] is None]
         if not runs:
             raise SystemExit(
                 f"error: no makespan of {given.stacks[0]} in {given.results}: measure it, with --only makespan"
@@ -74,8 +75,8 @@ def told(path: Path, part: str, rows: Iterable[dict[str, Any]], same: Callable[[
 
 
 def _makespans(given: argparse.Namespace) -> None:
-    rows = (measures.makespan(stack, given.scale) for stack in given.stacks for _ in range(given.runs))
-    told(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"]))
+    rows = (measures.makespan(stack, given.scale, given.parallel) for stack in given.stacks for _ in range(given.runs))
+    told(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"], row["parallel"]))
 
 
 def _parallel(given: argparse.Namespace) -> None:

@@ -56,20 +56,21 @@ def created(operations: list[Operation]) -> dict[str, Operation]:
     return found
 
 
-def makespan(stack: str, scale: float) -> Row:
+def makespan(stack: str, scale: float, parallel: int | None = None) -> Row:
     """One ``up`` of a stack against its longest chains and the serial layout; all in AWS's seconds, unless named real.
 
-    ``steps``: every creation, with its start and end since the first one's start.
+    ``parallel``: of the CLI, None for its default. ``steps``: every creation, with its start and end since the first one's start.
     """
     with bench(scale) as (place, session):
         place.new_stack(session, stack, stack)
-        command = place.up(session, stack)
+        command = place.up(session, stack, *_parallel(parallel))
         log = created(session.cloud.operations.read())
     recording = record(stack)
     first, last = min(one.start for one in log.values()), max(one.end for one in log.values())
     return {
         "stack": stack,
         "scale": scale,
+        "parallel": parallel,
         "makespan": last - first,
         "command_real": command.seconds,
         "steps": [_step(recording, one, first) for one in log.values()],
@@ -119,16 +120,19 @@ def parallelism(stack: str, scale: float) -> Iterator[Row]:
     for value in PARALLEL:
         with bench(scale) as (place, session):
             place.new_stack(session, stack, stack)
-            given = () if value is None else ("--parallel", str(value))
             failed = ""
             try:
-                place.up(session, stack, *given)
+                place.up(session, stack, *_parallel(value))
             except CommandError:
                 failed = next((one.result for one in session.cloud.operations.read() if one.result != "ok"), "unknown")
             log = session.cloud.operations.read()
             span = max(one.end for one in log) - min(one.start for one in log)
             most = greatest_at_once([(one.start, one.end) for one in log])
         yield {"parallel": value, "scale": scale, "makespan": span, "at_once": most, "failed": failed}
+
+
+def _parallel(value: int | None) -> tuple[str, ...]:
+    return () if value is None else ("--parallel", str(value))
 
 
 def greatest_at_once(spans: list[tuple[float, float]]) -> int:

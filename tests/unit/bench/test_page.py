@@ -1,6 +1,7 @@
 """The page's own arithmetic, on rows made by hand."""
 
 import itertools
+import math
 
 import pytest
 
@@ -8,11 +9,12 @@ from bench.engine.measures import UNLIMITED
 from bench.engine.page import overhead, page, ratio, saved
 
 
-def made(makespan: float, scale: float = 1.0, stack: str = "dev"):
+def made(makespan: float, scale: float = 1.0, stack: str = "dev", parallel: int | None = None):
     step = {"urn": "a", "name": "network-vpc", "kind": "Vpc", "type": "aws:ec2/vpc:Vpc", "component": "network"}
     return {
         "stack": stack,
         "scale": scale,
+        "parallel": parallel,
         "makespan": makespan,
         "command_real": makespan * scale + 8,
         "sum": 1400.0,
@@ -22,6 +24,7 @@ def made(makespan: float, scale: float = 1.0, stack: str = "dev"):
         "why": [],
         "serial": [{"module": "network", "start": 0.0, "end": 1000.0}],
         "serial_without_wait": 960.0,
+        "computed": [[1, 1379.0], [2, math.inf], [8, 808.0], [64, 807.0]],
     }
 
 
@@ -47,9 +50,9 @@ def test_the_machines_own_time_is_told_in_real_seconds():
 @pytest.mark.parametrize(
     ("makespan", "told"),
     [
-        (840, ["**1.050, met**", "**16.0%, met**"]),
-        (841, ["**1.051, not met**", "**15.9%, met**"]),
-        (851, ["**1.064, not met**", "**14.9%, not met**"]),
+        (840, ["**1.050, met**", "**16.0% below, met**"]),
+        (841, ["**1.051, not met**", "**15.9% below, met**"]),
+        (851, ["**1.064, not met**", "**14.9% below, not met**"]),
     ],
 )
 def test_an_aim_that_is_not_met_is_said(makespan, told):
@@ -57,20 +60,37 @@ def test_an_aim_that_is_not_met_is_said(makespan, told):
     assert [one for one in told if one not in text] == []
 
 
-def test_the_slowest_clock_of_the_first_stack_stands_for_the_page_and_of_its_runs_the_median():
-    rows = [made(900, 0.1), made(820), made(880), made(830), made(999, stack="prod")]
-    assert f"**{830 / 800:.3f}, met**" in page({"makespan": rows}, cores=2)
+def test_the_slowest_clock_of_each_stack_stands_for_it_and_of_its_runs_the_median():
+    rows = [made(900, 0.1), made(820), made(880), made(830), made(800, parallel=64), made(996, stack="prod")]
+    text = page({"makespan": rows}, cores=2)
+    assert f"- dev: **{830 / 800:.3f}, met**" in text
+    assert f"- prod: **{996 / 800:.3f}, not met**" in text
+    assert "| 820 to 880 | 1.038 |" in text
 
 
-def test_the_default_parallelism_is_told_against_unlimited():
-    rows = [
-        {"parallel": value, "scale": 0.2, "makespan": makespan, "at_once": 8, "command_real": 1.0}
-        for value, makespan in ((None, 816.0), (1, 1400.0), (UNLIMITED, 800.0))
+def test_where_the_chain_was_late_is_told():
+    row = made(840)
+    row["steps"] = [
+        {**row["steps"][0], "urn": urn, "name": urn, "start": start, "end": end}
+        for urn, start, end in (("vpc", 0.0, 24.0), ("subnet", 25.0, 37.0), ("cluster", 113.0, 653.0))
     ]
-    text = page({"parallel": rows}, cores=2)
-    assert "| default (8) | 816 | +2.0% | 8 |" in text
-    assert "| 1 | 1400 | +75.0% | 8 |" in text
-    assert "| unlimited | 800 | +0.0% | 8 |" in text
+    row["necessary"] = {"seconds": 800.0, "steps": ["vpc", "subnet", "cluster"]}
+    row["why"] = [["value", "vpcId"], ["declared", "subnets"]]
+    assert "40 s are not the chain's: 76 of them before `cluster` begins." in page({"makespan": [row]}, cores=2)
+
+
+def test_the_default_parallelism_is_told_against_the_most_places():
+    rows = [
+        {"parallel": value, "scale": 0.1, "makespan": makespan, "at_once": 8, "failed": failed}
+        for value, makespan, failed in ((None, 816.0, ""), (1, 1400.0, "no place left"), (UNLIMITED, 800.0, ""))
+    ]
+    text = page({"makespan": [made(840)], "parallel": rows}, cores=2)
+    assert "| 1 | 1379 (+70.9%) |" in text
+    assert "| 2 | never ends |" in text
+    assert "| 8 (default) | 808 (+0.1%) |" in text
+    assert "| 8 (default) | 816 | 8 | succeeds |" in text
+    assert "| 1 | 1400 | 8 | fails: no place left |" in text
+    assert "| unlimited | 800 | 8 | succeeds |" in text
 
 
 def test_growth_and_environments_tell_medians_and_the_load():
