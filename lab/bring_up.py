@@ -116,7 +116,10 @@ def down(name: str, *, state_home: Path | None = None) -> str:
     if not folder.owned():
         _end(told)
         folder.forget()
-        return f"no lab {name!r} was running" if told.get("state") != "broken" else f"it had ended: {told.get('why')}"
+        why = told.get("why", "")
+        if why:
+            folder.tell(why="")
+        return f"lab {name!r} had ended: {why}" if why else f"no lab {name!r} was running"
     with suppress(LabError):
         control.ask(folder, "stop")
     end = time.monotonic() + STOP_SECONDS

@@ -79,7 +79,7 @@ def selector(lab: Lab, kind: str, name: str) -> dict[str, str]:
 
 
 def last_sync(lab: Lab) -> str:
-    return lab.application("otel-demo")["status"]["operationState"].get("finishedAt", "")
+    return lab.application("otel-demo")["status"].get("operationState", {}).get("finishedAt", "")
 
 
 def later_sync(lab: Lab, before: str) -> str:

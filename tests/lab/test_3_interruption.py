@@ -1,6 +1,5 @@
 """Lesson 3: interruption events travel rules, queue and Karpenter; the node is tainted, drained and replaced before it goes."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,9 +116,8 @@ def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
     node, claim = spot_node()
     lab.ask("kill", name="karpenter")
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
-    started = time.monotonic()
-    until("the pod moves", lambda: lab.runs(NAME) not in ("", node), 120)
+    # The message may have gone to the killed one's last request: then it comes back after the queue's visibility timeout.
+    until("the pod moves", lambda: lab.runs(NAME) not in ("", node), 240)
     row = next(one for one in lab.ask("processes") if one["name"] == "karpenter")
     assert row["restarts"] >= 1
     assert row["state"] == "running"
-    assert time.monotonic() - started < 120
