@@ -27,7 +27,7 @@ def growth(rows: Sequence[Row]) -> list[str]:
     lines = []
     for what, size in dict.fromkeys((row["what"], row["size"]) for row in rows):
         runs = [row for row in rows if (row["what"], row["size"]) == (what, size)]
-        lines.append([f"{size} {what}", *_times(runs)])
+        lines.append([f"{what}: {size}", *_times(runs)])
     return [
         "## Growth",
         "",

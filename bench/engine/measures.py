@@ -19,7 +19,7 @@ from simcloud.operations import Operation
 from simcloud.session import Session
 
 UNLIMITED: Final = 2**31 - 1
-PARALLEL: Final = (None, UNLIMITED, 4, 1)
+PARALLEL: Final = (None, UNLIMITED, 4, 2, 1)
 """Values of ``--parallel``; None leaves the CLI its default."""
 COMPUTED: Final = (1, 2, 3, 4, 8, 16, 64)
 """Values of ``--parallel`` whose makespan is computed."""

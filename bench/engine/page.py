@@ -1,6 +1,7 @@
 """The page of what was measured, from the rows of ``bench.engine.measures``. Ratios are computed here, from the rows."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -10,6 +11,8 @@ from bench.engine.measures import UNLIMITED
 
 CHAIN_AIM: Final = 1.05
 SERIAL_AIM: Final = 0.15
+PENALTY_TOLD: Final = 1.01
+"""From this on, what the default parallelism costs is told."""
 COMMAND: Final = "make bench-engine"
 Row = Mapping[str, Any]
 Kept = Mapping[str, Sequence[Row]]
@@ -126,12 +129,17 @@ def _aims(row: Row) -> str:
 
 
 def _late(row: Row) -> str:
-    """Where the longest gap before a step of the chain is."""
+    """Where the longest gap before a step of the chain is, and what ran in its middle."""
     by_urn = {step["urn"]: step for step in row["steps"]}
     steps = [by_urn[urn] for urn in row["necessary"]["steps"]]
-    gaps = [(later["start"] - earlier["end"], later["name"]) for earlier, later in pairwise(steps)]
-    gap, name = max(gaps, default=(0.0, ""))
-    return f"{gap:.0f} of them before `{name}` begins" if name else "no gap"
+    gaps = [(later["start"] - earlier["end"], earlier["end"], later["name"]) for earlier, later in pairwise(steps)]
+    if not gaps:
+        return "the chain is one step"
+    gap, since, name = max(gaps)
+    middle = since + gap / 2
+    running = Counter(step["kind"] for step in row["steps"] if step["start"] <= middle < step["end"])
+    told = ", ".join(f"{number} {kind}" for kind, number in running.most_common()) or "nothing"
+    return f"{gap:.0f} of them before `{name}` begins; half-way {running.total()} steps ran ({told})"
 
 
 def _steps(row: Row) -> list[str]:
@@ -192,10 +200,28 @@ def _parallel(rows: Sequence[Row], headlines: Sequence[Row], cores: int) -> list
         "the declared edges, what is ready first goes first, and a release that waits for a node takes a place meanwhile.",
         "",
         *table(("`--parallel`", *(row["stack"] for row in headlines)), computed),
+        *_advice(headlines, default),
         f"Measured, dev, one run each at scale {rows[0]['scale']:g}, where ten seconds of the machine count as {10 / rows[0]['scale']:.0f}:",
         "",
         *table(("`--parallel`", "makespan", "most at once", "outcome"), lines),
     ]
+
+
+def _advice(headlines: Sequence[Row], default: int) -> list[str]:
+    """What to do where the default costs something, or a value never ends."""
+    lines = []
+    for row in headlines:
+        computed = {int(places): seconds for places, seconds in row["computed"]}
+        best = min(computed.values())
+        if computed.get(default, best) > best * PENALTY_TOLD:
+            enough = min(places for places, seconds in computed.items() if seconds <= best * PENALTY_TOLD)
+            lines.append(f"- {row['stack']}: give `--parallel {enough}` or more where the default is less.")
+        endless = [f"`--parallel {places}`" for places, seconds in computed.items() if math.isinf(seconds)]
+        if endless:
+            lines.append(
+                f"- {row['stack']}: {', '.join(endless)}: releases that wait for a node take every place, and the node group never begins."
+            )
+    return [*lines, ""] if lines else []
 
 
 def _share(seconds: float, row: Row) -> str:

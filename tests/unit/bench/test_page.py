@@ -24,7 +24,7 @@ def made(makespan: float, scale: float = 1.0, stack: str = "dev", parallel: int 
         "why": [],
         "serial": [{"module": "network", "start": 0.0, "end": 1000.0}],
         "serial_without_wait": 960.0,
-        "computed": [[1, 1379.0], [2, math.inf], [8, 808.0], [64, 807.0]],
+        "computed": [[1, 1379.0], [2, math.inf], [8, 808.0], [16, 807.0], [64, 807.0]],
     }
 
 
@@ -76,7 +76,9 @@ def test_where_the_chain_was_late_is_told():
     ]
     row["necessary"] = {"seconds": 800.0, "steps": ["vpc", "subnet", "cluster"]}
     row["why"] = [["value", "vpcId"], ["declared", "subnets"]]
-    assert "40 s are not the chain's: 76 of them before `cluster` begins." in page({"makespan": [row]}, cores=2)
+    row["steps"].append({**row["steps"][0], "urn": "nat", "kind": "NatGateway", "start": 40.0, "end": 150.0})
+    told = "40 s are not the chain's: 76 of them before `cluster` begins; half-way 1 steps ran (1 NatGateway)."
+    assert told in page({"makespan": [row]}, cores=2)
 
 
 def test_the_default_parallelism_is_told_against_the_most_places():
@@ -93,11 +95,21 @@ def test_the_default_parallelism_is_told_against_the_most_places():
     assert "| unlimited | 800 | 8 | succeeds |" in text
 
 
+def test_what_the_default_parallelism_costs_is_told_where_it_costs_something():
+    rows = [{"parallel": UNLIMITED, "scale": 0.1, "makespan": 800.0, "at_once": 17, "failed": ""}]
+    dear = {**made(900, stack="prod"), "computed": [[1, 2075.0], [2, math.inf], [8, 875.0], [16, 810.0], [64, 808.0]]}
+    text = page({"makespan": [made(840), dear], "parallel": rows}, cores=2)
+    assert "- prod: give `--parallel 16` or more" in text
+    assert "- dev: give" not in text
+    assert "- dev: `--parallel 2`: releases that wait" in text
+    assert "- prod: give" not in page({"makespan": [dear], "parallel": rows}, cores=4)
+
+
 def test_growth_and_environments_tell_medians_and_the_load():
     growth = [{"what": "node pools", "size": 10, **measured(seconds)} for seconds in (10, 30, 12)]
     environments = [{"environment": n, **measured(n, load=n), "list": command(1)} for n in range(1, 11)]
     text = page({"growth": growth, "environments": environments}, cores=2)
-    assert "| 10 node pools | 87 | 12.0 | 6.0 | 500 | 24.0 | 12.0 | 500 | 100 | 200 |" in text
+    assert "| node pools: 10 | 87 | 12.0 | 6.0 | 500 | 24.0 | 12.0 | 500 | 100 | 200 |" in text
     assert [n for n in range(1, 11) if f"| number {n} |" in text] == [1, 5, 10]
     assert "| median of all | 87 | 5.5 |" in text
     assert "load average 1 to 10" in text
