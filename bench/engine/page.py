@@ -208,7 +208,7 @@ def _parallel(rows: Sequence[Row], headlines: Sequence[Row], cores: int) -> list
 
 
 def _advice(headlines: Sequence[Row], default: int) -> list[str]:
-    """What to do where the default costs something, or a value never ends."""
+    """What to do where the default costs something, or a value can get stuck."""
     lines = []
     for row in headlines:
         computed = {int(places): seconds for places, seconds in row["computed"]}
@@ -219,11 +219,11 @@ def _advice(headlines: Sequence[Row], default: int) -> list[str]:
         endless = [f"`--parallel {places}`" for places, seconds in computed.items() if math.isinf(seconds)]
         if endless:
             lines.append(
-                f"- {row['stack']}: {', '.join(endless)}: releases that wait for a node take every place, and the node group never begins."
+                f"- {row['stack']}: {', '.join(endless)}: two releases that wait for a node can take every place, and the node group never begins. The engine's order among ready steps is its own, so a run may get through."
             )
     return [*lines, ""] if lines else []
 
 
 def _share(seconds: float, row: Row) -> str:
     best = min(computed for _, computed in row["computed"])
-    return "never ends" if math.isinf(seconds) else f"{seconds:.0f} ({seconds / best - 1:+.1%})"
+    return "can get stuck" if math.isinf(seconds) else f"{seconds:.0f} ({seconds / best - 1:+.1%})"

@@ -88,7 +88,7 @@ def test_the_default_parallelism_is_told_against_the_most_places():
     ]
     text = page({"makespan": [made(840)], "parallel": rows}, cores=2)
     assert "| 1 | 1379 (+70.9%) |" in text
-    assert "| 2 | never ends |" in text
+    assert "| 2 | can get stuck |" in text
     assert "| 8 (default) | 808 (+0.1%) |" in text
     assert "| 8 (default) | 816 | 8 | succeeds |" in text
     assert "| 1 | 1400 | 8 | fails: no place left |" in text
@@ -101,7 +101,7 @@ def test_what_the_default_parallelism_costs_is_told_where_it_costs_something():
     text = page({"makespan": [made(840), dear], "parallel": rows}, cores=2)
     assert "- prod: give `--parallel 16` or more" in text
     assert "- dev: give" not in text
-    assert "- dev: `--parallel 2`: releases that wait" in text
+    assert "- dev: `--parallel 2`: two releases that wait" in text
     assert "- prod: give" not in page({"makespan": [dear], "parallel": rows}, cores=4)
 
 
