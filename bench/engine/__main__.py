@@ -23,10 +23,10 @@ Results = dict[str, list[dict[str, Any]]]
 def main() -> None:
     """Measure what is asked for, keep it, and write the page and the picture of everything kept."""
     parser = argparse.ArgumentParser(prog="make bench-engine", description=__doc__)
-    parser.add_argument("--stacks", nargs="+", default=["dev"], help="stacks whose update is measured")
-    parser.add_argument("--scale", type=float, default=0.25, help="real seconds for a second of AWS in the makespan")
+    parser.add_argument("--stacks", nargs="+", default=["dev", "prod"], help="stacks whose update is measured")
+    parser.add_argument("--scale", type=float, default=1.0, help="real seconds for a second of AWS in the makespan")
     parser.add_argument("--parallel", type=int, help="operations at once in the makespan; left out: the CLI's default")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each makespan and size; medians are printed")
+    parser.add_argument("--runs", type=int, default=1, help="runs of each makespan and size; medians are printed")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where measurements are kept")
     parser.add_argument("--page", type=Path, help="write the tables here")
