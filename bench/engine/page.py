@@ -31,11 +31,9 @@ def page(kept: Kept, *, cores: int) -> str:
         "",
     ]
     if kept.get("makespan"):
-        parts += [
-            *_makespan(kept["makespan"]),
-            *_steps(_headlines(kept["makespan"])[0]),
-            *_serial(_headlines(kept["makespan"])[0]),
-        ]
+        parts += _makespan(kept["makespan"])
+    for first in _headlines(kept.get("makespan", ()))[:1]:
+        parts += [*_steps(first), *_serial(first)]
     if kept.get("parallel"):
         parts += _parallel(kept["parallel"], _headlines(kept.get("makespan", ())), cores)
     if kept.get("growth"):
@@ -110,6 +108,7 @@ def _makespan(rows: Sequence[Row]) -> list[str]:
         f"Aims: at most {CHAIN_AIM} times the longest necessary chain, and at least {SERIAL_AIM:.0%} below the serial layout.",
         "",
         *(_aims(row) for row in _headlines(rows)),
+        *(_other(row) for row in rows if not any(row is one for one in _headlines(rows))),
         "",
         "*Necessary* are edges that carry a value, lead to a provider, or that AWS or Kubernetes has too (`bench/engine/edges.py` names each rule).",
         "*Declared* are all edges of the program, those for the order of the teardown and those of the pulumi-eks component included: what it",
@@ -128,8 +127,14 @@ def _aims(row: Row) -> str:
     )
 
 
+def _other(row: Row) -> str:
+    how = "the default parallelism" if row["parallel"] is None else f"`--parallel {row['parallel']}`"
+    beyond = row["makespan"] - row["necessary"]["seconds"]
+    return f"- {row['stack']} at scale {row['scale']:g} with {how}: {ratio(row):.3f}. {beyond:.0f} s ({overhead(row):.0f} real) are not the chain's: {_late(row)}."
+
+
 def _late(row: Row) -> str:
-    """Where the longest gap before a step of the chain is, and what ran in its middle."""
+    """Where the longest gap before a step of the chain is, what ran in its middle, and what the machine added to the steps."""
     by_urn = {step["urn"]: step for step in row["steps"]}
     steps = [by_urn[urn] for urn in row["necessary"]["steps"]]
     gaps = [(later["start"] - earlier["end"], earlier["end"], later["name"]) for earlier, later in pairwise(steps)]
@@ -139,7 +144,11 @@ def _late(row: Row) -> str:
     middle = since + gap / 2
     running = Counter(step["kind"] for step in row["steps"] if step["start"] <= middle < step["end"])
     told = ", ".join(f"{number} {kind}" for kind, number in running.most_common()) or "nothing"
-    return f"{gap:.0f} of them before `{name}` begins; half-way {running.total()} steps ran ({told})"
+    inside = sum(step["end"] - step["start"] - step["seconds"] for step in steps if step["kind"] != "Release")
+    return (
+        f"{gap:.0f} of them before `{name}` begins, where half-way {running.total()} steps ran ({told}); "
+        f"{inside:.0f} of them the simulation's own work inside the chain's steps"
+    )
 
 
 def _steps(row: Row) -> list[str]:

@@ -68,6 +68,13 @@ def test_the_slowest_clock_of_each_stack_stands_for_it_and_of_its_runs_the_media
     assert "| 820 to 880 | 1.038 |" in text
 
 
+def test_runs_with_another_parallelism_stand_for_no_stack():
+    text = page({"makespan": [made(820, parallel=64)]}, cores=2)
+    assert "| dev | 1 | 64 |" in text
+    assert "- dev: **" not in text
+    assert "- dev at scale 1 with `--parallel 64`: 1.025. 20 s (20 real) are not the chain's" in text
+
+
 def test_where_the_chain_was_late_is_told():
     row = made(840)
     row["steps"] = [
@@ -77,7 +84,12 @@ def test_where_the_chain_was_late_is_told():
     row["necessary"] = {"seconds": 800.0, "steps": ["vpc", "subnet", "cluster"]}
     row["why"] = [["value", "vpcId"], ["declared", "subnets"]]
     row["steps"].append({**row["steps"][0], "urn": "nat", "kind": "NatGateway", "start": 40.0, "end": 150.0})
-    told = "40 s are not the chain's: 76 of them before `cluster` begins; half-way 1 steps ran (1 NatGateway)."
+    for step, seconds in zip(row["steps"], (22.0, 12.0, 537.0), strict=False):
+        step["seconds"] = seconds
+    told = (
+        "40 s are not the chain's: 76 of them before `cluster` begins, where half-way 1 steps ran (1 NatGateway); "
+        "5 of them the simulation's own work inside the chain's steps."
+    )
     assert told in page({"makespan": [row]}, cores=2)
 
 
