@@ -206,10 +206,10 @@ def main() -> None:
     if memory:
         memory.load()
     inner: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
-    if memory:
+    if beside := options.bridges or options.state:
         from simcloud.eks_answers import EksAnswers
 
-        inner = EksAnswers(inner, options.state.with_name("tables.sqlite"))
+        inner = EksAnswers(inner, beside.with_name("tables.sqlite"))
     if options.bridges:
         from lab.aws import bridges
 

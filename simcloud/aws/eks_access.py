@@ -1,5 +1,6 @@
 """Who may join a cluster: access entries, policies on them, and who is in today. moto 5.2.5 has none of it."""
 
+import time
 from typing import Any
 
 import yaml
@@ -34,9 +35,8 @@ def remember_entry(site: Site, cluster: str, principal: str, kind: str, by: str,
     """Write an access entry; one that is there stays as it is."""
     key = f"{cluster}/{principal}"
     if site.cloud.tables.get("access-entries", key) is None:
-        site.cloud.tables.put(
-            "access-entries", key, {"type": kind, "by": by, "roleId": _role_id(site, principal), **more}
-        )
+        row = {"type": kind, "by": by, "roleId": _role_id(site, principal), "createdAt": time.time(), **more}
+        site.cloud.tables.put("access-entries", key, row)
 
 
 def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:

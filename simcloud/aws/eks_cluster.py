@@ -11,6 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from simcloud.aws import in_use
+from simcloud.eks_answers import issuer
 from simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from simcloud.properties import UNKNOWN, Properties
 from simcloud.refusal import Gone, Refusal
@@ -141,16 +142,13 @@ class Cluster(Handler):
             logs.create_log_group(logGroupName=group)
 
     def _known(self, site: Site, name: str, inputs: Properties, row: dict[str, Any]) -> Properties:
-        issuer = (
-            f"https://oidc.eks.{site.region}.amazonaws.com/id/{hashlib.sha256(name.encode()).hexdigest()[:32].upper()}"
-        )
         authority = site.cloud.certificate_authority or f"certificate authority of {name}"
         return {
             "arn": site.arn("eks", f"cluster/{name}"),
             "endpoint": site.cloud.endpoint(name),
             "certificateAuthority": {"data": base64.b64encode(authority.encode()).decode()},
             **_service_addresses(site, inputs),
-            "identities": [{"oidcs": [{"issuer": issuer}]}],
+            "identities": [{"oidcs": [{"issuer": issuer(site.region, name)}]}],
             "platformVersion": "eks.1",
             "status": row["status"],
             "clusterId": "",

@@ -1,0 +1,85 @@
+"""What moto does not know of EKS is answered from the cloud's tables, as boto3 reads it."""
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+
+from simcloud.eks_answers import EksAnswers, issuer
+from simcloud.tables import Tables
+
+ROLE = "arn:aws:iam::123456789012:role/node"
+
+
+def moto(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"cluster": {"name": "one", "resourcesVpcConfig": {"vpcId": "vpc-wrong"}}}).encode()]
+
+
+class Raw(io.BytesIO):
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self.read()
+
+
+@pytest.fixture
+def eks(tmp_path: Path) -> Any:
+    tables = Tables(tmp_path / "tables.sqlite")
+    tables.put(
+        "clusters",
+        "one",
+        {"vpc": "vpc-1", "region": "eu-west-1", "inputs": {"accessConfig": {"authenticationMode": "API"}}},
+    )
+    tables.put("addons", "one/coredns", {"status": "ACTIVE", "tags": {}})
+    tables.put("access-entries", f"one/{ROLE}", {"type": "EC2_LINUX", "roleId": "AROA", "createdAt": time.time()})
+    tables.put("pod-identities", "one/kube-system/karpenter", {"id": "a-1", "roleArn": ROLE})
+    tables.put("pod-identities", "one/shop/web", {"id": "a-2", "roleArn": ROLE})
+    app = EksAnswers(moto, tmp_path / "tables.sqlite")
+
+    def send(request: Any, **_: Any) -> AWSResponse:
+        path, _, query = request.url.partition("amazonaws.com")[2].partition("?")
+        told: list[Any] = []
+        environ = {"REQUEST_METHOD": request.method, "PATH_INFO": unquote(path), "QUERY_STRING": query}
+        body = b"".join(app(environ, lambda *status: told.extend(status)))
+        return AWSResponse(request.url, int(told[0].split()[0]), dict(told[1]), Raw(body))
+
+    client = boto3.client("eks", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    client.meta.events.register("before-send.eks", send)
+    return client
+
+
+def test_a_cluster_has_its_vpc_its_authentication_mode_and_its_issuer(eks: Any) -> None:
+    found = eks.describe_cluster(name="one")["cluster"]
+    assert found["resourcesVpcConfig"]["vpcId"] == "vpc-1"
+    assert found["accessConfig"] == {"authenticationMode": "API"}
+    assert found["identity"]["oidc"]["issuer"] == issuer("eu-west-1", "one")
+
+
+def test_addons_access_entries_and_associations_are_listed_and_described(eks: Any) -> None:
+    assert eks.list_addons(clusterName="one")["addons"] == ["coredns"]
+    assert eks.describe_addon(clusterName="one", addonName="coredns")["addon"]["status"] == "ACTIVE"
+    assert eks.list_access_entries(clusterName="one")["accessEntries"] == [ROLE]
+    entry = eks.describe_access_entry(clusterName="one", principalArn=ROLE)["accessEntry"]
+    assert entry["type"] == "EC2_LINUX"
+    assert abs(entry["createdAt"].timestamp() - time.time()) < 60
+    listed = eks.list_pod_identity_associations(clusterName="one", namespace="kube-system", serviceAccount="karpenter")
+    assert [one["associationId"] for one in listed["associations"]] == ["a-1"]
+    whole = eks.describe_pod_identity_association(clusterName="one", associationId="a-1")["association"]
+    assert (whole["serviceAccount"], whole["roleArn"]) == ("karpenter", ROLE)
+
+
+def test_what_is_not_there_is_refused_as_eks_does(eks: Any) -> None:
+    for ask in (
+        lambda: eks.describe_addon(clusterName="one", addonName="none"),
+        lambda: eks.describe_access_entry(clusterName="one", principalArn="arn:none"),
+        lambda: eks.describe_pod_identity_association(clusterName="one", associationId="a-9"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            ask()
+        assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
