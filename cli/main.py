@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import plan, settings
+from cli import doctor, plan, settings
 from cli.lab import lab
 from cli.with_simulated_cloud import with_simulated_cloud
 
@@ -21,6 +21,7 @@ app.command("settings")(settings.settings)
 app.command("with-simulated-cloud", epilog="Example: otel-on-spot with-simulated-cloud -- pulumi preview --stack dev")(
     with_simulated_cloud
 )
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(lab, name="lab")
 
 
