@@ -133,10 +133,11 @@ def _could_not_look(context: typer.Context) -> Generator[None]:
         typer.echo(f"error: {mistake}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in OPERATE:
+        package = (missing.name or "").partition(".")[0]
+        if package not in OPERATE:
             raise
         typer.echo(
-            f"error: {missing.name} is not installed: doctor looks at AWS and clusters with {' and '.join(OPERATE)}. "
+            f"error: {package} is not installed: doctor looks at AWS and clusters with {' and '.join(OPERATE)}. "
             "Install the extra `operate`, for example: pip install 'otel-on-spot[operate]'; make test installs it into .venv",
             err=True,
         )

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from drills.doctor.verdicts.finding import Finding
+from drills.doctor.verdicts.finding import Finding, counted
 
 NOTHING_FOUND: Final = 0
 FOUND: Final = 1
@@ -87,6 +87,8 @@ def show(report: Report, console: Console) -> None:
         console.print(Text(f"{verdict.title} ({verdict.id})", style="bold red"))
         for finding in verdict.findings:
             console.print(Padding(_finding(finding), (0, 0, 0, 2)))
+            for command in finding.remedy:
+                console.print(Text(f"  do    {command}"), soft_wrap=True)  # in one piece, to be copied
         console.print(Text(f"  see   {verdict.runbook}", style="dim"))
     for why, ids in _unseen(report.verdicts).items():
         console.print()
@@ -121,8 +123,7 @@ def _finding(finding: Finding) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row("seen", Text(finding.seen))
     grid.add_row("rule", Text(finding.rule))
-    commands = Group(*(Text(f"do    {command}", overflow="fold", no_wrap=False) for command in finding.remedy))
-    return Group(Text(f"{finding.severity}: {finding.subject}", style=style), grid, commands)
+    return Group(Text(f"{finding.severity}: {finding.subject}", style=style), grid)
 
 
 def _unseen(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
@@ -138,7 +139,7 @@ def _summary(report: Report) -> Text:
     things = sum(one.count for one in report.verdicts if one.status != "unseen")
     findings = sum(len(one.findings) for one in report.verdicts)
     text = (
-        f"{len(report.verdicts)} lines, {things} things looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
+        f"{counted(len(report.verdicts), 'line')}, {counted(things, 'thing')} looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
         f"{counts['found']} with {findings} found, {counts['unseen']} not seen"
     )
     return Text(text, style={0: "green", 1: "red", 2: "yellow"}[report.exit_code])

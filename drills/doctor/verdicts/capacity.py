@@ -171,21 +171,15 @@ CHECKS: Final = (
     Check(
         id="discovery-tags",
         title="Discovery tags",
-        page="doctor/discovery-tags.md",
         needs=("clusters", "subnets", "security_groups", "node_classes"),
         judge=discovery,
     ),
     Check(
         id="node-classes",
         title="Node classes Ready",
-        page="node-class-not-ready.md",
         needs=("node_classes",),
         judge=node_classes,
     ),
-    Check(
-        id="node-pools", title="Node pools Ready", page="doctor/node-pools.md", needs=("node_pools",), judge=node_pools
-    ),
+    Check(id="node-pools", title="Node pools Ready", needs=("node_pools",), judge=node_pools),
 )
-LIMITS: Final = Check(
-    id="pool-limits", title="Pool limits", page="pods-pending-at-limits.md", needs=("node_pools",), judge=limits
-)
+LIMITS: Final = Check(id="pool-limits", title="Pool limits", needs=("node_pools",), judge=limits)

@@ -180,28 +180,24 @@ CHECKS: Final = (
     Check(
         id="controller-permissions",
         title="Controller's permissions",
-        page="doctor/controller-permissions.md",
         needs=("roles", "instance_profiles"),
         judge=permissions,
     ),
     Check(
         id="controller-identity",
         title="Controller's identity",
-        page="doctor/controller-identity.md",
         needs=("roles", "addons", "controllers", "pod_identities", "clusters"),
         judge=identity,
     ),
     Check(
         id="karpenter-running",
         title="Karpenter runs",
-        page="doctor/karpenter-running.md",
         needs=("controllers",),
         judge=running,
     ),
     Check(
         id="karpenter-versions",
         title="CRD and controller versions",
-        page="doctor/karpenter-versions.md",
         needs=("controllers", "custom_kinds"),
         judge=versions,
     ),
@@ -209,7 +205,6 @@ CHECKS: Final = (
 SPOT_ROLE: Final = Check(
     id="spot-role",
     title="Spot's service-linked role",
-    page="doctor/spot-role.md",
     needs=("spot_roles",),
     judge=spot_role,
 )

@@ -62,7 +62,6 @@ CHECKS: Final = (
     Check(
         id="finalizers",
         title="Deletions that do not end",
-        page="stuck-deletion.md",
         needs=("terminating", "controllers", "projects", "applications"),
         judge=finalizers,
     ),

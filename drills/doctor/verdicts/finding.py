@@ -10,7 +10,7 @@ from drills.doctor.facts import Facts
 Severity = Literal["critical", "warning"]
 """critical: pods cannot run, data may be lost, or money runs away. warning: it will be, when the next thing happens."""
 
-RUNBOOKS: Final = "docs/runbooks"
+RUNBOOKS: Final = "docs/runbooks/doctor"
 
 
 class NotSeen(Exception):  # noqa: N818
@@ -47,14 +47,13 @@ class Check:
 
     id: str
     title: str
-    page: str
     needs: tuple[str, ...]
     judge: Callable[[Facts], Looked] = field(repr=False)
 
     @property
     def runbook(self) -> str:
         """Path of the runbook page in the repository."""
-        return f"{RUNBOOKS}/{self.page}"
+        return f"{RUNBOOKS}/{self.id}.md"
 
 
 def seen(facts: Facts, group: str) -> Any:

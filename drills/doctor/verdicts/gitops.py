@@ -155,14 +155,12 @@ CHECKS: Final = (
     Check(
         id="applications",
         title="Applications in sync",
-        page="doctor/applications.md",
         needs=("applications", "projects"),
         judge=applications,
     ),
     Check(
         id="suspensions",
         title="Suspensions and leases",
-        page="argocd-reverts-a-scale.md",
         needs=("applications", "projects"),
         judge=suspensions,
     ),

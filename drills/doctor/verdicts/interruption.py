@@ -10,7 +10,6 @@ from drills.doctor.verdicts.iam import may_send
 
 OLD_SECONDS: Final = 60
 """A warning is two minutes: a message that waited for one of them is half lost."""
-PAGE: Final = "interruption-not-handled.md"
 RESTART: Final = "kubectl -n {namespace} rollout restart deployment/karpenter"
 
 
@@ -123,25 +122,22 @@ def backlog(facts: Facts) -> Looked:
 
 
 CHECKS: Final = (
-    Check(id="interruption-queue", title="Interruption queue", page=PAGE, needs=("queues", "controllers"), judge=queue),
+    Check(id="interruption-queue", title="Interruption queue", needs=("queues", "controllers"), judge=queue),
     Check(
         id="interruption-policy",
         title="Queue policy",
-        page="doctor/interruption-policy.md",
         needs=("queues", "rules"),
         judge=policy,
     ),
     Check(
         id="interruption-rules",
         title="Rules and targets",
-        page="doctor/interruption-rules.md",
         needs=("rules",),
         judge=rules,
     ),
     Check(
         id="interruption-backlog",
         title="Oldest message",
-        page="doctor/interruption-backlog.md",
         needs=("queues",),
         judge=backlog,
     ),

@@ -96,7 +96,6 @@ CHECKS: Final = (
     Check(
         id="invisible-nodes",
         title="Invisible nodes",
-        page="doctor/invisible-nodes.md",
         needs=("instances", "nodes", "node_claims"),
         judge=invisible_nodes,
     ),

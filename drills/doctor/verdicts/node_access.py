@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from drills.doctor.facts import Facts
-from drills.doctor.facts_aws import AwsCluster, InstanceProfile, Role
+from drills.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
 from drills.doctor.verdicts.finding import Check, Finding, Looked, NotSeen, aws, counted, seen, up
 from infra.node_access import NODE_GROUPS, NODE_USERNAME
 
@@ -103,7 +103,7 @@ def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
 
 def _refused(facts: Facts, role: Role, way: str, problem: str, admitted: list[str]) -> Finding:
     remedy: tuple[str, ...] = (up(facts),)
-    if way == "access-entry" and any(one.principal_arn == role.arn for one in facts.access_entries or ()):
+    if "its access entry" in problem:
         name = facts.declared.cluster
         remedy = (aws(facts, f"eks delete-access-entry --cluster-name {name} --principal-arn {role.arn}"), *remedy)
     otherwise = f"; nodes still join by {' and '.join(admitted)}" if admitted else "; no node joins"
@@ -132,7 +132,25 @@ def _mapping_problem(facts: Facts, role: Role) -> str:
     lacking = [group for group in NODE_GROUPS if group not in mapping.groups]
     if lacking:
         return f"its mapping lacks {', '.join(lacking)}"
-    return "" if mapping.username == NODE_USERNAME else f"its mapping names {mapping.username!r}, not {NODE_USERNAME!r}"
+    if mapping.username != NODE_USERNAME:
+        return f"its mapping names {mapping.username!r}, not {NODE_USERNAME!r}"
+    return _entry_before_mapping(facts, role)
+
+
+def _entry_before_mapping(facts: Facts, role: Role) -> str:
+    """Why the mapping is never looked at: where both count, an access entry of the role goes first.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+    """
+    both = any(one.authentication_mode == "API_AND_CONFIG_MAP" for one in seen(facts, "clusters"))
+    entry = next((one for one in facts.access_entries or () if one.principal_arn == role.arn), None)
+    if not both or entry is None or entry.type == NODE_ENTRY or _of_former_role(entry, role):
+        return ""
+    return f"its access entry of type {entry.type} goes before the mapping, and lets no node in"
+
+
+def _of_former_role(entry: AccessEntry, role: Role) -> bool:
+    return entry.created_at is not None and entry.created_at < role.created_at
 
 
 def _entry_problem(facts: Facts, role: Role) -> str:
@@ -147,7 +165,7 @@ def _entry_problem(facts: Facts, role: Role) -> str:
         return "the cluster has no access entry for it"
     if entry.type != NODE_ENTRY:
         return f"its access entry has type {entry.type}, which lets no node in; asked for is {NODE_ENTRY}"
-    if entry.created_at is not None and entry.created_at < role.created_at:
+    if _of_former_role(entry, role) and entry.created_at:
         return (
             f"its access entry of {entry.created_at:%Y-%m-%d %H:%M} is older than the role ({role.created_at:%Y-%m-%d %H:%M}): "
             "it belongs to an earlier role of that name"
@@ -193,18 +211,16 @@ def _profile_problem(facts: Facts, profile: InstanceProfile | None, roles: dict[
 
 
 CHECKS: Final = (
-    Check(id="cluster", title="Cluster", page="doctor/cluster.md", needs=("clusters",), judge=cluster),
+    Check(id="cluster", title="Cluster", needs=("clusters",), judge=cluster),
     Check(
         id="node-role",
         title="Node role admitted",
-        page="node-does-not-join.md",
         needs=("clusters", "roles", "instance_profiles"),
         judge=node_role,
     ),
     Check(
         id="instance-profile",
         title="Instance profile",
-        page="doctor/instance-profile.md",
         needs=("instance_profiles", "roles"),
         judge=instance_profile,
     ),

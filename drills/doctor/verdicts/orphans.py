@@ -21,9 +21,8 @@ SERVICE_TAGS: Final = ("kubernetes.io/service-name", "service.k8s.aws/stack")
 DESCRIPTIONS: Final = ("ELB ", "aws-K8S-")
 EKS_OWN: Final = "Amazon EKS "
 """Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
-GRACE: Final = timedelta(minutes=10)
+GRACE: Final = timedelta(minutes=5)
 """Karpenter and the CSI driver clean up after themselves within minutes."""
-PAGE: Final = "doctor/orphans.md"
 
 
 def cluster_of(tags: Mapping[str, str]) -> str:
@@ -205,29 +204,25 @@ CHECKS: Final = (
     Check(
         id="orphan-instances",
         title="Orphaned instances",
-        page=PAGE,
         needs=("instances", "cluster_names"),
         judge=instances,
     ),
     Check(
         id="orphan-claims",
         title="NodeClaims without instance",
-        page=PAGE,
         needs=("node_claims", "instances"),
         judge=claims,
     ),
-    Check(id="orphan-volumes", title="Orphaned volumes", page=PAGE, needs=("volumes", "cluster_names"), judge=volumes),
+    Check(id="orphan-volumes", title="Orphaned volumes", needs=("volumes", "cluster_names"), judge=volumes),
     Check(
         id="orphan-load-balancers",
         title="Orphaned load balancers",
-        page=PAGE,
         needs=("load_balancers", "cluster_names"),
         judge=load_balancers,
     ),
     Check(
         id="orphan-interfaces",
         title="Orphaned interfaces",
-        page=PAGE,
         needs=("interfaces", "cluster_names"),
         judge=interfaces,
     ),

@@ -158,21 +158,18 @@ CHECKS: Final = (
     Check(
         id="stateful-pods",
         title="Data on On-Demand",
-        page="database-on-spot.md",
         needs=("pods", "nodes"),
         judge=stateful,
     ),
     Check(
         id="stateless-pods",
         title="Stateless pods free for Spot",
-        page="doctor/stateless-pods.md",
         needs=("pods",),
         judge=stateless,
     ),
     Check(
         id="disruption-budgets",
         title="Disruption budgets",
-        page="doctor/disruption-budgets.md",
         needs=("budgets",),
         judge=budgets,
     ),

@@ -7,6 +7,7 @@ from drills.doctor.facts_aws import AccessEntry, PodIdentity
 from tests.unit.drills.changes import (
     HEALTHY,
     Change,
+    added,
     all_of,
     changed,
     declares,
@@ -59,6 +60,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "role mapped without nodes": ("node-role", mapped(groups=("system:bootstrappers",)), "lacks system:nodes"),
     "role mapped to one name": ("node-role", mapped(username="node"), "names 'node'"),
     "mapRoles broken": ("node-role", changed("aws_auth", mappings=(), problem="ScannerError"), "cannot be read"),
+    "an entry before the mapping": (
+        "node-role",
+        added("access_entries", replace(ENTRY, type="STANDARD")),
+        "goes before the mapping",
+    ),
     "no access entry": ("node-role", all_of(BY_ENTRY, without("access_entries")), "no access entry"),
     "entry of the wrong type": (
         "node-role",
@@ -157,4 +163,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
 SOUND: dict[str, Change] = {
     "by an access entry": BY_ENTRY,
     "by IRSA": IRSA,
+    "mapped, beside the entry of an earlier role": added(
+        "access_entries", replace(ENTRY, type="STANDARD", created_at=LONG_AGO)
+    ),
 }
