@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 
-.PHONY: help plan test engine bench bench-engine bench-lab test-lab tools up status down lint lock hooks clean
+.PHONY: help plan test engine engine-faults bench bench-engine bench-lab test-lab tools up status down lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test: .venv/test-ready ## every tier that can run here; the last lines say which
 
 engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else installed the official way
 	@$(BIN)/python -m tests.engine_cli
+
+engine-faults: .venv/test-ready ## dev's update and destroy, killed and refused at every step, then recovered (needs the pulumi CLI)
+	@$(BIN)/python -m pytest tests/engine/fault_every_step.py -q -s $(ARGS)
 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)

@@ -6,6 +6,7 @@ import typer
 
 from cli import doctor, plan, settings
 from cli.lab import lab
+from cli.recover import recover
 from cli.with_simulated_cloud import with_simulated_cloud
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command("with-simulated-cloud", epilog="Example: otel-on-spot with-simulated
     with_simulated_cloud
 )
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("recover", epilog="Example: otel-on-spot recover --stack dev")(recover)
 app.add_typer(lab, name="lab")
 
 

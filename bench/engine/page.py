@@ -27,7 +27,7 @@ def page(kept: Kept, *, cores: int) -> str:
         "(540 s for a control plane, 115 s for a node group; what no public measurement gives is an estimate), on a clock that may run faster:",
         "*scale* is real seconds for a second of AWS. Start and end of each step come from the cloud's own log of operations.",
         "Seconds are AWS's, unless called real. What the machine itself takes does not shrink with the clock, so a small scale makes it weigh more",
-        'than it would on AWS: scale 1 is what to read. Parts can be measured one by one (`make bench-engine ARGS="--only growth"`); the page is of all kept.',
+        "than it would on AWS: scale 1 is what to read. Parts can be measured one by one (`python -m bench.engine --only growth`); the page is of all kept.",
         "",
     ]
     if kept.get("makespan"):

@@ -1,9 +1,8 @@
-"""An update that is refused, and a destroy that is refused and killed, at a spread of steps; recovered as the runbook says."""
+"""An update and a destroy, killed and refused at a spread of steps, and recovered as the runbook says.
 
-import os
-import signal
-import subprocess
-import time
+``make engine-faults`` takes every step; here is a spread, each with what it was chosen for.
+"""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +10,26 @@ import pytest
 
 from simcloud import graph
 from simcloud.cloud import Cloud
-from simcloud.faults import Fault, FaultPlan
 from simcloud.inventory import shape
-from tests.engine.workbench import REGION, TIMEOUT, Workbench, end_group, workbench
+from tests.engine.fault_steps import kill, refuse
+from tests.engine.recovery import agree, nothing_to_repair, recover, run_recover
+from tests.engine.workbench import REGION, Workbench, workbench
 
-UP = ("up", "--yes", "--skip-preview", "--non-interactive")
-DESTROY = ("destroy", "--yes", "--skip-preview", "--non-interactive")
-REFUSED = "the account's limit is reached"
+UPDATES = [
+    (kill, "after", "Vpc:network-vpc"),  # an id that AWS makes up, found by its tags
+    (refuse, "before", "Subnet:network-private-a"),  # what the cluster needs
+    (kill, "after", "Cluster:cluster-eks-eksCluster"),  # a child of a component, named
+    (refuse, "after", "NodeGroup:cluster-system-nodes-group"),  # made and broken
+    (kill, "before", "Addon:cluster-after-nodes-coredns"),  # begun by the engine, unknown to the cloud
+    (kill, "after", "NodePool:capacity-spot"),  # an object in the cluster
+    (kill, "after", "Application:platform-root"),  # the last
+]
+DESTROYS = [
+    (kill, "after", "Application:platform-root"),
+    (refuse, "before", "Release:karpenter-controller"),
+    (kill, "after", "NodeGroup:cluster-system-nodes-group"),
+    (refuse, "before", "Vpc:network-vpc"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,72 +38,36 @@ def bench(folder: Path) -> Iterator[Workbench]:
         yield bench
 
 
-def refuse(bench: Workbench, command: tuple[str, ...], operation: str, what: str, stage: str = "before") -> None:
-    """The cloud refuses one step: the command fails and says why."""
-    kind, _, name = what.partition(":")
-    fault = {"effect": "refuse", "type": f"*:{kind}", "name": name, "operation": operation, "stage": stage}
-    bench.watched.faults = FaultPlan([Fault.model_validate({**fault, "code": "LimitExceeded", "message": REFUSED})])
-    code, out, err = bench.attempt(*command)
-    bench.watched.faults = FaultPlan()
-    assert code != 0, f"{what} was not refused"
-    assert REFUSED in out + err
-
-
-def kill(bench: Workbench, command: tuple[str, ...], operation: str, what: str) -> None:
-    """The machine dies when the cloud has done a step and the engine has not heard of it."""
-    struck: list[subprocess.Popen[str]] = []
-    process = bench.start(*command)
-
-    def strike() -> None:
-        struck.append(process)
-        end = time.monotonic() + TIMEOUT
-        while time.monotonic() < end:  # the file backend does not write in one stroke; a cut there is another fault
-            os.killpg(process.pid, signal.SIGSTOP)
-            if bench.saved_whole():
-                break
-            os.killpg(process.pid, signal.SIGCONT)
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-
-    bench.watched.after[operation, what] = strike
-    try:
-        process.communicate(timeout=TIMEOUT)
-    finally:
-        bench.watched.after.clear()
-        end_group(process)
-        bench.cool()
-    assert struck, f"{operation} of {what} was not reached"
-    assert process.returncode == -signal.SIGKILL
-    bench.watched.settle()
-
-
-def recover(bench: Workbench) -> None:
-    """What docs/runbooks/interrupted-up.md says where no create is pending: the lock is released."""
-    assert bench.state().get("pending_operations"), "the engine had nothing under way: nothing was interrupted"
-    bench.run("cancel", "--yes")
-
-
-def test_an_update_refused_on_its_way_ends_as_if_nothing_had_happened(bench: Workbench, tmp_path: Path) -> None:
+def test_an_update_killed_and_refused_on_its_way_ends_as_if_nothing_had_happened(
+    bench: Workbench, tmp_path: Path
+) -> None:
     with Cloud(tmp_path, patience=30) as undisturbed:
         graph.apply("dev", undisturbed)
         expected = shape(undisturbed, REGION)
-    refuse(bench, UP, "create", "Queue:interruption-queue")
-    refuse(bench, UP, "create", "NodeGroup:cluster-system-nodes-group", stage="after")
-    refuse(bench, UP, "create", "Application:platform-root")
+    for strike, stage, step in UPDATES:
+        assert strike(bench, "create", stage, [step]) == {step}
+        if strike is kill:
+            recover(bench)
+            nothing_to_repair(bench)
+        agree(bench)
     bench.up()
     bench.expect_no_changes()
     assert shape(bench.cloud, REGION) == expected
 
 
-def test_a_destroy_refused_and_killed_on_its_way_goes_on_where_it_stopped_and_leaves_nothing(
-    bench: Workbench,
-) -> None:
+def test_recover_on_a_stack_without_trouble_changes_nothing(bench: Workbench) -> None:
+    before = bench.state()
+    done = run_recover(bench)
+    assert (done.returncode, "nothing is pending" in done.stdout) == (0, True)
+    assert bench.state()["resources"] == before["resources"]
+
+
+def test_a_destroy_killed_and_refused_on_its_way_goes_on_where_it_stopped_and_leaves_nothing(bench: Workbench) -> None:
     assert bench.left(), "there is no stack to destroy: run the whole file"
-    kill(bench, DESTROY, "delete", "Application:platform-root")
-    recover(bench)
-    refuse(bench, DESTROY, "delete", "Release:karpenter-controller")
-    kill(bench, DESTROY, "delete", "NodeGroup:cluster-system-nodes-group")
-    recover(bench)
-    refuse(bench, DESTROY, "delete", "Vpc:network-vpc")
+    for strike, stage, step in DESTROYS:
+        assert strike(bench, "delete", stage, [step]) == {step}
+        if strike is kill:
+            recover(bench)
+        agree(bench)
     bench.destroy()
     assert bench.left() == []

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from simcloud.cloud import Cloud
 from simcloud.operations import Operations, Subject
+from simcloud.refusal import Unfinished
 
 Result = TypeVar("Result")
 Step = tuple[str, str]
@@ -19,7 +20,8 @@ class Watched(Operations):
     """Takes the place of a cloud's operations.
 
     ``before`` and ``after`` are called at a step: after means that the cloud has done it and nobody was told yet.
-    ``made`` holds the id of everything that was created, by URN: what a person finds by looking into the account.
+    ``made`` holds the id of everything that was created, by URN: what a person finds by looking into the account;
+    ``live`` what of it is still there, and ``twice`` the URNs of which a second one was made beside the first.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -28,6 +30,8 @@ class Watched(Operations):
         self.before: dict[Step, Callable[[], object]] = {}
         self.after: dict[Step, Callable[[], object]] = {}
         self.made: dict[str, str] = {}
+        self.live: dict[str, str] = {}
+        self.twice: list[str] = []
         self._under_way = 0
         self._count = threading.Lock()
         cloud.operations = self
@@ -47,14 +51,26 @@ class Watched(Operations):
             self._under_way += 1
         try:
             self.before.get(step, lambda: None)()
-            result = super().run(subject, operation, act, timeout=timeout, cancelled=cancelled)
+            try:
+                result = super().run(subject, operation, act, timeout=timeout, cancelled=cancelled)
+            except Unfinished as unfinished:
+                if operation == "create":
+                    self._made(subject.urn, unfinished.identity)
+                raise
             if operation == "create" and isinstance(result, tuple):
-                self.made[subject.urn] = str(result[0])
+                self._made(subject.urn, str(result[0]))
+            elif operation == "delete":
+                self.live.pop(subject.urn, None)
             self.after.get(step, lambda: None)()
             return result
         finally:
             with self._count:
                 self._under_way -= 1
+
+    def _made(self, urn: str, identity: str) -> None:
+        if urn in self.live:
+            self.twice.append(urn)
+        self.made[urn] = self.live[urn] = identity
 
     def settle(self, timeout: float = 60) -> None:
         """Wait until the cloud is at rest."""

@@ -48,6 +48,7 @@ class Workbench:
         self.cloud = session.cloud
         self.watched = Watched(session.cloud)
         self._warm: subprocess.Popen[str] | None = None
+        self._port = 0
         self.program = folder / "program"
         self.told: list[str] = []
         self.first_preview: list[dict[str, Any]] = []
@@ -82,7 +83,8 @@ class Workbench:
             start_new_session=True,
         )
 
-    def _warm_program(self) -> int:
+    def warm_up(self) -> None:
+        """Begin to import the program, so that the next command does not wait for it."""
         if self._warm is None:
             self._warm = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("warm_program.py"))],
@@ -93,6 +95,12 @@ class Workbench:
                 text=True,
                 start_new_session=True,
             )
+            self._port = 0
+
+    def _warm_program(self) -> int:
+        self.warm_up()
+        if not self._port:
+            assert self._warm is not None
             assert self._warm.stdout is not None
             self._port = int(self._warm.stdout.readline())
         return self._port

@@ -1,0 +1,67 @@
+"""The ``pulumi`` command, as the person who calls would run it: same folder, same environment, same backend."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class RecoveryError(Exception):
+    """Recovery cannot begin, or cannot go on. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One stack of the project in the current folder."""
+
+    stack: str
+
+    def __post_init__(self) -> None:
+        if shutil.which("pulumi") is None:
+            raise RecoveryError(
+                "no pulumi on PATH: recover speaks to the stack's backend through the Pulumi CLI. "
+                "Install it: https://www.pulumi.com/docs/install/"
+            )
+
+    def backend(self) -> str:
+        """URL of the backend that is logged in to, such as ``file:///home/me`` or ``s3://bucket``."""
+        return str(json.loads(self._must("whoami", "--verbose", "--json"))["url"])
+
+    def export(self) -> dict[str, Any]:
+        """The stack's state as ``pulumi stack export`` writes it; secrets stay encrypted."""
+        return json.loads(self._must("stack", "export", "--stack", self.stack))
+
+    def put(self, file: Path) -> None:
+        """Make an exported state the stack's."""
+        self._must("stack", "import", "--stack", self.stack, "--file", str(file))
+
+    def release_lock(self) -> None:
+        """``pulumi cancel``. A backend that has nothing to cancel may refuse: the next command tells of a lock that stayed."""
+        self._run("cancel", "--yes", "--stack", self.stack)
+
+    def refresh(self, urns: list[str]) -> None:
+        """Let the providers read these resources anew; one that is not there leaves the state."""
+        targets = [part for urn in urns for part in ("--target", urn)]
+        self._must("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--non-interactive", *targets)
+
+    def forget(self, urn: str) -> None:
+        """Drop a resource from the state; the cloud keeps what it has."""
+        self._must("state", "delete", "--stack", self.stack, "--yes", urn)
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pulumi", *arguments, "--color", "never"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def _must(self, *arguments: str) -> str:
+        done = self._run(*arguments)
+        if done.returncode:
+            shown = " ".join(part for part in arguments if not part.startswith("urn:") and part != "--target")
+            raise RecoveryError(f"pulumi {shown} failed:\n{(done.stdout[-1500:] + done.stderr[-1500:]).strip()}")
+        return done.stdout
