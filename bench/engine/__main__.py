@@ -48,7 +48,7 @@ def main() -> None:
             raise SystemExit(
                 f"error: no makespan of {given.stacks[0]} in {given.results}: measure it, with --only makespan"
             )
-        given.svg.write_text(svg(max(runs, key=lambda row: row["scale"])))
+        given.svg.write_text(svg(max(runs, key=lambda row: (row["scale"], row["makespan"]))))
 
 
 def read(path: Path) -> Results:
