@@ -96,8 +96,8 @@ def _look(stack: str, context: str | None, kubeconfig: Path | None) -> "tuple[Fa
 
     with _bar(f"planning {stack}") as progress:
         found = target.find(stack, context=context, kubeconfig=kubeconfig)
-        seen, _ = everything.collect(found, progress)
-    where = f"context {found.context}" if found.context else "no cluster"
+        seen, requests = everything.collect(found, progress)
+    where = f"context {found.context}, {requests} requests to its API" if found.context else "no cluster"
     return seen, (f"names from {found.declared.source}; {where}", *found.notes)
 
 

@@ -29,11 +29,11 @@ def moment(text: str | None) -> datetime | None:
 
 
 def conditions(thing: Object) -> tuple[Condition, ...]:
-    """Status conditions of an object."""
+    """Status conditions of an object. Argo CD's have no status: one that is there holds."""
     return tuple(
         Condition(
             type=one["type"],
-            status=one["status"],
+            status=one.get("status") or "True",
             reason=one.get("reason") or "",
             message=one.get("message") or "",
             since=moment(one.get("lastTransitionTime")),

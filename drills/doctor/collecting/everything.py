@@ -26,13 +26,14 @@ KUBERNETES: Final = "Kubernetes"
 SERVICES: Final = ("sts", "eks", "iam", "ec2", "sqs", "events", "cloudwatch", "resourcegroupstaggingapi")
 
 
-def collect(target: Target, progress: Progress, now: datetime | None = None) -> tuple[Facts, dict[str, float]]:
-    """Facts of a platform, and the seconds that each group took. What cannot be seen is in ``Facts.unseen``."""
-    facts, unseen, seconds = gather({**aws_tasks(target), **kubernetes_tasks(target)}, progress)
-    taken_at = now or datetime.now(UTC)
-    return Facts(
-        taken_at=taken_at, declared=target.declared, simulated=target.simulated, unseen=unseen, **facts
-    ), seconds
+def collect(target: Target, progress: Progress) -> tuple[Facts, int]:
+    """Facts of a platform, and how many requests its API server got for them. What cannot be seen is in ``Facts.unseen``."""
+    api = None if target.cluster_api is None else Api(target.cluster_api)
+    facts, unseen = gather({**aws_tasks(target), **kubernetes_tasks(target, api)}, progress)
+    seen = Facts(
+        taken_at=datetime.now(UTC), declared=target.declared, simulated=target.simulated, unseen=unseen, **facts
+    )
+    return seen, api.requests if api else 0
 
 
 def aws_tasks(target: Target) -> dict[str, Task]:
@@ -71,17 +72,15 @@ def why_no_aws(target: Target) -> str:
     return ""
 
 
-def kubernetes_tasks(target: Target) -> dict[str, Task]:
+def kubernetes_tasks(target: Target, api: Api | None) -> dict[str, Task]:
     """A task per group of the Kubernetes half; all of them fail alike where the API cannot be reached."""
-    why, declared = target.why_no_cluster, target.declared
-    if target.cluster_api is None:
-        return {group: _failing(f"{KUBERNETES}: {why}") for group in KUBERNETES_GROUPS}
-    api = Api(target.cluster_api)
+    if api is None:
+        return {group: _failing(f"{KUBERNETES}: {target.why_no_cluster}") for group in KUBERNETES_GROUPS}
     try:
         api.require()
     except Unreachable as problem:
         return {group: _failing(f"{KUBERNETES}: {problem}") for group in KUBERNETES_GROUPS}
-    return _kubernetes_tasks(api, SharedLists(api), declared)
+    return _kubernetes_tasks(api, SharedLists(api), target.declared)
 
 
 def _kubernetes_tasks(api: Api, lists: SharedLists, declared: Declared) -> dict[str, Task]:

@@ -1,6 +1,5 @@
 """Runs the tasks of all groups at once; a task may wait for another's facts. A failed task costs its own group only."""
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -36,38 +35,30 @@ class Gathered:
 Task = Callable[[Gathered], Any]
 
 
-def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any], dict[str, str], dict[str, float]]:
-    """Run every task: facts by group, why not by group, and seconds by group.
+def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any], dict[str, str]]:
+    """Run every task: facts by group, and why not by group.
 
     Every task has a thread of its own, so that one that waits for another never keeps it from starting.
     """
-    gathered, seconds = Gathered(), dict[str, float]()
-
-    def timed(group: str, task: Task) -> Any:
-        started = time.monotonic()
-        try:
-            return task(gathered)
-        finally:
-            seconds[group] = time.monotonic() - started
-
+    gathered = Gathered()
     facts: dict[str, Any] = {}
     unseen: dict[str, str] = {}
     with ThreadPoolExecutor(max(1, len(tasks)), thread_name_prefix="facts") as pool:
         ready = _Gate()
         for group, task in tasks.items():
-            gathered.futures[group] = pool.submit(ready.then(timed), group, task)
+            gathered.futures[group] = pool.submit(ready.then(task), gathered)
         ready.open()
         names = {future: group for group, future in gathered.futures.items()}
         for done, future in enumerate(as_completed(names), start=1):
             problem = future.exception()
             if problem is None:
                 facts[names[future]] = future.result()
-            elif isinstance(problem, (ClientError, BotoCoreError, ApiException, HTTPError, OSError, Unreachable)):
+            elif isinstance(problem, Exception):
                 unseen[names[future]] = reason(problem)
             else:
                 raise problem
             progress(done, len(tasks), names[future])
-    return facts, unseen, seconds
+    return facts, unseen
 
 
 class _Gate:
@@ -94,7 +85,9 @@ def reason(problem: BaseException) -> str:
         told = f"{error.get('Code', 'error')}: {error.get('Message', '')}"
     elif isinstance(problem, ApiException):
         told = f"the Kubernetes API answered {problem.status} {problem.reason}"
-    else:
+    elif isinstance(problem, (BotoCoreError, HTTPError, OSError, Unreachable)):
         told = str(problem) or type(problem).__name__
+    else:
+        told = f"the answer was not understood ({type(problem).__name__}: {problem})"
     line = " ".join(told.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."

@@ -1,6 +1,7 @@
 """Lists of the Kubernetes API as plain JSON: from the server's cache, in pages, without building the client's models."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ class Api:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self._counting = threading.Lock()
         self.requests = 0
 
     def get(self, path: str, accept: str = "application/json", **query: str) -> Object | None:
@@ -30,7 +32,8 @@ class Api:
         Raises:
             ApiException: the server refused.
         """
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         method, url, headers, body, post, *_ = self._client.param_serialize(
             method="GET",
             resource_path=path,

@@ -23,6 +23,8 @@ EKS_OWN: Final = "Amazon EKS "
 """Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
 GRACE: Final = timedelta(minutes=5)
 """Karpenter and the CSI driver clean up after themselves within minutes."""
+LAUNCHED: Final = timedelta(minutes=2)
+"""EC2 lists an instance seconds after its launch."""
 
 
 def cluster_of(tags: Mapping[str, str]) -> str:
@@ -88,7 +90,7 @@ def claims(facts: Facts) -> Looked:
             severity="warning",
         )
         for one in found
-        if one.instance_id and one.instance_id not in alive and age(facts, one.created_at) > GRACE
+        if one.instance_id and one.instance_id not in alive and age(facts, one.created_at) > LAUNCHED
     )
     return Looked(count=len(found), what=counted(len(found), "NodeClaim"), findings=findings)
 

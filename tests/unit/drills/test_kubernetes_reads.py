@@ -84,7 +84,8 @@ def target(front: KubernetesFront) -> Target:
 
 def test_a_refused_kind_costs_its_own_group_and_lines_only(front: KubernetesFront) -> None:
     front.refusing = {"poddisruptionbudgets"}
-    facts, unseen, _ = gather(everything.kubernetes_tasks(target(front)), lambda *_: None)
+    tasks = everything.kubernetes_tasks(target(front), Api(connected(front)))
+    facts, unseen = gather(tasks, lambda *_: None)
     assert unseen == {"budgets": "the Kubernetes API answered 403 Forbidden"}
     assert set(facts) == KUBERNETES_GROUPS - {"budgets"}
 
@@ -94,7 +95,8 @@ def test_a_cluster_that_refuses_everything_is_told_once_for_all_its_lines(
 ) -> None:
     front.status = 401
     monkeypatch.setattr(everything, "why_no_aws", lambda _: "no credentials")
-    facts, _ = everything.collect(target(front), lambda *_: None)
+    facts, requests = everything.collect(target(front), lambda *_: None)
+    assert requests == len(front.requests) == 1
     report = examine(facts, CHECKS)
     assert {one.status for one in report.verdicts} == {"unseen"}
     assert report.exit_code == 2
@@ -124,6 +126,25 @@ def test_a_mapping_that_cannot_be_read_is_a_fact(front: KubernetesFront) -> None
     found = cluster_facts.aws_auth(Api(connected(front)))
     assert found[0].mappings == ()
     assert "ParserError" in found[0].problem
+
+
+def test_a_condition_without_a_status_holds() -> None:
+    told = {"type": "ComparisonError", "message": "no such path", "lastTransitionTime": "2026-11-23T12:00:00Z"}
+    going = thing(
+        "Application", "demo", metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"}, status={"conditions": [told]}
+    )
+    found = cluster_facts.terminating(going, "Application")
+    assert found is not None
+    assert found.message == "no such path"
+
+
+def test_an_answer_that_is_not_understood_costs_its_own_group_only() -> None:
+    def odd(_: object) -> None:
+        raise KeyError("status")
+
+    facts, unseen = gather({"nodes": lambda _: ("n",), "pods": odd}, lambda *_: None)
+    assert facts == {"nodes": ("n",)}
+    assert unseen == {"pods": "the answer was not understood (KeyError: 'status')"}
 
 
 def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:
