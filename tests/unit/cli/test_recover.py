@@ -1,0 +1,173 @@
+"""``recover`` without an engine: what becomes of pending operations, of a lock, and of a state that was cut off."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app
+from cli.recovery.checkpoint import Checkpoint
+from cli.recovery.deployment import Identity, decided, pending
+from cli.recovery.engine import RecoveryError
+from cli.recovery.finding import Searcher
+from cli.recovery.identities import COMPUTED, Account, kubernetes_id
+from cli.recovery.lookups import FINDERS
+from cli.recovery.settling import settle
+from plan.record import record
+
+ACCOUNT = Account("111122223333", "eu-west-1")
+ENGINE = "urn:pulumi:dev::otel-on-spot::"
+VPC = f"{ENGINE}aws:ec2/vpc:Vpc::network-vpc"
+
+
+def state(*operations: tuple[str, str], resources: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    made = [
+        {"type": word, "resource": {"urn": urn, "type": urn.split("::")[2], "inputs": {"cidrBlock": "10.0.0.0/16"}}}
+        for word, urn in operations
+    ]
+    return {"deployment": {"resources": list(resources), "pending_operations": made}}
+
+
+def test_a_pending_create_that_is_there_becomes_a_resource_and_one_that_is_not_leaves() -> None:
+    other = f"{ENGINE}aws:sqs/queue:Queue::q"
+    before = state(("creating", VPC), ("creating", other), ("updating", VPC.replace("vpc", "other")))
+    kept = json.dumps(before)
+    after = decided(before, {VPC: Identity("vpc-1", {"arn": "a"})}, set())["deployment"]
+
+    assert after["pending_operations"] == []
+    assert [(one["urn"], one["id"], one["outputs"]) for one in after["resources"]] == [
+        (VPC, "vpc-1", {"cidrBlock": "10.0.0.0/16", "arn": "a"})
+    ]
+    assert json.dumps(before) == kept
+
+
+def test_what_nobody_could_find_out_stays_pending() -> None:
+    after = decided(state(("creating", VPC)), {}, {VPC})["deployment"]
+    assert [one["resource"]["urn"] for one in after["pending_operations"]] == [VPC]
+
+
+def test_the_older_one_of_a_cut_off_replacement_is_deleted_by_the_next_update() -> None:
+    old = {"urn": VPC, "type": "aws:ec2/vpc:Vpc", "id": "vpc-0"}
+    after = decided(state(("creating", VPC), resources=(old,)), {VPC: Identity("vpc-1")}, set())["deployment"]
+    assert [(one["id"], bool(one.get("delete"))) for one in after["resources"]] == [("vpc-0", True), ("vpc-1", False)]
+
+
+def test_each_urn_is_decided_once_and_its_create_counts() -> None:
+    found = pending(state(("reading", VPC), ("creating", VPC)))
+    assert [(one.operation, one.name) for one in found] == [("creating", "network-vpc")]
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: str) -> None:
+    tokens = {one.urn.split("::")[2].rpartition("$")[2] for one in record(stack)}
+    ours = {token for token in tokens if token.startswith("aws:")}
+    assert ours, "the recording has no AWS resource"
+    assert sorted(ours - COMPUTED.keys() - FINDERS.keys()) == []
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "identity"),
+    [
+        (
+            "aws:ec2/route:Route",
+            {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"},
+            "r-rtb-11080289494",
+        ),
+        ("aws:iam/policy:Policy", {"name": "p"}, "arn:aws:iam::111122223333:policy/p"),
+        ("aws:sqs/queue:Queue", {"name": "q"}, "https://sqs.eu-west-1.amazonaws.com/111122223333/q"),
+        ("aws:eks/addon:Addon", {"clusterName": "c", "addonName": "coredns"}, "c:coredns"),
+        ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"role": "r", "policyArn": "arn"}, "r/arn"),
+    ],
+)
+def test_an_id_that_follows_from_the_inputs(token: str, inputs: dict[str, str], identity: str) -> None:
+    assert COMPUTED[token](inputs, ACCOUNT) == identity
+
+
+def test_ids_of_kubernetes_objects_and_releases() -> None:
+    assert kubernetes_id("kubernetes:core/v1:ConfigMap", {"metadata": {"namespace": "a", "name": "b"}}) == "a/b"
+    assert kubernetes_id("kubernetes:core/v1:Namespace", {"metadata": {"name": "b"}}) == "b"
+    assert kubernetes_id("kubernetes:helm.sh/v3:Release", {"namespace": "a", "name": "b"}) == "a/b"
+
+
+def test_a_type_that_nobody_wrote_down_is_a_question_for_a_person() -> None:
+    before = state(("creating", f"{ENGINE}aws:s3/bucket:Bucket::b"))
+    answer = Searcher(before, print).find(pending(before)[0])
+    assert answer.identity is None
+    assert "pulumi import aws:s3/bucket:Bucket b ID" in answer.problem
+
+
+def test_what_aws_is_still_making_is_waited_for_and_a_failure_is_told() -> None:
+    told: list[str] = []
+    states = iter(["pending", "pending", "available", "failed"])
+
+    class Ec2:
+        def describe_nat_gateways(self, NatGatewayIds: list[str]) -> dict[str, Any]:  # noqa: N803
+            return {"NatGateways": [{"NatGatewayId": NatGatewayIds[0], "State": next(states)}]}
+
+    def look() -> str:
+        return settle(lambda _: Ec2(), "aws:ec2/natGateway:NatGateway", {}, "nat-1", told.append, poll=0)
+
+    assert look() == ""
+    assert told == ["waiting for nat-1, which is PENDING"]
+    assert "delete it, then recover again" in look()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    (tmp_path / "Pulumi.yaml").write_text("name: otel-on-spot\n")
+    found = Checkpoint.of(f"file://{tmp_path}", tmp_path, "organization/otel-on-spot/dev")
+    assert found
+    found.file.parent.mkdir(parents=True)
+    return found
+
+
+def test_a_backend_elsewhere_has_no_checkpoint_on_this_disk(tmp_path: Path) -> None:
+    assert Checkpoint.of("s3://bucket", tmp_path, "dev") is None
+
+
+def test_outside_a_program_it_says_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(RecoveryError, match=r"no Pulumi\.yaml here"):
+        Checkpoint.of("file:///nowhere", tmp_path, "dev")
+
+
+def test_a_state_that_was_cut_off_is_put_back_and_what_was_there_is_kept(checkpoint: Checkpoint) -> None:
+    checkpoint.backup.write_text('{"checkpoint": {"stack": "dev"}}')
+    checkpoint.file.write_text('{"checkpoint": {"st')
+    assert checkpoint.broken()
+    kept = checkpoint.repair()
+    assert kept
+    assert (kept.read_text(), checkpoint.file.read_text()) == ('{"checkpoint": {"st', checkpoint.backup.read_text())
+    assert not checkpoint.broken()
+
+
+def test_a_whole_state_is_left_alone(checkpoint: Checkpoint) -> None:
+    checkpoint.file.write_text('{"checkpoint": {}}')
+    checkpoint.backup.write_text('{"checkpoint": {"stack": "dev"}}')
+    checkpoint.file.write_text('{"checkpoint": {"stack": "dev"}}')
+    assert not checkpoint.broken()
+
+
+def test_a_lock_counts_while_its_process_is_alive(checkpoint: Checkpoint) -> None:
+    place = checkpoint.root / "locks/organization/otel-on-spot/dev"
+    place.mkdir(parents=True)
+    told = {"hostname": socket.gethostname(), "username": "me", "timestamp": "now", "pid": os.getpid()}
+    (place / "one.json").write_text(json.dumps(told))
+    assert f"process {os.getpid()} of me" in checkpoint.holder()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (place / "one.json").write_text(json.dumps({**told, "pid": ended.pid}))
+    assert checkpoint.holder() == ""
+
+
+def test_without_the_cli_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    ended = CliRunner().invoke(app, ["recover", "--stack", "dev"])
+    assert ended.exit_code == 2
+    assert "no pulumi on PATH" in ended.stderr
+    assert "pulumi.com/docs/install" in ended.stderr
