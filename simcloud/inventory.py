@@ -137,7 +137,7 @@ def _settled(value: Any) -> Any:
         return {
             key: _settled(inner)
             for key, inner in value.items()
-            if inner not in (None, "", [], {}) and key not in ("managers", "resourceVersion")
+            if inner not in (None, "", [], {}) and key not in ("managers", "resourceVersion", "createdAt")
         }
     if isinstance(value, list):
         return sorted((_settled(inner) for inner in value), key=lambda one: _masked(json.dumps(one, sort_keys=True)))
