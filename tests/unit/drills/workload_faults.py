@@ -205,6 +205,7 @@ SOUND: dict[str, Change] = {
     "a claim on On-Demand": all_of(
         added("pods", replace(POD, claims=("data",), selector={"karpenter.sh/capacity-type": "on-demand"})),
     ),
+    "a volume just made": added("volumes", replace(VOLUME, created_at=NOW, tags=OURS)),
     "a volume in use": added("volumes", replace(VOLUME, state="in-use", tags=OURS)),
     "a volume with its PersistentVolume": all_of(
         added("volumes", replace(VOLUME, tags=OURS)),
