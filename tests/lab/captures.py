@@ -1,0 +1,27 @@
+"""Keeps what the doctor printed for the runbook pages: in the folder that ``CAPTURES`` names, where it names one."""
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from drills.doctor import examine
+from drills.report import show
+from tests.lab.faults import Seen
+
+COLUMNS = 110
+
+
+def keep(name: str, seen: Seen, *lines: str) -> None:
+    """Write what was printed; with ``lines``, as ``--only`` of them prints it."""
+    folder = os.environ.get("CAPTURES")
+    if not folder:
+        return
+    out = io.StringIO()
+    report = examine.examine(seen.facts, examine.chosen(lines, ()), seconds=seen.report["seconds"])
+    show(replace(report, notes=()), Console(file=out, width=COLUMNS, color_system=None))
+    file = Path(folder) / f"{name.replace(' ', '-')}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n")

@@ -1,0 +1,112 @@
+"""Faults that are put into a running lab and taken out again, each with the line of the doctor that must name it."""
+
+import json
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drills.doctor import facts
+from drills.doctor.facts import Facts
+from tests.lab.running import ROOT, STACK, Lab
+
+CLUSTER, REGION, ACCOUNT = "otel-lab", "eu-west-1", "123456789012"
+NODE_ROLE, CONTROLLER_ROLE = f"{CLUSTER}-karpenter-node", f"{CLUSTER}-karpenter-controller"
+QUEUE = f"{CLUSTER}-interruption"
+
+
+def role_arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+class Seed(Protocol):
+    """A generator function that puts a fault in, yields, and takes it out; its name says which."""
+
+    __name__: str
+
+    def __call__(self, lab: Lab, /) -> Iterator[None]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault.
+
+    ``line``: the doctor's line that must name it; ``said``: words of what it says was seen; ``also``: lines that may
+    follow from it; ``seconds``: how long the cluster may take until it shows.
+    """
+
+    name: str
+    line: str
+    said: str
+    seed: Callable[[Lab], AbstractContextManager[None]]
+    also: frozenset[str]
+    seconds: float
+
+
+class Faults(list[Fault]):
+    """Faults in the order in which they are put in."""
+
+    def named(
+        self, line: str, said: str, *, also: tuple[str, ...] = (), seconds: float = 0.0
+    ) -> Callable[[Seed], Seed]:
+        """Add a generator that puts a fault in, yields, and takes it out."""
+
+        def add(seed: Seed) -> Seed:
+            def running(lab: Lab) -> Generator[None]:
+                seeded = seed(lab)
+                next(seeded)
+                try:
+                    yield
+                finally:  # whatever the test does meanwhile
+                    next(seeded, None)
+
+            one = Fault(
+                name=seed.__name__.replace("_", " "),
+                line=line,
+                said=said,
+                seed=contextmanager(running),
+                also=frozenset(also),
+                seconds=seconds,
+            )
+            self.append(one)
+            return seed
+
+        return add
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the doctor said: its report, and the facts that it judged."""
+
+    report: dict[str, Any]
+    facts: Facts
+
+    @property
+    def lines(self) -> dict[str, list[dict[str, Any]]]:
+        """Findings by line, of the lines that have any."""
+        return {one["id"]: one["findings"] for one in self.report["verdicts"] if one["findings"]}
+
+    @property
+    def unseen(self) -> dict[str, str]:
+        """Why not, by line that was not judged."""
+        return {one["id"]: one["why_unseen"] for one in self.report["verdicts"] if one["status"] == "unseen"}
+
+    def said(self, line: str) -> str:
+        """What a line says was seen."""
+        return " | ".join(f"{one['subject']}: {one['seen']}" for one in self.lines.get(line, []))
+
+
+def doctor(lab: Lab, folder: Path, *options: str, tree: Path = ROOT) -> Seen:
+    """Run the command as a user does, in the lab's namespaces; its exit code must be what its report says."""
+    out, kept = folder / "report.json", folder / "facts.json"
+    line = [sys.executable, "-m", "cli", "--verbose", "doctor", "--stack", STACK, "--json", str(out)]
+    line += ["--facts-out", str(kept), *options]
+    script = 'cd "$0" && PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
+    out.unlink(missing_ok=True)
+    told = lab.inside("sh", "-c", script, str(tree), *line)
+    assert out.exists(), told[-3000:]
+    report = json.loads(out.read_text())
+    assert told.rstrip().endswith(f"exit code {report['exit_code']}"), told[-3000:]
+    return Seen(report=report, facts=facts.load(kept))

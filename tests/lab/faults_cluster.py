@@ -1,0 +1,242 @@
+"""Faults of Karpenter's objects, of where pods run, and of Argo CD."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.lab.faults import Faults
+from tests.lab.running import Lab, until
+
+FAULTS = Faults()
+
+KARPENTER = ("deployment", "karpenter", "kube-system")
+
+
+def made(lab: Lab, *things: dict[str, Any]) -> Iterator[None]:
+    """Objects, while the fault lasts."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)})
+    lab.kubectl("apply", "--filename=-", text=text)
+    yield
+    lab.kubectl("delete", "--filename=-", "--ignore-not-found", "--timeout=60s", text=text)
+
+
+def patched(lab: Lab, kind: str, name: str, namespace: str, seeded: Any, before: Any) -> Iterator[None]:
+    """An object changed by hand, and put back."""
+    lab.patch(kind, name, seeded, namespace)
+    yield
+    lab.patch(kind, name, before, namespace)
+
+
+def deployment(name: str, replicas: int = 1, **pod: Any) -> dict[str, Any]:
+    container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], **pod}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }
+
+
+@FAULTS.named("karpenter-running", "0 of 0 replicas", seconds=20)
+def karpenter_is_scaled_to_nothing(lab: Lab) -> Iterator[None]:
+    replicas = lab.get(*KARPENTER)["spec"]["replicas"]
+    yield from patched(lab, *KARPENTER, {"spec": {"replicas": 0}}, {"spec": {"replicas": replicas}})
+    until("its replicas", lambda: lab.get(*KARPENTER)["status"].get("availableReplicas") == replicas)
+
+
+@FAULTS.named("karpenter-versions", "the controller is version 1.8.0")
+def the_controller_has_another_version_than_declared(lab: Lab) -> Iterator[None]:
+    label = "app.kubernetes.io/version"
+    before = lab.get(*KARPENTER)["metadata"]["labels"][label]
+    yield from patched(
+        lab, *KARPENTER, {"metadata": {"labels": {label: "1.8.0"}}}, {"metadata": {"labels": {label: before}}}
+    )
+
+
+@FAULTS.named("karpenter-versions", "the CRDs come from kube-system/karpenter-crd version 1.8.0")
+def the_crds_are_of_another_version(lab: Lab) -> Iterator[None]:
+    chart = {"chart": {"metadata": {"name": "karpenter-crd", "version": "1.8.0"}}}
+    packed = base64.b64encode(gzip.compress(json.dumps(chart).encode())).decode()
+    record = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": {
+            "name": "sh.helm.release.v1.karpenter-crd.v9",
+            "namespace": "kube-system",
+            "labels": {"owner": "helm", "name": "karpenter-crd", "status": "deployed", "version": "9"},
+        },
+        "stringData": {"release": packed},
+    }
+    yield from made(lab, record)
+
+
+@FAULTS.named("interruption-queue", "the controller reads another")
+def the_controller_reads_another_queue(lab: Lab) -> Iterator[None]:
+    def environment(queue: str) -> dict[str, Any]:
+        variable = {"name": "INTERRUPTION_QUEUE", "value": queue}
+        return {"spec": {"template": {"spec": {"containers": [{"name": "controller", "env": [variable]}]}}}}
+
+    def put(queue: str) -> None:
+        lab.kubectl(
+            "patch", "deployment", "karpenter", "--namespace=kube-system", f"--patch={json.dumps(environment(queue))}"
+        )
+
+    put("another")
+    yield
+    put("otel-lab-interruption")
+
+
+@FAULTS.named("node-classes", "default: Ready=Unknown", also=("node-pools",), seconds=30)
+def the_node_class_names_an_image_that_does_not_exist(lab: Lab) -> Iterator[None]:
+    before = lab.get("ec2nodeclass", "default")["spec"]["amiSelectorTerms"]
+    seeded = [{"alias": "al2023@v20190101"}]
+    yield from patched(
+        lab,
+        "ec2nodeclass",
+        "default",
+        "",
+        {"spec": {"amiSelectorTerms": seeded}},
+        {"spec": {"amiSelectorTerms": before}},
+    )
+    until("Ready again", lambda: ready(lab, "ec2nodeclass", "default") and ready(lab, "nodepool", "data"), 120)
+
+
+def ready(lab: Lab, kind: str, name: str) -> bool:
+    listed = (lab.get(kind, name).get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in listed)
+
+
+@FAULTS.named("node-pools", "NodeClassReady=False", seconds=30)
+def a_pool_names_a_node_class_that_does_not_exist(lab: Lab) -> Iterator[None]:
+    pool = lab.get("nodepool", "data")
+    spec = pool["spec"]
+    spec["template"]["spec"]["nodeClassRef"]["name"] = "none"
+    yield from made(
+        lab, {"apiVersion": pool["apiVersion"], "kind": "NodePool", "metadata": {"name": "stray"}, "spec": spec}
+    )
+
+
+@FAULTS.named("pool-limits", "of 1 used (100%)")
+def a_pool_is_at_its_limit(lab: Lab) -> Iterator[None]:
+    before = lab.get("nodepool", "data")["spec"]["limits"]
+    yield from patched(lab, "nodepool", "data", "", {"spec": {"limits": {"cpu": "1"}}}, {"spec": {"limits": before}})
+
+
+@FAULTS.named("stateful-pods", "StatefulSet opensearch keeps data and runs on Spot", seconds=60)
+def a_database_is_moved_to_spot_while_syncs_are_held(lab: Lab) -> Iterator[None]:
+    capacity, pool = "karpenter.sh/capacity-type", "karpenter.sh/nodepool"
+
+    def put(selector: dict[str, Any]) -> None:
+        template = {"spec": {"template": {"spec": {"nodeSelector": selector}}}}
+        lab.patch("statefulset", "opensearch", template, "otel-demo")
+
+    lab.patch("appproject", "platform", {"spec": {"syncWindows": [window(timedelta())]}}, "argocd")
+    put({capacity: "spot", pool: "spot"})
+    yield
+    put({capacity: "on-demand", pool: "data"})
+    lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
+
+    def home() -> bool:
+        pods = [one for one in lab.get("pods", namespace="otel-demo") if one["metadata"]["name"] == "opensearch-0"]
+        node = lab.get("node", pods[0]["spec"].get("nodeName", "none")) if pods else None
+        running = bool(pods) and pods[0]["status"]["phase"] == "Running"
+        return running and bool(node) and node["metadata"]["labels"].get(pool) == "data" and healthy(lab)
+
+    until("the database is back", home, 120)
+
+
+def healthy(lab: Lab) -> bool:
+    status = lab.application("otel-demo").get("status") or {}
+    return (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+
+
+@FAULTS.named("stateless-pods", "nodeSelector karpenter.sh/capacity-type: on-demand, and no data to keep")
+def a_stateless_workload_keeps_off_spot(lab: Lab) -> Iterator[None]:
+    yield from made(lab, deployment("keeps-off-spot", nodeSelector={"karpenter.sh/capacity-type": "on-demand"}))
+
+
+@FAULTS.named("disruption-budgets", "maxUnavailable 0 of 2 pods never allows an eviction", seconds=60)
+def a_budget_blocks_every_eviction(lab: Lab) -> Iterator[None]:
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "guarded", "namespace": "default"},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "guarded"}}},
+    }
+    yield from made(lab, deployment("guarded", replicas=2), budget)
+
+
+def application(lab: Lab, name: str, project: str = "platform", **metadata: Any) -> dict[str, Any]:
+    """An Application that can never sync: its path is not in the repository."""
+    spec = lab.application("cluster-base")["spec"]
+    spec = {**spec, "project": project, "source": {**spec["source"], "path": "gitops/charts/none"}}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": "argocd", **metadata},
+        "spec": spec,
+    }
+
+
+@FAULTS.named("applications", "ComparisonError", seconds=30)
+def an_application_names_a_path_that_is_not_in_git(lab: Lab) -> Iterator[None]:
+    yield from made(lab, application(lab, "stray"))
+
+
+@FAULTS.named("applications", "SyncError", seconds=60)
+def an_application_stays_out_of_sync(lab: Lab) -> Iterator[None]:
+    """It declares what another one owns already: Argo CD refuses to sync it."""
+    stray = application(lab, "stray")
+    own = lab.application("cluster-base")["spec"]
+    policy = {**own["syncPolicy"], "retry": {"limit": 0}}
+    yield from made(lab, {**stray, "spec": {**own, "syncPolicy": policy}})
+
+
+@FAULTS.named("suspensions", "automatic sync is off, and no lease ends that")
+def an_application_is_suspended_without_an_end(lab: Lab) -> Iterator[None]:
+    before = lab.application("otel-demo")["spec"]["syncPolicy"]["automated"]
+    off, on = ({"spec": {"syncPolicy": {"automated": one}}} for one in (None, before))
+    yield from patched(lab, "application.argoproj.io", "otel-demo", "argocd", off, on)
+
+
+def window(began: timedelta, **more: Any) -> dict[str, Any]:
+    """A deny window of one day, as a lease is: two hours from so long ago."""
+    then = datetime.now(UTC) - began
+    schedule = f"{then.minute} {then.hour} {then.day} {then.month} *"
+    return {"kind": "deny", "schedule": schedule, "duration": "2h", "applications": ["*"], "manualSync": True, **more}
+
+
+def windows(lab: Lab, *listed: dict[str, Any]) -> Iterator[None]:
+    on, off = ({"spec": {"syncWindows": one}} for one in (list(listed), None))
+    yield from patched(lab, "appproject", "platform", "argocd", on, off)
+
+
+@FAULTS.named("suspensions", "ago, and it still holds")
+def a_suspension_outlives_its_lease(lab: Lab) -> Iterator[None]:
+    until_then = (datetime.now(UTC) - timedelta(minutes=5)).isoformat(timespec="seconds")
+    yield from windows(lab, window(timedelta(minutes=30), description=f"stress by ada until={until_then}"))
+
+
+@FAULTS.named("suspensions", "comes back every year")
+def a_window_of_the_past_was_left_behind(lab: Lab) -> Iterator[None]:
+    yield from windows(lab, window(timedelta(hours=5)))
+
+
+@FAULTS.named("finalizers", "AppProject gone is gone", seconds=30)
+def an_application_hangs_on_its_finalizer(lab: Lab) -> Iterator[None]:
+    spec = lab.get("appproject", "platform", "argocd")["spec"]
+    metadata = {"name": "gone", "namespace": "argocd"}
+    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata, "spec": spec}
+    hanging = application(lab, "hanging", "gone", finalizers=["resources-finalizer.argocd.argoproj.io"])
+    lab.kubectl("apply", "--filename=-", text=json.dumps(hanging))
+    lab.kubectl("delete", "application.argoproj.io", "hanging", "--namespace=argocd", "--wait=false")
+    yield
+    lab.kubectl("apply", "--filename=-", text=json.dumps(project))
+    until("it goes with its project there", lambda: lab.application("hanging") is None, 60)
+    lab.kubectl("delete", "appproject", "gone", "--namespace=argocd")
