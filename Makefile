@@ -24,8 +24,8 @@ test: .venv/test-ready ## every tier that can run here; the last lines say which
 engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else installed the official way
 	@$(BIN)/python -m tests.engine_cli
 
-engine-faults: .venv/test-ready ## dev's update and destroy, killed and refused at every step, then recovered (needs the pulumi CLI)
-	@$(BIN)/python -m pytest tests/engine/fault_every_step.py -q -s $(ARGS)
+engine-faults: .venv/test-ready ## dev's update and destroy killed and refused at every step, each recovered (ARGS="--only STEP"; about an hour)
+	@$(BIN)/python -m tests.engine.fault_every_step $(ARGS)
 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)

@@ -119,7 +119,7 @@ def _keep(state: Mapping[str, Any], folder: Path, stack: str, when: str) -> Path
 
 def _put_right(
     engine: Any,
-    state: Mapping[str, Any],
+    state: dict[str, Any],
     found: list[Any],
     taken: Mapping[str, Any],
     left: set[str],
@@ -185,7 +185,3 @@ def _table(
         told = f"{outcome}, see below" if one.urn in problems else outcome
         table.add_row(_short(one.urn), one.operation, told, str(resource.get("id") or ""))
     Console(width=None if Console().is_terminal else 200).print(table)
-
-
-if __name__ == "__main__":
-    typer.run(recover)

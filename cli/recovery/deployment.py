@@ -68,7 +68,7 @@ def provider_inputs(state: State, resource: Mapping[str, Any]) -> Mapping[str, A
     return {}
 
 
-def decided(state: Mapping[str, Any], taken: Mapping[str, Identity], left: set[str]) -> State:
+def decided(state: State, taken: Mapping[str, Identity], left: set[str]) -> State:
     """The state with its pending operations decided; the argument stays as it is.
 
     Args:
@@ -78,7 +78,7 @@ def decided(state: Mapping[str, Any], taken: Mapping[str, Identity], left: set[s
 
     An older resource of the same URN is one that was being replaced: it is marked for deletion.
     """
-    made: State = deepcopy(dict(state))
+    made = deepcopy(state)
     deployment = made["deployment"]
     operations = deployment.get("pending_operations") or []
     resources = deployment.setdefault("resources", [])

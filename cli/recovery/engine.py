@@ -1,15 +1,25 @@
 """The ``pulumi`` command, as the person who calls would run it: same folder, same environment, same backend."""
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+OLDEST = (3, 272, 0)
+"""The CLI's version that everything here was tried with first; ``requiredPulumiVersion`` of Pulumi.yaml says the same."""
+
 
 class RecoveryError(Exception):
     """Recovery cannot begin, or cannot go on. The message says what to do."""
+
+
+def too_old(told: str) -> bool:
+    """Whether what ``pulumi version`` says, such as ``v3.100.0``, is older than ``OLDEST``; a text without a number is not."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", told)
+    return bool(found) and tuple(int(part) for part in found.groups()) < OLDEST
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,12 @@ class Engine:
             raise RecoveryError(
                 "no pulumi on PATH: recover speaks to the stack's backend through the Pulumi CLI. "
                 "Install it: https://www.pulumi.com/docs/install/"
+            )
+        told = self._run("version").stdout.strip()
+        if too_old(told):
+            raise RecoveryError(
+                f"pulumi {told} is too old: this program is proven from {'.'.join(map(str, OLDEST))} on. "
+                "Upgrade it: https://www.pulumi.com/docs/install/"
             )
 
     def backend(self) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.workbench import why_no_engine
+from tests.engine.availability import why_no_engine
 
 HERE = Path(__file__).parent
 

@@ -1,72 +1,171 @@
-"""``make engine-faults``: every step of dev's update and destroy, killed before and after the cloud did it, and refused.
+"""``make engine-faults``: dev's update and destroy, struck at every single step, and recovered as the runbook says.
 
-Not part of ``make test``, which takes a spread of them (test_faults.py).
+python -m tests.engine.fault_every_step                                      every step, every way
+python -m tests.engine.fault_every_step --only Vpc:network-vpc --fault kill    one step
+
+A run strikes the first step to come that was not struck yet, and what is under way beside it. It begins where the
+recovery before it ended, so the state has been through all the earlier ones too; after a failure it begins anew.
+Exit codes: 0 all recovered, 1 one did not, 2 no such step, 3 no engine.
 """
 
-from collections.abc import Callable, Iterator
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from rich.console import Console
+from rich.table import Table
 
 from simcloud import graph
 from simcloud.cloud import Cloud
 from simcloud.inventory import shape
-from tests.engine.fault_steps import killed_at_each, refused_at_each, steps_of
+from tests.engine.availability import why_no_engine
+from tests.engine.fault_steps import Way, hit, judge, steps_of
+from tests.engine.recovery import agree
 from tests.engine.workbench import REGION, Workbench, workbench
 
+WAYS = [
+    Way(fault, stage, operation)
+    for fault in ("kill", "refuse")
+    for stage in ("after", "before")
+    for operation in ("create", "delete")
+]
+OK, END = "ok", "the end of it"
+NO_ENGINE = 3
 Shape = list[tuple[str, str, str]]
+FAILURES = (AssertionError, subprocess.TimeoutExpired, TimeoutError)
 
 
-@pytest.fixture(scope="module")
-def bench(folder: Path) -> Iterator[Workbench]:
-    with workbench(folder, "dev", stand_in=True) as bench:
-        yield bench
+class Walk:
+    """Strikes one way at all its steps, on a stack that is made anew whenever a recovery failed.
+
+    ``results``: step -> ``ok`` or what was wrong. ``runs``: commands that were struck.
+    """
+
+    def __init__(self, way: Way, steps: Sequence[str], undisturbed: Shape, folder: Path) -> None:
+        self.way = way
+        self.steps = steps
+        self.undisturbed = undisturbed
+        self.folder = folder
+        self.results: dict[str, str] = {}
+        self.runs = 0
+        self._stacks = 0
+
+    def go(self) -> Iterator[str]:
+        """Strike until every step was struck: a line of progress after each run."""
+        left, began = list(self.steps), time.monotonic()
+        while left:
+            with self._stack() as bench:
+                while left and self._once(bench, left):
+                    left = [step for step in left if step not in self.results]
+                    yield self._progress(len(left), time.monotonic() - began)
+                if not left:
+                    self._end(bench)
+            left = [step for step in left if step not in self.results]
+
+    @contextmanager
+    def _stack(self) -> Generator[Workbench]:
+        self._stacks += 1
+        with workbench(self.folder / f"{self._stacks}", "dev", stand_in=True) as bench:
+            if self.way.operation == "delete":
+                bench.up()
+            yield bench
+
+    def _once(self, bench: Workbench, left: Sequence[str]) -> bool:
+        """Strike once, and recover: whether this stack can go on."""
+        struck: set[str] = set()
+        self.runs += 1
+        try:
+            struck = hit(bench, self.way, left)
+            assert struck, "not reached"
+            judge(bench, self.way)
+        except FAILURES as wrong:
+            self.results |= dict.fromkeys(struck or left, f"{wrong}")
+            return False
+        self.results |= dict.fromkeys(struck, OK)
+        return True
+
+    def _end(self, bench: Workbench) -> None:
+        """What is left of the update or the destroy goes through, and nothing tells of the faults."""
+        try:
+            if self.way.operation == "create":
+                bench.up()
+                agree(bench)
+                bench.expect_no_changes()
+                assert shape(bench.cloud, REGION) == self.undisturbed, "another cloud than without faults"
+            else:
+                bench.destroy()
+                assert bench.left() == [], f"left in the cloud: {bench.left()}"
+            self.results[END] = OK
+        except FAILURES as wrong:
+            self.results[END] = f"{wrong}"
+
+    def _progress(self, left: int, spent: float) -> str:
+        done = len(self.steps) - left
+        return f"{self.way}: {done} of {len(self.steps)} steps, {spent:.0f} s, about {spent / max(done, 1) * left:.0f} s left"
 
 
-@pytest.fixture(scope="module")
-def steps() -> list[str]:
-    return steps_of("dev")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Shape:
-    with Cloud(tmp_path_factory.mktemp("undisturbed"), patience=30) as cloud:
+def undisturbed() -> Shape:
+    """dev's cloud where nothing went wrong."""
+    with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder), patience=30) as cloud:
         graph.apply("dev", cloud)
         return shape(cloud, REGION)
 
 
-@pytest.fixture
-def tell(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    def say(line: str) -> None:
-        with capfd.disabled():
-            print(line, flush=True)
-
-    return say
-
-
-WAYS = [
-    (killed_at_each, "after"),
-    (killed_at_each, "before"),
-    (refused_at_each, "after"),
-    (refused_at_each, "before"),
-]
+def table(walks: Sequence[Walk], steps: Sequence[str]) -> Table:
+    """A row a step, a column a way."""
+    made = Table("step", *(str(walk.way).replace(" ", "\n") for walk in walks), box=None)
+    for step in (*steps, END):
+        told = (walk.results.get(step, "-") for walk in walks)
+        made.add_row(step, *("FAILED" if one not in (OK, "-") else one for one in told))
+    made.add_row("runs", *(str(walk.runs) for walk in walks))
+    return made
 
 
-@pytest.mark.parametrize(("strike", "stage"), WAYS, ids=[f"{way.__name__}-{stage}" for way, stage in WAYS])
-def test_every_step_of_an_update_and_of_a_destroy(
-    bench: Workbench,
-    steps: list[str],
-    undisturbed: Shape,
-    tell: Callable[[str], None],
-    strike: Callable[..., int],
-    stage: str,
-) -> None:
-    tell("")
-    rounds = strike(bench, "create", stage, steps, tell)
-    bench.up()
-    bench.expect_no_changes()
-    assert shape(bench.cloud, REGION) == undisturbed
-    rounds += strike(bench, "delete", stage, steps, tell)
-    bench.destroy()
-    assert bench.left() == []
-    tell(f"{2 * len(steps)} steps in {rounds} runs")
+def asked(arguments: Sequence[str], steps: Sequence[str]) -> tuple[list[str], list[Way]]:
+    """Steps and ways of the command line; it ends with exit code 2 where a step is none."""
+    parser = argparse.ArgumentParser(prog="make engine-faults")
+    parser.add_argument("--only", metavar="STEP", action="append", help="Type:name; may be given more than once")
+    for word in ("fault", "stage", "operation"):
+        parser.add_argument(f"--{word}", choices=sorted({str(getattr(way, word)) for way in WAYS}))
+    told = parser.parse_args(arguments)
+    strangers = sorted(set(told.only or ()) - set(steps))
+    if strangers:
+        parser.error(f"no step {', '.join(strangers)}. Steps: {', '.join(steps)}")
+    ways = [
+        way
+        for way in WAYS
+        if all(getattr(told, word) in (None, getattr(way, word)) for word in ("fault", "stage", "operation"))
+    ]
+    return [step for step in steps if not told.only or step in told.only], ways
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Walk, print the table and what failed; 0 where all was recovered, 1 where not, 3 where there is no engine."""
+    steps, ways = asked(arguments, steps_of("dev"))
+    why = why_no_engine()
+    if why:
+        print(f"engine-faults: {why}", file=sys.stderr)
+        return NO_ENGINE
+    console = Console(width=None if Console().is_terminal else 200)
+    expected = undisturbed()
+    walks = []
+    with tempfile.TemporaryDirectory(prefix="engine-faults-") as folder:
+        for number, way in enumerate(ways, 1):
+            walks.append(Walk(way, steps, expected, Path(folder) / f"{number}"))
+            for line in walks[-1].go():
+                print(f"{number} of {len(ways)}, {line}", flush=True)
+    console.print(table(walks, steps))
+    wrong = [(walk.way, step, told) for walk in walks for step, told in walk.results.items() if told != OK]
+    for way, step, told in wrong:
+        print(f"{way}, {step}: {told}", file=sys.stderr)
+    print(f"{len(steps)} steps, {len(ways)} ways, {sum(walk.runs for walk in walks)} runs, {len(wrong)} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,8 +5,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
+from typing import Literal
+
+from typing_extensions import override
 
 from plan.record import record
 from simcloud.faults import Fault, FaultPlan
@@ -30,14 +34,30 @@ def steps_of(stack: str) -> list[str]:
     return [short(urn) for urn, token in tokens.items() if token.startswith(("aws:", "kubernetes:"))]
 
 
-def kill(bench: Workbench, operation: str, stage: str, steps: Iterable[str]) -> set[str]:
-    """The machine dies at the first of these steps to come: the steps that it died at.
+@dataclass(frozen=True)
+class Way:
+    """How a step is struck.
 
-    Args:
-        operation: ``create`` (of an update) or ``delete`` (of a destroy).
-        stage: ``before``: the engine has begun the step, the cloud has not. ``after``: the cloud has done it, and the
-            engine has not heard of it.
+    ``operation``: ``create`` (of an update) or ``delete`` (of a destroy). ``stage``: ``before``: the engine has begun
+    the step, the cloud has not. ``after``: the cloud has done it, and the engine has not heard that it went well.
     """
+
+    fault: Literal["kill", "refuse"]
+    stage: Literal["before", "after"]
+    operation: Literal["create", "delete"]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.fault} {self.stage} {self.operation}"
+
+
+def hit(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
+    """Strike at the first of these steps to come: the steps that were struck, those under way at that moment too."""
+    return _kill(bench, way, steps) if way.fault == "kill" else _refuse(bench, way, steps)
+
+
+def _kill(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
+    """The machine that the engine runs on dies."""
     struck: set[str] = set()
     first, dead = threading.Lock(), threading.Event()
 
@@ -48,24 +68,25 @@ def kill(bench: Workbench, operation: str, stage: str, steps: Iterable[str]) -> 
             _end_between_two_writes(bench, process)
             dead.set()
         dead.wait(TIMEOUT)
-        if stage == "before":
+        if way.stage == "before":
             raise Refusal("Unreachable", "whoever asked is dead")
 
-    hooks = bench.watched.before if stage == "before" else bench.watched.after
-    hooks.update({(operation, what): partial(strike, what) for what in steps})
-    process = bench.start(*COMMANDS[operation])
+    hooks = bench.watched.before if way.stage == "before" else bench.watched.after
+    hooks.update({(way.operation, what): partial(strike, what) for what in steps})
+    process = bench.start(*COMMANDS[way.operation])
     try:
         out, err = process.communicate(timeout=TIMEOUT)
     finally:
-        hooks.clear()
         end_group(process)
+        dead.set()
         bench.cool()
         bench.warm_up()
+        bench.watched.settle()
+        hooks.clear()
     if struck:
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 0, f"it failed before a step was reached:\n{out[-3000:]}\n{err[-2000:]}"
-    bench.watched.settle()
     return struck
 
 
@@ -81,17 +102,17 @@ def _end_between_two_writes(bench: Workbench, process: subprocess.Popen[str]) ->
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def refuse(bench: Workbench, operation: str, stage: str, steps: Iterable[str]) -> set[str]:
-    """The cloud refuses each of these steps that is reached, once, and says why: the steps that it refused."""
+def _refuse(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
+    """The cloud refuses each of these steps that is reached, once, and says why."""
     faults = []
     for what in steps:
         kind, _, name = what.partition(":")
-        struck = {"effect": "refuse", "type": f"*:{kind}", "name": name, "operation": operation, "stage": stage}
+        struck = {"effect": "refuse", "type": f"*:{kind}", "name": name, "operation": way.operation, "stage": way.stage}
         faults.append(Fault.model_validate({**struck, "code": "LimitExceeded", "message": REFUSED}))
     since = bench.mark()
     bench.watched.faults = FaultPlan(faults)
     try:
-        code, out, err = bench.attempt(*COMMANDS[operation])
+        code, out, err = bench.attempt(*COMMANDS[way.operation])
     finally:
         bench.watched.faults = FaultPlan()
     refused = {_what(one) for one in bench.operations(since) if REFUSED in one.result}
@@ -105,46 +126,15 @@ def _what(one: Operation) -> str:
     return f"{one.token.rpartition(':')[2]}:{one.name}"
 
 
-def killed_at_each(
-    bench: Workbench, operation: str, stage: str, steps: Iterable[str], tell: Callable[[str], None]
-) -> int:
-    """Kill at every one of these steps, recover each time, and judge what that left: how many kills it took.
+def judge(bench: Workbench, way: Way) -> None:
+    """The recovery that the runbook names, and what must be so after it.
 
-    Each kill begins where the recovery before it ended, so the state has been through all the earlier ones too.
+    Raises:
+        AssertionError: something is orphaned, made twice, imagined or pending, or a preview would repair something.
     """
-
-    def once(left: set[str]) -> set[str]:
-        struck = kill(bench, operation, stage, left)
-        if struck:
-            recover(bench)
-            if operation == "create":
-                nothing_to_repair(bench)
-        return struck
-
-    return _each(f"killed {stage} a {operation}", once, steps, tell)
-
-
-def refused_at_each(
-    bench: Workbench, operation: str, stage: str, steps: Iterable[str], tell: Callable[[str], None]
-) -> int:
-    """Refuse every one of these steps once: how many runs that took. After each the state is what the cloud has."""
-
-    def once(left: set[str]) -> set[str]:
-        refused = refuse(bench, operation, stage, left)
+    if way.fault == "refuse":
         agree(bench)
-        return refused
-
-    return _each(f"refused {stage} a {operation}", once, steps, tell)
-
-
-def _each(what: str, once: Callable[[set[str]], set[str]], steps: Iterable[str], tell: Callable[[str], None]) -> int:
-    left = set(steps)
-    total, rounds, began = len(left), 0, time.monotonic()
-    while left:
-        struck = once(left)
-        assert struck, f"{what}: not reached: {', '.join(sorted(left))}"
-        left -= struck
-        rounds += 1
-        done, spent = total - len(left), time.monotonic() - began
-        tell(f"{what}: {done} of {total} steps, {spent:.0f} s, about {spent / done * len(left):.0f} s left")
-    return rounds
+        return
+    recover(bench)
+    if way.operation == "create":
+        nothing_to_repair(bench)

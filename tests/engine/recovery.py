@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.engine.workbench import ROOT, TIMEOUT, Workbench, own_provider, short
 
@@ -14,17 +13,15 @@ MADE_UP_BY_THE_PROVIDER = ("RolePolicyAttachment",)
 
 def documented() -> list[str]:
     """Arguments of ``otel-on-spot`` in the runbook's recovery."""
-    found = re.search(r"^\.venv/bin/otel-on-spot (recover --stack dev)$", RUNBOOK.read_text(), re.MULTILINE)
+    found = re.search(r"^\S*otel-on-spot (recover --stack dev)$", RUNBOOK.read_text(), re.MULTILINE)
     assert found, f"{RUNBOOK.name} does not name the command that is tested here"
     return found.group(1).split()
 
 
 def run_recover(bench: Workbench, *more: str) -> subprocess.CompletedProcess[str]:
     """The documented command in the folder of the stack, its questions answered."""
-    command, *arguments = documented()
-    assert command == "recover"
     done = subprocess.run(
-        [sys.executable, "-m", "cli.recover", *arguments, "--yes", *more],
+        [sys.executable, "-m", "cli", *documented(), "--yes", *more],
         cwd=bench.program,
         env={**bench.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -40,7 +37,7 @@ def run_recover(bench: Workbench, *more: str) -> subprocess.CompletedProcess[str
 def recover(bench: Workbench) -> None:
     """Recover from a kill, and look at the state at once."""
     assert bench.saved_whole()
-    assert bench.state().get("pending_operations"), "the engine had nothing under way: nothing was interrupted"
+    assert bench.saved().get("pending_operations"), "the engine had nothing under way: nothing was interrupted"
     done = run_recover(bench)
     assert done.returncode == 0, f"recover: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     agree(bench)
@@ -48,7 +45,7 @@ def recover(bench: Workbench) -> None:
 
 def agree(bench: Workbench) -> None:
     """The state holds what the cloud has: nothing orphaned, nothing made twice, nothing only imagined, nothing pending."""
-    state = bench.state()
+    state = bench.saved()
     still = [one["resource"]["urn"] for one in state.get("pending_operations") or []]
     assert not still, f"still pending: {still}"
     resources = [one for one in state.get("resources", []) if one.get("custom") and not _provider(one["urn"])]
@@ -66,7 +63,7 @@ def agree(bench: Workbench) -> None:
 
 def nothing_to_repair(bench: Workbench) -> None:
     """A preview leaves what exists as it is, and makes what is missing."""
-    held = {one["urn"] for one in bench.state().get("resources", [])}
+    held = {one["urn"] for one in bench.saved().get("resources", [])}
     steps = {step["urn"]: step for step in bench.steps() if not own_provider(step["urn"])}
     wrong = {
         short(urn): (step["op"], step.get("diffReasons"), step.get("replaceReasons"))
@@ -78,8 +75,3 @@ def nothing_to_repair(bench: Workbench) -> None:
 
 def _provider(urn: str) -> bool:
     return "pulumi:providers:" in urn
-
-
-def folder_of_states(bench: Workbench) -> Path:
-    """Where recover keeps copies of the state."""
-    return bench.program / "build" / "states"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.engine.availability import why_no_engine
 from tests.engine.changes import BASE, BY_NATURE, CHANGES, KEPT, Change
-from tests.engine.workbench import ROOT, Workbench, short, why_no_engine, workbench
+from tests.engine.workbench import ROOT, Workbench, short, workbench
 
 PAGE = ROOT / "docs" / "settings-changes.md"
 SHOWN = 3

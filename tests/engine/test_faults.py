@@ -1,6 +1,6 @@
-"""An update and a destroy, killed and refused at a spread of steps, and recovered as the runbook says.
+"""A fixed spread of ten faults on the way of an update and of a destroy; each recovered as the runbook says.
 
-``make engine-faults`` takes every step; here is a spread, each with what it was chosen for.
+Each begins where the recovery before it ended. ``make engine-faults`` takes every step (fault_every_step.py).
 """
 
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ import pytest
 from simcloud import graph
 from simcloud.cloud import Cloud
 from simcloud.inventory import shape
-from tests.engine.fault_steps import kill, refuse
-from tests.engine.recovery import agree, nothing_to_repair, recover, run_recover
+from tests.engine.fault_steps import Way, hit, judge
+from tests.engine.recovery import agree
 from tests.engine.workbench import REGION, Workbench, workbench
 
-UPDATES = [
-    (kill, "after", "Vpc:network-vpc"),  # an id that AWS makes up, found by its tags
-    (refuse, "before", "Subnet:network-private-a"),  # what the cluster needs
-    (kill, "after", "Cluster:cluster-eks-eksCluster"),  # a child of a component, named
-    (refuse, "after", "NodeGroup:cluster-system-nodes-group"),  # made and broken
-    (kill, "before", "Addon:cluster-after-nodes-coredns"),  # begun by the engine, unknown to the cloud
-    (kill, "after", "NodePool:capacity-spot"),  # an object in the cluster
-    (kill, "after", "Application:platform-root"),  # the last
-]
-DESTROYS = [
-    (kill, "after", "Application:platform-root"),
-    (refuse, "before", "Release:karpenter-controller"),
-    (kill, "after", "NodeGroup:cluster-system-nodes-group"),
-    (refuse, "before", "Vpc:network-vpc"),
-]
+UPDATE = (
+    (Way("kill", "after", "create"), "Vpc:network-vpc"),
+    (Way("kill", "after", "create"), "Cluster:cluster-eks-eksCluster"),
+    (Way("kill", "after", "create"), "Release:karpenter-controller"),
+    (Way("refuse", "before", "create"), "EC2NodeClass:capacity-node-class"),
+    (Way("kill", "before", "create"), "NodePool:capacity-spot"),
+    (Way("refuse", "after", "create"), "AppProject:platform-project"),
+)
+"""In the order in which an update comes to them: a later one cannot be under way when an earlier one is struck."""
+DESTROY = (
+    (Way("kill", "after", "delete"), "Application:platform-root"),
+    (Way("refuse", "before", "delete"), "Release:karpenter-controller"),
+    (Way("kill", "after", "delete"), "NodeGroup:cluster-system-nodes-group"),
+    (Way("refuse", "before", "delete"), "Vpc:network-vpc"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,36 +38,33 @@ def bench(folder: Path) -> Iterator[Workbench]:
         yield bench
 
 
-def test_an_update_killed_and_refused_on_its_way_ends_as_if_nothing_had_happened(
-    bench: Workbench, tmp_path: Path
-) -> None:
+def struck_and_recovered(bench: Workbench, way: Way, what: str) -> None:
+    assert hit(bench, way, [what]) == {what}, f"{way.operation} of {what} was not reached"
+    judge(bench, way)
+
+
+@pytest.mark.parametrize(("way", "what"), UPDATE, ids=str)
+def test_an_update_that_a_fault_cut_off_is_recovered(bench: Workbench, way: Way, what: str) -> None:
+    struck_and_recovered(bench, way, what)
+
+
+def test_the_update_then_ends_as_if_nothing_had_happened(bench: Workbench, tmp_path: Path) -> None:
     with Cloud(tmp_path, patience=30) as undisturbed:
         graph.apply("dev", undisturbed)
         expected = shape(undisturbed, REGION)
-    for strike, stage, step in UPDATES:
-        assert strike(bench, "create", stage, [step]) == {step}
-        if strike is kill:
-            recover(bench)
-            nothing_to_repair(bench)
-        agree(bench)
     bench.up()
+    agree(bench)
     bench.expect_no_changes()
     assert shape(bench.cloud, REGION) == expected
 
 
-def test_recover_on_a_stack_without_trouble_changes_nothing(bench: Workbench) -> None:
-    before = bench.state()
-    done = run_recover(bench)
-    assert (done.returncode, "nothing is pending" in done.stdout) == (0, True)
-    assert bench.state()["resources"] == before["resources"]
-
-
-def test_a_destroy_killed_and_refused_on_its_way_goes_on_where_it_stopped_and_leaves_nothing(bench: Workbench) -> None:
+@pytest.mark.parametrize(("way", "what"), DESTROY, ids=str)
+def test_a_destroy_that_a_fault_cut_off_is_recovered(bench: Workbench, way: Way, what: str) -> None:
     assert bench.left(), "there is no stack to destroy: run the whole file"
-    for strike, stage, step in DESTROYS:
-        assert strike(bench, "delete", stage, [step]) == {step}
-        if strike is kill:
-            recover(bench)
-        agree(bench)
+    struck_and_recovered(bench, way, what)
+
+
+def test_the_destroy_then_leaves_nothing(bench: Workbench) -> None:
     bench.destroy()
     assert bench.left() == []
+    assert bench.watched.live == {}

@@ -26,18 +26,6 @@ TIMEOUT = 180
 """Real seconds after which a command of the engine has hung."""
 
 
-def why_no_engine() -> str:
-    """Why the engine cannot run here; empty where it can."""
-    for needed in ("pulumi", "pulumi-language-python"):
-        if shutil.which(needed) is None:
-            return f"no {needed} on PATH: install the Pulumi CLI"
-    try:
-        told = subprocess.run(["pulumi", "version"], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return f"the pulumi CLI does not start: {problem}"
-    return "" if told.returncode == 0 else f"the pulumi CLI does not start: {told.stderr.strip()[-200:]}"
-
-
 class Workbench:
     """A stack of a copy of the program, its backend and its cloud, all below one folder."""
 
@@ -167,11 +155,18 @@ class Workbench:
 
     def saved_whole(self) -> bool:
         """Whether the state in the backend is not just being written."""
-        try:
-            json.loads((self.folder / f"backend/.pulumi/stacks/{PROJECT}/{self.stack}.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return False
-        return True
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            return bool(json.loads(self.checkpoint.read_text()))
+        return False
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the state in the backend."""
+        return self.folder / f"backend/.pulumi/stacks/{PROJECT}/{self.stack}.json"
+
+    def saved(self) -> dict[str, Any]:
+        """The deployment as it lies in the backend: what the engine exports, without the second that it takes."""
+        return json.loads(self.checkpoint.read_text())["checkpoint"].get("latest") or {}
 
     def urns(self) -> set[str]:
         """URNs in the state, without the providers that the engine makes by itself."""
