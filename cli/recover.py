@@ -89,6 +89,8 @@ def _recover(stack: str, yes: bool, keep: Path) -> bool:
 
 
 def _repair(checkpoint: Any, yes: bool) -> None:
+    for removed in checkpoint.drop_cut_attributes():
+        typer.echo(f"{removed}: its writing was cut off; removed, the state beside it is whole without it")
     if not checkpoint.broken():
         return
     _confirm(

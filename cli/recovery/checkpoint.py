@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -66,6 +67,20 @@ class Checkpoint:
                 return f"process {pid} of {lock.get('username')}, since {lock.get('timestamp')}"
         return ""
 
+    def drop_cut_attributes(self) -> list[Path]:
+        """Remove descriptions (``.attrs``, a content type and a checksum) whose writing was cut off: those removed.
+
+        The engine cannot load a whole state beside an empty one (``failed to load checkpoint: EOF``), and needs none.
+        Source: https://github.com/google/go-cloud/blob/master/blob/fileblob/attrs.go
+        """
+        cut = []
+        for file in (self.file, self.backup):
+            attributes = file.with_name(f"{file.name}.attrs")
+            if attributes.exists() and not _json(attributes):
+                attributes.unlink()
+                cut.append(attributes)
+        return cut
+
     def broken(self) -> bool:
         """Whether the state cannot be read and the copy beside it can: its writing was cut off."""
         return not _whole(self.file) and _whole(self.backup)
@@ -83,10 +98,15 @@ class Checkpoint:
 
 
 def _whole(file: Path) -> bool:
+    return bool(_json(file).get("checkpoint"))
+
+
+def _json(file: Path) -> dict[str, Any]:
     try:
-        return bool(json.loads(file.read_text()).get("checkpoint"))
-    except (OSError, ValueError, AttributeError):
-        return False
+        told = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _alive(pid: int) -> bool:

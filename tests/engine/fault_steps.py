@@ -95,6 +95,7 @@ def _end_between_two_writes(bench: Workbench, process: subprocess.Popen[str]) ->
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(0.02)  # it stops a moment later
         if bench.saved_whole():
             break
         os.killpg(process.pid, signal.SIGCONT)

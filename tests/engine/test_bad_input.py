@@ -131,6 +131,16 @@ def test_a_state_that_was_cut_off_while_it_was_written_is_put_back_by_recover(be
     assert json.loads(bench.checkpoint.read_text())
 
 
+def test_a_description_beside_the_state_that_was_cut_off_is_dropped_by_recover(bench: Workbench) -> None:
+    whole = bench.checkpoint.read_text()
+    bench.checkpoint.with_name("dev.json.attrs").write_text("")
+    assert "failed to load checkpoint: EOF" in refused(bench, *UP)
+    done = run_recover(bench)
+    assert done.returncode == 0, done.stderr
+    assert bench.checkpoint.read_text() == whole
+    assert bench.state()["resources"]
+
+
 def test_recover_without_the_passphrase_leaves_the_state_as_it_was(bench: Workbench) -> None:
     assert hit(bench, Way("kill", "after", "create"), ["Cluster:cluster-eks-eksCluster"])
     before = bench.saved()["pending_operations"]

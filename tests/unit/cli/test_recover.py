@@ -146,8 +146,15 @@ def test_a_state_that_was_cut_off_is_put_back_and_what_was_there_is_kept(checkpo
     assert not checkpoint.broken()
 
 
+def test_an_empty_description_beside_a_state_goes_and_a_whole_one_stays(checkpoint: Checkpoint) -> None:
+    mine, other = (file.with_name(f"{file.name}.attrs") for file in (checkpoint.file, checkpoint.backup))
+    mine.write_text("")
+    other.write_text('{"md5": "x"}')
+    assert checkpoint.drop_cut_attributes() == [mine]
+    assert (mine.exists(), other.exists()) == (False, True)
+
+
 def test_a_whole_state_is_left_alone(checkpoint: Checkpoint) -> None:
-    checkpoint.file.write_text('{"checkpoint": {}}')
     checkpoint.backup.write_text('{"checkpoint": {"stack": "dev"}}')
     checkpoint.file.write_text('{"checkpoint": {"stack": "dev"}}')
     assert not checkpoint.broken()
