@@ -34,8 +34,8 @@ class Searcher:
         self.known = known_ids(state)
 
     def find(self, one: Pending) -> Answer:
-        """What became of a pending create."""
-        if one.type.startswith("pulumi:providers:"):
+        """What became of a pending create. A component or a provider is in no cloud: the next update declares it again."""
+        if not one.resource.get("custom") or one.type.startswith("pulumi:providers:"):
             return Answer()
         try:
             if one.type.startswith("kubernetes:"):

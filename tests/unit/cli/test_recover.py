@@ -28,7 +28,15 @@ VPC = f"{ENGINE}aws:ec2/vpc:Vpc::network-vpc"
 
 def state(*operations: tuple[str, str], resources: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
     made = [
-        {"type": word, "resource": {"urn": urn, "type": urn.split("::")[2], "inputs": {"cidrBlock": "10.0.0.0/16"}}}
+        {
+            "type": word,
+            "resource": {
+                "urn": urn,
+                "type": urn.split("::")[2],
+                "custom": True,
+                "inputs": {"cidrBlock": "10.0.0.0/16"},
+            },
+        }
         for word, urn in operations
     ]
     return {"deployment": {"resources": list(resources), "pending_operations": made}}
@@ -100,6 +108,13 @@ def test_a_type_that_nobody_wrote_down_is_a_question_for_a_person() -> None:
     answer = Searcher(before, print).find(pending(before)[0])
     assert answer.identity is None
     assert "pulumi import aws:s3/bucket:Bucket b ID" in answer.problem
+
+
+def test_a_component_that_was_being_declared_is_looked_for_nowhere() -> None:
+    before = state(("creating", f"{ENGINE}otel-on-spot:index:Capacity::capacity"))
+    before["deployment"]["pending_operations"][0]["resource"]["custom"] = False
+    answer = Searcher(before, print).find(pending(before)[0])
+    assert (answer.identity, answer.problem) == (None, "")
 
 
 def test_what_aws_is_still_making_is_waited_for_and_a_failure_is_told() -> None:
