@@ -1,24 +1,16 @@
 """``doctor``: what is wrong with a living platform, in order of blast radius."""
 
-import json
-import sys
 import time
-import traceback
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.mistake import BAD_INPUT
+from cli.operating import JsonFile, Kubeconfig, KubeContext, Stack, bar, could_not_look, tell_report
 
 if TYPE_CHECKING:
-    from drills.doctor.collecting.gathering import Progress
     from drills.doctor.facts import Facts
 
-OPERATE = ("boto3", "kubernetes")
-"""Packages of the extra ``operate``."""
 EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -34,18 +26,12 @@ EXAMPLES = """
 
 def doctor(
     context: typer.Context,
-    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack: its outputs, else its file's plan.")] = "dev",
-    kube_context: Annotated[
-        str | None, typer.Option("--context", help="Context of the kubeconfig, in place of its current one.")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option("--kubeconfig", help="The kubeconfig, in place of the usual places.")
-    ] = None,
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="LINES", help="Judge these lines alone.")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", metavar="LINES", help="Leave these lines out.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - prints it.")
-    ] = None,
+    json_file: JsonFile = None,
     facts_file: Annotated[
         Path | None, typer.Option("--facts", metavar="FILE", help="Judge facts that --facts-out wrote.")
     ] = None,
@@ -57,11 +43,9 @@ def doctor(
 
     Exit code 0: nothing found. 1: something was found. 2: not everything could be looked at; the rest is judged all the same.
     """
-    with _could_not_look(context):
-        from rich.console import Console
-
+    with could_not_look(context):
         from drills.doctor import examine, facts
-        from drills.report import as_document, show, write_text
+        from drills.report import write_text
 
         checks = examine.chosen(_listed(only), _listed(skip))
         started = time.monotonic()
@@ -74,14 +58,7 @@ def doctor(
         if facts_out is not None:
             write_text(facts_out, facts.dump(seen))
         report = examine.examine(seen, checks, seconds=time.monotonic() - started, notes=notes)
-        if json_file is not None:
-            document = json.dumps(as_document(report), indent=2)
-            if str(json_file) == "-":
-                typer.echo(document)
-            else:
-                write_text(json_file, document)
-        if str(json_file) != "-":
-            show(report, Console())
+        tell_report(report, json_file)
     raise typer.Exit(report.exit_code)
 
 
@@ -94,61 +71,8 @@ def _look(stack: str, context: str | None, kubeconfig: Path | None) -> "tuple[Fa
     from drills import target
     from drills.doctor.collecting import everything
 
-    with _bar(f"planning {stack}") as progress:
+    with bar(f"planning {stack}") as progress:
         found = target.find(stack, context=context, kubeconfig=kubeconfig)
         seen, requests = everything.collect(found, progress)
     where = f"context {found.context}, {requests} requests to its API" if found.context else "no cluster"
     return seen, (f"names from {found.declared.source}; {where}", *found.notes)
-
-
-@contextmanager
-def _bar(first: str) -> "Generator[Progress]":
-    if not sys.stderr.isatty():
-        yield lambda _done, _total, _group: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(first, total=None)
-        yield lambda done, total, group: bar.update(task, completed=done, total=total, description=group)
-
-
-@contextmanager
-def _could_not_look(context: typer.Context) -> Generator[None]:
-    """A mistake or a defect is no finding: it ends with 2 and one clear message."""
-    from plan.record import PlanError, ProgramError
-    from plan.stack_file import StackFileError
-
-    mistakes: tuple[type[Exception], ...] = (StackFileError, ProgramError, PlanError)
-    try:
-        from drills.doctor.examine import UnknownLine
-        from drills.doctor.facts import FactsError
-
-        mistakes += (UnknownLine, FactsError)
-        yield
-    except mistakes as mistake:
-        typer.echo(f"error: {mistake}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
-    except ModuleNotFoundError as missing:
-        package = (missing.name or "").partition(".")[0]
-        if package not in OPERATE:
-            raise
-        typer.echo(
-            f"error: {package} is not installed: doctor looks at AWS and clusters with {' and '.join(OPERATE)}. "
-            "Install the extra `operate`, for example: pip install 'otel-on-spot[operate]'; make test installs it into .venv",
-            err=True,
-        )
-        raise typer.Exit(BAD_INPUT) from None
-    except (typer.Exit, KeyboardInterrupt):
-        raise
-    except Exception as defect:
-        if (context.obj or {}).get("verbose"):
-            traceback.print_exc(file=sys.stderr)
-        typer.echo(
-            f"error: the doctor failed: {type(defect).__name__}: {defect}\nRun again with --verbose for the traceback.",
-            err=True,
-        )
-        raise typer.Exit(BAD_INPUT) from None

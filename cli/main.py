@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from cli import doctor, plan, settings
+from cli.drills import drill
 from cli.lab import lab
 from cli.recover import recover
+from cli.resume import resume
 from cli.with_simulated_cloud import with_simulated_cloud
 
 app = typer.Typer(
@@ -24,6 +26,8 @@ app.command("with-simulated-cloud", epilog="Example: otel-on-spot with-simulated
 )
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("recover", epilog="Example: otel-on-spot recover --stack dev")(recover)
+app.add_typer(drill, name="drill")
+app.command("resume", epilog="Example: otel-on-spot resume --stack dev")(resume)
 app.add_typer(lab, name="lab")
 
 

@@ -1,8 +1,8 @@
 """What a command of this room says at its end: a verdict table, a JSON report, an exit code."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drills.doctor.verdicts.finding import Finding, counted
+from drills.timeline import Moment
 
 NOTHING_FOUND: Final = 0
 FOUND: Final = 1
@@ -41,7 +42,10 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The verdicts of one run, in order of blast radius. ``seconds``: how long facts and verdicts took."""
+    """The verdicts of one run; the doctor's in order of blast radius. ``seconds``: how long it took.
+
+    ``moments`` and ``measures``: what happened in a drill, and its numbers by name, each with its unit in the name or text.
+    """
 
     format: int = FORMAT
     command: str
@@ -52,6 +56,8 @@ class Report:
     seconds: float
     notes: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
+    moments: tuple[Moment, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -79,7 +85,12 @@ def write_text(file: Path, text: str) -> None:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table and, below it, each finding with its remedy."""
+    """Print what happened, the table and, below it, each finding with its remedy."""
+    if report.moments:
+        console.print(_moments(report))
+        console.print()
+    for name, measure in report.measures.items():
+        console.print(Text(f"{name}: {measure}"), soft_wrap=True)
     console.print(_table(report))
     found = [one for one in report.verdicts if one.findings]
     for verdict in found:
@@ -113,6 +124,20 @@ def _table(report: Report) -> Table:
         told = one.what if one.status != "unseen" else "not seen"
         ending = Text(f"{len(one.findings)} found", style="red") if one.findings else Text("")
         table.add_row(Text(mark, style=colour), one.id, told, ending)
+    return table
+
+
+def _moments(report: Report) -> Table:
+    table = Table(
+        title=f"{report.command} {report.stack}: what happened", title_justify="left", box=None, pad_edge=False
+    )
+    for name in ("at (UTC)", "since start", "step took", "what", ""):
+        table.add_column(name, justify="right" if name.startswith(("since", "step")) else "left", overflow="fold")
+    before = 0.0
+    for one in report.moments:
+        took = one.seconds - before
+        table.add_row(f"{one.at:%H:%M:%S}", f"{one.seconds:.1f} s", f"{took:.1f} s", one.what, Text(one.detail))
+        before = one.seconds
     return table
 
 

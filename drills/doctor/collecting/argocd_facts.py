@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from drills.doctor.collecting.cluster_facts import moment
-from drills.doctor.collecting.kubernetes_api import Object
 from drills.doctor.facts_kubernetes import Application, Project, SyncWindow
+from drills.kubernetes_api import Object
 
 SELF_HEAL_SECONDS: Final = 5.0
 """Argo CD waits that long before it heals again. Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/"""

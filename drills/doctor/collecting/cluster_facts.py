@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import yaml
 
-from drills.doctor.collecting.kubernetes_api import Api, Object
 from drills.doctor.facts_kubernetes import (
     AwsAuth,
     Budget,
@@ -18,6 +17,7 @@ from drills.doctor.facts_kubernetes import (
     Service,
     Terminating,
 )
+from drills.kubernetes_api import Api, Object
 
 EBS: Final = "ebs.csi.aws.com"
 ENDED: Final = ("Succeeded", "Failed")

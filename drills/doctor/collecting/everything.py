@@ -15,10 +15,10 @@ from drills.doctor.collecting import (
     karpenter_facts,
 )
 from drills.doctor.collecting.gathering import Gathered, Progress, Task, Unreachable, gather, reason
-from drills.doctor.collecting.kubernetes_api import Api
 from drills.doctor.collecting.shared_lists import SharedLists
 from drills.doctor.declared import Declared
 from drills.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS, Facts
+from drills.kubernetes_api import Api
 from drills.target import Target
 
 AWS: Final = "AWS"

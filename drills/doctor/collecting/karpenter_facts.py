@@ -9,9 +9,9 @@ from typing import Final
 from kubernetes.client.exceptions import ApiException
 
 from drills.doctor.collecting.cluster_facts import conditions, moment
-from drills.doctor.collecting.kubernetes_api import METADATA_ONLY, Api, Object
 from drills.doctor.declared import CAPACITY_TYPE, Declared
 from drills.doctor.facts_kubernetes import Controller, CustomKinds, NodeClaim, NodeClass, NodePool
+from drills.kubernetes_api import METADATA_ONLY, Api, Object
 
 KARPENTER_KINDS: Final = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
 RELEASE_NAME: Final = "meta.helm.sh/release-name"

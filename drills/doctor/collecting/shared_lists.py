@@ -5,8 +5,8 @@ from collections import defaultdict
 from typing import Final
 
 from drills.doctor.collecting.cluster_facts import terminating
-from drills.doctor.collecting.kubernetes_api import Api, Object
 from drills.doctor.facts_kubernetes import Terminating
+from drills.kubernetes_api import Api, Object
 
 PATHS: Final = {
     "NodePool": "/apis/karpenter.sh/v1/nodepools",

@@ -9,11 +9,11 @@ from kubernetes import client
 
 from drills.doctor.collecting import argocd_facts, cluster_facts, everything
 from drills.doctor.collecting.gathering import Unreachable, gather
-from drills.doctor.collecting.kubernetes_api import PAGE, Api
 from drills.doctor.collecting.shared_lists import SharedLists
 from drills.doctor.examine import examine
 from drills.doctor.facts import KUBERNETES_GROUPS
 from drills.doctor.verdicts import CHECKS
+from drills.kubernetes_api import PAGE, Api
 from drills.target import Target
 from tests.unit.drills.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront

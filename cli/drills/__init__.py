@@ -1,0 +1,9 @@
+"""``drill``: rehearse on a living platform what will go wrong one day. Each drill is one module."""
+
+import typer
+
+drill = typer.Typer(
+    help="Rehearse what will go wrong: each drill holds a lease, shows what happens, and takes back what it changed.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)

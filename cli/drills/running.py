@@ -1,0 +1,77 @@
+"""How a drill runs from the command line: its platform, its end, its exit code."""
+
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli.operating import bar, could_not_look, tell_report
+
+if TYPE_CHECKING:
+    from drills.drill import Drill
+    from drills.kubernetes_api import Api
+    from drills.report import Report
+    from drills.target import Target
+
+FOUND, STOPPED = 1, 130
+
+
+def tell(line: str) -> None:
+    """A line of progress: on stderr, so that ``--json -`` stays clean."""
+    typer.echo(f"  {line}", err=True)
+
+
+@contextmanager
+def platform(
+    context: typer.Context, stack: str, kube_context: str | None, kubeconfig: Path | None
+) -> "Generator[tuple[Target, Api]]":
+    """The platform of a stack; mistakes end with 2, what could not be taken back with 1, Ctrl-C and SIGTERM with 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with could_not_look(context):
+        from drills.drill import reach
+        from drills.holding import NotRestored
+
+        try:
+            with bar(f"planning {stack}"):
+                found = reach(stack, kube_context, kubeconfig)
+            yield found
+        except NotRestored as left:
+            typer.echo(f"error: {left}", err=True)
+            raise typer.Exit(FOUND) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(STOPPED) from None
+
+
+def run(
+    context: typer.Context,
+    *,
+    name: str,
+    stack: str,
+    kube_context: str | None,
+    kubeconfig: Path | None,
+    json_file: Path | None,
+    why: str,
+    seconds: float,
+    act: "Callable[[Drill], Report]",
+    check: "Callable[[Target, Api], None]" = lambda _target, _api: None,
+) -> None:
+    """Run a drill to its report.
+
+    Args:
+        act: the drill itself; the lease is held, and afterwards everything is taken back.
+        check: raises DrillRefused where it must not begin.
+    """
+    from drills.drill import begun
+
+    with platform(context, stack, kube_context, kubeconfig) as (target, api):
+        check(target, api)
+        with begun(target, api, name, why=why, seconds=seconds, tell=tell) as drill:
+            report = act(drill)
+        sys.stderr.flush()
+        tell_report(report, json_file)
+    raise typer.Exit(report.exit_code)

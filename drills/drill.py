@@ -1,0 +1,87 @@
+"""What every drill has: a platform that answers, the lease, a timeline, and a report at its end."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drills import target as targets
+from drills.doctor.collecting.gathering import Unreachable
+from drills.doctor.declared import Declared
+from drills.holding import Hold, held
+from drills.kubernetes_api import Api
+from drills.report import Report, Verdict
+from drills.target import Target
+from drills.timeline import Tell, Timeline
+
+
+class DrillRefused(Exception):  # noqa: N818
+    """A drill does not begin. The message says what was given or seen, the rule, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drill:
+    """A drill under way. Every change goes through ``hold.will`` first; ``timeline`` gets what happens."""
+
+    name: str
+    target: Target
+    api: Api
+    hold: Hold
+    timeline: Timeline
+
+    @property
+    def declared(self) -> Declared:
+        """Names and rules of the stack."""
+        return self.target.declared
+
+    def report(self, verdicts: Sequence[Verdict], measures: Mapping[str, str]) -> Report:
+        """What it says at its end."""
+        requests = self.api.requests / max(self.timeline.seconds, 0.001)
+        return Report(
+            command=f"drill {self.name}",
+            stack=self.declared.stack,
+            cluster=self.declared.cluster,
+            region=self.declared.region,
+            taken_at=datetime.now(UTC),
+            seconds=self.timeline.seconds,
+            notes=(f"{self.api.requests} requests to the Kubernetes API, {requests:.1f} a second", *self.target.notes),
+            verdicts=tuple(verdicts),
+            moments=self.timeline.moments,
+            measures=measures,
+        )
+
+
+def reach(stack: str, context: str | None, kubeconfig: Path | None) -> tuple[Target, Api]:
+    """The platform of a stack, and its API server, which answers.
+
+    Raises:
+        DrillRefused: there is no cluster to talk to.
+        plan.stack_file.StackFileError, plan.record.ProgramError, plan.record.PlanError: there is no such stack.
+    """
+    target = targets.find(stack, context=context, kubeconfig=kubeconfig)
+    if target.cluster_api is None:
+        raise DrillRefused(target.why_no_cluster)
+    api = Api(target.cluster_api)
+    try:
+        api.require()
+    except Unreachable as problem:
+        raise DrillRefused(
+            f"{problem}. A drill needs a cluster that answers: see otel-on-spot doctor --stack {stack}"
+        ) from None
+    return target, api
+
+
+@contextmanager
+def begun(target: Target, api: Api, name: str, *, why: str, seconds: float, tell: Tell) -> Generator[Drill]:
+    """A drill with the lease held; at its end everything that it changed is taken back.
+
+    Args:
+        seconds: how long it may take at most; others read it as the lease's end.
+
+    Raises:
+        drills.holding.LeaseHeld: another drill is under way.
+        drills.holding.NotRestored: something could not be taken back.
+    """
+    with held(target, api, drill=name, why=why, seconds=seconds, tell=tell) as hold:
+        yield Drill(name=name, target=target, api=api, hold=hold, timeline=Timeline(tell))

@@ -1,0 +1,56 @@
+"""What happened when, in a drill: told as it happens, kept for the report."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Something that happened. ``seconds``: since the drill began, by a clock that never jumps."""
+
+    at: datetime
+    seconds: float
+    what: str
+    detail: str = ""
+
+
+class Timeline:
+    """Moments in the order in which they were seen. Threads may add to it.
+
+    Args:
+        tell: gets a line for every moment.
+    """
+
+    def __init__(self, tell: Tell = lambda _line: None) -> None:
+        self._tell = tell
+        self._began = time.monotonic()
+        self._adding = threading.Lock()
+        self._moments: list[Moment] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the drill began."""
+        return time.monotonic() - self._began
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Everything so far."""
+        with self._adding:
+            return tuple(self._moments)
+
+    def add(self, what: str, detail: str = "") -> Moment:
+        """Something happened now."""
+        with self._adding:
+            moment = Moment(at=datetime.now(UTC), seconds=self.seconds, what=what, detail=detail)
+            self._moments.append(moment)
+            self._tell(f"{moment.seconds:7.1f} s  {what}" + (f"  {detail}" if detail else ""))
+        return moment
+
+    def at(self, what: str) -> Moment | None:
+        """The first moment of that name; None where it did not come."""
+        return next((one for one in self.moments if one.what == what), None)
