@@ -146,7 +146,7 @@ def _end(told: dict[str, Any]) -> None:
 
 def inside(name: str, command: Sequence[str], *, state_home: Path | None = None) -> int:
     """Run a command in the lab's namespaces, with its cluster and its AWS in the environment: the exit code."""
-    from lab.platform import environment
+    from lab.environment import environment
 
     folder = Folder(name, state_home)
     line = isolation.inside(folder, list(command))

@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 from lab import places
 from lab.folder import Folder
-from lab.supervisor import Program, http_ok, tcp_open
+from lab.health import http_ok, tcp_open
+from lab.supervisor import Program
 
 STAGES: Final = Path(__file__).with_name("kwok_stages.yaml")
 POD_CIDR: Final = "10.244.0.0/16"

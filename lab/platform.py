@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lab import control_plane, places
+from lab import attendants, control_plane, places
 from lab.aws import access as aws_access
 from lab.aws import authenticator, bridges_cluster, capacity, images
 from lab.certificates import make
 from lab.engine import Engine
 from lab.folder import Folder
-from lab.gitops import demo_chart, notify, serving
+from lab.gitops import demo_chart, notify
 from lab.gitops.snapshot import Commit, Snapshot
 from lab.kubernetes_api import KubernetesApi
 from lab.nodes import access as nodes_access
 from lab.releases.runner import Releases
 from lab.stack import Stack
-from lab.supervisor import Program, Supervisor, tcp_open
+from lab.supervisor import Supervisor
 from lab.toolchain import Tools
 from plan.recording import Recording
 from simcloud import graph
@@ -31,7 +31,6 @@ ROOT: Final = Path(__file__).parents[1]
 PATIENCE_SECONDS: Final = 900.0
 """Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
 RESYNC_SECONDS: Final = 20
-AUTHENTICATOR_STARTS_SECONDS: Final = 30.0
 
 Tell = Callable[[str], None]
 
@@ -99,7 +98,15 @@ class Platform:
             self.tell(f"starting {program.name}")
             self.supervisor.start(program)
         self._start_cloud()
-        for program in self._around_the_cloud():
+        around = attendants.programs(
+            stack,
+            folder,
+            self.tools,
+            moto=self.cloud.moto.url,
+            authority=self.authority.ca_file,
+            boot_seconds=self.boot_seconds,
+        )
+        for program in around:
             self.tell(f"starting {program.name}")
             self.supervisor.start(program)
 
@@ -136,57 +143,6 @@ class Platform:
         self.cloud.__enter__()
         for manifest in (*aws_access.manifests(), *nodes_access.manifests()):
             self.api.apply(manifest, "lab")
-
-    def _around_the_cloud(self) -> list[Program]:
-        folder, stack, keys = self.folder, self.stack, self.folder.certificates
-        tables, moto = str(folder.cloud / "tables.sqlite"), self.cloud.moto.url
-        home = folder.path / "authenticator"
-        reviewer = ("--kubeconfig", str(folder.kubeconfig("authenticator")))
-        aws = ("--moto", moto, "--region", stack.region)
-        sts_host, sts_port = places.STS_FRONT
-        agent_host, agent_port = places.POD_IDENTITY
-        standin = str(folder.kubeconfig("kubelet-standin"))
-        return [
-            _python(
-                "access-entries",
-                ("lab.aws.access_entries", "--cluster", stack.cluster, "--tables", tables),
-                ("--entries", str(home / "entries.json"), "--mode", str(home / "mode.json")),
-                ready=(home / "mode.json").exists,
-            ),
-            _python(
-                "sts-front",
-                ("lab.aws.sts_front", "--host", sts_host, "--port", str(sts_port), *aws, *reviewer),
-                ("--certificate", str(keys / "sts.crt"), "--key", str(keys / "sts.key")),
-                ready=lambda: tcp_open(sts_host, sts_port),
-            ),
-            _python(
-                "pod-identity-agent",
-                ("lab.aws.pod_identity", "--host", agent_host, "--port", str(agent_port), *aws, *reviewer),
-                ("--cluster", stack.cluster, "--tables", tables),
-                ready=lambda: tcp_open(agent_host, agent_port),
-            ),
-            Program(
-                name=authenticator.NAME,
-                command=authenticator.command(
-                    self.tools.path("aws-iam-authenticator"),
-                    home,
-                    places.AUTHENTICATOR,
-                    stack.cluster,
-                    folder.kubeconfig("authenticator"),
-                ),
-                environment=authenticator.environment(stack.region, self.authority.ca_file),
-                ready=lambda: tcp_open(places.LOOPBACK, places.AUTHENTICATOR),
-                ready_seconds=AUTHENTICATOR_STARTS_SECONDS,
-                restart=True,
-            ),
-            _python(
-                "nodes",
-                ("lab.nodes", "--folder", str(folder.nodes), "--cluster", stack.cluster, *aws, "--tables", tables),
-                ("--kubeconfig", standin, "--kubectl", str(self.tools.path("kubectl"))),
-                ("--boot-seconds", str(self.boot_seconds)),
-            ),
-            serving.program(folder.git, keys / "git.crt", keys / "git.key", self.authority.ca_file),
-        ]
 
     @property
     def api(self) -> KubernetesApi:
@@ -282,35 +238,3 @@ def _forget_program() -> None:
     """The program is read anew: the working tree may have changed since it was last imported."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "infra"]:
         del sys.modules[name]
-
-
-def _python(name: str, *parts: tuple[str, ...], ready: Callable[[], bool] | None = None) -> Program:
-    module, *first = parts[0]
-    rest = [word for part in parts[1:] for word in part]
-    return Program(
-        name=name,
-        command=(sys.executable, "-m", module, *first, *rest),
-        environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        directory=ROOT,
-        ready=ready,
-        restart=True,
-    )
-
-
-def environment(stack: Stack, folder: Folder, tools: Tools) -> dict[str, str]:
-    """What a command in the lab's namespaces needs to reach its cluster and its AWS, and nothing else."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "KUBE"))}
-    return {
-        **own,
-        "KUBECONFIG": str(folder.kubeconfig()),
-        "AWS_ENDPOINT_URL": places.MOTO_URL,
-        "AWS_ACCESS_KEY_ID": "simulated",
-        "AWS_SECRET_ACCESS_KEY": "simulated",
-        "AWS_REGION": stack.region,
-        "AWS_DEFAULT_REGION": stack.region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "*",
-        "PATH": os.pathsep.join(
-            [str(tools.path("kubectl").parent), str(tools.path("helm").parent), os.environ["PATH"]]
-        ),
-    }

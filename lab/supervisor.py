@@ -3,13 +3,9 @@
 import contextlib
 import os
 import signal
-import socket
-import ssl
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,25 +275,3 @@ def tail(log: Path, lines: int = LAST_LINES) -> list[str]:
             return file.read().decode(errors="replace").splitlines()[-lines:]
     except FileNotFoundError:
         return []
-
-
-def http_ok(url: str, ca: Path | None = None) -> bool:
-    """Whether a GET is answered with 200."""
-    context = ssl.create_default_context(cafile=str(ca)) if ca else None
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
-    )
-    try:
-        with opener.open(url, timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def tcp_open(host: str, port: int) -> bool:
-    """Whether somebody listens."""
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except OSError:
-        return False

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.lab import measures
+from bench.lab.cold import tools_from_nothing
 from tests.lab.running import Lab, why_no_lab
 
 Row = tuple[str, str, str]
@@ -29,7 +30,7 @@ def bring_up(lab: Lab) -> float:
     return time.monotonic() - started
 
 
-def measured(runs: int) -> list[Row]:
+def measured(runs: int, *, cold: bool) -> list[Row]:
     """Every row: what, how much, how."""
     rows: list[Row] = []
 
@@ -37,6 +38,13 @@ def measured(runs: int) -> list[Row]:
         rows.append((what, how_much, how))
         print(f"  {what}: {how_much}", flush=True)
 
+    if cold:
+        built = tools_from_nothing()
+        told(
+            "tools on a new machine",
+            f"{built['seconds'] / 60:.1f} min",
+            f"every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, {built['GiB']:.1f} GiB; once",
+        )
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder))
         try:
@@ -101,10 +109,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.lab")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
     parser.add_argument("--page", type=Path, help="write the table here, as docs/measurements-lab.md is")
+    parser.add_argument("--cold", action="store_true", help="build the tools from nothing too, in caches of their own")
     given = parser.parse_args()
     if why := why_no_lab():
         raise SystemExit(f"error: {why}")
-    rows = measured(given.runs)
+    rows = measured(given.runs, cold=given.cold)
     if given.page:
         given.page.write_text(page(rows, given.runs))
 

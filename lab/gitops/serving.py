@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from lab import places
-from lab.supervisor import Program, http_ok
+from lab.health import http_ok
+from lab.supervisor import Program
 
 
 def program(folder: Path, certificate: Path, key: Path, authority: Path) -> Program:

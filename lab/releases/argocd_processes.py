@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Final
 
 from lab import places
+from lab.health import http_ok, tcp_open
 from lab.releases.environment import environment
 from lab.releases.identity import kubeconfig
 from lab.releases.installation import Installation, Means, search_path
-from lab.supervisor import Program, http_ok, tcp_open
+from lab.supervisor import Program
 from simcloud.kubernetes.api import Object
 
 CONTROLLER: Final = "argocd-application-controller"

@@ -3,12 +3,13 @@
 from typing import Final
 
 from lab import places
+from lab.health import http_ok
 from lab.releases.environment import environment
 from lab.releases.identity import POD_IDENTITY_AUDIENCE, STS_AUDIENCE, kubeconfig
 from lab.releases.installation import Installation, Means
 from lab.releases.objects import Deadline
 from lab.releases.rendering import render
-from lab.supervisor import Program, http_ok
+from lab.supervisor import Program
 from simcloud.kubernetes.api import Object
 from simcloud.refusal import Refusal
 

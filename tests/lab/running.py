@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab import bring_up, control, isolation, stack, toolchain
+from lab.environment import environment
 from lab.folder import Folder
 from lab.nodes.journal import read as journal
-from lab.platform import environment
 from simcloud.tables import Tables
 
 ROOT = Path(__file__).parents[2]

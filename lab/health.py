@@ -1,0 +1,29 @@
+"""Whether a process of the lab answers."""
+
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+
+def http_ok(url: str, ca: Path | None = None) -> bool:
+    """Whether a GET is answered with 200."""
+    context = ssl.create_default_context(cafile=str(ca)) if ca else None
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
+    )
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def tcp_open(host: str, port: int) -> bool:
+    """Whether somebody listens."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
