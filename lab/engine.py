@@ -74,7 +74,7 @@ class Engine:
         with Session(self.folder, stand_in=True, cloud=self.cloud) as session:
             told = self._run(session, "stack", "export", "--stack", self.stack)
         resources = json.loads(told)["deployment"].get("resources") or []
-        return sorted(one["urn"] for one in resources if "::default_" not in one["urn"])
+        return sorted(one["urn"] for one in resources if not _made_by_itself(one["urn"]))
 
     def _copy(self, overrides: Mapping[str, Any]) -> None:
         for name in ("__main__.py", "Pulumi.yaml"):
@@ -107,3 +107,8 @@ class Engine:
             last = "\n".join([*ended.stdout.splitlines(), *ended.stderr.splitlines()][-KEPT_LINES:])
             raise EngineError(f"pulumi {arguments[0]} ended with exit code {ended.returncode}:\n{last}")
         return ended.stdout
+
+
+def _made_by_itself(urn: str) -> bool:
+    """Whether it is a default provider: ``pulumi:providers:aws::default_7_51_0``, ``pulumi:providers:pulumi::default``."""
+    return "::pulumi:providers:" in urn and urn.rpartition("::")[2].startswith("default")
