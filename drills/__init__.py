@@ -6,5 +6,6 @@ report          verdict table, JSON report, exit code
 doctor/         facts from AWS and the cluster, and what is wrong with them
 lease, holding  one drill at a time, and what it changed
 undo            how each change is taken back
+patience        trying again while nobody answers, and not being ended half-way
 drill, timeline what every drill has
 """

@@ -3,22 +3,19 @@
 So whatever a drill left, however it died, the next command finds it in the lease.
 """
 
-import os
-import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
 from drills.kubernetes_api import Api
-from drills.lease import DURATION_SECONDS, Record, document, myself, path, read
+from drills.lease import Record, abandoned, document, myself, path, read
+from drills.patience import CONNECTION, REFUSED, in_words, patiently, undisturbed, whoever_listens
 from drills.target import Target
 from drills.timeline import Tell
 from drills.undo import CONFLICT, Step, take_back
@@ -26,7 +23,6 @@ from drills.undo import CONFLICT, Step, take_back
 RENEW_SECONDS: Final = 5
 PATIENCE_SECONDS: Final = 120
 """How long taking back is tried again while nobody answers."""
-CONNECTION: Final = (HTTPError, OSError)
 
 
 class LeaseHeld(Exception):  # noqa: N818
@@ -37,34 +33,6 @@ class NotRestored(Exception):  # noqa: N818
     """Something could not be taken back. The message says what and why, when it ends by itself, and what to do."""
 
 
-def abandoned(target: Target, api: Api, record: Record, tell: Tell) -> bool:
-    """Whether its holder is gone: dead on this machine, or silent for as long as a lease lasts.
-
-    Clocks of two machines may differ, so silence is watched, as client-go's leader election does.
-    """
-    user_and_host, _, process = record.holder.rpartition("/")
-    if user_and_host.rpartition("@")[2] == socket.gethostname() and not _alive(process):
-        return True
-    tell(f"a lease is held: {record.told}. Watching for {DURATION_SECONDS} s whether its holder is alive")
-    end = time.monotonic() + DURATION_SECONDS
-    while time.monotonic() < end:
-        time.sleep(min(1.0, DURATION_SECONDS))
-        now = read(target, api)
-        if now is None or now.version != record.version:
-            return False
-    return True
-
-
-def _alive(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class Hold:
     """A lease that this process holds.
 
@@ -72,7 +40,7 @@ class Hold:
     """
 
     def __init__(self, target: Target, api: Api, record: Record, tell: Tell) -> None:
-        self._target, self._api, self._tell = target, api, tell
+        self._target, self._api, self._tell = target, api, whoever_listens(tell)
         self._record = record
         self._writing = threading.Lock()
         self._ended = threading.Event()
@@ -83,6 +51,11 @@ class Hold:
     def record(self) -> Record:
         """The lease as it was last written."""
         return self._record
+
+    @property
+    def restored(self) -> bool:
+        """Whether nothing is left to take back."""
+        return not self._record.steps
 
     def start(self) -> None:
         """Renew from now on."""
@@ -99,33 +72,57 @@ class Hold:
             self._write(replace(self._record, steps=(*self._record.steps, step)))
 
     def restore(self, patience: float = PATIENCE_SECONDS) -> list[str]:
-        """Take every change back, the last one first, and give the lease up: a line a change.
+        """Take every change back, the last one first, and give the lease up: a line a change, told as it is done.
+
+        What somebody refuses is left in the lease, and the changes before it are taken back all the same: Argo CD undoes a scale
+        as soon as it may. Where the lease is somebody else's by now, that one puts things back, and nothing is touched here.
 
         Raises:
-            NotRestored: it could not be done in ``patience`` seconds.
+            NotRestored: it could not be done in ``patience`` seconds, or was refused.
         """
         told, end = [], time.monotonic() + patience
+        refused: list[tuple[Step, Exception]] = []
         try:
-            while self._record.steps:
-                step = self._record.steps[-1]
-                done = _patiently(
-                    lambda step=step: take_back(self._target, self._api, step), end, self._tell, step.what
-                )
+            for step in reversed(self._record.steps):
+                patiently(self._mine, end, self._tell, "asking whose the lease is")
+                try:
+                    done = patiently(
+                        lambda step=step: take_back(self._target, self._api, step), end, self._tell, step.what
+                    )
+                except REFUSED as problem:
+                    refused.append((step, problem))
+                    continue
                 told.append(f"{step.what}: {done}")
-                with self._writing:
-                    left = replace(self._record, steps=self._record.steps[:-1])
-                    _patiently(lambda left=left: self._write(left), end, self._tell, "writing down what is left")
-            _patiently(self._give_up, end, self._tell, "giving the lease up")
-        except (ApiException, *CONNECTION, LeaseHeld) as problem:
-            left_over = "; ".join(step.what for step in reversed(self._record.steps)) or "the lease itself"
-            raise NotRestored(
-                f"not taken back: {left_over}. Reason: {problem}. Run `otel-on-spot resume --stack "
-                f"{self._target.declared.stack}` when the cluster answers; a suspension ends by itself at "
-                f"{self._record.until:%H:%M:%S} UTC"
-            ) from problem
+                self._tell(f"taken back: {told[-1]}")
+                patiently(lambda step=step: self._without(step), end, self._tell, "writing down what is left")
+            if refused:
+                raise self._not_restored(refused[0][1]) from refused[0][1]
+            patiently(self._give_up, end, self._tell, "giving the lease up")
+        except LeaseHeld as problem:
+            raise NotRestored(f"{problem}. It puts back what is left: {self._left()}") from problem
+        except (*REFUSED, *CONNECTION) as problem:
+            raise self._not_restored(problem) from problem
         finally:
             self._ended.set()
         return told
+
+    def _not_restored(self, problem: Exception) -> NotRestored:
+        return NotRestored(
+            f"not taken back: {self._left()}. Reason: {in_words(problem)}. Run `otel-on-spot resume --stack "
+            f"{self._target.declared.stack}` when the cluster answers; a suspension ends by itself at "
+            f"{self._record.until:%H:%M:%S} UTC"
+        )
+
+    def _left(self) -> str:
+        return "; ".join(step.what for step in reversed(self._record.steps)) or "the lease itself"
+
+    def _mine(self) -> None:
+        with self._writing:
+            self._write(self._record)
+
+    def _without(self, step: Step) -> None:
+        with self._writing:
+            self._write(replace(self._record, steps=tuple(one for one in self._record.steps if one != step)))
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
@@ -136,7 +133,7 @@ class Hold:
             except LeaseHeld:
                 self.lost.set()
                 return
-            except (ApiException, *CONNECTION):
+            except (*REFUSED, *CONNECTION):
                 continue  # silence, until somebody answers again
 
     def _write(self, wanted: Record) -> None:
@@ -211,10 +208,17 @@ def put_back(target: Target, api: Api, left: Record, tell: Tell, *, force: bool 
     hold = Hold(target, api, left, tell)
     with hold._writing:
         taken = replace(left, holder=myself())
-        now = api.replace(path(target), document(target, taken, left.version))
+        try:
+            now = api.replace(path(target), document(target, taken, left.version))
+        except ApiException as refused:
+            if refused.status not in (CONFLICT, 404):
+                raise
+            other = read(target, api)
+            raise LeaseHeld(_held(target, other) if other else "somebody else put it back: try again") from None
         hold._record = replace(taken, version=now["metadata"]["resourceVersion"])
     hold.start()
-    return hold.restore()
+    with undisturbed(tell):
+        return hold.restore()
 
 
 @contextmanager
@@ -228,47 +232,8 @@ def held(target: Target, api: Api, *, drill: str, why: str, seconds: float, tell
     try:
         yield hold
     finally:
-        with undisturbed(tell):
-            for line in hold.restore():
-                tell(f"taken back: {line}")
-
-
-@contextmanager
-def undisturbed(tell: Tell) -> Generator[None]:
-    """Ctrl-C and SIGTERM wait: a drill that is putting things back is nearly done."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def wait(_number: int, _frame: object) -> None:
-        tell("putting back what the drill changed: a moment (kill -9 ends it; `resume` then does the rest)")
-
-    before = {number: signal.signal(number, wait) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _patiently(act: Callable[[], Any], end: float, tell: Tell, what: str) -> Any:
-    """Try again while nobody answers, or the server is not itself (status 5xx, or too many requests)."""
-    waited = False
-    while True:
-        try:
-            return act()
-        except ApiException as refused:
-            if not (refused.status in (0, 429) or (refused.status or 0) >= 500) or time.monotonic() > end:
-                raise
-            reason = f"{refused.status} {refused.reason}"
-        except CONNECTION as problem:
-            if time.monotonic() > end:
-                raise
-            reason = type(problem).__name__
-        if not waited:
-            tell(f"{what}: no answer ({reason}), trying again for {max(0.0, end - time.monotonic()):.0f} s")
-            waited = True
-        time.sleep(1.0)
+        with undisturbed(whoever_listens(tell)):
+            hold.restore()
 
 
 def _held(target: Target, record: Record) -> str:

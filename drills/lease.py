@@ -7,12 +7,14 @@ import getpass
 import json
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from drills.kubernetes_api import Api, Object
 from drills.target import Target
+from drills.timeline import Tell
 from drills.undo import Step
 
 NAME: Final = "otel-on-spot-drill"
@@ -93,3 +95,31 @@ def _record(found: Object) -> Record:
         steps=tuple(Step(**step) for step in json.loads(notes.get(f"{PREFIX}steps") or "[]")),
         version=metadata["resourceVersion"],
     )
+
+
+def abandoned(target: Target, api: Api, record: Record, tell: Tell) -> bool:
+    """Whether its holder is gone: dead on this machine, or silent for as long as a lease lasts.
+
+    Clocks of two machines may differ, so silence is watched, as client-go's leader election does.
+    """
+    user_and_host, _, process = record.holder.rpartition("/")
+    if user_and_host.rpartition("@")[2] == socket.gethostname() and not _alive(process):
+        return True
+    tell(f"a lease is held: {record.told}. Watching for {DURATION_SECONDS} s whether its holder is alive")
+    end = time.monotonic() + DURATION_SECONDS
+    while time.monotonic() < end:
+        time.sleep(min(1.0, DURATION_SECONDS))
+        now = read(target, api)
+        if now is None or now.version != record.version:
+            return False
+    return True
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

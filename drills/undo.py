@@ -84,8 +84,14 @@ def _object(_target: Target, api: Api, given: Mapping[str, Any]) -> str:
 
 def _window(_target: Target, api: Api, given: Mapping[str, Any]) -> str:
     """Without touching anybody else's windows: the list has one owner at a time, so it is read and written anew."""
-    changed = change_windows(api, given["path"], lambda windows: [one for one in windows if one != given["window"]])
+    ours = given["window"]
+    changed = change_windows(api, given["path"], lambda windows: [one for one in windows if not same(one, ours)])
     return "automatic sync is on again" if changed else "is not suspended"
+
+
+def same(one: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether a window is the one that was written: an Argo CD that does not know a field (``description``) drops it."""
+    return all(one.get(key) == ours[key] for key in ("kind", "schedule", "duration")) and one.items() <= ours.items()
 
 
 def change_windows(api: Api, path: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> bool:

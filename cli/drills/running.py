@@ -1,5 +1,6 @@
 """How a drill runs from the command line: its platform, its end, its exit code."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -22,15 +23,17 @@ FOUND, STOPPED = 1, 130
 
 def tell(line: str) -> None:
     """A line of progress: on stderr, so that ``--json -`` stays clean."""
-    typer.echo(f"  {line}", err=True)
+    with contextlib.suppress(OSError):  # the terminal is gone; the drill goes on to put things back
+        typer.echo(f"  {line}", err=True)
 
 
 @contextmanager
 def platform(
     context: typer.Context, stack: str, kube_context: str | None, kubeconfig: Path | None
 ) -> "Generator[tuple[Target, Api]]":
-    """The platform of a stack; mistakes end with 2, what could not be taken back with 1, Ctrl-C and SIGTERM with 130."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """The platform of a stack; mistakes end with 2, what could not be taken back with 1, Ctrl-C, SIGTERM and SIGHUP with 130."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with could_not_look(context):
         from drills.drill import reach
         from drills.holding import NotRestored

@@ -1,8 +1,9 @@
-"""A Kubernetes API server that answers lists and gets out of memory: paths, label selectors, pages, refusals."""
+"""A Kubernetes API server in memory: paths, label selectors, pages, refusals; writes with resource versions, and ``scale``."""
 
+import copy
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,7 +26,11 @@ PLURALS = {
     "EC2NodeClass": "ec2nodeclasses",
     "Application": "applications",
     "AppProject": "appprojects",
+    "Lease": "leases",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
 }
+Answer = tuple[int, Object]
+CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object has been modified"})
 
 
 class KubernetesFront:
@@ -37,6 +42,10 @@ class KubernetesFront:
         self.unserved: set[str] = set()
         self.status = 200
         self.requests: list[str] = []
+        self.writes: list[tuple[str, str, Object]] = []
+        self.meddle: Callable[[str, str, Object], Answer | None] = lambda *_: None
+        """Called with (verb, path, body) before each write: an answer in place of the server's, or None. Status 0 hangs up."""
+        self._writing = threading.Lock()
         front = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,7 +53,22 @@ class KubernetesFront:
 
             def do_GET(self) -> None:
                 front.requests.append(self.path)
-                status, answer = front.answer(self.path)
+                self._tell(*front.answer(self.path))
+
+            def _write(self) -> None:
+                front.requests.append(self.path)
+                given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self._tell(*front.write(self.command, urlsplit(self.path).path, json.loads(given or b"{}")))
+
+            def __getattr__(self, name: str) -> Any:
+                if name in ("do_POST", "do_PUT", "do_PATCH", "do_DELETE"):
+                    return self._write
+                raise AttributeError(name)
+
+            def _tell(self, status: int, answer: Object) -> None:
+                if status == 0:
+                    self.close_connection = True
+                    return
                 body = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -86,6 +110,8 @@ class KubernetesFront:
         if rest[0] in self.refusing:
             return 403, {"kind": "Status", "code": 403}
         found = list(self._selected(group, kinds[rest[0]], namespace, query.get("labelSelector", "")))
+        if len(rest) == 3 and found:
+            return 200, _scale(next(thing for thing in found if thing["metadata"]["name"] == rest[1]))
         if len(rest) == 2:
             one = next((thing for thing in found if thing["metadata"]["name"] == rest[1]), None)
             return (404, {"kind": "Status", "code": 404}) if one is None else (200, one)
@@ -104,6 +130,61 @@ class KubernetesFront:
             if wanted.items() <= (metadata.get("labels") or {}).items():
                 yield thing
 
+    def write(self, verb: str, path: str, body: Object) -> Answer:
+        """What a write does; every write is kept in ``writes`` as it came."""
+        meddled = self.meddle(verb, path, body)
+        if meddled is not None:
+            return meddled
+        with self._writing:
+            self.writes.append((verb, path, copy.deepcopy(body)))
+            return self._written(verb, path, body)
+
+    def _written(self, verb: str, path: str, body: Object) -> Answer:
+        if verb == "POST":
+            there = self.answer(f"{path}/{body['metadata']['name']}")[0] == 200
+            if there:
+                return CONFLICT
+            self.objects.append(self._versioned(copy.deepcopy(body)))
+            return 201, self.objects[-1]
+        where = path.removesuffix("/scale")
+        status, thing = self.answer(where)
+        if status != 200:
+            return status, thing
+        if verb == "DELETE":
+            self.objects.remove(thing)
+            return 200, {"kind": "Status", "status": "Success"}
+        asked = body.get("metadata", {}).get("resourceVersion")
+        if asked is not None and asked != thing["metadata"].get("resourceVersion", "0"):
+            return CONFLICT
+        if verb == "PUT":
+            thing.clear()
+            thing.update(copy.deepcopy(body))
+        else:
+            _merge(thing, {key: value for key, value in body.items() if key != "metadata"})
+        self._versioned(thing)
+        return 200, _scale(thing) if path.endswith("/scale") else thing
+
+    def _versioned(self, thing: Object) -> Object:
+        self._version = getattr(self, "_version", 0) + 1
+        thing["metadata"]["resourceVersion"] = str(self._version)
+        return thing
+
     def one(self, kind: str, name: str) -> Object:
         """The object itself: change it, and the server answers so."""
         return next(one for one in self.objects if one["kind"] == kind and one["metadata"]["name"] == name)
+
+
+def _scale(thing: Object) -> Object:
+    """The subresource of a workload."""
+    return {"kind": "Scale", "metadata": thing["metadata"], "spec": {"replicas": thing["spec"].get("replicas", 1)}}
+
+
+def _merge(thing: Object, patch: Object) -> None:
+    """RFC 7386."""
+    for key, value in patch.items():
+        if value is None:
+            thing.pop(key, None)
+        elif isinstance(value, dict) and isinstance(thing.get(key), dict):
+            _merge(thing[key], value)
+        else:
+            thing[key] = copy.deepcopy(value)

@@ -1,0 +1,82 @@
+"""A cluster in memory for tests of drills: the platform's AppProject, a Deployment, and the lease as it stands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import boto3
+from kubernetes import client
+
+from drills import lease
+from drills.kubernetes_api import Api
+from drills.target import Target
+from tests.unit.drills.changes import HEALTHY
+from tests.unit.drills.kubernetes_front import KubernetesFront
+
+DEPLOYMENT = "/apis/apps/v1/namespaces/otel-demo/deployments/frontend"
+DEAD = "2147483646"
+"""A process id that no machine has."""
+
+
+class Cluster:
+    """An API server with a platform, and how the tests look at it."""
+
+    def __init__(self) -> None:
+        self.front = KubernetesFront()
+        self.front.objects = [
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "AppProject",
+                "metadata": {"name": "platform", "namespace": "argocd", "resourceVersion": "p1"},
+                "spec": {"description": "The platform's own Applications"},
+            },
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "frontend", "namespace": "otel-demo", "resourceVersion": "d1"},
+                "spec": {"replicas": 1},
+            },
+        ]
+        self.told: list[str] = []
+        configuration = client.Configuration()
+        configuration.host = self.front.url
+        configuration.retries = False
+        session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
+        declared = replace(HEALTHY.declared, stack="lab")
+        self.target = Target(
+            declared=declared, session=session, cluster_api=client.ApiClient(configuration), context="here"
+        )
+        assert self.target.cluster_api is not None
+        self.api = Api(self.target.cluster_api)
+
+    @property
+    def replicas(self) -> int:
+        """What the Deployment is scaled to."""
+        return self.front.one("Deployment", "frontend")["spec"]["replicas"]
+
+    @property
+    def windows(self) -> list[dict[str, Any]]:
+        """The project's sync windows."""
+        return self.front.one("AppProject", "platform")["spec"].get("syncWindows") or []
+
+    @property
+    def lease(self) -> lease.Record | None:
+        """The lease as it stands in the cluster."""
+        return lease.read(self.target, self.api)
+
+    def held_by(self, holder: str) -> None:
+        """The lease is somebody's from now on."""
+        thing = self.front.one("Lease", lease.NAME)
+        thing["spec"]["holderIdentity"] = holder
+        thing["metadata"]["resourceVersion"] += "x"
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A cluster for the while."""
+    made = Cluster()
+    try:
+        yield made
+    finally:
+        made.front.close()
