@@ -22,13 +22,9 @@ def resume(
     Exit code 0: nothing is left. 1: something could not be put back. 2: a drill is under way, or nobody answers.
     """
     with platform(context, stack, kube_context, kubeconfig) as (target, api):
-        from drills.holding import put_back
-        from drills.lease import read
+        from drills.leftovers import clean_up
 
-        left = read(target, api)
-        if left is None:
-            typer.echo("no drill has left anything")
-            return
-        for line in put_back(target, api, left, tell, force=force):
+        told = clean_up(target, api, tell, force=force)
+        for line in told:
             typer.echo(f"put back: {line}")
-        typer.echo("nothing is left")
+        typer.echo("nothing is left" if told else "no drill has left anything")

@@ -8,4 +8,6 @@ lease, holding  one drill at a time, and what it changed
 undo            how each change is taken back
 patience        trying again while nobody answers, and not being ended half-way
 drill, timeline what every drill has
+leftovers       what interrupted drills left, put back
+stress/         many replicas for a while, automatic sync suspended
 """

@@ -188,6 +188,7 @@ def acquire(target: Target, api: Api, *, drill: str, why: str, seconds: float, t
         raise LeaseHeld(_held(target, other) if other else "somebody was faster: try again") from None
     hold = Hold(target, api, replace(wanted, version=made["metadata"]["resourceVersion"]), tell)
     hold.start()
+    tell(f"lease held: {hold.record.told}")
     return hold
 
 

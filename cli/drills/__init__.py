@@ -2,8 +2,11 @@
 
 import typer
 
+from cli.drills.stress import EXAMPLES, stress
+
 drill = typer.Typer(
     help="Rehearse what will go wrong: each drill holds a lease, shows what happens, and takes back what it changed.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+drill.command("stress", epilog=EXAMPLES)(stress)

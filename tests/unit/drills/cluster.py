@@ -1,6 +1,6 @@
 """A cluster in memory for tests of drills: the platform's AppProject, a Deployment, and the lease as it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -73,7 +73,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Generator[Cluster]:
     """A cluster for the while."""
     made = Cluster()
     try:

@@ -1,0 +1,238 @@
+"""The stress drill on a real platform: it holds, it ends, and whoever kills it at whatever moment, nothing stays behind."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from drills.lease import NAME
+from tests.lab.drilling import Drilling
+from tests.lab.running import Lab, until
+
+FEW = ("drill", "stress", "--replicas", "3", "--max-wait", "60")
+LONG = ("--hold", "300", "--why", "a test")
+
+
+@pytest.fixture(autouse=True)
+def as_before(lab: Lab) -> Iterator[int]:
+    def declared() -> int:
+        settled = lab.replicas() < 3 and synced(lab) and not windows(lab) and lease(lab) is None
+        return lab.replicas() if settled else 0
+
+    before = until("the platform is as declared", declared, 120)
+    yield before
+    if lease(lab) is not None or windows(lab):  # a failed test: the next one begins as every test does
+        resumed(lab, "--force")
+
+
+def windows(lab: Lab) -> list[dict[str, Any]]:
+    return lab.get("appproject", "platform", "argocd")["spec"].get("syncWindows") or []
+
+
+def lease(lab: Lab) -> Any:
+    return lab.get("lease", NAME, "argocd")
+
+
+def synced(lab: Lab) -> bool:
+    return lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
+
+
+def steps(lab: Lab) -> list[str]:
+    held = lease(lab)
+    assert held is not None
+    return [one["kind"] for one in json.loads(held["metadata"]["annotations"]["otel-on-spot/steps"])]
+
+
+def resumed(lab: Lab, *options: str) -> Drilling:
+    running = Drilling(lab, "resume", *options)
+    assert running.ends() == 0, running.told
+    return running
+
+
+def nothing_is_left(lab: Lab, before: int) -> None:
+    assert windows(lab) == []
+    assert lease(lab) is None
+    until("the frontend is as declared", lambda: lab.replicas() == before, 15)
+    until("its Application is Synced", lambda: synced(lab), 60)
+
+
+def test_fifty_replicas_are_held_for_a_while_and_everything_is_put_back(
+    lab: Lab, as_before: int, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / f"stress.{name}" for name in ("json", "csv", "svg")}
+    options = [f"--{flag}={files[name]}" for flag, name in (("json", "json"), ("csv", "csv"), ("plot", "svg"))]
+    running = Drilling(lab, "drill", "stress", "--replicas", "50", "--hold", "20", "--why", "a look", *options)
+    running.says("holding for 20 s", 150)
+    assert [one["kind"] for one in windows(lab)] == ["deny"]
+    assert steps(lab) == ["window", "scale"]
+    assert running.ends() == 0, running.told
+    nothing_is_left(lab, as_before)
+    report = json.loads(files["json"].read_text())
+    assert [(one["id"], one["status"]) for one in report["verdicts"]] == [
+        ("replicas", "ok"),
+        ("held", "ok"),
+        ("restored", "ok"),
+        ("untouched", "ok"),
+    ]
+    rows = list(csv.DictReader(files["csv"].read_text().splitlines()))
+    assert max(int(row["pods_running"]) for row in rows) == 50
+    assert max(int(row["pods_pending"]) for row in rows) > 0
+    assert (rows[0]["replicas_wanted"], rows[-1]["replicas_wanted"]) == (str(as_before), str(as_before))
+    costs = [float(row["cost_usd_per_hour"]) for row in rows]
+    assert max(costs) > costs[0] > 0
+    ElementTree.parse(files["svg"])
+    running.keep("stress")
+    if os.environ.get("CAPTURES"):
+        shutil.copy(files["svg"], Path(os.environ["CAPTURES"]) / "stress.svg")
+
+
+def dies_with_the_lease_held(lab: Lab) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("lease held")
+    running.kill()
+    assert steps(lab) == []
+
+
+def dies_with_the_window_set(lab: Lab) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("automatic sync is suspended")
+    running.kill()
+    assert len(windows(lab)) == 1
+
+
+def dies_scaled(lab: Lab) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("scaled to 3")
+    running.kill()
+    assert (lab.replicas(), len(windows(lab))) == (3, 1)
+
+
+def dies_holding(lab: Lab) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("holding for 300 s")
+    time.sleep(3)
+    running.kill()
+    assert (lab.replicas(), len(windows(lab))) == (3, 1)
+
+
+def dies_between_scaling_back_and_removing_the_window(lab: Lab) -> None:
+    """Nobody may write an AppProject for a while, so that it waits exactly there."""
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("holding for 300 s")
+    lab.kubectl("apply", "--filename=-", text=json.dumps(UNREACHABLE))
+    try:
+        time.sleep(1)  # until the API server asks it
+        running.press(signal.SIGTERM)
+        running.says("suspended: no answer (500 ")
+        running.kill()
+        assert len(windows(lab)) == 1
+        assert steps(lab) == ["window"]
+        assert lab.replicas() < 3
+    finally:
+        lab.kubectl("delete", "--filename=-", text=json.dumps(UNREACHABLE))
+
+
+UNREACHABLE = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "nobody-there"},
+    "webhooks": [
+        {
+            "name": "nobody.there.example.com",
+            "clientConfig": {"url": "https://127.0.0.1:9/"},
+            "rules": [
+                {
+                    "apiGroups": ["argoproj.io"],
+                    "apiVersions": ["*"],
+                    "operations": ["UPDATE"],
+                    "resources": ["appprojects"],
+                }
+            ],
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+    ],
+}
+DEATHS: dict[str, Callable[[Lab], None]] = {
+    "lease held": dies_with_the_lease_held,
+    "window set": dies_with_the_window_set,
+    "scaled": dies_scaled,
+    "holding": dies_holding,
+    "restoring": dies_between_scaling_back_and_removing_the_window,
+}
+
+
+@pytest.mark.parametrize("dies", DEATHS.values(), ids=DEATHS)
+def test_what_a_killed_drill_left_is_put_back_by_resume(lab: Lab, as_before: int, dies: Callable[[Lab], None]) -> None:
+    dies(lab)
+    told = resumed(lab)
+    assert "nothing is left" in told.told
+    if dies is dies_holding:
+        told.keep("resume")
+    nothing_is_left(lab, as_before)
+
+
+def test_the_next_drill_puts_back_what_a_killed_one_left_and_runs(lab: Lab, as_before: int) -> None:
+    dies_scaled(lab)
+    running = Drilling(lab, *FEW, "--hold", "0")
+    assert running.ends() == 0, running.told
+    assert "putting back what was left by drill stress" in running.told
+    nothing_is_left(lab, as_before)
+
+
+def test_where_nobody_does_anything_the_leases_end_lets_argo_cd_revert_it(lab: Lab, as_before: int) -> None:
+    running = Drilling(lab, "drill", "stress", "--replicas", "3", "--max-wait", "15", "--hold", "1")
+    running.says("all 3 pods are Running")
+    running.kill()
+    assert (lab.replicas(), len(windows(lab))) == (3, 1)
+    until("Argo CD reverts it", lambda: lab.replicas() == as_before, 120)
+    until("its Application is Synced", lambda: synced(lab), 60)
+    told = resumed(lab).told
+    assert f"has {as_before} replicas" in told
+    nothing_is_left(lab, as_before)
+    assert "no drill has left anything" in resumed(lab).told
+
+
+def test_a_running_drill_refuses_a_second_one_outlives_an_update_and_is_ended_by_ctrl_c(
+    lab: Lab, as_before: int
+) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("holding for 300 s")
+    second = Drilling(lab, *FEW)
+    lab.apply()
+    assert second.ends() == 2
+    assert "a drill is under way: drill stress" in second.told
+    assert len(windows(lab)) == 1
+    assert lab.replicas() == 3
+    assert "reverted" not in running.told
+    running.press(signal.SIGINT)
+    assert running.ends() == 130
+    assert "all is as it was" in running.told
+    nothing_is_left(lab, as_before)
+
+
+def test_without_its_window_the_drill_says_that_the_scale_was_reverted(lab: Lab, as_before: int) -> None:
+    running = Drilling(lab, *FEW, *LONG)
+    running.says("holding for 300 s")
+    lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
+    running.says(f"reverted to {as_before} replicas", 60)
+    assert running.ends() == 1
+    assert f"scaled back to {as_before} by somebody else" in running.told
+    running.keep("stress-reverted")
+    nothing_is_left(lab, as_before)
+
+
+def test_a_deployment_that_is_not_there_is_refused_before_anything_changes(lab: Lab, as_before: int) -> None:
+    running = Drilling(lab, *FEW, "--deployment", "nobody")
+    assert running.ends() == 2
+    assert "there is no Deployment nobody in namespace otel-demo" in running.told
+    assert "automatic sync is suspended" not in running.told
+    nothing_is_left(lab, as_before)
