@@ -78,6 +78,7 @@ def stress(drill: Drill, wanted: Wanted, *, tell: Tell, shown: Shown, keep: Keep
                 drill.hold.restore()
             drill.timeline.add("everything is taken back")
             restored = verified(drill, work, before, watch)
+            watch.look()
         finally:
             keep(tuple(watch.samples), drill.timeline.moments)
     measures = judging.measures(course, watch, estimate, _left_over(drill, before))

@@ -50,6 +50,7 @@ class KubernetesFront:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 front.requests.append(self.path)

@@ -1,0 +1,56 @@
+"""A cluster with a drill that changed something: short waits, and ways to die."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from drills import holding, lease, patience, undo
+from drills.holding import acquire
+from tests.unit.drills.cluster import DEAD, DEPLOYMENT, Cluster, cluster
+
+WINDOW = {
+    "kind": "deny",
+    "schedule": "1 12 23 11 *",
+    "duration": "600s",
+    "applications": ["*"],
+    "manualSync": True,
+    "description": "ours",
+}
+THEIRS = {"kind": "deny", "schedule": "0 22 * * *", "duration": "1h", "applications": ["*"]}
+SCALED = undo.scaled(DEPLOYMENT, 1, 50)
+SUSPENDED = undo.suspended("argocd", "platform", WINDOW)
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    monkeypatch.setattr(lease, "DURATION_SECONDS", 0.3)
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.02)
+    with cluster() as one:
+        yield one
+
+
+def drilling(there: Cluster, *, seconds: float = 60.0) -> holding.Hold:
+    return acquire(there.target, there.api, drill="stress", why="a test", seconds=seconds, tell=there.told.append)
+
+
+def change(there: Cluster, hold: holding.Hold) -> None:
+    """What a stress drill changes."""
+    hold.will(SUSPENDED)
+    undo.change_windows(there.api, SUSPENDED.given["path"], lambda windows: [*windows, WINDOW])
+    hold.will(SCALED)
+    there.api.merge(f"{DEPLOYMENT}/scale", {"spec": {"replicas": 50}})
+
+
+def die(there: Cluster, hold: holding.Hold, holder: str = "") -> None:
+    """The holder is gone without a word, and everything that it changed stays."""
+    hold._ended.set()
+    hold._renewing.join()
+    there.held_by(holder or f"ada@{socket.gethostname()}/{DEAD}")
+
+
+def restored(there: Cluster) -> None:
+    assert there.replicas == 1
+    assert there.windows == []
+    assert there.lease is None

@@ -1,0 +1,136 @@
+"""A platform in memory with a scheduler and an Argo CD that do as told, for tests of the stress drill."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from drills import holding
+from drills.drill import begun
+from drills.kubernetes_api import Object
+from drills.report import Report
+from drills.stress import beginning, prices, run, verifying
+from drills.stress.run import Wanted
+from drills.stress.watching import Sample
+from drills.timeline import Moment
+from tests.unit.drills.cluster import Cluster, cluster
+from tests.unit.drills.kubernetes_front import Answer
+
+SIZE = {"cpu": "2", "memory": "8Gi", "pods": "29"}
+APPLICATION = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Application",
+    "metadata": {"name": "otel-demo", "namespace": "argocd"},
+    "spec": {"project": "platform"},
+    "status": {
+        "sync": {"status": "Synced"},
+        "resources": [{"kind": "Deployment", "namespace": "otel-demo", "name": "frontend"}],
+    },
+}
+
+
+@dataclass
+class Platform:
+    """A cluster in memory with a scheduler and an Argo CD that do as told.
+
+    ``heals``: Argo CD undoes a scale in spite of any window. ``sees``: it notices. ``runs``: how many pods may run at most.
+    """
+
+    there: Cluster
+    heals: bool = False
+    sees: bool = True
+    runs: int = 1000
+    samples: list[Sample] = field(default_factory=list)
+    moments: Sequence[Moment] = ()
+
+    def react(self, _verb: str, path: str, body: Object) -> Answer | None:
+        if path.endswith("/scale"):
+            self.scaled(body["spec"]["replicas"])
+            if self.heals and body["spec"]["replicas"] > 1:
+                return 200, {}  # undone before anybody looks
+        return None
+
+    def scaled(self, replicas: int) -> None:
+        objects = self.there.front.objects
+        objects[:] = [one for one in objects if one["kind"] != "Pod"]
+        for number in range(replicas):
+            phase = "Running" if number < self.runs else "Pending"
+            objects.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": f"p{number}", "namespace": "otel-demo", "labels": {"app": "frontend"}},
+                    "status": {"phase": phase},
+                }
+            )
+        synced = replicas == 1 or not self.sees
+        self.there.front.one("Application", "otel-demo")["status"]["sync"]["status"] = (
+            "Synced" if synced else "OutOfSync"
+        )
+
+    def drill(self, **more: Any) -> Report:
+        given = {"replicas": 5, "hold": 0.1, "max_wait": 0.3, "deployment": "frontend", **more}
+        wanted = Wanted(namespace="otel-demo", **given)
+        there = self.there
+
+        def keep(samples: Sequence[Sample], moments: Sequence[Moment]) -> None:
+            self.moments = moments
+
+        with begun(there.target, there.api, "stress", why="", seconds=60, tell=there.told.append) as one:
+            return run.stress(one, wanted, tell=there.told.append, shown=self.samples.append, keep=keep)
+
+    def put_back(self) -> None:
+        assert self.there.replicas == 1
+        assert self.there.windows == []
+        assert self.there.lease is None
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    for module, name, seconds in (
+        (run, "EVERY_SECONDS", 0.02),
+        (run, "TRIAL_SECONDS", 0.1),
+        (run, "NOTICED_SECONDS", 0.2),
+        (verifying, "EVERY_SECONDS", 0.02),
+        (verifying, "STAYS_SECONDS", 0.05),
+        (verifying, "SYNCED_SECONDS", 0.2),
+        (beginning, "SYNCED_SECONDS", 0.0),
+        (holding, "RENEW_SECONDS", 0.05),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03}.get(kind))
+    with cluster() as there:
+        container = {"name": "c", "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}}
+        there.front.one("Deployment", "frontend")["spec"] |= {
+            "selector": {"matchLabels": {"app": "frontend"}},
+            "template": {"spec": {"containers": [container]}},
+        }
+        labels = {
+            "karpenter.sh/nodepool": "spot",
+            "karpenter.sh/capacity-type": "spot",
+            "node.kubernetes.io/instance-type": "m7i.large",
+            "topology.kubernetes.io/zone": "eu-west-1a",
+        }
+        pool = {"template": {"spec": {}}, "limits": {"cpu": "4"}, "disruption": {"consolidateAfter": "30s"}}
+        karpenter = {"apiVersion": "karpenter.sh/v1"}
+        there.front.objects += [
+            {**APPLICATION, "status": {**APPLICATION["status"], "sync": {"status": "Synced"}}},  # ty: ignore[invalid-argument-type]
+            {**karpenter, "kind": "NodePool", "metadata": {"name": "spot"}, "spec": pool},
+            {
+                **karpenter,
+                "kind": "NodeClaim",
+                "metadata": {"name": "spot-a", "labels": labels},
+                "status": {"providerID": "aws:///eu-west-1a/i-1"},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": "n", "labels": labels},
+                "status": {"allocatable": SIZE},
+            },
+        ]
+        made = Platform(there)
+        made.scaled(1)
+        there.front.meddle = made.react
+        yield made
