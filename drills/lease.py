@@ -55,7 +55,12 @@ def read(target: Target, api: Api) -> Record | None:
 
 def path(target: Target) -> str:
     """Of the Lease in the API."""
-    return f"/apis/coordination.k8s.io/v1/namespaces/{target.declared.argocd_namespace}/leases/{NAME}"
+    return place(target.declared.argocd_namespace)
+
+
+def place(namespace: str) -> str:
+    """Of the Lease in the API, below Argo CD's namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
 
 
 def document(target: Target, record: Record, version: str) -> Object:

@@ -33,6 +33,7 @@ from drills.doctor.facts_kubernetes import (
     Budget,
     Controller,
     CustomKinds,
+    DrillLease,
     Node,
     NodeClaim,
     NodeClass,
@@ -90,6 +91,7 @@ class Facts:
     node_claims: tuple[NodeClaim, ...] | None = None
     applications: tuple[Application, ...] | None = None
     projects: tuple[Project, ...] | None = None
+    drill_leases: tuple[DrillLease, ...] | None = None
     persistent_volumes: tuple[PersistentVolume, ...] | None = None
     services: tuple[Service, ...] | None = None
     terminating: tuple[Terminating, ...] | None = None
@@ -108,6 +110,7 @@ KUBERNETES_GROUPS: Final = frozenset(
         "node_claims",
         "applications",
         "projects",
+        "drill_leases",
         "persistent_volumes",
         "services",
         "terminating",

@@ -184,6 +184,19 @@ class Project:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrillLease:
+    """The Lease of a drill. ``renewed_at``: its holder's last word; ``seconds``: how long it may be silent."""
+
+    namespace: str
+    name: str
+    drill: str
+    holder: str
+    why: str
+    renewed_at: datetime | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersistentVolume:
     """A PersistentVolume; ``volume_id`` is the EBS volume behind it, empty for other kinds."""
 

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from drills.doctor.verdicts import CHECKS
-from tests.lab import faults_access, faults_cloud, faults_cluster
+from tests.lab import faults_access, faults_cloud, faults_cluster, faults_drills
 from tests.lab.captures import keep
 from tests.lab.faults import CLUSTER, NODE_ROLE, Fault, Seen, doctor, role_arn
 from tests.lab.running import ROOT, STACK, Lab, condition, until
 
-FAULTS = (*faults_access.FAULTS, *faults_cloud.FAULTS, *faults_cluster.FAULTS)
+FAULTS = (*faults_access.FAULTS, *faults_cloud.FAULTS, *faults_cluster.FAULTS, *faults_drills.FAULTS)
 ONLY_ELSEWHERE = {"cluster", "invisible-nodes", "orphan-claims"}
 """Lines without a fault in the table: they have tests of their own below."""
 

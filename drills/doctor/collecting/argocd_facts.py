@@ -1,12 +1,14 @@
-"""Facts of Argo CD: Applications, projects with their sync windows."""
+"""Facts of Argo CD: Applications, projects with their sync windows, and the lease of a drill that suspends them."""
 
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from drills.doctor.collecting.cluster_facts import moment
-from drills.doctor.facts_kubernetes import Application, Project, SyncWindow
-from drills.kubernetes_api import Object
+from drills.doctor.declared import Declared
+from drills.doctor.facts_kubernetes import Application, DrillLease, Project, SyncWindow
+from drills.kubernetes_api import Api, Object
+from drills.lease import DURATION_SECONDS, NAME, PREFIX, place
 
 SELF_HEAL_SECONDS: Final = 5.0
 """Argo CD waits that long before it heals again. Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/"""
@@ -75,4 +77,24 @@ def projects(things: Iterable[Object]) -> tuple[Project, ...]:
             windows=tuple(map(window, one["spec"].get("syncWindows") or ())),
         )
         for one in things
+    )
+
+
+def drill_leases(api: Api, declared: Declared) -> tuple[DrillLease, ...]:
+    """The Lease of a drill, where there is one."""
+    found = api.get(place(declared.argocd_namespace))
+    if found is None:
+        return ()
+    metadata, spec = found["metadata"], found.get("spec") or {}
+    notes = metadata.get("annotations") or {}
+    return (
+        DrillLease(
+            namespace=metadata["namespace"],
+            name=NAME,
+            drill=notes.get(f"{PREFIX}drill", "?"),
+            holder=spec.get("holderIdentity") or "?",
+            why=notes.get(f"{PREFIX}why", ""),
+            renewed_at=moment(spec.get("renewTime") or metadata.get("creationTimestamp")),
+            seconds=spec.get("leaseDurationSeconds") or DURATION_SECONDS,
+        ),
     )

@@ -96,6 +96,7 @@ def _kubernetes_tasks(api: Api, lists: SharedLists, declared: Declared) -> dict[
         "node_claims": lambda _: karpenter_facts.node_claims(lists.of("NodeClaim")),
         "applications": lambda _: argocd_facts.applications(lambda: lists.again("Application")),
         "projects": lambda _: argocd_facts.projects(lists.of("AppProject")),
+        "drill_leases": _alone(argocd_facts.drill_leases, api, declared),
         "persistent_volumes": lambda _: cluster_facts.persistent_volumes(lists.of("PersistentVolume")),
         "services": _alone(cluster_facts.services, api),
         "terminating": lambda _: lists.all_terminating(),

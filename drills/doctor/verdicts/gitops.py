@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from drills.doctor.facts import Facts
-from drills.doctor.facts_kubernetes import Application, Project
+from drills.doctor.facts_kubernetes import Application, DrillLease, Project
 from drills.doctor.verdicts.finding import Check, Finding, Looked, age, counted, seen, told, up
 from drills.doctor.verdicts.leases import Lease, covers, lease
 
@@ -103,7 +103,7 @@ def _problem(facts: Facts, one: Application) -> str:
 
 
 def suspensions(facts: Facts) -> Looked:
-    """No suspension without an end, none past its end, and no window of the past that comes back in a year."""
+    """No suspension without an end, none past its end, and no window of the past that comes back in a year, no dead drill."""
     declared = facts.declared
     findings: list[Finding] = []
     leases, recurring = 0, 0
@@ -136,10 +136,26 @@ def suspensions(facts: Facts) -> Looked:
         for one in seen(facts, "applications")
         if one.project == declared.project and not one.automated
     ]
+    findings += [one for held in seen(facts, "drill_leases") if (one := _left_behind(facts, held))]
     what = f"{counted(leases, 'lease')} held"
     if recurring:
         what += f", {counted(recurring, 'recurring deny window')} not judged"
     return Looked(count=len(seen(facts, "projects")), what=what, findings=tuple(findings))
+
+
+def _left_behind(facts: Facts, one: DrillLease) -> Finding | None:
+    """A drill whose holder says nothing any more: it died, and what it changed is still so."""
+    silent = timedelta() if one.renewed_at is None else age(facts, one.renewed_at)
+    if silent <= timedelta(seconds=one.seconds):
+        return None
+    why = f" ({one.why})" if one.why else ""
+    return Finding(
+        subject=f"Lease {one.namespace}/{one.name}",
+        seen=f"drill {one.drill} of {one.holder}{why} has said nothing for {told(silent)}: it died, and what it changed may still be so",
+        rule=f"a drill that runs renews its lease, every {one.seconds:.0f} s at least, and gives it up at its end",
+        remedy=(f"otel-on-spot resume --stack {facts.declared.stack}",),
+        severity="warning",
+    )
 
 
 def _overdue(facts: Facts, one: Lease) -> str:
@@ -161,7 +177,7 @@ CHECKS: Final = (
     Check(
         id="suspensions",
         title="Suspensions and leases",
-        needs=("applications", "projects"),
+        needs=("applications", "projects", "drill_leases"),
         judge=suspensions,
     ),
 )

@@ -4,7 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from drills.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
-from drills.doctor.facts_kubernetes import Budget, NodeClaim, PersistentVolume, Pod, Project, SyncWindow, Terminating
+from drills.doctor.facts_kubernetes import (
+    Budget,
+    DrillLease,
+    NodeClaim,
+    PersistentVolume,
+    Pod,
+    Project,
+    SyncWindow,
+    Terminating,
+)
 from tests.unit.drills.changes import HEALTHY, Change, added, all_of, changed, given, named, one_of, without
 
 NOW = HEALTHY.taken_at
@@ -51,6 +60,18 @@ def window(minutes_from_now: float, duration: str = "1h", description: str = "")
         zone="UTC",
         applications=("*",),
         description=description,
+    )
+
+
+def drilling(silent_seconds: float) -> DrillLease:
+    return DrillLease(
+        namespace="argocd",
+        name="otel-on-spot-drill",
+        drill="stress",
+        holder="ada@here/7",
+        why="before the sale",
+        renewed_at=NOW - timedelta(seconds=silent_seconds),
+        seconds=15,
     )
 
 
@@ -133,6 +154,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         held(window(-30, "2h", f"stress until={(NOW - timedelta(minutes=10)).isoformat()}")),
         "its lease ended 10 min ago",
     ),
+    "drill that died": (
+        "suspensions",
+        given("drill_leases", drilling(16)),
+        "drill stress of ada@here/7 (before the sale) has said nothing for 16 s: it died",
+    ),
     "window left behind": ("suspensions", held(window(-300)), "comes back every year"),
     "deletion without Karpenter's end": (
         "finalizers",
@@ -192,6 +218,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
 }
 SOUND: dict[str, Change] = {
     "held by a lease": all_of(OUT_OF_SYNC, held(window(-5))),
+    "a drill under way": given("drill_leases", drilling(14)),
     "a lease planned for later": held(window(30)),
     "a window of every night": held(replace(window(-5), schedule="0 2 * * *")),
     "syncing": all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), operation="Running")),
