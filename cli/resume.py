@@ -24,7 +24,11 @@ def resume(
     with platform(context, stack, kube_context, kubeconfig) as (target, api):
         from drills.leftovers import clean_up
 
-        told = clean_up(target, api, tell, force=force)
+        def progress(line: str) -> None:
+            if not line.startswith("taken back"):  # told below
+                tell(line)
+
+        told = clean_up(target, api, progress, force=force)
         for line in told:
             typer.echo(f"put back: {line}")
         typer.echo("nothing is left" if told else "no drill has left anything")

@@ -11,7 +11,7 @@ from drills.stress.verifying import Restored
 from drills.stress.watching import Sample, Watch
 
 PAGE: Final = "docs/runbooks/drills/stress.md"
-REVERTS: Final = "docs/runbooks/argocd-reverts-a-scale.md"
+EVENTS: Final = "kubectl get events --all-namespaces --sort-by=.lastTimestamp"
 
 
 @dataclass(kw_only=True)
@@ -75,12 +75,14 @@ def _ran(course: Course) -> tuple[str, tuple[Finding, ...]]:
         subject=work.name,
         seen=f"at most {course.most_running} of {course.replicas} pods were Running, waited {course.max_wait:.0f} s",
         rule=f"all replicas are Running within {course.max_wait:.0f} s (--max-wait)",
-        remedy=(
-            f"kubectl -n {work.namespace} get pods -l {work.selector} --field-selector status.phase=Pending",
-            "kubectl get nodepools,nodeclaims",
-        ),
+        remedy=_pending(work),
     )
     return f"at most {course.most_running} pods Running", (finding,)
+
+
+def _pending(work: Workload) -> tuple[str, ...]:
+    pods = f"kubectl -n {work.namespace} get pods -l {work.selector} --field-selector status.phase=Pending"
+    return (pods, "kubectl get nodepools,nodeclaims")
 
 
 def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
@@ -90,14 +92,13 @@ def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
     if course.reverted is not None:
         since = course.reverted.seconds - course.scaled
         seen = f"scaled back to {course.reverted.wanted} by somebody else, {since:.0f} s after the scale"
-        look = ("kubectl -n argocd get appproject platform -o jsonpath='{.spec.syncWindows}'", f"see {REVERTS}")
+        look = ("kubectl get appprojects --all-namespaces -o jsonpath='{.items[*].spec.syncWindows}'", EVENTS)
         found.append(Finding(subject=name, seen=seen, rule=rule, remedy=look))
     elif course.dips:
         lowest = min(one.running for one in course.dips)
         when = course.dips[0].seconds - course.scaled
         seen = f"{lowest} of {course.replicas} pods Running in {counted(len(course.dips), 'look')}, first {when:.0f} s after the scale"
-        events = ("kubectl get events -A --sort-by=.lastTimestamp",)
-        found.append(Finding(subject=name, seen=seen, rule=rule, remedy=events, severity="warning"))
+        found.append(Finding(subject=name, seen=seen, rule=rule, remedy=(EVENTS,), severity="warning"))
     elif course.all_running is None:
         seen = "never held: not all pods ran"
         found.append(

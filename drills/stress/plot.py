@@ -98,7 +98,7 @@ def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) ->
 
     foot = lane.top + lane.height
     parts = [
-        _text(LEFT, lane.top - 8, lane.title, size=13, bold=True),
+        _text(MARGIN, lane.top - 8, lane.title, size=13, bold=True),
         f'<line x1="{LEFT}" y1="{foot}" x2="{LEFT + WIDTH}" y2="{foot}" stroke="{INK}" stroke-opacity="0.5"/>',
         _text(LEFT - 8, lane.top + 5, f"{most:.3g}", end=True, colour=FAINT),
         _text(LEFT - 8, foot, "0", end=True, colour=FAINT),

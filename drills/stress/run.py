@@ -94,7 +94,7 @@ def _tell_estimate(drill: Drill, work: Workload, wanted: Wanted, prices: Prices,
         estimate = "no price: there is no node of these pools to go by"
     else:
         price = prices.of(*found.like)
-        what = f"about {found.nodes} more {found.like[0]} nodes like the smallest that is there ({found.like[1]})"
+        what = f"about {counted(found.nodes, f'{found.like[0]} node')} more, like the smallest that is there ({found.like[1]})"
         hours = (wanted.max_wait + wanted.hold) / 3600
         estimate = what + (
             f", {price * found.nodes:.3f} USD/h, at most {price * found.nodes * hours:.3f} USD until it is over"
@@ -163,7 +163,7 @@ def _wait(drill: Drill, course: Course, watch: Watch) -> None:
         if found is not None:
             course.saw(found)
             if course.reverted is not None:
-                drill.timeline.add(f"reverted to {found.wanted} replicas")
+                drill.timeline.add(f"reverted to {counted(found.wanted, 'replica')}")
                 return
             if found.running >= course.replicas:
                 course.all_running = found.seconds - began
@@ -184,7 +184,7 @@ def _hold(drill: Drill, course: Course, watch: Watch) -> None:
         if found is not None:
             course.held_saw(found)
             if course.reverted is not None:
-                drill.timeline.add(f"reverted to {found.wanted} replicas")
+                drill.timeline.add(f"reverted to {counted(found.wanted, 'replica')}")
                 break
         left = course.hold - (drill.timeline.seconds - began)
         if left <= 0:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from lab import isolation
 from lab.platform import environment
@@ -13,7 +14,9 @@ from tests.lab.running import ROOT, STACK, Lab
 
 
 class Drilling:
-    """``otel-on-spot`` with some arguments, running in the lab's namespaces."""
+    """``otel-on-spot`` with some arguments, running in the lab's namespaces. ``started``: all of them, until ``end_all``."""
+
+    started: ClassVar[list["Drilling"]] = []
 
     def __init__(self, lab: Lab, *arguments: str) -> None:
         line = isolation.inside(lab.folder, [sys.executable, "-m", "cli", "--verbose", *arguments, "--stack", STACK])
@@ -25,6 +28,13 @@ class Drilling:
         self._came = threading.Condition()
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
+        self.started.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Kill what a failed test left running."""
+        while cls.started:
+            cls.started.pop().kill()
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -62,7 +62,7 @@ def test_the_estimate_says_nodes_and_price_and_without_a_price_that(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = platform.drill(replicas=11).measures["estimated"]
-    assert told.startswith("about 3 more spot nodes like the smallest that is there (m7i.large), 0.090 USD/h")
+    assert told.startswith("about 3 spot nodes more, like the smallest that is there (m7i.large), 0.090 USD/h")
     monkeypatch.setattr(prices.Prices, "of", lambda *_: None)
     report = platform.drill()
     assert report.measures["estimated"].endswith("(m7i.large), no price")
