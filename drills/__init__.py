@@ -10,4 +10,7 @@ patience        trying again while nobody answers, and not being ended half-way
 drill, timeline what every drill has
 leftovers       what interrupted drills left, put back
 stress/         many replicas for a while, automatic sync suspended
+following       watching things come about
+diagnosis       why a drill stopped: the doctor's lines
+drift/          who puts a change by hand back, and how fast
 """

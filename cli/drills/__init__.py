@@ -3,6 +3,7 @@
 import typer
 
 from cli.drills.stress import EXAMPLES, stress
+from cli.drills.drift import drift
 
 drill = typer.Typer(
     help="Rehearse what will go wrong: each drill holds a lease, shows what happens, and takes back what it changed.",
@@ -10,3 +11,4 @@ drill = typer.Typer(
     rich_markup_mode="rich",
 )
 drill.command("stress", epilog=EXAMPLES)(stress)
+drill.command()(drift)

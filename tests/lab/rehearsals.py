@@ -1,0 +1,58 @@
+"""Drills in a lab: run as a user does, with the report that they write."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.running import ROOT, STACK, Lab
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """What a drill said: its report (None where it did not begin), all that it printed, and its exit code."""
+
+    report: dict[str, Any] | None
+    told: str
+    code: int
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """Status by line."""
+        return {one["id"]: one["status"] for one in (self.report or {})["verdicts"]}
+
+    @property
+    def moments(self) -> dict[str, float]:
+        """Seconds since the drill's start, by what happened."""
+        return {one["what"]: one["seconds"] for one in (self.report or {})["moments"]}
+
+    def said(self, line: str) -> str:
+        """What a line found."""
+        found = [one for one in (self.report or {})["verdicts"] if one["id"] == line]
+        return " | ".join(f"{one['subject']}: {one['seen']}" for each in found for one in each["findings"])
+
+    def looked_at(self, line: str) -> str:
+        """What a line says that it looked at."""
+        return next(one["what"] for one in (self.report or {})["verdicts"] if one["id"] == line)
+
+
+def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "") -> Rehearsed:
+    """Run ``drill name`` in the lab's namespaces; its exit code must be what its report says.
+
+    Args:
+        keep: name under which what was printed is kept in the folder that ``CAPTURES`` names, where it names one.
+    """
+    out = folder / f"{name}.json"
+    out.unlink(missing_ok=True)
+    line = [sys.executable, "-m", "cli", "--verbose", "drill", name, "--stack", STACK, "--json", str(out), *options]
+    script = 'cd "$0" && COLUMNS=110 PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
+    told, _, code = lab.inside("sh", "-c", script, str(ROOT), *line).rpartition("exit code ")
+    report = json.loads(out.read_text()) if out.exists() else None
+    assert report is None or int(code) == report["exit_code"], told[-3000:]
+    if keep and (kept := os.environ.get("CAPTURES")):
+        file = Path(kept) / f"drill-{keep}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(line.rstrip() for line in told.splitlines()) + "\n")
+    return Rehearsed(report=report, told=told, code=int(code))

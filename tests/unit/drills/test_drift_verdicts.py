@@ -1,0 +1,129 @@
+"""The drift drill's lines, on recorded facts."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from drills.doctor.facts import Facts
+from drills.doctor.facts_kubernetes import SyncWindow
+from drills.drift import rehearsal
+from drills.drift.verdicts import Drift, verdicts, why_not
+from drills.drill import DrillRefused
+from tests.unit.drills.changes import HEALTHY, added, changed, named
+
+SEEN = Drift(
+    deployment="otel-demo/frontend",
+    application="otel-demo",
+    before=1,
+    after=2,
+    patience=60.0,
+    reverted=0.4,
+    synced=1.2,
+    sync="Synced",
+)
+
+
+def statuses(seen: Drift) -> dict[str, str]:
+    return {one.id: one.status for one in verdicts(seen, "argocd")}
+
+
+def test_put_back_and_synced_is_in_order() -> None:
+    assert statuses(SEEN) == {"reverted": "ok", "synced": "ok"}
+    assert verdicts(SEEN, "argocd")[0].what == "otel-demo/frontend from 2 back to 1 replicas in 0.4 s"
+
+
+def test_what_was_put_back_and_is_not_synced_is_found() -> None:
+    found = verdicts(replace(SEEN, synced=None, sync="OutOfSync"), "argocd")[1]
+    assert found.status == "found"
+    assert found.findings[0].seen.startswith("OutOfSync 60 s after the scale")
+
+
+def test_what_was_not_put_back_is_found_with_its_reason_and_synced_is_not_judged() -> None:
+    seen = replace(SEEN, reverted=None, synced=None, why="automatic sync of Application otel-demo is off")
+    assert statuses(seen) == {"reverted": "found"}
+    said = verdicts(seen, "argocd")[0].findings[0]
+    assert said.seen == ("2 replicas for 60 s where Git declares 1: automatic sync of Application otel-demo is off")
+    assert said.remedy[0] == "kubectl -n argocd describe application otel-demo"
+
+
+def held(kind: str) -> Facts:
+    """A window of one day that began a minute ago, on the platform's project."""
+    began = HEALTHY.taken_at - timedelta(minutes=1)
+    window = SyncWindow(
+        kind=kind,
+        schedule=f"{began.minute} {began.hour} {began.day} {began.month} *",
+        duration="2h",
+        zone="UTC",
+        applications=("*",),
+    )
+    return changed("projects", named("platform"), windows=(window,))(HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (HEALTHY, ""),
+        (changed("applications", named("otel-demo"), automated=False)(HEALTHY), "automatic sync of Application"),
+        (held("deny"), "a deny window of AppProject platform holds automatic syncs until"),
+        (held("allow"), "AppProject platform allows syncs within its windows only"),
+        (
+            changed("applications", named("otel-demo"), operation="Failed", operation_message="no chart")(HEALTHY),
+            "the last sync of Application otel-demo ended Failed: no chart",
+        ),
+        (changed("applications", named("otel-demo"), problems=("ComparisonError: x",))(HEALTHY), "ComparisonError: x"),
+        (changed("applications", named("otel-demo"), name="other")(HEALTHY), "there is no Application otel-demo"),
+        (replace(HEALTHY, applications=None), ""),
+    ],
+    ids=["healthy", "off", "deny window", "allow window", "failed", "broken", "gone", "not seen"],
+)
+def test_why_nothing_is_put_back(facts: Facts, said: str) -> None:
+    assert why_not(facts, "otel-demo").startswith(said) if said else why_not(facts, "otel-demo") == ""
+
+
+def test_a_window_of_another_project_is_not_the_reason() -> None:
+    window = held("deny").projects
+    assert window is not None
+    other = replace(next(one for one in window if one.name == "platform"), name="other")
+    assert why_not(added("projects", other)(HEALTHY), "otel-demo") == ""
+
+
+class Deployments:
+    """An API with one Deployment, or none."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> Any:
+        self.asked.append(path)
+        return self.thing
+
+
+TRACKED = {"metadata": {"annotations": {rehearsal.TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
+
+
+class Platform:
+    declared = HEALTHY.declared
+
+
+@pytest.mark.parametrize(
+    ("thing", "replicas", "said"),
+    [
+        (None, None, "no Deployment frontend in namespace otel-demo"),
+        ({"metadata": {}, "spec": {"replicas": 1}}, None, "nobody would put it back"),
+        ({**TRACKED, "spec": {"replicas": 3}}, 3, "has 3 already"),
+    ],
+    ids=["no such Deployment", "nobody's", "nothing to change"],
+)
+def test_what_proves_nothing_is_refused(thing: Any, replicas: int | None, said: str) -> None:
+    with pytest.raises(DrillRefused, match=said):
+        rehearsal.plan(Platform, Deployments(thing), "frontend", replicas)  # type: ignore[arg-type]
+
+
+def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it() -> None:
+    api = Deployments({**TRACKED, "spec": {"replicas": 3}})
+    found = rehearsal.plan(Platform, api, "shop/frontend", None)  # type: ignore[arg-type]
+    assert (found.before, found.after, found.application) == (3, 4, "otel-demo")
+    assert api.asked == ["/apis/apps/v1/namespaces/shop/deployments/frontend"]
