@@ -21,6 +21,7 @@ def install(folder: Path, app: Application) -> Application:
     """
     from lab.aws import (
         bridges_cluster,
+        bridges_events,
         bridges_fleet,
         bridges_instances,
         bridges_parameters,
@@ -32,6 +33,7 @@ def install(folder: Path, app: Application) -> Application:
 
     bridges_parameters.install()
     bridges_spot.install()
+    bridges_events.install()
     bridges_fleet.install(folder)
     bridges_instances.install()
     bridges_cluster.install(folder)

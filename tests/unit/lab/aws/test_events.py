@@ -82,3 +82,28 @@ def test_events_name_their_instance_where_karpenter_looks() -> None:
         "EC2",
         "scheduledChange",
     )
+
+
+def put(aws: Endpoint) -> None:
+    """An event as a user of the bus puts it."""
+    told = MADE["spot-interruption"]
+    entry = {"Source": told["source"], "DetailType": told["detail-type"], "Detail": json.dumps(told["detail"])}
+    answer = aws.client("events").put_events(Entries=[{**entry, "Resources": told["resources"]}])
+    assert answer["FailedEntryCount"] == 0
+
+
+def test_a_users_event_arrives_with_what_the_rule_asks_for(aws: Endpoint, queue: str) -> None:
+    put(aws)
+    (got,) = received(aws, queue)
+    assert {key: got[key] for key in ("source", "detail-type", "resources", "detail")} == {
+        key: MADE["spot-interruption"][key] for key in ("source", "detail-type", "resources", "detail")
+    }
+
+
+def test_a_users_event_is_dropped_where_the_queues_policy_or_a_disabled_rule_says_so(aws: Endpoint, queue: str) -> None:
+    aws.client("events").disable_rule(Name="spot-interruption")
+    put(aws)
+    aws.client("events").enable_rule(Name="spot-interruption")
+    aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+    put(aws)
+    assert received(aws, queue) == []
