@@ -12,5 +12,6 @@ leftovers       what interrupted drills left, put back
 stress/         many replicas for a while, automatic sync suspended
 following       watching things come about
 diagnosis       why a drill stopped: the doctor's lines
+node_join/      does a node join, and how long does each step take
 drift/          who puts a change by hand back, and how fast
 """

@@ -1,14 +1,79 @@
 """Drills on a real platform: what they say when all is well, where they stop when it is not, and what they leave behind."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from drills.lease import NAME
+from drills.node_join.verdicts import STEPS
+from tests.lab import faults_access
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
 
 
 def nothing_is_left(lab: Lab) -> bool:
     return lab.get("lease.coordination.k8s.io", NAME, "argocd") is None
+
+
+def no_node_is_left(lab: Lab, before: set[str]) -> bool:
+    """Neither the pod nor a NodeClaim that is not going."""
+    pods = json.loads(lab.kubectl("get", "pods", "--namespace=default", "--selector=otel-on-spot/drill", "-o", "json"))
+    new = [one for name, one in lab.claims().items() if name not in before]
+    return not pods["items"] and all(one["metadata"].get("deletionTimestamp") for one in new) and nothing_is_left(lab)
+
+
+def test_a_node_joins_and_each_step_is_timed(lab: Lab, tmp_path: Path) -> None:
+    before = set(lab.claims())
+    seen = rehearse(lab, tmp_path, "node-join", "--timeout", "90", keep="node-join")
+    assert seen.lines == {one.id: "ok" for one in STEPS}, seen.told
+    claim, launched = seen.looked_at("claimed").split(", ")[1], seen.looked_at("launched")
+    assert claim not in before
+    assert {"spot"} <= set(launched.split())
+    assert launched.split()[2].startswith("i-")
+    assert (
+        seen.moments["claimed"] <= seen.moments["launched"] <= seen.moments["authenticated"] <= seen.moments["running"]
+    )
+    assert no_node_is_left(lab, before)
+
+
+def test_a_node_whose_role_is_not_mapped_stops_at_authentication_and_the_cause_is_named(
+    lab: Lab, tmp_path: Path
+) -> None:
+    before = set(lab.claims())
+    fault = next(one for one in faults_access.FAULTS if one.name == "the role is missing from aws auth")
+    with fault.seed(lab):
+        seen = rehearse(lab, tmp_path, "node-join", "--timeout", "15", keep="node-join-not-admitted")
+    assert (seen.lines["launched"], seen.lines["authenticated"], seen.code) == ("ok", "found", 1), seen.told
+    assert "likely cause: the cluster does not admit its role (aws-auth: mapRoles does not list" in seen.said(
+        "authenticated"
+    )
+    assert seen.lines["node-role"] == "found"
+    assert no_node_is_left(lab, before)
+
+
+@pytest.fixture
+def no_capacity(lab: Lab) -> Iterator[None]:
+    lab.ask("capacity", shortages=[{"capacity_type": "*"}])
+    yield
+    lab.ask("capacity", shortages=[])
+
+
+def test_without_capacity_the_node_stops_at_its_launch_and_the_clouds_words_are_told(
+    lab: Lab, tmp_path: Path, no_capacity: None
+) -> None:
+    before = set(lab.claims())
+    seen = rehearse(lab, tmp_path, "node-join", "--timeout", "15", keep="node-join-no-capacity")
+    assert (seen.lines, seen.code) == ({"claimed": "ok", "launched": "found"}, 1), seen.told
+    assert "InsufficientCapacityError" in seen.said("launched")
+    assert no_node_is_left(lab, before)
+
+
+def test_a_pool_that_is_not_there_is_refused_with_those_that_are(lab: Lab, tmp_path: Path) -> None:
+    seen = rehearse(lab, tmp_path, "node-join", "--pool", "moon")
+    assert (seen.report, seen.code) == (None, 2)
+    assert "there is no such NodePool. NodePools of this cluster: data, on-demand, spot" in seen.told
 
 
 def test_a_scale_by_hand_is_put_back_and_timed(lab: Lab, tmp_path: Path) -> None:

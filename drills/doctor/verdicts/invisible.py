@@ -58,7 +58,7 @@ def _finding(facts: Facts, instance: Instance, claim: NodeClaim | None) -> Findi
         subject=instance.id,
         seen=(
             f"{instance.state} for {told(age(facts, instance.launched_at))}, no Node"
-            f"{f'; NodeClaim {claim.name}: {condition}' if claim else ''}; likely cause: {_cause(facts, instance)}"
+            f"{f'; NodeClaim {claim.name}: {condition}' if claim else ''}; likely cause: {cause(facts, instance)}"
         ),
         rule=f"an instance of {facts.declared.cluster} is a Node within {told(GRACE)}",
         remedy=tuple(remedy),
@@ -73,7 +73,7 @@ def _condition(claim: NodeClaim | None) -> str:
     return "Registered, and its Node is gone"
 
 
-def _cause(facts: Facts, instance: Instance) -> str:
+def cause(facts: Facts, instance: Instance) -> str:
     """The first of the usual causes that the other facts support."""
     if POOL_TAG not in instance.tags:
         return "the node group's own: its console output says more"

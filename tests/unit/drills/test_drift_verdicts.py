@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from drills.doctor.facts import Facts
@@ -11,6 +12,8 @@ from drills.doctor.facts_kubernetes import SyncWindow
 from drills.drift import rehearsal
 from drills.drift.verdicts import Drift, verdicts, why_not
 from drills.drill import DrillRefused
+from drills.kubernetes_api import Api
+from drills.target import Target
 from tests.unit.drills.changes import HEALTHY, added, changed, named
 
 SEEN = Drift(
@@ -89,14 +92,14 @@ def test_a_window_of_another_project_is_not_the_reason() -> None:
     assert why_not(added("projects", other)(HEALTHY), "otel-demo") == ""
 
 
-class Deployments:
+class Deployments(Api):
     """An API with one Deployment, or none."""
 
     def __init__(self, thing: Any) -> None:
         self.thing = thing
         self.asked: list[str] = []
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, accept: str = "", **query: str) -> Any:
         self.asked.append(path)
         return self.thing
 
@@ -104,8 +107,7 @@ class Deployments:
 TRACKED = {"metadata": {"annotations": {rehearsal.TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
 
 
-class Platform:
-    declared = HEALTHY.declared
+PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_api=None, context="")
 
 
 @pytest.mark.parametrize(
@@ -119,11 +121,11 @@ class Platform:
 )
 def test_what_proves_nothing_is_refused(thing: Any, replicas: int | None, said: str) -> None:
     with pytest.raises(DrillRefused, match=said):
-        rehearsal.plan(Platform, Deployments(thing), "frontend", replicas)  # type: ignore[arg-type]
+        rehearsal.plan(PLATFORM, Deployments(thing), "frontend", replicas)
 
 
 def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it() -> None:
     api = Deployments({**TRACKED, "spec": {"replicas": 3}})
-    found = rehearsal.plan(Platform, api, "shop/frontend", None)  # type: ignore[arg-type]
+    found = rehearsal.plan(PLATFORM, api, "shop/frontend", None)
     assert (found.before, found.after, found.application) == (3, 4, "otel-demo")
     assert api.asked == ["/apis/apps/v1/namespaces/shop/deployments/frontend"]
