@@ -11,6 +11,7 @@ from infra.cluster import Cluster, ClusterArgs
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
 from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
+from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
 from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
 from infra.network import Network, NetworkArgs
@@ -37,6 +38,11 @@ node_role_args = KarpenterNodeRoleArgs(
     place=place, spot_service_linked_role=settings.karpenter.spot_service_linked_role
 )
 nodes = KarpenterNodeRole("karpenter-node", node_role_args, on_aws)
+
+if settings.karpenter.interruption_experiments:
+    experiment_args = InterruptionExperimentArgs(place=place, account_id=account_id)
+    experiment = InterruptionExperiment("interruption-experiment", experiment_args, on_aws)
+    pulumi.export("interruptionExperiment", experiment.template_id)
 
 cluster_args = ClusterArgs(
     place=place,

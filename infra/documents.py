@@ -84,6 +84,35 @@ def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
     )
 
 
+def experiment_trust(partition: str, region: str, account_id: str) -> Document:
+    """Trust policy: experiments of AWS FIS in this account and region may assume the role.
+
+    Source: https://docs.aws.amazon.com/fis/latest/userguide/getting-started-iam-service-role.html
+    """
+    condition = {
+        "StringEquals": {"aws:SourceAccount": account_id},
+        "ArnLike": {"aws:SourceArn": f"arn:{partition}:fis:{region}:{account_id}:experiment/*"},
+    }
+    return service_trust("fis.amazonaws.com", condition=condition)
+
+
+def experiment_policy(partition: str, region: str, account_id: str, tags: Mapping[str, str]) -> Document:
+    """What an experiment's role may do: warn Spot instances with these tags, and nothing else.
+
+    Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions
+    """
+    return document(
+        {"Sid": "FindInstances", "Effect": "Allow", "Resource": "*", "Action": "ec2:DescribeInstances"},
+        {
+            "Sid": "WarnThisClustersSpotNodes",
+            "Effect": "Allow",
+            "Resource": f"arn:{partition}:ec2:{region}:{account_id}:instance/*",
+            "Action": "ec2:SendSpotInstanceInterruptions",
+            "Condition": {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
+        },
+    )
+
+
 def key_policy(account_id: str, partition: str) -> Document:
     """Key policy: the account decides through IAM who may use the key, as AWS's own default does.
 

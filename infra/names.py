@@ -24,6 +24,9 @@ DISCOVERY_TAG: Final = "karpenter.sh/discovery"
 NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
 """The tag that says how the cluster admits Karpenter's nodes; written when it does, on the security group that EKS made."""
 
+DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
+"""What a drill puts on the one instance that its experiment may take, and takes off again."""
+
 KARPENTER_NAMESPACE: Final = "kube-system"
 KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
 ARGOCD_NAMESPACE: Final = "argocd"
@@ -79,6 +82,11 @@ class Place:
         return f"{self.cluster}-flow-logs"
 
     @property
+    def experiment_role(self) -> str:
+        """Name of the role that experiments of AWS FIS wear."""
+        return f"{self.cluster}-experiments"
+
+    @property
     def interruption_queue(self) -> str:
         """Name of the queue that Karpenter reads: what ``settings.interruptionQueue`` takes, never its ARN."""
         return f"{self.cluster}-interruption"
@@ -95,6 +103,11 @@ class Place:
     def discovery_tags(self) -> dict[str, str]:
         """The tags by which Karpenter finds this cluster's subnets and security group."""
         return {DISCOVERY_TAG: self.cluster}
+
+    @property
+    def owned_tags(self) -> dict[str, str]:
+        """The tag that Karpenter puts on every instance that it launches for the cluster."""
+        return {f"kubernetes.io/cluster/{self.cluster}": "owned"}
 
     def role_arn(self, account_id: str, name: str) -> str:
         """ARN of a role of this account, as it will be when the role is made."""

@@ -21,6 +21,7 @@ TABLES = (
     "releases",
     "load-balancers",
     "volumes",
+    "experiment-templates",
 )
 
 

@@ -52,6 +52,13 @@ def _ec2(operation: str, rows: str, identity: str, *, tagged: bool = True, **fil
     return find
 
 
+def _experiment_template(clients: Clients, inputs: Inputs, tags: Mapping[str, str]) -> Iterator[Identity]:
+    for page in clients("fis").get_paginator("list_experiment_templates").paginate():
+        for row in page["experimentTemplates"]:
+            if row.get("description") == inputs["description"] and tags.items() <= (row.get("tags") or {}).items():
+                yield Identity(row["id"])
+
+
 def _association(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
     asked = _filters(association__subnet_id=inputs["subnetId"])
     for table in _rows(clients, "describe_route_tables", "RouteTables", asked):
@@ -115,6 +122,7 @@ FINDERS: Mapping[str, Finder] = {
         "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", vpc_id="vpcId", service_name="serviceName"
     ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
+    "aws:fis/experimentTemplate:ExperimentTemplate": _experiment_template,
     "aws:kms/key:Key": _key,
 }
 """Type -> how its id is found."""

@@ -242,6 +242,10 @@ class Karpenter(Model):
         False,
         description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one stack only",
     )
+    interruption_experiments: bool = Field(
+        False,
+        description="true makes the AWS FIS template with which `drill spot-interruption --fis` warns a Spot node; not in prod",
+    )
 
 
 class NodeClass(Model):

@@ -364,6 +364,19 @@ def prod_cluster(s: SimpleNamespace) -> Iterator[Problem]:
     )
 
 
+@needs("environment", "karpenter")
+def prod_karpenter(s: SimpleNamespace) -> Iterator[Problem]:
+    """Prod has no role that interrupts its nodes."""
+    yield from _in_prod(
+        s,
+        s.karpenter.interruption_experiments,
+        "karpenter.interruptionExperiments",
+        "true",
+        "has no experiments that take its nodes away",
+        "set interruptionExperiments: false; rehearse with --fis in staging",
+    )
+
+
 @needs("environment", "node_class")
 def prod_node_class(s: SimpleNamespace) -> Iterator[Problem]:
     """Prod pins its AMI."""

@@ -121,6 +121,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     one("karpenter.identity", "irsa"),
     one("karpenter.nodeRepair", False),
     one("karpenter.spotServiceLinkedRole", True),
+    one("karpenter.interruptionExperiments", True),
     one("nodeClass.amiAlias", "al2023@v20260903"),
     one("nodeClass.volumeGib", 70),
     one(f"{POOL}capacityTypes", ["spot", "on-demand"]),

@@ -127,6 +127,7 @@ def test_a_committed_stack_file_runs_on_any_backend(stack: str) -> None:
         ("prod", "network.zones", ["eu-west-1a", "eu-west-1b"], "network.zones"),
         ("prod", "network.nat", "single", "network.nat"),
         ("prod", "network.flowLogs", False, "network.flowLogs"),
+        ("prod", "karpenter.interruptionExperiments", True, "karpenter.interruptionExperiments"),
         ("prod", "nodeClass.amiAlias", "al2023@latest", "nodeClass.amiAlias"),
         ("prod", "argocd.chartVersion", "10.x", "argocd.chartVersion"),
         ("prod", "argocd.adminEnabled", True, "argocd.adminEnabled"),

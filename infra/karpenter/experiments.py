@@ -1,0 +1,86 @@
+"""Experiments of AWS FIS for the spot-interruption drill: EC2 itself warns one Spot node of this cluster."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_aws import fis, iam
+
+from infra import documents, names
+
+ACTION: Final = "aws:ec2:send-spot-instance-interruptions"
+"""Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions"""
+RESOURCE_TYPE: Final = "aws:ec2:spot-instance"
+NOTICE: Final = "PT2M"
+"""From the warning to the end of the instance, as EC2 gives it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterruptionExperimentArgs:
+    """Which cluster's nodes. ``account_id``: whose experiments may wear the role."""
+
+    place: names.Place
+    account_id: pulumi.Input[str]
+
+
+class InterruptionExperiment(pulumi.ComponentResource):
+    """A template, and the role that its experiments wear: one running Spot instance of this cluster that a drill has tagged."""
+
+    template_id: pulumi.Output[str]
+    """Id of the experiment template."""
+
+    def __init__(self, name: str, args: InterruptionExperimentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:InterruptionExperiment", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        place = args.place
+        role = iam.Role(
+            f"{name}-role",
+            name=place.experiment_role,
+            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(documents.experiment_trust(place.partition, place.region, account))
+            ),
+            opts=child,
+        )
+        policy = iam.RolePolicy(
+            f"{name}-policy",
+            role=role.name,
+            policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(
+                    documents.experiment_policy(place.partition, place.region, account, place.owned_tags)
+                )
+            ),
+            opts=child,
+        )
+        # An experiment must not start before its role may do its work; no value carries that edge.
+        template = fis.ExperimentTemplate(
+            f"{name}-template",
+            description=f"Warn one Spot node of {place.cluster} that a drill has tagged",
+            role_arn=role.arn,
+            stop_conditions=[fis.ExperimentTemplateStopConditionArgs(source="none")],
+            targets=[
+                fis.ExperimentTemplateTargetArgs(
+                    name="node",
+                    resource_type=RESOURCE_TYPE,
+                    selection_mode="COUNT(1)",
+                    resource_tags=[
+                        fis.ExperimentTemplateTargetResourceTagArgs(key=key, value=value)
+                        for key, value in (place.owned_tags | names.DRILL_TAGS).items()
+                    ],
+                    filters=[fis.ExperimentTemplateTargetFilterArgs(path="State.Name", values=["running"])],
+                )
+            ],
+            actions=[
+                fis.ExperimentTemplateActionArgs(
+                    name="warn",
+                    action_id=ACTION,
+                    parameters=[
+                        fis.ExperimentTemplateActionParameterArgs(key="durationBeforeInterruption", value=NOTICE)
+                    ],
+                    target=fis.ExperimentTemplateActionTargetArgs(key="SpotInstances", value="node"),
+                )
+            ],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.template_id = template.id
+        self.register_outputs({"templateId": self.template_id})
