@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
+from kubernetes.client.rest import RESTResponse
 
 from drills.doctor.collecting.gathering import Unreachable, reason
 
@@ -72,6 +73,14 @@ class Api:
         """
         return self._ask("DELETE", path, None, {}, query) is not None
 
+    def status(self, path: str) -> int:
+        """HTTP status of an answer whose body nobody reads, as of a Service behind the server's proxy.
+
+        Raises:
+            urllib3.exceptions.HTTPError: nobody answered.
+        """
+        return self._send("GET", path, None, {"Accept": "*/*"}, {}).status
+
     def _there(self, answer: Object | None, path: str) -> Object:
         if answer is None:
             raise ApiException(status=404, reason=f"Not Found: {path}")
@@ -80,6 +89,18 @@ class Api:
     def _ask(
         self, verb: str, path: str, thing: Object | None, headers: Mapping[str, str], query: Mapping[str, str]
     ) -> Object | None:
+        answer = self._send(verb, path, thing, headers, query)
+        told = answer.data or b""
+        if answer.status == 404:
+            return None
+        if not 200 <= answer.status <= 299:
+            raise ApiException(status=answer.status, reason=_refusal(told) or answer.reason)
+        return json.loads(told)
+
+    def _send(
+        self, verb: str, path: str, thing: Object | None, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> RESTResponse:
+        """The answer, read."""
         with self._counting:
             self.requests += 1
         method, url, sent, body, post, *_ = self._client.param_serialize(
@@ -91,12 +112,8 @@ class Api:
             auth_settings=["BearerToken"],
         )
         answer = self._client.call_api(method, url, sent, body, post, _request_timeout=SECONDS)
-        told = answer.read()
-        if answer.status == 404:
-            return None
-        if not 200 <= answer.status <= 299:
-            raise ApiException(status=answer.status, reason=_refusal(told) or answer.reason)
-        return json.loads(told)
+        answer.read()
+        return answer
 
     def list(self, path: str, accept: str = "application/json", **query: str) -> Iterator[Object]:
         """Every object of a kind; nothing where the API server does not serve the kind.

@@ -123,6 +123,7 @@ def with_outputs(planned: Declared, outputs: Mapping[str, Any]) -> Declared:
         interruption_queue=str(outputs.get("interruptionQueue", planned.interruption_queue)),
         root_application=str(outputs.get("rootApplication", planned.root_application)),
         pools=pools,
+        experiment=str(outputs.get("interruptionExperiment", "")),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from drills.kubernetes_api import Api
@@ -53,6 +54,11 @@ def suspended(namespace: str, project: str, window: Mapping[str, Any]) -> Step:
 def experiment(identifier: str) -> Step:
     """A running experiment of AWS FIS."""
     return Step(kind="experiment", what=f"experiment {identifier} started", given={"id": identifier})
+
+
+def tagged(instance: str, tags: Mapping[str, str]) -> Step:
+    """Tags on an EC2 instance."""
+    return Step(kind="tags", what=f"{instance} tagged", given={"instance": instance, "tags": dict(tags)})
 
 
 def take_back(target: Target, api: Api, step: Step) -> str:
@@ -129,9 +135,22 @@ def _experiment(target: Target, _api: Api, given: Mapping[str, Any]) -> str:
     return "stopped"
 
 
+def _tags(target: Target, _api: Api, given: Mapping[str, Any]) -> str:
+    """Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html"""
+    tags = [{"Key": key, "Value": value} for key, value in given["tags"].items()]
+    try:
+        target.aws("ec2").delete_tags(Resources=[given["instance"]], Tags=tags)
+    except ClientError as refused:
+        if not refused.response.get("Error", {}).get("Code", "").endswith(".NotFound"):
+            raise
+        return "the instance is gone"
+    return "tags taken off"
+
+
 WAYS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str]]] = {
     "scale": _scale,
     "object": _object,
     "window": _window,
     "experiment": _experiment,
+    "tags": _tags,
 }

@@ -5,6 +5,7 @@ import typer
 from cli.drills.stress import EXAMPLES, stress
 from cli.drills.drift import drift
 from cli.drills.node_join import node_join
+from cli.drills.spot_interruption import spot_interruption
 
 drill = typer.Typer(
     help="Rehearse what will go wrong: each drill holds a lease, shows what happens, and takes back what it changed.",
@@ -14,3 +15,4 @@ drill = typer.Typer(
 drill.command("stress", epilog=EXAMPLES)(stress)
 drill.command()(drift)
 drill.command("node-join")(node_join)
+drill.command("spot-interruption")(spot_interruption)

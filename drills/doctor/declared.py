@@ -34,6 +34,7 @@ class Declared:
 
     ``node_access``: aws-auth, access-entry, or both. ``controller_policies``: actions by policy name. ``rules``: event
     pattern by rule name. ``stateful``: (kind, name) of the workloads that keep data, in ``stateful_namespace``.
+    ``experiment``: id of the FIS template, known from the stack's outputs alone.
     """
 
     stack: str
@@ -60,6 +61,7 @@ class Declared:
     root_application: str
     stateful_namespace: str
     stateful: tuple[tuple[str, str], ...]
+    experiment: str = ""
 
     @property
     def owned_tag(self) -> str:

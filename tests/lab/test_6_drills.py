@@ -8,7 +8,7 @@ import pytest
 
 from drills.lease import NAME
 from drills.node_join.verdicts import STEPS
-from tests.lab import faults_access
+from tests.lab import faults_access, faults_cloud
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
 
@@ -106,3 +106,82 @@ def test_a_deployment_that_argo_cd_does_not_deploy_is_refused(lab: Lab, tmp_path
     seen = rehearse(lab, tmp_path, "drift", "--deployment", "kube-system/karpenter")
     assert (seen.report, seen.code) == (None, 2)
     assert "no Application declares it and nobody would put it back" in seen.told
+
+
+def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_is_watched(
+    lab: Lab, tmp_path: Path
+) -> None:
+    seen = rehearse(lab, tmp_path, "spot-interruption", "--timeout", "120", keep="spot-interruption")
+    assert set(seen.lines.values()) == {"ok"}, seen.told
+    assert {"warned", "deleting", "tainted", "drained", "replaced", "registered", "ready", "gone", "workloads"} <= set(
+        seen.moments
+    )
+    measured = (seen.report or {})["measures"]["front path"]
+    served, looks = float(measured.split("%")[0]), int(measured.split()[2])
+    assert 0 < served < 100, "one replica: away while its node boots"
+    assert looks > 5
+    assert nothing_is_left(lab)
+
+
+@pytest.mark.parametrize("name", ["a rule is gone", "the queue lost its policy"])
+def test_a_warning_that_does_not_arrive_is_found_with_the_link_that_is_missing(
+    lab: Lab, tmp_path: Path, name: str
+) -> None:
+    before = set(lab.claims())
+    fault = next(one for one in faults_cloud.FAULTS if one.name == name)
+    with fault.seed(lab):
+        kept = f"spot-interruption-{fault.line}"
+        seen = rehearse(lab, tmp_path, "spot-interruption", "--timeout", "8", keep=kept)
+    assert (seen.lines, seen.code) == ({"heard": "found", fault.line: "found"}, 1), seen.told
+    assert fault.said in seen.said(fault.line)
+    assert before <= set(lab.claims())
+
+
+@pytest.fixture
+def ledger(lab: Lab) -> Iterator[str]:
+    """The only copy of some data, on the Spot node; its node."""
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "ledger"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "",
+            "hostPath": {"path": "/ledger"},
+            "claimRef": {"name": "ledger", "namespace": "default"},
+        },
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "ledger", "namespace": "default"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "",
+            "volumeName": "ledger",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    for thing in (volume, claim):
+        lab.kubectl("apply", "--filename=-", text=json.dumps(thing))
+    lab.wants_node("ledger", cpu="10m", memory="8Mi")
+    mount = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "ledger"}}]}
+    lab.patch("deployment", "ledger", {"spec": {"template": {"spec": mount}}}, "default")
+    yield until(
+        "it runs with its volume", lambda: (lab.pod_of("ledger") or {})["spec"].get("volumes") and lab.runs("ledger")
+    )
+    lab.kubectl("delete", "deployment", "ledger", "--namespace=default")
+    lab.kubectl("delete", "pvc", "ledger", "--namespace=default", "--wait=false")
+    lab.kubectl("delete", "pv", "ledger", "--wait=false")
+
+
+def test_the_only_copy_of_data_is_not_interrupted(lab: Lab, tmp_path: Path, ledger: str) -> None:
+    before = set(lab.claims())
+    seen = rehearse(lab, tmp_path, "spot-interruption", keep="spot-interruption-refused")
+    asked = rehearse(lab, tmp_path, "spot-interruption", "--node", ledger)
+    assert (seen.report, seen.code, asked.code) == (None, 2, 2)
+    assert f"{ledger}: it keeps the only copy of the data of default/ledger" in seen.told
+    assert "it is on-demand: no Spot warning is ever about it" in seen.told
+    assert f"--node {ledger}: it keeps the only copy" in asked.told
+    assert before <= set(lab.claims())

@@ -82,9 +82,10 @@ def _node(thing: Object) -> Node:
     )
 
 
-def pods(api: Api) -> tuple[Pod, ...]:
-    """Every pod that has not ended."""
-    return tuple(_pod(one) for one in api.list("/api/v1/pods") if (one.get("status") or {}).get("phase") not in ENDED)
+def pods(api: Api, **query: str) -> tuple[Pod, ...]:
+    """Every pod that has not ended. ``query``: ``fieldSelector`` and the like."""
+    found = api.list("/api/v1/pods", **query)
+    return tuple(_pod(one) for one in found if (one.get("status") or {}).get("phase") not in ENDED)
 
 
 def _pod(thing: Object) -> Pod:

@@ -1,0 +1,101 @@
+"""The warning by AWS FIS: what is asked of AWS, what is written down first, and what is taken back."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from drills.drill import DrillRefused
+from drills.kubernetes_api import Api
+from drills.spot_interruption import experiment
+from drills.target import Target, with_outputs
+from drills.undo import Step, tagged, take_back
+from infra import names
+from tests.unit.drills.changes import HEALTHY
+
+TAGS = [{"Key": "otel-on-spot/drill", "Value": "spot-interruption"}]
+
+
+class Aws(Target):
+    """A platform on AWS, whose clients answer what a test says."""
+
+    simulated = False  # type: ignore[assignment]
+
+    def aws(self, service: str) -> Any:
+        return CLIENTS[service]
+
+
+CLIENTS: dict[str, Any] = {}
+
+
+@pytest.fixture
+def answers() -> Iterator[dict[str, Stubber]]:
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    CLIENTS.update({name: session.client(name) for name in ("ec2", "fis")})
+    stubs = {name: Stubber(client) for name, client in CLIENTS.items()}
+    for one in stubs.values():
+        one.activate()
+    yield stubs
+    for one in stubs.values():
+        one.assert_no_pending_responses()
+
+
+def platform(template: str = "EXT1") -> Target:
+    declared = with_outputs(HEALTHY.declared, {"interruptionExperiment": template})
+    return Aws(declared=declared, session=boto3.Session(), cluster_api=None, context="")
+
+
+BEGUN = {"experiment": {"id": "EXP1", "state": {"status": "initiating"}}}
+
+
+def test_the_instance_is_tagged_before_the_experiment_starts_and_both_are_written_down(
+    answers: dict[str, Stubber],
+) -> None:
+    written: list[Step] = []
+    answers["ec2"].add_response("create_tags", {}, {"Resources": ["i-a"], "Tags": TAGS})
+    answers["fis"].add_response("start_experiment", BEGUN, {"experimentTemplateId": "EXT1", "clientToken": ANY})
+    assert experiment.start(platform(), written.append, "i-a") == "EXP1"
+    assert [one.kind for one in written] == ["tags", "experiment"]
+
+
+def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down_all_the_same(
+    answers: dict[str, Stubber],
+) -> None:
+    written: list[Step] = []
+    answers["ec2"].add_response("create_tags", {})
+    answers["fis"].add_client_error("start_experiment", "AccessDeniedException", "no")
+    with pytest.raises(
+        DrillRefused, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
+    ):
+        experiment.start(platform(), written.append, "i-a")
+    assert [one.kind for one in written] == ["tags"]
+
+
+def test_a_stack_without_the_setting_is_refused_with_what_to_set() -> None:
+    with pytest.raises(DrillRefused, match=r"Set `karpenter\.interruptionExperiments: true` in Pulumi\.lab\.yaml"):
+        experiment.require(platform(template=""))
+
+
+@pytest.mark.parametrize(
+    ("code", "done"), [("", "tags taken off"), ("InvalidInstanceID.NotFound", "the instance is gone")]
+)
+def test_the_tag_is_taken_off_whatever_became_of_the_instance(
+    answers: dict[str, Stubber], code: str, done: str
+) -> None:
+    if code:
+        answers["ec2"].add_client_error("delete_tags", code)
+    else:
+        answers["ec2"].add_response("delete_tags", {}, {"Resources": ["i-a"], "Tags": TAGS})
+    step = Step(**json.loads(json.dumps(vars(tagged("i-a", names.DRILL_TAGS)))))
+    assert take_back(platform(), Api(None), step) == done  # ty: ignore[invalid-argument-type]
+
+
+def test_an_experiment_that_failed_says_why(answers: dict[str, Stubber]) -> None:
+    state = {"status": "failed", "reason": "Target resolution returned empty set"}
+    answers["fis"].add_response("get_experiment", {"experiment": {"id": "EXP1", "state": state}})
+    assert experiment.failure(platform(), "EXP1") == "experiment EXP1 failed: Target resolution returned empty set"
+    answers["fis"].add_response("get_experiment", BEGUN)
+    assert experiment.failure(platform(), "EXP1") == ""

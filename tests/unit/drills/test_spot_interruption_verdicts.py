@@ -1,0 +1,239 @@
+"""The spot-interruption drill: which node it may take, what it says, and how it counts gaps."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drills.doctor.declared import CAPACITY_TYPE
+from drills.doctor.facts import Facts
+from drills.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
+from drills.drill import DrillRefused
+from drills.spot_interruption import warning
+from drills.spot_interruption.candidates import Candidate, candidates, choose
+from drills.spot_interruption.probe import Availability, Sample, availability
+from drills.spot_interruption.verdicts import Interruption, verdicts
+from drills.spot_interruption.watched import whole
+from tests.unit.drills.changes import HEALTHY
+
+NOW = HEALTHY.taken_at
+
+
+def node(name: str, capacity: str = "spot", *, ready: bool = True) -> Node:
+    return Node(name=name, instance_id=f"i-{name}", labels={CAPACITY_TYPE: capacity}, ready=ready)
+
+
+def claim(name: str) -> NodeClaim:
+    return NodeClaim(
+        name=f"spot-{name}", pool="spot", instance_id=f"i-{name}", node=name, created_at=NOW, conditions=()
+    )
+
+
+def pod(where: str, owner: str, kind: str = "Deployment", **more: Any) -> Pod:
+    given: dict[str, Any] = {"namespace": "otel-demo", "name": f"{owner}-1", "phase": "Running", **more}
+    return Pod(node=where, owner=(kind, owner), **given)
+
+
+def platform(*pods: Pod, nodes: tuple[Node, ...] = (node("a"),), claims: tuple[NodeClaim, ...] | None = None) -> Facts:
+    made = tuple(claim(one.name) for one in nodes) if claims is None else claims
+    return replace(HEALTHY, nodes=nodes, pods=pods, node_claims=made, terminating=())
+
+
+def only(facts: Facts, *, allow_stateful: bool = False) -> Candidate:
+    (found,) = candidates(facts, allow_stateful=allow_stateful)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (platform(pod("a", "cart")), ""),
+        (platform(claims=()), "Karpenter did not launch it"),
+        (platform(nodes=(node("a", "on-demand"),)), "it is on-demand: no Spot warning is ever about it"),
+        (platform(nodes=(node("a", ready=False),)), "it is not Ready"),
+        (
+            replace(
+                platform(),
+                terminating=(Terminating(kind="NodeClaim", namespace="", name="spot-a", since=NOW, finalizers=()),),
+            ),
+            "its NodeClaim is being deleted already",
+        ),
+        (platform(pod("a", "mine", "Pod")), "nothing would make otel-demo/mine-1 again: a pod without a controller"),
+        (platform(pod("a", "kafka")), "it keeps the only copy of the data of otel-demo/kafka (--allow-stateful"),
+        (
+            platform(pod("a", "db", "StatefulSet", claims=("data-db-0",))),
+            "it keeps the only copy of the data of otel-demo/db",
+        ),
+        (platform(pod("a", "db", "StatefulSet", claims=("d",)), pod("b", "db", "StatefulSet", claims=("e",))), ""),
+        (
+            platform(pod("a", "db", claims=("d",)), pod("b", "db", claims=("e",), phase="Pending")),
+            "it keeps the only copy",
+        ),
+        (platform(pod("a", "fluent", "DaemonSet", claims=("d",))), ""),
+    ],
+    ids=[
+        "free",
+        "not Karpenter's",
+        "On-Demand",
+        "not Ready",
+        "going",
+        "bare pod",
+        "listed database",
+        "volume claim",
+        "two copies",
+        "other copy does not run",
+        "daemon",
+    ],
+)
+def test_why_a_node_must_not_be_interrupted(facts: Facts, why: str) -> None:
+    found = only(facts).why_not
+    assert found.startswith(why) if why else found == ""
+
+
+def test_the_only_copy_is_taken_when_that_is_allowed() -> None:
+    assert only(platform(pod("a", "kafka")), allow_stateful=True).why_not == ""
+
+
+def test_a_node_of_the_front_path_is_chosen_before_a_fuller_one() -> None:
+    facts = platform(
+        *(pod("a", name) for name in ("ad", "cart", "quote")),
+        pod("b", "frontend-proxy"),
+        pod("c", "frontend", namespace="other"),
+        nodes=(node("a"), node("b"), node("c")),
+    )
+    found = candidates(facts, allow_stateful=False)
+    assert choose(found, None).node == "b"
+    assert choose(found, "a").workloads == tuple(("otel-demo", "Deployment", name) for name in ("ad", "cart", "quote"))
+    without = [one for one in found if one.node != "b"]
+    assert choose(without, None).node == "a"
+
+
+def test_where_none_may_be_interrupted_the_reason_of_each_is_told() -> None:
+    found = candidates(platform(pod("a", "kafka"), nodes=(node("a"), node("b", "on-demand"))), allow_stateful=False)
+    with pytest.raises(DrillRefused) as refused:
+        choose(found, None)
+    told = str(refused.value)
+    assert "none of 2 nodes may be interrupted" in told
+    assert "a: it keeps the only copy of the data of otel-demo/kafka" in told
+    assert "b: it is on-demand" in told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"), [("z", "there is no such node. Nodes: a"), ("a", "--node a: it keeps the only")]
+)
+def test_a_node_that_was_asked_for_is_refused_with_its_reason(wanted: str, said: str) -> None:
+    with pytest.raises(DrillRefused, match=said):
+        choose(candidates(platform(pod("a", "kafka")), allow_stateful=False), wanted)
+
+
+def samples(text: str) -> list[Sample]:
+    """A character every half second: . served, x not."""
+    return [Sample(seconds=number / 2, served=one == ".") for number, one in enumerate(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "served", "gap"),
+    [
+        ("", 0, 0.0),
+        ("....", 4, 0.0),
+        ("..x..", 4, 1.0),
+        (".xx.xxx.", 3, 2.0),
+        ("..xxx", 2, 1.5),
+        ("xx..", 2, 1.0),
+        ("xxxx", 0, 1.5),
+    ],
+    ids=["nothing", "all", "one", "two gaps", "open end", "open beginning", "none"],
+)
+def test_a_gap_lasts_from_the_last_success_to_the_next(text: str, served: int, gap: float) -> None:
+    assert availability(samples(text)) == Availability(looks=len(text), served=served, longest_gap=gap)
+
+
+AT = {
+    "deleting": 0.3,
+    "tainted": 0.4,
+    "drained": 5.0,
+    "replaced": 2.0,
+    "registered": 4.0,
+    "ready": 4.5,
+    "gone": 9.0,
+    "workloads": 8.0,
+}
+SEEN = Interruption(
+    node="a",
+    instance="i-a",
+    patience=300.0,
+    at=AT,
+    replacement="spot-b",
+    waiting=(),
+    left=(),
+    front=Availability(looks=20, served=10, longest_gap=5.0),
+    probe="the probe",
+    longest_gap_allowed=60.0,
+)
+
+
+def statuses(seen: Interruption) -> dict[str, str]:
+    return {one.id: one.status for one in verdicts(seen)}
+
+
+def lacking(*names: str, **more: Any) -> Interruption:
+    return replace(SEEN, at={key: value for key, value in AT.items() if key not in names}, **more)
+
+
+def test_all_promises_held() -> None:
+    assert set(statuses(SEEN).values()) == {"ok"}
+    assert list(statuses(SEEN)) == ["heard", "tainted", "drained", "replaced", "workloads", "front-path"]
+    assert verdicts(SEEN)[-1].what == "50.0% of 20 looks at the probe served, longest gap 5.0 s"
+
+
+def test_a_warning_that_nobody_hears_is_found_and_nothing_else_is_judged() -> None:
+    assert statuses(replace(SEEN, at={})) == {"heard": "found"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "line", "said"),
+    [
+        (lacking("tainted", "gone"), "tainted", "not tainted"),
+        (replace(SEEN, at={**AT, "tainted": 130.0}), "tainted", "tainted 130 s after the warning"),
+        (replace(SEEN, at={**AT, "drained": 130.0}), "drained", "empty after 130 s"),
+        (lacking("drained", left=("otel-demo/cart-1",)), "drained", "1 pod still there after 300 s: otel-demo/cart-1"),
+        (lacking("ready"), "replaced", "NodeClaim spot-b has no Ready node"),
+        (lacking("ready", "replaced", "workloads", replacement=""), "replaced", "Karpenter made no NodeClaim"),
+        (
+            lacking("workloads", waiting=("otel-demo/cart",)),
+            "workloads",
+            "not whole 300 s after the warning: otel-demo/cart",
+        ),
+        (replace(SEEN, longest_gap_allowed=4.0), "front-path", "nothing served for 5.0 s"),
+    ],
+    ids=["no taint", "late taint", "late drain", "no drain", "not Ready", "no claim", "not whole", "gap"],
+)
+def test_each_promise_that_did_not_hold_is_found_by_its_own_line(seen: Interruption, line: str, said: str) -> None:
+    assert statuses(seen)[line] == "found"
+    assert said in next(one for one in verdicts(seen) if one.id == line).findings[0].seen
+
+
+def test_where_other_nodes_had_room_no_replacement_is_needed() -> None:
+    seen = lacking("ready", "replaced", "registered", replacement="")
+    assert set(statuses(seen).values()) == {"ok"}
+    assert verdicts(seen)[3].what == "none was needed: other nodes had room"
+
+
+def test_a_workload_is_whole_when_a_status_of_its_newest_spec_says_so() -> None:
+    thing = {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 2, "readyReplicas": 2},
+    }
+    assert whole(thing)
+    assert not whole({**thing, "status": {"observedGeneration": 1, "readyReplicas": 2}})
+    assert not whole({**thing, "status": {"observedGeneration": 2, "readyReplicas": 1}})
+    assert not whole({**thing, "status": {"observedGeneration": 2}})
+
+
+def test_the_message_has_the_shape_that_the_rule_asks_for() -> None:
+    told = json.loads(json.dumps(warning.event("eu-west-1", "123456789012", "i-a")))
+    pattern = HEALTHY.declared.rules["otel-lab-spot-interruption"]
+    assert all(told[key] in allowed for key, allowed in pattern.items())
+    assert told["detail"] == {"instance-id": "i-a", "instance-action": "terminate"}
