@@ -14,5 +14,5 @@ following       watching things come about
 diagnosis       why a drill stopped: the doctor's lines
 node_join/      does a node join, and how long does each step take
 drift/          who puts a change by hand back, and how fast
-spot_interruption/ what a Spot warning does to a node, its pods and the front path
+spot_interruption/  what a Spot warning does to a node, its pods and the front path
 """

@@ -7,7 +7,8 @@ from typing import Final
 from kubernetes.client.exceptions import ApiException
 
 from drills.drill import Drill
-from drills.holding import CONNECTION, LeaseHeld
+from drills.holding import LeaseHeld
+from drills.patience import CONNECTION, passing
 
 EVERY_SECONDS: Final = 0.5
 """Between two looks. Each look costs a few requests, which the report counts."""
@@ -32,7 +33,7 @@ def follow(drill: Drill, look: Callable[[], bool], seconds: float, every: float 
             if look():
                 return True
         except ApiException as refused:
-            if not (refused.status in (0, 429) or (refused.status or 0) >= 500):
+            if not passing(refused):
                 raise
         except CONNECTION:
             pass

@@ -2,10 +2,10 @@
 
 import typer
 
-from cli.drills.stress import EXAMPLES, stress
 from cli.drills.drift import drift
 from cli.drills.node_join import node_join
 from cli.drills.spot_interruption import spot_interruption
+from cli.drills.stress import EXAMPLES, stress
 
 drill = typer.Typer(
     help="Rehearse what will go wrong: each drill holds a lease, shows what happens, and takes back what it changed.",

@@ -8,8 +8,8 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from drills.holding import CONNECTION
 from drills.kubernetes_api import Api
+from drills.patience import CONNECTION
 
 EVERY_SECONDS: Final = 0.5
 SERVICE, PORT = "frontend-proxy", 8080
