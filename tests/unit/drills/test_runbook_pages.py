@@ -1,4 +1,4 @@
-"""Every line of the doctor has its runbook page, with what the line prints."""
+"""Every line of the doctor and every drill has its runbook page, with what it prints."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ import pytest
 
 from drills.doctor.verdicts import CHECKS
 from drills.doctor.verdicts.finding import Check
+from drills.drift import verdicts as drift
+from drills.node_join import verdicts as node_join
+from drills.spot_interruption import verdicts as spot_interruption
 
 ROOT = Path(__file__).parents[3]
 
@@ -18,3 +21,12 @@ def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
     assert f"({check.id})" in text, "a capture of the line's output"
     assert f"see   {check.runbook}" in text
     assert page.name in (page.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("runbook", [drift.RUNBOOK, node_join.RUNBOOK, spot_interruption.RUNBOOK])
+def test_every_drill_has_its_page_with_what_it_prints_and_what_it_costs(runbook: str) -> None:
+    text = (ROOT / runbook).read_text()
+    name = Path(runbook).stem
+    assert f"drill {name} lab: what happened" in text, "a capture of the drill's output"
+    assert f"see   {runbook}" in text, "a capture of what it finds"
+    assert "times a second" in text, "what it costs the API server"
