@@ -203,5 +203,6 @@ def test_what_the_last_claim_says_goes_before_what_the_pod_says() -> None:
     told = Events(
         event({"uid": "u1"}, "Warning", "FailedScheduling", "0/4 nodes are available", 9),
         event({"name": "spot-b"}, "Warning", "InsufficientCapacityError", "no\n room", 3),
+        event({"name": "spot-b"}, "Warning", "TerminationGracePeriodExpiring", "All pods will be deleted", 8),
     )
     assert words(told, "u1", ("spot-b",)) == "InsufficientCapacityError: no room"
