@@ -103,9 +103,16 @@ class Handler:
         """It as the cloud has it, over the old state; None where it is gone."""
         raise NotImplementedError
 
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        """Change it in place: new outputs."""
-        raise NotImplementedError
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:  # noqa: ARG002 (for subclasses)
+        """Change it in place: new outputs.
+
+        Of a type that is only ever replaced, the engine asks it for nothing but to go on with a creation whose end went
+        wrong (init errors in the state): the provider's update has nothing to do then.
+        """
+        asked = sorted(path for path, _ in changes(state, old, new))
+        if asked:
+            raise NotImplementedError(f"{self.token}: no update of {', '.join(asked)}. Name them in replace_on")
+        return {}
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         """Remove it."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from typing_extensions import override
 
@@ -21,7 +22,15 @@ def nodes_ready(site: Site, cluster: str) -> bool:
     return any(group["status"] == "ACTIVE" and group["instances"] for group in groups)
 
 
-def associate(site: Site, cluster: str, namespace: str, account: str, role_arn: str, by: str) -> str:
+def associate(
+    site: Site,
+    cluster: str,
+    namespace: str,
+    account: str,
+    role_arn: str,
+    by: str,
+    tags: Mapping[str, str] | None = None,
+) -> str:
     """Bind a role to a service account: the association's id.
 
     Raises:
@@ -40,7 +49,8 @@ def associate(site: Site, cluster: str, namespace: str, account: str, role_arn: 
             f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY_SERVICE} must be allowed sts:AssumeRole and sts:TagSession",
         )
     identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
-    site.cloud.tables.put("pod-identities", key, {"id": identity, "roleArn": role_arn, "by": by})
+    row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}
+    site.cloud.tables.put("pod-identities", key, row)
     return identity
 
 
@@ -159,7 +169,8 @@ class PodIdentityAssociation(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster = call.site, inputs["clusterName"]
         active_cluster(site, cluster)
-        identity = associate(site, cluster, inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"], by="user")
+        what = (inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"])
+        identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
         return identity, {
             "associationId": identity,
             "associationArn": site.arn("eks", f"podidentityassociation/{cluster}/{identity}"),
@@ -173,14 +184,17 @@ class PodIdentityAssociation(Handler):
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         row = call.site.cloud.tables.get("pod-identities", self._key(state))
-        return {"roleArn": row["roleArn"]} if row and row["id"] == identity else None
+        if row is None or row["id"] != identity:
+            return None
+        return {"roleArn": row["roleArn"], **own_tags(call.site, state, row.get("tags") or {})}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = call.site.cloud.tables.get("pod-identities", self._key(state))
         if row is None:
             raise Gone("ResourceNotFoundException", f"No pod identity association {identity}")
-        call.site.cloud.tables.put("pod-identities", self._key(state), {**row, "roleArn": new["roleArn"]})
+        told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
+        call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
         return {"roleArn": new["roleArn"]}
 
     @override

@@ -1,0 +1,61 @@
+"""What an interrupted update leaves: a resource known by its id and inputs alone, and one whose creation ended wrong."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from plan.recording import Recording, Registration
+from simcloud import graph
+from simcloud.cloud import Cloud
+from simcloud.handler import Handler, Site
+from simcloud.live_monitor import Makers, is_made, subject
+from simcloud.properties import DEFAULTS, Properties
+
+Stack = tuple[Makers, Recording]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Cloud(tmp_path_factory.mktemp("taken-in"), patience=20) as cloud:
+        recording = graph.apply("prod", cloud)
+        yield Makers(cloud, recording.by_urn), recording
+
+
+def asked(makers: Makers, one: Registration) -> tuple[Handler, Site, Properties]:
+    """Handler, site and checked inputs of something that was made."""
+    handler, site = makers.of(one)
+    seed = hashlib.sha256(one.urn.encode()).digest()
+    return handler, site, handler.check(one.name, {}, makers.plain(one.inputs), seed)[0]
+
+
+def test_what_is_known_by_its_id_and_inputs_alone_is_read_whole(stack: Stack) -> None:
+    makers, recording = stack
+    repairs = {}
+    for one in filter(is_made, recording):
+        handler, site, inputs = asked(makers, one)
+        known = {key: value for key, value in inputs.items() if key != DEFAULTS}
+        found = handler.do_read(site, subject(one), one.id, known, threading.Event())
+        assert found is not None, f"{one.type} {one.name} is not found by {one.id}"
+        repairs[one.urn] = handler.difference(found, inputs, inputs, site).paths
+    assert len(repairs) > 100
+    assert {urn: paths for urn, paths in repairs.items() if paths} == {}
+
+
+def test_the_engine_goes_on_with_a_creation_whose_end_went_wrong(stack: Stack) -> None:
+    makers, recording = stack
+    for one in filter(is_made, recording):
+        handler, site, inputs = asked(makers, one)
+        state = makers.plain(one.outputs)
+        now = handler.do_update(site, subject(one), one.id, state, inputs, inputs, 0, threading.Event())
+        assert handler.difference(now, inputs, inputs, site).paths == {}, one.urn
+
+
+def test_a_change_that_a_type_cannot_make_is_no_success(stack: Stack) -> None:
+    makers, recording = stack
+    one = next(one for one in recording if one.type == "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    handler, site, inputs = asked(makers, one)
+    state, other = makers.plain(one.outputs), {**inputs, "policyArn": "arn:aws:iam::aws:policy/Other"}
+    with pytest.raises(NotImplementedError, match="no update of policyArn"):
+        handler.do_update(site, subject(one), one.id, state, inputs, other, 0, threading.Event())
