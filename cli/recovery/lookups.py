@@ -67,10 +67,16 @@ def _association(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iter
                 yield Identity(one["RouteTableAssociationId"])
 
 
-def _default_group(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
+def _default_group(clients: Clients, inputs: Inputs, tags: Mapping[str, str]) -> Iterator[Identity]:
+    """The group came with the VPC, and making it means to close it: one that is not closed yet was not made.
+
+    The next update then does the whole of it, which makes nothing twice.
+    """
     asked = _filters(vpc_id=inputs["vpcId"], group_name="default")
     for row in _rows(clients, "describe_security_groups", "SecurityGroups", asked):
-        yield Identity(row["GroupId"])
+        rules = (row.get("IpPermissions"), row.get("IpPermissionsEgress"), inputs.get("ingress"), inputs.get("egress"))
+        if not any(rules) and _tagged(row, tags):
+            yield Identity(row["GroupId"])
 
 
 def _address(clients: Clients, _: Inputs, tags: Mapping[str, str]) -> Iterator[Identity]:
@@ -90,6 +96,15 @@ def _key(clients: Clients, inputs: Inputs, tags: Mapping[str, str]) -> Iterator[
                 row = {"Tags": kms.list_resource_tags(KeyId=key["KeyId"])["Tags"]}
                 if _tagged(row, tags, "TagKey", "TagValue"):
                     yield Identity(key["KeyId"], {"keyId": key["KeyId"]})
+
+
+def _service_role(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
+    """An account has one of a service: AWS's own, or another stack's, has another description."""
+    iam, prefix = clients("iam"), f"/aws-service-role/{inputs['awsServiceName']}/"
+    for page in iam.get_paginator("list_roles").paginate(PathPrefix=prefix):
+        for role in page["Roles"]:
+            if role.get("Description", "") == inputs.get("description", ""):
+                yield Identity(role["Arn"])
 
 
 def _pod_identity(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
@@ -123,6 +138,7 @@ FINDERS: Mapping[str, Finder] = {
     ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
     "aws:fis/experimentTemplate:ExperimentTemplate": _experiment_template,
+    "aws:iam/serviceLinkedRole:ServiceLinkedRole": _service_role,
     "aws:kms/key:Key": _key,
 }
 """Type -> how its id is found."""

@@ -276,17 +276,19 @@ class ServiceLinkedRole(Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        call.site.client("iam").get_role(RoleName=state["name"])
+        call.site.client("iam").get_role(RoleName=identity.rpartition("/")[2])
         return {}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        call.site.client("iam").update_role(RoleName=state["name"], Description=new.get("description") or "")
+        call.site.client("iam").update_role(
+            RoleName=identity.rpartition("/")[2], Description=new.get("description") or ""
+        )
         return {}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("iam").delete_role(RoleName=state["name"])
+        call.site.client("iam").delete_role(RoleName=identity.rpartition("/")[2])
 
 
 class OpenIdConnectProvider(Handler):

@@ -72,8 +72,14 @@ def test_each_urn_is_decided_once_and_its_create_counts() -> None:
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: str) -> None:
-    tokens = {one.urn.split("::")[2].rpartition("$")[2] for one in record(stack)}
+@pytest.mark.parametrize(
+    "karpenter", [{}, {"identity": "irsa", "spotServiceLinkedRole": True}], ids=["as-it-is", "more"]
+)
+def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: str, karpenter: dict[str, Any]) -> None:
+    settings = {"version": "1.14.1", **karpenter}
+    tokens = {
+        one.urn.split("::")[2].rpartition("$")[2] for one in record(stack, config_overrides={"karpenter": settings})
+    }
     ours = {token for token in tokens if token.startswith("aws:")}
     assert ours, "the recording has no AWS resource"
     assert sorted(ours - COMPUTED.keys() - FINDERS.keys()) == []
@@ -95,6 +101,57 @@ def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: st
 )
 def test_an_id_that_follows_from_the_inputs(token: str, inputs: dict[str, str], identity: str) -> None:
     assert COMPUTED[token](inputs, ACCOUNT) == identity
+
+
+class Aws:
+    """boto3 clients that answer every look with the same rows."""
+
+    def __init__(self, **rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def __call__(self, _: str) -> "Aws":
+        return self
+
+    def can_paginate(self, _: str) -> bool:
+        return True
+
+    def get_paginator(self, _: str) -> "Aws":
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [self.rows]
+
+
+OPEN = [{"IpProtocol": "-1"}]
+TAGGED = [{"Key": "Name", "Value": "closed"}, {"Key": "stack", "Value": "dev"}]
+
+
+@pytest.mark.parametrize(
+    ("group", "inputs", "found"),
+    [
+        ({"IpPermissions": [], "IpPermissionsEgress": [], "Tags": TAGGED}, {}, ["sg-1"]),
+        ({"IpPermissions": OPEN, "IpPermissionsEgress": OPEN, "Tags": []}, {}, []),
+        ({"IpPermissions": [], "IpPermissionsEgress": OPEN, "Tags": TAGGED}, {}, []),
+        ({"IpPermissions": [], "IpPermissionsEgress": [], "Tags": TAGGED[:1]}, {}, []),
+        ({"IpPermissions": [], "IpPermissionsEgress": [], "Tags": TAGGED}, {"ingress": [{"protocol": "tcp"}]}, []),
+    ],
+    ids=["closed", "untouched", "half-closed", "half-tagged", "asked-for-rules"],
+)
+def test_a_default_group_counts_as_made_when_it_is_closed(
+    group: dict[str, Any], inputs: dict[str, Any], found: list[str]
+) -> None:
+    clients = Aws(SecurityGroups=[{"GroupId": "sg-1", **group}])
+    finder = FINDERS["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"]
+    asked = {"vpcId": "vpc-1", "ingress": [], "egress": [], **inputs}
+    assert [one.id for one in finder(clients, asked, {"Name": "closed", "stack": "dev"})] == found
+
+
+def test_a_services_role_that_the_program_did_not_make_is_left_alone() -> None:
+    ours, aws_own = "EC2 launches Spot instances with this role", "Default EC2 Spot Service Linked Role"
+    clients = Aws(Roles=[{"Arn": "arn:ours", "Description": ours}, {"Arn": "arn:other", "Description": aws_own}])
+    finder = FINDERS["aws:iam/serviceLinkedRole:ServiceLinkedRole"]
+    asked = {"awsServiceName": "spot.amazonaws.com", "description": ours}
+    assert [one.id for one in finder(clients, asked, {})] == ["arn:ours"]
 
 
 def test_ids_of_kubernetes_objects_and_releases() -> None:
