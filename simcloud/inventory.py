@@ -113,9 +113,17 @@ RANDOM = (
 """What a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, ports, role ids."""
 
 
-def shape(cloud: Cloud, region: str) -> list[tuple[str, str, str]]:
-    """(kind, name, content) of everything, without what a cloud makes up: what two clouds of the same stack have in common."""
+def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:
+    """(kind, name, content) of everything, without what a cloud makes up: what two clouds of the same stack have in common.
+
+    Args:
+        history: with how often Helm wrote each release.
+    """
     contents = {(table, key): _settled(row) for table in TABLES for key, row in cloud.tables.all(table).items()}
+    if not history:
+        contents |= {
+            (table, key): {**row, "revision": 0} for (table, key), row in contents.items() if table == "releases"
+        }
     contents |= {
         ("policy", arn): _policy(cloud, region, arn) for kind, arn in inventory(cloud, region) if kind == "policy"
     }

@@ -49,8 +49,12 @@ def template_data(inputs: Properties) -> dict[str, Any]:
     return data
 
 
+NO_VERSION = ("tags", "updateDefaultVersion")
+"""Inputs that are not in a version. Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_launch_template.go (updateKeys)"""
+
+
 class LaunchTemplate(Ec2Handler):
-    """A launch template: every change is a new version."""
+    """A launch template: every change of what it launches is a new version."""
 
     token = "aws:ec2/launchTemplate:LaunchTemplate"
     kind = "launch-template"
@@ -95,9 +99,10 @@ class LaunchTemplate(Ec2Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         ec2 = call.site.client("ec2")
-        made = ec2.create_launch_template_version(LaunchTemplateId=identity, LaunchTemplateData=template_data(new))
-        latest = int(made["LaunchTemplateVersion"]["VersionNumber"])
-        default = int(state.get("defaultVersion") or 1)
+        latest, default = int(state.get("latestVersion") or 1), int(state.get("defaultVersion") or 1)
+        if any(path.partition(".")[0] not in NO_VERSION for path, _ in changes(state, old, new)):
+            made = ec2.create_launch_template_version(LaunchTemplateId=identity, LaunchTemplateData=template_data(new))
+            latest = int(made["LaunchTemplateVersion"]["VersionNumber"])
         if new.get("updateDefaultVersion"):
             ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=str(latest))
             default = latest

@@ -50,6 +50,21 @@ def test_the_engine_goes_on_with_a_creation_whose_end_went_wrong(stack: Stack) -
         state = makers.plain(one.outputs)
         now = handler.do_update(site, subject(one), one.id, state, inputs, inputs, 0, threading.Event())
         assert handler.difference(now, inputs, inputs, site).paths == {}, one.urn
+        told = set(handler.computed) - {"status"}  # Helm counts the upgrade
+        assert {key: now.get(key) for key in told} == {key: state.get(key) for key in told}
+
+
+def test_a_launch_template_gets_a_version_when_what_it_launches_changes(stack: Stack) -> None:
+    makers, recording = stack
+    (one,) = recording.of_type("aws:ec2/launchTemplate:LaunchTemplate")
+    handler, site, inputs = asked(makers, one)
+    versions, state, old = [], makers.plain(one.outputs), inputs
+    for change in ({}, {"tags": {"team": "platform"}}, {"imageId": "ami-1"}):
+        new = {**old, **change}
+        state = handler.do_update(site, subject(one), one.id, state, old, new, 0, threading.Event())
+        versions.append(state["latestVersion"])
+        old = new
+    assert versions == [1, 1, 2]
 
 
 def test_a_change_that_a_type_cannot_make_is_no_success(stack: Stack) -> None:
