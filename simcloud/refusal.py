@@ -16,6 +16,7 @@ GONE_CODES = (
     "InvalidVpcEndpointId.NotFound",
     "InvalidFlowLogId.NotFound",
     "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateName.NotFoundException",
     "InvalidNetworkInterfaceID.NotFound",
     "InvalidVolume.NotFound",
     "NoSuchEntity",
