@@ -165,7 +165,7 @@ def _wait(drill: Drill, course: Course, watch: Watch) -> None:
             if course.reverted is not None:
                 drill.timeline.add(f"reverted to {counted(found.wanted, 'replica')}")
                 return
-            if found.running >= course.replicas:
+            if found.observed and found.running >= course.replicas:
                 course.all_running = found.seconds - began
                 drill.timeline.add(
                     f"all {course.replicas} pods are Running", f"{course.all_running:.1f} s after the scale"

@@ -93,6 +93,8 @@ def _compared(drill: Drill, work: Workload, before: Before, watch: Watch, second
         own.append(_finding(drill, "the API server", "does not answer"))
     elif sample.wanted != work.before:
         own.append(_finding(drill, work.name, f"{sample.wanted} replicas, {work.before} before the drill and in Git"))
+    elif sample.running + sample.pending > work.before:
+        own.append(_finding(drill, work.name, f"{sample.running + sample.pending} pods are left, {work.before} wanted"))
     if statuses.get(work.application) != "Synced":
         own.append(_finding(drill, f"Application {work.application}", f"is {statuses.get(work.application, 'gone')}"))
     if windows != before.windows:

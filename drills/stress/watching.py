@@ -41,6 +41,7 @@ class Sample:
 
     ``nodes``: Karpenter's nodes that joined, by capacity type. ``cost``: USD an hour of what Karpenter launched; None where
     nothing has a price, and ``unpriced`` instances are not in it. ``event``: what happened since the sample before.
+    ``observed``: the Deployment's controller has acted on what is wanted; before that, the pods may be an earlier scale's.
     """
 
     at: datetime
@@ -53,6 +54,7 @@ class Sample:
     cost: float | None
     unpriced: int
     event: str = ""
+    observed: bool = True
 
     @property
     def line(self) -> str:
@@ -93,6 +95,13 @@ def _claim(thing: Object) -> Claim:
         zone=labels.get(ZONE_LABEL, ""),
         launched=bool((thing.get("status") or {}).get("providerID")),
     )
+
+
+def _observed(deployment: Object) -> bool:
+    """Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/#DeploymentStatus"""
+    status, generation = deployment.get("status") or {}, deployment["metadata"].get("generation", 0)
+    wanted = deployment["spec"].get("replicas", 1)
+    return status.get("observedGeneration", generation) >= generation and status.get("replicas", wanted) == wanted
 
 
 class Watch:
@@ -164,6 +173,7 @@ class Watch:
             cost=sum(priced) if priced else None,
             unpriced=len(costs) - len(priced),
             event=self._events(),
+            observed=_observed(deployment),
         )
 
     def _tell_changes(self, now: tuple[Claim, ...], joined: Mapping[str, int]) -> None:

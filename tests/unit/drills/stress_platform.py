@@ -34,13 +34,14 @@ APPLICATION = {
 class Platform:
     """A cluster in memory with a scheduler and an Argo CD that do as told.
 
-    ``heals``: Argo CD undoes a scale in spite of any window. ``sees``: it notices. ``runs``: how many pods may run at most.
+    ``stuck``: no pod goes any more. ``heals``: Argo CD undoes a scale in spite of any window. ``sees``: it notices. ``runs``: how many pods may run at most.
     """
 
     there: Cluster
     heals: bool = False
     sees: bool = True
     runs: int = 1000
+    stuck: bool = False
     samples: list[Sample] = field(default_factory=list)
     moments: Sequence[Moment] = ()
 
@@ -53,8 +54,9 @@ class Platform:
 
     def scaled(self, replicas: int) -> None:
         objects = self.there.front.objects
+        there = sum(one["kind"] == "Pod" for one in objects)
         objects[:] = [one for one in objects if one["kind"] != "Pod"]
-        for number in range(replicas):
+        for number in range(max(replicas, there) if self.stuck else replicas):
             phase = "Running" if number < self.runs else "Pending"
             objects.append(
                 {

@@ -102,6 +102,22 @@ def test_a_pod_that_goes_while_holding_is_found(platform: Platform, monkeypatch:
     assert "4 of 5 pods Running in" in seen(report)
 
 
+def test_pods_of_an_earlier_scale_are_no_proof_that_all_run(platform: Platform) -> None:
+    deployment = platform.there.front.one("Deployment", "frontend")
+    deployment["metadata"]["generation"] = 3
+    deployment["status"] = {"observedGeneration": 2}
+    report = platform.drill()
+    assert statuses(report)["replicas"] == "found"
+    platform.put_back()
+
+
+def test_pods_that_stay_though_the_scale_is_back_are_found(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_the_hold(platform, monkeypatch, lambda: setattr(platform, "stuck", True))
+    report = platform.drill()
+    assert statuses(report)["restored"] == "found"
+    assert "frontend: 5 pods are left, 1 wanted" in seen(report)
+
+
 def test_ctrl_c_puts_back_and_looks_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     def press() -> None:
         raise KeyboardInterrupt
