@@ -270,3 +270,9 @@ def test_actionlint_sees_a_fault(actionlint, name, old, new, seen):
 
     assert result.returncode == 1
     assert seen in result.stdout
+
+
+def test_an_update_has_as_many_places_as_prod_needs():
+    steps = [step for job in parse(SOURCES[".github/workflows/up.yml"])["jobs"].values() for step in job["steps"]]
+    updates = [step["with"] for step in steps if step.get("with", {}).get("command") == "up"]
+    assert [told.get("parallel") for told in updates] == [16]
