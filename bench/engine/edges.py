@@ -7,6 +7,7 @@ from plan.recording import Recording, Registration
 from plan.tree import short_type
 from simcloud.aws.eks_addons import NEED_NODES
 from simcloud.kubernetes.helm import WITHOUT_PODS, chart_name
+from simcloud.kubernetes.kinds import CHART_KINDS
 
 VALUE, PROVIDER, DECLARED, COMPONENT, CLOUD = "value", "provider", "declared", "component", "cloud"
 Why = tuple[str, str]
@@ -22,7 +23,6 @@ RULES: Final = {
     ("Release", "PodIdentityAssociation"): "the controller's pods get credentials when they start, or never",
     ("Release", "Addon"): "the agent hands out the controller's credentials",
     ("Release", "RolePolicyAttachment"): "the controller exits where its calls are refused",
-    ("EC2NodeClass", "Release"): "its kind is one of the release's CRDs",
     ("NodePool", "EC2NodeClass"): "its nodes are of this class",
     ("AppProject", "Release"): "its kind is one of the release's CRDs",
     ("Application", "Release"): "its kind is one of the release's CRDs",
@@ -35,11 +35,18 @@ RULES: Final = {
     ("Cluster", "Subnet"): "value of the component's subnet ids",
     ("Cluster", "Key"): "value of the component's encryption key",
     ("Cluster", "SecurityGroup"): "value of the component's security group",
-    ("Cluster", "Role"): "value of the component's service role",
     ("Cluster", "RolePolicyAttachment"): "EKS refuses a role that may not run a cluster",
     ("InstanceProfile", "RolePolicyAttachment"): "a node that starts with it must be able to join",
 }
 """Kinds (later, earlier) whose declared edge is one that AWS or Kubernetes has too, and what happens without it."""
+
+ONLY: Final = {
+    ("NodeGroup", "Addon"): lambda _, earlier: earlier.inputs.get("addonName") in ("vpc-cni", "kube-proxy"),
+    ("Addon", "NodeGroup"): lambda later, _: later.inputs.get("addonName") in NEED_NODES,
+    ("AppProject", "Release"): lambda later, earlier: brings(earlier, later),
+    ("Application", "Release"): lambda later, earlier: brings(earlier, later),
+}
+"""Rules that are not of every pair of such kinds, and whether they are of (later, earlier)."""
 
 
 def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]]:
@@ -56,9 +63,26 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
         if recording.by_urn[urn].type.startswith("kubernetes:"):
             # The kubeconfig is an output of the component, but of all that the component makes only the cluster is in it.
             found[urn] |= dict.fromkeys(clusters & found[urn].keys(), (PROVIDER, "its API"))
+            for release in steps:
+                if brings(recording.by_urn[release], recording.by_urn[urn]):
+                    found[urn].setdefault(release, (CLOUD, "its kind is one of the release's CRDs"))
         if waits_for_nodes(recording.by_urn[urn]):
             found[urn] = dict.fromkeys(groups, (CLOUD, "its pods wait for a node")) | found[urn]
     return found
+
+
+def brings(release: Registration, thing: Registration) -> bool:
+    """Whether the CRD of an object's kind comes with a release."""
+    if not release.type.endswith(":Release"):
+        return False
+    api_version, _, kind = thing.type.partition(":")[2].rpartition(":")
+    return (api_version, kind) in CHART_KINDS.get(chart_name(dict(release.inputs)), ())
+
+
+def rule_of(later: Registration, earlier: Registration) -> str:
+    """What happens in the cloud without this edge; empty where nothing does."""
+    kinds = (kind_of(later), kind_of(earlier))
+    return RULES.get(kinds, "") if ONLY.get(kinds, lambda *_: True)(later, earlier) else ""
 
 
 def waits_for_nodes(registration: Registration) -> bool:
@@ -78,11 +102,6 @@ def necessary(found: Edges) -> dict[str, set[str]]:
         }
         for later, below in found.items()
     }
-
-
-def pair(recording: Recording, later: str, earlier: str) -> tuple[str, str]:
-    """Kinds of two resources."""
-    return kind_of(recording.by_urn[later]), kind_of(recording.by_urn[earlier])
 
 
 def kind_of(registration: Registration) -> str:
@@ -117,7 +136,7 @@ def _why(one: Registration, urn: str, recording: Recording) -> Why:
     if carriers:
         return VALUE, carriers[0]
     if urn in one.dependencies:
-        rule = RULES.get(pair(recording, one.urn, urn), "")
+        rule = rule_of(one, recording.by_urn[urn])
         # A remote component hands its own needs to all that it makes: only those with a rule are the resource's own.
         return (COMPONENT, recording.by_urn[one.parent].name) if one.inside_component and not rule else (DECLARED, rule)
     return COMPONENT, recording.by_urn[one.parent].name if one.parent in recording.by_urn else ""

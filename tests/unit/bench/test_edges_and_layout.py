@@ -67,6 +67,28 @@ def test_a_necessary_edge_is_a_value_or_has_a_rule_of_the_cloud(dev, found):
     assert urns["cluster-after-nodes-coredns"] not in needed[urns["capacity-node-class"]]
 
 
+@pytest.mark.parametrize(
+    ("later", "earlier", "is_needed"),
+    [
+        ("NodeGroup:cluster-system-nodes-group", "Addon:cluster-before-nodes-vpc-cni", True),
+        ("NodeGroup:cluster-system-nodes-group", "Addon:cluster-before-nodes-eks-pod-identity-agent", False),
+        ("Addon:cluster-after-nodes-coredns", "NodeGroup:cluster-system-nodes-group", True),
+        ("Addon:cluster-after-nodes-eks-node-monitoring-agent", "NodeGroup:cluster-system-nodes-group", False),
+        ("Application:platform-root", "Release:argocd-release", True),
+        ("Application:platform-root", "Release:karpenter-controller", False),
+        ("AppProject:platform-project", "Release:karpenter-controller", False),
+        ("EC2NodeClass:capacity-node-class", "Release:karpenter-crd", True),
+        ("EC2NodeClass:capacity-node-class", "Release:karpenter-controller", False),
+        ("NodePool:capacity-spot", "Release:karpenter-crd", True),
+        ("Cluster:cluster-eks-eksCluster", "Role:cluster-eks-eksRole-role", True),
+        ("Cluster:cluster-eks-eksCluster", "Role:karpenter-node-role", False),
+    ],
+)
+def test_a_rule_is_of_the_things_that_it_is_about_and_no_others_of_their_kind(dev, found, later, earlier, is_needed):
+    urns = {f"{kind_of(one)}:{one.name}": one.urn for one in dev if one.urn in found}
+    assert (urns[earlier] in necessary(found)[urns[later]]) is is_needed
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_control_plane_needs_subnets_and_its_role_and_nothing_that_takes_long(stack):
     recording = recorded(stack)
