@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from drills import target as targets
-from drills.doctor.collecting.gathering import Unreachable
+from drills.doctor.collecting.gathering import Unreachable, reason
 from drills.doctor.declared import Declared
 from drills.holding import Hold, held
 from drills.kubernetes_api import Api
@@ -70,6 +72,32 @@ def reach(stack: str, context: str | None, kubeconfig: Path | None) -> tuple[Tar
             f"{problem}. A drill needs a cluster that answers: see otel-on-spot doctor --stack {stack}"
         ) from None
     return target, api
+
+
+def require_same_cluster(target: Target) -> None:
+    """The kubeconfig's API server is that of the stack's cluster: a drill of dev must not begin on prod.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html (``endpoint``)
+
+    Raises:
+        DrillRefused: it is another one, or AWS does not say.
+    """
+    declared = target.declared
+    assert target.cluster_api is not None
+    given = str(target.cluster_api.configuration.host).rstrip("/")
+    update = f"aws eks update-kubeconfig --region {declared.region} --name {declared.cluster}"
+    try:
+        endpoint = target.aws("eks").describe_cluster(name=declared.cluster)["cluster"].get("endpoint", "")
+    except (BotoCoreError, ClientError) as problem:
+        raise DrillRefused(
+            f"whether context {target.context} ({given}) is cluster {declared.cluster} cannot be told: {reason(problem)}. "
+            f"A drill changes things, so it must be known. Check credentials and region, and `{update}`"
+        ) from None
+    if endpoint.rstrip("/").lower() != given.lower():
+        raise DrillRefused(
+            f"context {target.context} leads to {given}, but cluster {declared.cluster} of stack {declared.stack} is at {endpoint}. "
+            f"A drill changes things, so it must be the stack's: give --context, or run `{update}`"
+        )
 
 
 @contextmanager

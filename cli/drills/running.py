@@ -69,9 +69,10 @@ def run(
         act: the drill itself; the lease is held, and afterwards everything is taken back.
         check: raises DrillRefused where it must not begin.
     """
-    from drills.drill import begun
+    from drills.drill import begun, require_same_cluster
 
     with platform(context, stack, kube_context, kubeconfig) as (target, api):
+        require_same_cluster(target)
         check(target, api)
         with begun(target, api, name, why=why, seconds=seconds, tell=tell) as drill:
             report = act(drill)

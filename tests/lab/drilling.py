@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab import isolation
-from lab.platform import environment
+from lab.environment import environment
 from tests.lab.running import ROOT, STACK, Lab
 
 
