@@ -30,6 +30,14 @@ def bring_up(lab: Lab) -> float:
     return time.monotonic() - started
 
 
+def diagnosed(lab: Lab, runs: int) -> tuple[str, str]:
+    """How long the doctor takes, and what there was to look at."""
+    found = measures.doctors(lab, runs)
+    return spread(
+        found["seconds"]
+    ), f"{found['nodes']} nodes, {found['pods']} pods; the whole command, 28 lines in order"
+
+
 def measured(runs: int, *, cold: bool) -> list[Row]:
     """Every row: what, how much, how."""
     rows: list[Row] = []
@@ -83,6 +91,9 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
                 f"{many['seconds']:.0f} s",
                 f"{many['claims']:.0f} claims; Karpenter {many['MiB']:.0f} MiB, {many['CPU seconds']:.0f} s of CPU",
             )
+            told("doctor", *diagnosed(lab, runs))
+            with measures.crowded(lab):
+                told("doctor, crowded", *diagnosed(lab, runs))
         finally:
             lab.down()
     return rows

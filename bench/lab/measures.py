@@ -17,6 +17,8 @@ from tests.lab.running import Lab, until
 MESSAGES = 1000
 FRONTENDS = 50
 PODS = 1000
+NODES = 100
+CROWD = 2000
 PAUSE_SECONDS = 3.0
 """Between attempts to revert: Argo CD's next self-heal counts its backoff from the last sync."""
 PATIENCE_SECONDS = 600.0
@@ -165,6 +167,44 @@ def thousand_pods(lab: Lab) -> dict[str, float]:
             time.sleep(1.0)
     finally:
         lab.kubectl("delete", "deployment", name, f"--namespace={NAMESPACE}")
+
+
+@contextmanager
+def crowded(lab: Lab) -> Generator[None]:
+    """A lab with at least 100 nodes, launched by Karpenter one for each of as many pods, and 2,000 pods."""
+    names = ("bench-apart", "bench-crowd")
+    before = set(lab.claims())
+    try:
+        lab.wants_node(names[0], cpu="100m", memory="64Mi", replicas=NODES, apart=True)
+        _until_ready(lab, names[0], NODES)
+        rest = CROWD - len(lab.get("pods"))
+        lab.wants_node(names[1], cpu="10m", memory="16Mi", replicas=rest)
+        _until_ready(lab, names[1], rest)
+        yield
+    finally:
+        for name in names:
+            lab.kubectl("delete", "deployment", name, f"--namespace={NAMESPACE}", "--ignore-not-found")
+        until("the nodes are gone again", lambda: len(lab.claims()) <= len(before), 3 * PATIENCE_SECONDS)
+
+
+def _until_ready(lab: Lab, name: str, replicas: int) -> None:
+    def ready() -> int:
+        return lab.get("deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
+
+    until(f"{replicas} pods of {name} run", lambda: ready() == replicas, 3 * PATIENCE_SECONDS)
+
+
+def doctors(lab: Lab, runs: int) -> dict[str, Any]:
+    """The doctor on the lab as it is, which must be in order.
+
+    Returns: ``seconds`` of each run, from the command to its end; ``nodes`` and ``pods``: how many there are.
+    """
+    seconds = []
+    for _ in range(runs):
+        started = time.monotonic()
+        lab.inside(sys.executable, "-m", "cli", "doctor", "--stack", lab.stack.name)
+        seconds.append(time.monotonic() - started)
+    return {"seconds": seconds, "nodes": len(lab.get("nodes")), "pods": len(lab.get("pods"))}
 
 
 def _karpenter(lab: Lab) -> tuple[float, float]:

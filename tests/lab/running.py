@@ -98,14 +98,28 @@ class Lab:
         self.kubectl("patch", kind, name, *where, "--type=merge", f"--patch={json.dumps(patch)}")
 
     def wants_node(
-        self, name: str, *, cpu: str = "20", memory: str = "1Gi", pool: str = "spot", replicas: int = 1
+        self,
+        name: str,
+        *,
+        cpu: str = "20",
+        memory: str = "1Gi",
+        pool: str = "spot",
+        replicas: int = 1,
+        apart: bool = False,
     ) -> None:
-        """A Deployment of pods, by default one that no node has room for."""
+        """A Deployment of pods, by default one that no node has room for. ``apart``: no two of them on a node."""
         selector = {"karpenter.sh/nodepool": pool}
         container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu, "memory": memory}}}
+        term = {"labelSelector": {"matchLabels": {"app": name}}, "topologyKey": "kubernetes.io/hostname"}
+        affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}} if apart else {}
         template = {
             "metadata": {"labels": {"app": name}},
-            "spec": {"containers": [container], "nodeSelector": selector, "terminationGracePeriodSeconds": 0},
+            "spec": {
+                "containers": [container],
+                "nodeSelector": selector,
+                "affinity": affinity,
+                "terminationGracePeriodSeconds": 0,
+            },
         }
         spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
         thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
