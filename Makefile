@@ -24,7 +24,7 @@ test: .venv/test-ready ## every tier that can run here; the last lines say which
 engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else installed the official way
 	@$(BIN)/python -m tests.engine_cli
 
-engine-faults: .venv/test-ready ## dev's update and destroy killed and refused at every step, each recovered (ARGS="--only STEP"; about an hour)
+engine-faults: .venv/test-ready ## dev's update and destroy killed and refused at every step, each recovered (ARGS="--only STEP"; about 40 minutes)
 	@$(BIN)/python -m tests.engine.fault_every_step $(ARGS)
 
 bench: .venv/test-ready ## measure imports, plans and their growth
