@@ -50,7 +50,7 @@ cluster_args = ClusterArgs(
     account_id=account_id,
     vpc_id=network.vpc_id,
     subnet_ids=network.private_subnet_ids,
-    node_subnet_ids=network.node_subnet_ids,
+    ways_out=network.ways_out,
     node_role=nodes.node_role,
     oidc_provider=settings.karpenter.identity == "irsa",
 )

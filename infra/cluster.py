@@ -24,7 +24,7 @@ class ClusterArgs:
     """What the cluster is made of.
 
     ``node_role`` may join, beside the system node group's own role, which EKS admits by itself. ``oidc_provider``: make
-    an IAM OIDC provider for IRSA. ``node_subnet_ids`` must be able to reach the Internet, or AWS by endpoints.
+    an IAM OIDC provider for IRSA. ``ways_out``: what must be there before a node in ``subnet_ids`` can reach the Internet.
     """
 
     place: names.Place
@@ -32,7 +32,7 @@ class ClusterArgs:
     account_id: pulumi.Input[str]
     vpc_id: pulumi.Input[str]
     subnet_ids: pulumi.Input[list[str]]
-    node_subnet_ids: pulumi.Input[list[str]]
+    ways_out: tuple[pulumi.Resource, ...]
     node_role: NodeRole
     oidc_provider: bool
 
@@ -160,11 +160,11 @@ class Cluster(pulumi.ComponentResource):
             SystemNodesArgs(
                 cluster_name=aws_cluster.name,
                 place=args.place,
-                subnet_ids=args.node_subnet_ids,
+                subnet_ids=args.subnet_ids,
                 kubernetes_version=make.kubernetes_version,
                 make=make.system_nodes,
-                # Without a network plugin a node stays NotReady, and the group's creation fails.
-                after=tuple(before_nodes.addons.values()),
+                # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation fails.
+                after=(*before_nodes.addons.values(), *args.ways_out),
             ),
             opts=child,
         )

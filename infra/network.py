@@ -29,9 +29,9 @@ class Network(pulumi.ComponentResource):
     """Subnet ids, one per zone, in the order of the zones."""
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
-    node_subnet_ids: pulumi.Output[list[str]]
-    """The private subnets, released when nodes in them can reach the Internet and load balancers have public subnets: both
-    then outlive everything that runs on nodes."""
+    ways_out: tuple[pulumi.Resource, ...]
+    """Routes and their associations. Whoever runs on nodes waits for them: nodes can then reach the Internet, load balancers
+    have public subnets, and both outlive everything on nodes. No value carries this: its change would preview as a new group."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Network", name, None, opts)
@@ -70,7 +70,7 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
 
-        ways_out: list[pulumi.Output[str]] = [internet_route.id]
+        ways_out: list[pulumi.Resource] = [internet_route]
         public: dict[str, ec2.Subnet] = {}
         private: dict[str, ec2.Subnet] = {}
         for index, zone in enumerate(make.zones):
@@ -96,7 +96,7 @@ class Network(pulumi.ComponentResource):
             public_association = ec2.RouteTableAssociation(
                 f"{name}-public-{suffix}", subnet_id=public[suffix].id, route_table_id=public_table.id, opts=child
             )
-            ways_out.append(public_association.id)
+            ways_out.append(public_association)
 
         # A NAT gateway works only once its subnet has a route to the Internet; no value carries that edge.
         after_route = pulumi.ResourceOptions(parent=self, depends_on=[internet_route])
@@ -132,7 +132,7 @@ class Network(pulumi.ComponentResource):
                 f"{name}-private-{suffix}", subnet_id=subnet.id, route_table_id=table.id, opts=child
             )
             tables.append(table.id)
-            ways_out += [route.id, association.id]
+            ways_out += [route, association]
 
         self._endpoints(name, args, vpc, list(private.values()), tables)
         if make.flow_logs:
@@ -145,13 +145,12 @@ class Network(pulumi.ComponentResource):
         self.vpc_id = vpc.id
         self.public_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in public.values())).apply(list)
         self.private_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in private.values())).apply(list)
-        self.node_subnet_ids = pulumi.Output.all(self.private_subnet_ids, *ways_out).apply(lambda ready: ready[0])
+        self.ways_out = tuple(ways_out)
         self.register_outputs(
             {
                 "vpcId": self.vpc_id,
                 "publicSubnetIds": self.public_subnet_ids,
                 "privateSubnetIds": self.private_subnet_ids,
-                "nodeSubnetIds": self.node_subnet_ids,
             }
         )
 

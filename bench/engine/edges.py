@@ -18,6 +18,8 @@ Edges = Mapping[str, Mapping[str, Why]]
 RULES: Final = {
     ("NodeGroup", "Addon"): "without network plugin and kube-proxy no node becomes Ready (NodeCreationFailure)",
     ("NodeGroup", "RolePolicyAttachment"): "without its role's policies no node joins (NodeCreationFailure)",
+    ("NodeGroup", "Route"): "a node that reaches neither EKS nor a registry never joins (NodeCreationFailure)",
+    ("NodeGroup", "RouteTableAssociation"): "a route is its subnet's by its association",
     ("Release", "Namespace"): "the namespace is named in plain text and must be there",
     ("Release", "Release"): "the controller panics without its CRDs",
     ("Release", "PodIdentityAssociation"): "the controller's pods get credentials when they start, or never",

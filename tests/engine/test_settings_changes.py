@@ -14,7 +14,14 @@ from tests.engine.settings_changes import HEAD, PAGE, Effects, built, effects, p
 from tests.engine.workbench import Workbench
 
 BY_KEY = {change.key: change for change in CHANGES}
-ALWAYS = ("cluster.kubernetesVersion", "cluster.nodeAccess", "tags", "karpenter.identity", "network.cidr")
+ALWAYS = (
+    "cluster.kubernetesVersion",
+    "cluster.nodeAccess",
+    "tags",
+    "karpenter.identity",
+    "network.cidr",
+    "network.publicPrefix",
+)
 SPREAD = [change for index, change in enumerate(CHANGES) if index % 5 == 0 or change.key in ALWAYS]
 
 
