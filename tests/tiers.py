@@ -87,6 +87,8 @@ TIERS = (
         name="lab",
         what="the four lessons on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud",
         tests="tests/lab",
+        # These need single tools of the lab, and skip in the unit tier of a machine that has none.
+        arguments=("tests/unit/lab/nodes/test_api_server.py", "tests/unit/lab/aws/test_access.py"),
         reason_to_skip=lambda: None if os.environ.get("LAB") == "1" else LAB_IS_ASKED_FOR,
     ),
 )  # fmt: skip

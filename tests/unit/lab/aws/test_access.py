@@ -123,7 +123,7 @@ def test_tokens_carry_the_issuer_that_the_simulated_cloud_gives_the_cluster() ->
 def test_the_real_authenticator_reads_the_settings(keys: Path) -> None:
     binary = shutil.which(authenticator.NAME)
     if binary is None:
-        pytest.skip("no aws-iam-authenticator on PATH: build the lab's tools, and put their folder on PATH")
+        pytest.skip("no aws-iam-authenticator on PATH: build the lab's tools, with make tools")
     port = free_port()
     home, kubeconfig = prepared(keys, port), keys / "authenticator.kubeconfig"
     command = authenticator.command(Path(binary), home, port, CLUSTER, kubeconfig)

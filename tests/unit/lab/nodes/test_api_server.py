@@ -55,7 +55,7 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"no {', '.join(missing)} on PATH: build the lab's tools, and put their folder on PATH")
+        pytest.skip(f"no {', '.join(missing)} on PATH: build the lab's tools, with make tools")
     folder = tmp_path_factory.mktemp("api")
     certificates.make(folder, "eu-west-1")
     with (folder / "users.csv").open("w") as file:
