@@ -42,7 +42,7 @@ def interruptions(lab: Lab, attempts: int) -> list[float]:
                 lab.ask("event", event=events.spot_interruption(lab.stack.region, instance))
                 assert seen.wait(60), "the NodeClaim was not deleted within 60 s"
                 found.append(time.monotonic() - started)
-            until("the pod runs elsewhere", lambda left=node: lab.runs(name) not in ("", left), PATIENCE_SECONDS)
+            until("the pod runs elsewhere", lambda left=claim: lab.moved(name, left), PATIENCE_SECONDS)
     finally:
         lab.no_longer_wants_node(name)
     return found

@@ -58,11 +58,20 @@ class Watch:
         self.at[name] = self._timeline.add(name, detail).seconds - self._sent
 
     def _tainted(self) -> str:
-        node = self._api.get(NODE.format(name=self._warned.node)) or {}
+        node = self._node() or {}
         taints = (node.get("spec") or {}).get("taints") or []
         return next((f"{one['key']}:{one['effect']}" for one in taints if one["key"] == DISRUPTED), "")
 
+    def _node(self) -> Object | None:
+        """The warned Node; None where another instance has its address, and so its name, by now."""
+        node = self._api.get(NODE.format(name=self._warned.node))
+        ours = node is not None and node["spec"].get("providerID", "").endswith(f"/{self._warned.instance}")
+        return node if ours else None
+
     def _drained(self) -> str:
+        if self._node() is None:
+            self.left = ()
+            return f"{self._warned.pods} pods have left, and the Node is gone"
         found = pods(self._api, fieldSelector=f"spec.nodeName={self._warned.node}")
         self.left = tuple(f"{one.namespace}/{one.name}" for one in found if one.owner[0] not in ("DaemonSet", "Node"))
         return "" if self.left else f"{self._warned.pods} pods have left"

@@ -45,12 +45,11 @@ DRAINING = {
 def test_an_event_that_ends_an_instance_drains_and_replaces_its_node(
     lab: Lab, spot_node: Callable[[], tuple[str, Any]], kind: str
 ) -> None:
-    node, claim = spot_node()
+    _node, claim = spot_node()
     delivered = lab.ask("event", event=DRAINING[kind](instance_of(claim)))
     assert [one["refused"] for one in delivered] == [""]
     until("the NodeClaim goes", lambda: going(lab, claim), 30)
-    replacement = until("its pod runs elsewhere", lambda: lab.runs(NAME) not in ("", node) and lab.runs(NAME), 90)
-    assert replacement != node
+    until("its pod runs elsewhere", lambda: lab.moved(NAME, claim), 90)
     until("the old NodeClaim is gone", lambda: claim["metadata"]["name"] not in lab.claims(), 60)
     ended = lab.aws("ec2", "describe_instances", InstanceIds=[instance_of(claim)])["Reservations"]
     assert all(one["State"]["Name"] == "terminated" for row in ended for one in row["Instances"])
@@ -99,7 +98,7 @@ def test_without_its_rule_an_interruption_is_never_heard_of_until_an_update_puts
 def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
     lab: Lab, spot_node: Callable[[], tuple[str, Any]]
 ) -> None:
-    node, claim = spot_node()
+    _node, claim = spot_node()
     url = lab.aws("sqs", "get_queue_url", QueueName="otel-lab-interruption")["QueueUrl"]
     lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
     warning = events.spot_interruption(REGION, instance_of(claim))
@@ -107,17 +106,17 @@ def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
     stays("nothing happens", lambda: not going(lab, claim), 8)
     lab.apply()
     assert [one["refused"] for one in lab.ask("event", event=warning)] == [""]
-    until("the pod moves", lambda: lab.runs(NAME) not in ("", node))
+    until("the pod moves", lambda: lab.moved(NAME, claim))
 
 
 def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
     lab: Lab, spot_node: Callable[[], tuple[str, Any]]
 ) -> None:
-    node, claim = spot_node()
+    _node, claim = spot_node()
     lab.ask("kill", name="karpenter")
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
     # The message may have gone to the killed one's last request: then it comes back after the queue's visibility timeout.
-    until("the pod moves", lambda: lab.runs(NAME) not in ("", node), 240)
+    until("the pod moves", lambda: lab.moved(NAME, claim), 240)
     row = next(one for one in lab.ask("processes") if one["name"] == "karpenter")
     assert row["restarts"] >= 1
     assert row["state"] == "running"

@@ -1,0 +1,60 @@
+"""A warned node is told from the one that has its address, and so its name, afterwards."""
+
+import pytest
+
+from drills.spot_interruption.candidates import Candidate
+from drills.spot_interruption.watched import DISRUPTED, Watch
+from drills.timeline import Timeline
+from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.drilled import there
+
+__all__ = ["there"]
+
+WARNED = Candidate(node="ip-10-40-0-6", claim="spot-old", instance="i-old", pods=1)
+
+
+@pytest.fixture
+def watch(there: Cluster) -> Watch:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "cart-1",
+            "namespace": "otel-demo",
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "cart", "controller": True}],
+        },
+        "spec": {"nodeName": WARNED.node},
+        "status": {"phase": "Running"},
+    }
+    there.front.objects.append(pod)
+    return Watch(there.api, Timeline(), WARNED, before={"spot-old"})
+
+
+def has_node(there: Cluster, instance: str, *, tainted: bool) -> None:
+    taints = [{"key": DISRUPTED, "effect": "NoSchedule"}] if tainted else []
+    spec = {"providerID": f"aws:///eu-west-1a/{instance}", "taints": taints}
+    thing = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": WARNED.node}, "spec": spec}
+    there.front.objects[:] = [one for one in there.front.objects if one["kind"] != "Node"] + [thing]
+
+
+def test_a_node_with_pods_is_tainted_and_not_drained(there: Cluster, watch: Watch) -> None:
+    has_node(there, "i-old", tainted=True)
+    watch.settled()
+    assert "tainted" in watch.at
+    assert "drained" not in watch.at
+    assert watch.left == ("otel-demo/cart-1",)
+
+
+def test_pods_on_a_new_node_of_the_same_name_are_none_of_the_warned_one(there: Cluster, watch: Watch) -> None:
+    has_node(there, "i-old", tainted=False)
+    watch.settled()
+    has_node(there, "i-new", tainted=True)
+    watch.settled()
+    assert "tainted" not in watch.at
+    assert "drained" in watch.at
+    assert watch.left == ()
+
+
+def test_a_node_that_is_gone_is_drained(there: Cluster, watch: Watch) -> None:
+    watch.settled()
+    assert "drained" in watch.at
