@@ -3,6 +3,7 @@
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
         told(
             "tools on a new machine",
             f"{built['seconds'] / 60:.1f} min",
-            f"every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, {built['GiB']:.1f} GiB; once",
+            f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, {built['GiB']:.1f} GiB; once",
         )
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder))
@@ -100,12 +101,20 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
     return rows
 
 
+def bytecode() -> str:
+    """What Python does with the SDKs' compiled modules, which every command of the lab loads: it is in the times."""
+    if sys.dont_write_bytecode:
+        return "PYTHONDONTWRITEBYTECODE is set: every command compiles the SDKs anew, which is in its time."
+    return "Python keeps its bytecode, as it does unless PYTHONDONTWRITEBYTECODE is set; with that, each command takes seconds more."
+
+
 def page(rows: Sequence[Row], runs: int) -> str:
     """The table for the docs."""
     lines = [
         "# The lab, measured",
         "",
         f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of {runs} runs, instances that boot for {BOOT_SECONDS:.0f} s.",
+        bytecode(),
         "Simulated AWS, real controllers: compare ratios, and versions with each other; on AWS an instance takes most of a minute to boot.",
         "",
         "| what | measured | |",
