@@ -104,7 +104,7 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
 def bytecode() -> str:
     """What Python does with the SDKs' compiled modules, which every command of the lab loads: it is in the times."""
     if sys.dont_write_bytecode:
-        return "PYTHONDONTWRITEBYTECODE is set: every command compiles the SDKs anew, which is in its time."
+        return "PYTHONDONTWRITEBYTECODE is set: a command compiles every module of which no bytecode was kept before, which is in its time."
     return "Python keeps its bytecode, as it does unless PYTHONDONTWRITEBYTECODE is set; with that, each command takes seconds more."
 
 
