@@ -16,7 +16,7 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 plan: .venv/plan-ready ## show what `pulumi up` would declare (STACK=dev, ARGS="--json")
-	@$(BIN)/python -m cli plan --stack $(STACK) $(ARGS)
+	@$(BIN)/python -m otel_on_spot plan --stack $(STACK) $(ARGS)
 
 test: .venv/test-ready ## every tier that can run here; the last lines say which ran and which did not
 	@$(BIN)/python -m tests.tiers $(ARGS)
@@ -37,19 +37,19 @@ bench-engine: .venv/test-ready ## measure `up` on AWS's times: makespan, paralle
 	@$(BIN)/python -m bench.engine --page docs/measurements.md --svg docs/pictures/up.svg $(ARGS)
 
 tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
-	@$(BIN)/python -m lab.toolchain $(ARGS)
+	@$(BIN)/python -m otel_on_spot.lab.toolchain $(ARGS)
 
 up: .venv/test-ready ## the whole platform on this machine (STACK=lab); with another STACK: pulumi up on AWS
-	@if [ "$(LAB)" = lab ]; then $(BIN)/python -m cli lab up --stack lab $(ARGS); else pulumi up --stack $(LAB) $(ARGS); fi
+	@if [ "$(LAB)" = lab ]; then $(BIN)/python -m otel_on_spot lab up --stack lab $(ARGS); else pulumi up --stack $(LAB) $(ARGS); fi
 
 status: .venv/test-ready ## the lab's processes and what is in its cluster
-	@$(BIN)/python -m cli lab status
+	@$(BIN)/python -m otel_on_spot lab status
 
 down: .venv/test-ready ## end the lab; nothing is left running
-	@$(BIN)/python -m cli lab down
+	@$(BIN)/python -m otel_on_spot lab down
 
 test-lab: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
-	@$(BIN)/python -m lab.toolchain && LAB=1 $(BIN)/python -m tests.tiers lab
+	@$(BIN)/python -m otel_on_spot.lab.toolchain && LAB=1 $(BIN)/python -m tests.tiers lab
 
 lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -27,14 +27,14 @@ print(json.dumps([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]
 """
 LOADED = """
 import json, sys
-from plan.record import record
+from otel_on_spot.plan.record import record
 record({stack!r})
 print(json.dumps([name for name in sys.modules if name.split(".")[0] in {sdks!r}]))
 """
 PLAN = "from plan.record import record; record({stack!r})"
 GROWTH = """
 import json, time, yaml
-from plan.record import record
+from otel_on_spot.plan.record import record
 config = yaml.safe_load(open("Pulumi.dev.yaml"))["config"]
 pools = config["otel-on-spot:pools"]
 git = config["otel-on-spot:gitops"]

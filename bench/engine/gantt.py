@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from plan.picture import FAINT, INK, MARGIN
+from otel_on_spot.plan.picture import FAINT, INK, MARGIN
 
 LEFT, WIDTH, RIGHT, TOP = 400, 1020, 70, 112
 ROW, BAR, GAP = 19, 12, 8

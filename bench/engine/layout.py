@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bench.engine.chain import Module
-from plan.recording import STACK_TYPE, Recording, Registration
+from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
 
 ORDER: Final = ("network", "cluster", "node group", "add-ons", "charts", "apps")
 WAITS: Final = {"node group": 30.0}

@@ -13,10 +13,10 @@ from bench.engine.chain import limited, longest, serial
 from bench.engine.edges import CLOUD, edges, kind_of, necessary
 from bench.engine.layout import ancestors, modules
 from bench.engine.running import CommandError, Place
-from plan.record import record
-from plan.recording import Recording
-from simcloud.operations import Operation
-from simcloud.session import Session
+from otel_on_spot.plan.record import record
+from otel_on_spot.plan.recording import Recording
+from otel_on_spot.simcloud.operations import Operation
+from otel_on_spot.simcloud.session import Session
 
 UNLIMITED: Final = 2**31 - 1
 PARALLEL: Final = (None, UNLIMITED, 4, 2, 1)

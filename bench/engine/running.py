@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
-from simcloud.session import Session
+from otel_on_spot.simcloud.session import Session
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "otel-on-spot"

@@ -25,7 +25,7 @@ def tools_from_nothing() -> dict[str, float]:
         environment = {**os.environ, **{key: str(folder / value) for key, value in caches.items()}}
         before, started = _cpu(), time.monotonic()
         try:
-            subprocess.run([sys.executable, "-m", "lab.toolchain"], cwd=ROOT, env=environment, check=True)
+            subprocess.run([sys.executable, "-m", "otel_on_spot.lab.toolchain"], cwd=ROOT, env=environment, check=True)
             found = {"seconds": time.monotonic() - started, "CPU seconds": _cpu() - before, "GiB": _gib(folder)}
         finally:
             # Go's modules are read-only; only Go takes them away.

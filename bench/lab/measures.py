@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import places
-from lab.aws import events
+from otel_on_spot.lab import places
+from otel_on_spot.lab.aws import events
 from tests.lab.running import Lab, until
 
 MESSAGES = 1000
@@ -205,7 +205,7 @@ def doctors(lab: Lab, runs: int) -> dict[str, Any]:
     seconds = []
     for _ in range(runs):
         started = time.monotonic()
-        lab.inside(sys.executable, "-m", "cli", "doctor", "--stack", lab.stack.name)
+        lab.inside(sys.executable, "-m", "otel_on_spot", "doctor", "--stack", lab.stack.name)
         seconds.append(time.monotonic() - started)
     return {"seconds": seconds, "nodes": len(lab.get("nodes")), "pods": len(lab.get("pods"))}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer.main
 
-import cli
+from otel_on_spot import cli
 from tests.ci.workflows import REPOSITORY
 
 TARGET = re.compile(r"^(?P<targets>[A-Za-z0-9._/ -]+?)\s*:(?!=)", re.MULTILINE)

@@ -206,7 +206,7 @@ def test_a_target_or_option_that_does_not_exist_is_seen(script, seen):
 @pytest.fixture(scope="session")
 def actionlint(tmp_path_factory) -> Path:
     """actionlint, built from the module that the repository pins. On CI it must be there; elsewhere its absence is said."""
-    module = REPOSITORY / "tools" / "actionlint"
+    module = REPOSITORY / "otel_on_spot" / "lab" / "go" / "actionlint"
 
     def absent(why: str) -> None:
         if os.environ.get("CI"):
@@ -214,10 +214,12 @@ def actionlint(tmp_path_factory) -> Path:
         pytest.skip(why)
 
     if shutil.which("go") is None:
-        absent("no go on PATH: actionlint (tools/actionlint) cannot be built")
+        absent("no go on PATH: actionlint (otel_on_spot/lab/go/actionlint) cannot be built")
     fetched = subprocess.run(["go", "mod", "download"], cwd=module, capture_output=True, text=True, check=False)
     if fetched.returncode:
-        absent(f"the modules of tools/actionlint cannot be downloaded: {fetched.stderr.strip().splitlines()[-1:]}")
+        absent(
+            f"the modules of otel_on_spot/lab/go/actionlint cannot be downloaded: {fetched.stderr.strip().splitlines()[-1:]}"
+        )
     binary = tmp_path_factory.mktemp("actionlint") / "actionlint"
     package = "github.com/rhysd/actionlint/cmd/actionlint"
     built = subprocess.run(

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from cli.recovery.engine import too_old
+from otel_on_spot.recovery.engine import too_old
 
 
 def why_no_engine() -> str:

@@ -20,9 +20,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from simcloud import graph
-from simcloud.cloud import Cloud
-from simcloud.inventory import shape
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.inventory import shape
 from tests.engine.availability import why_no_engine
 from tests.engine.fault_steps import Way, hit, judge, steps_of
 from tests.engine.recovery import agree

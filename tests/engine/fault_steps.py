@@ -12,10 +12,10 @@ from typing import Literal
 
 from typing_extensions import override
 
-from plan.record import record
-from simcloud.faults import Fault, FaultPlan
-from simcloud.operations import Operation
-from simcloud.refusal import Refusal
+from otel_on_spot.plan.record import record
+from otel_on_spot.simcloud.faults import Fault, FaultPlan
+from otel_on_spot.simcloud.operations import Operation
+from otel_on_spot.simcloud.refusal import Refusal
 from tests.engine.recovery import agree, nothing_to_repair, recover
 from tests.engine.workbench import TIMEOUT, Workbench, end_group, short
 

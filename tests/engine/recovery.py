@@ -24,7 +24,7 @@ def documented() -> list[str]:
 def run_recover(bench: Workbench, *more: str) -> subprocess.CompletedProcess[str]:
     """The documented command in the folder of the stack, its questions answered."""
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *documented(), "--yes", *more],
+        [sys.executable, "-m", "otel_on_spot", *documented(), "--yes", *more],
         cwd=bench.program,
         env={**bench.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simcloud import graph
-from simcloud.cloud import Cloud
-from simcloud.inventory import shape
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.inventory import shape
 from tests.engine.fault_steps import Way, hit, judge
 from tests.engine.recovery import agree
 from tests.engine.workbench import REGION, Workbench, workbench

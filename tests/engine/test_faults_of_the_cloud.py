@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.faults import Fault, FaultPlan
-from simcloud.kubernetes.controllers import KARPENTER
-from simcloud.live import cluster_site, launch_nodes
+from otel_on_spot.simcloud.faults import Fault, FaultPlan
+from otel_on_spot.simcloud.kubernetes.controllers import KARPENTER
+from otel_on_spot.simcloud.live import cluster_site, launch_nodes
 from tests.engine.fault_steps import COMMANDS
 from tests.engine.recovery import agree
 from tests.engine.workbench import Workbench, workbench

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simcloud.session import EKS_PLUGIN
+from otel_on_spot.simcloud.session import EKS_PLUGIN
 from tests.engine.workbench import Workbench, workbench
 
 IRSA = {"karpenter.identity": "irsa"}

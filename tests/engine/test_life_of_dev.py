@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from plan.record import record
-from simcloud.inventory import shape
-from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from otel_on_spot.plan.record import record
+from otel_on_spot.simcloud.inventory import shape
+from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from tests.engine.workbench import REGION, Workbench, own_provider, position, workbench
 
 SENTINEL = "sentinel-that-nobody-may-see"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from plan.record import record
-from simcloud.aws.eks_cluster import set_deletion_protection
-from simcloud.live import cluster_site
+from otel_on_spot.plan.record import record
+from otel_on_spot.simcloud.aws.eks_cluster import set_deletion_protection
+from otel_on_spot.simcloud.live import cluster_site
 from tests.engine.workbench import Workbench, own_provider, workbench
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from plan.record import record
-from simcloud.aws.eks_access import admitted_by
-from simcloud.live import cluster_site
+from otel_on_spot.plan.record import record
+from otel_on_spot.simcloud.aws.eks_access import admitted_by
+from otel_on_spot.simcloud.live import cluster_site
 from tests.engine.workbench import Workbench, own_provider, workbench
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.aws.eks_access import admitted_by
-from simcloud.live import cluster_site
-from simcloud.operations import Operation
+from otel_on_spot.simcloud.aws.eks_access import admitted_by
+from otel_on_spot.simcloud.live import cluster_site
+from otel_on_spot.simcloud.operations import Operation
 from tests.engine.workbench import Workbench, position, workbench
 
 AWS_AUTH = "ConfigMap:cluster-eks-nodeAccess"

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from simcloud.cloud import Cloud
-from simcloud.operations import Operations, Subject
-from simcloud.refusal import Unfinished
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.operations import Operations, Subject
+from otel_on_spot.simcloud.refusal import Unfinished
 
 Result = TypeVar("Result")
 Step = tuple[str, str]

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from simcloud.inventory import inventory
-from simcloud.operations import Operation
-from simcloud.session import Session
+from otel_on_spot.simcloud.inventory import inventory
+from otel_on_spot.simcloud.operations import Operation
+from otel_on_spot.simcloud.session import Session
 from tests.engine.watched import Watched
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from lab import isolation
-from lab.environment import environment
+from otel_on_spot.lab import isolation
+from otel_on_spot.lab.environment import environment
 from tests.lab.running import ROOT, STACK, Lab
 
 
@@ -19,7 +19,9 @@ class Drilling:
     started: ClassVar[list["Drilling"]] = []
 
     def __init__(self, lab: Lab, *arguments: str) -> None:
-        line = isolation.inside(lab.folder, [sys.executable, "-m", "cli", "--verbose", *arguments, "--stack", STACK])
+        line = isolation.inside(
+            lab.folder, [sys.executable, "-m", "otel_on_spot", "--verbose", *arguments, "--stack", STACK]
+        )
         variables = {**environment(lab.stack, lab.folder, lab.tools), "PYTHONPATH": str(ROOT), "COLUMNS": "110"}
         self._process = subprocess.Popen(
             line, env=variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1

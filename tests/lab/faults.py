@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drills.doctor import facts
-from drills.doctor.facts import Facts
+from otel_on_spot.doctor import facts
+from otel_on_spot.doctor.facts import Facts
 from tests.lab.running import ROOT, STACK, Lab
 
 CLUSTER, REGION, ACCOUNT = "otel-lab", "eu-west-1", "123456789012"
@@ -101,7 +101,7 @@ class Seen:
 def doctor(lab: Lab, folder: Path, *options: str, tree: Path = ROOT) -> Seen:
     """Run the command as a user does, in the lab's namespaces; its exit code must be what its report says."""
     out, kept = folder / "report.json", folder / "facts.json"
-    line = [sys.executable, "-m", "cli", "--verbose", "doctor", "--stack", STACK, "--json", str(out)]
+    line = [sys.executable, "-m", "otel_on_spot", "--verbose", "doctor", "--stack", STACK, "--json", str(out)]
     line += ["--facts-out", str(kept), *options]
     script = 'cd "$0" && PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
     out.unlink(missing_ok=True)

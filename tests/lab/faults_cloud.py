@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 
-from lab.aws import events
+from otel_on_spot.lab.aws import events
 from tests.lab.faults import CLUSTER, QUEUE, REGION, Faults
 from tests.lab.running import Lab, until
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from drills.lease import NAME, PREFIX
+from otel_on_spot.drills.lease import NAME, PREFIX
 from tests.lab.faults import Faults
 from tests.lab.faults_cluster import made
 from tests.lab.running import Lab

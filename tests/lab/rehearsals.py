@@ -46,7 +46,19 @@ def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "") -
     """
     out = folder / f"{name}.json"
     out.unlink(missing_ok=True)
-    line = [sys.executable, "-m", "cli", "--verbose", "drill", name, "--stack", STACK, "--json", str(out), *options]
+    line = [
+        sys.executable,
+        "-m",
+        "otel_on_spot",
+        "--verbose",
+        "drill",
+        name,
+        "--stack",
+        STACK,
+        "--json",
+        str(out),
+        *options,
+    ]
     script = 'cd "$0" && COLUMNS=110 PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
     told, _, code = lab.inside("sh", "-c", script, str(ROOT), *line).rpartition("exit code ")
     report = json.loads(out.read_text()) if out.exists() else None

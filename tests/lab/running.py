@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import bring_up, control, isolation, stack, toolchain
-from lab.environment import environment
-from lab.folder import Folder
-from lab.nodes.journal import read as journal
-from simcloud.tables import Tables
+from otel_on_spot.lab import bring_up, control, isolation, stack, toolchain
+from otel_on_spot.lab.environment import environment
+from otel_on_spot.lab.folder import Folder
+from otel_on_spot.lab.nodes.journal import read as journal
+from otel_on_spot.simcloud.tables import Tables
 
 ROOT = Path(__file__).parents[2]
 STACK = "lab"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lab.aws import events
+from otel_on_spot.lab.aws import events
 from tests.lab.running import Lab, stays, until
 
 REGION = "eu-west-1"

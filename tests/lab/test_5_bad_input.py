@@ -15,7 +15,7 @@ from tests.lab.running import ROOT, Lab, until
 def cli(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "XDG_STATE_HOME": str(state), **environment}
     return subprocess.run(
-        [sys.executable, "-m", "cli", "lab", *arguments],
+        [sys.executable, "-m", "otel_on_spot", "lab", *arguments],
         cwd=ROOT,
         env=variables,
         capture_output=True,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drills.lease import NAME
-from drills.node_join.verdicts import STEPS
+from otel_on_spot.drills.lease import NAME
+from otel_on_spot.drills.node_join.verdicts import STEPS
 from tests.lab import faults_access, faults_cloud
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until

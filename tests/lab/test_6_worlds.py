@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simcloud.inventory import TABLES
+from otel_on_spot.simcloud.inventory import TABLES
 from tests.lab.running import Lab, until
 
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from drills.lease import NAME
+from otel_on_spot.drills.lease import NAME
 from tests.lab.drilling import Drilling
 from tests.lab.running import Lab, until
 

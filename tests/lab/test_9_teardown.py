@@ -2,7 +2,7 @@
 
 import psutil
 
-from simcloud.inventory import TABLES
+from otel_on_spot.simcloud.inventory import TABLES
 from tests.lab.running import Lab, until
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from simcloud.aws import registry
-from simcloud.cloud import Cloud
-from simcloud.handler import Handler, Site
-from simcloud.kubernetes.helm import Release
-from simcloud.kubernetes.objects import KubernetesObject
-from simcloud.operations import Subject
+from otel_on_spot.simcloud.aws import registry
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.kubernetes.helm import Release
+from otel_on_spot.simcloud.kubernetes.objects import KubernetesObject
+from otel_on_spot.simcloud.operations import Subject
 
 REGION = "eu-west-1"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simcloud.aws.events import moto_url
-from simcloud.delivery import deliver
+from otel_on_spot.simcloud.aws.events import moto_url
+from otel_on_spot.simcloud.delivery import deliver
 from tests.simcloud.conftest import Maker
 
 WARNING = {

@@ -12,8 +12,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from simcloud.eks_answers import EksAnswers, issuer
-from simcloud.tables import Tables
+from otel_on_spot.simcloud.eks_answers import EksAnswers, issuer
+from otel_on_spot.simcloud.tables import Tables
 
 ROLE = "arn:aws:iam::123456789012:role/node"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from simcloud import graph
-from simcloud.cloud import Cloud
-from simcloud.inventory import inventory, shape
-from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
-from simcloud.session import EKS_PLUGIN, Session
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.inventory import inventory, shape
+from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from otel_on_spot.simcloud.session import EKS_PLUGIN, Session
 
 REGION = "eu-west-1"
 SENTINEL = "sentinel-that-nobody-may-see"

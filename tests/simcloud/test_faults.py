@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.clock import Clock
-from simcloud.cloud import Cloud
-from simcloud.faults import Fault, FaultPlan
-from simcloud.operations import Operations, Subject
-from simcloud.refusal import Interrupted, Refusal, TimedOut, Unfinished
+from otel_on_spot.simcloud.clock import Clock
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.faults import Fault, FaultPlan
+from otel_on_spot.simcloud.operations import Operations, Subject
+from otel_on_spot.simcloud.refusal import Interrupted, Refusal, TimedOut, Unfinished
 from tests.simcloud.conftest import Maker
 
 QUEUE = Subject("aws:sqs/queue:Queue", "queue")

@@ -8,14 +8,14 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
-from plan.recording import Recording
-from simcloud import graph
-from simcloud.aws.eks_access import admitted_by
-from simcloud.cloud import Cloud
-from simcloud.inventory import inventory
-from simcloud.kubernetes.controllers import why_karpenter_is_dead
-from simcloud.live import claim_volume, cluster_site, expose, launch_nodes
-from simcloud.refusal import Refusal
+from otel_on_spot.plan.recording import Recording
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.aws.eks_access import admitted_by
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.inventory import inventory
+from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
+from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from otel_on_spot.simcloud.refusal import Refusal
 
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"

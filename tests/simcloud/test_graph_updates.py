@@ -8,11 +8,11 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
-from plan.recording import Recording
-from simcloud import graph
-from simcloud.cloud import Cloud
-from simcloud.inventory import shape
-from simcloud.operations import Operation
+from otel_on_spot.plan.recording import Recording
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.inventory import shape
+from otel_on_spot.simcloud.operations import Operation
 
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.issuer_door import IssuerDoor
+from otel_on_spot.simcloud.issuer_door import IssuerDoor
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from simcloud.kubernetes.helm import Release
-from simcloud.refusal import Gone, Refusal
+from otel_on_spot.simcloud.kubernetes.helm import Release
+from otel_on_spot.simcloud.refusal import Gone, Refusal
 from tests.simcloud.conftest import Maker
 
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"

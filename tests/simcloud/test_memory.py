@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.cloud import Cloud
-from simcloud.handler import Site
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Site
 from tests.simcloud.conftest import Maker, trust
 
 

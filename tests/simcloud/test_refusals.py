@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simcloud.refusal import Refusal
+from otel_on_spot.simcloud.refusal import Refusal
 from tests.simcloud.conftest import Maker, trust
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from simcloud.cloud import Cloud
-from simcloud.session import Session, run
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.session import Session, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,7 +70,7 @@ def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "on\n"
-        moto = next(line for line in _children(process.pid) if "simcloud.moto_main" in line[1])
+        moto = next(line for line in _children(process.pid) if "otel_on_spot.simcloud.moto_main" in line[1])
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
@@ -83,7 +83,7 @@ def test_a_killed_session_takes_moto_along_and_the_next_one_finds_the_cloud(tmp_
     body = f"""
 from pathlib import Path
 import time
-from simcloud.cloud import Cloud
+from otel_on_spot.simcloud.cloud import Cloud
 with Cloud(Path({str(tmp_path)!r})) as cloud:
     cloud.client("sqs", "eu-west-1").create_queue(QueueName="kept")
     print("on", flush=True)
@@ -93,7 +93,7 @@ with Cloud(Path({str(tmp_path)!r})) as cloud:
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "on\n"
-        moto = next(line for line in _children(process.pid) if "simcloud.moto_main" in line[1])
+        moto = next(line for line in _children(process.pid) if "otel_on_spot.simcloud.moto_main" in line[1])
         process.kill()
         process.wait()
     end = time.monotonic() + 15

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from plan.recording import Recording, Registration
-from simcloud import graph
-from simcloud.cloud import Cloud
-from simcloud.handler import Handler, Site
-from simcloud.live_monitor import Makers, is_made, subject
-from simcloud.properties import DEFAULTS, Properties
+from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.live_monitor import Makers, is_made, subject
+from otel_on_spot.simcloud.properties import DEFAULTS, Properties
 
 Stack = tuple[Makers, Recording]
 

@@ -4,8 +4,8 @@ from functools import cache
 
 import pytest
 
-from plan.record import record
-from plan.recording import Recording
+from otel_on_spot.plan.record import record
+from otel_on_spot.plan.recording import Recording
 
 STACKS = ("dev", "staging", "prod")
 

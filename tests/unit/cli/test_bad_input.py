@@ -26,7 +26,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "cli", *arguments], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "otel_on_spot", *arguments], cwd=folder, capture_output=True, text=True
+    )
 
 
 def replaced(text: str, old: str, new: str) -> Callable[[], str]:
@@ -91,7 +93,7 @@ def test_json_is_json_and_yaml_lands_in_its_folder(project: Path, tmp_path: Path
 
 
 def test_help_gives_examples_and_does_not_load_pulumi() -> None:
-    code = "import sys\nfrom typer.testing import CliRunner\nfrom cli import app\nprint(CliRunner().invoke(app, ['plan', '--help']).stdout)\nprint('pulumi' in sys.modules)"
+    code = "import sys\nfrom typer.testing import CliRunner\nfrom otel_on_spot.cli import app\nprint(CliRunner().invoke(app, ['plan', '--help']).stdout)\nprint('pulumi' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "Examples" in ended.stdout

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from cli import app
+from otel_on_spot.cli import app
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,7 +40,7 @@ def test_help_names_every_command_and_every_form() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["settings", "--help"]])
 def test_help_loads_no_sdk(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom cli import app\ntry:\n    app(sys.argv[1:])\nfinally:\n"
+        "import sys\nfrom otel_on_spot.cli import app\ntry:\n    app(sys.argv[1:])\nfinally:\n"
         "    print([name for name in sys.modules if name.split('.')[0].startswith(('pulumi', 'grpc'))])"
     )
     ended = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -105,7 +105,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", "plan", "--against", "HEAD", *arguments]
+    command = [sys.executable, "-m", "otel_on_spot", "plan", "--against", "HEAD", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

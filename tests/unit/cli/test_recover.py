@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import app
-from cli.recovery.checkpoint import Checkpoint
-from cli.recovery.deployment import Identity, decided, pending
-from cli.recovery.engine import RecoveryError
-from cli.recovery.finding import Searcher
-from cli.recovery.identities import COMPUTED, Account, kubernetes_id
-from cli.recovery.lookups import FINDERS
-from cli.recovery.settling import settle
-from plan.record import record
+from otel_on_spot.cli import app
+from otel_on_spot.plan.record import record
+from otel_on_spot.recovery.checkpoint import Checkpoint
+from otel_on_spot.recovery.deployment import Identity, decided, pending
+from otel_on_spot.recovery.engine import RecoveryError
+from otel_on_spot.recovery.finding import Searcher
+from otel_on_spot.recovery.identities import COMPUTED, Account, kubernetes_id
+from otel_on_spot.recovery.lookups import FINDERS
+from otel_on_spot.recovery.settling import settle
 
 ACCOUNT = Account("111122223333", "eu-west-1")
 ENGINE = "urn:pulumi:dev::otel-on-spot::"

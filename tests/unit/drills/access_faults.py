@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from drills.doctor.facts_aws import AccessEntry, PodIdentity
+from otel_on_spot.doctor.facts_aws import AccessEntry, PodIdentity
 from tests.unit.drills.changes import (
     HEALTHY,
     Change,

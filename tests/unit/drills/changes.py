@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drills.doctor.facts import Facts, load
+from otel_on_spot.doctor.facts import Facts, load
 
 HEALTHY = load(Path(__file__).with_name("healthy.json"))
 """What the doctor saw of a healthy lab: written by its own --facts-out."""

@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 from kubernetes import client
 
-from drills import lease
-from drills.kubernetes_api import Api
-from drills.target import Target
+from otel_on_spot.drills import lease
+from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.drills.target import Target
 from tests.unit.drills.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from drills import holding, lease, patience, undo
-from drills.holding import acquire
+from otel_on_spot.drills import holding, lease, patience, undo
+from otel_on_spot.drills.holding import acquire
 from tests.unit.drills.cluster import DEAD, DEPLOYMENT, Cluster, cluster
 
 WINDOW = {

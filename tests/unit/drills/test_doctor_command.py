@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
-from drills.doctor.facts import dump
-from drills.doctor.verdicts import CHECKS
+from otel_on_spot.cli.main import app
+from otel_on_spot.doctor.facts import dump
+from otel_on_spot.doctor.verdicts import CHECKS
 from tests.unit.drills import access_faults, capacity_faults
 from tests.unit.drills.changes import HEALTHY, all_of
 

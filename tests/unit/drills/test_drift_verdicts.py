@@ -7,13 +7,13 @@ from typing import Any
 import boto3
 import pytest
 
-from drills.doctor.facts import Facts
-from drills.doctor.facts_kubernetes import SyncWindow
-from drills.drift import rehearsal
-from drills.drift.verdicts import Drift, verdicts, why_not
-from drills.drill import DrillRefused
-from drills.kubernetes_api import Api
-from drills.target import Target
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import SyncWindow
+from otel_on_spot.drills.drift import rehearsal
+from otel_on_spot.drills.drift.verdicts import Drift, verdicts, why_not
+from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.drills.target import Target
 from tests.unit.drills.changes import HEALTHY, added, changed, named
 
 SEEN = Drift(

@@ -8,12 +8,12 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from drills.drill import DrillRefused
-from drills.kubernetes_api import Api
-from drills.spot_interruption import experiment
-from drills.target import Target, with_outputs
-from drills.undo import Step, tagged, take_back
 from infra import names
+from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.drills.spot_interruption import experiment
+from otel_on_spot.drills.target import Target, with_outputs
+from otel_on_spot.drills.undo import Step, tagged, take_back
 from tests.unit.drills.changes import HEALTHY
 
 TAGS = [{"Key": "otel-on-spot/drill", "Value": "spot-interruption"}]

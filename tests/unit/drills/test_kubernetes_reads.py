@@ -7,14 +7,14 @@ import boto3
 import pytest
 from kubernetes import client
 
-from drills.doctor.collecting import argocd_facts, cluster_facts, everything
-from drills.doctor.collecting.gathering import Unreachable, gather
-from drills.doctor.collecting.shared_lists import SharedLists
-from drills.doctor.examine import examine
-from drills.doctor.facts import KUBERNETES_GROUPS
-from drills.doctor.verdicts import CHECKS
-from drills.kubernetes_api import PAGE, Api
-from drills.target import Target
+from otel_on_spot.doctor.collecting import argocd_facts, cluster_facts, everything
+from otel_on_spot.doctor.collecting.gathering import Unreachable, gather
+from otel_on_spot.doctor.collecting.shared_lists import SharedLists
+from otel_on_spot.doctor.examine import examine
+from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
+from otel_on_spot.doctor.verdicts import CHECKS
+from otel_on_spot.drills.kubernetes_api import PAGE, Api
+from otel_on_spot.drills.target import Target
 from tests.unit.drills.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 

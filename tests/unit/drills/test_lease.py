@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from drills.holding import LeaseHeld, NotRestored, held, put_back
-from drills.kubernetes_api import Object
+from otel_on_spot.drills.holding import LeaseHeld, NotRestored, held, put_back
+from otel_on_spot.drills.kubernetes_api import Object
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import SCALED, SUSPENDED, WINDOW, change, die, drilling, restored, there
 from tests.unit.drills.kubernetes_front import Answer

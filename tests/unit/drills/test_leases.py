@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from drills.doctor.facts_kubernetes import Application, SyncWindow
-from drills.doctor.verdicts.leases import covers, duration, lease
+from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
+from otel_on_spot.doctor.verdicts.leases import covers, duration, lease
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 WINDOW: dict[str, Any] = {"kind": "deny", "duration": "2h", "zone": "UTC", "applications": ("*",)}

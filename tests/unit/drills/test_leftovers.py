@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from drills import leftovers
+from otel_on_spot.drills import leftovers
 from tests.unit.drills.cluster import Cluster, cluster
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from drills.doctor.facts import Facts
-from drills.doctor.facts_aws import Instance
-from drills.doctor.facts_kubernetes import Node, Pod
-from drills.kubernetes_api import Api
-from drills.node_join import pod as pods
-from drills.node_join.rehearsal import empty_types
-from drills.node_join.verdicts import STEPS, Joining, verdicts
-from drills.node_join.watched import judge, nominated, words
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Instance
+from otel_on_spot.doctor.facts_kubernetes import Node, Pod
+from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.drills.node_join import pod as pods
+from otel_on_spot.drills.node_join.rehearsal import empty_types
+from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
+from otel_on_spot.drills.node_join.watched import judge, nominated, words
 from tests.unit.drills import access_faults
 from tests.unit.drills.changes import HEALTHY, added, one_of
 

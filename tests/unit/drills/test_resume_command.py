@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from cli import app
-from drills import drill
+from otel_on_spot.cli import app
+from otel_on_spot.drills import drill
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import WINDOW, change, die, drilling, restored, there
 

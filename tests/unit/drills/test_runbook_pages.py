@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from drills.doctor.verdicts import CHECKS
-from drills.doctor.verdicts.finding import Check
-from drills.drift import verdicts as drift
-from drills.node_join import verdicts as node_join
-from drills.spot_interruption import verdicts as spot_interruption
+from otel_on_spot.doctor.verdicts import CHECKS
+from otel_on_spot.doctor.verdicts.finding import Check
+from otel_on_spot.drills.drift import verdicts as drift
+from otel_on_spot.drills.node_join import verdicts as node_join
+from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
 
 ROOT = Path(__file__).parents[3]
 

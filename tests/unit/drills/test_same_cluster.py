@@ -9,10 +9,10 @@ from botocore.exceptions import EndpointConnectionError
 from kubernetes import client
 from typer.testing import CliRunner
 
-from cli import app
-from drills import drill
-from drills.drill import DrillRefused, require_same_cluster
-from drills.target import Target
+from otel_on_spot.cli import app
+from otel_on_spot.drills import drill
+from otel_on_spot.drills.drill import DrillRefused, require_same_cluster
+from otel_on_spot.drills.target import Target
 from tests.unit.drills.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import there

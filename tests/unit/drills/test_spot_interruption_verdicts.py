@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from drills.doctor.declared import CAPACITY_TYPE
-from drills.doctor.facts import Facts
-from drills.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
-from drills.drill import DrillRefused
-from drills.spot_interruption import warning
-from drills.spot_interruption.candidates import Candidate, candidates, choose
-from drills.spot_interruption.probe import Availability, Sample, availability
-from drills.spot_interruption.verdicts import Interruption, verdicts
-from drills.spot_interruption.watched import whole
+from otel_on_spot.doctor.declared import CAPACITY_TYPE
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
+from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.spot_interruption import warning
+from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidates, choose
+from otel_on_spot.drills.spot_interruption.probe import Availability, Sample, availability
+from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
+from otel_on_spot.drills.spot_interruption.watched import whole
 from tests.unit.drills.changes import HEALTHY
 
 NOW = HEALTHY.taken_at

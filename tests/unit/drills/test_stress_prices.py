@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from drills.stress.prices import Prices
+from otel_on_spot.drills.stress.prices import Prices
 
 
 class Aws:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from drills.drill import DrillRefused
-from drills.stress import prices
+from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.stress import prices
 from tests.unit.drills.stress_platform import Platform, platform
 
 __all__ = ["platform"]

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from drills.doctor.facts_kubernetes import SyncWindow
-from drills.doctor.verdicts.leases import lease as as_lease
-from drills.lease import Record
-from drills.stress.window import deny, ended
+from otel_on_spot.doctor.facts_kubernetes import SyncWindow
+from otel_on_spot.doctor.verdicts.leases import lease as as_lease
+from otel_on_spot.drills.lease import Record
+from otel_on_spot.drills.stress.window import deny, ended
 
 
 def record(now: datetime, seconds: float) -> Record:

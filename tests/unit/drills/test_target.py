@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from drills.target import Target, find, stack_outputs, with_outputs
+from otel_on_spot.drills.target import Target, find, stack_outputs, with_outputs
 from tests.unit.drills.changes import HEALTHY
 
 PLANNED = HEALTHY.declared

@@ -4,10 +4,10 @@ from dataclasses import fields, replace
 
 import pytest
 
-from drills.doctor.examine import examine, judge
-from drills.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
-from drills.doctor.verdicts import CHECKS
-from drills.doctor.verdicts.finding import Finding
+from otel_on_spot.doctor.examine import examine, judge
+from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
+from otel_on_spot.doctor.verdicts import CHECKS
+from otel_on_spot.doctor.verdicts.finding import Finding
 from tests.unit.drills import access_faults, capacity_faults, workload_faults
 from tests.unit.drills.changes import HEALTHY
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from drills.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
-from drills.doctor.facts_kubernetes import (
+from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
+from otel_on_spot.doctor.facts_kubernetes import (
     Budget,
     DrillLease,
     NodeClaim,

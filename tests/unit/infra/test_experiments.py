@@ -8,13 +8,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cli.recovery.lookups import FINDERS
-from plan.record import record
-from plan.recording import Recording
+from otel_on_spot.plan.record import record
+from otel_on_spot.plan.recording import Recording
+from otel_on_spot.recovery.lookups import FINDERS
+from otel_on_spot.simcloud.aws.experiments import ExperimentTemplate
+from otel_on_spot.simcloud.refusal import Refusal
 from policy.guardrails import violations
 from policy.recorded import stack_of
-from simcloud.aws.experiments import ExperimentTemplate
-from simcloud.refusal import Refusal
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
 

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from infra.node_access import NODE_GROUPS, NODE_USERNAME, NodeAccess, NodeRole, access_entries, role_mappings
-from plan.record import record_program
+from otel_on_spot.plan.record import record_program
 
 ROOT = Path(__file__).parents[3]
 TY = Path(sys.executable).parent / "ty"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain.golang import Go, GoMissingError
-from lab.toolchain.modules import MODULES
-from lab.toolchain.store import Store, key
+from otel_on_spot.lab.toolchain.golang import Go, GoMissingError
+from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain.store import Store, key
 
 
 def built() -> Iterator[Path]:

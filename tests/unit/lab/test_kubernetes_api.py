@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lab.kubernetes_api import KubernetesApi
-from simcloud.cloud import Cloud
-from simcloud.handler import Site
-from simcloud.kubernetes.controllers import reconcile, why_stuck
-from simcloud.refusal import Gone, Refusal
+from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
+from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 MAP: dict[str, Any] = {
     "apiVersion": "v1",
@@ -207,7 +207,7 @@ def test_a_server_that_is_away_for_long_is_unreachable(
     api: KubernetesApi, server: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.require_reachable()
-    monkeypatch.setattr("lab.kubernetes_api.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("otel_on_spot.lab.kubernetes_api.GRACE_SECONDS", 0.1)
     server.shutdown()
     server.server_close()
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from plan import compare
-from plan.manifests import as_document
-from plan.record import record
+from otel_on_spot.plan import compare
+from otel_on_spot.plan.manifests import as_document
+from otel_on_spot.plan.record import record
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
 

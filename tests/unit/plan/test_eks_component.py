@@ -10,10 +10,10 @@ import pulumi_eks as eks
 import pytest
 import yaml
 
-from plan.manifests import as_document
-from plan.record import PlanError, record_program
-from plan.recording import Recording, Registration
-from plan.values import UNKNOWN, masked, revealed
+from otel_on_spot.plan.manifests import as_document
+from otel_on_spot.plan.record import PlanError, record_program
+from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.plan.values import UNKNOWN, masked, revealed
 
 COMPONENT = "eks:index:Cluster"
 CLUSTER = "aws:eks/cluster:Cluster"

@@ -8,8 +8,8 @@ import pulumi
 import pytest
 from pulumi_aws import sqs
 
-from plan.manifests import as_document
-from plan.record import ProgramError, record, record_program
+from otel_on_spot.plan.manifests import as_document
+from otel_on_spot.plan.record import ProgramError, record, record_program
 from tests.unit.conftest import recorded
 
 QUEUE = "aws:sqs/queue:Queue"

@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from plan.record import record_program
-from plan.recording import Recording, Registration
+from otel_on_spot.plan.record import record_program
+from otel_on_spot.plan.recording import Recording, Registration
 
 QUEUE = "aws:sqs/queue:Queue"
 Options = pulumi.ResourceOptions

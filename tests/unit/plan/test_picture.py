@@ -6,9 +6,9 @@ import pulumi
 import pytest
 from pulumi_aws import sqs
 
-from plan import picture
-from plan.record import record_program
-from plan.recording import Recording
+from otel_on_spot.plan import picture
+from otel_on_spot.plan.record import record_program
+from otel_on_spot.plan.recording import Recording
 from tests.unit.conftest import STACKS, recorded
 
 QUEUE = "aws:sqs/queue:Queue"

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import yaml
 from rich.console import Console
 
-from plan import manifests, picture, tree
-from plan.record import record
-from plan.recording import Recording
+from otel_on_spot.plan import manifests, picture, tree
+from otel_on_spot.plan.record import record
+from otel_on_spot.plan.recording import Recording
 from tests.unit.conftest import recorded
 
 ROOT = Path(__file__).parents[3]
@@ -81,7 +81,7 @@ def test_the_tree_counts_what_it_shows(dev: Recording) -> None:
 def test_readmes_settings_table_is_the_models_own() -> None:
     from typer.testing import CliRunner
 
-    from cli import app
+    from otel_on_spot.cli import app
 
     table = CliRunner().invoke(app, ["settings", "--markdown"]).stdout
     readme = (ROOT / "README.md").read_text()

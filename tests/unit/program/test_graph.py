@@ -8,9 +8,9 @@ from typing import Any, get_origin
 import pulumi
 import pytest
 
-from plan.record import PlanError, record, record_program
-from plan.recording import STACK_TYPE, Recording, Registration
-from plan.values import holds_unknown, revealed
+from otel_on_spot.plan.record import PlanError, record, record_program
+from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
+from otel_on_spot.plan.values import holds_unknown, revealed
 
 OURS = "otel-on-spot:index:"
 MODULES = {
@@ -346,7 +346,7 @@ def test_in_prod_pulumi_refuses_the_whole_teardown_until_it_is_unprotected(prod:
 
 
 def test_every_output_that_aws_always_gives_is_there(plan: Recording) -> None:
-    from plan.answers import required_outputs
+    from otel_on_spot.plan.answers import required_outputs
 
     missing = [
         (r.name, key) for r in plan if r.custom for key in required_outputs(r.type) if r.outputs.get(key) is None
@@ -370,7 +370,7 @@ def test_preview_and_up_declare_the_same_resources(plan: Recording) -> None:
 
 
 def test_the_plan_is_the_same_in_every_run(dev: Recording) -> None:
-    from plan.manifests import as_document
+    from otel_on_spot.plan.manifests import as_document
 
     def stable(recording: Recording) -> str:
         return json.dumps(as_document(recording), sort_keys=True)
@@ -380,7 +380,7 @@ def test_the_plan_is_the_same_in_every_run(dev: Recording) -> None:
 
 @pytest.mark.parametrize("key", ["region", "cluster"])
 def test_a_mistake_in_the_stack_file_ends_before_the_first_resource(key: str) -> None:
-    from plan.record import ProgramError
+    from otel_on_spot.plan.record import ProgramError
 
     wrong: dict[str, Any] = {"region": "Ireland", "cluster": {"name": "x" * 80}}
     with pytest.raises(ProgramError, match=rf"Pulumi.dev.yaml: \d+ problems?, nothing was created\n(.|\n)*{key}"):

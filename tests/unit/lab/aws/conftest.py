@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
-from lab.aws.capacity import set_shortages
-from lab.aws.endpoint import Endpoint
-from lab.aws.images import write_images
-from lab.aws.token_review import ServiceAccount, TokenRefused
-from simcloud.moto_process import MotoProcess
-from simcloud.tables import Tables
+from otel_on_spot.lab.aws.capacity import set_shortages
+from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.images import write_images
+from otel_on_spot.lab.aws.token_review import ServiceAccount, TokenRefused
+from otel_on_spot.simcloud.moto_process import MotoProcess
+from otel_on_spot.simcloud.tables import Tables
 
 REGION = "eu-west-1"
 CLUSTER = "otel-test"

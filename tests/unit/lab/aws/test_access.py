@@ -10,12 +10,12 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
-from lab import certificates
-from lab.aws import access_entries, authenticator
-from lab.aws.access import manifests
-from lab.aws.trust import trusts
-from simcloud.moto_process import free_port
-from simcloud.tables import Tables
+from otel_on_spot.lab import certificates
+from otel_on_spot.lab.aws import access_entries, authenticator
+from otel_on_spot.lab.aws.access import manifests
+from otel_on_spot.lab.aws.trust import trusts
+from otel_on_spot.simcloud.moto_process import free_port
+from otel_on_spot.simcloud.tables import Tables
 from tests.unit.lab.aws.conftest import CLUSTER
 
 NODE = "arn:aws:iam::123456789012:role/node"
@@ -111,8 +111,8 @@ def test_keys_and_settings_are_read_by_their_owner_alone(keys: Path) -> None:
 
 def test_tokens_carry_the_issuer_that_the_simulated_cloud_gives_the_cluster() -> None:
     """One digest in two places: what the program's OIDC provider is made from, and what the API server signs as."""
-    from simcloud.aws.eks_cluster import Cluster
-    from simcloud.handler import Site
+    from otel_on_spot.simcloud.aws.eks_cluster import Cluster
+    from otel_on_spot.simcloud.handler import Site
 
     row = {"status": "ACTIVE", "group": "sg-1", "vpc": "vpc-1"}
     cloud = MagicMock(account="1", certificate_authority="ca")

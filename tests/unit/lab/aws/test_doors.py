@@ -15,12 +15,12 @@ import boto3
 import pytest
 
 from infra import documents
-from lab import certificates
-from lab.aws import pod_identity, sts_front
-from lab.aws.endpoint import DIRECT, Endpoint
-from lab.aws.token_review import Reviewer, ServiceAccount
-from lab.nodes.identity import cluster_token
-from simcloud.tables import Tables
+from otel_on_spot.lab import certificates
+from otel_on_spot.lab.aws import pod_identity, sts_front
+from otel_on_spot.lab.aws.endpoint import DIRECT, Endpoint
+from otel_on_spot.lab.aws.token_review import Reviewer, ServiceAccount
+from otel_on_spot.lab.nodes.identity import cluster_token
+from otel_on_spot.simcloud.tables import Tables
 from tests.unit.lab.aws.conftest import CLUSTER, REGION, KnownTokens, role, session_of
 
 ISSUER = f"oidc.eks.{REGION}.amazonaws.com/id/ABC"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lab.aws.endpoint import Endpoint
-from lab.aws.images import image
-from lab.aws.prices import on_demand_price, spot_price
+from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.images import image
+from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
 
 TREE = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.gitops.demo_chart import DemoChart
+from otel_on_spot.lab.gitops.demo_chart import DemoChart
 
 
 def git(folder: Path, *arguments: str) -> str:

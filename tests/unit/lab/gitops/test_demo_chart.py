@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.gitops.demo_chart import DemoChartError, find
+from otel_on_spot.lab.gitops.demo_chart import DemoChartError, find
 
 CHART = "name: {name}\nversion: {version}\ndependencies: [{{name: grafana}}, {{name: jaeger}}]\n"
 

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lab.gitops.demo_chart import DemoChart
-from lab.gitops.server import Server
-from lab.gitops.snapshot import Snapshot
+from otel_on_spot.lab.gitops.demo_chart import DemoChart
+from otel_on_spot.lab.gitops.server import Server
+from otel_on_spot.lab.gitops.snapshot import Snapshot
 from tests.unit.lab.gitops.conftest import git
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.gitops.demo_chart import DemoChart
-from lab.gitops.snapshot import Snapshot, SnapshotError
+from otel_on_spot.lab.gitops.demo_chart import DemoChart
+from otel_on_spot.lab.gitops.snapshot import Snapshot, SnapshotError
 from tests.unit.lab.gitops.conftest import git
 
 VENDORED = "gitops/charts/otel-demo/charts/opentelemetry-demo/Chart.yaml"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.gitops.demo_chart import STAND_IN
+from otel_on_spot.lab.gitops.demo_chart import STAND_IN
 from tests.charts import helm
 from tests.charts.demo_chart import REPOSITORY, DemoChart, Wrapper, checked
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab import certificates
-from lab.nodes.kubernetes_http import KubernetesHttp
+from otel_on_spot.lab import certificates
+from otel_on_spot.lab.nodes.kubernetes_http import KubernetesHttp
 
 Answer = Callable[[str, str, Any], tuple[int, Any]]
 

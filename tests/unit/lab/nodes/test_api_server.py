@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from lab import certificates
-from lab.aws.access import manifests as aws_manifests
-from lab.aws.pod_identity import AUDIENCE
-from lab.aws.token_review import Reviewer, TokenRefused
-from lab.nodes.access import manifests
-from lab.nodes.kubeconfig import Kubeconfig
-from lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
-from lab.nodes.node_config import parse
-from lab.nodes.pod_run import PodRun
-from lab.nodes.registration import KWOK_LABEL, node, seat_of_karpenter
-from simcloud.moto_process import free_port
+from otel_on_spot.lab import certificates
+from otel_on_spot.lab.aws.access import manifests as aws_manifests
+from otel_on_spot.lab.aws.pod_identity import AUDIENCE
+from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
+from otel_on_spot.lab.nodes.access import manifests
+from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
+from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
+from otel_on_spot.lab.nodes.node_config import parse
+from otel_on_spot.lab.nodes.pod_run import PodRun
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, node, seat_of_karpenter
+from otel_on_spot.simcloud.moto_process import free_port
 from tests.unit.lab.nodes.conftest import instance
 from tests.unit.lab.nodes.test_pods import container, pod
 from tests.unit.lab.nodes.test_registration import ROLE, USER_DATA

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from lab.nodes.identity import Identities, NoCredentials
-from lab.nodes.journal import Journal, read
-from lab.nodes.kubelets import Cluster, Kubelets, boot_seconds
-from lab.nodes.registration import GROUP_TAG, KWOK_LABEL
-from lab.nodes.state_changes import StateChanges
-from simcloud.tables import Tables
+from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
+from otel_on_spot.lab.nodes.journal import Journal, read
+from otel_on_spot.lab.nodes.kubelets import Cluster, Kubelets, boot_seconds
+from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL
+from otel_on_spot.lab.nodes.state_changes import StateChanges
+from otel_on_spot.simcloud.tables import Tables
 from tests.unit.lab.nodes.conftest import Api, instance
 from tests.unit.lab.nodes.test_registration import GROUP, ROLE, USER_DATA
 

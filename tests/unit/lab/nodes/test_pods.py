@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lab.nodes.container import Container, cannot_run
-from lab.nodes.kubeconfig import Kubeconfig
-from lab.nodes.pod_run import PodRun
-from lab.nodes.pods import of_a_job
+from otel_on_spot.lab.nodes.container import Container, cannot_run
+from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
+from otel_on_spot.lab.nodes.pod_run import PodRun
+from otel_on_spot.lab.nodes.pods import of_a_job
 from tests.unit.lab.nodes.conftest import Api
 
 KUBECTL = """#!/bin/sh

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lab.nodes.machine import machine
-from lab.nodes.node_config import NotANodeConfig, parse
-from lab.nodes.registration import KWOK_LABEL, node, seat_of_group, seat_of_karpenter
+from otel_on_spot.lab.nodes.machine import machine
+from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, node, seat_of_group, seat_of_karpenter
 from tests.unit.lab.nodes.conftest import instance
 
 ROLE = "arn:aws:iam::123456789012:role/node"

@@ -4,8 +4,8 @@ import base64
 from pathlib import Path
 
 from infra.argocd import APPLICATION_HEALTH
-from lab.releases.argocd_config import config_maps, secret, unknown_keys, written
-from plan.record import record
+from otel_on_spot.lab.releases.argocd_config import config_maps, secret, unknown_keys, written
+from otel_on_spot.plan.record import record
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lab.releases.environment import environment
-from simcloud.cloud import Cloud
-from simcloud.kubernetes.api import Kubernetes
-from simcloud.refusal import Refusal
+from otel_on_spot.lab.releases.environment import environment
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.kubernetes.api import Kubernetes
+from otel_on_spot.simcloud.refusal import Refusal
 
 NAMESPACE = "argocd"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lab.releases.karpenter import identity_environment
-from lab.releases.rendering import owned
+from otel_on_spot.lab.releases.karpenter import identity_environment
+from otel_on_spot.lab.releases.rendering import owned
 
 ROLE = "arn:aws:iam::123456789012:role/karpenter"
 

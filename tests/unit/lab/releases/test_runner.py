@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab.releases.installation import Processes
-from lab.releases.objects import Deadline
-from lab.releases.runner import Releases
-from lab.supervisor import ProcessFailed, Program
-from lab.toolchain.tools import Tools
-from simcloud.refusal import Interrupted, Refusal
+from otel_on_spot.lab.releases.installation import Processes
+from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.releases.runner import Releases
+from otel_on_spot.lab.supervisor import ProcessFailed, Program
+from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.simcloud.refusal import Interrupted, Refusal
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.1"}
 ARGOCD = {"name": "argocd", "chart": "argo-cd", "repositoryOpts": {"repo": "https://argoproj.github.io/argo-helm"}}

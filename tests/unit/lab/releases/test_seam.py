@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from simcloud.aws.eks_cluster import Cluster
-from simcloud.cloud import Cloud
-from simcloud.handler import Call, Site
-from simcloud.kubernetes.helm import Release
-from simcloud.provider.kubeconfig import cluster_of, kubeconfig
-from simcloud.refusal import Refusal
+from otel_on_spot.simcloud.aws.eks_cluster import Cluster
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Call, Site
+from otel_on_spot.simcloud.kubernetes.helm import Release
+from otel_on_spot.simcloud.provider.kubeconfig import cluster_of, kubeconfig
+from otel_on_spot.simcloud.refusal import Refusal
 
 INPUTS = {
     "name": "argocd",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.toolchain.board import Board
-from lab.toolchain.display import duration, left, lines, on_terminal
-from lab.toolchain.modules import Module
+from otel_on_spot.lab.toolchain.board import Board
+from otel_on_spot.lab.toolchain.display import duration, left, lines, on_terminal
+from otel_on_spot.lab.toolchain.modules import Module
 
 
 class Clock:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain import ToolchainError, ensure
-from lab.toolchain.board import Board
-from lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain import ToolchainError, ensure
+from otel_on_spot.lab.toolchain.board import Board
+from otel_on_spot.lab.toolchain.modules import MODULES
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
@@ -104,7 +104,9 @@ def test_what_was_built_beside_a_failure_is_not_built_again(fake_go: FakeGo) -> 
 
     ensure(quiet, environment=fake_go.environment)
 
-    assert [call.split()[0] for call in fake_go.calls()[before:] if " build " in call] == [str(ROOT / "tools" / "etcd")]
+    assert [call.split()[0] for call in fake_go.calls()[before:] if " build " in call] == [
+        str(ROOT / "otel_on_spot" / "lab" / "go" / "etcd")
+    ]
 
 
 def test_a_build_that_writes_no_binary_is_a_failure_and_leaves_nothing(fake_go: FakeGo) -> None:
@@ -116,7 +118,7 @@ def test_a_build_that_writes_no_binary_is_a_failure_and_leaves_nothing(fake_go: 
     assert not list(fake_go.tools.glob("etcd/*/"))
 
 
-PROGRAM = "import sys; from lab.toolchain import ensure; from lab.toolchain.display import lines; ensure(lines(print))"
+PROGRAM = "import sys; from otel_on_spot.lab.toolchain import ensure; from otel_on_spot.lab.toolchain.display import lines; ensure(lines(print))"
 
 
 def started(fake_go: FakeGo) -> subprocess.Popen[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain import ToolchainError, check, ensure
+from otel_on_spot.lab.toolchain import ToolchainError, check, ensure
 from tests.unit.lab.toolchain.conftest import FakeGo
 from tests.unit.lab.toolchain.test_ensure import quiet
 
@@ -62,7 +62,7 @@ def test_a_given_binary_is_run_by_the_names_of_its_programs_and_nothing_of_argo_
     assert tools.path("argocd-repo-server").name == "argocd-repo-server"
     assert tools.path("argocd-repo-server").resolve() == binary
     assert tools.notes == ()
-    assert not [call for call in fake_go.calls() if call.split()[0].endswith("tools/argocd")]
+    assert not [call for call in fake_go.calls() if call.split()[0].endswith("go/argocd")]
 
 
 def test_the_manifests_are_those_of_the_given_version_and_go_is_asked_once(

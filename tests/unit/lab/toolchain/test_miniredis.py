@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain.board import Board
-from lab.toolchain.building import Build
-from lab.toolchain.golang import Go
-from lab.toolchain.modules import MODULES
-from lab.toolchain.processes import Processes
-from lab.toolchain.store import Store, key
+from otel_on_spot.lab.toolchain.board import Board
+from otel_on_spot.lab.toolchain.building import Build
+from otel_on_spot.lab.toolchain.golang import Go
+from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain.processes import Processes
+from otel_on_spot.lab.toolchain.store import Store, key
 
 MINIREDIS = tuple(module for module in MODULES if module.name == "miniredis")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.toolchain.modules import MODULES, Module
-from lab.toolchain.pins import ARGOCD_OF_CHART
+from otel_on_spot.lab.toolchain.modules import MODULES, Module
+from otel_on_spot.lab.toolchain.pins import ARGOCD_OF_CHART
 
 ROOT = Path(__file__).parents[4]
 each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)

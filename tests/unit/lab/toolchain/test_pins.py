@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain.pins import notes
+from otel_on_spot.lab.toolchain.pins import notes
 
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.4", "karpenter": "v1.14.1"}
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab.toolchain import check, ensure, machine, message
-from lab.toolchain.problem import Problem
+from otel_on_spot.lab.toolchain import check, ensure, machine, message
+from otel_on_spot.lab.toolchain.problem import Problem
 from tests.unit.lab.toolchain.conftest import FakeGo
 from tests.unit.lab.toolchain.test_ensure import quiet
 
@@ -16,9 +16,11 @@ from tests.unit.lab.toolchain.test_ensure import quiet
 @pytest.fixture
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with memory, disk and namespaces."""
-    monkeypatch.setattr("lab.toolchain.preflight.free_mib", lambda: 16_000)
-    monkeypatch.setattr("lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=100 * machine.GIB))
-    monkeypatch.setattr("lab.toolchain.machine.namespaces", lambda environment: iter(()))
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.preflight.free_mib", lambda: 16_000)
+    monkeypatch.setattr(
+        "otel_on_spot.lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=100 * machine.GIB)
+    )
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.machine.namespaces", lambda environment: iter(()))
 
 
 def subjects(problems: list[Problem]) -> list[str]:
@@ -43,8 +45,10 @@ def test_a_machine_that_has_all_has_no_problem(tmp_path: Path, fake_go: FakeGo) 
 
 @pytest.mark.usefixtures("roomy")
 def test_all_problems_are_found_at_once(tmp_path: Path, fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.toolchain.preflight.free_mib", lambda: 1024)
-    monkeypatch.setattr("lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=machine.GIB // 2))
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.preflight.free_mib", lambda: 1024)
+    monkeypatch.setattr(
+        "otel_on_spot.lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=machine.GIB // 2)
+    )
     environment = {**fake_go.environment, "PATH": only(tmp_path / "bin", "true"), "ARGOCD": "/no/argocd"}
 
     problems = check(tmp_path / "lab", environment)
@@ -111,8 +115,10 @@ def test_a_go_that_does_not_answer_is_told_with_what_it_said(tmp_path: Path, fak
 def test_disk_and_memory_for_the_builds_count_only_until_they_are_done(
     tmp_path: Path, fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch, roomy: None
 ) -> None:
-    monkeypatch.setattr("lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=2 * machine.GIB))
-    monkeypatch.setattr("lab.toolchain.preflight.free_mib", lambda: 3100)
+    monkeypatch.setattr(
+        "otel_on_spot.lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=2 * machine.GIB)
+    )
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.preflight.free_mib", lambda: 3100)
     before = {problem.subject.split()[0]: problem for problem in check(tmp_path, fake_go.environment)}
 
     ensure(quiet, environment=fake_go.environment)
@@ -130,7 +136,7 @@ def test_a_rebuild_of_one_tool_needs_its_share_of_the_disk(
     ensure(quiet, environment=fake_go.environment)
     for record in fake_go.tools.glob("etcd/*/built.json"):
         record.unlink()
-    monkeypatch.setattr("lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.machine.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
     (problem,) = [p for p in check(tmp_path, fake_go.environment) if p.subject.startswith("disk")]
 
     assert problem.rule.startswith("1.6 GiB are needed: 0.2 for Go modules, 0.4 for compiled packages, ")

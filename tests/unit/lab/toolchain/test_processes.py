@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain.processes import Processes, StoppedError
+from otel_on_spot.lab.toolchain.processes import Processes, StoppedError
 from tests.unit.lab.toolchain.conftest import FakeGo
 from tests.unit.lab.toolchain.test_ensure import alive
 
@@ -30,7 +30,7 @@ def test_standard_output_goes_to_the_file_and_standard_error_comes_line_by_line(
 
 
 def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.toolchain.processes._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("otel_on_spot.lab.toolchain.processes._GRACE_SECONDS", 0.3)
     processes = Processes()
     said: list[str] = []
     ended: list[str] = []
@@ -86,7 +86,7 @@ def test_a_fault_in_the_reader_ends_the_command(tmp_path: Path) -> None:
 def test_sigterm_to_the_command_line_ends_the_builds_as_ctrl_c_does(fake_go: FakeGo) -> None:
     (fake_go.folder / "hang").touch()
     lab = subprocess.Popen(
-        [sys.executable, "-m", "lab.toolchain"], cwd=Path(__file__).parents[4], env=fake_go.environment,
+        [sys.executable, "-m", "otel_on_spot.lab.toolchain"], cwd=Path(__file__).parents[4], env=fake_go.environment,
         text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     hanging = fake_go.folder / "hanging"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.toolchain.board import Board
-from lab.toolchain.building import Build, Failure
-from lab.toolchain.modules import MODULES, Module
-from lab.toolchain.processes import Processes
-from lab.toolchain.schedule import Schedule, free_mib, jobs_each, peak_mib
+from otel_on_spot.lab.toolchain.board import Board
+from otel_on_spot.lab.toolchain.building import Build, Failure
+from otel_on_spot.lab.toolchain.modules import MODULES, Module
+from otel_on_spot.lab.toolchain.processes import Processes
+from otel_on_spot.lab.toolchain.schedule import Schedule, free_mib, jobs_each, peak_mib
 
 
 class Recorded(Build):

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from lab.toolchain.golang import Go
-from lab.toolchain.modules import MODULES, Module
-from lab.toolchain.store import RECORD, UNUSED_DAYS, Store, cache_home, key
+from otel_on_spot.lab.toolchain.golang import Go
+from otel_on_spot.lab.toolchain.modules import MODULES, Module
+from otel_on_spot.lab.toolchain.store import RECORD, UNUSED_DAYS, Store, cache_home, key
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
@@ -156,7 +156,7 @@ def test_the_cache_is_where_the_user_keeps_caches() -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from lab.toolchain.store import Store
+from otel_on_spot.lab.toolchain.store import Store
 with Store(Path(sys.argv[1])).lock(print):
     print("held", flush=True)
     time.sleep(300)

@@ -1,0 +1,93 @@
+"""What the drift drill says: pure functions of what was seen."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.verdicts.finding import Finding
+from otel_on_spot.doctor.verdicts.gitops import active_leases
+from otel_on_spot.doctor.verdicts.leases import covers
+from otel_on_spot.drills.report import Verdict
+
+RUNBOOK: Final = "docs/runbooks/drills/drift.md"
+LINES: Final = ("applications", "suspensions")
+"""Lines of the doctor that explain why nothing is put back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A scale by hand. Seconds count from the scale; None where it did not come within ``patience``.
+
+    ``deployment``: namespace/name. ``application``: the Argo CD Application that declares it. ``why``: why it was not put back.
+    """
+
+    deployment: str
+    application: str
+    before: int
+    after: int
+    patience: float
+    reverted: float | None
+    synced: float | None
+    sync: str = ""
+    why: str = ""
+
+
+def why_not(facts: Facts, application: str) -> str:
+    """Why Argo CD does not put things back: off, held by a window, or broken; empty where nothing speaks against it."""
+    one = next((one for one in facts.applications or () if one.name == application), None)
+    if one is None:
+        return "" if facts.applications is None else f"there is no Application {application}"
+    if not one.automated:
+        return f"automatic sync of Application {application} is off"
+    if facts.projects is not None:
+        for project, lease in active_leases(facts):
+            if project.name == one.project and covers(lease.window, one):
+                return f"a deny window of AppProject {project.name} holds automatic syncs until {lease.ends_at:%Y-%m-%d %H:%M} UTC"
+        for project in facts.projects:
+            if project.name == one.project and any(window.kind == "allow" for window in project.windows):
+                return f"AppProject {project.name} allows syncs within its windows only"
+    if one.operation in ("Failed", "Error"):
+        return f"the last sync of Application {application} ended {one.operation}: {one.operation_message}"
+    return one.problems[0] if one.problems else ""
+
+
+def verdicts(seen: Drift, namespace: str) -> tuple[Verdict, ...]:
+    """Two lines: put back in time, and Synced afterwards. ``namespace``: Argo CD's."""
+    return (_reverted(seen, namespace), *(() if seen.reverted is None else (_synced(seen, namespace),)))
+
+
+def _reverted(seen: Drift, namespace: str) -> Verdict:
+    if seen.reverted is not None:
+        what = f"{seen.deployment} from {seen.after} back to {seen.before} replicas in {seen.reverted:.1f} s"
+        return Verdict(id="reverted", title="Put back", status="ok", runbook=RUNBOOK, count=1, what=what)
+    why = seen.why or "nothing that was seen speaks against it"
+    finding = Finding(
+        subject=seen.deployment,
+        seen=f"{seen.after} replicas for {seen.patience:.0f} s where Git declares {seen.before}: {why}",
+        rule=f"Argo CD puts a change by hand back within {seen.patience:.0f} s",
+        remedy=(
+            f"kubectl -n {namespace} describe application {seen.application}",
+            f"kubectl -n {namespace} logs statefulset/argocd-application-controller --since=10m",
+        ),
+    )
+    what = f"{seen.deployment} stayed at {seen.after} replicas"
+    return Verdict(
+        id="reverted", title="Put back", status="found", runbook=RUNBOOK, count=1, what=what, findings=(finding,)
+    )
+
+
+def _synced(seen: Drift, namespace: str) -> Verdict:
+    if seen.synced is not None:
+        what = f"Application {seen.application} in {seen.synced:.1f} s"
+        return Verdict(id="synced", title="Synced again", status="ok", runbook=RUNBOOK, count=1, what=what)
+    finding = Finding(
+        subject=seen.application,
+        seen=f"{seen.sync or 'no state'} {seen.patience:.0f} s after the scale, although the Deployment was put back",
+        rule="an Application is Synced once what was changed by hand is put back",
+        remedy=(f"kubectl -n {namespace} describe application {seen.application}",),
+        severity="warning",
+    )
+    what = f"Application {seen.application} is {seen.sync}"
+    return Verdict(
+        id="synced", title="Synced again", status="found", runbook=RUNBOOK, count=1, what=what, findings=(finding,)
+    )

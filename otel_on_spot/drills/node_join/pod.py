@@ -1,0 +1,89 @@
+"""The pod that wants a node of its own."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from otel_on_spot.drills.kubernetes_api import Object
+
+NAMESPACE: Final = "default"
+LABEL: Final = "otel-on-spot/drill"
+DRILL: Final = "node-join"
+POOL_LABEL: Final = "karpenter.sh/nodepool"
+HOSTNAME: Final = "kubernetes.io/hostname"
+INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+IMAGE: Final = "registry.k8s.io/pause:3.10"
+NOT_OF_A_DAEMON_SET: Final = (
+    {"key": "controller-revision-hash", "operator": "DoesNotExist"},
+    {"key": "statefulset.kubernetes.io/pod-name", "operator": "Exists"},
+)
+"""Either of both: DaemonSets and StatefulSets set the first label on their pods, only StatefulSets the second."""
+CONTAINER: Final[Mapping[str, Any]] = {
+    "name": "pause",
+    "image": IMAGE,
+    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+}
+
+
+def document(
+    name: str, pool: str, taints: Iterable[Mapping[str, Any]], empty_types: Iterable[str], seconds: int
+) -> Object:
+    """A small pod for which Karpenter must launch a node: required anti-affinity keeps it away from every pod but a DaemonSet's.
+
+    The scheduler keeps other pods off its node for the same reason. A node that is empty would still do for it, so the
+    instance types of such nodes are ruled out: Karpenter allows no pod to rule out nodes by name.
+
+    Args:
+        taints: of the pool, which the pod tolerates.
+        empty_types: instance types of the pool's nodes that run nothing.
+        seconds: after which the kubelet ends it, if nobody has.
+    """
+    types = sorted(set(empty_types))
+    elsewhere = {"matchExpressions": [{"key": INSTANCE_TYPE, "operator": "NotIn", "values": types}]}
+    alone = [
+        {
+            "topologyKey": HOSTNAME,
+            "namespaceSelector": {},
+            "labelSelector": {"matchExpressions": [one]},
+        }
+        for one in NOT_OF_A_DAEMON_SET
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": {LABEL: DRILL},
+            "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+        },
+        "spec": {
+            "activeDeadlineSeconds": seconds,
+            "automountServiceAccountToken": False,
+            "containers": [dict(CONTAINER)],
+            "nodeSelector": {POOL_LABEL: pool},
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65535,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [toleration(one) for one in taints],
+            "affinity": {
+                **({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [elsewhere]}}} if types else {}),
+                "podAntiAffinity": {REQUIRED: alone},
+            },
+        },
+    }
+
+
+def toleration(taint: Mapping[str, Any]) -> dict[str, Any]:
+    """What tolerates a taint and no other."""
+    found = {"key": taint["key"], "effect": taint["effect"]}
+    return (
+        {**found, "operator": "Equal", "value": taint["value"]}
+        if taint.get("value")
+        else {**found, "operator": "Exists"}
+    )

@@ -1,0 +1,140 @@
+"""Makes a pod that wants a node of its own, follows the node, and takes both back."""
+
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from otel_on_spot.doctor.collecting.cluster_facts import moment, nodes, pods
+from otel_on_spot.doctor.facts_kubernetes import Node, Pod
+from otel_on_spot.drills import diagnosis
+from otel_on_spot.drills.drill import Drill, DrillRefused
+from otel_on_spot.drills.following import follow
+from otel_on_spot.drills.kubernetes_api import Api, Object
+from otel_on_spot.drills.node_join.pod import INSTANCE_TYPE, NAMESPACE, POOL_LABEL, document
+from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
+from otel_on_spot.drills.node_join.watched import CLAIM, POD, Looked, look, nominated, words
+from otel_on_spot.drills.report import Report, Verdict
+from otel_on_spot.drills.undo import Step, made
+
+POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
+SPARE_SECONDS: Final = 120
+"""How much longer than the drill the pod may live."""
+
+
+def pool_of(api: Api, name: str) -> Object:
+    """The NodePool.
+
+    Raises:
+        DrillRefused: there is none of that name.
+    """
+    found = api.get(f"{POOLS}/{name}")
+    if found is None:
+        there = ", ".join(sorted(one["metadata"]["name"] for one in api.list(POOLS))) or "none"
+        raise DrillRefused(f"--pool {name}: there is no such NodePool. NodePools of this cluster: {there}")
+    return found
+
+
+def empty_types(there: Iterable[Node], running: Iterable[Pod], pool: str) -> set[str]:
+    """Instance types of the pool's nodes that run nothing but what runs on every node."""
+    busy = {one.node for one in running if one.owner[0] not in ("DaemonSet", "Node")}
+    idle = [one for one in there if one.labels.get(POOL_LABEL) == pool and one.name not in busy]
+    return {one.labels[INSTANCE_TYPE] for one in idle if INSTANCE_TYPE in one.labels}
+
+
+class Rehearsal:
+    """One run. ``pool``: the NodePool; ``patience``: seconds from the pod until it runs.
+
+    Raises:
+        LeaseHeld: somebody took the lease over.
+        ApiException: the server refused.
+    """
+
+    def __init__(self, drill: Drill, pool: Object, patience: float) -> None:
+        self.drill, self.pool, self.patience = drill, pool, patience
+        self.name = f"drill-node-join-{int(time.time())}"
+        self.uid = ""
+        self.began = 0.0
+        self.born: datetime | None = None
+        self.claims: tuple[str, ...] = ()
+        self.reached: dict[str, float] = {}
+        self.details: dict[str, str] = {}
+        self.own: dict[str, datetime] = {}
+        self.last = Looked(at={})
+
+    def run(self) -> Report:
+        """Make the pod, follow its node, and say how far it came."""
+        path = POD.format(namespace=NAMESPACE, name=self.name)
+        try:
+            self._make(path)
+            follow(self.drill, self._look, self.patience)
+            seen, causes, facts = self._seen(), (), None
+            if seen.stopped is not None:
+                self.drill.timeline.add("stopped", f"not {seen.stopped.id} in time: asking the doctor")
+                facts = diagnosis.look(self.drill.target)
+                causes = diagnosis.causes(facts, seen.stopped.lines) if seen.stopped.lines else ()
+                seen = self._seen()
+        finally:
+            # Before its NodeClaim: for a pod that still waits Karpenter would make another one.
+            self.drill.api.delete(path)
+        self._own_claims()
+        return self._report((*verdicts(seen, facts), *causes))
+
+    def _make(self, path: str) -> None:
+        api = self.drill.api
+        template = self.pool["spec"]["template"]["spec"]
+        taints = [*(template.get("taints") or ()), *(template.get("startupTaints") or ())]
+        pool = self.pool["metadata"]["name"]
+        empty = empty_types(nodes(api.list("/api/v1/nodes")), pods(api), pool)
+        thing = document(self.name, pool, taints, empty, int(self.patience) + SPARE_SECONDS)
+        self.drill.hold.will(made(path))
+        born = api.create(path.rpartition("/")[0], thing)["metadata"]
+        self.uid, self.born = born["uid"], moment(born["creationTimestamp"])
+        self.began = self.drill.timeline.add("pod made", f"{self.name}, which wants a node of pool {pool}").seconds
+
+    def _own_claims(self) -> None:
+        """Write down every NodeClaim that was made for the pod: each is taken back."""
+        for name in nominated(self.drill.api, self.uid):
+            if name not in self.claims:
+                step = Step(kind="object", what=f"NodeClaim {name} made", given={"path": CLAIM.format(name=name)})
+                self.drill.hold.will(step)
+                self.claims = (*self.claims, name)
+
+    def _look(self) -> bool:
+        if "launched" not in self.reached:
+            self._own_claims()
+        self.last = look(self.drill.api, self.name, self.claims[-1] if self.claims else "")
+        for step in STEPS:
+            if step.id not in self.last.at:
+                continue
+            self.own[step.id] = self.last.at[step.id]
+            if step.id not in self.reached:
+                self.details[step.id] = self.last.details.get(step.id, "")
+                self.reached[step.id] = self.drill.timeline.add(step.id, self.details[step.id]).seconds - self.began
+        return len(self.reached) == len(STEPS)
+
+    def _seen(self) -> Joining:
+        return Joining(
+            pool=self.pool["metadata"]["name"],
+            patience=self.patience,
+            reached=dict(self.reached),
+            details=dict(self.details),
+            pod=f"{NAMESPACE}/{self.name}",
+            claim=self.claims[-1] if self.claims else "",
+            instance=self.last.instance,
+            words=words(self.drill.api, self.uid, self.claims) or self.last.words,
+        )
+
+    def _report(self, lines: tuple[Verdict, ...]) -> Report:
+        """Durations by the objects' own clocks too: they count from what happened, not from when it was seen."""
+        before, told = self.born, []
+        for step in STEPS:
+            if before is not None and step.id in self.own:
+                told.append(f"{step.id} +{max(0.0, (self.own[step.id] - before).total_seconds()):.0f} s")
+                before = self.own[step.id]
+        measures = {
+            "by the objects' own clocks (to the second), each after the one before": ", ".join(told) or "nothing"
+        }
+        if len(self.reached) == len(STEPS):
+            measures["from the pod to its running"] = f"{self.reached['running']:.1f} s"
+        return self.drill.report(lines, measures)

@@ -1,0 +1,147 @@
+"""How far a node came, and why no further: pure functions of what was seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.verdicts.finding import Finding, aws
+from otel_on_spot.doctor.verdicts.invisible import cause
+from otel_on_spot.drills.report import Verdict
+
+RUNBOOK: Final = "docs/runbooks/drills/node-join.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a node's way. ``lines``: what the doctor looks at where it stops there."""
+
+    id: str
+    title: str
+    rule: str
+    lines: tuple[str, ...]
+
+
+LAUNCHING: Final = (
+    "instance-profile",
+    "controller-permissions",
+    "controller-identity",
+    "karpenter-running",
+    "discovery-tags",
+    "node-classes",
+    "node-pools",
+    "spot-role",
+    "pool-limits",
+)
+JOINING: Final = ("cluster", "node-role", "instance-profile", "invisible-nodes")
+STEPS: Final = (
+    Step(
+        id="claimed",
+        title="Karpenter makes a NodeClaim",
+        rule="Karpenter makes a NodeClaim for a pod that no node takes",
+        lines=LAUNCHING,
+    ),
+    Step(
+        id="launched",
+        title="EC2 launches the instance",
+        rule="EC2 has room for one of the pool's instance types in one of its zones, and Karpenter may launch it",
+        lines=LAUNCHING,
+    ),
+    Step(
+        id="authenticated",
+        title="The cluster lets the instance in",
+        rule="the instance's role is admitted, and its kubelet makes its Node",
+        lines=JOINING,
+    ),
+    Step(id="registered", title="Karpenter knows the Node", rule="Karpenter finds the claim's Node", lines=JOINING),
+    Step(
+        id="ready",
+        title="The Node is Ready",
+        rule="the kubelet reports Ready, which it does once the CNI plugin runs",
+        lines=("node-role", "invisible-nodes"),
+    ),
+    Step(
+        id="initialized",
+        title="The Node is initialized",
+        rule="startup taints are gone and the Node offers what was asked for",
+        lines=("node-pools", "karpenter-running"),
+    ),
+    Step(id="running", title="A pod runs on it", rule="the scheduler binds the pod and the kubelet runs it", lines=()),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """A node's way. ``reached``: seconds since the pod was made, by step. ``details``: what the step showed.
+
+    ``claim``, ``instance``: empty where there is none. ``words``: what the objects and events on the way said last.
+    """
+
+    pool: str
+    patience: float
+    reached: Mapping[str, float]
+    details: Mapping[str, str] = field(default_factory=dict)
+    pod: str = ""
+    claim: str = ""
+    instance: str = ""
+    words: str = ""
+
+    @property
+    def stopped(self) -> Step | None:
+        """The first step that was not reached; None where all were."""
+        return next((one for one in STEPS if one.id not in self.reached), None)
+
+
+def verdicts(seen: Joining, facts: Facts | None) -> tuple[Verdict, ...]:
+    """A line for each step up to the one where it stopped. ``facts``: what the doctor saw there and then."""
+    found = []
+    before = 0.0
+    for one in STEPS:
+        if one is seen.stopped:
+            found.append(_stopped(seen, one, facts))
+            break
+        took = max(0.0, seen.reached[one.id] - before)  # Ready and registered come in either order
+        before = max(before, seen.reached[one.id])
+        detail = seen.details.get(one.id, "")
+        what = f"{took:.1f} s" + (f", {detail}" if detail else "")
+        found.append(Verdict(id=one.id, title=one.title, status="ok", runbook=RUNBOOK, count=1, what=what))
+    return tuple(found)
+
+
+def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
+    reached = [one.id for one in STEPS if one.id in seen.reached]
+    after = f"after {reached[-1]}" if reached else "at the beginning"
+    said = f"stopped {after}: not {step.id} {seen.patience:.0f} s after the pod was made"
+    why = why_stopped(seen, step, facts)
+    finding = Finding(
+        subject=seen.instance or seen.claim or seen.pod,
+        seen=f"{said}; {why}" if why else said,
+        rule=step.rule,
+        remedy=_remedy(seen, facts),
+    )
+    return Verdict(
+        id=step.id,
+        title=step.title,
+        status="found",
+        runbook=RUNBOOK,
+        count=1,
+        what=f"stopped {after}",
+        findings=(finding,),
+    )
+
+
+def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:
+    """What is known about the reason, on one line; empty where nothing is."""
+    instance = next((one for one in (facts.instances if facts else None) or () if one.id == seen.instance), None)
+    if step.id == "authenticated" and facts is not None and instance is not None:
+        return f"{instance.state}, no Node; likely cause: {cause(facts, instance)}"
+    if step.id == "authenticated" and facts is not None and facts.instances is not None and seen.instance:
+        return "the instance is gone"
+    return seen.words
+
+
+def _remedy(seen: Joining, facts: Facts | None) -> tuple[str, ...]:
+    remedy = ["kubectl get events -A --field-selector involvedObject.kind=NodeClaim --sort-by=.lastTimestamp"]
+    if seen.instance and facts is not None:
+        remedy.append(aws(facts, f"ec2 get-console-output --latest --instance-id {seen.instance}"))
+    return tuple(remedy)

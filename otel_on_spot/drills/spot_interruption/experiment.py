@@ -1,0 +1,66 @@
+"""The warning as an experiment of AWS FIS: EC2 sends it, so the rules and the queue's policy are proved too."""
+
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import names
+from otel_on_spot.doctor.collecting.gathering import reason
+from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.target import Target
+from otel_on_spot.drills.undo import Step, experiment, tagged
+
+SETTING: Final = "karpenter.interruptionExperiments"
+FAILED: Final = ("failed", "stopped", "cancelled")
+
+
+def require(target: Target) -> str:
+    """Id of the stack's experiment template.
+
+    Raises:
+        DrillRefused: this is a lab, or the stack has no template.
+    """
+    if target.simulated:
+        raise DrillRefused("--fis: a lab has no AWS FIS. Leave --fis out: the simulated bus takes EC2's own event")
+    if not target.declared.experiment:
+        raise DrillRefused(
+            f"--fis: the stack exports no interruptionExperiment. Set `{SETTING}: true` in Pulumi.{target.declared.stack}.yaml "
+            "and run `pulumi up`, or leave --fis out: the warning then goes to the queue"
+        )
+    return target.declared.experiment
+
+
+def start(target: Target, will: Callable[[Step], None], instance: str) -> str:
+    """Tag the instance, so that the template's target is this one and no other, and start an experiment: its id.
+
+    Args:
+        will: writes a change down.
+
+    Raises:
+        DrillRefused: AWS refused.
+    """
+    template = require(target)
+    try:
+        will(tagged(instance, names.DRILL_TAGS))
+        tags = [{"Key": key, "Value": value} for key, value in names.DRILL_TAGS.items()]
+        target.aws("ec2").create_tags(Resources=[instance], Tags=tags)
+        begun = target.aws("fis").start_experiment(experimentTemplateId=template, clientToken=str(uuid.uuid4()))
+    except (ClientError, BotoCoreError) as problem:
+        raise DrillRefused(
+            f"--fis: the experiment could not be started: {reason(problem)}. It takes fis:StartExperiment on template "
+            f"{template}, and ec2:CreateTags and ec2:DeleteTags on the cluster's instances"
+        ) from None
+    identity = str(begun["experiment"]["id"])
+    will(experiment(identity))
+    return identity
+
+
+def failure(target: Target, identity: str) -> str:
+    """Why an experiment failed; empty where it did not, or nobody can say."""
+    try:
+        state = target.aws("fis").get_experiment(id=identity)["experiment"]["state"]
+    except (ClientError, BotoCoreError):
+        return ""
+    return f"experiment {identity} {state['status']}: {state.get('reason', '')}" if state["status"] in FAILED else ""

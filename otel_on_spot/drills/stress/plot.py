@@ -1,0 +1,165 @@
+"""The stress drill as a picture: replicas and pending pods, nodes by capacity type, cost, and what happened when."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from otel_on_spot.drills.stress.watching import ON_DEMAND, SPOT, Sample
+from otel_on_spot.drills.timeline import Moment
+from otel_on_spot.plan.picture import FAINT, INK, MARGIN
+
+LEFT, WIDTH, RIGHT, TOP = 90, 860, 170, 86
+ROW: Final = 18
+WANTED, RUNNING, PENDING, COST = "#7b8794", "#2f9a76", "#c81e3a", "#8457c9"
+SPOT_COLOUR, ON_DEMAND_COLOUR = "#e08a2b", "#3d7fd6"
+TICKS: Final = 8
+NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+MANY: Final = ("NodeClaim", " node joined", " node left", " nodes joined", " nodes left")
+"""Moments that the lanes show anyhow."""
+Value = Callable[[Sample], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One diagram: lines as (name, colour, value), below each other in one scale. ``filled``: areas, each upon the one before."""
+
+    title: str
+    top: float
+    height: float
+    lines: tuple[tuple[str, str, Value], ...]
+    filled: bool = False
+
+
+def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str:
+    """The picture; time runs from the first sample to the last."""
+    lanes = _lanes()
+    marks = [one for one in moments if not any(what in one.what for what in MANY)]
+    bottom = lanes[-1].top + lanes[-1].height
+    legend = bottom + 62
+    width, height = LEFT + WIDTH + RIGHT, legend + ROW * len(marks) + MARGIN
+    span = max([1.0, *(one.seconds for one in samples), *(one.seconds for one in marks)])
+
+    def x(seconds: float) -> float:
+        return LEFT + WIDTH * seconds / span
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" viewBox="0 0 {width} {height:.0f}" '
+        'font-family="Helvetica, Arial, sans-serif">',
+        f'<rect width="{width}" height="{height:.0f}" fill="#ffffff"/>',
+        _text(MARGIN, MARGIN + 12, title, size=17, bold=True),
+        _axis(span, x, bottom),
+        *(_lane(one, samples, x) for one in lanes),
+        *(_mark(number, one, x, bottom) for number, one in enumerate(marks, start=1)),
+    ]
+    for number, one in enumerate(marks, start=1):
+        told = f"{number}  {one.seconds:.1f} s  {one.what}" + (f": {one.detail}" if one.detail else "")
+        parts.append(_text(LEFT, legend + ROW * (number - 1), told))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _lanes() -> tuple[Lane, ...]:
+    return (
+        Lane(
+            title="pods",
+            top=TOP,
+            height=200,
+            lines=(
+                ("wanted", WANTED, lambda one: one.wanted),
+                ("Running", RUNNING, lambda one: one.running),
+                ("Pending", PENDING, lambda one: one.pending),
+            ),
+        ),
+        Lane(
+            title="nodes of Karpenter's",
+            top=TOP + 234,
+            height=110,
+            filled=True,
+            lines=(
+                ("Spot", SPOT_COLOUR, lambda one: one.nodes.get(SPOT, 0)),
+                ("On-Demand", ON_DEMAND_COLOUR, lambda one: one.nodes.get(ON_DEMAND, 0)),
+            ),
+        ),
+        Lane(title="USD an hour", top=TOP + 378, height=70, lines=(("cost", COST, lambda one: one.cost or 0.0),)),
+    )
+
+
+def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) -> str:
+    stacks = []
+    below = [0.0] * len(samples)
+    for name, colour, value in lane.lines:
+        values = [value(one) + (below[n] if lane.filled else 0.0) for n, one in enumerate(samples)]
+        stacks.append((name, colour, list(below), values))
+        below = values
+    most = max([value for *_, values in stacks for value in values] or [0.0]) or 1.0
+
+    def y(value: float) -> float:
+        return lane.top + lane.height * (1 - value / most)
+
+    foot = lane.top + lane.height
+    parts = [
+        _text(MARGIN, lane.top - 8, lane.title, size=13, bold=True),
+        f'<line x1="{LEFT}" y1="{foot}" x2="{LEFT + WIDTH}" y2="{foot}" stroke="{INK}" stroke-opacity="0.5"/>',
+        _text(LEFT - 8, lane.top + 5, f"{most:.3g}", end=True, colour=FAINT),
+        _text(LEFT - 8, foot, "0", end=True, colour=FAINT),
+    ]
+    seconds = [one.seconds for one in samples]
+    for number, (name, colour, base, values) in enumerate(stacks):
+        line = _steps([(x(at), y(value)) for at, value in zip(seconds, values, strict=True)])
+        if lane.filled and samples:
+            back = _steps([(x(at), y(value)) for at, value in zip(seconds, base, strict=True)])
+            area = " L".join([line, *reversed(back.split(" L"))])
+            parts.append(f'<path d="M{area} Z" fill="{colour}" fill-opacity="0.75"/>')
+        elif samples:
+            parts.append(f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        key = lane.top + 12 + number * ROW
+        parts.append(f'<rect x="{LEFT + WIDTH + 16}" y="{key - 9}" width="16" height="10" fill="{colour}"/>')
+        parts.append(_text(LEFT + WIDTH + 38, key, name))
+    return "\n".join(parts)
+
+
+def _steps(points: Sequence[tuple[float, float]]) -> str:
+    """Through points, level until the next one: what was seen holds until something else is seen."""
+    drawn = []
+    for n, (at, height) in enumerate(points):
+        if n:
+            drawn.append(f"{at:.1f},{points[n - 1][1]:.1f}")
+        drawn.append(f"{at:.1f},{height:.1f}")
+    return " L".join(drawn)
+
+
+def _axis(span: float, x: Callable[[float], float], bottom: float) -> str:
+    step = next((one for one in NICE if span / one <= TICKS), NICE[-1])
+    drawn = []
+    for second in range(0, int(span) + 1, step):
+        drawn.append(
+            f'<line x1="{x(second):.1f}" y1="{TOP}" x2="{x(second):.1f}" y2="{bottom}" stroke="{FAINT}" stroke-opacity="0.18"/>'
+        )
+        drawn.append(_text(x(second), bottom + 18, f"{second} s", middle=True, size=11, colour=FAINT))
+    return "\n".join(drawn)
+
+
+def _mark(number: int, moment: Moment, x: Callable[[float], float], bottom: float) -> str:
+    at = x(moment.seconds)
+    told = escape(f"{moment.what} {moment.detail}".strip())
+    high = TOP - 18 - (number % 2) * 13
+    return (
+        f'<g><title>{told}</title><line x1="{at:.1f}" y1="{high + 3}" x2="{at:.1f}" y2="{bottom}" stroke="{INK}" '
+        f'stroke-opacity="0.45" stroke-dasharray="3 3"/>{_text(at, high, str(number), middle=True, size=11, bold=True)}</g>'
+    )
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: float = 12,
+    bold: bool = False,
+    end: bool = False,
+    middle: bool = False,
+    colour: str = INK,
+) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    anchor = ' text-anchor="end"' if end else ' text-anchor="middle"' if middle else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}{anchor}>{escape(text)}</text>'

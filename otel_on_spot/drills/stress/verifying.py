@@ -1,0 +1,121 @@
+"""Whether everything is as it was before the drill: looked at, not assumed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kubernetes.client.exceptions import ApiException
+
+from otel_on_spot.doctor.verdicts.finding import Finding
+from otel_on_spot.drills.drill import Drill
+from otel_on_spot.drills.patience import CONNECTION, in_words
+from otel_on_spot.drills.stress.beginning import Workload, applications
+from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Watch, claims
+from otel_on_spot.drills.undo import PROJECTS
+
+SYNCED_SECONDS: Final = 60.0
+STAYS_SECONDS: Final = 10.0
+RULE: Final = "afterwards everything is as Git and other people had it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """How it was. ``synced``: Applications that were. ``windows``: the project's sync windows. ``claims``: NodeClaims."""
+
+    synced: frozenset[str]
+    windows: tuple[Mapping[str, Any], ...]
+    claims: frozenset[str]
+
+    @classmethod
+    def taken(cls, drill: Drill) -> "Before":
+        """As it is now."""
+        return cls(
+            synced=frozenset(name for name, status in _statuses(drill).items() if status == "Synced"),
+            windows=_windows(drill),
+            claims=frozenset(one.name for one in claims(drill.api)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What is not as it was; nothing where all is. ``own``: the workload and the suspension; ``others``: everything else."""
+
+    own: tuple[Finding, ...]
+    others: tuple[Finding, ...]
+    seconds: float
+
+
+def _windows(drill: Drill) -> tuple[Mapping[str, Any], ...]:
+    project = drill.api.get(PROJECTS.format(namespace=drill.declared.argocd_namespace, name=drill.declared.project))
+    return tuple(((project or {}).get("spec") or {}).get("syncWindows") or ())
+
+
+def _statuses(drill: Drill) -> dict[str, str]:
+    return {
+        one["metadata"]["name"]: ((one.get("status") or {}).get("sync") or {}).get("status") or "Unknown"
+        for one in applications(drill)
+        if one["spec"].get("project") == drill.declared.project
+    }
+
+
+def verified(drill: Drill, work: Workload, before: Before, watch: Watch) -> Restored:
+    """Look until all is as it was, and stays so for a while; what is not by then is found.
+
+    Raises:
+        DrillRefused: the workload is gone.
+    """
+    began = time.monotonic()
+    since: float | None = None
+    found = Restored(own=(), others=(), seconds=0.0)
+    while True:
+        found = _compared(drill, work, before, watch, time.monotonic() - began)
+        now = time.monotonic()
+        since = None if found.own or found.others else (since or now)
+        if since is not None and now - since >= STAYS_SECONDS:
+            drill.timeline.add("all is as it was", f"and stayed so for {STAYS_SECONDS:.0f} s")
+            return found
+        if since is None and now - began > SYNCED_SECONDS:
+            drill.timeline.add("not all is as it was")
+            return found
+        time.sleep(EVERY_SECONDS / 2)
+
+
+def _compared(drill: Drill, work: Workload, before: Before, watch: Watch, seconds: float) -> Restored:
+    try:
+        sample = watch.look()
+        statuses, windows = _statuses(drill), _windows(drill)
+    except (ApiException, *CONNECTION) as problem:
+        silent = _finding(drill, "the API server", f"does not answer: {in_words(problem)}")
+        return Restored(own=(silent,), others=(), seconds=seconds)
+    own = []
+    if sample is None:
+        own.append(_finding(drill, "the API server", "does not answer"))
+    elif sample.wanted != work.before:
+        own.append(_finding(drill, work.name, f"{sample.wanted} replicas, {work.before} before the drill and in Git"))
+    elif sample.running + sample.pending > work.before:
+        own.append(_finding(drill, work.name, f"{sample.running + sample.pending} pods are left, {work.before} wanted"))
+    if statuses.get(work.application) != "Synced":
+        own.append(_finding(drill, f"Application {work.application}", f"is {statuses.get(work.application, 'gone')}"))
+    if windows != before.windows:
+        own.append(
+            _finding(
+                drill,
+                f"AppProject {drill.declared.project}",
+                f"sync windows {list(windows)}, before the drill {list(before.windows)}",
+            )
+        )
+    others = [
+        _finding(drill, f"Application {name}", f"is {statuses.get(name, 'gone')}, and was Synced before the drill")
+        for name in sorted(before.synced - {work.application})
+        if statuses.get(name) != "Synced"
+    ]
+    return Restored(own=tuple(own), others=tuple(others), seconds=seconds)
+
+
+def _finding(drill: Drill, subject: str, seen: str) -> Finding:
+    remedy = (
+        f"otel-on-spot resume --stack {drill.declared.stack}",
+        f"otel-on-spot doctor --stack {drill.declared.stack} --only suspensions,applications",
+    )
+    return Finding(subject=subject, seen=seen, rule=RULE, remedy=remedy)

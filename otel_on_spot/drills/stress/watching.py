@@ -1,0 +1,197 @@
+"""What the stress drill looks at all along: the workload's replicas and pods, Karpenter's claims and nodes, what they cost."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from kubernetes.client.exceptions import ApiException
+
+from otel_on_spot.doctor.declared import CAPACITY_TYPE
+from otel_on_spot.doctor.verdicts.finding import counted
+from otel_on_spot.drills.drill import Drill, DrillRefused
+from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
+from otel_on_spot.drills.patience import CONNECTION, in_words, passing
+from otel_on_spot.drills.stress.beginning import Workload
+from otel_on_spot.drills.stress.prices import Prices
+
+EVERY_SECONDS: Final = 2.0
+TYPE_LABEL: Final = "node.kubernetes.io/instance-type"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
+SPOT, ON_DEMAND = "spot", "on-demand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A NodeClaim: where it comes from, and what it launched."""
+
+    name: str
+    pool: str
+    capacity_type: str
+    instance_type: str
+    zone: str
+    launched: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One look. ``seconds``: since the drill began. ``wanted``: what the workload is scaled to. ``claims``: NodeClaims.
+
+    ``nodes``: Karpenter's nodes that joined, by capacity type. ``cost``: USD an hour of what Karpenter launched; None where
+    nothing has a price, and ``unpriced`` instances are not in it. ``event``: what happened since the sample before.
+    ``observed``: the Deployment's controller has acted on what is wanted; before that, the pods may be an earlier scale's.
+    """
+
+    at: datetime
+    seconds: float
+    wanted: int
+    running: int
+    pending: int
+    nodes: Mapping[str, int]
+    claims: tuple[Claim, ...]
+    cost: float | None
+    unpriced: int
+    event: str = ""
+    observed: bool = True
+
+    @property
+    def line(self) -> str:
+        """For a log."""
+        nodes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.nodes.items())) or "none"
+        return (
+            f"{self.seconds:7.1f} s  wanted {self.wanted}, Running {self.running}, Pending {self.pending}; nodes {nodes}; "
+            f"claims {len(self.claims)}; {self.told_cost}"
+        )
+
+    @property
+    def told_cost(self) -> str:
+        """The cost in words."""
+        if self.cost is None:
+            return "no price" if self.claims else "no node of Karpenter's"
+        return f"{self.cost:.3f} USD/h" + (f" and {self.unpriced} without a price" if self.unpriced else "")
+
+
+Shown = Callable[[Sample], None]
+
+
+def claims(api: Api) -> tuple[Claim, ...]:
+    """Every NodeClaim.
+
+    Raises:
+        ApiException, urllib3.exceptions.HTTPError: they could not be listed.
+    """
+    return tuple(map(_claim, api.list(CLAIMS)))
+
+
+def _claim(thing: Object) -> Claim:
+    labels = thing["metadata"].get("labels") or {}
+    return Claim(
+        name=thing["metadata"]["name"],
+        pool=labels.get("karpenter.sh/nodepool", ""),
+        capacity_type=labels.get(CAPACITY_TYPE, ""),
+        instance_type=labels.get(TYPE_LABEL, ""),
+        zone=labels.get(ZONE_LABEL, ""),
+        launched=bool((thing.get("status") or {}).get("providerID")),
+    )
+
+
+def _observed(deployment: Object) -> bool:
+    """Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/#DeploymentStatus"""
+    status, generation = deployment.get("status") or {}, deployment["metadata"].get("generation", 0)
+    wanted = deployment["spec"].get("replicas", 1)
+    return status.get("observedGeneration", generation) >= generation and status.get("replicas", wanted) == wanted
+
+
+class Watch:
+    """Looks, keeps every sample, and shows it."""
+
+    def __init__(self, drill: Drill, workload: Workload, prices: Prices, shown: Shown) -> None:
+        self._drill, self._workload, self._prices, self._shown = drill, workload, prices, shown
+        self._told = 0
+        self._silent = False
+        self.samples: list[Sample] = []
+        self.highest_cost: float | None = None
+
+    def look(self) -> Sample | None:
+        """One more sample; None while nobody answers.
+
+        Raises:
+            DrillRefused: the workload is gone.
+            ApiException: the server refused to show something.
+        """
+        try:
+            found = self._looked()
+        except ApiException as refused:
+            if not passing(refused):
+                raise
+            return self._no_answer(refused)
+        except CONNECTION as problem:
+            return self._no_answer(problem)
+        if self._silent:
+            self._silent = False
+            self._drill.timeline.add("the API server answers again")
+        self.samples.append(found)
+        if found.cost is not None:
+            self.highest_cost = max(found.cost, self.highest_cost or 0.0)
+        self._shown(found)
+        return found
+
+    def _no_answer(self, problem: Exception) -> None:
+        if not self._silent:
+            self._silent = True
+            self._drill.timeline.add("the API server does not answer", in_words(problem))
+
+    def _looked(self) -> Sample:
+        api = self._drill.api
+        deployment = api.get(self._workload.path)
+        if deployment is None:
+            raise DrillRefused(f"{self._workload.name} was deleted while the drill ran")
+        phases: Counter[str] = Counter()
+        for pod in api.list(
+            f"/api/v1/namespaces/{self._workload.namespace}/pods", labelSelector=self._workload.selector
+        ):
+            if not pod["metadata"].get("deletionTimestamp"):
+                phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
+        labels = [one["metadata"].get("labels") or {} for one in api.list("/api/v1/nodes", METADATA_ONLY)]
+        now = claims(api)
+        costs = [self._prices.of(one.capacity_type, one.instance_type, one.zone) for one in now if one.launched]
+        priced = [one for one in costs if one is not None]
+        joined = dict(
+            Counter(one[CAPACITY_TYPE] for one in labels if "karpenter.sh/nodepool" in one and CAPACITY_TYPE in one)
+        )
+        self._tell_changes(now, joined)
+        return Sample(
+            at=datetime.now(UTC),
+            seconds=self._drill.timeline.seconds,
+            wanted=deployment["spec"].get("replicas", 1),
+            running=phases["Running"],
+            pending=phases["Pending"],
+            nodes=joined,
+            claims=now,
+            cost=sum(priced) if priced else None,
+            unpriced=len(costs) - len(priced),
+            event=self._events(),
+            observed=_observed(deployment),
+        )
+
+    def _tell_changes(self, now: tuple[Claim, ...], joined: Mapping[str, int]) -> None:
+        """Claims and nodes that came or went since the last sample."""
+        if not self.samples:
+            return
+        before = self.samples[-1]
+        for kind in sorted({*joined, *before.nodes}):
+            difference = joined.get(kind, 0) - before.nodes.get(kind, 0)
+            if difference:
+                verb = "joined" if difference > 0 else "left"
+                self._drill.timeline.add(f"{counted(abs(difference), f'{kind} node')} {verb}")
+        more = len({one.name for one in now} - {one.name for one in before.claims})
+        if more:
+            self._drill.timeline.add(f"{counted(more, 'NodeClaim')} made")
+
+    def _events(self) -> str:
+        """What the timeline got since the last sample."""
+        moments = self._drill.timeline.moments
+        new, self._told = moments[self._told :], len(moments)
+        return "; ".join(one.what for one in new)

@@ -1,0 +1,50 @@
+"""The deny window that suspends automatic sync: it begins now, and Argo CD itself ends it when the lease ends."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from otel_on_spot.drills.lease import Record
+
+SLACK: Final = timedelta(minutes=1)
+"""How far the window begins before this minute: the clock of Argo CD's node may be behind ours."""
+OURS: Final = "otel-on-spot drill "
+"""How the description of a window of ours begins."""
+UNTIL: Final = re.compile(r"\buntil=(\S+)")
+
+
+def deny(record: Record, now: datetime) -> dict[str, Any]:
+    """The window, as an AppProject's ``syncWindows`` has it, for every Application of the project; syncs by hand stay possible.
+
+    Its schedule names one minute of one day, so it comes again next year: who makes it removes it.
+    Source: https://argo-cd.readthedocs.io/en/stable/user-guide/sync_windows/
+
+    Args:
+        record: the lease; the window ends when it does, to the second.
+    """
+    start = now.astimezone(UTC).replace(second=0, microsecond=0) - SLACK
+    until = record.until.astimezone(UTC)
+    seconds = max(1, int((until - start).total_seconds()))
+    why = f" ({record.why})" if record.why else ""
+    return {
+        "kind": "deny",
+        "schedule": f"{start.minute} {start.hour} {start.day} {start.month} *",
+        "duration": f"{seconds}s",
+        "timeZone": "UTC",
+        "applications": ["*"],
+        "manualSync": True,
+        "description": f"{OURS}{record.drill} by {record.holder}{why} until={until:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def ended(window: Mapping[str, Any], now: datetime) -> bool:
+    """Whether it is a drill's window whose promise is over."""
+    description = str(window.get("description") or "")
+    promised = UNTIL.search(description)
+    if window.get("kind") != "deny" or not description.startswith(OURS) or promised is None:
+        return False
+    try:
+        return datetime.fromisoformat(promised[1]) <= now
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,102 @@
+"""Keeps aws-iam-authenticator's files up to date with what EKS knows of a cluster: its access entries and its authentication mode.
+
+Run as ``python -m otel_on_spot.lab.aws.access_entries``. Entries are matched by the role's unique id, as EKS does: one that was made for
+an earlier role of the same name admits nobody. Access policies on entries are not decided: a STANDARD entry has its groups.
+In mode CONFIG_MAP entries are not looked at, so the entry that stands for a managed node group does not count there either:
+EKS itself would write that group's role into aws-auth.
+
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html,
+https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper/dynamicfile
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.simcloud.tables import Row, Tables
+
+SECONDS = 0.5
+"""Between two looks. The authenticator itself takes up to a second more to read a changed file."""
+NODE_NAME = "system:node:{{EC2PrivateDNSName}}"
+MODES = {
+    "API": "DynamicFile",
+    "API_AND_CONFIG_MAP": "DynamicFile EKSConfigMap",
+    "CONFIG_MAP": "EKSConfigMap",
+}
+"""The authenticator's backends, in order, by EKS's authentication mode: an entry goes before the ConfigMap."""
+
+
+def mapping(principal: str, entry: Row) -> dict[str, Any]:
+    """One role mapping of the authenticator, from an access entry."""
+    if entry["type"] == "EC2_LINUX":
+        name, groups = NODE_NAME, ["system:nodes"]
+    else:
+        account, role = principal.split(":")[4], principal.rpartition("/")[2]
+        session = f"arn:aws:sts::{account}:assumed-role/{role}/{{{{SessionName}}}}"
+        name, groups = entry.get("userName") or session, entry.get("groups") or []
+    return {"rolearn": principal, "userid": entry["roleId"], "username": name, "groups": groups}
+
+
+def mappings(tables: Tables, cluster: str) -> dict[str, Any]:
+    """The authenticator's dynamic file: every entry of a role of this account."""
+    rows = tables.all("access-entries", f"{cluster}/")
+    return {
+        "mapRoles": [
+            mapping(key.removeprefix(f"{cluster}/"), row)
+            for key, row in rows.items()
+            if row["roleId"] and row["type"] in ("EC2_LINUX", "STANDARD")
+        ],
+        "mapUsers": [],
+        "mapAccounts": [],
+    }
+
+
+def backend_mode(tables: Tables, cluster: str) -> dict[str, str]:
+    """The authenticator's backend mode file. A cluster that is not there yet has entries only, and none.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html
+    """
+    row = tables.get("clusters", cluster)
+    if row is None:
+        return {"backendMode": MODES["API"]}
+    access = row["inputs"].get("accessConfig") or {}
+    return {"backendMode": MODES[access.get("authenticationMode") or "CONFIG_MAP"]}
+
+
+def write(file: Path, content: Any) -> bool:
+    """Replace a file where its content is another; whether it was."""
+    text = json.dumps(content, indent=1, sort_keys=True)
+    if file.exists() and file.read_text() == text:
+        return False
+    partial = file.with_suffix(".partial")
+    partial.write_text(text)
+    os.replace(partial, file)
+    return True
+
+
+def refresh(tables: Tables, cluster: str, entries: Path, mode: Path) -> bool:
+    """Bring both files up to date; whether one changed."""
+    changed = [write(entries, mappings(tables, cluster)), write(mode, backend_mode(tables, cluster))]
+    return any(changed)
+
+
+def main() -> None:
+    """Look until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cluster", required=True)
+    parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--entries", type=Path, required=True)
+    parser.add_argument("--mode", type=Path, required=True)
+    given = parser.parse_args()
+    tables = Tables(given.tables)
+    while True:
+        if refresh(tables, given.cluster, given.entries, given.mode):
+            print("written", given.entries, given.mode, flush=True)
+        time.sleep(SECONDS)
+
+
+if __name__ == "__main__":
+    main()

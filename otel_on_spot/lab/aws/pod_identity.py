@@ -1,0 +1,154 @@
+"""The EKS Pod Identity agent and the service behind it, over the associations that the program declared.
+
+Run as ``python -m otel_on_spot.lab.aws.pod_identity``. It serves ``http://169.254.170.23/v1/credentials``. Without the add-on
+eks-pod-identity-agent nobody answers: the connection is closed.
+
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html,
+https://github.com/aws/eks-pod-identity-agent (handlers and errors),
+https://docs.aws.amazon.com/eks/latest/APIReference/API_auth_AssumeRoleForPodIdentity.html
+"""
+
+import argparse
+import json
+import uuid
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.sts_front import Server
+from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
+from otel_on_spot.lab.aws.trust import trusts
+from otel_on_spot.simcloud.tables import Tables
+
+AUDIENCE = "pods.eks.amazonaws.com"
+ADDON = "eks-pod-identity-agent"
+
+
+class CredentialsRefused(Exception):  # noqa: N818
+    """No credentials. ``status`` is what the agent answers with."""
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        super().__init__(f"[{uuid.uuid4()}]: ({code}): {message}, fault: client")
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Associations:
+    """The cluster's side: add-ons and associations."""
+
+    tables: Tables
+    cluster: str
+
+    @property
+    def agent_installed(self) -> bool:
+        """Whether the agent's add-on is there."""
+        return self.tables.get("addons", f"{self.cluster}/{ADDON}") is not None
+
+    def role(self, namespace: str, account: str) -> str:
+        """ARN of the role of a service account; empty where it has none."""
+        return (self.tables.get("pod-identities", f"{self.cluster}/{namespace}/{account}") or {}).get("roleArn", "")
+
+
+def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, token: str) -> dict[str, str]:
+    """Credentials for the holder of a service account's token.
+
+    Raises:
+        CredentialsRefused: no token, not a good one, no association, or the role does not trust EKS Pod Identity.
+    """
+    if not token:
+        raise CredentialsRefused("InvalidRequestException", 400, "Service account token cannot be empty")
+    try:
+        account = reviewer.review(token, AUDIENCE)
+    except TokenRefused as refused:
+        raise CredentialsRefused(
+            "InvalidTokenException", 400, f"The token included in the request is invalid: {refused}"
+        ) from None
+    except OSError as problem:
+        raise CredentialsRefused("InternalServerException", 500, f"the API server does not answer: {problem}") from None
+    role = associations.role(account.namespace, account.name)
+    if not role:
+        text = f"No pod identity association for service account {account.namespace}/{account.name} in cluster {associations.cluster}"
+        raise CredentialsRefused("ResourceNotFoundException", 404, text)
+    try:
+        trust = aws.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    except ClientError:
+        trust = {}
+    if not all(trusts(trust, "Service", AUDIENCE, action) for action in ("sts:AssumeRole", "sts:TagSession")):
+        text = "Unauthorized Exception! EKS does not have permissions to assume the associated role."
+        raise CredentialsRefused("AccessDeniedException", 400, text)
+    session = f"eks-{associations.cluster}-{account.pod or account.name}"[:27] + f"-{uuid.uuid4()}"
+    made = aws.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+    return {
+        "AccessKeyId": made["AccessKeyId"],
+        "SecretAccessKey": made["SecretAccessKey"],
+        "Token": made["SessionToken"],
+        "AccountId": role.split(":")[4],
+        "Expiration": made["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+class Agent(BaseHTTPRequestHandler):
+    """One request to the agent. The class attributes are set by ``server``."""
+
+    protocol_version = "HTTP/1.1"
+    associations: Associations
+    aws: Endpoint
+    reviewer: Reviewer
+
+    def do_GET(self) -> None:
+        """Answer ``/v1/credentials``."""
+        if not self.associations.agent_installed:
+            self.close_connection = True
+            self.log_message("%s", "no agent: the add-on is not installed")
+            return
+        if self.path != "/v1/credentials":
+            self._send(404, "text/plain", b"404 page not found\n")
+            return
+        try:
+            made = credentials(self.associations, self.aws, self.reviewer, self.headers.get("Authorization") or "")
+        except CredentialsRefused as refused:
+            self.log_message("%s", refused)
+            self._send(refused.status, "text/plain; charset=utf-8", f"{refused}\n".encode())
+            return
+        self._send(200, "application/json", json.dumps(made).encode())
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """One line."""
+        print(format % args, flush=True)
+
+
+def server(address: tuple[str, int], associations: Associations, aws: Endpoint, reviewer: Reviewer) -> Server:
+    """The agent, bound to its address and not yet serving."""
+    told = {"associations": associations, "aws": aws, "reviewer": reviewer}
+    return Server(address, type("BoundAgent", (Agent,), told))
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, default=80)
+    parser.add_argument("--cluster", required=True)
+    parser.add_argument("--tables", type=Path, required=True, help="tables of the simulated cloud")
+    parser.add_argument("--moto", required=True, help="URL of the simulated AWS")
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="whose user may create TokenReviews")
+    given = parser.parse_args()
+    associations = Associations(tables=Tables(given.tables), cluster=given.cluster)
+    aws, reviewer = Endpoint(given.moto, given.region), Reviewer(given.kubeconfig)
+    server((given.host, given.port), associations, aws, reviewer).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

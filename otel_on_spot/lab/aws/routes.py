@@ -1,0 +1,106 @@
+"""The lab's own routes beside moto's: ``/lab/instances`` (what runs, small enough to be read every second) and ``/lab/capacity``."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from otel_on_spot.lab.aws import price_list
+from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
+
+START = "/lab/"
+
+
+def user_data(told: Any) -> str:
+    """User data of an instance as text; moto has it in base64 or not, by the way that it came."""
+    text = told.decode() if isinstance(told, bytes) else str(told or "")
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return text
+
+
+def instance_row(instance: Any, owned: str) -> dict[str, Any] | None:
+    """One of moto's instances as the lab reads it; None where it has not the tag ``owned``."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    tags = {tag["key"]: tag["value"] for tag in instance.get_tags()}
+    if owned and owned not in tags:
+        return None
+    kind = INSTANCE_TYPES.get(instance.instance_type) or {}
+    network = kind.get("NetworkInfo") or {}
+    profile = instance.iam_instance_profile
+    return {
+        "id": instance.id,
+        "state": instance.state,
+        "type": instance.instance_type,
+        "zone": instance.availability_zone,
+        "privateIp": instance.private_ip,
+        "privateDnsName": instance.private_dns_name,
+        "lifecycle": instance.lifecycle or "on-demand",
+        "launched": instance.launch_time.timestamp(),
+        "imageId": instance.image_id,
+        "profile": profile.get("Arn", "") if isinstance(profile, dict) else getattr(profile, "arn", "") or "",
+        "tags": tags,
+        "userData": user_data(instance.user_data),
+        "vcpus": (kind.get("VCpuInfo") or {}).get("DefaultVCpus", 2),
+        "memoryMib": (kind.get("MemoryInfo") or {}).get("SizeInMiB", 4096),
+        "architecture": ((kind.get("ProcessorInfo") or {}).get("SupportedArchitectures") or ["x86_64"])[-1],
+        "interfaces": network.get("MaximumNetworkInterfaces", 3),
+        "addresses": network.get("Ipv4AddressesPerInterface", 10),
+    }
+
+
+class LabRoutes:
+    """WSGI application: the lab's routes, the price list, and behind them moto."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], folder: Path) -> None:
+        self.app = app
+        self.folder = folder
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ.get("HTTP_X_AMZ_TARGET") == price_list.TARGET:
+            status, told = price_list.answer(environ)
+            return _send(start_response, status, told)
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(START):
+            return self.app(environ, start_response)
+        asked = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        try:
+            body = self._answer(environ, path.removeprefix(START), asked)
+        except (ValueError, TypeError) as problem:
+            return _send(start_response, "400 Bad Request", {"error": str(problem)})
+        if body is None:
+            return _send(start_response, "404 Not Found", {"error": f"{path}: the lab has instances and capacity"})
+        return _send(start_response, "200 OK", body)
+
+    def _answer(self, environ: dict[str, Any], name: str, asked: dict[str, str]) -> Any:
+        if name == "instances":
+            return self._instances(asked["region"], asked.get("cluster", ""))
+        if name == "capacity":
+            if environ.get("REQUEST_METHOD") == "PUT":
+                length = int(environ.get("CONTENT_LENGTH") or 0)
+                set_shortages(self.folder, [Shortage(**row) for row in json.loads(environ["wsgi.input"].read(length))])
+            return [asdict(one) for one in shortages(self.folder)]
+        return None
+
+    @staticmethod
+    def _instances(region: str, cluster: str) -> list[dict[str, Any]]:
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.ec2.models import ec2_backends
+
+        owned = f"kubernetes.io/cluster/{cluster}" if cluster else ""
+        backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+        rows = [instance_row(one, owned) for r in list(backend.reservations.values()) for one in r.instances]
+        return [row for row in rows if row is not None]
+
+
+def _send(start_response: Callable[..., Any], status: str, body: Any) -> list[bytes]:
+    text = json.dumps(body).encode()
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+    return [text]

@@ -1,0 +1,125 @@
+"""How commands speak to a running lab: a Unix socket in its folder, one JSON object a line.
+
+A request is ``{"verb": ..., "arguments": {...}}``. Answers are any number of ``{"progress": line}`` and one of
+``{"answer": value}`` or ``{"error": text}``.
+"""
+
+import json
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.lab.folder import Folder, LabError, NoLabError
+
+Tell = Callable[[str], None]
+Verb = Callable[..., Any]
+OURS = "otel_on_spot"
+"""Packages whose exceptions are written for people."""
+LONGEST_PATH = 100
+"""Bytes of a Unix socket's address, less a little. Source: https://man7.org/linux/man-pages/man7/unix.7.html"""
+
+
+class RefusedError(LabError):
+    """The lab was asked and said no; the text is its own."""
+
+
+class Server:
+    """Serves verbs. Each gets its arguments and ``tell``, which takes a line of progress.
+
+    Args:
+        folder: of the lab.
+        verbs: may grow later.
+    """
+
+    def __init__(self, folder: Folder, verbs: dict[str, Verb]) -> None:
+        self.verbs = verbs
+        folder.control.unlink(missing_ok=True)
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                outer._answer(self.rfile.readline(), self.wfile)
+
+        with _short(folder.control) as address:
+            self._server = socketserver.ThreadingUnixStreamServer(str(address), Handler)
+        folder.control.chmod(0o600)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="control", daemon=True).start()
+
+    def _answer(self, line: bytes, out: Any) -> None:
+        lock = threading.Lock()
+
+        def say(message: Mapping[str, Any]) -> None:
+            with lock:
+                try:
+                    out.write(json.dumps(message).encode() + b"\n")
+                    out.flush()
+                except OSError:
+                    return  # whoever asked has gone; the verb goes on
+
+        try:
+            request = json.loads(line)
+            verb = self.verbs.get(request["verb"])
+            if verb is None:
+                raise LabError(f"verb {request['verb']!r}: this lab knows {', '.join(sorted(self.verbs))}")
+            say({"answer": verb(tell=lambda text: say({"progress": text}), **request.get("arguments", {}))})
+        except LabError as problem:
+            say({"error": str(problem)})
+        except Exception as problem:  # the lab must outlive a failed verb
+            ours = type(problem).__module__.partition(".")[0] == OURS
+            say({"error": str(problem) if ours else f"{type(problem).__name__}: {problem}"})
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def ask(folder: Folder, verb: str, *, tell: Tell = lambda _line: None, **arguments: Any) -> Any:
+    """Ask a running lab.
+
+    Raises:
+        NoLabError: none is running.
+        RefusedError: it says no, or it ended before it answered.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            with _short(folder.control) as address:
+                connection.connect(str(address))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NoLabError(f"no lab {folder.name!r} is running. Start it: make up") from None
+        with connection.makefile("rwb") as stream:
+            stream.write(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
+            stream.flush()
+            for line in stream:
+                message = json.loads(line)
+                if "progress" in message:
+                    tell(message["progress"])
+                elif "error" in message:
+                    raise RefusedError(message["error"])
+                else:
+                    return message["answer"]
+    why = folder.told().get("why", "")
+    raise RefusedError(f"the lab ended before it answered {verb!r}{': ' + why if why else ''}. Its logs: {folder.logs}")
+
+
+class _short:  # noqa: N801 (a context manager, used as a function)
+    """A path to a socket that fits into its address: through a descriptor of its folder where it is too long."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Path:
+        if len(str(self._path)) <= LONGEST_PATH:
+            return self._path
+        self._descriptor = os.open(self._path.parent, os.O_PATH)
+        return Path(f"/proc/self/fd/{self._descriptor}") / self._path.name
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)

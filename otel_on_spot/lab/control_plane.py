@@ -1,0 +1,172 @@
+"""The real Kubernetes control plane: etcd, API server, controller manager, scheduler, and KWOK for what runs on nodes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+from otel_on_spot.lab import places
+from otel_on_spot.lab.folder import Folder
+from otel_on_spot.lab.health import http_ok, tcp_open
+from otel_on_spot.lab.supervisor import Program
+
+STAGES: Final = Path(__file__).with_name("kwok_stages.yaml")
+POD_CIDR: Final = "10.244.0.0/16"
+NODE_LABEL: Final = "lab.otel-on-spot/kubelet=kwok"
+"""Set by a node itself when it registers; taken off when its instance stops: KWOK posts for nobody else."""
+WEBHOOK_SECONDS: Final = 2
+"""How long the API server remembers what the authenticator said."""
+
+
+class Binaries(Protocol):
+    """Where the tools are."""
+
+    def path(self, name: str) -> Path:
+        """The binary with this name."""
+        ...
+
+
+def programs(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: str) -> Iterator[Program]:
+    """The programs in the order of their start.
+
+    Args:
+        webhook: kubeconfig by which the API server asks aws-iam-authenticator about tokens; None admits no node.
+        issuer: OIDC issuer of service account tokens.
+    """
+    yield etcd(tools, folder)
+    yield api_server(tools, folder, webhook=webhook, issuer=issuer)
+    yield controller_manager(tools, folder)
+    yield scheduler(tools, folder)
+    yield kwok(tools, folder)
+
+
+def etcd(tools: Binaries, folder: Folder) -> Program:
+    """etcd, without waiting for the disk: the lab's data is thrown away."""
+    client, peer = places.ETCD_CLIENT, places.ETCD_PEER
+    return Program(
+        name="etcd",
+        command=(
+            str(tools.path("etcd")),
+            f"--data-dir={folder.etcd}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ),
+        environment={},
+        ready=lambda: http_ok(f"{client}/health"),
+    )
+
+
+def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: str) -> Program:
+    """The API server. It is started again when it dies: EKS does so too."""
+    keys = folder.certificates
+    asks = (
+        (
+            f"--authentication-token-webhook-config-file={webhook}",
+            f"--authentication-token-webhook-cache-ttl={WEBHOOK_SECONDS}s",
+        )
+        if webhook
+        else ()
+    )
+    return Program(
+        name="kube-apiserver",
+        command=(
+            str(tools.path("kube-apiserver")),
+            f"--etcd-servers={places.ETCD_CLIENT}",
+            f"--bind-address={places.LOOPBACK}",
+            f"--secure-port={places.API_SERVER_PORT}",
+            f"--advertise-address={places.LOOPBACK}",
+            "--endpoint-reconciler-type=none",
+            f"--tls-cert-file={keys / 'apiserver.crt'}",
+            f"--tls-private-key-file={keys / 'apiserver.key'}",
+            f"--client-ca-file={keys / 'ca.crt'}",
+            f"--token-auth-file={keys / 'tokens.csv'}",
+            f"--service-account-issuer={issuer}",
+            f"--service-account-key-file={keys / 'sa.pub'}",
+            f"--service-account-signing-key-file={keys / 'sa.key'}",
+            f"--service-cluster-ip-range={places.SERVICE_CIDR}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            f"--requestheader-client-ca-file={keys / 'ca.crt'}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={keys / 'front-proxy.crt'}",
+            f"--proxy-client-key-file={keys / 'front-proxy.key'}",
+            "--profiling=false",
+            *asks,
+        ),
+        environment={},
+        ready=lambda: http_ok(f"{places.API_SERVER}/readyz", ca=keys / "ca.crt"),
+        ready_seconds=120,
+        restart=True,
+    )
+
+
+def controller_manager(tools: Binaries, folder: Folder) -> Program:
+    """The controller manager, with every controller's own service account."""
+    keys, config = folder.certificates, folder.kubeconfig("controller-manager")
+    return Program(
+        name="kube-controller-manager",
+        command=(
+            str(tools.path("kube-controller-manager")),
+            f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            f"--bind-address={places.LOOPBACK}",
+            f"--secure-port={places.CONTROLLER_MANAGER}",
+            f"--cert-dir={folder.path / 'controller-manager'}",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+            f"--service-account-private-key-file={keys / 'sa.key'}",
+            f"--root-ca-file={keys / 'ca.crt'}",
+        ),
+        environment={},
+        ready=lambda: tcp_open(places.LOOPBACK, places.CONTROLLER_MANAGER),
+        restart=True,
+    )
+
+
+def scheduler(tools: Binaries, folder: Folder) -> Program:
+    """The scheduler."""
+    config = folder.kubeconfig("scheduler")
+    return Program(
+        name="kube-scheduler",
+        command=(
+            str(tools.path("kube-scheduler")),
+            f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            f"--bind-address={places.LOOPBACK}",
+            f"--secure-port={places.SCHEDULER}",
+            f"--cert-dir={folder.path / 'scheduler'}",
+            "--leader-elect=false",
+        ),
+        environment={},
+        ready=lambda: tcp_open(places.LOOPBACK, places.SCHEDULER),
+        restart=True,
+    )
+
+
+def kwok(tools: Binaries, folder: Folder) -> Program:
+    """KWOK: what runs on nodes that joined."""
+    return Program(
+        name="kwok",
+        command=(
+            str(tools.path("kwok")),
+            f"--kubeconfig={folder.kubeconfig('kwok')}",
+            f"--config={STAGES}",
+            "--manage-all-nodes=false",
+            f"--manage-nodes-with-label-selector={NODE_LABEL}",
+            f"--cidr={POD_CIDR}",
+            "--node-lease-duration-seconds=40",
+            f"--server-address={places.LOOPBACK}:{places.KWOK}",
+        ),
+        environment={},
+        ready=lambda: http_ok(f"http://{places.LOOPBACK}:{places.KWOK}/healthz"),
+        restart=True,
+    )

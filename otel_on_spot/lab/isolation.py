@@ -1,0 +1,48 @@
+"""Namespaces of the lab's own: a network with only loopback, mounts, and processes that end when the first one does."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from otel_on_spot.lab import places
+from otel_on_spot.lab.folder import Folder, NoLabError
+
+PREPARE: Final = """\
+set -e
+{up}
+mount --bind {hosts} /etc/hosts
+exec "$@"
+"""
+UP_IP: Final = f"ip link set lo up\nip address add {places.POD_IDENTITY[0]}/32 dev lo"
+UP_IFCONFIG: Final = f"ifconfig lo up\nifconfig lo:1 {places.POD_IDENTITY[0]} netmask 255.255.255.255 up"
+
+
+def as_root() -> bool:
+    """Whether no user namespace is needed."""
+    return os.geteuid() == 0
+
+
+def isolated(folder: Folder, command: Sequence[str]) -> list[str]:
+    """The command line that runs a command as the first process of new namespaces.
+
+    When it ends, by SIGKILL too, the kernel ends everything in them. The folder's ``hosts`` is their ``/etc/hosts``.
+    """
+    user = [] if as_root() else ["--user", "--map-root-user"]
+    up = f"if command -v ip >/dev/null; then\n{UP_IP}\nelse\n{UP_IFCONFIG}\nfi"
+    script = PREPARE.format(up=up, hosts=shlex.quote(str(folder.hosts)))
+    new = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return [*new, "sh", "-c", script, "lab", *command]
+
+
+def inside(folder: Folder, command: Sequence[str]) -> list[str]:
+    """The command line that runs a command in the lab's namespaces, from outside.
+
+    Raises:
+        NoLabError: no lab is running.
+    """
+    first = folder.told().get("pid")
+    if not first or not folder.owned():
+        raise NoLabError(f"no lab {folder.name!r} is running. Start it: make up")
+    user = [] if as_root() else ["--user", "--preserve-credentials"]
+    return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={os.getcwd()}", "--", *command]

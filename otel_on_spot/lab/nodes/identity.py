@@ -1,0 +1,103 @@
+"""Who an instance is: the credentials of its role, and the token that its kubelet shows to the cluster."""
+
+import base64
+import threading
+import time
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from botocore.model import ServiceId
+from botocore.signers import RequestSigner
+
+from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.trust import trusts
+
+TOKEN_SECONDS = 600
+"""How long a token is used; aws-iam-authenticator takes one for 15 minutes."""
+SERVICE = "ec2.amazonaws.com"
+
+
+class NoCredentials(Exception):  # noqa: N818
+    """The instance metadata would have none: no instance profile, no role in it, or a role that EC2 may not assume."""
+
+
+def cluster_token(session: boto3.Session, region: str, cluster: str) -> str:
+    """The bearer token of a holder of AWS credentials: a presigned GetCallerIdentity.
+
+    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/blob/v0.6.13/README.md#api-authorization-from-outside-a-cluster
+    """
+    url = RequestSigner(
+        ServiceId("STS"), region, "sts", "v4", session.get_credentials(), session.events
+    ).generate_presigned_url(
+        {
+            "method": "GET",
+            "url": f"https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
+            "body": {},
+            "headers": {"x-k8s-aws-id": cluster},
+            "context": {},
+        },
+        region_name=region,
+        expires_in=60,
+        operation_name="",
+    )
+    return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+
+class Identities:
+    """Roles and tokens of instances; threads may share one."""
+
+    def __init__(self, aws: Endpoint, cluster: str) -> None:
+        self.aws = aws
+        self.cluster = cluster
+        self._tokens: dict[str, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def profile_role(self, profile_arn: str) -> str:
+        """ARN of the role in an instance profile.
+
+        Raises:
+            NoCredentials: there is no profile, or none in it.
+        """
+        if not profile_arn:
+            raise NoCredentials("the instance has no instance profile")
+        name = profile_arn.rpartition("/")[2]
+        try:
+            roles = self.aws.client("iam").get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
+        except ClientError as problem:
+            raise NoCredentials(f"instance profile {name}: {problem.response['Error']['Message']}") from None
+        if not roles:
+            raise NoCredentials(f"instance profile {name} has no role")
+        return roles[0]["Arn"]
+
+    def token(self, instance: str, role_arn: str) -> str:
+        """The kubelet's token of an instance that wears a role, made anew every ten minutes.
+
+        Raises:
+            NoCredentials: the role is gone, or does not trust EC2.
+        """
+        with self._lock:
+            made, token = self._tokens.get(instance, (0.0, ""))
+        if time.monotonic() - made < TOKEN_SECONDS and token:
+            return token
+        token = cluster_token(self._session(instance, role_arn), self.aws.region, self.cluster)
+        with self._lock:
+            self._tokens[instance] = (time.monotonic(), token)
+        return token
+
+    def forget(self, instance: str) -> None:
+        """Drop an instance's token."""
+        with self._lock:
+            self._tokens.pop(instance, None)
+
+    def _session(self, instance: str, role_arn: str) -> Any:
+        try:
+            role = self.aws.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
+        except ClientError as problem:
+            raise NoCredentials(f"role {role_arn}: {problem.response['Error']['Message']}") from None
+        if not trusts(role["AssumeRolePolicyDocument"], "Service", SERVICE, "sts:AssumeRole"):
+            raise NoCredentials(f"the trust policy of {role_arn} does not let {SERVICE} assume it")
+        made = self.aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=instance)["Credentials"]
+        return boto3.Session(
+            made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=self.aws.region
+        )

@@ -1,0 +1,204 @@
+"""Plays the kubelets of a cluster's instances: boot, join as the instance's role, leave when the instance stops."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
+from otel_on_spot.lab.nodes.journal import Journal
+from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
+from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
+from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL, Seat, node, seat_of_group, seat_of_karpenter
+from otel_on_spot.simcloud.tables import Tables
+
+BACKOFF_SECONDS = 7.0
+"""Longest pause between two tries to register. Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/kubelet/kubelet_node_status.go (registerWithAPIServer)"""
+JITTER = 0.2
+"""Share of the boot time by which instances differ."""
+GONE = ("terminated", "shutting-down")
+
+
+def boot_seconds(instance: str, seconds: float) -> float:
+    """How long an instance boots: up to a fifth longer than told, the same for the same id."""
+    share = int(hashlib.sha256(instance.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    return seconds * (1 + JITTER * share)
+
+
+@dataclass
+class Kubelet:
+    """One instance. ``due`` is when it tries next, by the monotonic clock; ``busy`` while it does."""
+
+    row: dict[str, Any]
+    seen: float
+    due: float
+    seat: Seat | None = None
+    attempts: int = 0
+    joined: bool = False
+    left: bool = False
+    busy: bool = False
+
+    @property
+    def node(self) -> str:
+        """Name of its Node."""
+        return self.row["privateDnsName"]
+
+
+@dataclass(kw_only=True)
+class Cluster:
+    """What the kubelets need to know. ``keeper`` is (client, token) of the user that plays EC2 and the cloud controller."""
+
+    name: str
+    server: str
+    authority: Path
+    keeper: tuple[KubernetesHttp, str]
+    kubernetes_version: str
+    tables: Tables
+    boot_seconds: float
+    clients: dict[tuple[str, str], KubernetesHttp] = field(default_factory=dict)
+
+    def client(self, seat: Seat) -> KubernetesHttp:
+        """A client of the endpoint that the user data names, trusting the authority that it carries."""
+        key = (seat.endpoint, seat.certificate_authority)
+        if key not in self.clients:
+            carried = base64.b64decode(seat.certificate_authority).decode() if seat.certificate_authority else None
+            self.clients[key] = KubernetesHttp(seat.endpoint, None if carried else self.authority, carried)
+        return self.clients[key]
+
+
+class Kubelets:
+    """All instances of a cluster. ``look`` is called every second with what EC2 has."""
+
+    def __init__(self, cluster: Cluster, identities: Identities, journal: Journal, pool: ThreadPoolExecutor) -> None:
+        self.cluster = cluster
+        self.identities = identities
+        self.journal = journal
+        self.pool = pool
+        self.known: dict[str, Kubelet] = {}
+
+    def look(self, rows: list[dict[str, Any]], now: float) -> None:
+        """Start what is due: joining for what runs, leaving for what does not."""
+        present = {row["id"]: row for row in rows}
+        for identity, row in present.items():
+            if row["state"] == "running" and identity not in self.known:
+                self.known[identity] = Kubelet(row, now, now + boot_seconds(identity, self.cluster.boot_seconds))
+        for identity, kubelet in list(self.known.items()):
+            row = present.get(identity) or {**kubelet.row, "state": "terminated"}
+            kubelet.row = row
+            if kubelet.busy or now < kubelet.due:
+                continue
+            if row["state"] == "running" and kubelet.left:
+                del self.known[identity]  # started again: it boots anew
+            elif row["state"] == "running" and not kubelet.joined:
+                self._start(kubelet, self._join)
+            elif row["state"] != "running" and kubelet.joined and not kubelet.left:
+                self._start(kubelet, self._leave)
+            elif row["state"] in GONE and (kubelet.left or not kubelet.joined):
+                del self.known[identity]
+                self.identities.forget(identity)
+
+    def playing(self, node_name: str) -> tuple[KubernetesHttp, str] | None:
+        """(client, token) of a node whose instance runs and has joined; None of any other."""
+        for kubelet in list(self.known.values()):
+            if kubelet.node == node_name and kubelet.joined and kubelet.row["state"] == "running" and kubelet.seat:
+                token = self.identities.token(kubelet.row["id"], kubelet.seat.role_arn)
+                return self.cluster.client(kubelet.seat), token
+        return None
+
+    def _start(self, kubelet: Kubelet, work: Callable[[Kubelet], None]) -> None:
+        kubelet.busy = True
+
+        def run() -> None:
+            try:
+                work(kubelet)
+            except Exception as problem:  # a thread's error would be lost
+                print(f"{kubelet.row['id']}: {type(problem).__name__}: {problem}", flush=True)
+                kubelet.due = time.monotonic() + BACKOFF_SECONDS
+            finally:
+                kubelet.busy = False
+
+        self.pool.submit(run)
+
+    def _seat(self, kubelet: Kubelet) -> Seat | None:
+        """What the instance was told; None where its node group is not there yet.
+
+        Raises:
+            NoCredentials, NotANodeConfig: the instance cannot even try.
+        """
+        row, group = kubelet.row, kubelet.row["tags"].get(GROUP_TAG)
+        if group:
+            found = self.cluster.tables.get("node-groups", f"{self.cluster.name}/{group}")
+            return None if found is None else seat_of_group(group, found, self.cluster.server, row["imageId"])
+        config = parse(row["userData"])
+        if config.cluster != self.cluster.name:
+            raise NotANodeConfig(f"the user data is for cluster {config.cluster}")
+        return seat_of_karpenter(config, self.identities.profile_role(row["profile"]))
+
+    def _join(self, kubelet: Kubelet) -> None:
+        row = kubelet.row
+        kubelet.attempts += 1
+        try:
+            kubelet.seat = kubelet.seat or self._seat(kubelet)
+            if kubelet.seat is None:
+                return
+            token = self.identities.token(row["id"], kubelet.seat.role_arn)
+            self._register(kubelet, kubelet.seat, token)
+        except (NoCredentials, NotANodeConfig) as problem:
+            self._refused(kubelet, 0, str(problem))
+        except Refused as refused:
+            if refused.status == 401:
+                self.identities.forget(row["id"])
+            self._refused(kubelet, refused.status, refused.message)
+        else:
+            kubelet.joined = True
+            seconds = round(time.monotonic() - kubelet.seen, 3)
+            self.journal.write(
+                "joined", instance=row["id"], role=kubelet.seat.role_arn, node=kubelet.node, type=row["type"],
+                zone=row["zone"], seconds=seconds, attempt=kubelet.attempts,
+            )  # fmt: skip
+
+    def _register(self, kubelet: Kubelet, seat: Seat, token: str) -> None:
+        wanted = node(kubelet.row, seat, self.cluster.kubernetes_version)
+        client = self.cluster.client(seat)
+        try:
+            client.ask(token, "POST", "/api/v1/nodes", wanted)
+        except Refused as refused:
+            if refused.status != 409:
+                raise
+            there = client.ask(token, "GET", f"/api/v1/nodes/{kubelet.node}")
+            if there["spec"].get("providerID") != wanted["spec"]["providerID"]:
+                raise Refused(
+                    409, f"node {kubelet.node} is there already, of {there['spec'].get('providerID')}"
+                ) from None
+            told = {"metadata": {"labels": {KWOK_LABEL[0]: KWOK_LABEL[1]}}}
+            client.ask(token, "PATCH", f"/api/v1/nodes/{kubelet.node}", told, MERGE)
+
+    def _refused(self, kubelet: Kubelet, status: int, message: str) -> None:
+        kubelet.due = time.monotonic() + min(BACKOFF_SECONDS, 0.5 * 2 ** min(kubelet.attempts, 6))
+        role = kubelet.seat.role_arn if kubelet.seat else ""
+        self.journal.write(
+            "refused", instance=kubelet.row["id"], role=role, node=kubelet.node, status=status, message=message,
+            attempt=kubelet.attempts,
+        )  # fmt: skip
+
+    def _leave(self, kubelet: Kubelet) -> None:
+        """The kubelet is no more: KWOK lets the node go, and a node whose instance has ended is deleted.
+
+        EKS's cloud controller does that for every node, whoever launched it; Karpenter's finalizer holds its own until
+        it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
+        """
+        client, token = self.cluster.keeper
+        path, ended = f"/api/v1/nodes/{kubelet.node}", kubelet.row["state"] in GONE
+        try:
+            client.ask(token, "PATCH", path, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
+            if ended:
+                client.ask(token, "DELETE", path)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+        kubelet.left = True
+        self.journal.write("left", instance=kubelet.row["id"], node=kubelet.node, state=kubelet.row["state"])

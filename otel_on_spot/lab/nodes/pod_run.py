@@ -1,0 +1,171 @@
+"""Runs one pod as its kubelet would: init containers in order, then the others together, as the pod's own service account."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from otel_on_spot.lab.nodes.container import Container, now
+from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
+from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
+
+TOKEN_SECONDS = 3607
+"""Source: https://kubernetes.io/docs/concepts/configuration/secret/#service-account-token-secrets (projected by default)"""
+BACKOFF_SECONDS = (10, 20, 40, 80, 160, 300)
+"""Between restarts of a container. Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy"""
+
+Node = tuple[KubernetesHttp, str]
+
+
+class PodRun:
+    """One pod under way.
+
+    Args:
+        node: gives the client and the token of the pod's node, or None when its instance is gone.
+        folder: the pod's own: its HOME, its token, and a log a container.
+    """
+
+    def __init__(
+        self, pod: dict[str, Any], node: Callable[[], Node | None], told: Kubeconfig, kubectl: Path, folder: Path
+    ) -> None:
+        self.pod = pod
+        self.node = node
+        self.told = told
+        self.kubectl = kubectl
+        self.folder = folder
+        self.cancelled = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spec = pod["spec"]
+        self.inits = [Container(one, folder / f"{one['name']}.log") for one in spec.get("initContainers") or []]
+        self.mains = [Container(one, folder / f"{one['name']}.log") for one in spec["containers"]]
+        self.started = now()
+
+    @property
+    def _path(self) -> str:
+        about = self.pod["metadata"]
+        return f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}"
+
+    def run(self) -> str:
+        """Run it to its end: the pod's last phase.
+
+        Raises:
+            Refused: the API server lets the node not do it.
+        """
+        for container in (*self.inits, *self.mains):
+            container.state = {"waiting": {"reason": "PodInitializing" if self.inits else "ContainerCreating"}}
+        self._tell("Pending")
+        environment = self._environment()
+        for container in self.inits:
+            if self._to_the_end(container, environment, "Pending") != 0:
+                return self._over("Failed")
+        threads = [threading.Thread(target=self._to_the_end, args=(one, environment, "Running")) for one in self.mains]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self._over("Failed" if any(one.exit_code for one in self.mains) else "Succeeded")
+
+    def cancel(self) -> None:
+        """The pod is to go: stop its containers, within its grace period."""
+        self.cancelled.set()
+        grace = float(self.pod["spec"].get("terminationGracePeriodSeconds") or 30)
+        for container in (*self.inits, *self.mains):
+            container.stop(grace)
+
+    def remove(self) -> None:
+        """Tell the API server that nothing of the pod is left, as a kubelet does at the end of a deletion."""
+        node = self.node()
+        if node is None:
+            return
+        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.pod["metadata"]["uid"]}}
+        try:
+            node[0].ask(node[1], "DELETE", self._path, body)
+        except Refused as refused:
+            if refused.status not in (404, 409):
+                raise
+
+    def _to_the_end(self, container: Container, environment: dict[str, str], phase: str) -> int:
+        while True:
+            container.start(self.kubectl, environment, self.folder)
+            self._tell(phase)
+            code = container.wait()
+            again = (
+                code != 0
+                and self.pod["spec"].get("restartPolicy") == "OnFailure"
+                and "ContainerCannotRun" not in str(container.state)
+            )
+            self._tell(phase)
+            if not again or self.cancelled.is_set():
+                return code
+            pause = BACKOFF_SECONDS[min(container.restarts, len(BACKOFF_SECONDS) - 1)]
+            if self.cancelled.wait(pause):
+                return code
+            container.restarts += 1
+
+    def _over(self, phase: str) -> str:
+        self._tell(phase)
+        return phase
+
+    def _environment(self) -> dict[str, str]:
+        server = urlsplit(self.told.server)
+        found = {
+            "HOME": str(self.folder),
+            "PATH": "/usr/bin:/bin",
+            "KUBERNETES_SERVICE_HOST": server.hostname or "",
+            "KUBERNETES_SERVICE_PORT": str(server.port),
+        }
+        if self.pod["spec"].get("automountServiceAccountToken") is False:
+            return found
+        return found | {"KUBECONFIG": str(self._kubeconfig())}
+
+    def _kubeconfig(self) -> Path:
+        node, about = self.node(), self.pod["metadata"]
+        if node is None:
+            raise Refused(0, f"the node of pod {about['name']} is gone")
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": about["name"], "uid": about["uid"]}
+        account = self.pod["spec"].get("serviceAccountName") or "default"
+        path = f"/api/v1/namespaces/{about['namespace']}/serviceaccounts/{account}/token"
+        asked: dict[str, Any] = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+        asked |= {"spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound, "audiences": None}}
+        token = node[0].ask(node[1], "POST", path, asked)["status"]["token"]
+        file = self.folder / "kubeconfig"
+        file.touch(mode=0o600)
+        cluster = {"server": self.told.server, "certificate-authority": str(self.told.authority)}
+        context = {"cluster": "in-cluster", "user": account, "namespace": about["namespace"]}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "in-cluster", "cluster": cluster}],
+            "users": [{"name": account, "user": {"token": token}}],
+            "contexts": [{"name": "in-cluster", "context": context}],
+            "current-context": "in-cluster",
+        }
+        file.write_text(json.dumps(content))
+        return file
+
+    def _tell(self, phase: str) -> None:
+        """Write the pod's status as its node; a pod that is gone needs none."""
+        node = self.node()
+        if node is None:
+            return
+        ready = phase == "Running" and all("running" in one.state for one in self.mains)
+        initialized = all(one.exit_code == 0 for one in self.inits)
+        conditions = {"Initialized": initialized, "ContainersReady": ready, "Ready": ready, "PodScheduled": True}
+        status = {
+            "phase": phase,
+            "startTime": self.started,
+            "hostIP": None,
+            "initContainerStatuses": [one.status for one in self.inits],
+            "containerStatuses": [one.status for one in self.mains],
+            "conditions": [
+                {"type": kind, "status": str(value), "lastTransitionTime": now()} for kind, value in conditions.items()
+            ],
+        }
+        body = {"metadata": {"uid": self.pod["metadata"]["uid"]}, "status": status}
+        try:
+            node[0].ask(node[1], "PATCH", f"{self._path}/status", body, MERGE)
+        except Refused as refused:
+            if refused.status not in (404, 409, 422):
+                raise

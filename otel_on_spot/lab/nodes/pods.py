@@ -1,0 +1,156 @@
+"""The pods that are run for real: those of Jobs. KWOK leaves them alone, because it would call every one a success.
+
+A Job's pod whose image is kubectl is run; any other ends as failed, with the reason in its status.
+"""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.lab.nodes.identity import NoCredentials
+from otel_on_spot.lab.nodes.journal import Journal
+from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
+from otel_on_spot.lab.nodes.kubelets import Kubelets
+from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
+from otel_on_spot.lab.nodes.pod_run import Node, PodRun
+
+OF_JOBS = "/api/v1/pods?labelSelector=batch.kubernetes.io/job-name"
+WATCH_SECONDS = 240
+RETRY_SECONDS = 1.0
+
+
+def of_a_job(pod: dict[str, Any]) -> bool:
+    """Whether a Job made the pod."""
+    return any(owner.get("kind") == "Job" for owner in pod["metadata"].get("ownerReferences") or [])
+
+
+class Pods:
+    """Watches the pods of Jobs, and runs each in a thread of its own."""
+
+    def __init__(self, kubelets: Kubelets, told: Kubeconfig, kubectl: Path, folder: Path, journal: Journal) -> None:
+        self.kubelets = kubelets
+        self.told = told
+        self.kubectl = kubectl
+        self.folder = folder
+        self.journal = journal
+        self.client = KubernetesHttp(told.server, told.authority)
+        self.running: dict[str, PodRun] = {}
+        self.waiting: dict[str, dict[str, Any]] = {}
+        self._done: set[str] = set()
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Watch in the background."""
+        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._retry, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                listed = self.client.ask(self.told.token, "GET", OF_JOBS)
+                present = {pod["metadata"]["uid"] for pod in listed["items"]}
+                for identity in set(self.running) - present:
+                    self._gone(identity)
+                with self._lock:
+                    self.waiting = {key: pod for key, pod in self.waiting.items() if key in present}
+                for pod in listed["items"]:
+                    self.see(pod)
+                version = listed["metadata"]["resourceVersion"]
+                for event in self.client.watch(self.told.token, f"{OF_JOBS}&resourceVersion={version}", WATCH_SECONDS):
+                    if event["type"] == "ERROR":
+                        break
+                    if event["type"] == "DELETED":
+                        self._gone(event["object"]["metadata"]["uid"])
+                    else:
+                        self.see(event["object"])
+            except Refused as refused:
+                print(f"pods of Jobs: {refused}", flush=True)
+                time.sleep(RETRY_SECONDS)
+
+    def _retry(self) -> None:
+        """Pods whose node had not joined when they were seen."""
+        while True:
+            time.sleep(RETRY_SECONDS)
+            with self._lock:
+                again = list(self.waiting.values())
+            for pod in again:
+                self.see(pod)
+
+    def see(self, pod: dict[str, Any]) -> None:
+        """Do what a pod in this state needs: start it, stop it, or nothing."""
+        identity, node = pod["metadata"]["uid"], pod["spec"].get("nodeName")
+        if not of_a_job(pod) or not node:
+            return
+        with self._lock:
+            run = self.running.get(identity)
+            if run is not None:
+                if pod["metadata"].get("deletionTimestamp") and not run.cancelled.is_set():
+                    run.cancelled.set()
+                    threading.Thread(target=run.cancel, daemon=True).start()
+                return
+            if identity in self._done or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+                return
+            if self._node(node) is None:
+                self.waiting[identity] = pod
+                return
+            self.waiting.pop(identity, None)
+            self._done.add(identity)
+            about = pod["metadata"]
+            run = PodRun(
+                pod, lambda: self._node(node), self.told, self.kubectl, self.folder / about["namespace"] / about["name"]
+            )
+            self.running[identity] = run
+        threading.Thread(target=self._run, args=(run, node), daemon=True).start()
+
+    def _node(self, name: str) -> Node | None:
+        try:
+            return self.kubelets.playing(name)
+        except NoCredentials as problem:
+            print(f"node {name}: {problem}", flush=True)
+            return None
+
+    def _run(self, run: PodRun, node: str) -> None:
+        about = run.pod["metadata"]
+        facts = {"node": node, "namespace": about["namespace"], "pod": about["name"]}
+        try:
+            if about.get("deletionTimestamp"):
+                run.remove()
+                return
+            if run.pod.get("status", {}).get("phase") == "Running":
+                self._lost(run)
+                return
+            phase = run.run()
+            codes = {one.spec["name"]: one.exit_code for one in (*run.inits, *run.mains)}
+            self.journal.write("ran", **facts, phase=phase, exit_codes=codes)
+        except Refused as refused:
+            print(f"pod {about['namespace']}/{about['name']}: {refused}", flush=True)
+            with self._lock:
+                self._done.discard(about["uid"])
+                self.waiting[about["uid"]] = run.pod
+        finally:
+            with self._lock:
+                self.running.pop(about["uid"], None)
+            if run.cancelled.is_set():
+                run.remove()
+
+    def _lost(self, run: PodRun) -> None:
+        """A pod that ran when this process was started: its containers are gone, as after a node's restart."""
+        node = run.node()
+        if node is None:
+            return
+        lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "the nodes process was started anew"}
+        statuses = [
+            {**one.status, "ready": False, "started": False, "state": {"terminated": lost}} for one in run.mains
+        ]
+        about = run.pod["metadata"]
+        path = f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}/status"
+        node[0].ask(node[1], "PATCH", path, {"status": {"phase": "Failed", "containerStatuses": statuses}}, MERGE)
+
+    def _gone(self, identity: str) -> None:
+        with self._lock:
+            self.waiting.pop(identity, None)
+            run = self.running.get(identity)
+        if run is not None and not run.cancelled.is_set():
+            run.cancelled.set()
+            threading.Thread(target=run.cancel, daemon=True).start()

@@ -1,0 +1,240 @@
+"""The stack on the lab: the simulated AWS, a real cluster in it, and what the program declares on both."""
+
+import base64
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from otel_on_spot.lab import attendants, control_plane, places
+from otel_on_spot.lab.aws import access as aws_access
+from otel_on_spot.lab.aws import authenticator, bridges_cluster, capacity, images
+from otel_on_spot.lab.certificates import make
+from otel_on_spot.lab.engine import Engine
+from otel_on_spot.lab.folder import Folder
+from otel_on_spot.lab.gitops import demo_chart, notify
+from otel_on_spot.lab.gitops.snapshot import Commit, Snapshot
+from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.lab.nodes import access as nodes_access
+from otel_on_spot.lab.releases.runner import Releases
+from otel_on_spot.lab.stack import Stack
+from otel_on_spot.lab.supervisor import Supervisor
+from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.plan.recording import Recording
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.moto_process import MotoProcess
+
+ROOT: Final = Path(__file__).parents[2]
+PATIENCE_SECONDS: Final = 900.0
+"""Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
+RESYNC_SECONDS: Final = 20
+
+Tell = Callable[[str], None]
+
+
+class Platform:
+    """One stack, running. Start it once; then ``apply`` as often as wanted.
+
+    Args:
+        boot_seconds: how long an instance boots before its node joins.
+        dirty: Argo CD sees the working tree's files, not its commit.
+        revision: the commit that Argo CD sees.
+        engine: apply by the pulumi CLI, not by the recorded graph.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        folder: Folder,
+        tools: Tools,
+        supervisor: Supervisor,
+        *,
+        boot_seconds: float,
+        dirty: bool,
+        revision: str,
+        tell: Tell,
+        engine: bool = False,
+    ) -> None:
+        self.stack = stack
+        self.folder = folder
+        self.tools = tools
+        self.supervisor = supervisor
+        self.tell = tell
+        self.boot_seconds = boot_seconds
+        self.recording: Recording | None = None
+        self._by_engine = engine
+        self._engine: Engine | None = None
+        chart = demo_chart.find(ROOT, os.environ)
+        self.snapshot = Snapshot(
+            folder.git / "otel-on-spot.git", ROOT, chart, branch=stack.revision, dirty=dirty, revision=revision
+        )
+        self.commit = self.snapshot.refresh()
+        tell(chart.line)
+        for notice in (*tools.notes, *self.commit.notices):
+            tell(notice)
+        self._applying = threading.Lock()
+
+    def start(self) -> None:
+        """Start everything that the program does not declare: the control plane, the simulated AWS, nodes, Git.
+
+        Raises:
+            ProcessFailed: a process does not start; the text says which, and where its log is.
+        """
+        folder, stack = self.folder, self.stack
+        self.authority = make(folder.certificates, stack.region)
+        keys = folder.certificates
+        webhook = authenticator.prepare(
+            folder.path / "authenticator",
+            places.AUTHENTICATOR,
+            self.authority.ca_file,
+            keys / "authenticator.crt",
+            keys / "authenticator.key",
+        )
+        issuer = authenticator.issuer(stack.region, stack.cluster)
+        for program in control_plane.programs(self.tools, folder, webhook=webhook, issuer=issuer):
+            self.tell(f"starting {program.name}")
+            self.supervisor.start(program)
+        self._start_cloud()
+        around = attendants.programs(
+            stack,
+            folder,
+            self.tools,
+            moto=self.cloud.moto.url,
+            authority=self.authority.ca_file,
+            boot_seconds=self.boot_seconds,
+        )
+        for program in around:
+            self.tell(f"starting {program.name}")
+            self.supervisor.start(program)
+
+    def _start_cloud(self) -> None:
+        folder, stack = self.folder, self.stack
+        switches = folder.cloud / "bridges"
+        switches.mkdir(parents=True, exist_ok=True, mode=0o700)
+        images.write_images(switches / "images.json", [stack.kubernetes_version], stack.image_releases)
+        authority = self.authority.ca_file.read_text()
+        bridges_cluster.write_endpoint(
+            switches, stack.cluster, places.API_SERVER, base64.b64encode(authority.encode()).decode()
+        )
+        self.tell("starting the simulated AWS")
+        self.releases = Releases(
+            self.tools,
+            folder.releases,
+            self.supervisor,
+            authority=self.authority.ca_file,
+            resync_seconds=RESYNC_SECONDS,
+            tell=self.tell,
+        )
+        self.cloud = Cloud(
+            folder.cloud,
+            patience=PATIENCE_SECONDS,
+            moto=MotoProcess(
+                folder.cloud / "none", folder.logs / "moto.log", port=places.MOTO, forgetful=True, bridges=switches
+            ),
+            kubernetes=lambda cloud, name: KubernetesApi(cloud, name, kubeconfig=folder.kubeconfig()),
+            releases=self.releases,
+            api_url=places.API_SERVER,
+            certificate_authority=authority,
+            service_cidr=places.SERVICE_CIDR,
+        )
+        self.cloud.__enter__()
+        for manifest in (*aws_access.manifests(), *nodes_access.manifests()):
+            self.api.apply(manifest, "lab")
+
+    @property
+    def api(self) -> KubernetesApi:
+        """The cluster's API."""
+        api = self.cloud.kubernetes(self.stack.cluster)
+        assert isinstance(api, KubernetesApi)
+        return api
+
+    def client(self, service: str) -> Any:
+        """A boto3 client on the simulated AWS."""
+        return self.cloud.client(service, self.stack.region)
+
+    def apply(self, overrides: Mapping[str, Any] | None = None) -> dict[str, int]:
+        """Make or change what the program declares: how many operations of each kind it took.
+
+        Raises:
+            NotApplied: the cloud or the cluster refused something; what was made stays known.
+        """
+        with self._applying:
+            before = len(self.cloud.operations.read())
+            _forget_program()
+            try:
+                if self._by_engine:
+                    self.engine.up(overrides)
+                else:
+                    self.recording = graph.apply(
+                        self.stack.name, self.cloud, config_overrides=overrides, previous=self.recording
+                    )
+            except graph.NotApplied as refused:
+                self.recording = refused.recording
+                raise
+            counts: dict[str, int] = {}
+            for line in self.cloud.operations.read()[before:]:
+                if line.operation != "read":
+                    counts[line.operation] = counts.get(line.operation, 0) + 1
+            return counts
+
+    def destroy(self) -> None:
+        """Delete what the program declared, dependents first.
+
+        Raises:
+            NotApplied: something is still there; the text says why.
+        """
+        with self._applying:
+            if self._by_engine:
+                self.engine.destroy()
+            if self.recording is None:
+                return
+            try:
+                graph.destroy(self.recording, self.cloud, unprotected=True)
+            except graph.NotApplied as refused:
+                self.recording = refused.recording
+                raise
+            self.recording = None
+
+    @property
+    def engine(self) -> Engine:
+        """The pulumi CLI on the lab's cloud.
+
+        Raises:
+            EngineError: there is none.
+        """
+        if self._engine is None:
+            self._engine = Engine(self.folder.path / "engine", self.stack.name, self.cloud)
+        return self._engine
+
+    def urns(self) -> list[str]:
+        """URNs of what is applied."""
+        if self._by_engine:
+            return self.engine.urns()
+        return sorted(self.recording.by_urn) if self.recording else []
+
+    def publish(self) -> Commit:
+        """Serve the working tree's present state, and let Argo CD look."""
+        commit = self.snapshot.refresh()
+        if commit.changed:
+            notify.look_again(self.api, "argocd")
+        return commit
+
+    def set_shortages(self, now: list[dict[str, str]]) -> None:
+        """Take capacity away from the simulated EC2; an empty list brings it back."""
+        capacity.set_shortages(self.folder.cloud / "bridges", [capacity.Shortage(**one) for one in now])
+
+    def close(self) -> None:
+        """Stop the simulated AWS; the processes are the supervisor's."""
+        if hasattr(self, "releases"):
+            self.releases.close()
+        if hasattr(self, "cloud"):
+            self.cloud.__exit__()
+
+
+def _forget_program() -> None:
+    """The program is read anew: the working tree may have changed since it was last imported."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "infra"]:
+        del sys.modules[name]

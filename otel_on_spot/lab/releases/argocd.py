@@ -1,0 +1,131 @@
+"""Argo CD: no registry of the lab has its chart, so its own manifests with the chart's configuration, and its real processes."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from otel_on_spot.lab import places
+from otel_on_spot.lab.releases import argocd_config
+from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
+from otel_on_spot.lab.releases.installation import Installation, Means
+from otel_on_spot.lab.releases.objects import KEEP, Deadline
+from otel_on_spot.lab.releases.rendering import LOADER
+from otel_on_spot.simcloud.kubernetes.api import Object
+
+SOURCE: Final = "https://argoproj.github.io/argo-helm"
+KINDS: Final = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+"""What the lab takes of each part that it runs. Deployments, Services and network policies are of pods, which it has none of."""
+REDIS_SECRET: Final = "argocd-redis"
+TLS_CERTIFICATES: Final = "argocd-tls-certs-cm"
+KNOWN_HOSTS: Final = "argocd-ssh-known-hosts-cm"
+
+
+def check(means: Means, installation: Installation) -> None:
+    """Say what this Argo CD does not know of the values."""
+    upstream = Upstream(means.tools.argocd_manifests)
+    unknown = argocd_config.unknown_keys(installation.values, means.tools.path(CONTROLLER), upstream.params)
+    for key in unknown:
+        version = means.tools.version(CONTROLLER)
+        means.tell(
+            f"release {installation.name}: {key} is not known to Argo CD {version}, which the lab runs: without effect here"
+        )
+
+
+class Upstream:
+    """Argo CD's own manifests.
+
+    Args:
+        folder: ``manifests`` of its source.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.crds = [yaml.load(file.read_text(), LOADER) for file in sorted((folder / "crds").glob("*-crd.yaml"))]
+        self.objects: list[Object] = [
+            thing for thing in yaml.load_all((folder / "install.yaml").read_text(), LOADER) if thing
+        ]
+
+    def of(self, kinds: Iterable[str], names: Iterable[str]) -> list[Object]:
+        """The objects of these kinds and names."""
+        kinds, names = tuple(kinds), tuple(names)
+        return [one for one in self.objects if one["kind"] in kinds and one["metadata"]["name"] in names]
+
+    def data(self, config_map: str) -> dict[str, str]:
+        """Data of a ConfigMap."""
+        return self.of(["ConfigMap"], [config_map])[0].get("data") or {}
+
+    @property
+    def params(self) -> frozenset[str]:
+        """Keys of argocd-cmd-params-cm that some part reads."""
+        workloads = [one for one in self.objects if one["kind"] in ("Deployment", "StatefulSet")]
+        variables = [
+            variable
+            for one in workloads
+            for container in one["spec"]["template"]["spec"]["containers"]
+            for variable in container.get("env") or []
+        ]
+        references = [(one.get("valueFrom") or {}).get("configMapKeyRef") or {} for one in variables]
+        return frozenset(one["key"] for one in references if one.get("name") == "argocd-cmd-params-cm")
+
+
+def installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+    """Apply the objects, and run Redis, the repo server and the application controller until they are ready.
+
+    Raises:
+        Refusal: the API server refuses, or a process is not ready in time.
+    """
+    upstream = Upstream(means.tools.argocd_manifests)
+    installation.objects.apply(_objects(means, installation, upstream), deadline)
+    for program in programs(means, installation, upstream.of(["Deployment", "StatefulSet"], PARTS)):
+        means.processes.run(program, deadline, installation.name)
+
+
+def _objects(means: Means, installation: Installation, upstream: Upstream) -> list[Object]:
+    values = installation.values
+    there = installation.api.get("v1", "Secret", "argocd-secret", installation.namespace)
+    certificates = {places.GIT_HOST: means.authority.read_text()}
+    return [
+        *_crds(values, upstream),
+        *(_in_namespace(one, installation.namespace) for one in upstream.of(KINDS, PARTS)),
+        *argocd_config.config_maps(values, upstream.data("argocd-cm"), name=installation.name),
+        argocd_config.secret(values, there),
+        *_certificates(upstream, certificates),
+    ]
+
+
+def _certificates(upstream: Upstream, certificates: dict[str, str]) -> list[Object]:
+    given = upstream.of(["ConfigMap"], [TLS_CERTIFICATES, KNOWN_HOSTS])
+    return [{**one, "data": certificates} if one["metadata"]["name"] == TLS_CERTIFICATES else one for one in given]
+
+
+def _crds(values: dict[str, Any], upstream: Upstream) -> list[Object]:
+    """The CRDs as the chart's values want them: ``crds.install``, and ``crds.keep`` when the release goes."""
+    wanted = {"install": True, "keep": True, **(values.get("crds") or {})}
+    if not wanted["install"]:
+        return []
+    annotations = {KEEP: "keep"} if wanted["keep"] else {}
+    return [
+        {
+            **one,
+            "metadata": {
+                **one["metadata"],
+                "annotations": {**(one["metadata"].get("annotations") or {}), **annotations},
+            },
+        }
+        for one in upstream.crds
+    ]
+
+
+def _in_namespace(thing: Object, namespace: str) -> Object:
+    subjects = [{**one, "namespace": namespace} for one in thing.get("subjects") or []]
+    return {**thing, "subjects": subjects} if subjects else thing
+
+
+def removed(means: Means, installation: Installation) -> None:
+    """Stop the processes and remove the objects; the CRDs stay where the values said so."""
+    for name in (*PARTS, "redis"):
+        means.processes.stop(name)
+    for part in PARTS:
+        means.tokens.forget(installation.namespace, part)
+    installation.objects.remove()

@@ -1,0 +1,127 @@
+"""Argo CD's processes: the environment that its own manifests give each part, and what the lab adds."""
+
+from pathlib import Path
+from typing import Final
+
+from otel_on_spot.lab import places
+from otel_on_spot.lab.health import http_ok, tcp_open
+from otel_on_spot.lab.releases.environment import environment
+from otel_on_spot.lab.releases.identity import kubeconfig
+from otel_on_spot.lab.releases.installation import Installation, Means, search_path
+from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.simcloud.kubernetes.api import Object
+
+CONTROLLER: Final = "argocd-application-controller"
+REPO_SERVER: Final = "argocd-repo-server"
+PARTS: Final = (CONTROLLER, REPO_SERVER)
+REDIS: Final = "redis"
+REDIS_ADDRESS: Final = f"127.0.0.1:{places.REDIS}"
+LEFT_OUT: Final = frozenset({"REDIS_PASSWORD", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"})
+"""Redis of the lab listens on loopback without a password; the rest names folders of the image."""
+
+
+def programs(means: Means, installation: Installation, workloads: list[Object]) -> list[Program]:
+    """Redis, the repo server and the application controller, in the order in which they need one another.
+
+    Args:
+        workloads: the upstream Deployment or StatefulSet of each part: their variables come from the release's ConfigMaps.
+    """
+    by_name = {one["metadata"]["name"]: one for one in workloads}
+    return [
+        Program(
+            name=REDIS,
+            command=(str(means.tools.path("miniredis")), "-address", REDIS_ADDRESS),
+            environment={},
+            ready=lambda: tcp_open("127.0.0.1", places.REDIS),
+            restart=True,
+        ),
+        _repo_server(means, installation, by_name[REPO_SERVER]),
+        _controller(means, installation, by_name[CONTROLLER]),
+    ]
+
+
+def _repo_server(means: Means, installation: Installation, workload: Object) -> Program:
+    address = ("--address", "127.0.0.1", "--port", str(places.ARGOCD_REPO_SERVER))
+    metrics = ("--metrics-address", "127.0.0.1", "--metrics-port", str(places.ARGOCD_REPO_SERVER_METRICS))
+    variables = _variables(means, installation, REPO_SERVER, workload)
+    if means.resync_seconds is not None:
+        variables["ARGOCD_RECONCILIATION_TIMEOUT"] = f"{means.resync_seconds}s"  # how long it trusts what Git said last
+    return Program(
+        name=REPO_SERVER,
+        command=(str(means.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, "--disable-tls"),
+        environment=variables,
+        ready=lambda: http_ok(f"http://127.0.0.1:{places.ARGOCD_REPO_SERVER_METRICS}/healthz"),
+        restart=True,
+    )
+
+
+def _controller(means: Means, installation: Installation, workload: Object) -> Program:
+    peers = (
+        "--repo-server",
+        f"127.0.0.1:{places.ARGOCD_REPO_SERVER}",
+        "--repo-server-plaintext",
+        "--redis",
+        REDIS_ADDRESS,
+    )
+    own = ("--namespace", installation.namespace, "--metrics-port", str(places.ARGOCD_CONTROLLER_METRICS))
+    resync = (
+        () if means.resync_seconds is None else ("--app-resync", str(means.resync_seconds), "--app-resync-jitter", "0")
+    )
+    return Program(
+        name=CONTROLLER,
+        command=(str(means.tools.path(CONTROLLER)), *own, *peers, *resync),
+        environment=_variables(means, installation, CONTROLLER, workload),
+        ready=lambda: http_ok(f"http://127.0.0.1:{places.ARGOCD_CONTROLLER_METRICS}/healthz"),
+        restart=True,
+    )
+
+
+def _variables(means: Means, installation: Installation, part: str, workload: Object) -> dict[str, str]:
+    """The variables of the part's container, and the lab's own.
+
+    Of the lab: ``https://kubernetes.default.svc`` is the kubeconfig's server (``ARGOCD_FAKE_IN_CLUSTER``), whose token is the
+    part's service account's; folders of its own where the image has them; no GnuPG; helm, git and kubectl on PATH.
+    """
+    api, namespace = installation.api, installation.namespace
+    folder = means.folder / "argocd"
+    container = workload["spec"]["template"]["spec"]["containers"][0]["name"]
+    variables = environment(api, namespace, workload, container, without=LEFT_OUT)
+    account = workload["spec"]["template"]["spec"].get("serviceAccountName") or "default"
+    config = kubeconfig(
+        folder / f"{part}.kubeconfig",
+        server=places.API_SERVER,
+        authority=means.authority,
+        token=means.tokens.file(api, namespace, account),
+        user=f"{namespace}/{account}",
+    )
+    tools = means.tools
+    return {
+        **variables,
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
+        "KUBECONFIG": str(config),
+        "ARGOCD_GPG_ENABLED": "false",
+        "ARGOCD_TLS_DATA_PATH": str(_mounted(installation, "argocd-tls-certs-cm", folder / "tls")),
+        "ARGOCD_SSH_DATA_PATH": str(_mounted(installation, "argocd-ssh-known-hosts-cm", folder / "ssh")),
+        "ARGOCD_GNUPGHOME": str(_made(folder / "gpg")),
+        "ARGOCD_PLUGINSOCKFILEPATH": str(_made(folder / "plugins")),
+        "TMPDIR": str(_made(folder / f"{part}-tmp")),
+        "HOME": str(_made(folder / f"{part}-home")),
+        "PATH": search_path(tools.path("argocd-git-ask-pass"), tools.path("helm"), tools.path("kubectl")),
+    }
+
+
+def _mounted(installation: Installation, config_map: str, folder: Path) -> Path:
+    """A ConfigMap's data as files, as a volume shows it."""
+    there = installation.api.get("v1", "ConfigMap", config_map, installation.namespace) or {}
+    data: dict[str, str] = there.get("data") or {}
+    for old in _made(folder).iterdir():
+        if old.name not in data:
+            old.unlink()
+    for name, content in data.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder

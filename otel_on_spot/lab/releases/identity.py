@@ -1,0 +1,116 @@
+"""Who a controller is: tokens of its own service account in files that are renewed, and the kubeconfig that reads them."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes.client import AuthenticationV1TokenRequest, CoreV1Api, V1TokenRequestSpec
+from kubernetes.client.exceptions import ApiException
+
+from otel_on_spot.lab.kubernetes_api import KubernetesApi, refusal_of
+from otel_on_spot.simcloud.refusal import Refusal
+
+TOKEN_SECONDS = 3600
+RENEW_AT = 0.5
+"""Share of a token's life after which it is renewed. The kubelet waits for 0.8; a laptop that sleeps needs room."""
+CHECK_SECONDS = 20.0
+KUBERNETES_AUDIENCE = ""
+POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
+STS_AUDIENCE = "sts.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class _Token:
+    namespace: str
+    account: str
+    audience: str
+    file: Path
+
+
+class TokenFiles:
+    """Token files of service accounts, written when asked for and renewed by a thread until ``close``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._renew_at: dict[_Token, tuple[float, KubernetesApi]] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def file(self, api: KubernetesApi, namespace: str, account: str, audience: str = KUBERNETES_AUDIENCE) -> Path:
+        """A file with a token for this audience; empty: for the API server itself.
+
+        Raises:
+            Refusal: there is no such service account, or the API server refuses.
+        """
+        path = self.folder / f"{namespace}.{account}.{audience.partition('.')[0] or 'kubernetes'}"
+        token = _Token(namespace, account, audience, path)
+        self._write(api, token)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._renew, name="tokens", daemon=True)
+                self._thread.start()
+        return path
+
+    def forget(self, namespace: str, account: str) -> None:
+        """Stop renewing the tokens of a service account, and remove their files."""
+        with self._lock:
+            gone = [one for one in self._renew_at if (one.namespace, one.account) == (namespace, account)]
+            for one in gone:
+                del self._renew_at[one]
+                one.file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop renewing."""
+        self._closed.set()
+
+    def _write(self, api: KubernetesApi, token: _Token) -> None:
+        audiences = [token.audience] if token.audience else []
+        asked = AuthenticationV1TokenRequest(
+            spec=V1TokenRequestSpec(audiences=audiences, expiration_seconds=TOKEN_SECONDS)
+        )
+        try:
+            made: Any = CoreV1Api(api.client).create_namespaced_service_account_token(
+                token.account, token.namespace, asked, _request_timeout=30
+            )
+        except ApiException as problem:
+            raise refusal_of(problem) from problem
+        fresh = token.file.with_name(f".{token.file.name}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(made.status.token)
+        fresh.replace(token.file)
+        with self._lock:
+            self._renew_at[token] = (time.time() + TOKEN_SECONDS * RENEW_AT, api)
+
+    def _renew(self) -> None:
+        while not self._closed.wait(CHECK_SECONDS):
+            with self._lock:
+                due = [(token, api) for token, (at, api) in self._renew_at.items() if time.time() > at]
+            for token, api in due:
+                try:
+                    self._write(api, token)
+                except (Refusal, OSError):
+                    continue  # the API server is being restarted: the old token is good for as long again
+
+
+def kubeconfig(file: Path, *, server: str, authority: Path, token: Path, user: str) -> Path:
+    """A kubeconfig whose user is the token in a file, which clients read again and again.
+
+    Source: https://pkg.go.dev/k8s.io/client-go/rest#Config (BearerTokenFile)
+    """
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority": str(authority)}}],
+        "users": [{"name": user, "user": {"tokenFile": str(token)}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user}}],
+        "current-context": "lab",
+    }
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content, indent=2))
+    return file

@@ -1,0 +1,141 @@
+"""What a release is installed with: the lab's means, and one installation under way."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.lab.releases.identity import TokenFiles
+from otel_on_spot.lab.releases.objects import Deadline, ReleaseObjects
+from otel_on_spot.lab.supervisor import ProcessFailed, Program, Supervisor
+from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.refusal import Refusal
+
+CAUSE = re.compile(r'^panic: |"level":"(ERROR|PANIC|FATAL)"|level=(error|fatal)')
+LONGEST_CAUSE = 1000
+STARTS = 3
+"""A controller that ends by itself this often before it is ready does not become ready."""
+
+
+class Processes:
+    """Starts the controllers of releases, and starts one again when its command or its environment has changed."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._started: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
+
+    def run(self, program: Program, deadline: Deadline, release: str) -> None:
+        """See that the program runs as told and is ready.
+
+        Raises:
+            Refusal: it is not ready in time, with the last lines of its log.
+            Interrupted: the operation was cancelled.
+        """
+        told = (program.command, dict(program.environment))
+        if self._supervisor.running(program.name):
+            if self._started.get(program.name) == told:
+                return
+            self._supervisor.stop(program.name)
+        why = ""
+        for attempt in range(1, STARTS + 1):
+            deadline.check()
+            try:
+                self._supervisor.start(replace(program, ready_seconds=max(1.0, deadline.left)))
+            except ProcessFailed as problem:
+                if self._supervisor.running(program.name):
+                    self._supervisor.stop(program.name)
+                if not why or "ended with" in str(problem):
+                    why = f"{problem}{_cause(problem.log)}"  # the last start may have been cut off by the deadline
+                if attempt < STARTS and deadline.left:
+                    deadline.cancelled.wait(min(float(attempt), deadline.left))
+                    continue
+                raise Refusal("Timeout", f"release {release}: {program.name} does not become ready: {why}") from problem
+            self._started[program.name] = told
+            return
+
+    def stop(self, name: str) -> None:
+        """See that the program does not run."""
+        self._started.pop(name, None)
+        if self._supervisor.running(name):
+            self._supervisor.stop(name)
+
+
+def _cause(log: Path) -> str:
+    """The last line of a log that says what went wrong: Go writes a stack below it."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    found = [line for line in lines if CAUSE.search(line)]
+    return f"\nWhat it said: {found[-1][:LONGEST_CAUSE]}" if found else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What the lab installs releases with.
+
+    ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the API server's,
+    the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a Deployment becomes
+    available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to the release. ``tell`` gets what
+    the user should know, a line each.
+    """
+
+    tools: Tools
+    folder: Path
+    processes: Processes
+    tokens: TokenFiles
+    authority: Path
+    pods: bool
+    resync_seconds: int | None
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """A release being installed, upgraded or removed."""
+
+    cloud: Cloud
+    cluster: str
+    inputs: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The release's name."""
+        return str(self.inputs["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The release's namespace."""
+        return str(self.inputs.get("namespace") or "default")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The release's values."""
+        return self.inputs.get("values") or {}
+
+    @property
+    def api(self) -> KubernetesApi:
+        """The cluster's API."""
+        api = self.cloud.kubernetes(self.cluster)
+        assert isinstance(api, KubernetesApi), "the lab's releases need the lab's API server"
+        return api
+
+    @property
+    def region(self) -> str:
+        """The region that the cluster is in."""
+        row = self.cloud.tables.get("clusters", self.cluster)
+        if row is None:
+            raise Refusal("ResourceNotFoundException", f"No cluster found for name: {self.cluster}.")
+        return str(row["region"])
+
+    @property
+    def objects(self) -> ReleaseObjects:
+        """The release's objects."""
+        return ReleaseObjects(self.cloud, self.api, self.name, self.namespace)
+
+
+def search_path(*tools: Path) -> str:
+    """A PATH with the folders of these tools before the caller's own."""
+    own = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    return os.pathsep.join([*dict.fromkeys(str(tool.parent) for tool in tools), own])

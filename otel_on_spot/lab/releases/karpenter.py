@@ -1,0 +1,160 @@
+"""Karpenter: the real charts, and the real controller beside the cluster with the environment that its Deployment gives it."""
+
+from typing import Final
+
+from otel_on_spot.lab import places
+from otel_on_spot.lab.health import http_ok
+from otel_on_spot.lab.releases.environment import environment
+from otel_on_spot.lab.releases.identity import POD_IDENTITY_AUDIENCE, STS_AUDIENCE, kubeconfig
+from otel_on_spot.lab.releases.installation import Installation, Means
+from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.releases.rendering import render
+from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.refusal import Refusal
+
+PROGRAM: Final = "karpenter"
+CONTAINER: Final = "controller"
+SOURCE: Final = "oci://public.ecr.aws/karpenter"
+ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
+POD_IDENTITY_URL: Final = "http://169.254.170.23/v1/credentials"
+"""Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
+
+
+def check(means: Means, installation: Installation) -> None:
+    """Refuse another version than the lab's.
+
+    Raises:
+        Refusal: the release wants another version.
+    """
+    wanted, built = str(installation.inputs.get("version") or ""), means.tools.version("karpenter").removeprefix("v")
+    if wanted and wanted.removeprefix("v") != built:
+        raise Refusal(
+            "UnknownVersion",
+            f"release {installation.name}: version {wanted}; the lab runs Karpenter {built}. Set karpenter.version to {built} "
+            f"for this stack, or pin {wanted} in otel_on_spot/lab/go/karpenter/go.mod",
+        )
+
+
+def _rendered(means: Means, installation: Installation, *, crds: bool) -> list[Object]:
+    tools = means.tools
+    return render(
+        tools.path("helm"),
+        tools.karpenter_crd_chart if crds else tools.karpenter_chart,
+        release=installation.name,
+        namespace=installation.namespace,
+        values=installation.values,
+        chart_version=tools.version("karpenter").removeprefix("v"),
+        kubernetes_version=tools.version("kube-apiserver"),
+        skip_crds=bool(installation.inputs.get("skipCrds")),
+    )
+
+
+def crds_installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+    """Apply the CRDs and wait until they are served.
+
+    Raises:
+        Refusal: Helm or the API server refuses, or a CRD is not served in time.
+    """
+    installation.objects.apply(_rendered(means, installation, crds=True), deadline)
+
+
+def installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+    """Apply the chart's objects, and run the controller until it is ready.
+
+    Raises:
+        Refusal: Helm or the API server refuses, or the controller or its pods are not ready in time.
+    """
+    things = _rendered(means, installation, crds=False)
+    installation.objects.apply(things, deadline)
+    deployment = next(one for one in things if one["kind"] == "Deployment")
+    variables = environment(installation.api, installation.namespace, deployment, CONTAINER)
+    variables |= lab_environment(means, installation, _account(deployment))
+    program = Program(
+        name=PROGRAM,
+        command=(str(means.tools.path("karpenter")),),
+        environment=variables,
+        ready=lambda: http_ok(f"http://127.0.0.1:{places.KARPENTER_HEALTH}/readyz"),
+        restart=True,
+    )
+    means.processes.run(program, deadline, installation.name)
+    if means.pods:
+        installation.objects.available(deployment["metadata"]["name"], deadline)
+
+
+def removed(means: Means, installation: Installation) -> None:
+    """Stop the controller and remove its objects."""
+    means.processes.stop(PROGRAM)
+    installation.objects.remove()
+
+
+def crds_removed(means: Means, installation: Installation) -> None:  # noqa: ARG001 (as every other release)
+    """Remove the CRDs, and with them every object of their kinds."""
+    installation.objects.remove()
+
+
+def _account(deployment: Object) -> str:
+    return str(deployment["spec"]["template"]["spec"].get("serviceAccountName") or "default")
+
+
+def lab_environment(means: Means, installation: Installation, account: str) -> dict[str, str]:
+    """What the controller's container does not have in its spec.
+
+    As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of the lab:
+    the API server by kubeconfig with the service account's own token, the simulated AWS as endpoint, no instance metadata,
+    no price list (``ISOLATED_VPC``: there is none), no leader election (there is one process), the lab's ports.
+    """
+    api, namespace = installation.api, installation.namespace
+    token = means.tokens.file(api, namespace, account)
+    return {
+        "KUBECONFIG": str(
+            kubeconfig(
+                means.folder / "karpenter" / "kubeconfig",
+                server=places.API_SERVER,
+                authority=means.authority,
+                token=token,
+                user=f"{namespace}/{account}",
+            )
+        ),
+        "AWS_ENDPOINT_URL": installation.cloud.moto.url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ISOLATED_VPC": "true",
+        "DISABLE_LEADER_ELECTION": "true",
+        "METRICS_PORT": str(places.KARPENTER_METRICS),
+        "HEALTH_PROBE_PORT": str(places.KARPENTER_HEALTH),
+        **identity_environment(means, installation, account),
+    }
+
+
+def identity_environment(means: Means, installation: Installation, account: str) -> dict[str, str]:
+    """What EKS adds to a pod of a service account that has a role: by annotation (IRSA), else by Pod Identity association.
+
+    Without either there is no role, and the controller finds no credentials.
+    Source: https://github.com/aws/amazon-eks-pod-identity-webhook and
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+    """
+    api, namespace = installation.api, installation.namespace
+    there = api.get("v1", "ServiceAccount", account, namespace) or {}
+    role = ((there.get("metadata") or {}).get("annotations") or {}).get(ROLE_ANNOTATION)
+    region = {
+        "AWS_REGION": installation.region,
+        "AWS_DEFAULT_REGION": installation.region,
+        "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+    }
+    if role:
+        return {
+            **region,
+            "AWS_ROLE_ARN": str(role),
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(means.tokens.file(api, namespace, account, STS_AUDIENCE)),
+            "AWS_CA_BUNDLE": str(means.authority),
+        }
+    association = installation.cloud.tables.get("pod-identities", f"{installation.cluster}/{namespace}/{account}")
+    if association is None:
+        return {}
+    return {
+        **region,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": POD_IDENTITY_URL,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(
+            means.tokens.file(api, namespace, account, POD_IDENTITY_AUDIENCE)
+        ),
+    }

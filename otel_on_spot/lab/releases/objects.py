@@ -1,0 +1,173 @@
+"""The objects of a release in the API server: applied, waited for, pruned and removed, as Helm does."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.lab.releases.rendering import owned
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal
+
+MANAGER = "helm"
+POLL_SECONDS = 0.5
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+KEEP = "helm.sh/resource-policy"
+TABLE = "release-objects"
+REMOVAL_SECONDS = 120.0
+FIRST = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap")
+"""Kinds that others need; what is not listed keeps its place behind them. Source: Helm, pkg/release/util/kind_sorter.go"""
+
+
+class Deadline:
+    """The end of an installation.
+
+    Raises:
+        Interrupted: (``check``) the operation was cancelled.
+    """
+
+    def __init__(self, seconds: float, cancelled: threading.Event) -> None:
+        self.seconds = seconds
+        self.cancelled = cancelled
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left, at least 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Go on unless the operation was cancelled."""
+        if self.cancelled.is_set():
+            raise Interrupted("the operation was cancelled while the release was installed")
+
+    def until(self, ready: Callable[[], bool], what: Callable[[], str]) -> None:
+        """Wait until something is so.
+
+        Raises:
+            Refusal: it is not so in time.
+            Interrupted: the operation was cancelled.
+        """
+        while not ready():
+            self.check()
+            if not self.left:
+                raise Refusal("Timeout", f"{what()}: not so within {self.seconds:.0f} s")
+            self.cancelled.wait(min(POLL_SECONDS, self.left + 0.01))
+
+
+class ReleaseObjects:
+    """The objects of one release. Which ones they are is remembered in the cloud's tables."""
+
+    def __init__(self, cloud: Cloud, api: KubernetesApi, release: str, namespace: str) -> None:
+        self.cloud = cloud
+        self.api = api
+        self.release = release
+        self.namespace = namespace
+        self._key = f"{api.cluster}|{namespace}|{release}"
+
+    def _remembered(self) -> list[dict[str, str]]:
+        row = self.cloud.tables.get(TABLE, self._key)
+        return row["objects"] if row else []
+
+    def _remember(self, objects: list[dict[str, str]]) -> None:
+        self.cloud.tables.put(TABLE, self._key, {"objects": objects})
+
+    def apply(self, things: Sequence[Object], deadline: Deadline) -> list[Object]:
+        """Apply all of it, wait for CRDs to be served, then remove what an earlier revision had and this one has not.
+
+        Raises:
+            Refusal: the API server refuses an object, or a CRD is not served in time.
+        """
+        ordered = sorted(things, key=lambda one: FIRST.index(one["kind"]) if one["kind"] in FIRST else len(FIRST))
+        before, made, applied = self._remembered(), [], []
+        for thing in ordered:
+            deadline.check()
+            namespaced = self.api.namespaced(thing["apiVersion"], thing["kind"])
+            wanted = owned(thing, self.release, self.namespace, namespaced=namespaced)
+            made.append(_reference(wanted))
+            self._remember([*made, *(one for one in before if one not in made)])
+            applied.append(self.api.apply(wanted, MANAGER, force=True))
+            if thing["kind"] == CRD[1]:
+                self._established(wanted["metadata"]["name"], deadline)
+        for one in before:
+            if one not in made:
+                self._remove(one)
+        self._remember(made)
+        return applied
+
+    def _established(self, name: str, deadline: Deadline) -> None:
+        def conditions() -> dict[str, str]:
+            found = self.api.get(*CRD, name) or {}
+            return {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or []}
+
+        deadline.until(
+            lambda: conditions().get("Established") == "True",
+            lambda: f"release {self.release}: CustomResourceDefinition {name} is not established: {conditions()}",
+        )
+
+    def available(self, deployment: str, deadline: Deadline) -> None:
+        """Wait until a Deployment has every replica available.
+
+        Raises:
+            Refusal: it has not, with what its conditions and its pods say.
+        """
+
+        def now() -> Object:
+            return self.api.get("apps/v1", "Deployment", deployment, self.namespace) or {}
+
+        def ready() -> bool:
+            found = now()
+            status, wanted = found.get("status") or {}, (found.get("spec") or {}).get("replicas", 1)
+            seen = status.get("observedGeneration", 0) >= (found.get("metadata") or {}).get("generation", 1)
+            return seen and status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted
+
+        def why() -> str:
+            found = now()
+            said = [one.get("message", "") for one in (found.get("status") or {}).get("conditions") or []]
+            labels = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+            for pod in self.api.objects("v1", "Pod", self.namespace):
+                mine = labels.items() <= (pod["metadata"].get("labels") or {}).items()
+                conditions = (pod.get("status") or {}).get("conditions") or []
+                said += [one["message"] for one in conditions if mine and one.get("message")]
+            told = "; ".join(dict.fromkeys(filter(None, said)))
+            return f"release {self.release}: Deployment {deployment} is not available: {told}"
+
+        deadline.until(ready, why)
+
+    def remove(self, seconds: float = REMOVAL_SECONDS) -> None:
+        """Remove what the release made, last first, and wait until it is gone; what is to be kept stays.
+
+        Raises:
+            Refusal: something is still there after ``seconds``; a later call goes on with it.
+        """
+        deadline = Deadline(seconds, threading.Event())
+        going = [there for one in reversed(self._remembered()) if (there := self._remove(one))]
+        for there in going:
+            what = f"release {self.release}: deletion of {there['kind']} {there['metadata']['name']}"
+            deadline.until(
+                lambda there=there: self.api.collect(there),
+                lambda there=there, what=what: f"{what}: {self.api.why_stuck(there)}",
+            )
+        self.cloud.tables.remove(TABLE, self._key)
+
+    def _remove(self, one: dict[str, str]) -> Object | None:
+        """Ask for its deletion: the object, None where nothing is to be deleted."""
+        there = self.api.get(one["apiVersion"], one["kind"], one["name"], one["namespace"])
+        if there is None or (there["metadata"].get("annotations") or {}).get(KEEP) == "keep":
+            return None
+        try:
+            self.api.delete(there)
+        except Gone:
+            return None
+        return there
+
+
+def _reference(thing: Object) -> dict[str, str]:
+    metadata = thing["metadata"]
+    return {
+        "apiVersion": thing["apiVersion"],
+        "kind": thing["kind"],
+        "name": metadata["name"],
+        "namespace": metadata.get("namespace", ""),
+    }

@@ -1,0 +1,106 @@
+"""The releases of the lab: which chart is installed by whom."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from otel_on_spot.lab.releases import argocd, karpenter
+from otel_on_spot.lab.releases.identity import TokenFiles
+from otel_on_spot.lab.releases.installation import Installation, Means, Processes
+from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.supervisor import Supervisor
+from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.kubernetes.helm import chart_name
+from otel_on_spot.simcloud.refusal import Refusal
+
+SOURCES: Final = {"karpenter-crd": karpenter.SOURCE, "karpenter": karpenter.SOURCE, "argo-cd": argocd.SOURCE}
+"""Chart -> the registry or repository that it is published in."""
+
+
+class Releases:
+    """Installs the releases that the lab knows; ``simcloud.kubernetes.helm.ReleaseRunner`` is its shape.
+
+    Args:
+        tools: the lab's tools.
+        folder: a folder of its own, for tokens, kubeconfigs and what the controllers write.
+        supervisor: what runs the controllers.
+        authority: PEM file of the lab's certificate authority.
+        pods: whether something runs pods: then a release waits for its Deployments, as Helm does.
+        resync_seconds: how often Argo CD looks at Git by itself; None leaves it to the release's values.
+        tell: gets what the user should know, a line each.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        folder: Path,
+        supervisor: Supervisor,
+        *,
+        authority: Path,
+        pods: bool = True,
+        resync_seconds: int | None = 20,
+        tell: Callable[[str], None] = print,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._means = Means(
+            tools=tools,
+            folder=folder,
+            processes=Processes(supervisor),
+            tokens=TokenFiles(folder / "tokens"),
+            authority=authority,
+            pods=pods,
+            resync_seconds=resync_seconds,
+            tell=tell,
+        )
+
+    def check(self, inputs: dict[str, Any]) -> None:
+        """Refuse what the lab cannot install, and say what it does not do as EKS would.
+
+        Raises:
+            Refusal: another chart, from elsewhere, or in another version.
+        """
+        chart = chart_name(inputs)
+        if chart not in SOURCES:
+            raise Refusal(
+                "UnknownChart",
+                f"release {inputs.get('name')}: chart {inputs['chart']!r}; the lab installs {', '.join(sorted(SOURCES))} and no other. "
+                f"Let Argo CD deploy it from Git, or leave it out of this stack",
+            )
+        told = str((inputs.get("repositoryOpts") or {}).get("repo") or str(inputs["chart"]).rpartition("/")[0])
+        if told.rstrip("/") != SOURCES[chart]:
+            raise Refusal(
+                "UnknownChart",
+                f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; the lab has the one of {SOURCES[chart]}. Name that one",
+            )
+        if chart == "argo-cd":
+            argocd.check(self._means, _installation(None, "", inputs))
+        else:
+            karpenter.check(self._means, _installation(None, "", inputs))
+
+    def installed(
+        self, cloud: Cloud, cluster: str, inputs: dict[str, Any], *, seconds: float, cancelled: threading.Event
+    ) -> None:
+        """Install a release, or bring it to these inputs, and wait until it is ready.
+
+        Raises:
+            Refusal: it is not ready in time, or something refuses it.
+        """
+        deadline = Deadline(seconds, cancelled)
+        installation = _installation(cloud, cluster, inputs)
+        act = {"karpenter-crd": karpenter.crds_installed, "karpenter": karpenter.installed, "argo-cd": argocd.installed}
+        act[chart_name(inputs)](self._means, installation, deadline)
+
+    def deleted(self, cloud: Cloud, cluster: str, inputs: dict[str, Any]) -> None:
+        """Stop what the release runs and remove what it made."""
+        act = {"karpenter-crd": karpenter.crds_removed, "karpenter": karpenter.removed, "argo-cd": argocd.removed}
+        act[chart_name(inputs)](self._means, _installation(cloud, cluster, inputs))
+
+    def close(self) -> None:
+        """Stop renewing tokens. Processes are the supervisor's."""
+        self._means.tokens.close()
+
+
+def _installation(cloud: Any, cluster: str, inputs: dict[str, Any]) -> Installation:
+    return Installation(cloud=cloud, cluster=cluster, inputs=inputs)

@@ -1,0 +1,230 @@
+"""Two plans compared: what a change adds, removes, replaces or edits."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+REPLACING: Final[dict[str, frozenset[str]]] = {
+    "aws:ec2/vpc:Vpc": frozenset({"cidrBlock"}),
+    "aws:ec2/subnet:Subnet": frozenset({"cidrBlock", "availabilityZone", "vpcId"}),
+    "aws:ec2/natGateway:NatGateway": frozenset({"subnetId", "allocationId"}),
+    "aws:ec2/route:Route": frozenset({"routeTableId", "destinationCidrBlock"}),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": frozenset({"subnetId"}),
+    "aws:ec2/securityGroup:SecurityGroup": frozenset({"name", "vpcId", "description"}),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"serviceName", "vpcEndpointType", "vpcId"}),
+    "aws:ec2/tag:Tag": frozenset({"key", "resourceId"}),
+    "aws:ec2/flowLog:FlowLog": frozenset(
+        {"vpcId", "logDestination", "trafficType", "iamRoleArn", "maxAggregationInterval"}
+    ),
+    "aws:iam/role:Role": frozenset({"name"}),
+    "aws:iam/policy:Policy": frozenset({"name", "description"}),
+    "aws:iam/instanceProfile:InstanceProfile": frozenset({"name"}),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"role", "policyArn"}),
+    "aws:sqs/queue:Queue": frozenset({"name", "fifoQueue"}),
+    "aws:sqs/queuePolicy:QueuePolicy": frozenset({"queueUrl"}),
+    "aws:cloudwatch/eventRule:EventRule": frozenset({"name"}),
+    "aws:cloudwatch/eventTarget:EventTarget": frozenset({"rule", "targetId"}),
+    "aws:cloudwatch/logGroup:LogGroup": frozenset({"name"}),
+    "aws:kms/alias:Alias": frozenset({"name"}),
+    "aws:eks/cluster:Cluster": frozenset({"name", "roleArn", "encryptionConfig"}),
+    "aws:eks/nodeGroup:NodeGroup": frozenset(
+        {"amiType", "capacityType", "clusterName", "instanceTypes", "nodeRoleArn", "subnetIds"}
+    ),
+    "aws:eks/addon:Addon": frozenset({"addonName", "clusterName"}),
+    "aws:eks/accessEntry:AccessEntry": frozenset({"clusterName", "principalArn", "type"}),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": frozenset(
+        {"clusterName", "principalArn", "policyArn", "accessScope"}
+    ),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": frozenset({"clusterName", "namespace", "serviceAccount"}),
+    "kubernetes:helm.sh/v3:Release": frozenset({"name", "namespace"}),
+    "pulumi:providers:kubernetes": frozenset({"clusterIdentifier"}),
+}
+"""Properties whose change makes AWS, or the provider, replace the resource.
+
+Source: the "forces new resource" marks of the providers' documentation; a Kubernetes object is replaced when its
+``kind``, ``metadata.name`` or ``metadata.namespace`` changes.
+"""
+IDENTITY: Final = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+
+
+class RevisionError(Exception):
+    """A revision that Git does not know, or whose plan cannot be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A property that changed: its path, and both values as text."""
+
+    path: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What happens to one resource: add, remove, replace, edit."""
+
+    action: str
+    urn: str
+    type: str
+    name: str
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """All changes of a stack between a revision and the working tree."""
+
+    stack: str
+    revision: str
+    changes: tuple[Change, ...]
+    unchanged: int
+
+
+def against(root: Path, stack: str, revision: str) -> Difference:
+    """The working tree's plan against that of a revision.
+
+    Raises:
+        RevisionError: no such revision, or its plan cannot be made.
+    """
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", missing=revision).decode().strip()
+    prefix = _git(root, "rev-parse", "--show-prefix", missing=revision).decode().strip()
+    with tempfile.TemporaryDirectory(prefix="otel-on-spot-plan-") as folder:
+        archive = _git(root, "archive", "--format=tar", commit, missing=revision)
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as problem:
+            raise RevisionError(
+                f"--against {revision}: its tree cannot be unpacked ({problem}). Remove what it names from that revision's tree, or compare with another"
+            ) from None
+        before = _document(Path(folder) / prefix, stack, f"revision {revision}")
+    return difference(before, _document(root, stack, "the working tree"), revision)
+
+
+def _git(root: Path, *arguments: str, missing: str) -> bytes:
+    try:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        raise RevisionError("--against needs git on PATH. Install it, or leave --against out") from None
+    except subprocess.CalledProcessError as failure:
+        detail = failure.stderr.decode().strip().splitlines()
+        reason = f" ({detail[-1]})" if detail else ""
+        raise RevisionError(
+            f"--against {missing}: Git knows no such revision here{reason}. Give a branch, tag or commit; `git fetch` it first"
+        ) from None
+
+
+def _document(root: Path, stack: str, which: str) -> dict[str, Any]:
+    """The plan of a tree, made by that tree's own code in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, "-m", "otel_on_spot", "plan", "--stack", stack, "--json"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode != 0:
+        last = run.stderr.strip().removeprefix("error: ") or f"exit code {run.returncode}"
+        if "there is no Pulumi." in last or "No module named" in last:
+            return {"stack": stack, "resources": []}
+        raise RevisionError(f"{which} cannot be planned: {last}")
+    return json.loads(run.stdout)
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: str) -> Difference:
+    """Compare two documents of ``plan.manifests.as_document``, by URN, aliases honoured."""
+    old = {r["urn"]: r for r in before["resources"]}
+    changes: list[Change] = []
+    unchanged = 0
+    for new in after["resources"]:
+        former = old.pop(new["urn"], None) or next((old.pop(a) for a in new["aliases"] if a in old), None)
+        if former is None:
+            changes.append(_change("add", new))
+            continue
+        edits = tuple(_edits(former["inputs"], new["inputs"]))
+        if not edits:
+            unchanged += 1
+            continue
+        changes.append(_change("replace" if _replaces(new["type"], edits) else "edit", new, edits))
+    changes += [_change("remove", gone) for gone in old.values()]
+    order = {"replace": 0, "remove": 1, "add": 2, "edit": 3}
+    return Difference(
+        stack=after["stack"],
+        revision=revision,
+        unchanged=unchanged,
+        changes=tuple(sorted(changes, key=lambda c: (order[c.action], c.urn))),
+    )
+
+
+def _change(action: str, resource: Mapping[str, Any], edits: tuple[Edit, ...] = ()) -> Change:
+    return Change(action=action, urn=resource["urn"], type=resource["type"], name=resource["name"], edits=edits)
+
+
+def _replaces(token: str, edits: tuple[Edit, ...]) -> bool:
+    keys = REPLACING.get(token, frozenset())
+    kubernetes_object = token.startswith("kubernetes:") and token != "kubernetes:helm.sh/v3:Release"
+    return any(
+        edit.path.split(".")[0].split("[")[0] in keys or (kubernetes_object and edit.path in IDENTITY) for edit in edits
+    )
+
+
+def _edits(before: Any, after: Any, path: str = "") -> Iterator[Edit]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _edits(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _edits(one, other, f"{path}[{index}]")
+    elif before != after:
+        yield Edit(path=path, before=_shown(before), after=_shown(after))
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def summary(found: Difference) -> str:
+    """``1 replace, 2 add; 100 unchanged``."""
+    tally = [
+        f"{sum(c.action == action for c in found.changes)} {action}" for action in ("replace", "remove", "add", "edit")
+    ]
+    return ", ".join(part for part in tally if not part.startswith("0 ")) or "no changes"
+
+
+def text(found: Difference) -> str:
+    """The difference for a terminal."""
+    signs = {"add": "+", "remove": "-", "replace": "-/+", "edit": "~"}
+    lines = [f"{found.stack} against {found.revision}: {summary(found)}; {found.unchanged} unchanged"]
+    for change in found.changes:
+        lines.append(f"{signs[change.action]:>3} {change.name}  {change.type}")
+        lines += [f"      {edit.path}: {edit.before} -> {edit.after}" for edit in change.edits]
+    return "\n".join(lines)
+
+
+def markdown(found: Difference) -> str:
+    """The difference for a pull request."""
+    lines = [
+        f"### Plan of `{found.stack}` against `{found.revision}`: {summary(found)}",
+        "",
+        f"{found.unchanged} unchanged.",
+    ]
+    if any(change.action == "replace" for change in found.changes):
+        lines.append("\n> **Replacement:** at least one resource would be deleted and made anew.")
+    if found.changes:
+        lines += ["", "| | resource | type | changed |", "|---|---|---|---|"]
+    for change in found.changes:
+        edits = "<br>".join(f"`{e.path}`: `{_cell(e.before)}` → `{_cell(e.after)}`" for e in change.edits)
+        lines.append(f"| {change.action} | `{change.name}` | `{change.type}` | {edits} |")
+    return "\n".join(lines)
+
+
+def _cell(value: str) -> str:
+    return value.replace("|", "\\|").replace("\n", " ").replace("`", "'")

@@ -1,0 +1,169 @@
+"""Who may join a cluster: access entries, policies on them, and who is in today. moto 5.2.5 has none of it."""
+
+import time
+from typing import Any
+
+import yaml
+from botocore.exceptions import ClientError
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+NODE_TYPES = ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX")
+
+
+def _role_id(site: Site, arn: str) -> str:
+    """Unique id of a role of this account; of another account's, nothing is known.
+
+    Raises:
+        Refusal: it is a role of this account, and does not exist.
+    """
+    if f":{site.cloud.account}:" not in arn:
+        return ""
+    try:
+        return site.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]["RoleId"]
+    except ClientError:
+        raise Refusal(
+            "InvalidParameterException", f"The specified principalArn is invalid: invalid principal {arn}"
+        ) from None
+
+
+def remember_entry(site: Site, cluster: str, principal: str, kind: str, by: str, **more: Any) -> None:
+    """Write an access entry; one that is there stays as it is."""
+    key = f"{cluster}/{principal}"
+    if site.cloud.tables.get("access-entries", key) is None:
+        row = {"type": kind, "by": by, "roleId": _role_id(site, principal), "createdAt": time.time(), **more}
+        site.cloud.tables.put("access-entries", key, row)
+
+
+def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:
+    """Remove an access entry that ``by`` made."""
+    row = site.cloud.tables.get("access-entries", f"{cluster}/{principal}")
+    if row and row["by"] == by:
+        site.cloud.tables.remove("access-entries", f"{cluster}/{principal}")
+
+
+def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
+    """How the cluster admits nodes that wear this role: ``access-entry``, ``aws-auth``, both, or nothing.
+
+    An entry of another type than a node's admits no node, nor does one made for an earlier role of the same name.
+    """
+    ways = set()
+    entry = site.cloud.tables.get("access-entries", f"{cluster}/{role_arn}")
+    if entry and entry["type"] == "EC2_LINUX" and entry["roleId"] == _role_id(site, role_arn):
+        ways.add("access-entry")
+    found = site.cloud.kubernetes(cluster).get("v1", "ConfigMap", "aws-auth", "kube-system")
+    for mapping in yaml.safe_load(((found or {}).get("data") or {}).get("mapRoles") or "[]") or []:
+        if mapping["rolearn"] == role_arn and {"system:bootstrappers", "system:nodes"} <= set(
+            mapping.get("groups") or []
+        ):
+            ways.add("aws-auth")
+    return ways
+
+
+class AccessEntry(Handler):
+    """A principal that the cluster knows."""
+
+    token = "aws:eks/accessEntry:AccessEntry"
+    replace_on = ("clusterName", "principalArn", "type")
+    taggable = True
+    computed = ("accessEntryArn", "createdAt", "modifiedAt", "userName", "kubernetesGroups")
+    defaults = {"type": "STANDARD"}
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
+        active_cluster(site, cluster)
+        if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
+            raise Refusal(
+                "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
+            )
+        more = {
+            "groups": inputs.get("kubernetesGroups") or [],
+            "userName": inputs.get("userName") or "",
+            "tags": all_tags(site, inputs),
+        }
+        if inputs["type"] in NODE_TYPES and (more["groups"] or more["userName"]):
+            raise Refusal(
+                "InvalidParameterException",
+                f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}",
+            )
+        remember_entry(site, cluster, principal, inputs["type"], "user", **more)
+        return f"{cluster}:{principal}", {
+            "accessEntryArn": site.arn(
+                "eks", f"access-entry/{cluster}/role/{site.cloud.account}/{principal.rpartition('/')[2]}"
+            ),
+            "createdAt": "2026-01-01T00:00:00Z",
+            "modifiedAt": "2026-01-01T00:00:00Z",
+            "userName": more["userName"]
+            or ("system:node:{{EC2PrivateDNSName}}" if inputs["type"] == "EC2_LINUX" else principal),
+            "kubernetesGroups": more["groups"] or (["system:nodes"] if inputs["type"] == "EC2_LINUX" else []),
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        row = call.site.cloud.tables.get("access-entries", f"{state['clusterName']}/{state['principalArn']}")
+        return None if row is None else {"type": row["type"], **own_tags(call.site, state, row.get("tags") or {})}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        key = f"{new['clusterName']}/{new['principalArn']}"
+        row = call.site.cloud.tables.get("access-entries", key)
+        if row is None:
+            raise Gone(
+                "ResourceNotFoundException", f"The specified principalArn could not be found: {new['principalArn']}"
+            )
+        groups = new.get("kubernetesGroups") or []
+        call.site.cloud.tables.put("access-entries", key, {**row, "groups": groups, "tags": all_tags(call.site, new)})
+        return {"kubernetesGroups": groups} if groups else {}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        cluster, principal = state["clusterName"], state["principalArn"]
+        call.site.cloud.tables.remove("access-entries", f"{cluster}/{principal}")
+        for key in call.site.cloud.tables.all("access-policies", f"{cluster}/{principal}/"):
+            call.site.cloud.tables.remove("access-policies", key)
+
+
+class AccessPolicyAssociation(Handler):
+    """A policy of EKS's own on an access entry."""
+
+    token = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
+    replace_on = ("clusterName", "principalArn", "policyArn", "accessScope")
+    computed = ("associatedAt", "modifiedAt")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
+        row = tables.get("access-entries", entry)
+        if row is None:
+            raise Gone(
+                "ResourceNotFoundException", f"The specified principalArn could not be found: {inputs['principalArn']}"
+            )
+        if row["type"] in NODE_TYPES:
+            raise Refusal(
+                "InvalidRequestException", f"The access entry is of type {row['type']}, which takes no access policies"
+            )
+        tables.put("access-policies", f"{entry}/{inputs['policyArn']}", {"scope": inputs["accessScope"]})
+        now = "2026-01-01T00:00:00Z"
+        return f"{inputs['clusterName']}#{inputs['principalArn']}#{inputs['policyArn']}", {
+            "associatedAt": now,
+            "modifiedAt": now,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        key = f"{state['clusterName']}/{state['principalArn']}/{state['policyArn']}"
+        row = call.site.cloud.tables.get("access-policies", key)
+        return None if row is None else {"accessScope": row["scope"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.cloud.tables.remove(
+            "access-policies", f"{state['clusterName']}/{state['principalArn']}/{state['policyArn']}"
+        )

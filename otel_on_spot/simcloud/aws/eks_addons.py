@@ -1,0 +1,202 @@
+"""EKS add-ons and pod identity associations. moto 5.2.5 has neither."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
+"""Add-ons with Deployments: they stay DEGRADED until there is a node for their pods."""
+POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
+
+
+def nodes_ready(site: Site, cluster: str) -> bool:
+    """Whether a managed node group of the cluster has nodes that are Ready."""
+    groups = site.cloud.tables.all("node-groups", f"{cluster}/").values()
+    return any(group["status"] == "ACTIVE" and group["instances"] for group in groups)
+
+
+def associate(
+    site: Site,
+    cluster: str,
+    namespace: str,
+    account: str,
+    role_arn: str,
+    by: str,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Bind a role to a service account: the association's id.
+
+    Raises:
+        Refusal: the service account has a role already, or the role does not trust EKS Pod Identity.
+    """
+    key = f"{cluster}/{namespace}/{account}"
+    if site.cloud.tables.get("pod-identities", key):
+        raise Refusal(
+            "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
+        )
+    role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    trust = json.dumps(role) if not isinstance(role, str) else role
+    if POD_IDENTITY_SERVICE not in trust or "sts:TagSession" not in trust:
+        raise Refusal(
+            "InvalidParameterException",
+            f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY_SERVICE} must be allowed sts:AssumeRole and sts:TagSession",
+        )
+    identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
+    row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}
+    site.cloud.tables.put("pod-identities", key, row)
+    return identity
+
+
+class Addon(Handler):
+    """An add-on."""
+
+    token = "aws:eks/addon:Addon"
+    replace_on = ("clusterName", "addonName")
+    taggable = True
+    computed = ("arn", "createdAt", "modifiedAt", "addonVersion", "configurationValues")
+    seconds = Seconds(20, 20, 15)
+    timeouts = Seconds(1200, 1200, 2400)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, cluster, name = call.site, inputs["clusterName"], inputs["addonName"]
+        active_cluster(site, cluster)
+        key = f"{cluster}/{name}"
+        if site.cloud.tables.get("addons", key):
+            raise Refusal("ResourceInUseException", f"Addon already exists: {name}")
+        self._configured(inputs)
+        for identity in inputs.get("podIdentityAssociations") or []:
+            associate(site, cluster, "kube-system", identity["serviceAccount"], identity["roleArn"], by=f"addon/{name}")
+        row = {
+            "status": "CREATING",
+            "inputs": {k: v for k, v in inputs.items() if not k.startswith("__")},
+            "tags": all_tags(site, inputs),
+        }
+        site.cloud.tables.put("addons", key, row)
+        return f"{cluster}:{name}", {
+            "arn": site.arn("eks", f"addon/{cluster}/{name}"),
+            "createdAt": "2026-01-01T00:00:00Z",
+            "modifiedAt": "2026-01-01T00:00:00Z",
+        }
+
+    @staticmethod
+    def _configured(inputs: Properties) -> None:
+        try:
+            json.loads(inputs.get("configurationValues") or "{}")
+        except json.JSONDecodeError:
+            raise Refusal("InvalidParameterException", "ConfigurationValue is not in valid JSON format") from None
+
+    @override
+    def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
+        cluster, _, name = identity.partition(":")
+        if name in NEED_NODES and call.site.cloud.tables.get("clusters", cluster):
+            call.until(
+                lambda: nodes_ready(call.site, cluster),
+                f"add-on {name} is DEGRADED (InsufficientNumberOfReplicas: no nodes), waiting for it to be ACTIVE",
+            )
+        row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+        call.site.cloud.tables.put("addons", f"{cluster}/{name}", {**row, "status": "ACTIVE"})
+        return outputs
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        cluster, _, name = identity.partition(":")
+        row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
+        if row is None:
+            return None
+        seen = {
+            key: row["inputs"].get(key) for key in ("addonVersion", "configurationValues") if row["inputs"].get(key)
+        }
+        return {**seen, **own_tags(call.site, state, row["tags"])}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        cluster, _, name = identity.partition(":")
+        row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+        self._configured(new)
+        self._release(call.site, cluster, name)
+        for association in new.get("podIdentityAssociations") or []:
+            associate(
+                call.site,
+                cluster,
+                "kube-system",
+                association["serviceAccount"],
+                association["roleArn"],
+                by=f"addon/{name}",
+            )
+        inputs = {k: v for k, v in new.items() if not k.startswith("__")}
+        call.site.cloud.tables.put(
+            "addons", f"{cluster}/{name}", {**row, "inputs": inputs, "tags": all_tags(call.site, new)}
+        )
+        return inputs
+
+    @staticmethod
+    def _release(site: Site, cluster: str, name: str) -> None:
+        for key, row in site.cloud.tables.all("pod-identities", f"{cluster}/").items():
+            if row["by"] == f"addon/{name}":
+                site.cloud.tables.remove("pod-identities", key)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        cluster, _, name = identity.partition(":")
+        cluster_row(call.site, cluster)
+        if call.site.cloud.tables.remove("addons", f"{cluster}/{name}") is None:
+            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+        self._release(call.site, cluster, name)
+
+
+class PodIdentityAssociation(Handler):
+    """A role for a service account."""
+
+    token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+    replace_on = ("clusterName", "namespace", "serviceAccount")
+    taggable = True
+    computed = ("associationArn", "associationId", "externalId")
+    seconds = Seconds(2, 2, 2)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, cluster = call.site, inputs["clusterName"]
+        active_cluster(site, cluster)
+        what = (inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"])
+        identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
+        return identity, {
+            "associationId": identity,
+            "associationArn": site.arn("eks", f"podidentityassociation/{cluster}/{identity}"),
+            "externalId": "",
+        }
+
+    @staticmethod
+    def _key(state: Properties) -> str:
+        return f"{state['clusterName']}/{state['namespace']}/{state['serviceAccount']}"
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        row = call.site.cloud.tables.get("pod-identities", self._key(state))
+        if row is None or row["id"] != identity:
+            return None
+        return {"roleArn": row["roleArn"], **own_tags(call.site, state, row.get("tags") or {})}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        row = call.site.cloud.tables.get("pod-identities", self._key(state))
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No pod identity association {identity}")
+        told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
+        call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
+        return {"roleArn": new["roleArn"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.cloud.tables.remove("pod-identities", self._key(state))

@@ -1,0 +1,268 @@
+"""EKS clusters: over moto, with what moto 5.2.5 lacks beside it.
+
+moto gives a cluster no security group, no network interfaces, no access configuration, no deletion protection and
+no log group; it takes subnets of one zone. AWS does otherwise, and so do we.
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.eks_answers import issuer
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.properties import UNKNOWN, Properties
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def cluster_row(site: Site, name: str) -> dict[str, Any]:
+    """The cluster's row.
+
+    Raises:
+        Gone: there is no such cluster.
+    """
+    row = site.cloud.tables.get("clusters", name)
+    if row is None:
+        raise Gone("ResourceNotFoundException", f"No cluster found for name: {name}.")
+    return row
+
+
+def active_cluster(site: Site, name: str) -> dict[str, Any]:
+    """The cluster's row, where the cluster is ready.
+
+    Raises:
+        Refusal: it is not there, or not ready.
+    """
+    row = cluster_row(site, name)
+    if row["status"] != "ACTIVE":
+        raise Refusal("ResourceInUseException", f"Cluster {name} is not in ACTIVE status: {row['status']}")
+    return row
+
+
+class Cluster(Handler):
+    """A control plane."""
+
+    token = "aws:eks/cluster:Cluster"
+    autoname, autoname_limit = "name", 100
+    replace_on = (
+        "name",
+        "roleArn",
+        "bootstrapSelfManagedAddons",
+        "accessConfig.bootstrapClusterCreatorAdminPermissions",
+        "kubernetesNetworkConfig.serviceIpv4Cidr",
+        "kubernetesNetworkConfig.ipFamily",
+        "outpostConfig",
+    )
+    taggable = True
+    computed = (
+        "arn",
+        "certificateAuthority",
+        "clusterId",
+        "createdAt",
+        "endpoint",
+        "identities",
+        "platformVersion",
+        "status",
+    )
+    defaults = {"bootstrapSelfManagedAddons": True}
+    seconds = Seconds(540, 60, 150)
+    timeouts = Seconds(1800, 3600, 900)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
+        if site.cloud.tables.get("clusters", name):
+            raise Refusal("ResourceInUseException", f"Cluster already exists with name: {name}")
+        _require_same_addresses(site, inputs)
+        subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
+        if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
+            raise Refusal("InvalidParameterException", "Subnets specified must be in at least two different AZs")
+        role = inputs["roleArn"].rpartition("/")[2]
+        site.client("iam").get_role(RoleName=role)
+        for encryption in self._encryption(inputs):
+            site.client("kms").describe_key(KeyId=encryption["provider"]["keyArn"])
+        site.client("eks").create_cluster(
+            name=name,
+            roleArn=inputs["roleArn"],
+            resourcesVpcConfig={"subnetIds": network["subnetIds"]},
+            version=inputs.get("version") or "1.35",
+            tags=all_tags(site, inputs),
+            **_service_addresses(site, inputs),
+        )
+        vpc = subnets[0]["VpcId"]
+        row = {
+            "status": "CREATING",
+            "vpc": vpc,
+            "roleArn": inputs["roleArn"],
+            "region": site.region,
+            "group": self._group(site, name, vpc),
+            "interfaces": [],
+            "selfManagedAddons": bool(inputs.get("bootstrapSelfManagedAddons")),
+            "inputs": {key: value for key, value in inputs.items() if not key.startswith("__")},
+            "tags": all_tags(site, inputs),
+        }
+        ec2, groups = site.client("ec2"), [row["group"], *(network.get("securityGroupIds") or [])]
+        for subnet in network["subnetIds"]:
+            made = ec2.create_network_interface(SubnetId=subnet, Groups=groups, Description=f"Amazon EKS {name}")
+            row["interfaces"].append(made["NetworkInterface"]["NetworkInterfaceId"])
+        site.cloud.tables.put("clusters", name, row)
+        self._log_group(site, name, inputs)
+        return name, self._known(site, name, inputs, row)
+
+    @staticmethod
+    def _encryption(inputs: Properties) -> list[Properties]:
+        told = inputs.get("encryptionConfig")
+        return [told] if told else []
+
+    @staticmethod
+    def _group(site: Site, name: str, vpc: str) -> str:
+        """EKS makes a security group for the control plane and its nodes."""
+        tags = [
+            {"Key": f"kubernetes.io/cluster/{name}", "Value": "owned"},
+            {"Key": "Name", "Value": f"eks-cluster-sg-{name}"},
+        ]
+        made = site.client("ec2").create_security_group(
+            GroupName=f"eks-cluster-sg-{name}-{_digits(name)}",
+            Description="EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, as well as any managed workloads.",
+            VpcId=vpc,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )
+        return made["GroupId"]
+
+    @staticmethod
+    def _log_group(site: Site, name: str, inputs: Properties) -> None:
+        """EKS writes its logs to a group that it makes itself where it is missing, and that never expires."""
+        group = f"/aws/eks/{name}/cluster"
+        logs = site.client("logs")
+        if inputs.get("enabledClusterLogTypes") and not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            logs.create_log_group(logGroupName=group)
+
+    def _known(self, site: Site, name: str, inputs: Properties, row: dict[str, Any]) -> Properties:
+        authority = site.cloud.certificate_authority or f"certificate authority of {name}"
+        return {
+            "arn": site.arn("eks", f"cluster/{name}"),
+            "endpoint": site.cloud.endpoint(name),
+            "certificateAuthority": {"data": base64.b64encode(authority.encode()).decode()},
+            **_service_addresses(site, inputs),
+            "identities": [{"oidcs": [{"issuer": issuer(site.region, name)}]}],
+            "platformVersion": "eks.1",
+            "status": row["status"],
+            "clusterId": "",
+            "createdAt": row.get("createdAt", "2026-01-01T00:00:00Z"),
+            "version": inputs.get("version") or "1.35",
+            "vpcConfig": {
+                "endpointPrivateAccess": False,
+                "endpointPublicAccess": True,
+                **{k: v for k, v in inputs["vpcConfig"].items() if v is not None},
+                "clusterSecurityGroupId": row["group"],
+                "vpcId": row["vpc"],
+            },
+        }
+
+    @override
+    def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
+        site = call.site
+        row = cluster_row(site, identity)
+        row["status"] = "ACTIVE"
+        site.cloud.tables.put("clusters", identity, row)
+        api = site.cloud.kubernetes(identity)
+        for namespace in SYSTEM_NAMESPACES:
+            if api.get("v1", "Namespace", namespace) is None:
+                api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, manager="eks")
+        return {**outputs, "status": "ACTIVE"}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        row = cluster_row(call.site, identity)
+        actual = row["inputs"]
+        known = self._known(call.site, identity, actual, row)
+        seen = {
+            key: actual[key]
+            for key in ("enabledClusterLogTypes", "deletionProtection", "accessConfig", "encryptionConfig")
+            if key in actual
+        }
+        return {**seen, **known, **own_tags(call.site, state, row["tags"])}
+
+    @override
+    def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
+        outputs = super().preview(state, new, site)
+        network, had = new.get("vpcConfig"), state.get("vpcConfig") or {}
+        if isinstance(network, dict):
+            made = {key: had.get(key, UNKNOWN) for key in ("clusterSecurityGroupId", "vpcId")}
+            outputs["vpcConfig"] = {**had, **network, **made}
+        if not state:
+            outputs.setdefault("version", UNKNOWN)
+        return outputs
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        row = active_cluster(call.site, identity)
+        had, wanted = float(row["inputs"].get("version") or "1.35"), float(new.get("version") or "1.35")
+        if wanted < had or wanted > round(had + 0.01, 2):
+            raise Refusal(
+                "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
+            )
+        row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
+        row["tags"] = all_tags(call.site, new)
+        call.site.cloud.tables.put("clusters", identity, row)
+        self._log_group(call.site, identity, new)
+        known = self._known(call.site, identity, new, row)
+        return {**row["inputs"], **known}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        site = call.site
+        row = cluster_row(site, identity)
+        if row["inputs"].get("deletionProtection"):
+            raise Refusal(
+                "InvalidRequestException", f"Cluster {identity} has deletion protection enabled: disable it first"
+            )
+        site.client("eks").delete_cluster(name=identity)
+        ec2 = site.client("ec2")
+        for interface in row["interfaces"]:
+            ec2.delete_network_interface(NetworkInterfaceId=interface)
+        if not in_use.interfaces(site, "group-id", row["group"]):
+            ec2.delete_security_group(GroupId=row["group"])
+        for table in ("addons", "access-entries", "access-policies", "pod-identities"):
+            for key in site.cloud.tables.all(table, f"{identity}/"):
+                site.cloud.tables.remove(table, key)
+        site.cloud.kubernetes(identity).forget()
+        site.cloud.tables.remove("clusters", identity)
+
+
+def _service_addresses(site: Site, inputs: Properties) -> Properties:
+    """``kubernetesNetworkConfig`` with the addresses that the API server gives Services, where it is a real one."""
+    if site.cloud.service_cidr is None:
+        return {}
+    return {
+        "kubernetesNetworkConfig": {
+            **(inputs.get("kubernetesNetworkConfig") or {}),
+            "serviceIpv4Cidr": site.cloud.service_cidr,
+        }
+    }
+
+
+def _require_same_addresses(site: Site, inputs: Properties) -> None:
+    asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
+    served = site.cloud.service_cidr
+    if asked and served and asked != served:
+        raise Refusal(
+            "InvalidParameterException",
+            f"serviceIpv4Cidr {asked}: the API server that serves this cloud's clusters gives Services addresses of {served}. "
+            f"Declare that range, or none",
+        )
+
+
+def set_deletion_protection(site: Site, name: str, on: bool) -> None:
+    """What ``aws eks update-cluster-config --[no-]deletion-protection`` does: moto 5.2.5 does not know the option."""
+    row = active_cluster(site, name)
+    row["inputs"]["deletionProtection"] = on
+    site.cloud.tables.put("clusters", name, row)
+
+
+def _digits(name: str) -> str:
+    return str(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))[:10]

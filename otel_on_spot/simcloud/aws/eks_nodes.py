@@ -1,0 +1,247 @@
+"""EKS managed node groups: over moto, with their instances, and the reasons for which nodes do not join."""
+
+import hashlib
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws.eks_access import forget_entry, remember_entry
+from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+IMAGE = "ami-12c6146b"
+"""An image that moto launches without knowing it."""
+WORKER_POLICIES = ("AmazonEKSWorkerNodePolicy",)
+DAY = "20260901"
+
+
+def routed(site: Site, subnet: str) -> bool:
+    """Whether the subnet's route table leads to the Internet."""
+    tables = site.client("ec2").describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])
+    return any(
+        route.get("DestinationCidrBlock") == "0.0.0.0/0"
+        and (route.get("NatGatewayId") or str(route.get("GatewayId", "")).startswith("igw-"))
+        for table in tables["RouteTables"]
+        for route in table["Routes"]
+    )
+
+
+def launch(site: Site, subnet: str, groups: list[str], instance_type: str, tags: dict[str, str]) -> str:
+    """Launch one instance in moto: its id."""
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    made = site.client("ec2").run_instances(
+        ImageId=IMAGE,
+        MinCount=1,
+        MaxCount=1,
+        InstanceType=instance_type,
+        SubnetId=subnet,
+        SecurityGroupIds=groups,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": listed}, {"ResourceType": "volume", "Tags": listed}],
+    )
+    return made["Instances"][0]["InstanceId"]
+
+
+def terminate(site: Site, instances: list[str]) -> None:
+    """Terminate instances, and take their network interfaces away, which moto leaves."""
+    ec2 = site.client("ec2")
+    if not instances:
+        return
+    interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": instances}])[
+        "NetworkInterfaces"
+    ]
+    ec2.terminate_instances(InstanceIds=instances)
+    left = {i["NetworkInterfaceId"] for i in ec2.describe_network_interfaces()["NetworkInterfaces"]}
+    for interface in interfaces:
+        if interface["NetworkInterfaceId"] in left:
+            ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+
+
+class NodeGroup(Handler):
+    """A managed node group. Its nodes join only with a network plugin, a route, and their role's policies."""
+
+    token = "aws:eks/nodeGroup:NodeGroup"
+    autoname, autoname_limit = "nodeGroupName", 63
+    replace_on = (
+        "clusterName",
+        "nodeGroupName",
+        "nodeGroupNamePrefix",
+        "nodeRoleArn",
+        "subnetIds",
+        "instanceTypes",
+        "amiType",
+        "capacityType",
+        "diskSize",
+        "launchTemplate.id",
+        "launchTemplate.name",
+        "remoteAccess",
+    )
+    taggable = True
+    computed = (
+        "arn",
+        "status",
+        "resources",
+        "version",
+        "releaseVersion",
+        "diskSize",
+        "amiType",
+        "capacityType",
+        "instanceTypes",
+        "nodeGroupNamePrefix",
+    )
+    seconds = Seconds(115, 300, 150)
+    timeouts = Seconds(3600, 3600, 3600)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, cluster, name = call.site, inputs["clusterName"], inputs["nodeGroupName"]
+        row = active_cluster(site, cluster)
+        key = f"{cluster}/{name}"
+        if site.cloud.tables.get("node-groups", key):
+            raise Refusal(
+                "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {cluster}"
+            )
+        site.client("ec2").describe_subnets(SubnetIds=inputs["subnetIds"])
+        role = inputs["nodeRoleArn"].rpartition("/")[2]
+        site.client("iam").get_role(RoleName=role)
+        template = inputs.get("launchTemplate")
+        if (
+            template
+            and not site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
+        ):
+            raise Refusal("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
+        site.client("eks").create_nodegroup(
+            clusterName=cluster,
+            nodegroupName=name,
+            nodeRole=inputs["nodeRoleArn"],
+            subnets=inputs["subnetIds"],
+            tags=all_tags(site, inputs),
+        )
+        size = int(inputs["scalingConfig"]["desiredSize"])
+        kinds = inputs.get("instanceTypes") or ["t3.medium"]
+        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, f"kubernetes.io/cluster/{cluster}": "owned"}
+        instances = [
+            launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags)
+            for n in range(size)
+        ]
+        release = inputs.get("releaseVersion") or f"{row['inputs'].get('version') or '1.35'}.2-{DAY}"
+        site.cloud.tables.put(
+            "node-groups",
+            key,
+            {
+                "status": "CREATING",
+                "instances": instances,
+                "inputs": _plain(inputs),
+                "tags": all_tags(site, inputs),
+                "release": release,
+            },
+        )
+        remember_entry(site, cluster, inputs["nodeRoleArn"], "EC2_LINUX", by="eks")
+        return f"{cluster}:{name}", self._known(site, inputs, release, "CREATING")
+
+    @staticmethod
+    def _known(site: Site, inputs: Properties, release: str, status: str) -> Properties:
+        cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
+        unique = hashlib.sha256(f"{cluster}/{name}".encode()).hexdigest()[:12]
+        return {
+            "arn": site.arn("eks", f"nodegroup/{cluster}/{name}/{unique}"),
+            "status": status,
+            "version": ".".join(release.split(".")[:2]),
+            "releaseVersion": release,
+            "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{unique}"}], "remoteAccessSecurityGroupId": ""}],
+            "amiType": inputs.get("amiType") or "AL2023_x86_64_STANDARD",
+            "capacityType": inputs.get("capacityType") or "ON_DEMAND",
+            "instanceTypes": inputs.get("instanceTypes") or ["t3.medium"],
+            "diskSize": int(inputs.get("diskSize") or 0),
+        }
+
+    @override
+    def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
+        site = call.site
+        cluster, _, name = identity.partition(":")
+        row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+        why = self._why_not(site, cluster, row["inputs"])
+        row["status"] = "CREATE_FAILED" if why else "ACTIVE"
+        site.cloud.tables.put("node-groups", f"{cluster}/{name}", row)
+        if why:
+            raise Refusal("NodeCreationFailure", f"Instances failed to join the kubernetes cluster: {why}")
+        return {**outputs, "status": "ACTIVE"}
+
+    @staticmethod
+    def _why_not(site: Site, cluster: str, inputs: Properties) -> str:
+        """Why the nodes of the group do not become Ready; empty where they do.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html (NodeCreationFailure)
+        """
+        row = active_cluster(site, cluster)
+        if not row["selfManagedAddons"] and not site.cloud.tables.get("addons", f"{cluster}/vpc-cni"):
+            return "no network plugin: the vpc-cni add-on is missing"
+        if not row["selfManagedAddons"] and not site.cloud.tables.get("addons", f"{cluster}/kube-proxy"):
+            return "the kube-proxy add-on is missing"
+        unrouted = [subnet for subnet in inputs["subnetIds"] if not routed(site, subnet)]
+        if unrouted:
+            return f"no route to the Internet from {', '.join(sorted(unrouted))}"
+        role = inputs["nodeRoleArn"].rpartition("/")[2]
+        worn = {
+            p["PolicyName"] for p in site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        }
+        missing = [policy for policy in WORKER_POLICIES if policy not in worn]
+        return f"role {role} lacks {', '.join(missing)}" if missing else ""
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        cluster, _, name = identity.partition(":")
+        row = call.site.cloud.tables.get("node-groups", f"{cluster}/{name}")
+        if row is None:
+            return None
+        known = self._known(call.site, row["inputs"], row["release"], row["status"])
+        seen = {
+            key: row["inputs"][key]
+            for key in ("scalingConfig", "labels", "taints", "launchTemplate", "updateConfig")
+            if key in row["inputs"]
+        }
+        return {**seen, **known, **own_tags(call.site, state, row["tags"])}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        cluster, _, name = identity.partition(":")
+        key, site = f"{cluster}/{name}", call.site
+        row = site.cloud.tables.get("node-groups", key)
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+        wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
+        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, f"kubernetes.io/cluster/{cluster}": "owned"}
+        while len(row["instances"]) < wanted:
+            subnet = new["subnetIds"][len(row["instances"]) % len(new["subnetIds"])]
+            row["instances"].append(
+                launch(site, subnet, [cluster_row["group"]], (new.get("instanceTypes") or ["t3.medium"])[0], tags)
+            )
+        terminate(site, row["instances"][wanted:])
+        row = {
+            **row,
+            "instances": row["instances"][:wanted],
+            "inputs": _plain(new),
+            "tags": all_tags(site, new),
+            "release": new.get("releaseVersion") or row["release"],
+        }
+        site.cloud.tables.put("node-groups", key, row)
+        return {**row["inputs"], **self._known(site, new, str(row["release"]), str(row["status"]))}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        cluster, _, name = identity.partition(":")
+        site = call.site
+        row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
+        if row is None:
+            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+        site.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
+        terminate(site, row["instances"])
+        site.cloud.tables.remove("node-groups", f"{cluster}/{name}")
+        forget_entry(site, cluster, row["inputs"]["nodeRoleArn"], by="eks")
+
+
+def _plain(inputs: Properties) -> dict[str, Any]:
+    return {key: value for key, value in inputs.items() if not key.startswith("__")}

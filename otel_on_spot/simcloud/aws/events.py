@@ -1,0 +1,220 @@
+"""EventBridge rules and targets; SQS queues and their policies."""
+
+import json
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+from typing_extensions import override
+
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Refusal
+
+REUSE_SECONDS = 60
+"""A queue's name is free again this long after its deletion; the provider retries until then.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html (QueueDeletedRecently)
+"""
+
+ATTRIBUTES = {
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "delaySeconds": "DelaySeconds",
+    "maxMessageSize": "MaximumMessageSize",
+    "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+}
+
+
+class EventRule(Handler):
+    """A rule on the default event bus."""
+
+    token = "aws:cloudwatch/eventRule:EventRule"
+    autoname, autoname_limit = "name", 64
+    replace_on = ("name", "namePrefix", "eventBusName")
+    taggable = True
+    computed = ("arn",)
+    defaults = {"eventBusName": "default", "forceDestroy": False}
+    seconds = Seconds(2, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        return inputs["name"], {"arn": self._put(call, inputs)}
+
+    def _put(self, call: Call, inputs: Properties) -> str:
+        made = call.site.client("events").put_rule(
+            Name=inputs["name"],
+            EventPattern=inputs["eventPattern"],
+            Description=inputs.get("description") or "",
+            State=inputs.get("state") or "ENABLED",
+            Tags=tag_list(all_tags(call.site, inputs)),
+        )
+        return made["RuleArn"]
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        events = call.site.client("events")
+        rule = events.describe_rule(Name=identity)
+        tags = tags_of(events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])
+        return {
+            "eventPattern": rule["EventPattern"],
+            "description": rule.get("Description") or "",
+            "state": rule["State"],
+            **own_tags(call.site, state, tags),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self._put(call, new)
+        return {key: new[key] for key in ("eventPattern", "description", "state") if key in new}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("events").delete_rule(Name=identity)
+
+
+class EventTarget(Handler):
+    """Where a rule sends its events."""
+
+    token = "aws:cloudwatch/eventTarget:EventTarget"
+    autoname, autoname_limit = "targetId", 64
+    replace_on = ("rule", "targetId", "eventBusName")
+    defaults = {"eventBusName": "default", "forceDestroy": False}
+    seconds = Seconds(2, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        answer = call.site.client("events").put_targets(
+            Rule=inputs["rule"], Targets=[{"Id": inputs["targetId"], "Arn": inputs["arn"]}]
+        )
+        if answer.get("FailedEntryCount"):
+            raise Refusal("FailedEntry", json.dumps(answer["FailedEntries"]))
+        return f"{inputs['rule']}-{inputs['targetId']}", {}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        for target in call.site.client("events").list_targets_by_rule(Rule=state["rule"])["Targets"]:
+            if target["Id"] == state["targetId"]:
+                return {"arn": target["Arn"]}
+        return None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self.create(call, new)
+        return {"arn": new["arn"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("events").remove_targets(Rule=state["rule"], Ids=[state["targetId"]])
+
+
+def queue_url(site: Site, name: str) -> str:
+    """URL of a queue as AWS writes it: moto's changes with its port, and a state that outlives moto must not."""
+    return f"https://sqs.{site.region}.amazonaws.com/{site.cloud.account}/{name}"
+
+
+def moto_url(site: Site, url: str) -> str:
+    """moto's URL of the queue with this URL."""
+    return f"{site.cloud.moto.url}/{'/'.join(url.split('/')[-2:])}"
+
+
+class Queue(Handler):
+    """An SQS queue. moto frees a deleted queue's name at once; AWS after a minute, and so do we."""
+
+    token = "aws:sqs/queue:Queue"
+    autoname, autoname_limit = "name", 80
+    replace_on = ("name", "namePrefix", "fifoQueue")
+    taggable = True
+    computed = ("arn", "url", "policy", "kmsDataKeyReusePeriodSeconds", "sqsManagedSseEnabled")
+    defaults = {
+        "delaySeconds": 0,
+        "fifoQueue": False,
+        "messageRetentionSeconds": 345600,
+        "receiveWaitTimeSeconds": 0,
+        "visibilityTimeoutSeconds": 30,
+    }
+    seconds = Seconds(25, 5, 60)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        name, sqs = inputs["name"], call.site.client("sqs")
+        gone = call.site.cloud.tables.get("deleted-queues", f"{call.site.region}/{name}")
+        if gone and call.site.cloud.clock.scale:
+            elapsed = (time.time() - gone["at"]) / call.site.cloud.clock.scale
+            call.spend(max(0.0, REUSE_SECONDS - elapsed))
+        try:
+            sqs.get_queue_url(QueueName=name)
+        except ClientError:
+            pass
+        else:
+            raise Refusal("QueueAlreadyExists", f"A queue named {name} already exists")
+        sqs.create_queue(QueueName=name, Attributes=self._attributes(inputs), tags=all_tags(call.site, inputs))
+        url = queue_url(call.site, name)
+        return url, {"arn": call.site.arn("sqs", name), "url": url, "policy": "", "kmsDataKeyReusePeriodSeconds": 300}
+
+    @staticmethod
+    def _attributes(inputs: Properties) -> dict[str, str]:
+        wanted = {there: inputs[here] for here, there in ATTRIBUTES.items() if inputs.get(here) is not None}
+        return {key: str(value).lower() for key, value in wanted.items()}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        sqs, url = call.site.client("sqs"), moto_url(call.site, identity)
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        seen = {here: _plain(found[there]) for here, there in ATTRIBUTES.items() if there in found and here in state}
+        tags = sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+        return {**seen, "policy": found.get("Policy", ""), **own_tags(call.site, state, tags)}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        sqs, url = call.site.client("sqs"), moto_url(call.site, identity)
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=self._attributes(new))
+        gone = [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]
+        if gone:
+            sqs.untag_queue(QueueUrl=url, TagKeys=gone)
+        sqs.tag_queue(QueueUrl=url, Tags=all_tags(call.site, new))
+        return {key: new[key] for key in ATTRIBUTES if key in new}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("sqs").delete_queue(QueueUrl=moto_url(call.site, identity))
+        call.site.cloud.tables.put("deleted-queues", f"{call.site.region}/{state['name']}", {"at": time.time()})
+
+
+def _plain(value: str) -> Any:
+    return value == "true" if value in ("true", "false") else int(value) if value.isdigit() else value
+
+
+class QueuePolicy(Handler):
+    """Who may use a queue."""
+
+    token = "aws:sqs/queuePolicy:QueuePolicy"
+    replace_on = ("queueUrl",)
+    seconds = Seconds(25, 25, 5)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        self._set(call, inputs["queueUrl"], inputs["policy"])
+        return inputs["queueUrl"], {}
+
+    @staticmethod
+    def _set(call: Call, url: str, policy: str) -> None:
+        call.site.client("sqs").set_queue_attributes(QueueUrl=moto_url(call.site, url), Attributes={"Policy": policy})
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        url = moto_url(call.site, identity)
+        found = (
+            call.site.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+        )
+        return {"policy": found["Policy"]} if found.get("Policy") else None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self._set(call, identity, new["policy"])
+        return {"policy": new["policy"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        self._set(call, identity, "")

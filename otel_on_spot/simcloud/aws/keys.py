@@ -1,0 +1,169 @@
+"""KMS keys and aliases, and log groups."""
+
+import json
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Refusal
+
+
+class Key(Handler):
+    """A KMS key. Deleting it schedules its deletion. moto takes a policy that locks its owner out; AWS refuses, and so do we."""
+
+    token = "aws:kms/key:Key"
+    replace_on = ("customerMasterKeySpec", "keyUsage", "multiRegion", "customKeyStoreId", "xksKeyId")
+    taggable = True
+    computed = ("arn", "keyId", "policy", "rotationPeriodInDays")
+    defaults = {"customerMasterKeySpec": "SYMMETRIC_DEFAULT", "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"}
+    seconds = Seconds(12, 5, 2)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        kms = call.site.client("kms")
+        asked: dict[str, Any] = {
+            "Description": inputs.get("description") or "",
+            "Tags": [{"TagKey": k, "TagValue": v} for k, v in all_tags(call.site, inputs).items()],
+        }
+        if inputs.get("policy"):
+            self._not_locked_out(call, inputs["policy"])
+            asked["Policy"] = inputs["policy"]
+        made = kms.create_key(**asked)["KeyMetadata"]
+        identity = made["KeyId"]
+        if inputs.get("enableKeyRotation"):
+            kms.enable_key_rotation(KeyId=identity)
+        policy = inputs.get("policy") or kms.get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
+        return identity, {"arn": made["Arn"], "keyId": identity, "policy": policy, "rotationPeriodInDays": 365}
+
+    @staticmethod
+    def _not_locked_out(call: Call, policy: str) -> None:
+        root = f"arn:aws:iam::{call.site.cloud.account}:root"
+        for statement in json.loads(policy)["Statement"]:
+            principal = statement.get("Principal")
+            named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+            if statement["Effect"] == "Allow" and (
+                named == "*" or root in (named if isinstance(named, list) else [named])
+            ):
+                return
+        raise Refusal(
+            "MalformedPolicyDocumentException",
+            "The new key policy will not allow you to update the key policy in the future.",
+        )
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        kms = call.site.client("kms")
+        metadata = kms.describe_key(KeyId=identity)["KeyMetadata"]
+        if metadata["KeyState"] == "PendingDeletion":
+            return None
+        tags = {tag["TagKey"]: tag["TagValue"] for tag in kms.list_resource_tags(KeyId=identity)["Tags"]}
+        return {
+            "arn": metadata["Arn"],
+            "keyId": identity,
+            "description": metadata.get("Description") or "",
+            "enableKeyRotation": kms.get_key_rotation_status(KeyId=identity)["KeyRotationEnabled"],
+            "policy": kms.get_key_policy(KeyId=identity, PolicyName="default")["Policy"],
+            **own_tags(call.site, state, tags),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        kms = call.site.client("kms")
+        kms.update_key_description(KeyId=identity, Description=new.get("description") or "")
+        (kms.enable_key_rotation if new.get("enableKeyRotation") else kms.disable_key_rotation)(KeyId=identity)
+        if new.get("policy"):
+            self._not_locked_out(call, new["policy"])
+            kms.put_key_policy(KeyId=identity, PolicyName="default", Policy=new["policy"])
+        kms.tag_resource(
+            KeyId=identity, Tags=[{"TagKey": k, "TagValue": v} for k, v in all_tags(call.site, new).items()]
+        )
+        return {key: new[key] for key in ("description", "enableKeyRotation", "policy") if key in new}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("kms").schedule_key_deletion(
+            KeyId=identity, PendingWindowInDays=int(state.get("deletionWindowInDays") or 30)
+        )
+
+
+class Alias(Handler):
+    """A name of a KMS key."""
+
+    token = "aws:kms/alias:Alias"
+    replace_on = ("name", "namePrefix")
+    computed = ("arn", "targetKeyArn")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        kms = call.site.client("kms")
+        kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
+        target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["Arn"]
+        return inputs["name"], {"arn": call.site.arn("kms", inputs["name"]), "targetKeyArn": target}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        for alias in call.site.client("kms").list_aliases()["Aliases"]:
+            if alias["AliasName"] == identity:
+                return {"targetKeyId": alias["TargetKeyId"]}
+        return None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        call.site.client("kms").update_alias(AliasName=identity, TargetKeyId=new["targetKeyId"])
+        return {"targetKeyId": new["targetKeyId"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("kms").delete_alias(AliasName=identity)
+
+
+class LogGroup(Handler):
+    """A CloudWatch log group."""
+
+    token = "aws:cloudwatch/logGroup:LogGroup"
+    autoname, autoname_limit = "name", 512
+    replace_on = ("name", "namePrefix", "logGroupClass")
+    taggable = True
+    computed = ("arn", "logGroupClass")
+    defaults = {"retentionInDays": 0, "skipDestroy": False}
+    seconds = Seconds(2, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        logs = call.site.client("logs")
+        logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs))
+        self._retain(logs, inputs)
+        return inputs["name"], {
+            "arn": call.site.arn("logs", f"log-group:{inputs['name']}"),
+            "logGroupClass": "STANDARD",
+        }
+
+    @staticmethod
+    def _retain(logs: Any, inputs: Properties) -> None:
+        if inputs.get("retentionInDays"):
+            logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=int(inputs["retentionInDays"]))
+        else:
+            logs.delete_retention_policy(logGroupName=inputs["name"])
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        logs = call.site.client("logs")
+        for group in logs.describe_log_groups(logGroupNamePrefix=identity)["logGroups"]:
+            if group["logGroupName"] == identity:
+                tags = logs.list_tags_log_group(logGroupName=identity)["tags"]
+                return {"retentionInDays": group.get("retentionInDays", 0), **own_tags(call.site, state, tags)}
+        return None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        logs = call.site.client("logs")
+        self._retain(logs, new)
+        logs.tag_log_group(logGroupName=identity, tags=all_tags(call.site, new))
+        return {"retentionInDays": new.get("retentionInDays", 0)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("logs").delete_log_group(logGroupName=identity)

@@ -1,0 +1,114 @@
+"""EC2 launch templates."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws.network import Ec2Handler
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.properties import UNKNOWN, Properties, changes
+
+
+def template_data(inputs: Properties) -> dict[str, Any]:
+    """LaunchTemplateData of the inputs that this program uses."""
+    data: dict[str, Any] = {}
+    options = inputs.get("metadataOptions")
+    if options:
+        data["MetadataOptions"] = {
+            "HttpEndpoint": options.get("httpEndpoint", "enabled"),
+            "HttpTokens": options.get("httpTokens", "optional"),
+            "HttpPutResponseHopLimit": int(options.get("httpPutResponseHopLimit") or 1),
+        }
+    devices = []
+    for mapping in inputs.get("blockDeviceMappings") or []:
+        ebs = mapping.get("ebs") or {}
+        devices.append(
+            {
+                "DeviceName": mapping["deviceName"],
+                "Ebs": {
+                    "VolumeSize": int(ebs.get("volumeSize") or 8),
+                    "VolumeType": ebs.get("volumeType") or "gp3",
+                    "Encrypted": str(ebs.get("encrypted")).lower() == "true",
+                    "DeleteOnTermination": str(ebs.get("deleteOnTermination")).lower() == "true",
+                },
+            }
+        )
+    if devices:
+        data["BlockDeviceMappings"] = devices
+    specifications = [
+        {
+            "ResourceType": told["resourceType"],
+            "Tags": [{"Key": k, "Value": v} for k, v in (told.get("tags") or {}).items()],
+        }
+        for told in inputs.get("tagSpecifications") or []
+    ]
+    if specifications:
+        data["TagSpecifications"] = specifications
+    if inputs.get("imageId"):
+        data["ImageId"] = inputs["imageId"]
+    return data
+
+
+NO_VERSION = ("tags", "updateDefaultVersion")
+"""Inputs that are not in a version. Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_launch_template.go (updateKeys)"""
+
+
+class LaunchTemplate(Ec2Handler):
+    """A launch template: every change of what it launches is a new version."""
+
+    token = "aws:ec2/launchTemplate:LaunchTemplate"
+    kind = "launch-template"
+    autoname, autoname_limit = "name", 125
+    replace_on = ("name", "namePrefix")
+    computed = ("arn", "latestVersion", "defaultVersion")
+    seconds = Seconds(2, 2, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("ec2").create_launch_template(
+            LaunchTemplateName=inputs["name"],
+            LaunchTemplateData=template_data(inputs),
+            TagSpecifications=self.specification(call, inputs),
+        )["LaunchTemplate"]
+        identity = made["LaunchTemplateId"]
+        call.site.cloud.tables.put("launch-templates", identity, {"versions": 1})
+        return identity, {
+            "arn": call.site.arn("ec2", f"launch-template/{identity}"),
+            "latestVersion": 1,
+            "defaultVersion": 1,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        found = call.site.client("ec2").describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]
+        if not found:
+            return None
+        versions = {
+            "latestVersion": found[0]["LatestVersionNumber"],
+            "defaultVersion": found[0]["DefaultVersionNumber"],
+        }
+        return {**versions, **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
+
+    @override
+    def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
+        outputs = super().preview(state, new, site)
+        if state and any(True for path, _ in changes(state, {}, new) if not path.startswith("tags.")):
+            outputs["latestVersion"] = outputs["defaultVersion"] = UNKNOWN
+        return outputs
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        ec2 = call.site.client("ec2")
+        latest, default = int(state.get("latestVersion") or 1), int(state.get("defaultVersion") or 1)
+        if any(path.partition(".")[0] not in NO_VERSION for path, _ in changes(state, old, new)):
+            made = ec2.create_launch_template_version(LaunchTemplateId=identity, LaunchTemplateData=template_data(new))
+            latest = int(made["LaunchTemplateVersion"]["VersionNumber"])
+        if new.get("updateDefaultVersion"):
+            ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=str(latest))
+            default = latest
+        fresh = {key: value for key, value in new.items() if not key.startswith("__")}
+        return {**fresh, "latestVersion": latest, "defaultVersion": default, **self.retag(call, identity, state, new)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("ec2").delete_launch_template(LaunchTemplateId=identity)

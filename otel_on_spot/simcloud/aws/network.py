@@ -1,0 +1,249 @@
+"""VPC, its default security group, Internet gateway and subnets."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.properties import Properties
+
+
+class Ec2Handler(Handler):
+    """Something of EC2 with tags."""
+
+    taggable = True
+    kind: str
+
+    def specification(self, call: Call, inputs: Properties) -> list[dict[str, Any]]:
+        """TagSpecifications of a create call."""
+        tags = all_tags(call.site, inputs)
+        return [{"ResourceType": self.kind, "Tags": tag_list(tags)}] if tags else []
+
+    def retag(self, call: Call, identity: str, state: Properties, new: Properties) -> Properties:
+        """Make the tags those that are wanted."""
+        wanted, had = all_tags(call.site, new), state.get("tagsAll") or {}
+        ec2 = call.site.client("ec2")
+        gone = [{"Key": key} for key in had if key not in wanted]
+        if gone:
+            ec2.delete_tags(Resources=[identity], Tags=gone)
+        if wanted:
+            ec2.create_tags(Resources=[identity], Tags=tag_list(wanted))
+        return {"tags": new.get("tags") or {}, "tagsAll": wanted}
+
+
+class Vpc(Ec2Handler):
+    """A VPC. moto deletes one with an Internet gateway or security groups in it; AWS does not, nor do we."""
+
+    token = "aws:ec2/vpc:Vpc"
+    kind = "vpc"
+    replace_on = ("cidrBlock", "instanceTenancy", "ipv4IpamPoolId")
+    computed = (
+        "arn",
+        "defaultNetworkAclId",
+        "defaultRouteTableId",
+        "defaultSecurityGroupId",
+        "mainRouteTableId",
+        "ownerId",
+    )
+    defaults = {"instanceTenancy": "default", "enableDnsSupport": True}
+    seconds = Seconds(24, 5, 3)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        made = ec2.create_vpc(
+            CidrBlock=inputs["cidrBlock"],
+            InstanceTenancy=inputs["instanceTenancy"],
+            TagSpecifications=self.specification(call, inputs),
+        )
+        vpc = made["Vpc"]["VpcId"]
+        self._dns(ec2, vpc, inputs)
+        return vpc, self._known(call, vpc)
+
+    def _dns(self, ec2: Any, vpc: str, inputs: Properties) -> None:
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": bool(inputs.get("enableDnsSupport", True))})
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": bool(inputs.get("enableDnsHostnames"))})
+
+    def _known(self, call: Call, vpc: str) -> Properties:
+        ec2, here = call.site.client("ec2"), [{"Name": "vpc-id", "Values": [vpc]}]
+        table = ec2.describe_route_tables(Filters=[*here, {"Name": "association.main", "Values": ["true"]}])[
+            "RouteTables"
+        ][0]["RouteTableId"]
+        group = ec2.describe_security_groups(Filters=[*here, {"Name": "group-name", "Values": ["default"]}])[
+            "SecurityGroups"
+        ][0]["GroupId"]
+        acls = ec2.describe_network_acls(Filters=here)["NetworkAcls"]
+        return {
+            "arn": call.site.arn("ec2", f"vpc/{vpc}"),
+            "defaultRouteTableId": table,
+            "mainRouteTableId": table,
+            "defaultSecurityGroupId": group,
+            "defaultNetworkAclId": acls[0]["NetworkAclId"] if acls else "",
+            "ownerId": call.site.cloud.account,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        ec2 = call.site.client("ec2")
+        vpc = ec2.describe_vpcs(VpcIds=[identity])["Vpcs"][0]
+        flags = {
+            key: ec2.describe_vpc_attribute(VpcId=identity, Attribute=key)[key[0].upper() + key[1:]]["Value"]
+            for key in ("enableDnsSupport", "enableDnsHostnames")
+        }
+        return {"cidrBlock": vpc["CidrBlock"], **flags, **own_tags(call.site, state, tags_of(vpc.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self._dns(call.site.client("ec2"), identity, new)
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        in_use.refuse_vpc(call.site, identity)
+        call.site.client("ec2").delete_vpc(VpcId=identity)
+
+
+class DefaultSecurityGroup(Ec2Handler):
+    """The group that comes with a VPC: adopted, its rules replaced. Deleting it only forgets it."""
+
+    token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+    kind = "security-group"
+    replace_on = ("vpcId",)
+    computed = ("arn", "name", "ownerId", "description")
+    seconds = Seconds(2, 1, 0)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        here = [{"Name": "vpc-id", "Values": [inputs["vpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+        group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][0]
+        identity = group["GroupId"]
+        if group["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=identity, IpPermissions=group["IpPermissions"])
+        if group["IpPermissionsEgress"]:
+            ec2.revoke_security_group_egress(GroupId=identity, IpPermissions=group["IpPermissionsEgress"])
+        self.retag(call, identity, {}, inputs)
+        return identity, {
+            "arn": call.site.arn("ec2", f"security-group/{identity}"),
+            "name": "default",
+            "ownerId": call.site.cloud.account,
+            "description": group["Description"],
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        from otel_on_spot.simcloud.aws.security_groups import rules_of
+
+        group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        rules = {"ingress": rules_of(group["IpPermissions"]), "egress": rules_of(group["IpPermissionsEgress"])}
+        return {**rules, **own_tags(call.site, state, tags_of(group.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self.create(call, new)
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        """AWS keeps it as long as its VPC."""
+
+
+class InternetGateway(Ec2Handler):
+    """An Internet gateway, attached to its VPC. AWS does not detach one while public addresses are mapped through it."""
+
+    token = "aws:ec2/internetGateway:InternetGateway"
+    kind = "internet-gateway"
+    computed = ("arn", "ownerId")
+    seconds = Seconds(3, 2, 12)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        identity = ec2.create_internet_gateway(TagSpecifications=self.specification(call, inputs))["InternetGateway"][
+            "InternetGatewayId"
+        ]
+        if inputs.get("vpcId"):
+            ec2.attach_internet_gateway(InternetGatewayId=identity, VpcId=inputs["vpcId"])
+        return identity, {
+            "arn": call.site.arn("ec2", f"internet-gateway/{identity}"),
+            "ownerId": call.site.cloud.account,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        gateway = call.site.client("ec2").describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"][
+            0
+        ]
+        attached = gateway.get("Attachments") or [{}]
+        return {"vpcId": attached[0].get("VpcId", ""), **own_tags(call.site, state, tags_of(gateway.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        ec2 = call.site.client("ec2")
+        if state.get("vpcId") != new.get("vpcId"):
+            if state.get("vpcId"):
+                ec2.detach_internet_gateway(InternetGatewayId=identity, VpcId=state["vpcId"])
+            if new.get("vpcId"):
+                ec2.attach_internet_gateway(InternetGatewayId=identity, VpcId=new["vpcId"])
+        return {"vpcId": new.get("vpcId"), **self.retag(call, identity, state, new)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        ec2 = call.site.client("ec2")
+        if state.get("vpcId"):
+            in_use.refuse_detach(call.site, identity, state["vpcId"])
+            ec2.detach_internet_gateway(InternetGatewayId=identity, VpcId=state["vpcId"])
+        ec2.delete_internet_gateway(InternetGatewayId=identity)
+
+
+class Subnet(Ec2Handler):
+    """A subnet. moto deletes one that network interfaces live in; AWS does not, nor do we."""
+
+    token = "aws:ec2/subnet:Subnet"
+    kind = "subnet"
+    replace_on = ("vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "ipv6Native", "outpostArn")
+    computed = ("arn", "availabilityZoneId", "ownerId")
+    seconds = Seconds(12, 2, 5)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        made = ec2.create_subnet(
+            VpcId=inputs["vpcId"],
+            CidrBlock=inputs["cidrBlock"],
+            **({"AvailabilityZone": inputs["availabilityZone"]} if inputs.get("availabilityZone") else {}),
+            TagSpecifications=self.specification(call, inputs),
+        )["Subnet"]
+        identity = made["SubnetId"]
+        ec2.modify_subnet_attribute(
+            SubnetId=identity, MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))}
+        )
+        return identity, {
+            "arn": call.site.arn("ec2", f"subnet/{identity}"),
+            "availabilityZone": made["AvailabilityZone"],
+            "availabilityZoneId": made["AvailabilityZoneId"],
+            "ownerId": call.site.cloud.account,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        subnet = call.site.client("ec2").describe_subnets(SubnetIds=[identity])["Subnets"][0]
+        return {
+            "vpcId": subnet["VpcId"],
+            "cidrBlock": subnet["CidrBlock"],
+            "availabilityZone": subnet["AvailabilityZone"],
+            "mapPublicIpOnLaunch": subnet["MapPublicIpOnLaunch"],
+            **own_tags(call.site, state, tags_of(subnet.get("Tags"))),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        public = {"Value": bool(new.get("mapPublicIpOnLaunch"))}
+        call.site.client("ec2").modify_subnet_attribute(SubnetId=identity, MapPublicIpOnLaunch=public)
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        in_use.refuse_subnet(call.site, identity)
+        call.site.client("ec2").delete_subnet(SubnetId=identity)

@@ -1,0 +1,86 @@
+"""Every handler over moto by its type token, and the functions that a program may ask."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from otel_on_spot.simcloud.aws import (
+    eks_access,
+    eks_addons,
+    eks_cluster,
+    eks_nodes,
+    endpoints,
+    events,
+    experiments,
+    keys,
+    launch_templates,
+    network,
+    roles,
+    routing,
+    security_groups,
+)
+from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Refusal
+
+MODULES = (
+    eks_access,
+    eks_addons,
+    eks_cluster,
+    eks_nodes,
+    endpoints,
+    events,
+    experiments,
+    keys,
+    launch_templates,
+    network,
+    roles,
+    routing,
+    security_groups,
+)
+
+HANDLERS: dict[str, Handler] = {
+    kind.token: kind()
+    for module in MODULES
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Handler) and "token" in vars(kind)
+}
+
+
+def handler(token: str) -> Handler:
+    """The handler of a type.
+
+    Raises:
+        Refusal: the simulated cloud does not know the type.
+    """
+    if token not in HANDLERS:
+        raise Refusal(
+            "NotSimulated", f"{token}: the simulated cloud has no handler for this type. Add one under simcloud/aws/"
+        )
+    return HANDLERS[token]
+
+
+def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
+    """Answer a function of the AWS provider.
+
+    Raises:
+        Refusal: the simulated cloud does not know the function.
+    """
+    if token == "aws:index/getCallerIdentity:getCallerIdentity":
+        who = site.client("sts").get_caller_identity()
+        return {"accountId": who["Account"], "arn": who["Arn"], "userId": who["UserId"], "id": who["Account"]}
+    if token == "aws:index/getPartition:getPartition":
+        return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws", "id": "aws"}
+    if token == "aws:index/getRegion:getRegion":
+        return {
+            "name": site.region,
+            "region": site.region,
+            "id": site.region,
+            "description": site.region,
+            "endpoint": f"ec2.{site.region}.amazonaws.com",
+        }
+    if token == security_groups.GET_BY_TAGS:
+        return security_groups.by_tags(site, arguments)
+    raise Refusal(
+        "NotSimulated",
+        f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",
+    )

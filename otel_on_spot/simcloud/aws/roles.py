@@ -1,0 +1,332 @@
+"""IAM roles, their policies, instance profiles, OIDC providers."""
+
+import json
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Refusal
+
+MANAGED_POLICY_LIMIT = 6144
+"""Characters without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+
+
+def document_of(value: Any) -> str:
+    """A policy document as JSON text, whether boto3 decoded it or not."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class Role(Handler):
+    """A role. moto and AWS both refuse to delete one that still has policies or profiles."""
+
+    token = "aws:iam/role:Role"
+    autoname, autoname_limit = "name", 64
+    replace_on = ("name", "namePrefix", "path")
+    taggable = True
+    computed = ("arn", "createDate", "uniqueId", "managedPolicyArns", "inlinePolicies")
+    defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
+    seconds = Seconds(2, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("iam").create_role(
+            RoleName=inputs["name"],
+            AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
+            Path=inputs["path"],
+            Description=inputs.get("description") or "",
+            MaxSessionDuration=int(inputs["maxSessionDuration"]),
+            Tags=tag_list(all_tags(call.site, inputs)),
+        )["Role"]
+        known = {"arn": made["Arn"], "createDate": made["CreateDate"].isoformat(), "uniqueId": made["RoleId"]}
+        return inputs["name"], {**known, "managedPolicyArns": [], "inlinePolicies": []}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        role = call.site.client("iam").get_role(RoleName=identity)["Role"]
+        return {
+            "name": identity,
+            "arn": role["Arn"],
+            "uniqueId": role["RoleId"],
+            "assumeRolePolicy": document_of(role["AssumeRolePolicyDocument"]),
+            "description": role.get("Description") or "",
+            **own_tags(call.site, state, tags_of(role.get("Tags"))),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        iam = call.site.client("iam")
+        iam.update_assume_role_policy(RoleName=identity, PolicyDocument=new["assumeRolePolicy"])
+        iam.update_role(
+            RoleName=identity,
+            Description=new.get("description") or "",
+            MaxSessionDuration=int(new["maxSessionDuration"]),
+        )
+        gone = [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]
+        if gone:
+            iam.untag_role(RoleName=identity, TagKeys=gone)
+        iam.tag_role(RoleName=identity, Tags=tag_list(all_tags(call.site, new)))
+        return {key: new[key] for key in ("assumeRolePolicy", "description", "tags") if key in new}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        if any(row["roleArn"] == state.get("arn") for row in call.site.cloud.tables.all("clusters").values()):
+            call.site.cloud.tables.put(
+                "warnings", f"role/{identity}", {"text": f"role {identity} deleted while a cluster wears it"}
+            )
+        call.site.client("iam").delete_role(RoleName=identity)
+
+
+class RolePolicyAttachment(Handler):
+    """A managed policy on a role."""
+
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    replace_on = ("role", "policyArn")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        call.site.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+        return f"{inputs['role']}-{inputs['policyArn']}", {}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        pages = call.site.client("iam").list_attached_role_policies(RoleName=state["role"])["AttachedPolicies"]
+        return {} if state["policyArn"] in [policy["PolicyArn"] for policy in pages] else None
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("iam").detach_role_policy(RoleName=state["role"], PolicyArn=state["policyArn"])
+
+
+class RolePolicy(Handler):
+    """A policy inside a role."""
+
+    token = "aws:iam/rolePolicy:RolePolicy"
+    autoname, autoname_limit = "name", 128
+    replace_on = ("name", "namePrefix", "role")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        call.site.client("iam").put_role_policy(
+            RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
+        )
+        return f"{inputs['role']}:{inputs['name']}", {}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        found = call.site.client("iam").get_role_policy(RoleName=state["role"], PolicyName=state["name"])
+        return {"policy": document_of(found["PolicyDocument"])}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self.create(call, new)
+        return {"policy": new["policy"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("iam").delete_role_policy(RoleName=state["role"], PolicyName=state["name"])
+
+
+class Policy(Handler):
+    """A managed policy. moto takes one of any size and deletes one that is attached; AWS does neither, nor do we."""
+
+    token = "aws:iam/policy:Policy"
+    autoname, autoname_limit = "name", 128
+    replace_on = ("name", "namePrefix", "path", "description")
+    taggable = True
+    computed = ("arn", "policyId", "attachmentCount")
+    defaults = {"path": "/"}
+    seconds = Seconds(2, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        self._fits(inputs["policy"])
+        made = call.site.client("iam").create_policy(
+            PolicyName=inputs["name"],
+            Path=inputs["path"],
+            PolicyDocument=inputs["policy"],
+            Description=inputs.get("description") or "",
+            Tags=tag_list(all_tags(call.site, inputs)),
+        )["Policy"]
+        return made["Arn"], {"arn": made["Arn"], "policyId": made["PolicyId"], "attachmentCount": 0}
+
+    @staticmethod
+    def _fits(policy: str) -> None:
+        size = len("".join(policy.split()))
+        if size > MANAGED_POLICY_LIMIT:
+            raise Refusal(
+                "LimitExceeded", f"Cannot exceed quota for PolicySize: {MANAGED_POLICY_LIMIT} (given: {size})"
+            )
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        iam = call.site.client("iam")
+        policy = iam.get_policy(PolicyArn=identity)["Policy"]
+        version = iam.get_policy_version(PolicyArn=identity, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        tags = tags_of(iam.list_policy_tags(PolicyArn=identity)["Tags"])
+        return {"policy": document_of(version["Document"]), **own_tags(call.site, state, tags)}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self._fits(new["policy"])
+        iam = call.site.client("iam")
+        versions = [v for v in iam.list_policy_versions(PolicyArn=identity)["Versions"] if not v["IsDefaultVersion"]]
+        if len(versions) >= 4:
+            iam.delete_policy_version(
+                PolicyArn=identity, VersionId=min(versions, key=lambda v: v["CreateDate"])["VersionId"]
+            )
+        iam.create_policy_version(PolicyArn=identity, PolicyDocument=new["policy"], SetAsDefault=True)
+        iam.tag_policy(PolicyArn=identity, Tags=tag_list(all_tags(call.site, new)))
+        return {"policy": new["policy"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        iam = call.site.client("iam")
+        wearers = iam.list_entities_for_policy(PolicyArn=identity)["PolicyRoles"]
+        if wearers:
+            raise Refusal(
+                "DeleteConflict",
+                f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in wearers)}",
+            )
+        for version in iam.list_policy_versions(PolicyArn=identity)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                iam.delete_policy_version(PolicyArn=identity, VersionId=version["VersionId"])
+        iam.delete_policy(PolicyArn=identity)
+
+
+class InstanceProfile(Handler):
+    """An instance profile and the role in it. AWS deletes one that instances wear, and so does moto."""
+
+    token = "aws:iam/instanceProfile:InstanceProfile"
+    autoname, autoname_limit = "name", 128
+    replace_on = ("name", "namePrefix", "path")
+    taggable = True
+    computed = ("arn", "createDate", "uniqueId")
+    defaults = {"path": "/"}
+    seconds = Seconds(8, 2, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        iam = call.site.client("iam")
+        made = iam.create_instance_profile(
+            InstanceProfileName=inputs["name"], Path=inputs["path"], Tags=tag_list(all_tags(call.site, inputs))
+        )["InstanceProfile"]
+        if inputs.get("role"):
+            iam.add_role_to_instance_profile(InstanceProfileName=inputs["name"], RoleName=inputs["role"])
+        return inputs["name"], {
+            "arn": made["Arn"],
+            "createDate": made["CreateDate"].isoformat(),
+            "uniqueId": made["InstanceProfileId"],
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        profile = call.site.client("iam").get_instance_profile(InstanceProfileName=identity)["InstanceProfile"]
+        roles = [role["RoleName"] for role in profile["Roles"]]
+        return {"role": roles[0] if roles else "", **own_tags(call.site, state, tags_of(profile.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        iam = call.site.client("iam")
+        if state.get("role") != new.get("role"):
+            if state.get("role"):
+                iam.remove_role_from_instance_profile(InstanceProfileName=identity, RoleName=state["role"])
+            iam.add_role_to_instance_profile(InstanceProfileName=identity, RoleName=new["role"])
+        iam.tag_instance_profile(InstanceProfileName=identity, Tags=tag_list(all_tags(call.site, new)))
+        return {"role": new.get("role")}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        iam = call.site.client("iam")
+        for role in iam.get_instance_profile(InstanceProfileName=identity)["InstanceProfile"]["Roles"]:
+            iam.remove_role_from_instance_profile(InstanceProfileName=identity, RoleName=role["RoleName"])
+        iam.delete_instance_profile(InstanceProfileName=identity)
+
+
+class ServiceLinkedRole(Handler):
+    """A role that a service made its own. moto makes one twice; AWS refuses, and so do we."""
+
+    token = "aws:iam/serviceLinkedRole:ServiceLinkedRole"
+    replace_on = ("awsServiceName", "customSuffix")
+    computed = ("arn", "createDate", "name", "path", "uniqueId")
+    seconds = Seconds(3, 1, 3)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        iam = call.site.client("iam")
+        path = f"/aws-service-role/{inputs['awsServiceName']}/"
+        if any(role["Path"] == path for role in iam.list_roles()["Roles"]):
+            raise Refusal(
+                "InvalidInput",
+                f"Service role name for {inputs['awsServiceName']} has been taken in this account, please try a different suffix.",
+            )
+        made = iam.create_service_linked_role(
+            AWSServiceName=inputs["awsServiceName"], Description=inputs.get("description") or ""
+        )["Role"]
+        return made["Arn"], {
+            "arn": made["Arn"],
+            "name": made["RoleName"],
+            "path": made["Path"],
+            "createDate": made["CreateDate"].isoformat(),
+            "uniqueId": made["RoleId"],
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        call.site.client("iam").get_role(RoleName=identity.rpartition("/")[2])
+        return {}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        call.site.client("iam").update_role(
+            RoleName=identity.rpartition("/")[2], Description=new.get("description") or ""
+        )
+        return {}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("iam").delete_role(RoleName=identity.rpartition("/")[2])
+
+
+class OpenIdConnectProvider(Handler):
+    """An OIDC provider, for IRSA."""
+
+    token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    replace_on = ("url",)
+    taggable = True
+    computed = ("arn", "thumbprintLists")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("iam").create_open_id_connect_provider(
+            Url=inputs["url"],
+            ClientIDList=inputs["clientIdLists"],
+            ThumbprintList=inputs.get("thumbprintLists") or [],
+            Tags=tag_list(all_tags(call.site, inputs)),
+        )
+        identity = made["OpenIDConnectProviderArn"]
+        return identity, {"arn": identity, "thumbprintLists": inputs.get("thumbprintLists") or []}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        found = call.site.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=identity)
+        return {
+            "clientIdLists": found["ClientIDList"],
+            "thumbprintLists": found["ThumbprintList"],
+            **own_tags(call.site, state, tags_of(found.get("Tags"))),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        call.site.client("iam").update_open_id_connect_provider_thumbprint(
+            OpenIDConnectProviderArn=identity, ThumbprintList=new.get("thumbprintLists") or []
+        )
+        return {"thumbprintLists": new.get("thumbprintLists") or []}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=identity)

@@ -1,0 +1,256 @@
+"""Route tables, routes and associations; addresses and NAT gateways."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.aws.network import Ec2Handler
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, own_tags, tags_of
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+TARGETS = {
+    "gatewayId": "GatewayId",
+    "natGatewayId": "NatGatewayId",
+    "vpcEndpointId": "VpcEndpointId",
+    "transitGatewayId": "TransitGatewayId",
+}
+
+
+class RouteTable(Ec2Handler):
+    """A route table."""
+
+    token = "aws:ec2/routeTable:RouteTable"
+    kind = "route-table"
+    replace_on = ("vpcId",)
+    computed = ("arn", "ownerId", "routes", "propagatingVgws")
+    seconds = Seconds(6, 2, 3)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("ec2").create_route_table(
+            VpcId=inputs["vpcId"], TagSpecifications=self.specification(call, inputs)
+        )
+        identity = made["RouteTable"]["RouteTableId"]
+        return identity, {
+            "arn": call.site.arn("ec2", f"route-table/{identity}"),
+            "ownerId": call.site.cloud.account,
+            "routes": [],
+            "propagatingVgws": [],
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        table = call.site.client("ec2").describe_route_tables(RouteTableIds=[identity])["RouteTables"][0]
+        return {"vpcId": table["VpcId"], **own_tags(call.site, state, tags_of(table.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("ec2").delete_route_table(RouteTableId=identity)
+
+
+class Route(Handler):
+    """One route."""
+
+    token = "aws:ec2/route:Route"
+    replace_on = ("routeTableId", "destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
+    computed = ("instanceId", "instanceOwnerId", "networkInterfaceId", "origin", "state")
+    seconds = Seconds(2, 2, 2)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        call.site.client("ec2").create_route(**self._asked(inputs))
+        identity = f"r-{inputs['routeTableId']}{abs(hash_of(inputs['destinationCidrBlock']))}"
+        return identity, {
+            "origin": "CreateRoute",
+            "state": "active",
+            "instanceId": "",
+            "instanceOwnerId": "",
+            "networkInterfaceId": "",
+        }
+
+    def _asked(self, inputs: Properties) -> dict[str, Any]:
+        target = {there: inputs[here] for here, there in TARGETS.items() if inputs.get(here)}
+        return {
+            "RouteTableId": inputs["routeTableId"],
+            "DestinationCidrBlock": inputs["destinationCidrBlock"],
+            **target,
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        table = call.site.client("ec2").describe_route_tables(RouteTableIds=[state["routeTableId"]])["RouteTables"][0]
+        for route in table["Routes"]:
+            if route.get("DestinationCidrBlock") == state["destinationCidrBlock"]:
+                return {
+                    here: route.get(there, "") for here, there in TARGETS.items() if state.get(here) or route.get(there)
+                }
+        return None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        call.site.client("ec2").replace_route(**self._asked(new))
+        return {here: new.get(here, "") for here in TARGETS if new.get(here)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("ec2").delete_route(
+            RouteTableId=state["routeTableId"], DestinationCidrBlock=state["destinationCidrBlock"]
+        )
+
+
+class RouteTableAssociation(Handler):
+    """Which table a subnet follows. moto forgets nothing when the subnet goes first; AWS ends the association with it."""
+
+    token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+    replace_on = ("subnetId", "gatewayId")
+    seconds = Seconds(2, 2, 2)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        other = self._of_subnet(call, inputs["subnetId"])
+        if other:
+            raise Refusal(
+                "Resource.AlreadyAssociated",
+                f"the specified association for route table {other['RouteTableId']} conflicts with an existing association",
+            )
+        made = call.site.client("ec2").associate_route_table(
+            RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"]
+        )
+        return made["AssociationId"], {}
+
+    def _of_subnet(self, call: Call, subnet: str) -> dict[str, Any] | None:
+        tables = call.site.client("ec2").describe_route_tables(
+            Filters=[{"Name": "association.subnet-id", "Values": [subnet]}]
+        )
+        for table in tables["RouteTables"]:
+            for association in table["Associations"]:
+                if association.get("SubnetId") == subnet:
+                    return association
+        return None
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        association = self._of_subnet(call, state["subnetId"])
+        if association is None or association["RouteTableAssociationId"] != identity:
+            return None
+        return {"routeTableId": association["RouteTableId"]}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        ec2 = call.site.client("ec2")
+        ec2.replace_route_table_association(AssociationId=identity, RouteTableId=new["routeTableId"])
+        return {"routeTableId": new["routeTableId"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("ec2").disassociate_route_table(AssociationId=identity)
+
+
+class Eip(Ec2Handler):
+    """A public address. moto releases one in use; AWS does not, nor do we."""
+
+    token = "aws:ec2/eip:Eip"
+    kind = "elastic-ip"
+    replace_on = ("domain", "address", "networkBorderGroup", "publicIpv4Pool")
+    computed = (
+        "allocationId",
+        "arn",
+        "associationId",
+        "publicIp",
+        "publicDns",
+        "privateIp",
+        "instance",
+        "networkInterface",
+    )
+    seconds = Seconds(2, 2, 2)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("ec2").allocate_address(
+            Domain="vpc", TagSpecifications=self.specification(call, inputs)
+        )
+        identity = made["AllocationId"]
+        return identity, {
+            "allocationId": identity,
+            "arn": call.site.arn("ec2", f"elastic-ip/{identity}"),
+            "publicIp": made["PublicIp"],
+            "domain": "vpc",
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        found = call.site.client("ec2").describe_addresses(AllocationIds=[identity])["Addresses"]
+        if not found:
+            raise Gone("InvalidAllocationID.NotFound", identity)
+        return {"publicIp": found[0]["PublicIp"], **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        in_use.refuse_address(call.site, identity)
+        call.site.client("ec2").release_address(AllocationId=identity)
+
+
+class NatGateway(Ec2Handler):
+    """A NAT gateway. moto leaves its network interface behind when it is deleted; AWS takes it away, and so do we."""
+
+    token = "aws:ec2/natGateway:NatGateway"
+    kind = "natgateway"
+    replace_on = ("allocationId", "subnetId", "connectivityType", "privateIp")
+    computed = ("associationId", "networkInterfaceId", "privateIp", "publicIp")
+    defaults = {"connectivityType": "public"}
+    seconds = Seconds(110, 2, 60)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        made = call.site.client("ec2").create_nat_gateway(
+            SubnetId=inputs["subnetId"],
+            AllocationId=inputs["allocationId"],
+            TagSpecifications=self.specification(call, inputs),
+        )["NatGateway"]
+        address = (made.get("NatGatewayAddresses") or [{}])[0]
+        return made["NatGatewayId"], {
+            "networkInterfaceId": address.get("NetworkInterfaceId", ""),
+            "privateIp": address.get("PrivateIp", ""),
+            "publicIp": address.get("PublicIp", ""),
+            "associationId": address.get("AssociationId") or "",
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        found = call.site.client("ec2").describe_nat_gateways(NatGatewayIds=[identity])["NatGateways"]
+        alive = [nat for nat in found if nat["State"] != "deleted"]
+        return (
+            {"subnetId": alive[0]["SubnetId"], **own_tags(call.site, state, tags_of(alive[0].get("Tags")))}
+            if alive
+            else None
+        )
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        ec2 = call.site.client("ec2")
+        found = ec2.describe_nat_gateways(NatGatewayIds=[identity])["NatGateways"]
+        ec2.delete_nat_gateway(NatGatewayId=identity)
+        for address in found[0].get("NatGatewayAddresses", []) if found else []:
+            if in_use.interfaces(call.site, "network-interface-id", address["NetworkInterfaceId"]):
+                ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
+
+
+def hash_of(text: str) -> int:
+    """A number that stays the same in every process."""
+    import zlib
+
+    return zlib.crc32(text.encode())

@@ -1,0 +1,161 @@
+"""Security groups, and single tags on things that somebody else made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.aws.network import Ec2Handler
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.properties import Properties
+
+Permission = dict[str, Any]
+GET_BY_TAGS = "aws:ec2/getSecurityGroups:getSecurityGroups"
+
+
+def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that finds security groups by tags: none found is an empty list."""
+    tags = arguments.get("tags") or {}
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
+    found = site.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    ids = [group["GroupId"] for group in found]
+    return {
+        "ids": ids,
+        "arns": [site.arn("ec2", f"security-group/{one}") for one in ids],
+        "vpcIds": [group["VpcId"] for group in found],
+        "tags": dict(tags),
+        "id": site.region,
+    }
+
+
+def permissions(rules: list[Properties] | None) -> list[Permission]:
+    """Rules of a security group as EC2's API writes them."""
+    listed = []
+    for rule in rules or []:
+        told = {"Description": rule["description"]} if rule.get("description") else {}
+        permission: Permission = {"IpProtocol": rule["protocol"]}
+        if rule["protocol"] != "-1":
+            permission |= {"FromPort": int(rule["fromPort"]), "ToPort": int(rule["toPort"])}
+        if rule.get("cidrBlocks"):
+            permission["IpRanges"] = [{"CidrIp": cidr, **told} for cidr in rule["cidrBlocks"]]
+        if rule.get("securityGroups"):
+            permission["UserIdGroupPairs"] = [{"GroupId": group, **told} for group in rule["securityGroups"]]
+        listed.append(permission)
+    return listed
+
+
+def rules_of(listed: list[Permission]) -> list[Properties]:
+    """EC2's permissions as rules: one for each description, as the real provider groups them."""
+    rules = []
+    for permission in listed:
+        grouped: dict[str, Properties] = {}
+        for kind, key, into in (
+            ("IpRanges", "CidrIp", "cidrBlocks"),
+            ("UserIdGroupPairs", "GroupId", "securityGroups"),
+        ):
+            for source in permission.get(kind, []):
+                rule = grouped.setdefault(source.get("Description", ""), {})
+                rule.setdefault(into, []).append(source[key])
+        for description, rule in grouped.items():
+            ports = {"fromPort": permission.get("FromPort", 0), "toPort": permission.get("ToPort", 0)}
+            rules.append(
+                {
+                    "protocol": permission["IpProtocol"],
+                    **ports,
+                    **({"description": description} if description else {}),
+                    **rule,
+                }
+            )
+    return rules
+
+
+class SecurityGroup(Ec2Handler):
+    """A security group with its rules inline. moto deletes one in use; AWS does not, nor do we."""
+
+    token = "aws:ec2/securityGroup:SecurityGroup"
+    kind = "security-group"
+    autoname = "name"
+    replace_on = ("name", "namePrefix", "description", "vpcId")
+    computed = ("arn", "ownerId", "vpcId", "ingress", "egress")
+    defaults = {"description": "Managed by Pulumi", "revokeRulesOnDelete": False}
+    seconds = Seconds(4, 2, 4)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        identity = ec2.create_security_group(
+            GroupName=inputs["name"],
+            Description=inputs["description"],
+            VpcId=inputs["vpcId"],
+            TagSpecifications=self.specification(call, inputs),
+        )["GroupId"]
+        group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        self._rules(ec2, identity, group["IpPermissions"], group["IpPermissionsEgress"], inputs)
+        return identity, {"arn": call.site.arn("ec2", f"security-group/{identity}"), "ownerId": call.site.cloud.account}
+
+    def _rules(
+        self, ec2: Any, group: str, ingress: list[Permission], egress: list[Permission], inputs: Properties
+    ) -> None:
+        if ingress:
+            ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=ingress)
+        if egress:
+            ec2.revoke_security_group_egress(GroupId=group, IpPermissions=egress)
+        for rules, authorize in (
+            (permissions(inputs.get("ingress")), ec2.authorize_security_group_ingress),
+            (permissions(inputs.get("egress")), ec2.authorize_security_group_egress),
+        ):
+            if rules:
+                authorize(GroupId=group, IpPermissions=rules)
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        return {
+            "description": group["Description"],
+            "ingress": rules_of(group["IpPermissions"]),
+            "egress": rules_of(group["IpPermissionsEgress"]),
+            **own_tags(call.site, state, tags_of(group.get("Tags"))),
+        }
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        ec2 = call.site.client("ec2")
+        group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        self._rules(ec2, identity, group["IpPermissions"], group["IpPermissionsEgress"], new)
+        rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
+        return {**rules, **self.retag(call, identity, state, new)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        in_use.refuse_group(call.site, identity)
+        call.site.client("ec2").delete_security_group(GroupId=identity)
+
+
+class Tag(Handler):
+    """One tag on a resource of EC2 that is not ours."""
+
+    token = "aws:ec2/tag:Tag"
+    replace_on = ("resourceId", "key")
+    seconds = Seconds(1, 1, 1)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        tag = {"Key": inputs["key"], "Value": inputs["value"]}
+        call.site.client("ec2").create_tags(Resources=[inputs["resourceId"]], Tags=[tag])
+        return f"{inputs['resourceId']},{inputs['key']}", {}
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        here = [{"Name": "resource-id", "Values": [state["resourceId"]]}, {"Name": "key", "Values": [state["key"]]}]
+        found = call.site.client("ec2").describe_tags(Filters=here)["Tags"]
+        return {"value": found[0]["Value"]} if found else None
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self.create(call, new)
+        return {"value": new["value"]}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        call.site.client("ec2").delete_tags(Resources=[state["resourceId"]], Tags=[{"Key": state["key"]}])

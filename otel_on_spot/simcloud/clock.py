@@ -1,0 +1,61 @@
+"""The clock of the simulated cloud: AWS's seconds, scaled."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from otel_on_spot.simcloud.refusal import Interrupted, TimedOut
+
+POLL_SECONDS = 0.02
+"""Real seconds between two looks at something that is waited for."""
+
+
+@dataclass
+class Clock:
+    """Cloud seconds pass ``scale`` real seconds each; 0 means that nothing is waited for.
+
+    ``patience``: real seconds that a timeout lasts at least, because the machine's own work does not shrink with the
+    scale. Virtual time counts cloud seconds since the clock was made (at scale 0: real seconds).
+    """
+
+    scale: float = 0.0
+    patience: float = 15.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _start: float = field(default_factory=time.monotonic)
+
+    def now(self) -> float:
+        """Virtual seconds since the start."""
+        elapsed = time.monotonic() - self._start
+        return elapsed / self.scale if self.scale else elapsed
+
+    def sleep(self, seconds: float, cancelled: threading.Event) -> None:
+        """Let cloud seconds pass.
+
+        Raises:
+            Interrupted: the operation was cancelled, or the cloud is stopping.
+        """
+        self._real(seconds * self.scale, cancelled)
+
+    def until(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
+        """Wait until something is so.
+
+        Raises:
+            TimedOut: it was not so within ``timeout`` cloud seconds.
+            Interrupted: the operation was cancelled, or the cloud is stopping.
+        """
+        end = time.monotonic() + max(timeout * self.scale, self.patience)
+        while not ready():
+            if time.monotonic() > end:
+                raise TimedOut(f"{what}: not so within {timeout:.0f} s")
+            self._real(POLL_SECONDS, cancelled)
+
+    def _real(self, seconds: float, cancelled: threading.Event) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            if cancelled.is_set() or self.stopping.is_set():
+                raise Interrupted("the operation was cancelled while the cloud was at work")
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            cancelled.wait(min(left, 0.25))

@@ -1,0 +1,145 @@
+"""One simulated cloud: one directory, its moto, its tables, its clock, its faults, its log."""
+
+import fcntl
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from otel_on_spot.simcloud.clock import Clock
+from otel_on_spot.simcloud.faults import FaultPlan
+from otel_on_spot.simcloud.kubernetes.api import Kubernetes
+from otel_on_spot.simcloud.moto_process import MotoProcess, free_port
+from otel_on_spot.simcloud.operations import Operations
+from otel_on_spot.simcloud.tables import Tables
+
+if TYPE_CHECKING:
+    from otel_on_spot.simcloud.kubernetes.helm import ReleaseRunner
+
+ACCOUNT = "123456789012"
+"""moto's account. Source: https://docs.getmoto.org/en/latest/docs/multi_account.html"""
+
+
+class Cloud:
+    """A cloud in a directory. Use as a context manager: inside, moto runs; afterwards, its state stays in the directory.
+
+    Args:
+        directory: where everything is kept; made when missing. One process at a time may use it.
+        scale: real seconds per second of AWS; 0 waits for nothing.
+        faults: what goes wrong.
+        patience: real seconds that a timeout lasts at least.
+        kubernetes: makes the API of a cluster from the cloud and the cluster's name; None keeps objects in tables.
+        releases: what installs a Helm release; None lets it become ready by itself.
+        api_url: URL of the API server that serves every cluster; None gives each cluster a path of a made-up one.
+        certificate_authority: PEM of the authority that signed the API server's certificate.
+        service_cidr: addresses of the API server's Services; None leaves them to the declaration.
+        moto: another moto than one on a free port that keeps its state in the directory.
+
+    Raises:
+        RuntimeError: another process uses the directory, or moto does not start.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        scale: float = 0.0,
+        faults: FaultPlan | None = None,
+        patience: float = 15.0,
+        kubernetes: "Callable[[Cloud, str], Kubernetes] | None" = None,
+        releases: "ReleaseRunner | None" = None,
+        api_url: str | None = None,
+        certificate_authority: str | None = None,
+        service_cidr: str | None = None,
+        moto: MotoProcess | None = None,
+    ) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._owned = (directory / "lock").open("w")
+        try:
+            fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._owned.close()
+            raise RuntimeError(
+                f"{directory}: another process runs this simulated cloud. Wait for it, or give another directory"
+            ) from None
+        self.clock = Clock(scale, patience)
+        self.operations = Operations(directory / "operations.jsonl", self.clock, faults or FaultPlan())
+        self.tables = Tables(directory / "tables.sqlite")
+        self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log")
+        self.account = ACCOUNT
+        self.releases = releases
+        self.certificate_authority = certificate_authority
+        self.service_cidr = service_cidr
+        self._api_url = api_url
+        self._make_kubernetes = kubernetes or Kubernetes
+        self.api_port = self._remembered_port()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients_lock = threading.Lock()
+        self._kubernetes: dict[str, Kubernetes] = {}
+
+    def __enter__(self) -> "Cloud":
+        try:
+            self.moto.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clock.stopping.set()
+        self.moto.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Give the directory up; ``__exit__`` does it too."""
+        self.tables.close()
+        self._owned.close()
+
+    def _remembered_port(self) -> int:
+        """Port of the clusters' API endpoint: part of their URL, so it must stay the same for the cloud's life."""
+        row = self.tables.get("cloud", "api")
+        if row is None:
+            row = {"port": free_port()}
+            self.tables.put("cloud", "api", row)
+        return int(row["port"])
+
+    @property
+    def api_url(self) -> str:
+        """URL of the API server; of the made-up one, every cluster has a path of its own under it."""
+        return self._api_url or f"https://127.0.0.1:{self.api_port}"
+
+    def endpoint(self, cluster: str) -> str:
+        """URL of a cluster's API."""
+        return self._api_url or f"{self.api_url}/{cluster}"
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client on moto; threads may share it."""
+        with self._clients_lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.moto.url,
+                    config=Config(retries={"max_attempts": 2}, max_pool_connections=50, read_timeout=60, proxies={}),
+                )
+            return self._clients[service, region]
+
+    @cached_property
+    def _session(self) -> Any:
+        return boto3.Session(aws_access_key_id="simulated", aws_secret_access_key="simulated")
+
+    def kubernetes(self, cluster: str) -> Kubernetes:
+        """The Kubernetes API of a cluster of this cloud, by the cluster's name."""
+        with self._clients_lock:
+            return self._kubernetes.get(cluster) or self._kubernetes.setdefault(
+                cluster, self._make_kubernetes(self, cluster)
+            )
+
+    def wait(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
+        """Wait for something in the cloud, at most ``timeout`` cloud seconds."""
+        self.clock.until(ready, timeout, what, cancelled)

@@ -1,0 +1,332 @@
+"""What a resource type can do in the simulated cloud."""
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.operations import Subject
+from otel_on_spot.simcloud.properties import DEFAULTS, UNKNOWN, Change, Properties, changes, has_unknown
+from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal, Unfinished, of_client_error
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a provider works: a region of the cloud with default tags, or the API of one cluster."""
+
+    cloud: Cloud
+    region: str = ""
+    default_tags: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the site's region; of a cluster, the region that the cluster is in."""
+        if self.region or not self.cluster:
+            return self.cloud.client(service, self.region)
+        row = self.cloud.tables.get("clusters", self.cluster)
+        if row is None:
+            raise Refusal("Unreachable", f"there is no cluster named {self.cluster!r}")
+        return self.cloud.client(service, row["region"])
+
+    def arn(self, service: str, resource: str, region: bool = True) -> str:
+        """ARN of something of the site's account."""
+        return f"arn:aws:{service}:{self.region if region else ''}:{self.cloud.account}:{resource}"
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Cloud seconds that AWS takes."""
+
+    create: float = 1.0
+    update: float = 1.0
+    delete: float = 1.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a diff found: path -> (change, whether it replaces the resource)."""
+
+    paths: dict[str, tuple[Change, bool]]
+    delete_before_replace: bool = False
+
+    @property
+    def replaces(self) -> list[str]:
+        """Paths that replace the resource."""
+        return [path for path, (_, replace) in self.paths.items() if replace]
+
+
+class Call:
+    """One operation under way: lets time pass, waits, and knows when it was cancelled."""
+
+    def __init__(self, site: Site, spend: Callable[[float], None], timeout: float, cancelled: threading.Event) -> None:
+        self.site = site
+        self.spend = spend
+        self.timeout = timeout
+        self.cancelled = cancelled
+
+    def until(self, ready: Callable[[], bool], what: str) -> None:
+        """Wait until something in the cloud is so, within the operation's timeout."""
+        self.site.cloud.wait(ready, self.timeout, what, self.cancelled)
+
+
+class Handler:
+    """A resource type. Subclasses say how the cloud does it; this class says how an engine asks.
+
+    ``replace_on``: input paths whose change makes a new resource, as the real provider's schema has it.
+    ``autoname``: the input that is made up where it is not given. ``computed``: outputs known only after creation.
+    """
+
+    token: ClassVar[str]
+    replace_on: ClassVar[tuple[str, ...]] = ()
+    autoname: ClassVar[str | None] = None
+    autoname_limit: ClassVar[int] = 255
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    computed: ClassVar[tuple[str, ...]] = ()
+    taggable: ClassVar[bool] = False
+    seconds: ClassVar[Seconds] = Seconds()
+    timeouts: ClassVar[Seconds] = Seconds(1200, 1200, 1200)
+
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        """Make it: (id, outputs)."""
+        raise NotImplementedError
+
+    def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:  # noqa: ARG002 (for subclasses)
+        """After the time of its creation or update has passed: its final outputs."""
+        return outputs
+
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        """It as the cloud has it, over the old state; None where it is gone."""
+        raise NotImplementedError
+
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:  # noqa: ARG002 (for subclasses)
+        """Change it in place: new outputs.
+
+        Of a type that is only ever replaced, the engine asks it for nothing but to go on with a creation whose end went
+        wrong (init errors in the state): the provider's update has nothing to do then.
+        """
+        asked = sorted(path for path, _ in changes(state, old, new))
+        if asked:
+            raise NotImplementedError(f"{self.token}: no update of {', '.join(asked)}. Name them in replace_on")
+        return {}
+
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    # How an engine asks
+
+    def check(
+        self, name: str, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
+        """(inputs with defaults, (property, reason) for each refusal)."""
+        checked = dict(new)
+        filled = []
+        for key, value in self.defaults.items():
+            if checked.get(key) is None:
+                checked[key] = value
+                filled.append(key)
+        if self.autoname and checked.get(self.autoname) is None:
+            kept = old.get(self.autoname) if self.autoname in old.get(DEFAULTS, ()) else None
+            checked[self.autoname] = kept or self._made_up(name, seed)
+            filled.append(self.autoname)
+        checked[DEFAULTS] = sorted(filled)
+        return checked, self.failures(checked)
+
+    def _made_up(self, name: str, seed: bytes) -> str:
+        random = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(8)
+        return f"{name[: self.autoname_limit - 8]}-{random[:7]}"
+
+    def failures(self, inputs: Properties) -> list[tuple[str, str]]:  # noqa: ARG002 (for subclasses)
+        """(property, reason) for inputs that the provider itself refuses."""
+        return []
+
+    def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
+        """What must change for the cloud's state to be as asked."""
+        found = dict(changes(state, old, new))
+        if self.taggable and not has_unknown(new.get("tags")):
+            wanted = {**site.default_tags, **(new.get("tags") or {})}
+            if wanted != (state.get("tagsAll") or {}):
+                found.setdefault("tagsAll", "update")
+        for path in list(found):
+            if path.split(".")[0] in self.unwatched(state, new):
+                del found[path]
+        replaced = {path: (change, self._replaces(path)) for path, change in found.items()}
+        must_free_name = (
+            self.autoname is not None
+            and self.autoname not in new.get(DEFAULTS, ())
+            and any(replace for _, replace in replaced.values())
+            and same_name(state, new, self.autoname)
+        )
+        return Difference(replaced, must_free_name)
+
+    def unwatched(self, state: Properties, new: Properties) -> tuple[str, ...]:  # noqa: ARG002 (for subclasses)
+        """Top-level inputs whose difference is none."""
+        return ()
+
+    def _replaces(self, path: str) -> bool:
+        return any(path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.") for key in self.replace_on)
+
+    def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
+        """Outputs as far as they are known before the operation; without a state, of a creation."""
+        outputs = {key: value for key, value in new.items() if key != DEFAULTS}
+        if self.taggable:
+            outputs["tagsAll"] = (
+                {**site.default_tags, **(new.get("tags") or {})} if not has_unknown(new.get("tags")) else UNKNOWN
+            )
+        for key in self.computed:
+            if outputs.get(key) is None:
+                outputs[key] = state.get(key, UNKNOWN)
+        return {**{key: value for key, value in state.items() if key in self.computed}, **outputs}
+
+    # One operation, with its time, its faults and its log
+
+    def do_create(
+        self, site: Site, subject: Subject, inputs: Properties, timeout: float, cancelled: threading.Event
+    ) -> tuple[str, Properties]:
+        """Create, wait as long as AWS takes, and log it."""
+        limit = timeout or self.timeouts.create
+
+        def act(spend: Callable[[float], None]) -> tuple[str, Properties]:
+            call = Call(site, spend, limit, cancelled)
+            identity, outputs = self.create(call, inputs)
+            outputs = self._outputs(site, inputs, outputs)
+            self._remember(site, identity, outputs)
+            return identity, self._finish(call, identity, outputs, self.seconds.create)
+
+        return self._run(site, subject, "create", act, limit, cancelled)
+
+    def do_update(
+        self,
+        site: Site,
+        subject: Subject,
+        identity: str,
+        state: Properties,
+        old: Properties,
+        new: Properties,
+        timeout: float,
+        cancelled: threading.Event,
+    ) -> Properties:
+        """Update, wait as long as AWS takes, and log it."""
+        limit = timeout or self.timeouts.update
+
+        def act(spend: Callable[[float], None]) -> Properties:
+            call = Call(site, spend, limit, cancelled)
+            outputs = {**state, **self.update(call, identity, state, old, new)}
+            for key in old:
+                if key not in new and key not in self.computed:
+                    outputs.pop(key, None)
+            return self._finish(call, identity, self._outputs(site, new, outputs), self.seconds.update)
+
+        return self._run(site, subject, "update", act, limit, cancelled)
+
+    def do_delete(
+        self, site: Site, subject: Subject, identity: str, state: Properties, timeout: float, cancelled: threading.Event
+    ) -> None:
+        """Wait as long as AWS takes, delete, and log it. What is gone already is deleted."""
+        limit = timeout or self.timeouts.delete
+
+        def act(spend: Callable[[float], None]) -> None:
+            call = Call(site, spend, limit, cancelled)
+            spend(self.seconds.delete)
+            try:
+                self.delete(call, identity, state)
+            except (ClientError, Gone) as problem:
+                refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
+                if not isinstance(refusal, Gone):
+                    raise refusal from problem
+            site.cloud.tables.remove("made-up", self._place(site, identity))
+
+        self._run(site, subject, "delete", act, limit, cancelled)
+
+    def do_read(
+        self, site: Site, subject: Subject, identity: str, state: Properties, cancelled: threading.Event
+    ) -> Properties | None:
+        """Read, and log it."""
+
+        def act(spend: Callable[[float], None]) -> Properties | None:
+            try:
+                found = self.read(Call(site, spend, 300, cancelled), identity, state)
+            except (ClientError, Gone) as problem:
+                refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
+                if isinstance(refusal, Gone):
+                    return None
+                raise refusal from problem
+            return None if found is None else {**self._remembered(site, identity), **state, **found}
+
+        return self._run(site, subject, "read", act, 300, cancelled)
+
+    def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
+        """Keep what the cloud made up: whoever takes the resource in by its id knows nothing but that."""
+        told = {key: outputs[key] for key in self.computed if outputs.get(key) is not None}
+        site.cloud.tables.put("made-up", self._place(site, identity), told)
+
+    def _remembered(self, site: Site, identity: str) -> Properties:
+        return site.cloud.tables.get("made-up", self._place(site, identity)) or {}
+
+    def _place(self, site: Site, identity: str) -> str:
+        return f"{self.token}|{site.cluster or site.region}|{identity}"
+
+    def _finish(self, call: Call, identity: str, outputs: Properties, seconds: float) -> Properties:
+        try:
+            call.spend(seconds)
+        except Interrupted as problem:
+            self.ready(call, identity, outputs)  # AWS goes on without the caller
+            raise Unfinished(identity, outputs, problem) from problem
+        try:
+            return self.ready(call, identity, outputs)
+        except Refusal as problem:
+            raise Unfinished(identity, outputs, problem) from problem
+
+    def _outputs(self, site: Site, inputs: Properties, outputs: Properties) -> Properties:
+        merged = {**{key: value for key, value in inputs.items() if key != DEFAULTS}, **outputs}
+        if self.token.startswith("aws:") and site.region:
+            merged.setdefault("region", site.region)
+        if self.taggable:
+            merged["tagsAll"] = {**site.default_tags, **(inputs.get("tags") or {})}
+        return merged
+
+    def _run(
+        self,
+        site: Site,
+        subject: Subject,
+        operation: str,
+        act: Callable[[Callable[[float], None]], Any],
+        timeout: float,
+        cancelled: threading.Event,
+    ) -> Any:
+        try:
+            return site.cloud.operations.run(subject, operation, act, timeout=timeout, cancelled=cancelled)
+        except ClientError as problem:
+            raise of_client_error(problem) from problem
+
+
+def same_name(state: Properties, new: Properties, key: str) -> bool:
+    """Whether the name stays, so that the old resource must go first."""
+    return state.get(key) == new.get(key)
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as most of AWS writes them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def tags_of(listed: list[dict[str, str]] | None) -> dict[str, str]:
+    """AWS's tag list as a mapping, without the tags that AWS keeps to itself."""
+    return {tag["Key"]: tag["Value"] for tag in listed or [] if not tag["Key"].startswith("aws:")}
+
+
+def all_tags(site: Site, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The resource's tags over the provider's default tags."""
+    return {**site.default_tags, **(inputs.get("tags") or {})}
+
+
+def own_tags(site: Site, state: Properties, actual: Mapping[str, str]) -> Properties:
+    """``tags`` and ``tagsAll`` of what the cloud has: a default tag that the resource does not set itself is not its own."""
+    told = state.get("tags") or {}
+    own = {key: value for key, value in actual.items() if key in told or site.default_tags.get(key) != value}
+    return {"tags": own, "tagsAll": dict(actual)} if own or told else {"tagsAll": dict(actual)}

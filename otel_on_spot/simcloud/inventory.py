@@ -1,0 +1,164 @@
+"""What is in the cloud: to compare two doors, and to find what a destroy left."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from otel_on_spot.simcloud.cloud import Cloud
+
+TABLES = (
+    "clusters",
+    "node-groups",
+    "addons",
+    "access-entries",
+    "access-policies",
+    "pod-identities",
+    "objects",
+    "crds",
+    "releases",
+    "load-balancers",
+    "volumes",
+    "experiment-templates",
+)
+
+
+def inventory(cloud: Cloud, region: str) -> list[tuple[str, str]]:
+    """(kind, name or id) of everything in the cloud, without what every AWS account has anyway (its default VPC)."""
+    return sorted(set(_aws(cloud, region)) | set(_tables(cloud)))
+
+
+def _tables(cloud: Cloud) -> Iterator[tuple[str, str]]:
+    for table in TABLES:
+        for key in cloud.tables.all(table):
+            yield table, key
+
+
+def _aws(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
+    ec2 = cloud.client("ec2", region)
+    vpcs = ec2.describe_vpcs()["Vpcs"]
+    default = {vpc["VpcId"] for vpc in vpcs if vpc["IsDefault"]}
+
+    def ours(kind: str, rows: list[dict[str, Any]], key: str) -> Iterator[tuple[str, str]]:
+        for row in rows:
+            if row.get("VpcId") not in default and not row.get("IsDefault"):
+                yield kind, row[key]
+
+    yield from ours("vpc", vpcs, "VpcId")
+    yield from ours("subnet", ec2.describe_subnets()["Subnets"], "SubnetId")
+    yield from ours("security-group", ec2.describe_security_groups()["SecurityGroups"], "GroupId")
+    yield from ours("route-table", ec2.describe_route_tables()["RouteTables"], "RouteTableId")
+    yield from ours("network-interface", ec2.describe_network_interfaces()["NetworkInterfaces"], "NetworkInterfaceId")
+    yield from ours("address", ec2.describe_addresses()["Addresses"], "AllocationId")
+    yield from ours("volume", ec2.describe_volumes()["Volumes"], "VolumeId")
+    yield from ours("launch-template", ec2.describe_launch_templates()["LaunchTemplates"], "LaunchTemplateId")
+    yield from ours("flow-log", ec2.describe_flow_logs()["FlowLogs"], "FlowLogId")
+    for gateway in ec2.describe_internet_gateways()["InternetGateways"]:
+        if not any(attached["VpcId"] in default for attached in gateway["Attachments"]):
+            yield "internet-gateway", gateway["InternetGatewayId"]
+    for nat in ec2.describe_nat_gateways()["NatGateways"]:
+        if nat["State"] != "deleted":
+            yield "nat-gateway", nat["NatGatewayId"]
+    for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
+        if endpoint.get("State") != "deleted":
+            yield "vpc-endpoint", endpoint["VpcEndpointId"]
+    for reservation in ec2.describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] not in ("terminated", "shutting-down"):
+                yield "instance", instance["InstanceId"]
+    yield from _elsewhere(cloud, region)
+
+
+def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
+    iam, kms = cloud.client("iam", region), cloud.client("kms", region)
+    yield from (("role", role["RoleName"]) for role in iam.list_roles()["Roles"])
+    yield from (("policy", policy["Arn"]) for policy in iam.list_policies(Scope="Local")["Policies"])
+    yield from (
+        ("instance-profile", one["InstanceProfileName"]) for one in iam.list_instance_profiles()["InstanceProfiles"]
+    )
+    yield from (
+        ("oidc-provider", one["Arn"]) for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    )
+    yield from (
+        ("queue", url.rpartition("/")[2]) for url in cloud.client("sqs", region).list_queues().get("QueueUrls", [])
+    )
+    yield from (("rule", rule["Name"]) for rule in cloud.client("events", region).list_rules()["Rules"])
+    yield from (
+        ("log-group", group["logGroupName"])
+        for group in cloud.client("logs", region).describe_log_groups()["logGroups"]
+    )
+    aliases = kms.list_aliases()["Aliases"]
+    # Made by AWS when it is first needed, for a volume that is encrypted without a key of its own.
+    aws_keys = {one.get("TargetKeyId") for one in aliases if one["AliasName"].startswith("alias/aws/")}
+    for key in kms.list_keys()["Keys"]:
+        if (
+            key["KeyId"] not in aws_keys
+            and kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
+        ):
+            yield "key", key["KeyId"]
+    for alias in aliases:
+        if not alias["AliasName"].startswith("alias/aws/"):
+            yield "alias", alias["AliasName"]
+
+
+RANDOM = (
+    (re.compile(r"\b([a-z]+)-[0-9a-f]{17}\b"), r"\1-*"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "*"),
+    (re.compile(r"-[0-9a-f]{7}\b"), "-*"),
+    (re.compile(r"127\.0\.0\.1:[0-9]+"), "127.0.0.1:*"),
+    (re.compile(r"\bAROA[A-Z0-9]+"), "AROA*"),
+)
+"""What a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, ports, role ids."""
+
+
+def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:
+    """(kind, name, content) of everything, without what a cloud makes up: what two clouds of the same stack have in common.
+
+    Args:
+        history: with how often Helm wrote each release.
+    """
+    contents = {(table, key): _settled(row) for table in TABLES for key, row in cloud.tables.all(table).items()}
+    if not history:
+        contents |= {
+            (table, key): {**row, "revision": 0} for (table, key), row in contents.items() if table == "releases"
+        }
+    contents |= {
+        ("policy", arn): _policy(cloud, region, arn) for kind, arn in inventory(cloud, region) if kind == "policy"
+    }
+    found = []
+    for kind, name in inventory(cloud, region):
+        content = json.dumps(contents.get((kind, name), {}), sort_keys=True)
+        found.append((kind, _masked(name), _masked(content)))
+    return sorted(found)
+
+
+def _policy(cloud: Cloud, region: str, arn: str) -> Any:
+    iam = cloud.client("iam", region)
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+def _settled(value: Any) -> Any:
+    """The value with documents in strings opened and lists in order, so that only meaning is compared."""
+    if isinstance(value, dict):
+        return {
+            key: _settled(inner)
+            for key, inner in value.items()
+            if inner not in (None, "", [], {}) and key not in ("managers", "resourceVersion", "createdAt")
+        }
+    if isinstance(value, list):
+        return sorted((_settled(inner) for inner in value), key=lambda one: _masked(json.dumps(one, sort_keys=True)))
+    if isinstance(value, str) and ("\n" in value or value[:1] in "[{"):
+        try:
+            return _settled(yaml.safe_load(value))
+        except yaml.YAMLError:
+            return value
+    return value
+
+
+def _masked(text: str) -> str:
+    for pattern, instead in RANDOM:
+        text = pattern.sub(instead, text)
+    return text

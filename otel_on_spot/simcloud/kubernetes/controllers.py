@@ -1,0 +1,161 @@
+"""Who serves finalizers: Karpenter drains nodes, Argo CD removes what an Application deployed. Both must be alive to do it."""
+
+import json
+from typing import Any
+
+from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.kubernetes.kinds import CASCADE, TERMINATION
+
+KARPENTER = ("kube-system", "karpenter")
+ARGOCD = ("argocd", "argocd")
+TERMINATE = "ec2:TerminateInstances"
+
+
+def release(site: Site, namespace: str, name: str) -> dict[str, Any] | None:
+    """A Helm release's row."""
+    return site.cloud.tables.get("releases", f"{site.cluster}|{namespace}|{name}")
+
+
+def why_karpenter_is_dead(site: Site, installing: bool = False) -> str:
+    """Why Karpenter's controller does nothing; empty where it works.
+
+    ``installing``: its release is not there yet; what its pod needs to start is asked for too.
+    """
+    from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
+
+    row = release(site, *KARPENTER)
+    if row is None or (row["status"] != "deployed" and not installing):
+        return "the karpenter release is not installed"
+    if not nodes_ready(site, site.cluster):
+        return "no node of a managed node group runs its pod"
+    why = _why_no_credentials(site, row)
+    if why or not installing:
+        return why
+    settings = (row["inputs"].get("values") or {}).get("settings") or {}
+    queue = settings.get("interruptionQueue")
+    if queue and not _queue_exists(site, queue):
+        return f"settings.interruptionQueue {queue!r}: no such queue (a name is asked for, not an ARN)"
+    if settings.get("clusterName") != site.cluster:
+        return f"settings.clusterName {settings.get('clusterName')!r} is not the cluster's name {site.cluster!r}"
+    return ""
+
+
+def _why_no_credentials(site: Site, row: dict[str, Any]) -> str:
+    account = (row["inputs"].get("values") or {}).get("serviceAccount") or {}
+    arn = (account.get("annotations") or {}).get("eks.amazonaws.com/role-arn")
+    if arn is None:
+        association = site.cloud.tables.get(
+            "pod-identities", f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"
+        )
+        if association is None:
+            return "its service account has no role: no pod identity association, no IRSA annotation"
+        if site.cloud.tables.get("addons", f"{site.cluster}/eks-pod-identity-agent") is None:
+            return "the eks-pod-identity-agent add-on is missing"
+        arn = association["roleArn"]
+    return "" if _may_terminate(site, arn) else f"its role {arn} may not call {TERMINATE}"
+
+
+def _may_terminate(site: Site, role_arn: str) -> bool:
+    iam = site.client("iam")
+    try:
+        attached = iam.list_attached_role_policies(RoleName=role_arn.rpartition("/")[2])["AttachedPolicies"]
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    for policy in attached:
+        default = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=default)["PolicyVersion"]["Document"]
+        if TERMINATE in json.dumps(document):
+            return True
+    return False
+
+
+def _queue_exists(site: Site, name: str) -> bool:
+    sqs = site.client("sqs")
+    try:
+        sqs.get_queue_url(QueueName=name)
+    except Exception:
+        return False
+    return True
+
+
+def why_argocd_is_dead(site: Site) -> str:
+    """Why Argo CD does nothing; empty where it works."""
+    from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
+
+    row = release(site, *ARGOCD)
+    if row is None or row["status"] != "deployed":
+        return "the argocd release is not installed"
+    return "" if nodes_ready(site, site.cluster) else "no node of a managed node group runs its pods"
+
+
+def reconcile(site: Site) -> None:
+    """Let every controller that is alive do its work once, and the garbage collector after it. Real ones need no help."""
+    api = site.cloud.kubernetes(site.cluster)
+    if api.serves_itself:
+        api.settle()
+        return
+    going = [thing for thing in api.objects() if thing["metadata"].get("deletionTimestamp")]
+    if any(thing["kind"] in TERMINATION for thing in going) and not why_karpenter_is_dead(site):
+        for thing in going:
+            _terminate(site, thing)
+    applications = [thing for thing in going if thing["kind"] == "Application"]
+    if applications and not why_argocd_is_dead(site):
+        for thing in applications:
+            _cascade(site, thing)
+    for thing in [one for one in api.objects() if one["metadata"].get("deletionTimestamp")]:
+        api.collect(thing)
+
+
+def _terminate(site: Site, thing: dict[str, Any]) -> None:
+    """Karpenter: a NodeClaim's instance is terminated; an EC2NodeClass goes when no NodeClaim wears it."""
+    from otel_on_spot.simcloud.aws.eks_nodes import terminate
+
+    api = site.cloud.kubernetes(site.cluster)
+    if thing["kind"] == "NodeClaim":
+        terminate(site, [thing["status"]["instanceID"]])
+        node = api.get("v1", "Node", thing["metadata"]["name"])
+        if node:
+            api.delete(node)
+    elif thing["kind"] != "EC2NodeClass" or api.objects("karpenter.sh/v1", "NodeClaim"):
+        return
+    _unblock(site, thing, TERMINATION[thing["kind"]])
+
+
+def _cascade(site: Site, application: dict[str, Any]) -> None:
+    """Argo CD: what the Application deployed goes first; without its AppProject nothing does.
+
+    Source: https://github.com/argoproj/argo-cd/issues/7860
+    """
+    from otel_on_spot.simcloud.live import remove_workloads
+
+    api = site.cloud.kubernetes(site.cluster)
+    metadata = application["metadata"]
+    if CASCADE not in metadata.get("finalizers", []):
+        return
+    if api.get("argoproj.io/v1alpha1", "AppProject", application["spec"]["project"], metadata["namespace"]) is None:
+        return
+    if remove_workloads(site, metadata["name"]):
+        _unblock(site, application, CASCADE)
+
+
+def _unblock(site: Site, thing: dict[str, Any], finalizer: str) -> None:
+    api, metadata = site.cloud.kubernetes(site.cluster), thing["metadata"]
+    now = api.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
+    if now:
+        now["metadata"]["finalizers"] = [one for one in now["metadata"].get("finalizers", []) if one != finalizer]
+        api.replace(now)
+
+
+def why_stuck(site: Site, thing: dict[str, Any]) -> str:
+    """Why an object is still Terminating, in the words of somebody who looks."""
+    api = site.cloud.kubernetes(site.cluster)
+    if api.serves_itself:
+        return api.why_stuck(thing)
+    reasons = []
+    if thing["kind"] in ("NodePool", "NodeClaim", "EC2NodeClass"):
+        reasons.append(why_karpenter_is_dead(site))
+    if thing["kind"] in ("Application", "Namespace"):
+        reasons.append(why_argocd_is_dead(site))
+    reasons.append(api.why_stuck(thing))
+    told = "; ".join(reason for reason in reasons if reason)
+    return told or f"finalizers {thing['metadata'].get('finalizers')} are not served"

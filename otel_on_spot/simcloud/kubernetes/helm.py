@@ -1,0 +1,230 @@
+"""Helm releases as the provider handles them, and what the charts of this program need and bring."""
+
+import hashlib
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
+from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
+from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
+from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
+from otel_on_spot.simcloud.properties import UNKNOWN, Properties, changes
+from otel_on_spot.simcloud.refusal import Gone, Refusal
+
+if TYPE_CHECKING:
+    from otel_on_spot.simcloud.cloud import Cloud
+
+
+class ReleaseRunner(Protocol):
+    """Installs releases for real. ``inputs`` are the release's; ``seconds`` are real ones."""
+
+    def check(self, inputs: Properties) -> None:
+        """Refuse a chart, a version or values that it cannot install, before anything is changed.
+
+        Raises:
+            Refusal: it cannot install them.
+        """
+        ...
+
+    def installed(
+        self, cloud: "Cloud", cluster: str, inputs: Properties, *, seconds: float, cancelled: threading.Event
+    ) -> None:
+        """Install the release, or bring it to these inputs, and wait until it is ready.
+
+        Raises:
+            Refusal: it is not ready in time, or the cluster refuses an object.
+        """
+        ...
+
+    def deleted(self, cloud: "Cloud", cluster: str, inputs: Properties) -> None:
+        """Remove what the release started and made. What is gone already is fine."""
+        ...
+
+
+INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}
+"""Cloud seconds of an installation once there are nodes. Estimates: charts, image pulls, probes."""
+WITHOUT_PODS = ("karpenter-crd",)
+DEFAULT_TIMEOUT = 300.0
+
+
+def chart_name(inputs: Properties) -> str:
+    """Name of the chart, its repository aside."""
+    return str(inputs["chart"]).rpartition("/")[2]
+
+
+class Release(Handler):
+    """A Helm release. It waits for its pods, and its pods for nodes."""
+
+    token = "kubernetes:helm.sh/v3:Release"
+    autoname, autoname_limit = "name", 53
+    replace_on = ("name", "namespace")
+    computed = ("status", "resourceNames", "manifest", "checksum")
+    defaults = {"namespace": "default"}
+    seconds = Seconds(0, 0, 20)
+    timeouts = Seconds(DEFAULT_TIMEOUT, DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
+
+    @override
+    def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
+        found = dict(changes(state, old, new))
+        return Difference({path: (change, self._replaces(path)) for path, change in found.items()}, True)
+
+    @override
+    def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
+        outputs = super().preview(state, new, site)
+        if state:
+            outputs["status"] = UNKNOWN
+        return outputs
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        site, name, namespace = call.site, inputs["name"], inputs["namespace"]
+        api = site.cloud.kubernetes(site.cluster)
+        api.require_reachable()
+        if api.get("v1", "Namespace", namespace) is None:
+            if not inputs.get("createNamespace"):
+                raise Refusal("NotFound", f'create: failed to create: namespaces "{namespace}" not found')
+            api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "helm")
+        if site.cloud.releases is not None:
+            site.cloud.releases.check(inputs)
+        if release(site, namespace, name):
+            raise Refusal("AlreadyExists", "cannot re-use a name that is still in use")
+        self._install(call, inputs, revision=1)
+        return f"{namespace}/{name}", self._known(inputs, 1)
+
+    def _install(self, call: Call, inputs: Properties, revision: int) -> None:
+        site, name, namespace, chart = call.site, inputs["name"], inputs["namespace"], chart_name(inputs)
+        key = f"{site.cluster}|{namespace}|{name}"
+        before = site.cloud.tables.get("releases", key)
+        row = {
+            "inputs": {k: v for k, v in inputs.items() if not k.startswith("__")},
+            "revision": revision,
+            "status": "pending",
+        }
+        if site.cloud.releases is None:
+            self._define(site, inputs)
+        site.cloud.tables.put("releases", key, row)
+        try:
+            self._become_ready(call, inputs, chart)
+        except Refusal:
+            if inputs.get("atomic"):
+                self._roll_back(call, inputs, before)
+            if inputs.get("atomic") and before is None:
+                site.cloud.tables.remove("releases", key)
+            elif before is not None:
+                site.cloud.tables.put("releases", key, before)
+            raise
+        site.cloud.tables.put("releases", key, {**row, "status": "deployed"})
+
+    @staticmethod
+    def _roll_back(call: Call, inputs: Properties, before: dict[str, Any] | None) -> None:
+        """What ``atomic`` promises: a first installation that failed leaves nothing, an upgrade leaves what was there."""
+        cloud, cluster = call.site.cloud, call.site.cluster
+        if cloud.releases is None:
+            return
+        if before is None:
+            cloud.releases.deleted(cloud, cluster, inputs)
+        else:
+            seconds = _real_seconds(call, before["inputs"])
+            cloud.releases.installed(cloud, cluster, before["inputs"], seconds=seconds, cancelled=call.cancelled)
+
+    @staticmethod
+    def _define(site: Site, inputs: Properties) -> None:
+        chart = chart_name(inputs)
+        told = ((inputs.get("values") or {}).get("crds") or {}).get("install", True)
+        for version, kind in CHART_KINDS.get(chart, ()):
+            if told:
+                site.cloud.kubernetes(site.cluster).define(version, kind, chart)
+
+    def _become_ready(self, call: Call, inputs: Properties, chart: str) -> None:
+        site = call.site
+        timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
+        if site.cloud.releases is not None:
+            if chart not in WITHOUT_PODS:
+                what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
+                site.cloud.wait(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+            seconds = _real_seconds(call, inputs)
+            site.cloud.releases.installed(site.cloud, site.cluster, inputs, seconds=seconds, cancelled=call.cancelled)
+            return
+        if chart == "karpenter":
+            missing = [
+                kind
+                for version, kind in CHART_KINDS["karpenter-crd"]
+                if not site.cloud.kubernetes(site.cluster).knows(version, kind)
+            ]
+            if missing:
+                raise Refusal(
+                    "Timeout",
+                    f"release {inputs['name']}: the controller panics, its CRDs are missing: {', '.join(missing)}",
+                )
+        if chart not in WITHOUT_PODS:
+            what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
+            site.cloud.wait(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+        call.spend(INSTALL_SECONDS.get(chart, 60.0))
+        if chart == "karpenter":
+            why = why_karpenter_is_dead(site, installing=True)
+            if why:
+                raise Refusal("Timeout", f"release {inputs['name']} not ready within {timeout:.0f} s: {why}")
+
+    @staticmethod
+    def _known(inputs: Properties, revision: int) -> Properties:
+        chart = chart_name(inputs)
+        checksum = hashlib.sha256(json.dumps(inputs.get("values") or {}, sort_keys=True).encode()).hexdigest()
+        status = {"status": "deployed", "name": inputs["name"], "namespace": inputs["namespace"], "revision": revision}
+        return {
+            "status": {**status, "chart": chart, "version": inputs.get("version") or ""},
+            "checksum": checksum,
+            "resourceNames": {},
+            "manifest": "",
+        }
+
+    def _row(self, call: Call, identity: str) -> dict[str, Any]:
+        namespace, _, name = identity.partition("/")
+        row = release(call.site, namespace, name)
+        if row is None:
+            raise Gone("NotFound", f"release: not found: {identity}")
+        return row
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        call.site.cloud.kubernetes(call.site.cluster).require_reachable()
+        row = self._row(call, identity)
+        seen = {key: row["inputs"].get(key) for key in ("version", "values") if key in row["inputs"]}
+        return {**seen, **self._known({**state, **row["inputs"]}, row["revision"])}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        call.site.cloud.kubernetes(call.site.cluster).require_reachable()
+        if call.site.cloud.releases is not None:
+            call.site.cloud.releases.check(new)
+        revision = self._row(call, identity)["revision"] + 1
+        self._install(call, new, revision)
+        return {**{k: v for k, v in new.items() if not k.startswith("__")}, **self._known(new, revision)}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        site = call.site
+        api = site.cloud.kubernetes(site.cluster)
+        api.require_reachable()
+        row = self._row(call, identity)
+        namespace, _, name = identity.partition("/")
+        if site.cloud.releases is not None:
+            site.cloud.releases.deleted(
+                site.cloud, site.cluster, {**row["inputs"], "name": name, "namespace": namespace}
+            )
+            site.cloud.tables.remove("releases", f"{site.cluster}|{namespace}|{name}")
+            return
+        keep = ((row["inputs"].get("values") or {}).get("crds") or {}).get("keep", False)
+        if not keep:
+            for version, kind in CHART_KINDS.get(chart_name(row["inputs"]), ()):
+                api.undefine(version, kind)
+            reconcile(site)
+        site.cloud.tables.remove("releases", f"{site.cluster}|{namespace}|{name}")
+
+
+def _real_seconds(call: Call, inputs: Properties) -> float:
+    """Real seconds that a release may take: its timeout on the cloud's clock, which lasts its patience at least."""
+    clock = call.site.cloud.clock
+    return max(float(inputs.get("timeout") or DEFAULT_TIMEOUT) * clock.scale, clock.patience)

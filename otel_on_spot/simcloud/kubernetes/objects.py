@@ -1,0 +1,136 @@
+"""Kubernetes objects as a provider handles them."""
+
+import base64
+import secrets
+from typing import Any
+
+from typing_extensions import override
+
+from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
+from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
+from otel_on_spot.simcloud.kubernetes.kinds import CLUSTER_SCOPED
+from otel_on_spot.simcloud.properties import UNKNOWN, Properties, changes
+from otel_on_spot.simcloud.refusal import Gone, TimedOut
+
+MANAGER = "pulumi-kubernetes"
+FORCE = "pulumi.com/patchForce"
+DRAIN = {"NodePool": 90.0, "EC2NodeClass": 5.0, "Application": 120.0, "Namespace": 15.0}
+"""Cloud seconds of a deletion, by kind. Estimates: a node drains and terminates in about a minute and a half."""
+
+
+class KubernetesObject(Handler):
+    """Any kind. ``token`` is ``kubernetes:<group>/<version>:<kind>``."""
+
+    seconds = Seconds(1, 1, 1)
+    timeouts = Seconds(600, 600, 600)
+
+    def __init__(self, token: str, config_map_mutable: bool = False, secret_mutable: bool = False) -> None:
+        self.kind = token.rpartition(":")[2]
+        self.token = token  # ty: ignore[invalid-attribute-access]
+        immutable = (self.kind == "ConfigMap" and not config_map_mutable) or (
+            self.kind == "Secret" and not secret_mutable
+        )
+        content = ("data", "binaryData", "stringData", "immutable") if immutable else ()
+        # Source: pulumi-kubernetes, provider/pkg/provider/diff.go (forceNewProperties)
+        self.replace_on = ("metadata.name", "metadata.namespace", "apiVersion", "kind", "type", *content)  # ty: ignore[invalid-attribute-access]
+        self.seconds = Seconds(1, 1, DRAIN.get(self.kind, 1.0))  # ty: ignore[invalid-attribute-access]
+
+    @override
+    def check(
+        self, name: str, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
+        checked = dict(new)
+        metadata = dict(checked.get("metadata") or {})
+        if not metadata.get("name"):
+            kept = ((old.get("metadata") or {}).get("annotations") or {}).get("pulumi.com/autonamed")
+            metadata["name"] = old["metadata"]["name"] if kept else f"{name}-{secrets.token_hex(4)}"
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), "pulumi.com/autonamed": "true"}
+        if self.kind not in CLUSTER_SCOPED and not metadata.get("namespace"):
+            metadata["namespace"] = "default"
+        checked["metadata"] = metadata
+        return checked, []
+
+    @override
+    def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
+        found = dict(changes(state, old, new))
+        replaced = {path: (change, self._replaces(path)) for path, change in found.items()}
+        stays = (state.get("metadata") or {}).get("name") == (new.get("metadata") or {}).get("name")
+        return Difference(replaced, stays and any(replace for _, replace in replaced.values()))
+
+    @override
+    def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
+        if not state:
+            metadata = {**(new.get("metadata") or {}), "uid": UNKNOWN, "resourceVersion": UNKNOWN}
+            return {**new, "metadata": metadata}
+        return {**state, **new, "metadata": {**state.get("metadata", {}), **(new.get("metadata") or {})}}
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        api = call.site.cloud.kubernetes(call.site.cluster)
+        api.require_reachable()
+        made = api.apply(self._wire(inputs), MANAGER, force=self._forced(inputs))
+        metadata = made["metadata"]
+        identity = metadata["name"] if self.kind in CLUSTER_SCOPED else f"{metadata['namespace']}/{metadata['name']}"
+        return identity, {**made, **({"stringData": inputs["stringData"]} if inputs.get("stringData") else {})}
+
+    @staticmethod
+    def _forced(inputs: Properties) -> bool:
+        return str(((inputs.get("metadata") or {}).get("annotations") or {}).get(FORCE)).lower() == "true"
+
+    def _wire(self, inputs: Properties) -> dict[str, Any]:
+        """The object as the API takes it: a Secret's ``stringData`` becomes ``data``."""
+        thing = {key: value for key, value in inputs.items() if not key.startswith("__") and value is not None}
+        if self.kind == "Secret" and thing.get("stringData"):
+            encoded = {
+                key: base64.b64encode(str(value).encode()).decode() for key, value in thing.pop("stringData").items()
+            }
+            thing["data"] = {**(thing.get("data") or {}), **encoded}
+        return thing
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        api = call.site.cloud.kubernetes(call.site.cluster)
+        api.require_reachable()
+        there = self._there(call, state, identity)
+        if there is None:
+            return None
+        seen = dict(there)
+        if state.get("stringData"):
+            data = there.get("data") or {}
+            seen["stringData"] = {
+                key: base64.b64decode(data[key]).decode() for key in state["stringData"] if key in data
+            }
+        return seen
+
+    def _there(self, call: Call, state: Properties, identity: str) -> dict[str, Any] | None:
+        namespace, _, name = identity.rpartition("/")
+        version = state.get("apiVersion") or self.token.split(":")[1].replace("core/", "")
+        return call.site.cloud.kubernetes(call.site.cluster).get(version, self.kind, name, namespace)
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        return self.create(call, new)[1]
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        site = call.site
+        api = site.cloud.kubernetes(site.cluster)
+        api.require_reachable()
+        there = self._there(call, state, identity)
+        if there is None:
+            raise Gone("NotFound", f"{self.kind} {identity} not found")
+        api.delete(there)
+
+        def gone() -> bool:
+            reconcile(site)
+            return self._there(call, state, identity) is None
+
+        if gone():
+            return
+        what = f"deletion of {self.kind} {identity}"
+        try:
+            call.until(gone, f"{what}: {why_stuck(site, there)}")
+        except TimedOut as problem:
+            if not api.serves_itself:
+                raise
+            raise TimedOut(f"{what}: {why_stuck(site, there)}: not so within {call.timeout:.0f} s") from problem

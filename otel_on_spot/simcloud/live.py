@@ -1,0 +1,181 @@
+"""What lives in a cluster beside the program: Karpenter's nodes, load balancers, volumes."""
+
+import itertools
+import uuid
+from typing import Any
+
+from otel_on_spot.simcloud.aws.eks_access import admitted_by
+from otel_on_spot.simcloud.aws.eks_nodes import launch
+from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.refusal import Refusal
+
+NODE_TYPE = "m7i.large"
+
+
+def cluster_site(cloud: Any, cluster: str) -> Site:
+    """The site of a cluster of the cloud, in its region.
+
+    Raises:
+        Refusal: there is no such cluster.
+    """
+    row = cloud.tables.get("clusters", cluster)
+    if row is None:
+        raise Refusal("ResourceNotFoundException", f"No cluster found for name: {cluster}.")
+    return Site(cloud, region=row["region"], cluster=cluster)
+
+
+def _private_subnets(site: Site) -> list[str]:
+    selector = [{"Name": "tag:karpenter.sh/discovery", "Values": [site.cluster]}]
+    found = sorted(subnet["SubnetId"] for subnet in site.client("ec2").describe_subnets(Filters=selector)["Subnets"])
+    if not found:
+        raise Refusal("SubnetsNotFound", f"no subnet carries karpenter.sh/discovery={site.cluster}")
+    return found
+
+
+def _discovered_groups(site: Site) -> list[str]:
+    selector = [{"Name": "tag:karpenter.sh/discovery", "Values": [site.cluster]}]
+    found = sorted(
+        group["GroupId"] for group in site.client("ec2").describe_security_groups(Filters=selector)["SecurityGroups"]
+    )
+    if not found:
+        raise Refusal("SecurityGroupsNotFound", f"no security group carries karpenter.sh/discovery={site.cluster}")
+    return found
+
+
+def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
+    """Nodes as Karpenter launches them for a NodePool: instance, NodeClaim, and a Node where the cluster admits its role.
+
+    Returns the NodeClaims; ``status.registered`` says whether the node joined (the invisible node did not).
+
+    Raises:
+        Refusal: Karpenter is not alive, or the NodePool, its class, subnets or security groups are missing.
+    """
+    from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
+
+    why = why_karpenter_is_dead(site)
+    if why:
+        raise Refusal("NotLaunched", f"Karpenter launches nothing: {why}")
+    api = site.cloud.kubernetes(site.cluster)
+    owner = api.get("karpenter.sh/v1", "NodePool", pool)
+    if owner is None:
+        raise Refusal("NotFound", f"NodePool {pool!r} not found")
+    reference = owner["spec"]["template"]["spec"]["nodeClassRef"]["name"]
+    node_class = api.get("karpenter.k8s.aws/v1", "EC2NodeClass", reference)
+    if node_class is None:
+        raise Refusal("NodeClassNotReady", f"EC2NodeClass {reference!r} not found")
+    profile = site.client("iam").get_instance_profile(InstanceProfileName=node_class["spec"]["instanceProfile"])
+    role = profile["InstanceProfile"]["Roles"][0]["Arn"]
+    return [
+        _launch(site, owner, role, subnet)
+        for _, subnet in zip(range(count), itertools.cycle(_private_subnets(site)), strict=False)
+    ]
+
+
+def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
+    api, pool = site.cloud.kubernetes(site.cluster), owner["metadata"]["name"]
+    name = f"{pool}-{uuid.uuid4().hex[:5]}"
+    # Source: https://karpenter.sh/docs/concepts/nodeclasses/#spectags
+    tags = {
+        "Name": name,
+        "karpenter.sh/nodepool": pool,
+        "karpenter.sh/nodeclaim": name,
+        "eks:eks-cluster-name": site.cluster,
+        f"kubernetes.io/cluster/{site.cluster}": "owned",
+    }
+    instance = launch(site, subnet, _discovered_groups(site), NODE_TYPE, tags)
+    joined = bool(admitted_by(site, site.cluster, role))
+    claim = {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodeClaim",
+        "metadata": {
+            "name": name,
+            "labels": {"karpenter.sh/nodepool": pool},
+            "ownerReferences": [
+                {"kind": "NodePool", "name": pool, "uid": owner["metadata"]["uid"], "blockOwnerDeletion": True}
+            ],
+        },
+        "status": {"instanceID": instance, "registered": joined},
+    }
+    if joined:
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {"karpenter.sh/nodepool": pool}},
+        }
+        api.apply(node, "kubelet")
+    return api.apply(claim, "karpenter")
+
+
+def expose(site: Site, application: str, name: str, scheme: str = "internet-facing") -> dict[str, Any]:
+    """A load balancer that a Service of an Application asked for: network interfaces in the cluster's VPC."""
+    ec2, cluster = site.client("ec2"), site.cloud.tables.get("clusters", site.cluster)
+    assert cluster is not None
+    role = "kubernetes.io/role/elb" if scheme == "internet-facing" else "kubernetes.io/role/internal-elb"
+    here = [{"Name": "vpc-id", "Values": [cluster["vpc"]]}, {"Name": f"tag:{role}", "Values": ["1"]}]
+    interfaces = [
+        ec2.create_network_interface(
+            SubnetId=subnet["SubnetId"], Groups=[cluster["group"]], Description=f"ELB net/{name}"
+        )["NetworkInterface"]["NetworkInterfaceId"]
+        for subnet in ec2.describe_subnets(Filters=here)["Subnets"]
+    ]
+    row = {
+        "cluster": site.cluster,
+        "application": application,
+        "vpc": cluster["vpc"],
+        "scheme": scheme,
+        "interfaces": interfaces,
+        "region": site.region,
+    }
+    site.cloud.tables.put("load-balancers", f"{site.cluster}/{name}", row)
+    return row
+
+
+def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
+    """A volume that the EBS CSI driver made for a claim of an Application: its id.
+
+    Raises:
+        Refusal: the driver's add-on is missing.
+    """
+    _require_csi(site)
+    zone = site.client("ec2").describe_subnets(SubnetIds=_private_subnets(site)[:1])["Subnets"][0]["AvailabilityZone"]
+    tags = [
+        {"Key": "kubernetes.io/created-for/pvc/name", "Value": name},
+        {"Key": f"kubernetes.io/cluster/{site.cluster}", "Value": "owned"},
+    ]
+    made = site.client("ec2").create_volume(
+        AvailabilityZone=zone, Size=gib, VolumeType="gp3", TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+    )
+    site.cloud.tables.put(
+        "volumes",
+        f"{site.cluster}/{name}",
+        {"application": application, "volume": made["VolumeId"], "region": site.region},
+    )
+    return made["VolumeId"]
+
+
+def _require_csi(site: Site) -> None:
+    if site.cloud.tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
+        raise Refusal("ProvisioningFailed", "the aws-ebs-csi-driver add-on is missing")
+
+
+def remove_workloads(site: Site, application: str) -> bool:
+    """Remove an Application's load balancers and volumes, and its children's: whether all of it is gone.
+
+    The control plane removes load balancers; only a living EBS CSI driver removes volumes.
+    """
+    tables, ec2 = site.cloud.tables, site.client("ec2")
+    for key, row in tables.all("load-balancers", f"{site.cluster}/").items():
+        if row["application"] == application:
+            for interface in row["interfaces"]:
+                ec2.delete_network_interface(NetworkInterfaceId=interface)
+            tables.remove("load-balancers", key)
+    claims = {
+        key: row for key, row in tables.all("volumes", f"{site.cluster}/").items() if row["application"] == application
+    }
+    if claims and tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
+        return False
+    for key, row in claims.items():
+        ec2.delete_volume(VolumeId=row["volume"])
+        tables.remove("volumes", key)
+    return True

@@ -1,0 +1,236 @@
+"""moto's server in a process of its own, with a memory: its backends are saved after every change and loaded at the start.
+
+Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` keeps everything in memory alone, and
+``--bridges FOLDER`` adds what the lab needs (``otel_on_spot.lab.aws.bridges``).
+"""
+
+import argparse
+import functools
+import io
+import logging
+import os
+import pickle
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+SERVICES = ("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts")
+READS = re.compile(r"^(Describe|List|Get|BatchGet|Head|Simulate|Decode)")
+UNLOCKED = ("ReceiveMessage",)
+"""Reads that may wait: a queue is polled for 20 seconds, and nobody else should wait for that."""
+
+_lock_type = type(threading.RLock())
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles moto's backends: a lock is made anew, an RSA key travels as PEM."""
+
+    def reducer_override(self, value: Any) -> Any:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+        if isinstance(value, _lock_type):
+            return threading.RLock, ()
+        if isinstance(value, type(threading.Lock())):
+            return threading.Lock, ()
+        if isinstance(value, RSAPrivateKey):
+            return _rsa_key, (_pem(value),)
+        return NotImplemented
+
+    def persistent_id(self, value: Any) -> Any:
+        """Policies that AWS manages are 8 MB that moto has anyway: only their ARN is written."""
+        from moto.iam.models import AWSManagedPolicy
+
+        return value.arn if isinstance(value, AWSManagedPolicy) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what _Pickler wrote."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        """The policy that AWS manages, by its ARN."""
+        return _managed_policies()[pid]
+
+
+@functools.cache
+def _managed_policies() -> dict[str, Any]:
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.iam.models import iam_backends
+
+    return dict(iam_backends[DEFAULT_ACCOUNT_ID]["aws"].managed_policies)
+
+
+def _pem(key: Any) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _rsa_key(pem: bytes) -> Any:
+    from cryptography.hazmat.primitives import serialization
+
+    return serialization.load_pem_private_key(pem, None)
+
+
+class Memory:
+    """moto's backends on disk, one file, replaced whole."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def save(self) -> None:
+        """Write every account's and region's backend."""
+        from moto.backends import get_backend
+
+        state = {
+            service: {
+                account: {region: backend for region, backend in regions.items() if _used(backend)}
+                for account, regions in get_backend(service).items()
+            }
+            for service in SERVICES
+        }
+        buffer = io.BytesIO()
+        _Pickler(buffer).dump(state)
+        partial = self.file.with_suffix(".partial")
+        partial.write_bytes(buffer.getvalue())
+        os.replace(partial, self.file)
+
+    def load(self) -> None:
+        """Bring the saved backends back; nothing to do where none were saved."""
+        from moto.backends import get_backend
+
+        if not self.file.exists():
+            return
+        with self.file.open("rb") as file:
+            state = _Unpickler(file).load()
+        for service, accounts in state.items():
+            backends = get_backend(service)
+            for account, regions in accounts.items():
+                dict.update(backends[account], regions)
+
+
+def _used(backend: Any) -> bool:
+    """IAM makes a backend for every partition; an empty one is not worth writing."""
+    return not hasattr(backend, "managed_policies") or bool(
+        backend.roles
+        or backend.instance_profiles
+        or backend.managed_policies.keys() - {p.arn for p in backend.aws_managed_policies}
+    )
+
+
+class Remembering:
+    """WSGI middleware: one change at a time, each saved before it is answered; without a memory, nothing is saved."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], memory: Memory | None) -> None:
+        self.app = app
+        self.memory = memory
+        self.lock = threading.RLock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length) if length else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        action = _action(environ, body)
+        if action in UNLOCKED:
+            return self.app(environ, start_response)
+        with self.lock:
+            answer = list(self.app(environ, start_response))
+            if self.memory and not READS.match(action):
+                self.memory.save()
+        return answer
+
+
+def _action(environ: dict[str, Any], body: bytes) -> str:
+    """Name of the AWS action asked for; of a REST service, Get for a GET."""
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    if target:
+        return target.rpartition(".")[2]
+    named = re.search(rb"(?:^|&)Action=([A-Za-z]+)", body)
+    if named:
+        return named.group(1).decode()
+    return "Get" if environ.get("REQUEST_METHOD") == "GET" else "Change"
+
+
+def _only_one_partition() -> None:
+    """moto reads 8 MB of AWS's own policies for each of six partitions, half a second each: one is enough."""
+    from moto.iam.models import IAMBackend
+
+    read = IAMBackend._init_aws_policies
+    IAMBackend._init_aws_policies = lambda self: read(self) if self.region_name == "aws" else []
+
+
+def _keep_queue_policies() -> None:
+    """moto forgets a queue's policy whenever another attribute is set; AWS keeps it."""
+    from moto.sqs.models import Queue
+
+    set_attributes = Queue._set_attributes
+
+    def keeping(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        had = getattr(self, "_policy_json", None) and self.policy
+        set_attributes(self, attributes, now)
+        if "Policy" not in attributes and had:
+            self.policy = had
+
+    Queue._set_attributes = keeping
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    kept = parser.add_mutually_exclusive_group(required=True)
+    kept.add_argument("--state", type=Path)
+    kept.add_argument("--forgetful", action="store_true", help="keep nothing on disk")
+    parser.add_argument("--bridges", type=Path, metavar="FOLDER", help="add the lab's bridges; their switches are here")
+    options = parser.parse_args()
+    if options.bridges and not options.forgetful:
+        parser.error("--bridges needs --forgetful: what the bridges add to moto cannot be saved")
+    if options.bridges:
+        os.environ["MOTO_AMIS_PATH"] = str(options.bridges / "images.json")
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    _only_one_partition()
+    _keep_queue_policies()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    memory = None if options.forgetful else Memory(options.state)
+    if memory:
+        memory.load()
+    inner: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
+    if beside := options.bridges or options.state:
+        from otel_on_spot.simcloud.eks_answers import EksAnswers
+
+        inner = EksAnswers(inner, beside.with_name("tables.sqlite"))
+    if options.bridges:
+        from otel_on_spot.lab.aws import bridges
+
+        inner = bridges.install(options.bridges, inner)
+    app = Remembering(inner, memory)
+    server = make_server(options.host, options.port, app, threaded=True)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def leave_with_the_parent() -> None:
+        """A cloud whose owner was killed must not stay behind."""
+        import time
+
+        while os.getppid() == parent:
+            time.sleep(1)
+        server.shutdown()
+
+    threading.Thread(target=leave_with_the_parent, daemon=True).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""Pulumi's provider protocol, as far as it is the same for every provider of the simulated cloud."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from typing_extensions import override
+
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Difference, Handler, Site
+from otel_on_spot.simcloud.operations import Subject
+from otel_on_spot.simcloud.properties import DEFAULTS, Properties
+from otel_on_spot.simcloud.provider.wire import decoded, encoded
+from otel_on_spot.simcloud.refusal import Refusal, Unfinished
+
+KINDS = {
+    ("add", False): provider_pb2.PropertyDiff.ADD,
+    ("add", True): provider_pb2.PropertyDiff.ADD_REPLACE,
+    ("delete", False): provider_pb2.PropertyDiff.DELETE,
+    ("delete", True): provider_pb2.PropertyDiff.DELETE_REPLACE,
+    ("update", False): provider_pb2.PropertyDiff.UPDATE,
+    ("update", True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """One provider. The engine opens one connection for each provider resource: each has its own configuration."""
+
+    def __init__(self, cloud: Cloud, version: str) -> None:
+        self.cloud = cloud
+        self.version = version
+        self._configurations: dict[str, Properties] = {}
+        self._cancelled = threading.Event()
+
+    # What a provider adds
+
+    def handler(self, token: str, configuration: Properties) -> Handler:
+        """The handler of a type."""
+        raise NotImplementedError
+
+    def site(self, configuration: Properties) -> Site:
+        """Where this configuration works."""
+        raise NotImplementedError
+
+    def refuse_configuration(self, configuration: Properties) -> None:
+        """Raise a Refusal where the provider does not start with this configuration."""
+
+    def configuration_difference(self, old: Properties, new: Properties) -> Difference:
+        """What a change of configuration means for the provider's resources."""
+        return Difference(
+            {key: ("update", False) for key in {*old, *new} if old.get(key) != new.get(key) and key != "version"}
+        )
+
+    def secret_outputs(self, token: str) -> frozenset[str]:  # noqa: ARG002 (for subclasses)
+        """Top-level outputs that are secret whatever the inputs were."""
+        return frozenset()
+
+    # The protocol
+
+    @override
+    def Handshake(self, request: Any, context: Any) -> Any:
+        """Say what this provider understands. Secrets stay the engine's: it marks every output whose input was one."""
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=False, accept_resources=False, accept_outputs=False
+        )
+
+    @override
+    def Attach(self, request: Any, context: Any) -> Any:
+        """Nothing to do: no engine service is used."""
+        return empty_pb2.Empty()
+
+    @override
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        """The version of the provider that this one stands for."""
+        return plugin_pb2.PluginInfo(version=self.version)
+
+    @override
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        """No schema: nobody generates code from it."""
+        return provider_pb2.GetSchemaResponse(schema="{}")
+
+    @override
+    def GetMapping(self, request: Any, context: Any) -> Any:
+        """No mapping to other tools."""
+        return provider_pb2.GetMappingResponse()
+
+    @override
+    def GetMappings(self, request: Any, context: Any) -> Any:
+        """No mapping to other tools."""
+        return provider_pb2.GetMappingsResponse()
+
+    @override
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        """Take the configuration as it is."""
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    @override
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        """Say what a change of configuration means."""
+        old = decoded(
+            request.old_inputs if request.HasField("old_inputs") and request.old_inputs.fields else request.olds
+        )
+        return self._diff(self.configuration_difference(old, decoded(request.news)))
+
+    @override
+    def Configure(self, request: Any, context: Any) -> Any:
+        """Keep the configuration of this connection."""
+        configuration = decoded(request.args)
+        self._guard(context, lambda: self.refuse_configuration(configuration))
+        self._configurations[context.peer()] = configuration
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
+        )
+
+    @override
+    def Check(self, request: Any, context: Any) -> Any:
+        """Fill in defaults and names."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        inputs, failures = handler.check(
+            _name(request.urn), decoded(request.olds), decoded(request.news), request.randomSeed
+        )
+        told = [provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in failures]
+        return provider_pb2.CheckResponse(inputs=encoded(inputs), failures=told)
+
+    @override
+    def Diff(self, request: Any, context: Any) -> Any:
+        """Compare the state with the inputs wanted."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        old = decoded(request.old_inputs)
+        difference = handler.difference(decoded(request.olds), old, decoded(request.news), self._site(context))
+        return self._diff(difference)
+
+    @override
+    def Create(self, request: Any, context: Any) -> Any:
+        """Create, or say what would be known of it."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        inputs, secret = decoded(request.properties), self.secret_outputs(_token(request.urn))
+        site = self._site(context)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=encoded(handler.preview({}, inputs, site), secret))
+        identity, outputs = self._guard(
+            context,
+            lambda: handler.do_create(site, self._subject(request.urn), inputs, request.timeout, self._cancelled),
+            secret,
+        )
+        return provider_pb2.CreateResponse(id=identity, properties=encoded(outputs, secret))
+
+    @override
+    def Read(self, request: Any, context: Any) -> Any:
+        """The resource as the cloud has it; no id where it is gone."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        state, inputs, secret = (
+            decoded(request.properties),
+            decoded(request.inputs),
+            self.secret_outputs(_token(request.urn)),
+        )
+        subject = self._subject(request.urn)
+        found = self._guard(
+            context, lambda: handler.do_read(self._site(context), subject, request.id, state, self._cancelled)
+        )
+        if found is None:
+            return provider_pb2.ReadResponse()
+        seen = {key: found.get(key, value) if key != DEFAULTS else value for key, value in inputs.items()}
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=encoded(found, secret), inputs=encoded(_as_asked(inputs, seen), secret)
+        )
+
+    @override
+    def Update(self, request: Any, context: Any) -> Any:
+        """Change in place, or say what would be known afterwards."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        state, new, secret = decoded(request.olds), decoded(request.news), self.secret_outputs(_token(request.urn))
+        site = self._site(context)
+        if request.preview:
+            return provider_pb2.UpdateResponse(properties=encoded(handler.preview(state, new, site), secret))
+        old, subject = decoded(request.old_inputs), self._subject(request.urn)
+        outputs = self._guard(
+            context,
+            lambda: handler.do_update(site, subject, request.id, state, old, new, request.timeout, self._cancelled),
+            secret,
+        )
+        return provider_pb2.UpdateResponse(properties=encoded(outputs, secret))
+
+    @override
+    def Delete(self, request: Any, context: Any) -> Any:
+        """Delete."""
+        handler = self._guard(context, lambda: self._handler(request.urn, context))
+        state, subject = decoded(request.properties), self._subject(request.urn)
+        self._guard(
+            context,
+            lambda: handler.do_delete(
+                self._site(context), subject, request.id, state, request.timeout, self._cancelled
+            ),
+        )
+        return empty_pb2.Empty()
+
+    @override
+    def Cancel(self, request: Any, context: Any) -> Any:
+        """Stop waiting for the cloud, in every operation of this run."""
+        self._cancelled.set()
+        self._cancelled = threading.Event()
+        return empty_pb2.Empty()
+
+    # Inside
+
+    def _handler(self, urn: str, context: Any) -> Handler:
+        return self.handler(_token(urn), self._configurations.get(context.peer(), {}))
+
+    def _site(self, context: Any) -> Site:
+        return self.site(self._configurations.get(context.peer(), {}))
+
+    @staticmethod
+    def _subject(urn: str) -> Subject:
+        return Subject(_token(urn), _name(urn), urn)
+
+    @staticmethod
+    def _diff(difference: Difference) -> Any:
+        detailed = {
+            path: provider_pb2.PropertyDiff(kind=KINDS[change, replace], inputDiff=False)
+            for path, (change, replace) in difference.paths.items()
+        }
+        changed = provider_pb2.DiffResponse.DIFF_SOME if detailed else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(
+            changes=changed,
+            replaces=difference.replaces,
+            diffs=sorted({path.split(".")[0] for path in detailed}),
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+            deleteBeforeReplace=difference.delete_before_replace,
+        )
+
+    @staticmethod
+    def _guard(context: Any, act: Callable[[], Any], secret: frozenset[str] = frozenset()) -> Any:
+        """Do it, and tell the engine of a refusal in its own words."""
+        try:
+            return act()
+        except Unfinished as unfinished:
+            status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(unfinished))
+            detail = provider_pb2.ErrorResourceInitFailed(
+                id=unfinished.identity, properties=encoded(unfinished.outputs, secret), reasons=[str(unfinished)]
+            )
+            status.details.add().Pack(detail)
+            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+            context.abort(grpc.StatusCode.UNKNOWN, str(unfinished))
+        except Refusal as refusal:
+            context.abort(grpc.StatusCode.UNKNOWN, str(refusal))
+
+
+def _token(urn: str) -> str:
+    return urn.split("::")[2].rpartition("$")[2]
+
+
+def _name(urn: str) -> str:
+    return urn.split("::", 3)[3]
+
+
+def _as_asked(asked: Any, seen: Any) -> Any:
+    """What the cloud has, in the shape of what was asked for: nothing that the cloud added by itself."""
+    if isinstance(asked, dict) and isinstance(seen, dict):
+        return {
+            key: _as_asked(value, seen.get(key)) if key in seen else None
+            for key, value in asked.items()
+            if key in seen or value is None
+        }
+    return seen
