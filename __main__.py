@@ -18,39 +18,41 @@ from infra.network import Network, NetworkArgs
 from infra.node_access import refuse_direct_jump
 
 settings = configuration.load()
-place = names.Place(cluster=settings.cluster.name, region=settings.region)
-tags = names.default_tags(settings.environment, place.cluster, settings.tags)
+stack_names = names.StackNames(cluster=settings.cluster.name, region=settings.region)
+tags = names.default_tags(settings.environment, stack_names.cluster, settings.tags)
 
 provider = aws.Provider(
     "aws",
-    region=place.region,
+    region=stack_names.region,
     default_tags=aws.ProviderDefaultTagsArgs(tags=tags),
     allowed_account_ids=[settings.account_id] if settings.account_id else None,
 )
 on_aws = pulumi.ResourceOptions(providers=[provider])
-refuse_direct_jump(settings.cluster.node_access, place, pulumi.InvokeOptions(provider=provider))
+refuse_direct_jump(settings.cluster.node_access, stack_names, pulumi.InvokeOptions(provider=provider))
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
-network_args = NetworkArgs(place=place, make=settings.network, protect=settings.cluster.deletion_protection)
+network_args = NetworkArgs(
+    stack_names=stack_names, config=settings.network, protect=settings.cluster.deletion_protection
+)
 network = Network("network", network_args, on_aws)
-queue = InterruptionQueue("interruption", InterruptionQueueArgs(place=place), on_aws)
+queue = InterruptionQueue("interruption", InterruptionQueueArgs(stack_names=stack_names), on_aws)
 node_role_args = KarpenterNodeRoleArgs(
-    place=place, spot_service_linked_role=settings.karpenter.spot_service_linked_role
+    stack_names=stack_names, spot_service_linked_role=settings.karpenter.spot_service_linked_role
 )
 nodes = KarpenterNodeRole("karpenter-node", node_role_args, on_aws)
 
 if settings.karpenter.interruption_experiments:
-    experiment_args = InterruptionExperimentArgs(place=place, account_id=account_id)
+    experiment_args = InterruptionExperimentArgs(stack_names=stack_names, account_id=account_id)
     experiment = InterruptionExperiment("interruption-experiment", experiment_args, on_aws)
     pulumi.export("interruptionExperiment", experiment.template_id)
 
 cluster_args = ClusterArgs(
-    place=place,
-    make=settings.cluster,
+    stack_names=stack_names,
+    config=settings.cluster,
     account_id=account_id,
     vpc_id=network.vpc_id,
     subnet_ids=network.private_subnet_ids,
-    ways_out=network.ways_out,
+    egress_routes=network.egress_routes,
     node_role=nodes.node_role,
     oidc_provider=settings.karpenter.identity == "irsa",
 )
@@ -58,7 +60,7 @@ cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])
 
 controller_role_args = ControllerRoleArgs(
-    place=place,
+    stack_names=stack_names,
     account_id=account_id,
     identity=settings.karpenter.identity,
     node_role_arn=nodes.arn,
@@ -69,15 +71,15 @@ controller_role_args = ControllerRoleArgs(
 )
 controller_role = ControllerRole("karpenter-controller", controller_role_args, on_aws)
 karpenter_args = KarpenterControllerArgs(
-    place=place,
-    make=settings.karpenter,
+    stack_names=stack_names,
+    config=settings.karpenter,
     service_account_role=controller_role.service_account_role,
     after=(*controller_role.granted, cluster.pod_identity_agent),
 )
 karpenter = KarpenterController("karpenter", karpenter_args, on_cluster)
 capacity_args = CapacityArgs(
-    place=place,
-    make=settings.node_class,
+    stack_names=stack_names,
+    config=settings.node_class,
     pools=settings.pools,
     tags=tags,
     node_role=cluster.admitted_node_role,
@@ -85,19 +87,21 @@ capacity_args = CapacityArgs(
 )
 capacity = Capacity("capacity", capacity_args, on_cluster)
 
-argocd = ArgoCd("argocd", ArgoCdArgs(make=settings.argocd), on_cluster)
+argocd = ArgoCd("argocd", ArgoCdArgs(config=settings.argocd), on_cluster)
 platform_args = AppOfAppsArgs(
-    make=settings.gitops,
+    config=settings.gitops,
     token=settings.git_token,
-    bridge=place.bridge(settings.environment),
+    cluster_metadata=stack_names.cluster_metadata(settings.environment),
     protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
 )
 platform = AppOfApps("platform", platform_args, on_cluster)
 
-pulumi.export("clusterName", place.cluster)
-pulumi.export("region", place.region)
-pulumi.export("kubeconfigCommand", f"aws eks update-kubeconfig --region {place.region} --name {place.cluster}")
+pulumi.export("clusterName", stack_names.cluster)
+pulumi.export("region", stack_names.region)
+pulumi.export(
+    "kubeconfigCommand", f"aws eks update-kubeconfig --region {stack_names.region} --name {stack_names.cluster}"
+)
 pulumi.export("clusterEndpoint", cluster.endpoint)
 pulumi.export("vpcId", network.vpc_id)
 pulumi.export("interruptionQueue", queue.name)

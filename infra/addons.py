@@ -34,7 +34,7 @@ class AddonsArgs:
     """
 
     cluster_name: pulumi.Input[str]
-    place: names.Place
+    stack_names: names.StackNames
     versions: dict[str, str]
     stage: Literal["before-nodes", "after-nodes"]
     after: tuple[pulumi.Resource, ...]
@@ -74,7 +74,7 @@ class Addons(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-ebs-csi",
-            name=args.place.ebs_csi_role,
+            name=args.stack_names.ebs_csi_role,
             assume_role_policy=json.dumps(documents.pod_identity_trust()),
             opts=child,
         )
@@ -82,7 +82,7 @@ class Addons(pulumi.ComponentResource):
             f"{name}-ebs-csi",
             role=role.name,
             opts=child,
-            policy_arn=args.place.aws_policy("service-role/AmazonEBSCSIDriverPolicy"),
+            policy_arn=args.stack_names.aws_policy("service-role/AmazonEBSCSIDriverPolicy"),
         )
         return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=EBS_CSI_SERVICE_ACCOUNT)], [
             policy

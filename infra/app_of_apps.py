@@ -37,12 +37,12 @@ BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 class AppOfAppsArgs:
     """What the root Application deploys, and what it tells its children.
 
-    ``bridge``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root. ``after``: what children need while they live and while they go.
+    ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root. ``after``: what children need while they live and while they go.
     """
 
-    make: settings.GitOps
+    config: settings.GitOps
     token: SecretStr | None
-    bridge: Mapping[str, str]
+    cluster_metadata: Mapping[str, str]
     protect: bool
     after: tuple[pulumi.Resource, ...]
 
@@ -73,7 +73,7 @@ class AppOfApps(pulumi.ComponentResource):
                     opts=first,
                     string_data={
                         "type": "git",
-                        "url": args.make.repository,
+                        "url": args.config.repository,
                         "username": "git",
                         "password": pulumi.Output.secret(args.token.get_secret_value()),
                     },
@@ -107,10 +107,10 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
 
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/project-specification/
     """
-    namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, *BUILT_IN_NAMESPACES, *args.make.namespaces))
+    namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, *BUILT_IN_NAMESPACES, *args.config.namespaces))
     return {
         "description": "The platform's own Applications",
-        "sourceRepos": [args.make.repository, *args.make.source_repositories],
+        "sourceRepos": [args.config.repository, *args.config.source_repositories],
         "destinations": [{"server": IN_CLUSTER, "namespace": namespace} for namespace in namespaces],
         "clusterResourceWhitelist": [{"group": group, "kind": kind} for group, kind in CLUSTER_KINDS],
         # An Application in Argo CD's own namespace must not widen the project that bounds it.
@@ -129,18 +129,18 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     return {
         "project": names.PROJECT,
         "source": {
-            "repoURL": args.make.repository,
-            "targetRevision": args.make.revision,
+            "repoURL": args.config.repository,
+            "targetRevision": args.config.revision,
             "path": "gitops/apps",
             "helm": {
                 "values": yaml.safe_dump(
                     {
-                        "bridge": dict(args.bridge),
+                        "clusterMetadata": dict(args.cluster_metadata),
                         "project": names.PROJECT,
-                        "repoURL": args.make.repository,
-                        "targetRevision": args.make.revision,
+                        "repoURL": args.config.repository,
+                        "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": {name: dict(values) for name, values in args.make.applications.items()},
+                        "applications": {name: dict(values) for name, values in args.config.applications.items()},
                     }
                 )
             },

@@ -47,7 +47,7 @@ Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-
 class ArgoCdArgs:
     """Plain values for the chart."""
 
-    make: settings.ArgoCd
+    config: settings.ArgoCd
 
 
 class ArgoCd(pulumi.ComponentResource):
@@ -74,10 +74,10 @@ class ArgoCd(pulumi.ComponentResource):
             f"{name}-release",
             name="argocd",
             chart="argo-cd",
-            version=args.make.chart_version,
+            version=args.config.chart_version,
             namespace=names.ARGOCD_NAMESPACE,
             repository_opts=RepositoryOptsArgs(repo=CHART_REPOSITORY),
-            values=argocd_values(args.make),
+            values=argocd_values(args.config),
             timeout=TIMEOUT_SECONDS,
             atomic=True,
             # The namespace is named in plain text, so no value carries the edge to it.
@@ -87,17 +87,17 @@ class ArgoCd(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
-def argocd_values(make: settings.ArgoCd) -> dict[str, Any]:
+def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
     """The chart's values.
 
     Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/values.yaml
     """
     label, value = names.SYSTEM_NODE_LABEL
-    replicas = 2 if make.high_availability else 1
-    budget = {"enabled": make.high_availability, "maxUnavailable": 1, "minAvailable": ""}
+    replicas = 2 if config.high_availability else 1
+    budget = {"enabled": config.high_availability, "maxUnavailable": 1, "minAvailable": ""}
     return {
         "global": {
-            "domain": make.domain,
+            "domain": config.domain,
             "nodeSelector": {"kubernetes.io/os": "linux", label: value},
             "tolerations": [{"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}],
             "networkPolicy": {"create": True, "defaultDenyIngress": True},
@@ -105,7 +105,7 @@ def argocd_values(make: settings.ArgoCd) -> dict[str, Any]:
         "crds": {"install": True, "keep": True},
         "configs": {
             "cm": {
-                "admin.enabled": make.admin_enabled,
+                "admin.enabled": config.admin_enabled,
                 "exec.enabled": False,
                 "users.anonymous.enabled": False,
                 "application.resourceTrackingMethod": "annotation",

@@ -24,15 +24,15 @@ class ClusterArgs:
     """What the cluster is made of.
 
     ``node_role`` may join, beside the system node group's own role, which EKS admits by itself. ``oidc_provider``: make
-    an IAM OIDC provider for IRSA. ``ways_out``: what must be there before a node in ``subnet_ids`` can reach the Internet.
+    an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a node in ``subnet_ids`` can reach the Internet.
     """
 
-    place: names.Place
-    make: settings.Cluster
+    stack_names: names.StackNames
+    config: settings.Cluster
     account_id: pulumi.Input[str]
     vpc_id: pulumi.Input[str]
     subnet_ids: pulumi.Input[list[str]]
-    ways_out: tuple[pulumi.Resource, ...]
+    egress_routes: tuple[pulumi.Resource, ...]
     node_role: NodeRole
     oidc_provider: bool
 
@@ -54,23 +54,26 @@ class Cluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        make = args.make
+        config = args.config
 
         # Losing the key makes every Kubernetes secret unreadable: where deletion is protected, Pulumi refuses it too.
         key = kms.Key(
             f"{name}-secrets",
-            description=f"Kubernetes secrets of {make.name}",
+            description=f"Kubernetes secrets of {config.name}",
             enable_key_rotation=True,
             deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
             policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(documents.key_policy(account, args.place.partition))
+                lambda account: json.dumps(documents.key_policy(account, args.stack_names.partition))
             ),
-            opts=pulumi.ResourceOptions(parent=self, protect=make.deletion_protection),
+            opts=pulumi.ResourceOptions(parent=self, protect=config.deletion_protection),
         )
-        kms.Alias(f"{name}-secrets", name=f"alias/{make.name}-secrets", target_key_id=key.key_id, opts=child)
+        kms.Alias(f"{name}-secrets", name=f"alias/{config.name}-secrets", target_key_id=key.key_id, opts=child)
         # Made before the cluster writes to it: EKS would make one that never expires.
         log_group = cloudwatch.LogGroup(
-            f"{name}-logs", name=f"/aws/eks/{make.name}/cluster", retention_in_days=make.log_retention_days, opts=child
+            f"{name}-logs",
+            name=f"/aws/eks/{config.name}/cluster",
+            retention_in_days=config.log_retention_days,
+            opts=child,
         )
 
         # The component writes aws-auth itself: a runner inside the VPC must be admitted before the API answers at all.
@@ -82,30 +85,32 @@ class Cluster(pulumi.ComponentResource):
                 ec2.SecurityGroupIngressArgs(
                     protocol="tcp", from_port=443, to_port=443, cidr_blocks=[str(cidr)], description="pulumi up"
                 )
-                for cidr in make.endpoint.runner_cidrs
+                for cidr in config.endpoint.runner_cidrs
             ],
             egress=[],
-            tags={"Name": f"{make.name}-api-access"},
+            tags={"Name": f"{config.name}-api-access"},
             opts=child,
         )
 
         control_plane = eks.Cluster(
             f"{name}-eks",
-            name=make.name,
-            version=make.kubernetes_version,
+            name=config.name,
+            version=config.kubernetes_version,
             vpc_id=args.vpc_id,
             private_subnet_ids=args.subnet_ids,
-            endpoint_private_access=make.endpoint.private,
-            endpoint_public_access=make.endpoint.public,
-            public_access_cidrs=[str(cidr) for cidr in make.endpoint.public_cidrs] if make.endpoint.public else None,
+            endpoint_private_access=config.endpoint.private,
+            endpoint_public_access=config.endpoint.public,
+            public_access_cidrs=[str(cidr) for cidr in config.endpoint.public_cidrs]
+            if config.endpoint.public
+            else None,
             authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
             enable_config_map_mutable=True,
-            role_mappings=role_mappings(make.node_access, (args.node_role,)),
-            access_entries=access_entries(make.node_access, (args.node_role,))
-            | _administrators(make.admin_role_arns, args.place.partition),
+            role_mappings=role_mappings(config.node_access, (args.node_role,)),
+            access_entries=access_entries(config.node_access, (args.node_role,))
+            | _administrators(config.admin_role_arns, args.stack_names.partition),
             encryption_config_key_arn=key.arn,
-            enabled_cluster_log_types=list(make.log_types),
-            deletion_protection=make.deletion_protection,
+            enabled_cluster_log_types=list(config.log_types),
+            deletion_protection=config.deletion_protection,
             create_oidc_provider=args.oidc_provider,
             # Nodes, add-ons and security groups are ours or EKS's own; nothing is made behind our back.
             skip_default_node_group=True,
@@ -121,7 +126,7 @@ class Cluster(pulumi.ComponentResource):
         self.security_group_id = aws_cluster.vpc_config.cluster_security_group_id
         discovery = [
             ec2.Tag(f"{name}-discovery", resource_id=self.security_group_id, key=tag, value=value, opts=child)
-            for tag, value in args.place.discovery_tags.items()
+            for tag, value in args.stack_names.discovery_tags.items()
         ]
 
         # Made when the component is done: what the tag says has happened, see refuse_direct_jump.
@@ -129,7 +134,7 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-node-access",
             resource_id=self.security_group_id,
             key=names.NODE_ACCESS_TAG,
-            value=make.node_access,
+            value=config.node_access,
             opts=child,
         )
 
@@ -139,7 +144,7 @@ class Cluster(pulumi.ComponentResource):
             enable_server_side_apply=True,
             # Plain text, so that no change of the cluster previews as a replacement of the provider and all behind it; with
             # the region, because a cluster of the same name in another one is another cluster, with nothing in it.
-            cluster_identifier=f"{args.place.region}/{make.name}",
+            cluster_identifier=f"{args.stack_names.region}/{config.name}",
             opts=child,
         )
 
@@ -147,8 +152,8 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-before-nodes",
             AddonsArgs(
                 cluster_name=aws_cluster.name,
-                place=args.place,
-                versions=make.addons.by_name(),
+                stack_names=args.stack_names,
+                versions=config.addons.by_name(),
                 stage="before-nodes",
                 after=(),
             ),
@@ -159,12 +164,12 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-system-nodes",
             SystemNodesArgs(
                 cluster_name=aws_cluster.name,
-                place=args.place,
+                stack_names=args.stack_names,
                 subnet_ids=args.subnet_ids,
-                kubernetes_version=make.kubernetes_version,
-                make=make.system_nodes,
+                kubernetes_version=config.kubernetes_version,
+                config=config.system_nodes,
                 # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation fails.
-                after=(*before_nodes.addons.values(), *args.ways_out),
+                after=(*before_nodes.addons.values(), *args.egress_routes),
             ),
             opts=child,
         )
@@ -172,8 +177,8 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-after-nodes",
             AddonsArgs(
                 cluster_name=aws_cluster.name,
-                place=args.place,
-                versions=make.addons.by_name(),
+                stack_names=args.stack_names,
+                versions=config.addons.by_name(),
                 stage="after-nodes",
                 # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.
                 after=(system_nodes.node_group,),

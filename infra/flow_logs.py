@@ -13,7 +13,7 @@ from infra import documents, names
 class FlowLogsArgs:
     """Which VPC, and how many days CloudWatch keeps its flow logs."""
 
-    place: names.Place
+    stack_names: names.StackNames
     vpc_id: pulumi.Input[str]
     retention_days: int
 
@@ -29,13 +29,13 @@ class FlowLogs(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         group = cloudwatch.LogGroup(
             f"{name}-group",
-            name=f"/aws/vpc/{args.place.cluster}/flow-logs",
+            name=f"/aws/vpc/{args.stack_names.cluster}/flow-logs",
             retention_in_days=args.retention_days,
             opts=child,
         )
         role = iam.Role(
             f"{name}-role",
-            name=args.place.flow_log_role,
+            name=args.stack_names.flow_log_role,
             assume_role_policy=json.dumps(documents.service_trust("vpc-flow-logs.amazonaws.com")),
             opts=child,
         )

@@ -19,7 +19,7 @@ RULE_NAME_LIMIT: Final = 64
 """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html"""
 
 DISCOVERY_TAG: Final = "karpenter.sh/discovery"
-"""The tag that Karpenter's selectors look for. Tag and selector both come from ``Place.discovery_tags``."""
+"""The tag that Karpenter's selectors look for. Tag and selector both come from ``StackNames.discovery_tags``."""
 
 NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
 """The tag that says how the cluster admits Karpenter's nodes; written when it does, on the security group that EKS made."""
@@ -40,7 +40,7 @@ SYSTEM_NODE_LABEL: Final = ("node-role", "system")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class StackNames:
     """Where the stack lives, and every physical name that follows from it."""
 
     cluster: str
@@ -58,12 +58,12 @@ class Place:
 
     @property
     def node_role(self) -> str:
-        """Name of the role that Karpenter's nodes wear, and of its instance profile."""
+        """Name of the role that Karpenter's nodes use, and of its instance profile."""
         return f"{self.cluster}-karpenter-node"
 
     @property
     def controller_role(self) -> str:
-        """Name of the role that Karpenter's controller wears."""
+        """Name of the role that Karpenter's controller assumes."""
         return f"{self.cluster}-karpenter-controller"
 
     @property
@@ -83,7 +83,7 @@ class Place:
 
     @property
     def experiment_role(self) -> str:
-        """Name of the role that experiments of AWS FIS wear."""
+        """Name of the role that experiments of AWS FIS assume."""
         return f"{self.cluster}-experiments"
 
     @property
@@ -117,7 +117,7 @@ class Place:
         """ARN of a policy that AWS manages."""
         return f"arn:{self.partition}:iam::aws:policy/{name}"
 
-    def bridge(self, environment: str) -> dict[str, str]:
+    def cluster_metadata(self, environment: str) -> dict[str, str]:
         """Plain facts of the stack that the charts in Git may use."""
         return {
             "clusterName": self.cluster,

@@ -15,8 +15,8 @@ from infra.subnets import SubnetLayout
 class NetworkArgs:
     """What the VPC is made of. ``protect``: Pulumi refuses to delete or replace it."""
 
-    place: names.Place
-    make: settings.Network
+    stack_names: names.StackNames
+    config: settings.Network
     protect: bool
 
 
@@ -29,7 +29,7 @@ class Network(pulumi.ComponentResource):
     """Subnet ids, one per zone, in the order of the zones."""
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
-    ways_out: tuple[pulumi.Resource, ...]
+    egress_routes: tuple[pulumi.Resource, ...]
     """Routes and their associations. Whoever runs on nodes waits for them: nodes can then reach the Internet, load balancers
     have public subnets, and both outlive everything on nodes. No value carries this: its change would preview as a new group."""
 
@@ -38,15 +38,15 @@ class Network(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         # A setting that replaces the network under a cluster is refused at the preview where deletion is protected.
         kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
-        make = args.make
-        layout = SubnetLayout(make.cidr, len(make.zones), make.private_prefix, make.public_prefix)
+        config = args.config
+        layout = SubnetLayout(config.cidr, len(config.zones), config.private_prefix, config.public_prefix)
 
         vpc = ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=str(make.cidr),
+            cidr_block=str(config.cidr),
             enable_dns_hostnames=True,
             enable_dns_support=True,
-            tags={"Name": args.place.cluster},
+            tags={"Name": args.stack_names.cluster},
             opts=kept,
         )
         # Closed: no rule at all. Whatever lands in it by accident talks to nobody (FSBP EC2.2).
@@ -55,12 +55,14 @@ class Network(pulumi.ComponentResource):
             vpc_id=vpc.id,
             ingress=[],
             egress=[],
-            tags={"Name": f"{args.place.cluster}-default-closed"},
+            tags={"Name": f"{args.stack_names.cluster}-default-closed"},
             opts=child,
         )
-        gateway = ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags={"Name": args.place.cluster}, opts=child)
+        gateway = ec2.InternetGateway(
+            f"{name}-internet", vpc_id=vpc.id, tags={"Name": args.stack_names.cluster}, opts=child
+        )
         public_table = ec2.RouteTable(
-            f"{name}-public", vpc_id=vpc.id, tags={"Name": f"{args.place.cluster}-public"}, opts=child
+            f"{name}-public", vpc_id=vpc.id, tags={"Name": f"{args.stack_names.cluster}-public"}, opts=child
         )
         internet_route = ec2.Route(
             f"{name}-public-internet",
@@ -70,11 +72,11 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
 
-        ways_out: list[pulumi.Resource] = [internet_route]
+        egress_routes: list[pulumi.Resource] = [internet_route]
         public: dict[str, ec2.Subnet] = {}
         private: dict[str, ec2.Subnet] = {}
-        for index, zone in enumerate(make.zones):
-            suffix = zone.removeprefix(args.place.region)
+        for index, zone in enumerate(config.zones):
+            suffix = zone.removeprefix(args.stack_names.region)
             public[suffix] = ec2.Subnet(
                 f"{name}-public-{suffix}",
                 vpc_id=vpc.id,
@@ -82,7 +84,7 @@ class Network(pulumi.ComponentResource):
                 cidr_block=str(layout.public(index)),
                 map_public_ip_on_launch=False,
                 opts=kept,
-                tags={"Name": f"{args.place.cluster}-public-{suffix}", "kubernetes.io/role/elb": "1"},
+                tags={"Name": f"{args.stack_names.cluster}-public-{suffix}", "kubernetes.io/role/elb": "1"},
             )
             private[suffix] = ec2.Subnet(
                 f"{name}-private-{suffix}",
@@ -90,26 +92,29 @@ class Network(pulumi.ComponentResource):
                 availability_zone=zone,
                 cidr_block=str(layout.private(index)),
                 opts=kept,
-                tags={"Name": f"{args.place.cluster}-private-{suffix}", "kubernetes.io/role/internal-elb": "1"}
-                | args.place.discovery_tags,
+                tags={"Name": f"{args.stack_names.cluster}-private-{suffix}", "kubernetes.io/role/internal-elb": "1"}
+                | args.stack_names.discovery_tags,
             )
             public_association = ec2.RouteTableAssociation(
                 f"{name}-public-{suffix}", subnet_id=public[suffix].id, route_table_id=public_table.id, opts=child
             )
-            ways_out.append(public_association)
+            egress_routes.append(public_association)
 
         # A NAT gateway works only once its subnet has a route to the Internet; no value carries that edge.
         after_route = pulumi.ResourceOptions(parent=self, depends_on=[internet_route])
         nat: dict[str, ec2.NatGateway] = {}
-        for suffix in list(public) if make.nat == "per-zone" else list(public)[:1]:
+        for suffix in list(public) if config.nat == "per-zone" else list(public)[:1]:
             address = ec2.Eip(
-                f"{name}-nat-{suffix}", domain="vpc", tags={"Name": f"{args.place.cluster}-nat-{suffix}"}, opts=child
+                f"{name}-nat-{suffix}",
+                domain="vpc",
+                tags={"Name": f"{args.stack_names.cluster}-nat-{suffix}"},
+                opts=child,
             )
             nat[suffix] = ec2.NatGateway(
                 f"{name}-nat-{suffix}",
                 allocation_id=address.allocation_id,
                 subnet_id=public[suffix].id,
-                tags={"Name": f"{args.place.cluster}-{suffix}"},
+                tags={"Name": f"{args.stack_names.cluster}-{suffix}"},
                 opts=after_route,
             )
         tables: list[pulumi.Output[str]] = []
@@ -117,7 +122,7 @@ class Network(pulumi.ComponentResource):
             table = ec2.RouteTable(
                 f"{name}-private-{suffix}",
                 vpc_id=vpc.id,
-                tags={"Name": f"{args.place.cluster}-private-{suffix}"},
+                tags={"Name": f"{args.stack_names.cluster}-private-{suffix}"},
                 opts=child,
             )
             exit_through = nat.get(suffix) or next(iter(nat.values()))
@@ -132,20 +137,22 @@ class Network(pulumi.ComponentResource):
                 f"{name}-private-{suffix}", subnet_id=subnet.id, route_table_id=table.id, opts=child
             )
             tables.append(table.id)
-            ways_out += [route, association]
+            egress_routes += [route, association]
 
         self._endpoints(name, args, vpc, list(private.values()), tables)
-        if make.flow_logs:
+        if config.flow_logs:
             FlowLogs(
                 f"{name}-flow-logs",
-                FlowLogsArgs(place=args.place, vpc_id=vpc.id, retention_days=make.flow_log_retention_days),
+                FlowLogsArgs(
+                    stack_names=args.stack_names, vpc_id=vpc.id, retention_days=config.flow_log_retention_days
+                ),
                 opts=child,
             )
 
         self.vpc_id = vpc.id
         self.public_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in public.values())).apply(list)
         self.private_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in private.values())).apply(list)
-        self.ways_out = tuple(ways_out)
+        self.egress_routes = tuple(egress_routes)
         self.register_outputs(
             {
                 "vpcId": self.vpc_id,
@@ -158,44 +165,44 @@ class Network(pulumi.ComponentResource):
         self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]
     ) -> None:
         child = pulumi.ResourceOptions(parent=self)
-        for service in args.make.gateway_endpoints:
+        for service in args.config.gateway_endpoints:
             ec2.VpcEndpoint(
                 f"{name}-{service}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Gateway",
                 route_table_ids=tables,
-                service_name=f"com.amazonaws.{args.place.region}.{service}",
-                tags={"Name": f"{args.place.cluster}-{service}"},
+                service_name=f"com.amazonaws.{args.stack_names.region}.{service}",
+                tags={"Name": f"{args.stack_names.cluster}-{service}"},
                 opts=child,
             )
-        if not args.make.interface_endpoints:
+        if not args.config.interface_endpoints:
             return
         group = ec2.SecurityGroup(
             f"{name}-endpoints",
             vpc_id=vpc.id,
             description="HTTPS from the VPC to interface endpoints",
             opts=child,
-            tags={"Name": f"{args.place.cluster}-endpoints"},
+            tags={"Name": f"{args.stack_names.cluster}-endpoints"},
             egress=[],
             ingress=[
                 ec2.SecurityGroupIngressArgs(
                     protocol="tcp",
                     from_port=443,
                     to_port=443,
-                    cidr_blocks=[str(args.make.cidr)],
+                    cidr_blocks=[str(args.config.cidr)],
                     description="HTTPS from the VPC",
                 )
             ],
         )
-        for service in args.make.interface_endpoints:
+        for service in args.config.interface_endpoints:
             ec2.VpcEndpoint(
                 f"{name}-{service.replace('.', '-')}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
-                service_name=f"com.amazonaws.{args.place.region}.{service}",
+                service_name=f"com.amazonaws.{args.stack_names.region}.{service}",
                 subnet_ids=[subnet.id for subnet in private],
                 security_group_ids=[group.id],
-                tags={"Name": f"{args.place.cluster}-{service}"},
+                tags={"Name": f"{args.stack_names.cluster}-{service}"},
                 opts=child,
             )

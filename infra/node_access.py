@@ -29,7 +29,7 @@ OTHER_END: Final[dict[NodeAccess, NodeAccess]] = {"aws-auth": "access-entry", "a
 
 @dataclass(frozen=True, kw_only=True)
 class NodeRole:
-    """A role that instances wear, with the instance profile that holds it. Not yet admitted by any cluster.
+    """A role that instances use, with the instance profile that holds it. Not yet admitted by any cluster.
 
     ``key`` is its stable name inside the stack.
     """
@@ -66,7 +66,7 @@ def access_entries(access: NodeAccess, roles: tuple[NodeRole, ...]) -> dict[str,
     return {role.key: eks.AccessEntryArgs(principal_arn=role.arn, type=eks.AccessEntryType.EC2_LINUX) for role in roles}
 
 
-def refuse_direct_jump(access: NodeAccess, place: names.Place, opts: pulumi.InvokeOptions) -> None:
+def refuse_direct_jump(access: NodeAccess, stack_names: names.StackNames, opts: pulumi.InvokeOptions) -> None:
     """From one end to the other goes through ``both``: the cloud says at which end the cluster is, if there is one.
 
     The tag is written after the access records, so an update that failed halfway counts as not having been.
@@ -78,11 +78,11 @@ def refuse_direct_jump(access: NodeAccess, place: names.Place, opts: pulumi.Invo
         return
     former = OTHER_END[access]
     # The plural function: it answers with an empty list where the other one fails, as before the first update.
-    found = ec2.get_security_groups(tags=place.discovery_tags | {names.NODE_ACCESS_TAG: former}, opts=opts)
+    found = ec2.get_security_groups(tags=stack_names.discovery_tags | {names.NODE_ACCESS_TAG: former}, opts=opts)
     if found.ids:
         problem = Problem(
             "cluster.nodeAccess",
-            f"{access}, and the cluster {place.cluster} is at {former}",
+            f"{access}, and the cluster {stack_names.cluster} is at {former}",
             "the ConfigMap and the access entries have no order within one update, so that running nodes could lose their access",
             f"set cluster.nodeAccess: both, run pulumi up, then set {access} and run it again",
         )

@@ -29,10 +29,10 @@ class SystemNodesArgs:
     """What the group is made of. ``after``: what must be there before a node can become Ready."""
 
     cluster_name: pulumi.Input[str]
-    place: names.Place
+    stack_names: names.StackNames
     subnet_ids: pulumi.Input[list[str]]
     kubernetes_version: str
-    make: SystemNodeGroup
+    config: SystemNodeGroup
     after: tuple[pulumi.Resource, ...]
 
 
@@ -49,7 +49,7 @@ class SystemNodes(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-role",
-            name=args.place.system_node_role,
+            name=args.stack_names.system_node_role,
             assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
             opts=child,
         )
@@ -57,7 +57,7 @@ class SystemNodes(pulumi.ComponentResource):
             iam.RolePolicyAttachment(
                 f"{name}-{policy}",
                 role=role.name,
-                policy_arn=args.place.aws_policy(policy),
+                policy_arn=args.stack_names.aws_policy(policy),
                 opts=child,
             )
             for policy in NODE_POLICIES
@@ -73,7 +73,7 @@ class SystemNodes(pulumi.ComponentResource):
                 ec2.LaunchTemplateBlockDeviceMappingArgs(
                     device_name="/dev/xvda",
                     ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_size=args.make.volume_gib,
+                        volume_size=args.config.volume_gib,
                         volume_type="gp3",
                         encrypted="true",
                         delete_on_termination="true",
@@ -81,7 +81,9 @@ class SystemNodes(pulumi.ComponentResource):
                 )
             ],
             tag_specifications=[
-                ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags={"Name": args.place.system_node_role})
+                ec2.LaunchTemplateTagSpecificationArgs(
+                    resource_type=kind, tags={"Name": args.stack_names.system_node_role}
+                )
                 for kind in ("instance", "volume")
             ],
         )
@@ -91,14 +93,14 @@ class SystemNodes(pulumi.ComponentResource):
             cluster_name=args.cluster_name,
             node_role_arn=role.arn,
             subnet_ids=args.subnet_ids,
-            instance_types=list(args.make.instance_types),
-            ami_type=args.make.ami_type,
+            instance_types=list(args.config.instance_types),
+            ami_type=args.config.ami_type,
             version=args.kubernetes_version,
-            release_version=args.make.release_version,
+            release_version=args.config.release_version,
             capacity_type="ON_DEMAND",
             launch_template=eks.NodeGroupLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),
             scaling_config=eks.NodeGroupScalingConfigArgs(
-                min_size=args.make.size, desired_size=args.make.size, max_size=args.make.size + 1
+                min_size=args.config.size, desired_size=args.config.size, max_size=args.config.size + 1
             ),
             update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
             node_repair_config=eks.NodeGroupNodeRepairConfigArgs(enabled=True),

@@ -34,7 +34,7 @@ class Violation:
 RULES: tuple[Rule, ...] = (
     Rule(name="node-role-admitted", why="a node whose role is not admitted never joins (lesson 1)", check=nodes.role_is_admitted),
     Rule(name="node-entry-type", why="only an EC2_LINUX access entry lets a node in (Karpenter #7558)", check=nodes.entry_is_ec2_linux),
-    Rule(name="imdsv2-hop-one", why="pods must not wear the node's role (FSBP EC2.8, CKV_AWS_341)", check=nodes.imds_is_closed_to_pods),
+    Rule(name="imdsv2-hop-one", why="pods must not use the node's role (FSBP EC2.8, CKV_AWS_341)", check=nodes.imds_is_closed_to_pods),
     Rule(name="volumes-encrypted", why="root volumes are encrypted (FSBP EC2.3, CKV_AWS_8)", check=nodes.volumes_are_encrypted),
     Rule(name="no-ssh", why="a shell comes through SSM, not a key (CKV_AWS_100)", check=nodes.nobody_enters_by_ssh),
     Rule(name="no-public-nodes", why="nodes have no public address (FSBP EC2.9, CIS 5.4.3)", check=nodes.nodes_are_private),

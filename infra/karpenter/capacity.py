@@ -27,9 +27,9 @@ class CapacityArgs:
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
 
-    place: names.Place
+    stack_names: names.StackNames
     node_role: AdmittedNodeRole
-    make: settings.NodeClass
+    config: settings.NodeClass
     tags: dict[str, str]
     pools: Mapping[str, settings.Pool]
     after: tuple[pulumi.Resource, ...]
@@ -81,10 +81,10 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
 
     Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
     """
-    discovery = [{"tags": args.place.discovery_tags}]
+    discovery = [{"tags": args.stack_names.discovery_tags}]
     return {
         "instanceProfile": args.node_role.instance_profile_name,
-        "amiSelectorTerms": [{"alias": args.make.ami_alias}],
+        "amiSelectorTerms": [{"alias": args.config.ami_alias}],
         "subnetSelectorTerms": discovery,
         "securityGroupSelectorTerms": discovery,
         "associatePublicIPAddress": False,
@@ -98,12 +98,12 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
             {
                 "deviceName": "/dev/xvda",
                 "ebs": {
-                    "volumeSize": f"{args.make.volume_gib}Gi",
+                    "volumeSize": f"{args.config.volume_gib}Gi",
                     "volumeType": "gp3",
                     "encrypted": True,
                     "deleteOnTermination": True,
                 },
             }
         ],
-        "tags": dict(args.tags) | {"Name": f"{args.place.cluster}-karpenter"},
+        "tags": dict(args.tags) | {"Name": f"{args.stack_names.cluster}-karpenter"},
     }

@@ -21,8 +21,8 @@ class KarpenterControllerArgs:
     ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity. ``after``: what the controller's pod needs before it starts.
     """
 
-    make: settings.Karpenter
-    place: names.Place
+    config: settings.Karpenter
+    stack_names: names.StackNames
     service_account_role: pulumi.Input[str] | None
     after: tuple[pulumi.Resource, ...]
 
@@ -39,7 +39,7 @@ class KarpenterController(pulumi.ComponentResource):
             f"{name}-crd",
             name="karpenter-crd",
             chart=f"{CHARTS}/karpenter-crd",
-            version=args.make.version,
+            version=args.config.version,
             namespace=names.KARPENTER_NAMESPACE,
             timeout=TIMEOUT_SECONDS,
             atomic=True,
@@ -50,7 +50,7 @@ class KarpenterController(pulumi.ComponentResource):
             f"{name}-controller",
             name="karpenter",
             chart=f"{CHARTS}/karpenter",
-            version=args.make.version,
+            version=args.config.version,
             namespace=names.KARPENTER_NAMESPACE,
             values=controller_values(args),
             skip_crds=True,
@@ -58,7 +58,7 @@ class KarpenterController(pulumi.ComponentResource):
             atomic=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[crds, *args.after]),
         )
-        self.version = pulumi.Output.from_input(args.make.version)
+        self.version = pulumi.Output.from_input(args.config.version)
         self.register_outputs({"version": self.version})
 
 
@@ -77,9 +77,9 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
         "replicas": 2,
         "controller": {"resources": {"requests": size, "limits": size}},
         "settings": {
-            "clusterName": args.place.cluster,
-            "interruptionQueue": args.place.interruption_queue,
+            "clusterName": args.stack_names.cluster,
+            "interruptionQueue": args.stack_names.interruption_queue,
             "eksControlPlane": True,
-            "featureGates": {"nodeRepair": args.make.node_repair},
+            "featureGates": {"nodeRepair": args.config.node_repair},
         },
     }

@@ -1,4 +1,4 @@
-"""The role that Karpenter's controller wears: what it may do, and who may wear it."""
+"""The role that Karpenter's controller assumes: its permissions and its trust policy."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ControllerRoleArgs:
     ``oidc_provider_arn`` and ``oidc_issuer`` are used with ``identity="irsa"`` only.
     """
 
-    place: names.Place
+    stack_names: names.StackNames
     account_id: pulumi.Input[str]
     node_role_arn: pulumi.Input[str]
     queue_arn: pulumi.Input[str]
@@ -43,7 +43,7 @@ class ControllerRole(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-role",
-            name=args.place.controller_role,
+            name=args.stack_names.controller_role,
             assume_role_policy=self._trust(args),
             opts=child,
         )
@@ -53,9 +53,9 @@ class ControllerRole(pulumi.ComponentResource):
             def render(values: list[str]) -> str:
                 account_id, node_role_arn, queue_arn = values
                 scope = Scope(
-                    cluster=args.place.cluster,
-                    region=args.place.region,
-                    partition=args.place.partition,
+                    cluster=args.stack_names.cluster,
+                    region=args.stack_names.region,
+                    partition=args.stack_names.partition,
                     account_id=account_id,
                 )
                 return compact(controller_policies(scope, node_role_arn, queue_arn)[group])
@@ -66,7 +66,7 @@ class ControllerRole(pulumi.ComponentResource):
         for group in GROUPS:
             policy = iam.Policy(
                 f"{name}-{group}",
-                name=args.place.controller_policy(group),
+                name=args.stack_names.controller_policy(group),
                 policy=policy_document(group),
                 opts=child,
             )
@@ -87,7 +87,7 @@ class ControllerRole(pulumi.ComponentResource):
         self.granted = tuple(granted)
         # Written out, because the role's own ARN is unknown until it is made, and it goes into a chart's values.
         written = pulumi.Output.from_input(args.account_id).apply(
-            lambda account: args.place.role_arn(account, args.place.controller_role)
+            lambda account: args.stack_names.role_arn(account, args.stack_names.controller_role)
         )
         self.service_account_role = written if args.identity == "irsa" else None
         self.arn = role.arn

@@ -18,14 +18,14 @@ NOTICE: Final = "PT2M"
 
 @dataclass(frozen=True, kw_only=True)
 class InterruptionExperimentArgs:
-    """Which cluster's nodes. ``account_id``: whose experiments may wear the role."""
+    """Which cluster's nodes. ``account_id``: whose experiments may assume the role."""
 
-    place: names.Place
+    stack_names: names.StackNames
     account_id: pulumi.Input[str]
 
 
 class InterruptionExperiment(pulumi.ComponentResource):
-    """A template, and the role that its experiments wear: one running Spot instance of this cluster that a drill has tagged."""
+    """A template, and the role that its experiments assume: one running Spot instance of this cluster that a drill has tagged."""
 
     template_id: pulumi.Output[str]
     """Id of the experiment template."""
@@ -33,12 +33,14 @@ class InterruptionExperiment(pulumi.ComponentResource):
     def __init__(self, name: str, args: InterruptionExperimentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:InterruptionExperiment", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        place = args.place
+        stack_names = args.stack_names
         role = iam.Role(
             f"{name}-role",
-            name=place.experiment_role,
+            name=stack_names.experiment_role,
             assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(documents.experiment_trust(place.partition, place.region, account))
+                lambda account: json.dumps(
+                    documents.experiment_trust(stack_names.partition, stack_names.region, account)
+                )
             ),
             opts=child,
         )
@@ -47,7 +49,9 @@ class InterruptionExperiment(pulumi.ComponentResource):
             role=role.name,
             policy=pulumi.Output.from_input(args.account_id).apply(
                 lambda account: json.dumps(
-                    documents.experiment_policy(place.partition, place.region, account, place.owned_tags)
+                    documents.experiment_policy(
+                        stack_names.partition, stack_names.region, account, stack_names.owned_tags
+                    )
                 )
             ),
             opts=child,
@@ -55,7 +59,7 @@ class InterruptionExperiment(pulumi.ComponentResource):
         # An experiment must not start before its role may do its work; no value carries that edge.
         template = fis.ExperimentTemplate(
             f"{name}-template",
-            description=f"Warn one Spot node of {place.cluster} that a drill has tagged",
+            description=f"Warn one Spot node of {stack_names.cluster} that a drill has tagged",
             role_arn=role.arn,
             stop_conditions=[fis.ExperimentTemplateStopConditionArgs(source="none")],
             targets=[
@@ -65,7 +69,7 @@ class InterruptionExperiment(pulumi.ComponentResource):
                     selection_mode="COUNT(1)",
                     resource_tags=[
                         fis.ExperimentTemplateTargetResourceTagArgs(key=key, value=value)
-                        for key, value in (place.owned_tags | names.DRILL_TAGS).items()
+                        for key, value in (stack_names.owned_tags | names.DRILL_TAGS).items()
                     ],
                     filters=[fis.ExperimentTemplateTargetFilterArgs(path="State.Name", values=["running"])],
                 )

@@ -33,7 +33,7 @@ Source: https://karpenter.sh/v1.14/reference/cloudformation/#interruption-handli
 class InterruptionQueueArgs:
     """Which cluster: one queue per cluster, because Karpenter deletes what it does not know."""
 
-    place: names.Place
+    stack_names: names.StackNames
 
 
 class InterruptionQueue(pulumi.ComponentResource):
@@ -49,7 +49,7 @@ class InterruptionQueue(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         queue = sqs.Queue(
             f"{name}-queue",
-            name=args.place.interruption_queue,
+            name=args.stack_names.interruption_queue,
             message_retention_seconds=RETENTION_SECONDS,
             sqs_managed_sse_enabled=True,
             opts=child,
@@ -57,8 +57,8 @@ class InterruptionQueue(pulumi.ComponentResource):
         rules = {
             event: cloudwatch.EventRule(
                 f"{name}-{event}",
-                name=args.place.interruption_rule(event),
-                description=f"{event} events for Karpenter in {args.place.cluster}",
+                name=args.stack_names.interruption_rule(event),
+                description=f"{event} events for Karpenter in {args.stack_names.cluster}",
                 event_pattern=json.dumps(pattern),
                 opts=child,
             )

@@ -1,4 +1,4 @@
-"""The role that Karpenter's nodes wear, and the instance profile that holds it."""
+"""The role that Karpenter's nodes use, and the instance profile that holds it."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from infra.system_nodes import NODE_POLICIES
 class KarpenterNodeRoleArgs:
     """Which cluster. ``spot_service_linked_role``: make the account's Spot role too."""
 
-    place: names.Place
+    stack_names: names.StackNames
     spot_service_linked_role: bool
 
 
@@ -30,7 +30,7 @@ class KarpenterNodeRole(pulumi.ComponentResource):
     def __init__(self, name: str, args: KarpenterNodeRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:KarpenterNodeRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role_name = args.place.node_role
+        role_name = args.stack_names.node_role
         role = iam.Role(
             f"{name}-role",
             name=role_name,
@@ -41,7 +41,7 @@ class KarpenterNodeRole(pulumi.ComponentResource):
             iam.RolePolicyAttachment(
                 f"{name}-{policy}",
                 role=role.name,
-                policy_arn=args.place.aws_policy(policy),
+                policy_arn=args.stack_names.aws_policy(policy),
                 opts=child,
             )
             for policy in NODE_POLICIES

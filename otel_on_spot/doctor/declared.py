@@ -72,7 +72,7 @@ class Declared:
 def from_recording(recording: Recording, *, root: Path = ROOT) -> Declared:
     """What a recorded plan declares; the list of databases comes from the wrapper chart's values under ``root``."""
     exports = recording.exports
-    place = names.Place(cluster=exports["clusterName"], region=exports["region"])
+    stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
     cluster = recording.of_type("eks:index:Cluster")[0].inputs
     ways = ("aws-auth",) if cluster.get("roleMappings") else ()
     if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
@@ -81,17 +81,17 @@ def from_recording(recording: Recording, *, root: Path = ROOT) -> Declared:
     return Declared(
         stack=recording.stack,
         source="the plan of the stack's file",
-        cluster=place.cluster,
-        region=place.region,
-        node_role=place.node_role,
+        cluster=stack_names.cluster,
+        region=stack_names.region,
+        node_role=stack_names.node_role,
         instance_profile=recording.of_type("aws:iam/instanceProfile:InstanceProfile")[0].inputs["name"],
-        node_policies=_attached(recording, place.node_role),
+        node_policies=_attached(recording, stack_names.node_role),
         node_access=ways,
-        controller_role=place.controller_role,
+        controller_role=stack_names.controller_role,
         controller_policies={
             one.inputs["name"]: actions(json.loads(one.inputs["policy"]))
             for one in recording.of_type("aws:iam/policy:Policy")
-            if one.inputs["name"].startswith(place.controller_policy(""))
+            if one.inputs["name"].startswith(stack_names.controller_policy(""))
         },
         identity="irsa" if (release["values"]["serviceAccount"].get("annotations")) else "pod-identity",
         karpenter_namespace=release["namespace"],
@@ -102,7 +102,7 @@ def from_recording(recording: Recording, *, root: Path = ROOT) -> Declared:
             one.inputs["name"]: json.loads(one.inputs["eventPattern"])
             for one in recording.of_type("aws:cloudwatch/eventRule:EventRule")
         },
-        discovery_tags=place.discovery_tags,
+        discovery_tags=stack_names.discovery_tags,
         node_classes=tuple(_object_names(recording, "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")),
         pools={
             one.inputs["metadata"]["name"]: _pool(one.inputs["spec"])

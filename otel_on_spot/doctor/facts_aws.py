@@ -77,7 +77,7 @@ class Located:
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """An EC2 instance that is not terminated. ``profile_arn`` is empty where it wears none."""
+    """An EC2 instance that is not terminated. ``profile_arn`` is empty where it has none."""
 
     id: str
     state: str

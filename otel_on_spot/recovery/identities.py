@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.names import Place
+from infra.names import StackNames
 
 Inputs = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ class Account:
     @property
     def partition(self) -> str:
         """``aws``, or a partition of its own."""
-        return Place(cluster="", region=self.region).partition
+        return StackNames(cluster="", region=self.region).partition
 
     @property
     def domain(self) -> str:

@@ -10,7 +10,7 @@ from tests.charts.demo_chart import REPOSITORY, Wrapper
 
 APPS = REPOSITORY / "gitops" / "apps"
 ARGOCD_NAMESPACE = "argocd"
-BRIDGE = {
+CLUSTER_METADATA = {
     "clusterName": "otel-on-spot-dev",
     "environment": "dev",
     "region": "eu-central-1",
@@ -18,7 +18,7 @@ BRIDGE = {
     "nodeRole": "otel-on-spot-dev-node",
 }
 ROOT_VALUES = {
-    "bridge": BRIDGE,
+    "clusterMetadata": CLUSTER_METADATA,
     "project": "platform",
     "repoURL": "https://example.com/otel-on-spot.git",
     "targetRevision": "main",

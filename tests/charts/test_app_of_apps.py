@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.charts.demo_chart import ENVIRONMENTS, REPOSITORY, Wrapper
-from tests.charts.footprint import BRIDGE, ROOT_VALUES, child_objects, children_footprint, root_objects
+from tests.charts.footprint import CLUSTER_METADATA, ROOT_VALUES, child_objects, children_footprint, root_objects
 from tests.charts.helm import HelmError
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
@@ -58,7 +58,7 @@ def test_a_child_is_read_from_the_repository_revision_and_project_of_the_root():
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_environment_of_the_bridge_chooses_the_values_file(environment):
-    for application in root_objects({"bridge": {"environment": environment}}):
+    for application in root_objects({"clusterMetadata": {"environment": environment}}):
         source = application["spec"]["source"]["helm"]
 
         assert source["valueFiles"] == [f"values-{environment}.yaml"]
@@ -70,8 +70,12 @@ def test_a_child_gets_the_bridge_values_that_it_lists_and_no_others():
     base = yaml.safe_load(children["cluster-base"]["spec"]["source"]["helm"]["values"])
     demo = yaml.safe_load(children["otel-demo"]["spec"]["source"]["helm"]["values"])
 
-    assert base == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment")}}}
-    assert demo == {"global": {"bridge": {key: BRIDGE[key] for key in ("clusterName", "environment", "region")}}}
+    assert base == {
+        "global": {"clusterMetadata": {key: CLUSTER_METADATA[key] for key in ("clusterName", "environment")}}
+    }
+    assert demo == {
+        "global": {"clusterMetadata": {key: CLUSTER_METADATA[key] for key in ("clusterName", "environment", "region")}}
+    }
 
 
 def test_a_child_that_lists_no_bridge_value_gets_none():
@@ -105,7 +109,7 @@ def test_the_root_may_override_add_and_switch_off_children():
     assert wave(children["otel-demo"]) == 7
     values = yaml.safe_load(children["otel-demo"]["spec"]["source"]["helm"]["values"])
     assert values["disruptionBudgets"] == {"maxUnavailable": 2}
-    assert values["global"]["bridge"]["environment"] == BRIDGE["environment"]
+    assert values["global"]["clusterMetadata"]["environment"] == CLUSTER_METADATA["environment"]
 
 
 def test_fifty_applications_given_in_values_all_become_children():
@@ -126,13 +130,13 @@ def test_fifty_applications_given_in_values_all_become_children():
         (child("otel-demo", wave="one"), "wave"),
         (child("otel-demo", enabled="no"), "enabled"),
         (child("otel-demo", path="/etc"), "path"),
-        (child("otel-demo", bridge=["secret"]), "bridge"),
+        (child("otel-demo", clusterMetadata=["secret"]), "clusterMetadata"),
         (child("extra", namespace="extra"), "path"),
         (child("extra", path="gitops/charts/extra"), "namespace"),
         (child("Extra_App", path="a", namespace="b"), "Extra_App"),
         (child("extra", path="a", namespace="b", podSecurity={"enforce": "baseline"}), "createNamespace"),
         (child("cluster-base", createNamespace=False, podSecurity={"enforce": "baseline"}), "createNamespace"),
-        ({"bridge": {"environment": "Prod!"}}, "environment"),
+        ({"clusterMetadata": {"environment": "Prod!"}}, "environment"),
         ({"project": "default"}, "project"),
         ({"repoURL": None}, "repoURL"),
         ({"unknown": 1}, "unknown"),

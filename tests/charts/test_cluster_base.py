@@ -41,7 +41,7 @@ def test_the_default_storage_class_is_encrypted_gp3_made_where_the_pod_was_sched
 
 def test_a_volume_carries_the_names_of_its_cluster_and_environment():
     values = {
-        "global": {"bridge": {"clusterName": "blue", "environment": "prod"}},
+        "global": {"clusterMetadata": {"clusterName": "blue", "environment": "prod"}},
         "storageClass": {"tags": {"team": "a"}},
     }
 

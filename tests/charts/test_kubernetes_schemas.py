@@ -119,12 +119,12 @@ def problems(objects: list[dict]) -> list[str]:
 
 
 def test_every_child_is_an_application_that_argo_cd_accepts(environment: str):
-    for application in root_objects({"bridge": {"environment": environment}}):
+    for application in root_objects({"clusterMetadata": {"environment": environment}}):
         jsonschema.Draft7Validator(APPLICATION).validate(application)
 
 
 def test_kubernetes_accepts_every_object_of_every_child(wrapper: Wrapper, environment: str):
-    children = root_objects({"bridge": {"environment": environment}})
+    children = root_objects({"clusterMetadata": {"environment": environment}})
     objects = [one for application in children for one in child_objects(wrapper, application)]
 
     assert len(objects) >= (100 if wrapper.demo.source == "real" else 30)

@@ -110,7 +110,7 @@ def test_a_permission_too_many_for_one_job_is_seen():
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_jobs_end_keep_no_token_paste_no_expression_and_wear_a_role_behind_a_gate_only(name):
+def test_jobs_end_keep_no_token_paste_no_expression_and_assume_a_role_behind_a_gate_only(name):
     assert workflows.careless(parse(workflow(name))) == []
 
 
@@ -254,7 +254,7 @@ def test_actionlint_finds_nothing(actionlint):
     [
         ("check", "matrix.stack", "matrix.stak", 'property "stak" is not defined'),
         ("drift", "needs: drift", "needs: drfit", "drfit"),
-        ("up", "role-to-assume:", "role-to-wear:", 'input "role-to-wear" is not defined'),
+        ("up", "role-to-assume:", "role-to-take:", 'input "role-to-take" is not defined'),
         ("drift", '"17 5 * * 1-5"', '"17 25 * * 1-5"', "invalid CRON format"),
     ],
 )

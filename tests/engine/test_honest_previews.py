@@ -22,7 +22,7 @@ NEWER = {"cluster.kubernetesVersion": "1.36", "cluster.addons.kubeProxy": "v1.36
 STACKS = [("dev", None), ("staging", None), ("prod", None), ("dev", IRSA)]
 THE_COMPONENTS = {"kubernetes:cluster-eks-eks-k8s", "ConfigMap:cluster-eks-nodeAccess"}
 """What pulumi-eks reaches with a provider of its own, to which it gives no cluster identifier."""
-IDENTIFIER = 'cluster_identifier=f"{args.place.region}/{make.name}",'
+IDENTIFIER = 'cluster_identifier=f"{args.stack_names.region}/{config.name}",'
 
 
 @pytest.fixture(scope="module", params=STACKS, ids=["dev", "staging", "prod", "dev with irsa"])

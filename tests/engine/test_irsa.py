@@ -31,7 +31,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def trusted(bench: Workbench) -> dict[str, Any]:
-    """The principal that may wear the controller's role."""
+    """The principal that may assume the controller's role."""
     role = bench.cloud.client("iam", "eu-west-1").get_role(RoleName=ROLE)["Role"]
     document = role["AssumeRolePolicyDocument"]
     return (json.loads(document) if isinstance(document, str) else document)["Statement"][0]

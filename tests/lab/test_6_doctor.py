@@ -151,12 +151,12 @@ def _recreate(lab: Lab, name: str) -> None:
     """Delete a role and make it again by hand, as a person in a hurry does: it has another unique id."""
     role = lab.aws("iam", "get_role", RoleName=name)["Role"]
     attached = lab.aws("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]
-    worn = {"InstanceProfileName": name, "RoleName": name}
-    lab.aws("iam", "remove_role_from_instance_profile", **worn)
+    membership = {"InstanceProfileName": name, "RoleName": name}
+    lab.aws("iam", "remove_role_from_instance_profile", **membership)
     for one in attached:
         lab.aws("iam", "detach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
     lab.aws("iam", "delete_role", RoleName=name)
     lab.aws("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
     for one in attached:
         lab.aws("iam", "attach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
-    lab.aws("iam", "add_role_to_instance_profile", **worn)
+    lab.aws("iam", "add_role_to_instance_profile", **membership)

@@ -18,14 +18,14 @@ def test_a_later_process_sees_the_same_cloud_and_only_one_may_run_it_at_a_time(t
         queue = maker.make("aws:sqs/queue:Queue", "kept", name="kept")
         role = maker.make("aws:iam/role:Role", "kept", name="kept", assumeRolePolicy=trust("ec2.amazonaws.com"))
         arn = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
-        worn = maker.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "kept", role="kept", policyArn=arn)
+        attached = maker.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "kept", role="kept", policyArn=arn)
         sealed = first.client("kms", "eu-west-1").encrypt(KeyId=key.id, Plaintext=b"hush")["CiphertextBlob"]
         with pytest.raises(RuntimeError, match="another process runs this simulated cloud"):
             Cloud(tmp_path)
         first.tables.put("things", "a", {"b": [1]})
         port = first.api_port
     with Cloud(tmp_path) as second:
-        for made in (vpc, key, queue, role, worn):
+        for made in (vpc, key, queue, role, attached):
             made.site = Site(second, region="eu-west-1")
             found = made.read()
             assert found is not None, made.handler.token
@@ -33,6 +33,6 @@ def test_a_later_process_sees_the_same_cloud_and_only_one_may_run_it_at_a_time(t
         assert second.client("kms", "eu-west-1").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"hush"
         assert second.tables.get("things", "a") == {"b": [1]}
         assert second.api_port == port
-        worn.delete()
+        attached.delete()
         role.delete()
         assert role.read() is None

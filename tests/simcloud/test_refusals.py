@@ -72,10 +72,10 @@ def test_a_role_name_is_given_once_and_a_role_with_policies_stays(aws: Maker) ->
     with pytest.raises(Refusal, match="EntityAlreadyExists"):
         aws.make("aws:iam/role:Role", "again", name="once", assumeRolePolicy=document)
     arn = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
-    worn = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "worn", role="once", policyArn=arn)
+    attached = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "attached", role="once", policyArn=arn)
     with pytest.raises(Refusal, match="DeleteConflict"):
         role.delete()
-    worn.delete()
+    attached.delete()
     role.delete()
 
 
@@ -99,16 +99,18 @@ def test_a_managed_policy_past_the_limit_is_refused_though_moto_takes_it(aws: Ma
         )
 
 
-def test_a_managed_policy_that_somebody_wears_is_not_deleted(aws: Maker) -> None:
+def test_a_managed_policy_that_a_role_has_attached_is_not_deleted(aws: Maker) -> None:
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     policy = aws.make(
-        "aws:iam/policy:Policy", "worn", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        "aws:iam/policy:Policy", "attached", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     )
-    role = aws.make("aws:iam/role:Role", "wearer", name="wearer", assumeRolePolicy=trust("ec2.amazonaws.com"))
-    worn = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "wears", role="wearer", policyArn=policy.id)
-    with pytest.raises(Refusal, match=r"DeleteConflict.*wearer"):
+    role = aws.make("aws:iam/role:Role", "holder", name="holder", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    attached = aws.make(
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "attachment", role="holder", policyArn=policy.id
+    )
+    with pytest.raises(Refusal, match=r"DeleteConflict.*holder"):
         policy.delete()
-    for made in (worn, policy, role):
+    for made in (attached, policy, role):
         made.delete()
 
 

@@ -18,7 +18,7 @@ RESTART: Final = "kubectl -n {namespace} rollout restart deployment/{name}"
 CRDS: Final = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
 
 
-def worn_role(facts: Facts) -> str:
+def controller_role_arn(facts: Facts) -> str:
     """ARN of the role that the controller's service account gets; empty where it gets none."""
     declared = facts.declared
     if declared.identity == "irsa":
@@ -74,15 +74,15 @@ def identity(facts: Facts) -> Looked:
     """The controller's service account gets the declared role, and the role trusts that way."""
     declared = facts.declared
     account = f"{declared.karpenter_namespace}/{declared.karpenter_service_account}"
-    worn, way = worn_role(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
+    role_arn, way = controller_role_arn(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
     rule = f"service account {account} gets role {declared.controller_role} by {way}"
     problem = ""
-    role: Role | None = next((one for one in seen(facts, "roles") if one.arn == worn), None)
-    if not worn:
+    role: Role | None = next((one for one in seen(facts, "roles") if one.arn == role_arn), None)
+    if not role_arn:
         thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
         problem = f"{account} has no {thing}: Karpenter has no credentials"
     elif role is None:
-        problem = f"{account} gets {worn}, which does not exist"
+        problem = f"{account} gets {role_arn}, which does not exist"
     elif role.name != declared.controller_role:
         problem = f"{account} gets {role.name}"
     else:

@@ -78,7 +78,7 @@ def cause(facts: Facts, instance: Instance) -> str:
     if POOL_TAG not in instance.tags:
         return "the node group's own: its console output says more"
     if not instance.profile_arn:
-        return "the instance wears no instance profile"
+        return "the instance has no instance profile"
     profile = instance.profile_arn.rpartition("/")[2]
     known = {one.name: one for one in facts.instance_profiles or ()}
     if facts.instance_profiles is not None and profile in known and not known[profile].role_arn:

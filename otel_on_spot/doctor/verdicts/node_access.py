@@ -46,15 +46,15 @@ def cluster(facts: Facts) -> Looked:
 
 
 def node_roles(facts: Facts) -> tuple[Role, ...]:
-    """The roles that Karpenter's nodes wear: of the node classes' profiles; the declared one where no class names any."""
+    """The roles that Karpenter's nodes use: of the node classes' profiles; the declared one where no class names any."""
     roles = {one.name: one for one in seen(facts, "roles")}
     profiles = {one.name: one for one in seen(facts, "instance_profiles")}
-    worn = set()
+    used = set()
     for one in facts.node_classes or ():
         profile = profiles.get(one.instance_profile)
-        worn |= {profile.role_arn.rpartition("/")[2]} if profile else {one.role}
-    worn = {name for name in worn if name} or {facts.declared.node_role}
-    return tuple(roles[name] for name in sorted(worn) if name in roles)
+        used |= {profile.role_arn.rpartition("/")[2]} if profile else {one.role}
+    used = {name for name in used if name} or {facts.declared.node_role}
+    return tuple(roles[name] for name in sorted(used) if name in roles)
 
 
 def node_role(facts: Facts) -> Looked:
@@ -65,7 +65,7 @@ def node_role(facts: Facts) -> Looked:
         missing = Finding(
             subject=declared.node_role,
             seen=f"no IAM role {declared.node_role}",
-            rule="the role that Karpenter's nodes wear exists",
+            rule="the role that Karpenter's nodes use exists",
             remedy=(up(facts),),
         )
         return Looked(count=0, what="no node role", findings=(missing,))

@@ -71,7 +71,7 @@ class Identities:
         return roles[0]["Arn"]
 
     def token(self, instance: str, role_arn: str) -> str:
-        """The kubelet's token of an instance that wears a role, made anew every ten minutes.
+        """The kubelet's token of an instance that uses a role, made anew every ten minutes.
 
         Raises:
             NoCredentials: the role is gone, or does not trust EC2.

@@ -47,7 +47,7 @@ def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:
 
 
 def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
-    """How the cluster admits nodes that wear this role: ``access-entry``, ``aws-auth``, both, or nothing.
+    """How the cluster admits nodes that use this role: ``access-entry``, ``aws-auth``, both, or nothing.
 
     An entry of another type than a node's admits no node, nor does one made for an earlier role of the same name.
     """

@@ -185,10 +185,10 @@ class NodeGroup(Handler):
         if unrouted:
             return f"no route to the Internet from {', '.join(sorted(unrouted))}"
         role = inputs["nodeRoleArn"].rpartition("/")[2]
-        worn = {
+        attached = {
             p["PolicyName"] for p in site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
         }
-        missing = [policy for policy in WORKER_POLICIES if policy not in worn]
+        missing = [policy for policy in WORKER_POLICIES if policy not in attached]
         return f"role {role} lacks {', '.join(missing)}" if missing else ""
 
     @override

@@ -73,7 +73,7 @@ class Role(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         if any(row["roleArn"] == state.get("arn") for row in call.site.cloud.tables.all("clusters").values()):
             call.site.cloud.tables.put(
-                "warnings", f"role/{identity}", {"text": f"role {identity} deleted while a cluster wears it"}
+                "warnings", f"role/{identity}", {"text": f"role {identity} deleted while a cluster uses it"}
             )
         call.site.client("iam").delete_role(RoleName=identity)
 
@@ -185,11 +185,11 @@ class Policy(Handler):
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         iam = call.site.client("iam")
-        wearers = iam.list_entities_for_policy(PolicyArn=identity)["PolicyRoles"]
-        if wearers:
+        attached = iam.list_entities_for_policy(PolicyArn=identity)["PolicyRoles"]
+        if attached:
             raise Refusal(
                 "DeleteConflict",
-                f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in wearers)}",
+                f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in attached)}",
             )
         for version in iam.list_policy_versions(PolicyArn=identity)["Versions"]:
             if not version["IsDefaultVersion"]:
@@ -198,7 +198,7 @@ class Policy(Handler):
 
 
 class InstanceProfile(Handler):
-    """An instance profile and the role in it. AWS deletes one that instances wear, and so does moto."""
+    """An instance profile and the role in it. AWS deletes one that instances use, and so does moto."""
 
     token = "aws:iam/instanceProfile:InstanceProfile"
     autoname, autoname_limit = "name", 128

@@ -107,7 +107,7 @@ def reconcile(site: Site) -> None:
 
 
 def _terminate(site: Site, thing: dict[str, Any]) -> None:
-    """Karpenter: a NodeClaim's instance is terminated; an EC2NodeClass goes when no NodeClaim wears it."""
+    """Karpenter: a NodeClaim's instance is terminated; an EC2NodeClass goes when no NodeClaim refers to it."""
     from otel_on_spot.simcloud.aws.eks_nodes import terminate
 
     api = site.cloud.kubernetes(site.cluster)

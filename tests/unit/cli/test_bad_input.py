@@ -18,7 +18,7 @@ PROD = (ROOT / "Pulumi.prod.yaml").read_text()
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program whose stack files may be spoilt."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("infra", "plan", "cli"):
+    for name in ("infra", "otel_on_spot"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
         shutil.copy(path, folder)

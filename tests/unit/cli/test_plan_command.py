@@ -94,7 +94,7 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, committed to a repository of its own; tests put back what they change."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("infra", "plan", "cli"):
+    for name in ("infra", "otel_on_spot"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)

@@ -14,25 +14,31 @@ cluster_names = st.from_regex(re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"), fu
 
 @given(cluster_names)
 def test_every_physical_name_fits_its_limit(cluster: str) -> None:
-    place = names.Place(cluster=cluster, region="eu-west-1")
-    roles = [place.node_role, place.controller_role, place.system_node_role, place.ebs_csi_role, place.flow_log_role]
+    stack_names = names.StackNames(cluster=cluster, region="eu-west-1")
+    roles = [
+        stack_names.node_role,
+        stack_names.controller_role,
+        stack_names.system_node_role,
+        stack_names.ebs_csi_role,
+        stack_names.flow_log_role,
+    ]
 
     assert max(map(len, roles)) <= names.ROLE_NAME_LIMIT
-    assert len(place.interruption_queue) <= names.QUEUE_NAME_LIMIT
-    assert max(len(place.interruption_rule(event)) for event in EVENTS) <= names.RULE_NAME_LIMIT
-    assert max(len(place.controller_policy(group)) for group in GROUPS) <= names.POLICY_NAME_LIMIT
+    assert len(stack_names.interruption_queue) <= names.QUEUE_NAME_LIMIT
+    assert max(len(stack_names.interruption_rule(event)) for event in EVENTS) <= names.RULE_NAME_LIMIT
+    assert max(len(stack_names.controller_policy(group)) for group in GROUPS) <= names.POLICY_NAME_LIMIT
     assert len({*roles}) == len(roles)
 
 
 def test_a_longer_cluster_name_than_the_door_lets_in_would_not_fit() -> None:
-    place = names.Place(cluster="x" * (names.CLUSTER_NAME_LIMIT + 25), region="eu-west-1")
+    stack_names = names.StackNames(cluster="x" * (names.CLUSTER_NAME_LIMIT + 25), region="eu-west-1")
 
-    assert len(place.controller_role) > names.ROLE_NAME_LIMIT
+    assert len(stack_names.controller_role) > names.ROLE_NAME_LIMIT
 
 
 def test_partitions_follow_the_region() -> None:
     found = {
-        region: names.Place(cluster="x", region=region).partition
+        region: names.StackNames(cluster="x", region=region).partition
         for region in ("eu-west-1", "cn-north-1", "us-gov-west-1")
     }
 

@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[3]
 TY = Path(sys.executable).parent / "ty"
 PROGRAM = """
 from infra.karpenter.capacity import CapacityArgs
-from infra.names import Place
+from infra.names import StackNames
 from infra.node_access import AdmittedNodeRole, NodeRole
 from infra.settings.models import NodeClass
 
 
 def capacity(role: {role}) -> CapacityArgs:
     return CapacityArgs(
-        place=Place(cluster="x", region="eu-west-1"), make=NodeClass(ami_alias="al2023@latest"), tags={{}}, pools={{}}, after=(), node_role=role
+        stack_names=StackNames(cluster="x", region="eu-west-1"), config=NodeClass(ami_alias="al2023@latest"), tags={{}}, pools={{}}, after=(), node_role=role
     )
 """
 

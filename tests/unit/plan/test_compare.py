@@ -95,7 +95,7 @@ def clone(tmp_path: Path) -> Path:
     """The program, committed to a repository of its own."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    for name in ("infra", "plan", "cli"):
+    for name in ("infra", "otel_on_spot"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)

@@ -232,10 +232,12 @@ def test_lesson_3_a_queue_policy_for_other_rules_is_seen(monkeypatch: pytest.Mon
 
 
 def test_lesson_3_the_queues_arn_in_place_of_its_name_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.names.Place.interruption_queue", property(lambda place: f"{place.cluster}-other"))
+    monkeypatch.setattr(
+        "infra.names.StackNames.interruption_queue", property(lambda stack_names: f"{stack_names.cluster}-other")
+    )
     monkeypatch.setattr(
         "infra.karpenter.controller.controller_values",
-        lambda args: {"settings": {"interruptionQueue": f"arn:aws:sqs:x:1:{args.place.cluster}"}},
+        lambda args: {"settings": {"interruptionQueue": f"arn:aws:sqs:x:1:{args.stack_names.cluster}"}},
     )
 
     assert "interruption-queue-name" in broken(stack_of(record("dev")))

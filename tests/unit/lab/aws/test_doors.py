@@ -133,7 +133,7 @@ def test_the_front_tells_the_authenticator_in_json_whose_presigned_url_it_is(
 ) -> None:
     import base64
 
-    arn = role(aws, "wearer", documents.service_trust("ec2.amazonaws.com"))
+    arn = role(aws, "assumer", documents.service_trust("ec2.amazonaws.com"))
     token = cluster_token(session_of(aws, arn), REGION, CLUSTER)
     assert token.startswith("k8s-aws-v1.")
     encoded = token.removeprefix("k8s-aws-v1.")
@@ -141,10 +141,10 @@ def test_the_front_tells_the_authenticator_in_json_whose_presigned_url_it_is(
     assert url.startswith(f"https://sts.{REGION}.amazonaws.com/?Action=GetCallerIdentity")
     told = json.loads(through(front, "?" + url.partition("?")[2], Accept="application/json"))
     who = told["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
-    identity = aws.client("iam").get_role(RoleName="wearer")["Role"]["RoleId"]
-    assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/wearer/test"
+    identity = aws.client("iam").get_role(RoleName="assumer")["Role"]["RoleId"]
+    assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/assumer/test"
     assert who["UserId"] == f"{identity}:test"
-    aws.client("iam").delete_role(RoleName="wearer")
+    aws.client("iam").delete_role(RoleName="assumer")
 
 
 def test_the_front_refuses_a_key_that_nobody_was_given(front: tuple[str, ssl.SSLContext]) -> None:

@@ -114,7 +114,7 @@ def test_a_policy_that_is_detached_no_longer_allows(aws: Endpoint, controller: s
     ec2.describe_subnets()
 
 
-def test_whoever_wears_no_role_may_do_everything(aws: Endpoint) -> None:
+def test_whoever_has_no_role_may_do_everything(aws: Endpoint) -> None:
     aws.client("iam").list_roles()
 
 

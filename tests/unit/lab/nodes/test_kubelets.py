@@ -21,7 +21,7 @@ NODES = "/api/v1/nodes"
 
 
 class Roles:
-    """Stands for the instances' metadata: every instance wears the role, unless told otherwise."""
+    """Stands for the instances' metadata: every instance uses the role, unless told otherwise."""
 
     def __init__(self) -> None:
         self.forgotten: list[str] = []

@@ -86,7 +86,7 @@ def test_all_failures_are_told_at_once_with_what_go_said_and_the_rest_is_built(f
     assert "  etcd: `go build` failed" in said
     assert "    | # example\n    | server.go:3: undefined: settings.ValidateExternalURL\n" in said
     assert f"log: {fake_go.tools / 'etcd' / 'build.log'}" in said
-    assert f"by hand it is: cd {ROOT / 'tools' / 'etcd'} && " in said
+    assert f"by hand it is: cd {ROOT / 'otel_on_spot' / 'lab' / 'go' / 'etcd'} && " in said
     assert "  kwok: `go build` failed" in said
     assert "free disk space" in said
     assert "undefined: settings" in (fake_go.tools / "etcd" / "build.log").read_text()
