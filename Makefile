@@ -9,6 +9,7 @@ BIN := .venv/bin
 export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
 .PHONY: help plan test engine engine-faults bench bench-engine bench-lab test-lab tools up status down lint lock hooks clean
 
@@ -56,9 +57,10 @@ lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/ty check
 
-lock: .venv/test-ready ## resolve the dependencies of pyproject.toml anew into the hashed lock files
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+lock: .venv/bootstrap ## resolve the dependencies of pyproject.toml anew into the hashed lock files
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) pyproject.toml --extra tools -c requirements.txt -o requirements-tools.txt
+	$(LOCK) pyproject.toml --extra tools --group dev -c requirements-tools.txt -o requirements-dev.txt
 
 hooks: .venv/test-ready ## install the pre-commit hooks
 	$(BIN)/prek install
@@ -73,9 +75,9 @@ clean: ## remove the virtual environment and caches
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt
 	@touch $@
 
-.venv/plan-ready: .venv/bootstrap requirements.txt
-	@echo "installing the locked dependencies of the program"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+.venv/plan-ready: .venv/bootstrap requirements-tools.txt
+	@echo "installing the locked dependencies of the program and of the tools"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-tools.txt
 	@touch $@
 
 .venv/test-ready: .venv/plan-ready requirements-dev.txt pyproject.toml
