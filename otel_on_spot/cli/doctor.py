@@ -45,7 +45,7 @@ def doctor(
     """
     with could_not_look(context):
         from otel_on_spot.doctor import examine, facts
-        from otel_on_spot.drills.report import write_text
+        from otel_on_spot.report import write_text
 
         checks = examine.chosen(_listed(only), _listed(skip))
         started = time.monotonic()
@@ -68,8 +68,8 @@ def _listed(given: list[str] | None) -> tuple[str, ...]:
 
 def _look(stack: str, context: str | None, kubeconfig: Path | None) -> "tuple[Facts, tuple[str, ...]]":
     """Facts of the stack's platform, with a bar where somebody watches."""
-    from otel_on_spot.doctor.collecting import everything
-    from otel_on_spot.drills import target
+    from otel_on_spot import target
+    from otel_on_spot.doctor.collectors import everything
 
     with bar(f"planning {stack}") as progress:
         found = target.find(stack, context=context, kubeconfig=kubeconfig)

@@ -13,8 +13,8 @@ import typer
 from otel_on_spot.cli.mistake import BAD_INPUT
 
 if TYPE_CHECKING:
-    from otel_on_spot.doctor.collecting.gathering import Progress
-    from otel_on_spot.drills.report import Report
+    from otel_on_spot.doctor.collectors.gathering import Progress
+    from otel_on_spot.report import Report
 
 OPERATE = ("boto3", "kubernetes")
 """Packages of the extra ``operate``."""
@@ -32,7 +32,7 @@ def tell_report(report: "Report", json_file: Path | None) -> None:
     """Show a report, and write it as JSON where that was asked for; ``-`` prints nothing but JSON."""
     from rich.console import Console
 
-    from otel_on_spot.drills.report import as_document, show, write_text
+    from otel_on_spot.report import as_document, show, write_text
 
     if json_file is not None:
         document = json.dumps(as_document(report), indent=2)
@@ -68,12 +68,12 @@ def could_not_look(context: typer.Context) -> Generator[None]:
 
     mistakes: tuple[type[Exception], ...] = (StackFileError, ProgramError, PlanError)
     try:
-        from otel_on_spot.doctor.examine import UnknownLine
+        from otel_on_spot.doctor.examine import UnknownCheckError
         from otel_on_spot.doctor.facts import FactsError
         from otel_on_spot.drills.drill import DrillRefused
         from otel_on_spot.drills.holding import LeaseHeld
 
-        mistakes += (UnknownLine, FactsError, DrillRefused, LeaseHeld)
+        mistakes += (UnknownCheckError, FactsError, DrillRefused, LeaseHeld)
         yield
     except mistakes as mistake:
         typer.echo(f"error: {mistake}", err=True)

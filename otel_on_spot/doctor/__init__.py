@@ -1,8 +1,8 @@
 """The doctor: collects facts once, then judges them with pure functions.
 
-declared     what the stack's program declares, as plain values
-facts        what was seen: one frozen dataclass, JSON and back
-collecting/  the calls to AWS and the Kubernetes API
-verdicts/    facts in, findings out; no call is made there
+facts        everything that is known of a platform: one frozen value, JSON and back
+collectors/  the calls to AWS and the Kubernetes API
+check        what a check is, and what it results in
+checks/      facts in, findings out; no call is made there
 examine      all of it in order
 """

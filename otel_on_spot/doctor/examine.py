@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from otel_on_spot.doctor.check import Check, UnknownFactsError
+from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.facts import AWS_GROUPS, Facts
-from otel_on_spot.doctor.verdicts import CHECKS
-from otel_on_spot.doctor.verdicts.finding import Check, NotSeen
-from otel_on_spot.drills.report import Report, Verdict
+from otel_on_spot.report import Report, Verdict
 
 COMMAND: Final = "doctor"
 
 
-class UnknownLine(Exception):  # noqa: N818
+class UnknownCheckError(Exception):
     """``--only`` or ``--skip`` names no line. The message lists the lines."""
 
 
@@ -20,16 +20,18 @@ def chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
     """The checks to run, in order of blast radius.
 
     Raises:
-        UnknownLine: a name is no line, or nothing is left.
+        UnknownCheckError: a name is no line, or nothing is left.
     """
     known = [one.id for one in CHECKS]
     for option, given in (("--only", only), ("--skip", skip)):
         strangers = [name for name in given if name not in known]
         if strangers:
-            raise UnknownLine(f"{option} {', '.join(strangers)}: no such line. Lines: {', '.join(known)}")
+            raise UnknownCheckError(f"{option} {', '.join(strangers)}: no such line. Lines: {', '.join(known)}")
     left = tuple(one for one in CHECKS if (not only or one.id in only) and one.id not in skip)
     if not left:
-        raise UnknownLine(f"--only {','.join(only)} --skip {','.join(skip)}: no line is left. Leave one of them out")
+        raise UnknownCheckError(
+            f"--only {','.join(only)} --skip {','.join(skip)}: no line is left. Leave one of them out"
+        )
     return left
 
 
@@ -39,9 +41,9 @@ def judge(facts: Facts, check: Check) -> Verdict:
     try:
         for group in check.needs:
             if getattr(facts, group) is None:
-                raise NotSeen(group)
+                raise UnknownFactsError(group)
         looked = check.judge(facts)
-    except NotSeen as missing:
+    except UnknownFactsError as missing:
         return replace(empty, status="unseen", why_unseen=_why(facts, missing.group))
     status = "found" if looked.findings else "ok"
     return replace(empty, status=status, count=looked.count, what=looked.what, findings=looked.findings)

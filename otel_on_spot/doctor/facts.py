@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from otel_on_spot.doctor.declared import Declared
+from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.facts_aws import (
     AccessEntry,
     AwsCluster,

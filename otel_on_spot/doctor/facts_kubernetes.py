@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 Labels = Mapping[str, str]
+QUEUE_VARIABLE: Final = "INTERRUPTION_QUEUE"
+"""Name of the controller's variable that holds the queue. Source: https://karpenter.sh/v1.14/reference/settings/"""
 
 
 @dataclass(frozen=True, kw_only=True)

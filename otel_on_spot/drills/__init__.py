@@ -1,9 +1,6 @@
 """What operators do with a living platform: find what is wrong, rehearse what will go wrong.
 
-target          which stack, cluster and account a command looks at
 kubernetes_api  reads and writes of its API server
-report          verdict table, JSON report, exit code
-doctor/         facts from AWS and the cluster, and what is wrong with them
 lease, holding  one drill at a time, and what it changed
 undo            how each change is taken back
 patience        trying again while nobody answers, and not being ended half-way

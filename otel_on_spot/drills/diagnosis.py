@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from otel_on_spot.doctor.collecting import everything
+from otel_on_spot.doctor.collectors import everything
 from otel_on_spot.doctor.examine import chosen, judge
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.drills.report import Verdict
-from otel_on_spot.drills.target import Target
+from otel_on_spot.report import Verdict
+from otel_on_spot.target import Target
 
 
 def look(target: Target) -> Facts:

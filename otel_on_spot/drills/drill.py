@@ -8,14 +8,14 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.doctor.collecting.gathering import Unreachable, reason
-from otel_on_spot.doctor.declared import Declared
-from otel_on_spot.drills import target as targets
+from otel_on_spot import target as targets
+from otel_on_spot.declared import Declared
 from otel_on_spot.drills.holding import Hold, held
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.report import Report, Verdict
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.timeline import Tell, Timeline
+from otel_on_spot.errors import UnreachableError, reason
+from otel_on_spot.report import Report, Verdict
+from otel_on_spot.target import Target
 
 
 class DrillRefused(Exception):  # noqa: N818
@@ -67,7 +67,7 @@ def reach(stack: str, context: str | None, kubeconfig: Path | None) -> tuple[Tar
     api = Api(target.cluster_api)
     try:
         api.require()
-    except Unreachable as problem:
+    except UnreachableError as problem:
         raise DrillRefused(
             f"{problem}. A drill needs a cluster that answers: see otel-on-spot doctor --stack {stack}"
         ) from None

@@ -16,9 +16,9 @@ from kubernetes.client.exceptions import ApiException
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.lease import Record, abandoned, document, myself, path, read
 from otel_on_spot.drills.patience import CONNECTION, REFUSED, in_words, patiently, undisturbed, whoever_listens
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.timeline import Tell
 from otel_on_spot.drills.undo import CONFLICT, Step, take_back
+from otel_on_spot.target import Target
 
 RENEW_SECONDS: Final = 5
 PATIENCE_SECONDS: Final = 120

@@ -12,7 +12,7 @@ from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTResponse
 
-from otel_on_spot.doctor.collecting.gathering import Unreachable, reason
+from otel_on_spot.errors import UnreachableError, reason
 
 PAGE: Final = 500
 SECONDS: Final = (5, 20)
@@ -131,12 +131,14 @@ class Api:
         """Version of the server.
 
         Raises:
-            Unreachable: nobody answers, or it does not know who asks.
+            UnreachableError: nobody answers, or it does not know who asks.
         """
         try:
             version = self.get("/version")
         except Exception as problem:
-            raise Unreachable(f"the Kubernetes API at {self._client.configuration.host}: {reason(problem)}") from None
+            raise UnreachableError(
+                f"the Kubernetes API at {self._client.configuration.host}: {reason(problem)}"
+            ) from None
         return (version or {}).get("gitVersion", "")
 
 

@@ -10,17 +10,12 @@ import socket
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
 
+from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX, lease_path
 from otel_on_spot.drills.kubernetes_api import Api, Object
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.timeline import Tell
 from otel_on_spot.drills.undo import Step
-
-NAME: Final = "otel-on-spot-drill"
-PREFIX: Final = "otel-on-spot/"
-DURATION_SECONDS: Final = 15
-"""How long a holder may be silent before it counts as gone."""
+from otel_on_spot.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +50,7 @@ def read(target: Target, api: Api) -> Record | None:
 
 def path(target: Target) -> str:
     """Of the Lease in the API."""
-    return place(target.declared.argocd_namespace)
-
-
-def place(namespace: str) -> str:
-    """Of the Lease in the API, below Argo CD's namespace."""
-    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
+    return lease_path(target.declared.argocd_namespace)
 
 
 def document(target: Target, record: Record, version: str) -> Object:

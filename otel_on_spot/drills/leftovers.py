@@ -8,9 +8,9 @@ from otel_on_spot.drills.holding import put_back
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.lease import read
 from otel_on_spot.drills.stress.window import ended
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.timeline import Tell
 from otel_on_spot.drills.undo import PROJECTS, change_windows
+from otel_on_spot.target import Target
 
 
 def clean_up(target: Target, api: Api, tell: Tell, *, force: bool = False) -> list[str]:

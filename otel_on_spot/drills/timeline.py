@@ -3,20 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from otel_on_spot.report import Moment
+
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """Something that happened. ``seconds``: since the drill began, by a clock that never jumps."""
-
-    at: datetime
-    seconds: float
-    what: str
-    detail: str = ""
 
 
 class Timeline:

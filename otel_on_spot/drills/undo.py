@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.target import Target
+from otel_on_spot.target import Target
 
 CONFLICT: Final = 409
 PROJECTS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/appprojects/{name}"

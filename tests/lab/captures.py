@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from otel_on_spot.doctor import examine
-from otel_on_spot.drills.report import show
+from otel_on_spot.report import show
 from tests.lab.faults import Seen
 
 COLUMNS = 110

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from otel_on_spot.doctor.verdicts import CHECKS
+from otel_on_spot.doctor.checks import CHECKS
 from tests.lab import faults_access, faults_cloud, faults_cluster, faults_drills
 from tests.lab.captures import keep
 from tests.lab.faults import CLUSTER, NODE_ROLE, Fault, Seen, doctor, role_arn

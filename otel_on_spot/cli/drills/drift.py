@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from otel_on_spot.drills.drift.rehearsal import Plan
     from otel_on_spot.drills.drill import Drill
     from otel_on_spot.drills.kubernetes_api import Api
-    from otel_on_spot.drills.report import Report
-    from otel_on_spot.drills.target import Target
+    from otel_on_spot.report import Report
+    from otel_on_spot.target import Target
 
 
 def drift(

@@ -10,8 +10,8 @@ from otel_on_spot.cli.operating import JsonFile, Kubeconfig, KubeContext, Stack,
 if TYPE_CHECKING:
     from otel_on_spot.drills.drill import Drill
     from otel_on_spot.drills.kubernetes_api import Api, Object
-    from otel_on_spot.drills.report import Report
-    from otel_on_spot.drills.target import Target
+    from otel_on_spot.report import Report
+    from otel_on_spot.target import Target
 
 
 def node_join(

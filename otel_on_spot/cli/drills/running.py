@@ -15,8 +15,8 @@ from otel_on_spot.cli.operating import bar, could_not_look, tell_report
 if TYPE_CHECKING:
     from otel_on_spot.drills.drill import Drill
     from otel_on_spot.drills.kubernetes_api import Api
-    from otel_on_spot.drills.report import Report
-    from otel_on_spot.drills.target import Target
+    from otel_on_spot.report import Report
+    from otel_on_spot.target import Target
 
 FOUND, STOPPED = 1, 130
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from otel_on_spot.drills.drill import Drill
-    from otel_on_spot.drills.report import Report
     from otel_on_spot.drills.stress.run import Keep
     from otel_on_spot.drills.stress.watching import Sample, Shown
     from otel_on_spot.drills.timeline import Moment
+    from otel_on_spot.report import Report
 
 LINE_SECONDS = 10.0
 """How often a log gets a line."""
@@ -109,9 +109,9 @@ def _suited(plot_file: Path | None) -> None:
 
 def _keeping(csv_file: Path | None, plot_file: Path | None, title: str) -> "Keep":
     def keep(samples: "Sequence[Sample]", moments: "Sequence[Moment]") -> None:
-        from otel_on_spot.drills.report import write_text
         from otel_on_spot.drills.stress.plot import svg
         from otel_on_spot.drills.stress.record import as_csv
+        from otel_on_spot.report import write_text
 
         made = ((csv_file, lambda: as_csv(samples)), (plot_file, lambda: svg(samples, moments, title)))
         for file, text in made:

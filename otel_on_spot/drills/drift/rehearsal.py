@@ -8,9 +8,9 @@ from otel_on_spot.drills.drift.verdicts import LINES, Drift, verdicts, why_not
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.following import follow
 from otel_on_spot.drills.kubernetes_api import Api, Object
-from otel_on_spot.drills.report import Report, Verdict
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.undo import scaled
+from otel_on_spot.report import Report, Verdict
+from otel_on_spot.target import Target
 
 TRACKING: Final = "argocd.argoproj.io/tracking-id"
 """``application:group/kind:namespace/name``. Source: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/"""

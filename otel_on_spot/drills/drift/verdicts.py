@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from otel_on_spot.doctor.checks.gitops import active_leases
+from otel_on_spot.doctor.checks.leases import covers
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.verdicts.finding import Finding
-from otel_on_spot.doctor.verdicts.gitops import active_leases
-from otel_on_spot.doctor.verdicts.leases import covers
-from otel_on_spot.drills.report import Verdict
+from otel_on_spot.findings import Finding
+from otel_on_spot.report import Verdict
 
 RUNBOOK: Final = "docs/runbooks/drills/drift.md"
 LINES: Final = ("applications", "suspensions")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from otel_on_spot.doctor.collecting.cluster_facts import moment, nodes, pods
+from otel_on_spot.doctor.collectors.cluster_facts import moment, nodes, pods
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefused
@@ -13,9 +13,9 @@ from otel_on_spot.drills.following import follow
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.node_join.pod import INSTANCE_TYPE, NAMESPACE, POOL_LABEL, document
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
-from otel_on_spot.drills.node_join.watched import CLAIM, POD, Looked, look, nominated, words
-from otel_on_spot.drills.report import Report, Verdict
+from otel_on_spot.drills.node_join.watched import CLAIM, POD, CheckResult, look, nominated, words
 from otel_on_spot.drills.undo import Step, made
+from otel_on_spot.report import Report, Verdict
 
 POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
 SPARE_SECONDS: Final = 120
@@ -60,7 +60,7 @@ class Rehearsal:
         self.reached: dict[str, float] = {}
         self.details: dict[str, str] = {}
         self.own: dict[str, datetime] = {}
-        self.last = Looked(at={})
+        self.last = CheckResult(at={})
 
     def run(self) -> Report:
         """Make the pod, follow its node, and say how far it came."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from otel_on_spot.doctor.check import aws
+from otel_on_spot.doctor.checks.invisible import cause
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.verdicts.finding import Finding, aws
-from otel_on_spot.doctor.verdicts.invisible import cause
-from otel_on_spot.drills.report import Verdict
+from otel_on_spot.findings import Finding
+from otel_on_spot.report import Verdict
 
 RUNBOOK: Final = "docs/runbooks/drills/node-join.md"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from otel_on_spot.doctor.collecting.cluster_facts import conditions, moment
-from otel_on_spot.doctor.declared import CAPACITY_TYPE
+from otel_on_spot.declared import CAPACITY_TYPE
+from otel_on_spot.doctor.collectors.cluster_facts import conditions, moment
 from otel_on_spot.doctor.facts_kubernetes import Condition
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.node_join.pod import NAMESPACE
@@ -25,7 +25,7 @@ CLAIM_STEPS: Final = {"launched": "Launched", "registered": "Registered", "initi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class CheckResult:
     """One look: when each step was reached, by the objects' own clocks (to the second), and what they show."""
 
     at: Mapping[str, datetime]
@@ -35,7 +35,7 @@ class Looked:
     words: str = ""
 
 
-def look(api: Api, pod_name: str, claim_name: str) -> Looked:
+def look(api: Api, pod_name: str, claim_name: str) -> CheckResult:
     """How far the pod's node is.
 
     Args:
@@ -51,7 +51,7 @@ def look(api: Api, pod_name: str, claim_name: str) -> Looked:
     return judge(pod, claim, node)
 
 
-def judge(pod: Object, claim: Object | None, node: Object | None) -> Looked:
+def judge(pod: Object, claim: Object | None, node: Object | None) -> CheckResult:
     """What the objects say together."""
     at: dict[str, datetime | None] = {}
     details: dict[str, str] = {}
@@ -70,7 +70,7 @@ def judge(pod: Object, claim: Object | None, node: Object | None) -> Looked:
         details["running"] = pod["metadata"]["name"]
     waiting = next((one for one in told if one.status != "True" and one.type in CLAIM_STEPS.values()), None)
     words = f"{waiting.type}={waiting.status} {waiting.reason} {waiting.message}" if waiting else ""
-    return Looked(
+    return CheckResult(
         at={step: since for step, since in at.items() if since is not None},
         details=details,
         claim=claim["metadata"]["name"] if claim else "",

@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from otel_on_spot.doctor.declared import CAPACITY_TYPE
+from otel_on_spot.declared import CAPACITY_TYPE
+from otel_on_spot.doctor.check import seen
+from otel_on_spot.doctor.checks.placement import SPOT, keeps_data
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod
-from otel_on_spot.doctor.verdicts.finding import counted, seen
-from otel_on_spot.doctor.verdicts.placement import SPOT, keeps_data
 from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.findings import format_count
 
 FRONT: Final = ("frontend-proxy", "frontend")
 """Workloads of the demo's front path, in its namespace: what a visitor's request goes through first."""
@@ -123,5 +124,5 @@ def choose(found: Sequence[Candidate], wanted: str | None) -> Candidate:
     free = [one for one in found if not one.why_not]
     if not free:
         told = "".join(f"\n  {one.node}: {one.why_not}" for one in found)
-        raise DrillRefused(f"none of {counted(len(found), 'node')} may be interrupted:{told}")
+        raise DrillRefused(f"none of {format_count(len(found), 'node')} may be interrupted:{told}")
     return max(free, key=lambda one: (one.front > 0, one.pods, one.node))

@@ -7,10 +7,10 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from otel_on_spot.doctor.collecting.gathering import reason
 from otel_on_spot.drills.drill import DrillRefused
-from otel_on_spot.drills.target import Target
 from otel_on_spot.drills.undo import Step, experiment, tagged
+from otel_on_spot.errors import reason
+from otel_on_spot.target import Target
 
 SETTING: Final = "karpenter.interruptionExperiments"
 FAILED: Final = ("failed", "stopped", "cancelled")

@@ -4,21 +4,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from otel_on_spot.doctor.collecting import cluster_facts, karpenter_facts
-from otel_on_spot.doctor.collecting.shared_lists import SharedLists
+from otel_on_spot.doctor.collectors import cluster_facts, karpenter_facts
+from otel_on_spot.doctor.collectors.shared_lists import SharedLists
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.following import follow
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.report import Report, Verdict
 from otel_on_spot.drills.spot_interruption import experiment, probe
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidates, choose
 from otel_on_spot.drills.spot_interruption.probe import Probe
 from otel_on_spot.drills.spot_interruption.verdicts import LINES, NOTICE_SECONDS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Way, send, way
 from otel_on_spot.drills.spot_interruption.watched import CLAIMS, Watch
-from otel_on_spot.drills.target import Target
+from otel_on_spot.report import Report, Verdict
+from otel_on_spot.target import Target
 
 ENDPOINTS: Final = "Service {namespace}/{service}'s ready endpoints (no containers run in a lab)"
 HTTP: Final = "Service {namespace}/{service} by HTTP through the API server's proxy"

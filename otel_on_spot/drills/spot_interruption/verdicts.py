@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from otel_on_spot.doctor.verdicts.finding import Finding, counted
-from otel_on_spot.drills.report import Verdict
 from otel_on_spot.drills.spot_interruption.probe import Availability
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.report import Verdict
 
 RUNBOOK: Final = "docs/runbooks/drills/spot-interruption.md"
 NOTICE_SECONDS: Final = 120
@@ -99,7 +99,7 @@ def _drained(seen: Interruption) -> Verdict:
     there = f": {', '.join(seen.left)}" if seen.left else ""
     finding = Finding(
         subject=seen.node,
-        seen=f"{counted(len(seen.left), 'pod')} still there after {seen.patience:.0f} s{there}"
+        seen=f"{format_count(len(seen.left), 'pod')} still there after {seen.patience:.0f} s{there}"
         if at is None
         else f"empty after {at:.0f} s",
         rule=f"every pod has left {NOTICE_SECONDS} s after the warning; a budget, or a long terminationGracePeriodSeconds, holds it",
@@ -131,7 +131,7 @@ def _workloads(seen: Interruption) -> Verdict:
     if "workloads" in seen.at:
         return _line("workloads", title, f"all Ready {seen.at['workloads']:.1f} s after the warning")
     finding = Finding(
-        subject=f"{counted(len(seen.waiting), 'workload')}",
+        subject=f"{format_count(len(seen.waiting), 'workload')}",
         seen=f"not whole {seen.patience:.0f} s after the warning: {', '.join(seen.waiting) or 'the node is not drained'}",
         rule="what ran on the node is Ready again elsewhere",
         remedy=("kubectl get pods -A --field-selector status.phase=Pending",),
@@ -141,7 +141,7 @@ def _workloads(seen: Interruption) -> Verdict:
 
 def _front(seen: Interruption) -> Verdict:
     title, front = "The front path", seen.front
-    what = f"{front.ratio:.1%} of {counted(front.looks, 'look')} at {seen.probe} served, longest gap {front.longest_gap:.1f} s"
+    what = f"{front.ratio:.1%} of {format_count(front.looks, 'look')} at {seen.probe} served, longest gap {front.longest_gap:.1f} s"
     if front.longest_gap <= seen.longest_gap_allowed:
         return _line("front-path", title, what)
     finding = Finding(

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.doctor.collecting.gathering import reason
 from otel_on_spot.drills.drill import DrillRefused
-from otel_on_spot.drills.target import Target
+from otel_on_spot.errors import reason
+from otel_on_spot.target import Target
 
 SOURCE: Final = "aws.ec2"
 KIND: Final = "EC2 Spot Instance Interruption Warning"

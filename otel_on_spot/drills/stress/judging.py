@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from otel_on_spot.doctor.verdicts.finding import Finding, counted
-from otel_on_spot.drills.report import Verdict
 from otel_on_spot.drills.stress.beginning import Workload
 from otel_on_spot.drills.stress.verifying import Restored
 from otel_on_spot.drills.stress.watching import Sample, Watch
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.report import Verdict
 
 PAGE: Final = "docs/runbooks/drills/stress.md"
 EVENTS: Final = "kubectl get events --all-namespaces --sort-by=.lastTimestamp"
@@ -97,7 +97,7 @@ def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
     elif course.dips:
         lowest = min(one.running for one in course.dips)
         when = course.dips[0].seconds - course.scaled
-        seen = f"{lowest} of {course.replicas} pods Running in {counted(len(course.dips), 'look')}, first {when:.0f} s after the scale"
+        seen = f"{lowest} of {course.replicas} pods Running in {format_count(len(course.dips), 'look')}, first {when:.0f} s after the scale"
         found.append(Finding(subject=name, seen=seen, rule=rule, remedy=(EVENTS,), severity="warning"))
     elif course.all_running is None:
         seen = "never held: not all pods ran"

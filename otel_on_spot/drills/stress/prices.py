@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.doctor.collecting.gathering import reason
-from otel_on_spot.drills.target import Target
+from otel_on_spot.errors import reason
+from otel_on_spot.target import Target
 
 LINUX: Final = "Linux/UNIX"
 PRICE_LIST_REGION: Final = "us-east-1"

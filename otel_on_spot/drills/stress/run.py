@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from otel_on_spot.doctor.verdicts.finding import counted
 from otel_on_spot.drills import undo
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.holding import LeaseHeld
 from otel_on_spot.drills.patience import undisturbed, whoever_listens
-from otel_on_spot.drills.report import Report
 from otel_on_spot.drills.stress import beginning, judging
 from otel_on_spot.drills.stress.beginning import Workload
 from otel_on_spot.drills.stress.judging import Course
@@ -20,6 +18,8 @@ from otel_on_spot.drills.stress.verifying import Before, verified
 from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Sample, Shown, Watch, claims
 from otel_on_spot.drills.stress.window import deny
 from otel_on_spot.drills.timeline import Moment, Tell
+from otel_on_spot.findings import format_count
+from otel_on_spot.report import Report
 
 TRIAL_SECONDS: Final = 8.0
 """How long one more replica must stay before many are made. Argo CD undoes the first difference within a second or two."""
@@ -94,7 +94,7 @@ def _tell_estimate(drill: Drill, work: Workload, wanted: Wanted, prices: Prices,
         estimate = "no price: there is no node of these pools to go by"
     else:
         price = prices.of(*found.like)
-        what = f"about {counted(found.nodes, f'{found.like[0]} node')} more, like the smallest that is there ({found.like[1]})"
+        what = f"about {format_count(found.nodes, f'{found.like[0]} node')} more, like the smallest that is there ({found.like[1]})"
         hours = (wanted.max_wait + wanted.hold) / 3600
         estimate = what + (
             f", {price * found.nodes:.3f} USD/h, at most {price * found.nodes * hours:.3f} USD until it is over"
@@ -163,7 +163,7 @@ def _wait(drill: Drill, course: Course, watch: Watch) -> None:
         if found is not None:
             course.saw(found)
             if course.reverted is not None:
-                drill.timeline.add(f"reverted to {counted(found.wanted, 'replica')}")
+                drill.timeline.add(f"reverted to {format_count(found.wanted, 'replica')}")
                 return
             if found.observed and found.running >= course.replicas:
                 course.all_running = found.seconds - began
@@ -184,7 +184,7 @@ def _hold(drill: Drill, course: Course, watch: Watch) -> None:
         if found is not None:
             course.held_saw(found)
             if course.reverted is not None:
-                drill.timeline.add(f"reverted to {counted(found.wanted, 'replica')}")
+                drill.timeline.add(f"reverted to {format_count(found.wanted, 'replica')}")
                 break
         left = course.hold - (drill.timeline.seconds - began)
         if left <= 0:
@@ -208,7 +208,7 @@ def _left_over(drill: Drill, before: Before) -> str:
         for one in drill.api.list("/apis/karpenter.sh/v1/nodepools")
     }
     told = ", ".join(f"{pool}: {after.get(pool, 'not said')}" for pool in sorted({one.pool for one in more}))
-    return f"{counted(len(more), 'NodeClaim')} more than before; Karpenter consolidates by itself (consolidateAfter {told})"
+    return f"{format_count(len(more), 'NodeClaim')} more than before; Karpenter consolidates by itself (consolidateAfter {told})"
 
 
 def _price_notes(drill: Drill, prices: Prices) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.doctor.verdicts.finding import Finding
 from otel_on_spot.drills.drill import Drill
 from otel_on_spot.drills.patience import CONNECTION, in_words
 from otel_on_spot.drills.stress.beginning import Workload, applications
 from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Watch, claims
 from otel_on_spot.drills.undo import PROJECTS
+from otel_on_spot.findings import Finding
 
 SYNCED_SECONDS: Final = 60.0
 STAYS_SECONDS: Final = 10.0

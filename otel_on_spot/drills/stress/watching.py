@@ -8,13 +8,13 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.doctor.declared import CAPACITY_TYPE
-from otel_on_spot.doctor.verdicts.finding import counted
+from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
 from otel_on_spot.drills.patience import CONNECTION, in_words, passing
 from otel_on_spot.drills.stress.beginning import Workload
 from otel_on_spot.drills.stress.prices import Prices
+from otel_on_spot.findings import format_count
 
 EVERY_SECONDS: Final = 2.0
 TYPE_LABEL: Final = "node.kubernetes.io/instance-type"
@@ -185,10 +185,10 @@ class Watch:
             difference = joined.get(kind, 0) - before.nodes.get(kind, 0)
             if difference:
                 verb = "joined" if difference > 0 else "left"
-                self._drill.timeline.add(f"{counted(abs(difference), f'{kind} node')} {verb}")
+                self._drill.timeline.add(f"{format_count(abs(difference), f'{kind} node')} {verb}")
         more = len({one.name for one in now} - {one.name for one in before.claims})
         if more:
-            self._drill.timeline.add(f"{counted(more, 'NodeClaim')} made")
+            self._drill.timeline.add(f"{format_count(more, 'NodeClaim')} made")
 
     def _events(self) -> str:
         """What the timeline got since the last sample."""

@@ -10,8 +10,8 @@ from kubernetes import client
 
 from otel_on_spot.drills import lease
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.target import Target
-from tests.unit.drills.changes import HEALTHY
+from otel_on_spot.target import Target
+from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/otel-demo/deployments/frontend"

@@ -9,11 +9,11 @@ import pytest
 from otel_on_spot.drills import holding
 from otel_on_spot.drills.drill import begun
 from otel_on_spot.drills.kubernetes_api import Object
-from otel_on_spot.drills.report import Report
 from otel_on_spot.drills.stress import beginning, prices, run, verifying
 from otel_on_spot.drills.stress.run import Wanted
 from otel_on_spot.drills.stress.watching import Sample
 from otel_on_spot.drills.timeline import Moment
+from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.kubernetes_front import Answer
 

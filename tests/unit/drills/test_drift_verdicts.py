@@ -13,8 +13,8 @@ from otel_on_spot.drills.drift import rehearsal
 from otel_on_spot.drills.drift.verdicts import Drift, verdicts, why_not
 from otel_on_spot.drills.drill import DrillRefused
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.target import Target
-from tests.unit.drills.changes import HEALTHY, added, changed, named
+from otel_on_spot.target import Target
+from tests.unit.doctor.changes import HEALTHY, added, changed, named
 
 SEEN = Drift(
     deployment="otel-demo/frontend",

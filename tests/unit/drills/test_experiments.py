@@ -12,9 +12,9 @@ from infra import names
 from otel_on_spot.drills.drill import DrillRefused
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.spot_interruption import experiment
-from otel_on_spot.drills.target import Target, with_outputs
 from otel_on_spot.drills.undo import Step, tagged, take_back
-from tests.unit.drills.changes import HEALTHY
+from otel_on_spot.target import Target, with_outputs
+from tests.unit.doctor.changes import HEALTHY
 
 TAGS = [{"Key": "otel-on-spot/drill", "Value": "spot-interruption"}]
 

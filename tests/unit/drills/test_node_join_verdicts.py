@@ -15,8 +15,8 @@ from otel_on_spot.drills.node_join import pod as pods
 from otel_on_spot.drills.node_join.rehearsal import empty_types
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
 from otel_on_spot.drills.node_join.watched import judge, nominated, words
-from tests.unit.drills import access_faults
-from tests.unit.drills.changes import HEALTHY, added, one_of
+from tests.unit.doctor import access_faults
+from tests.unit.doctor.changes import HEALTHY, added, one_of
 
 ALL = {one.id: float(number) for number, one in enumerate(STEPS)}
 SEEN = Joining(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.doctor.verdicts import CHECKS
-from otel_on_spot.doctor.verdicts.finding import Check
+from otel_on_spot.doctor.check import Check
+from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.drills.drift import verdicts as drift
 from otel_on_spot.drills.node_join import verdicts as node_join
 from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption

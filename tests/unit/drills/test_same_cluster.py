@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from otel_on_spot.cli import app
 from otel_on_spot.drills import drill
 from otel_on_spot.drills.drill import DrillRefused, require_same_cluster
-from otel_on_spot.drills.target import Target
-from tests.unit.drills.changes import HEALTHY
+from otel_on_spot.target import Target
+from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import there
 

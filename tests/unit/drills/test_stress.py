@@ -10,10 +10,10 @@ import pytest
 
 from otel_on_spot.drills import holding
 from otel_on_spot.drills.drill import Drill, DrillRefused
-from otel_on_spot.drills.report import Report
 from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.record import COLUMNS, as_csv
+from otel_on_spot.report import Report
 from tests.unit.drills.kubernetes_front import Answer
 from tests.unit.drills.stress_platform import APPLICATION, Platform, platform
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from otel_on_spot.doctor.checks.leases import lease as as_lease
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
-from otel_on_spot.doctor.verdicts.leases import lease as as_lease
 from otel_on_spot.drills.lease import Record
 from otel_on_spot.drills.stress.window import deny, ended
 

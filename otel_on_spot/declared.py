@@ -1,0 +1,158 @@
+"""What the stack's program declares, as plain values: what the verdicts compare with.
+
+It comes out of the recorded plan, so a renamed rule, tag or policy is renamed here too. Ids and account numbers of a plan
+are made up: only names, actions and patterns are taken from it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from infra import names
+from otel_on_spot.plan.recording import Recording, Registration
+
+ROOT: Final = Path(__file__).parents[1]
+DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
+CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredPool:
+    """A NodePool: the capacity types that it may launch, and whether its taint keeps others out."""
+
+    capacity_types: tuple[str, ...]
+    tainted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """Names and rules of one stack.
+
+    ``node_access``: aws-auth, access-entry, or both. ``controller_policies``: actions by policy name. ``rules``: event
+    pattern by rule name. ``stateful``: (kind, name) of the workloads that keep data, in ``stateful_namespace``.
+    ``experiment``: id of the FIS template, known from the stack's outputs alone.
+    """
+
+    stack: str
+    source: str
+    cluster: str
+    region: str
+    node_role: str
+    instance_profile: str
+    node_policies: tuple[str, ...]
+    node_access: tuple[str, ...]
+    controller_role: str
+    controller_policies: Mapping[str, tuple[str, ...]]
+    identity: str
+    karpenter_namespace: str
+    karpenter_service_account: str
+    karpenter_version: str
+    interruption_queue: str
+    rules: Mapping[str, Mapping[str, Any]]
+    discovery_tags: Mapping[str, str]
+    node_classes: tuple[str, ...]
+    pools: Mapping[str, DeclaredPool]
+    argocd_namespace: str
+    project: str
+    root_application: str
+    stateful_namespace: str
+    stateful: tuple[tuple[str, str], ...]
+    experiment: str = ""
+
+    @property
+    def owned_tag(self) -> str:
+        """Key of the tag that says that a resource belongs to the cluster."""
+        return f"kubernetes.io/cluster/{self.cluster}"
+
+
+def from_recording(recording: Recording, *, root: Path = ROOT) -> Declared:
+    """What a recorded plan declares; the list of databases comes from the wrapper chart's values under ``root``."""
+    exports = recording.exports
+    stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
+    cluster = recording.of_type("eks:index:Cluster")[0].inputs
+    ways = ("aws-auth",) if cluster.get("roleMappings") else ()
+    if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
+        ways = (*ways, "access-entry")
+    release = next(one.inputs for one in _releases(recording) if one.inputs["name"] == "karpenter")
+    return Declared(
+        stack=recording.stack,
+        source="the plan of the stack's file",
+        cluster=stack_names.cluster,
+        region=stack_names.region,
+        node_role=stack_names.node_role,
+        instance_profile=recording.of_type("aws:iam/instanceProfile:InstanceProfile")[0].inputs["name"],
+        node_policies=_attached(recording, stack_names.node_role),
+        node_access=ways,
+        controller_role=stack_names.controller_role,
+        controller_policies={
+            one.inputs["name"]: actions(json.loads(one.inputs["policy"]))
+            for one in recording.of_type("aws:iam/policy:Policy")
+            if one.inputs["name"].startswith(stack_names.controller_policy(""))
+        },
+        identity="irsa" if (release["values"]["serviceAccount"].get("annotations")) else "pod-identity",
+        karpenter_namespace=release["namespace"],
+        karpenter_service_account=release["values"]["serviceAccount"]["name"],
+        karpenter_version=release["version"],
+        interruption_queue=recording.of_type("aws:sqs/queue:Queue")[0].inputs["name"],
+        rules={
+            one.inputs["name"]: json.loads(one.inputs["eventPattern"])
+            for one in recording.of_type("aws:cloudwatch/eventRule:EventRule")
+        },
+        discovery_tags=stack_names.discovery_tags,
+        node_classes=tuple(_object_names(recording, "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")),
+        pools={
+            one.inputs["metadata"]["name"]: _pool(one.inputs["spec"])
+            for one in recording.of_type("kubernetes:karpenter.sh/v1:NodePool")
+        },
+        argocd_namespace=names.ARGOCD_NAMESPACE,
+        project=names.PROJECT,
+        root_application=exports["rootApplication"],
+        stateful_namespace=names.DEMO_NAMESPACE,
+        stateful=stateful_workloads(root / DEMO_VALUES),
+    )
+
+
+def _releases(recording: Recording) -> tuple[Registration, ...]:
+    return recording.of_type("kubernetes:helm.sh/v3:Release")
+
+
+def _object_names(recording: Recording, token: str) -> list[str]:
+    return [one.inputs["metadata"]["name"] for one in recording.of_type(token)]
+
+
+def _attached(recording: Recording, role: str) -> tuple[str, ...]:
+    """Names of the policies that the program attaches to a role."""
+    return tuple(
+        sorted(
+            one.inputs["policyArn"].rpartition("/")[2]
+            for one in recording.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+            if one.inputs["role"] == role
+        )
+    )
+
+
+def _pool(spec: Mapping[str, Any]) -> DeclaredPool:
+    template = spec["template"]["spec"]
+    wanted = next((one["values"] for one in template["requirements"] if one["key"] == CAPACITY_TYPE), ())
+    return DeclaredPool(capacity_types=tuple(wanted), tainted=bool(template.get("taints")))
+
+
+def stateful_workloads(values: Path) -> tuple[tuple[str, str], ...]:
+    """(kind, name) of the databases that the wrapper chart lists."""
+    listed = yaml.safe_load(values.read_text()).get("stateful") or []
+    return tuple((one["kind"], one["name"]) for one in listed)
+
+
+def actions(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every action that the statements of a policy allow, in order."""
+    found = set()
+    statements = document.get("Statement") or []
+    for statement in [statements] if isinstance(statements, Mapping) else statements:
+        if statement.get("Effect") == "Allow":
+            given = statement.get("Action") or []
+            found |= {given} if isinstance(given, str) else set(given)
+    return tuple(sorted(found))

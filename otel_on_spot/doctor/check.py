@@ -1,0 +1,72 @@
+"""The shape of a verdict: what was looked at, and what was found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.findings import Finding
+
+RUNBOOKS: Final = "docs/runbooks/doctor"
+
+
+class UnknownFactsError(Exception):
+    """A check needs a group of facts that was not seen."""
+
+    def __init__(self, group: str) -> None:
+        super().__init__(group)
+        self.group = group
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What a check looked at: how many things, in words, and what is wrong with them."""
+
+    count: int
+    what: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of the doctor. ``needs`` are the groups of facts without which it never judges."""
+
+    id: str
+    title: str
+    needs: tuple[str, ...]
+    judge: Callable[[Facts], CheckResult] = field(repr=False)
+
+    @property
+    def runbook(self) -> str:
+        """Path of the runbook page in the repository."""
+        return f"{RUNBOOKS}/{self.id}.md"
+
+
+def seen(facts: Facts, group: str) -> Any:
+    """A group of facts.
+
+    Raises:
+        UnknownFactsError: it was not seen.
+    """
+    found = getattr(facts, group)
+    if found is None:
+        raise UnknownFactsError(group)
+    return found
+
+
+def up(facts: Facts) -> str:
+    """The command that puts back what the program declares, drift included."""
+    if facts.simulated:
+        return f"otel-on-spot lab up --stack {facts.declared.stack}"
+    return f"pulumi up --stack {facts.declared.stack} --refresh"
+
+
+def aws(facts: Facts, command: str) -> str:
+    """A command of the AWS CLI in the stack's region."""
+    return f"aws {command} --region {facts.declared.region}"
+
+
+def age(facts: Facts, since: datetime) -> timedelta:
+    """How long ago something was when the facts were taken."""
+    return facts.taken_at - since

@@ -1,0 +1,188 @@
+"""Whether Karpenter can launch: what its selectors find, whether classes and pools are Ready, how near the limits are."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from kubernetes.utils.quantity import parse_quantity
+
+from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Located
+from otel_on_spot.doctor.facts_kubernetes import Condition, NodePool
+from otel_on_spot.findings import Finding, format_count
+
+POOL_LABEL: Final = "karpenter.sh/nodepool"
+NEARLY: Final = Decimal("0.8")
+"""Share of a limit from which the doctor speaks: at the limit, pods stay Pending."""
+
+
+def resolves(terms: Iterable[Mapping[str, Any]], things: Iterable[Located]) -> list[Located]:
+    """What a node class's selector terms find: any term, all tags of it; ``*`` is any value.
+
+    Source: https://karpenter.sh/v1.14/concepts/nodeclasses/#specsubnetselectorterms
+    """
+
+    def matches(term: Mapping[str, Any], thing: Located) -> bool:
+        tags = term.get("tags") or {}
+        return (
+            all(key in thing.tags and value in ("*", thing.tags[key]) for key, value in tags.items())
+            and term.get("id", thing.id) == thing.id
+            and term.get("name", thing.name) == thing.name
+            and bool(term)
+        )
+
+    wanted = list(terms)
+    return [thing for thing in things if any(matches(term, thing) for term in wanted)]
+
+
+def discovery(facts: Facts) -> CheckResult:
+    """The selectors of every node class find subnets and a security group, in the cluster's own VPC."""
+    home = {one.vpc_id for one in seen(facts, "clusters")}
+    subnets, groups = seen(facts, "subnets"), seen(facts, "security_groups")
+    findings, found_subnets, found_groups = [], set(), set()
+    for one in seen(facts, "node_classes"):
+        for kind, terms, things, found in (
+            ("subnet", one.subnet_terms, subnets, found_subnets),
+            ("security group", one.group_terms, groups, found_groups),
+        ):
+            chosen = resolves(terms, things)
+            found |= {thing.id for thing in chosen}
+            strangers = sorted(thing.id for thing in chosen if home and thing.vpc_id not in home)
+            untagged = _forgotten(kind, things, chosen, home)
+            problem = ""
+            if not chosen:
+                problem = f"no {kind} matches {list(terms)}"
+            elif strangers:
+                problem = f"{', '.join(strangers)} match{'es' if len(strangers) == 1 else ''} and lie in another VPC"
+            elif untagged:
+                problem = f"{', '.join(untagged)} lost the discovery tag: no node is launched in its zone"
+            if problem:
+                findings.append(
+                    Finding(
+                        subject=f"{one.name}: {kind}s",
+                        seen=problem,
+                        rule="the node class finds every private subnet and the cluster's security group, and no other VPC's",
+                        remedy=(up(facts),),
+                        severity="critical" if not chosen else "warning",
+                    )
+                )
+    return CheckResult(
+        count=len(found_subnets) + len(found_groups),
+        what=f"{format_count(len(found_subnets), 'subnet')}, {format_count(len(found_groups), 'security group')}",
+        findings=tuple(findings),
+    )
+
+
+def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], home: set[str]) -> list[str]:
+    """Private subnets of this cluster's VPC that the selector does not find: they carry the other tag of private ones."""
+    ids = {one.id for one in chosen}
+    return sorted(
+        one.id
+        for one in things
+        if kind == "subnet"
+        and one.vpc_id in home
+        and "kubernetes.io/role/internal-elb" in one.tags
+        and one.id not in ids
+    )
+
+
+def not_ready(conditions: Iterable[Condition]) -> str:
+    """Why an object is not Ready, in its own conditions' words; empty where it is."""
+    listed = list(conditions)
+    ready = next((one for one in listed if one.type == "Ready"), None)
+    if ready is not None and ready.status == "True":
+        return ""
+    causes = [one for one in listed if one.type != "Ready" and one.status == "False"] or ([ready] if ready else [])
+    told = "; ".join(f"{one.type}={one.status} {one.reason} {one.message}".strip() for one in causes if one)
+    return told or "it has no conditions: Karpenter has not looked at it"
+
+
+def node_classes(facts: Facts) -> CheckResult:
+    """Every declared EC2NodeClass exists and is Ready."""
+    found = {one.name: one for one in seen(facts, "node_classes")}
+    rule = "every node class of the program exists and is Ready"
+    findings = [
+        Finding(subject=name, seen="there is no such EC2NodeClass", rule=rule, remedy=(up(facts),))
+        for name in facts.declared.node_classes
+        if name not in found
+    ]
+    for name, one in found.items():
+        why = not_ready(one.conditions)
+        if why:
+            look = f"kubectl describe ec2nodeclass {name}"
+            findings.append(Finding(subject=name, seen=why, rule=rule, remedy=(look, up(facts))))
+    return CheckResult(
+        count=len(found), what=format_count(len(found), "node class", "node classes"), findings=tuple(findings)
+    )
+
+
+def node_pools(facts: Facts) -> CheckResult:
+    """Every declared NodePool exists and is Ready."""
+    found: dict[str, NodePool] = {one.name: one for one in seen(facts, "node_pools")}
+    rule = "every NodePool of the program exists and is Ready"
+    findings = [
+        Finding(subject=name, seen="there is no such NodePool", rule=rule, remedy=(up(facts),))
+        for name in facts.declared.pools
+        if name not in found
+    ]
+    for name, one in found.items():
+        why = not_ready(one.conditions)
+        if why:
+            look = f"kubectl describe nodepool {name}"
+            findings.append(Finding(subject=name, seen=why, rule=rule, remedy=(look, up(facts))))
+    return CheckResult(count=len(found), what=format_count(len(found), "pool"), findings=tuple(findings))
+
+
+def raised(limit: str) -> str:
+    """Half as much again, in the limit's own unit."""
+    number = re.match(r"[0-9.]+", limit)
+    return limit if number is None else f"{math.ceil(float(number[0]) * 1.5)}{limit[number.end() :]}"
+
+
+def limits(facts: Facts) -> CheckResult:
+    """No pool uses four fifths of a limit, or more."""
+    findings, told = [], []
+    pools: tuple[NodePool, ...] = seen(facts, "node_pools")
+    for pool in pools:
+        for resource, limit in pool.limits.items():
+            most, used = parse_quantity(limit), parse_quantity(pool.used.get(resource, "0"))
+            share = used / most if most else Decimal(1)
+            told.append(share)
+            if share >= NEARLY:
+                findings.append(
+                    Finding(
+                        subject=f"{pool.name}: {resource}",
+                        seen=f"{pool.used.get(resource, '0')} of {limit} used ({share:.0%})",
+                        rule=f"below {NEARLY:.0%}: at the limit the pool launches nothing, and pods stay Pending",
+                        remedy=(
+                            f"kubectl get nodeclaims -l {POOL_LABEL}={pool.name} -o wide",
+                            f"pulumi config set --stack {facts.declared.stack} --type string "
+                            f"--path 'otel-on-spot:pools.{pool.name}.limits.{resource}' {raised(limit)}",
+                            up(facts),
+                        ),
+                        severity="critical" if share >= 1 else "warning",
+                    )
+                )
+    fullest = f", the fullest at {max(told):.0%}" if told else ""
+    return CheckResult(count=len(told), what=f"{format_count(len(told), 'limit')}{fullest}", findings=tuple(findings))
+
+
+CHECKS: Final = (
+    Check(
+        id="discovery-tags",
+        title="Discovery tags",
+        needs=("clusters", "subnets", "security_groups", "node_classes"),
+        judge=discovery,
+    ),
+    Check(
+        id="node-classes",
+        title="Node classes Ready",
+        needs=("node_classes",),
+        judge=node_classes,
+    ),
+    Check(id="node-pools", title="Node pools Ready", needs=("node_pools",), judge=node_pools),
+)
+LIMITS: Final = Check(id="pool-limits", title="Pool limits", needs=("node_pools",), judge=limits)

@@ -1,0 +1,213 @@
+"""Whether Karpenter's controller runs, who it is, and what it may do."""
+
+import json
+from typing import Final
+
+from otel_on_spot.declared import actions
+from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.checks.iam import allows
+from otel_on_spot.doctor.checks.node_access import node_roles
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Role
+from otel_on_spot.doctor.facts_kubernetes import Controller
+from otel_on_spot.findings import Finding, format_count
+
+AGENT: Final = "eks-pod-identity-agent"
+POD_IDENTITY: Final = "pods.eks.amazonaws.com"
+POD_IDENTITY_ACTIONS: Final = ("sts:AssumeRole", "sts:TagSession")
+RESTART: Final = "kubectl -n {namespace} rollout restart deployment/{name}"
+CRDS: Final = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
+
+
+def controller_role_arn(facts: Facts) -> str:
+    """ARN of the role that the controller's service account gets; empty where it gets none."""
+    declared = facts.declared
+    if declared.identity == "irsa":
+        return next((one.service_account_role for one in seen(facts, "controllers")), "")
+    return next(
+        (
+            one.role_arn
+            for one in seen(facts, "pod_identities")
+            if (one.namespace, one.service_account)
+            == (declared.karpenter_namespace, declared.karpenter_service_account)
+        ),
+        "",
+    )
+
+
+def permissions(facts: Facts) -> CheckResult:
+    """The controller's role has every declared policy with every declared action, and may pass the node roles."""
+    declared = facts.declared
+    role: Role | None = next((one for one in seen(facts, "roles") if one.name == declared.controller_role), None)
+    rule = "the controller's role has the program's policies, whole, and may pass the node role to EC2"
+    restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
+    if role is None:
+        gone = Finding(
+            subject=declared.controller_role, seen="the role does not exist", rule=rule, remedy=(up(facts), restart)
+        )
+        return CheckResult(count=0, what="no role", findings=(gone,))
+    problems = []
+    for name, wanted in declared.controller_policies.items():
+        if name not in role.policies:
+            problems.append(f"policy {name} is not attached ({', '.join(wanted[:3])}, ...)")
+            continue
+        lacking = [action for action in wanted if action not in actions(role.policies[name] or {})]
+        if lacking:
+            problems.append(f"policy {name} lacks {', '.join(lacking)}")
+    documents = [one for one in (*role.policies.values(), *role.inline.values()) if one]
+    problems += [
+        f"no statement lets it pass {one.arn} (iam:PassRole)"
+        for one in node_roles(facts)
+        if not allows(documents, "iam:PassRole", one.arn)
+    ]
+    findings = tuple(
+        Finding(subject=declared.controller_role, seen=problem, rule=rule, remedy=(up(facts), restart))
+        for problem in problems
+    )
+    return CheckResult(
+        count=len(declared.controller_policies),
+        what=f"{format_count(len(declared.controller_policies), 'policy', 'policies')} of {declared.controller_role}",
+        findings=findings,
+    )
+
+
+def identity(facts: Facts) -> CheckResult:
+    """The controller's service account gets the declared role, and the role trusts that way."""
+    declared = facts.declared
+    account = f"{declared.karpenter_namespace}/{declared.karpenter_service_account}"
+    role_arn, way = controller_role_arn(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
+    rule = f"service account {account} gets role {declared.controller_role} by {way}"
+    problem = ""
+    role: Role | None = next((one for one in seen(facts, "roles") if one.arn == role_arn), None)
+    if not role_arn:
+        thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
+        problem = f"{account} has no {thing}: Karpenter has no credentials"
+    elif role is None:
+        problem = f"{account} gets {role_arn}, which does not exist"
+    elif role.name != declared.controller_role:
+        problem = f"{account} gets {role.name}"
+    else:
+        problem = _trust_problem(facts, role)
+    if not problem and way == "Pod Identity" and AGENT not in seen(facts, "addons"):
+        problem = f"the add-on {AGENT} is not there: associations have no effect"
+    restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
+    findings = (Finding(subject=account, seen=problem, rule=rule, remedy=(up(facts), restart)),) if problem else ()
+    return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
+
+
+def _trust_problem(facts: Facts, role: Role) -> str:
+    declared = facts.declared
+    if declared.identity == "irsa":
+        subject = f"system:serviceaccount:{declared.karpenter_namespace}:{declared.karpenter_service_account}"
+        issuer = next((one.issuer.removeprefix("https://") for one in seen(facts, "clusters")), "")
+        text = json.dumps(role.trust)
+        if subject not in text:
+            return f"the trust policy of {role.name} does not name {subject}"
+        return "" if issuer and issuer in text else f"the trust policy of {role.name} names another cluster's issuer"
+    granted = {
+        action
+        for statement in role.trust.get("Statement") or ()
+        if POD_IDENTITY in json.dumps(statement.get("Principal"))
+        for action in actions({"Statement": [statement]})
+    }
+    lacking = [action for action in POD_IDENTITY_ACTIONS if action not in granted]
+    return f"the trust policy of {role.name} does not allow {POD_IDENTITY} {', '.join(lacking)}" if lacking else ""
+
+
+def running(facts: Facts) -> CheckResult:
+    """The controller has an available replica and serves this cluster."""
+    declared = facts.declared
+    found: tuple[Controller, ...] = seen(facts, "controllers")
+    rule = f"Karpenter runs in {declared.karpenter_namespace} and serves {declared.cluster}"
+    problems: list[tuple[str, tuple[str, ...]]] = []
+    logs = f"kubectl -n {declared.karpenter_namespace} logs deployment/karpenter --since=15m"
+    if not found:
+        problems.append(
+            ("there is no Deployment of it: nothing launches, drains or handles an interruption", (up(facts),))
+        )
+    for one in found:
+        if one.available < 1:
+            problems.append((f"{one.available} of {one.replicas} replicas are available", (logs, up(facts))))
+        served = one.environment.get("CLUSTER_NAME", "")
+        if served != declared.cluster:
+            problems.append((f"CLUSTER_NAME is {served!r}", (up(facts),)))
+    findings = tuple(Finding(subject="karpenter", seen=text, rule=rule, remedy=remedy) for text, remedy in problems)
+    replicas = sum(one.available for one in found)
+    return CheckResult(count=len(found), what=format_count(replicas, "available replica"), findings=findings)
+
+
+def versions(facts: Facts) -> CheckResult:
+    """CRDs are served, and controller and CRD chart have the declared version."""
+    kinds, declared = seen(facts, "custom_kinds"), facts.declared
+    rule = f"controller and CRDs are both version {declared.karpenter_version}"
+    problems = [f"CRD {name} is not there" for name in CRDS if name not in kinds.established]
+    problems += [f"CRD {name} is not served in v1" for name, served in kinds.established.items() if not served]
+    told = []
+    for one in seen(facts, "controllers"):
+        version = one.version_label or one.image.partition("@")[0].rpartition(":")[2]
+        told.append(f"controller {version}")
+        if version != declared.karpenter_version:
+            problems.append(f"the controller is version {version}")
+    for release in sorted(set(kinds.release_of.values())):
+        version = kinds.chart_versions.get(release, "")
+        told.append(f"CRDs {version}" if version else f"CRDs of release {release}, whose record was not found")
+        if version and version != declared.karpenter_version:
+            problems.append(f"the CRDs come from {release} version {version}")
+    findings = tuple(
+        Finding(subject="karpenter", seen=text, rule=rule, remedy=(up(facts),), severity="critical")
+        for text in problems
+    )
+    return CheckResult(count=len(kinds.established), what=", ".join(told) or "no controller, no CRD", findings=findings)
+
+
+def spot_role(facts: Facts) -> CheckResult:
+    """The account has the service-linked role without which EC2 launches no Spot instance."""
+    spot = [name for name, pool in facts.declared.pools.items() if "spot" in pool.capacity_types]
+    found = seen(facts, "spot_roles")
+    findings = ()
+    if spot and not found:
+        findings = (
+            Finding(
+                subject="AWSServiceRoleForEC2Spot",
+                seen=f"the account has no such role; {format_count(len(spot), 'pool')} may launch Spot ({', '.join(spot)})",
+                rule="EC2 launches Spot instances with this service-linked role, once per account",
+                remedy=("aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",),
+            ),
+        )
+    return CheckResult(
+        count=len(found), what=", ".join(found) or ("not needed" if not spot else "none"), findings=findings
+    )
+
+
+CHECKS: Final = (
+    Check(
+        id="controller-permissions",
+        title="Controller's permissions",
+        needs=("roles", "instance_profiles"),
+        judge=permissions,
+    ),
+    Check(
+        id="controller-identity",
+        title="Controller's identity",
+        needs=("roles", "addons", "controllers", "pod_identities", "clusters"),
+        judge=identity,
+    ),
+    Check(
+        id="karpenter-running",
+        title="Karpenter runs",
+        needs=("controllers",),
+        judge=running,
+    ),
+    Check(
+        id="karpenter-versions",
+        title="CRD and controller versions",
+        needs=("controllers", "custom_kinds"),
+        judge=versions,
+    ),
+)
+SPOT_ROLE: Final = Check(
+    id="spot-role",
+    title="Spot's service-linked role",
+    needs=("spot_roles",),
+    judge=spot_role,
+)

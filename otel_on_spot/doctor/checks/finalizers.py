@@ -1,0 +1,69 @@
+"""Deletions that do not end: whose finalizer nobody serves, or that wait for longer than a drain takes."""
+
+from datetime import timedelta
+from typing import Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import Terminating
+from otel_on_spot.findings import Finding, format_count, format_duration
+
+PATIENCE: Final = {
+    "NodePool": timedelta(minutes=60),
+    "EC2NodeClass": timedelta(minutes=60),
+    "NodeClaim": timedelta(minutes=60),
+    "Node": timedelta(minutes=60),
+}
+OTHERWISE: Final = timedelta(minutes=15)
+"""How long a deletion may take: nodes are drained first, within terminationGracePeriod; everything else is quick."""
+KARPENTER: Final = ("karpenter.sh/", "karpenter.k8s.aws/")
+
+
+def finalizers(facts: Facts) -> CheckResult:
+    """Every deletion that was asked for has ended, or is on its way with somebody who serves its finalizers."""
+    found: tuple[Terminating, ...] = seen(facts, "terminating")
+    findings = []
+    for one in found:
+        cause = _cause(facts, one)
+        waited = age(facts, one.since)
+        if not cause and waited < PATIENCE.get(one.kind, OTHERWISE):
+            continue
+        place = f"-n {one.namespace} " if one.namespace else ""
+        told_by = f"; {one.message}" if one.message else ""
+        findings.append(
+            Finding(
+                subject=f"{one.kind} {one.name}",
+                seen=f"Terminating for {format_duration(waited)}, waits for {', '.join(one.finalizers) or 'its dependents'}{cause and f': {cause}'}{told_by}",
+                rule="whoever serves a finalizer lives longer than the object; never remove the finalizer first",
+                remedy=(f"kubectl {place}describe {one.kind.lower()} {one.name}", up(facts)),
+            )
+        )
+    return CheckResult(
+        count=len(found),
+        what=format_count(len(found), "deletion under way", "deletions under way"),
+        findings=tuple(findings),
+    )
+
+
+def _cause(facts: Facts, one: Terminating) -> str:
+    """Why nobody will serve it; empty where somebody may."""
+    if any(finalizer.startswith(KARPENTER) for finalizer in one.finalizers):
+        controllers = seen(facts, "controllers")
+        if not any(controller.available for controller in controllers):
+            return "Karpenter is not running, and only it serves that"
+    if one.kind == "Application":
+        projects = {project.name for project in seen(facts, "projects")}
+        wanted = next((app.project for app in seen(facts, "applications") if app.name == one.name), "")
+        if wanted and wanted not in projects:
+            return f"its AppProject {wanted} is gone, and Argo CD deletes nothing without it"
+    return ""
+
+
+CHECKS: Final = (
+    Check(
+        id="finalizers",
+        title="Deletions that do not end",
+        needs=("terminating", "controllers", "projects", "applications"),
+        judge=finalizers,
+    ),
+)

@@ -1,0 +1,147 @@
+"""The way of an interruption, link by link: rules, targets, queue policy, queue, controller, and whether it is emptied."""
+
+from typing import Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.checks.iam import may_send
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Queue, Rule
+from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
+from otel_on_spot.findings import Finding, format_count
+
+OLD_SECONDS: Final = 60
+"""A warning is two minutes: a message that waited for one of them is half lost."""
+RESTART: Final = "kubectl -n {namespace} rollout restart deployment/karpenter"
+
+
+def declared_queue(facts: Facts) -> Queue | None:
+    """The stack's queue, where it exists."""
+    return next((one for one in seen(facts, "queues") if one.name == facts.declared.interruption_queue), None)
+
+
+def queue(facts: Facts) -> CheckResult:
+    """The queue exists, and it is the one that the controller reads."""
+    name = facts.declared.interruption_queue
+    restart = RESTART.format(namespace=facts.declared.karpenter_namespace)
+    problems = []
+    if declared_queue(facts) is None:
+        problems.append(("the queue does not exist", (up(facts), restart)))
+    for one in seen(facts, "controllers"):
+        read = one.environment.get(QUEUE_VARIABLE, "")
+        if not read:
+            problems.append((f"the controller's {QUEUE_VARIABLE} is empty: interruption handling is off", (up(facts),)))
+        elif ":" in read:
+            problems.append(
+                (f"the controller's {QUEUE_VARIABLE} is {read}: an ARN or URL where a name is asked for", (up(facts),))
+            )
+        elif read != name:
+            problems.append((f"the controller reads {read}: warnings in {name} are seen by nobody", (up(facts),)))
+    findings = tuple(
+        Finding(subject=name, seen=text, rule="the stack's queue exists and Karpenter reads it, by name", remedy=remedy)
+        for text, remedy in problems
+    )
+    return CheckResult(count=len(seen(facts, "queues")), what=name, findings=findings)
+
+
+def policy(facts: Facts) -> CheckResult:
+    """The queue's policy lets every rule send."""
+    found, rules = declared_queue(facts), seen(facts, "rules")
+    if found is None:
+        return CheckResult(count=0, what="no queue: see interruption-queue")
+    refused = [one.name for one in rules if not may_send(found.policy, found.arn, one.arn)]
+    findings = ()
+    if refused:
+        what = "it has no policy" if not found.policy else f"it does not let {', '.join(refused)} send"
+        findings = (
+            Finding(
+                subject=found.name,
+                seen=what,
+                rule="the queue's policy lets events.amazonaws.com send for each of the stack's rules",
+                remedy=(up(facts),),
+            ),
+        )
+    return CheckResult(count=len(rules), what=f"{format_count(len(rules), 'rule')} may send", findings=findings)
+
+
+def rules(facts: Facts) -> CheckResult:
+    """All declared rules exist, are enabled, match what AWS sends, and have the queue as a target."""
+    found: dict[str, Rule] = {one.name: one for one in seen(facts, "rules")}
+    wanted = facts.declared.rules
+    findings = []
+    for name, pattern in wanted.items():
+        one = found.get(name)
+        problem = ""
+        if one is None:
+            problem = "the rule does not exist"
+        elif one.state != "ENABLED":
+            problem = f"the rule is {one.state}"
+        elif dict(one.pattern) != dict(pattern):
+            problem = f"its pattern is {dict(one.pattern)}, not {dict(pattern)}"
+        elif not any(target.rpartition(":")[2] == facts.declared.interruption_queue for target in one.targets):
+            problem = f"its targets are {', '.join(one.targets) or 'none'}; the queue is not among them"
+        if problem:
+            findings.append(
+                Finding(
+                    subject=name,
+                    seen=problem,
+                    rule=f"all {len(wanted)} rules are enabled and send to {facts.declared.interruption_queue}",
+                    remedy=(up(facts),),
+                    # A rebalance recommendation leaves an event and drains nothing.
+                    severity="warning" if name.endswith("-rebalance") else "critical",
+                )
+            )
+    return CheckResult(
+        count=len(found), what=f"{len(found)} of {format_count(len(wanted), 'rule')}", findings=tuple(findings)
+    )
+
+
+def backlog(facts: Facts) -> CheckResult:
+    """Karpenter empties the queue: by CloudWatch's age of the oldest message, or else by two counts."""
+    one = declared_queue(facts)
+    if one is None:
+        return CheckResult(count=0, what="no queue: see interruption-queue")
+    waiting = max(one.waiting, default=0)
+    if one.oldest_seconds is not None:
+        told = f"oldest message {one.oldest_seconds:.0f} s (CloudWatch)"
+        late = one.oldest_seconds >= OLD_SECONDS
+    else:
+        told = f"{format_count(waiting, 'message')} waiting (two looks; CloudWatch has no age)"
+        late = len(one.waiting) > 1 and all(one.waiting)
+    findings = ()
+    if late:
+        namespace = facts.declared.karpenter_namespace
+        findings = (
+            Finding(
+                subject=one.name,
+                seen=told,
+                rule=f"Karpenter receives a message at once; none waits for {OLD_SECONDS} s",
+                remedy=(
+                    f"kubectl -n {namespace} logs deployment/karpenter --since=15m",
+                    RESTART.format(namespace=namespace),
+                ),
+            ),
+        )
+    return CheckResult(count=waiting, what=told, findings=findings)
+
+
+CHECKS: Final = (
+    Check(id="interruption-queue", title="Interruption queue", needs=("queues", "controllers"), judge=queue),
+    Check(
+        id="interruption-policy",
+        title="Queue policy",
+        needs=("queues", "rules"),
+        judge=policy,
+    ),
+    Check(
+        id="interruption-rules",
+        title="Rules and targets",
+        needs=("rules",),
+        judge=rules,
+    ),
+    Check(
+        id="interruption-backlog",
+        title="Oldest message",
+        needs=("queues",),
+        judge=backlog,
+    ),
+)

@@ -1,0 +1,228 @@
+"""Whether the cluster lets the nodes in: mapping or entry of their role, its instance profile."""
+
+import re
+from typing import Final
+
+from infra.node_access import NODE_GROUPS, NODE_USERNAME
+from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws, seen, up
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
+from otel_on_spot.findings import Finding, format_count
+
+NODE_ENTRY: Final = "EC2_LINUX"
+MODES: Final = {"aws-auth": ("CONFIG_MAP", "API_AND_CONFIG_MAP"), "access-entry": ("API", "API_AND_CONFIG_MAP")}
+"""Authentication modes in which each way counts.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/grant-k8s-access.html#set-cam
+"""
+
+
+def without_path(arn: str) -> str:
+    """A role's ARN as the authenticator writes it: without the role's path.
+
+    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/blob/v0.6.13/pkg/arn/arn.go (Canonicalize)
+    """
+    head, _, name = arn.rpartition("/")
+    return re.sub(r":role/.*$", ":role", head) + f"/{name}"
+
+
+def cluster(facts: Facts) -> CheckResult:
+    """The cluster exists and is ACTIVE."""
+    name = facts.declared.cluster
+    found: tuple[AwsCluster, ...] = seen(facts, "clusters")
+    rule = "the stack's EKS cluster exists and is ACTIVE"
+    remedy = (aws(facts, f"eks describe-cluster --name {name}"), up(facts))
+    if not found:
+        problem = Finding(
+            subject=name, seen=f"no EKS cluster {name} in {facts.declared.region}", rule=rule, remedy=remedy
+        )
+        return CheckResult(count=0, what="no cluster", findings=(problem,))
+    one = found[0]
+    findings = ()
+    if one.status != "ACTIVE":
+        findings = (Finding(subject=name, seen=f"status {one.status}", rule=rule, remedy=remedy),)
+    return CheckResult(
+        count=1, what=f"{name}, Kubernetes {one.version}, {one.authentication_mode or 'CONFIG_MAP'}", findings=findings
+    )
+
+
+def node_roles(facts: Facts) -> tuple[Role, ...]:
+    """The roles that Karpenter's nodes use: of the node classes' profiles; the declared one where no class names any."""
+    roles = {one.name: one for one in seen(facts, "roles")}
+    profiles = {one.name: one for one in seen(facts, "instance_profiles")}
+    used = set()
+    for one in facts.node_classes or ():
+        profile = profiles.get(one.instance_profile)
+        used |= {profile.role_arn.rpartition("/")[2]} if profile else {one.role}
+    used = {name for name in used if name} or {facts.declared.node_role}
+    return tuple(roles[name] for name in sorted(used) if name in roles)
+
+
+def node_role(facts: Facts) -> CheckResult:
+    """The nodes' role is in ``aws-auth``, or in an access entry that is a node's and its own."""
+    roles = node_roles(facts)
+    declared = facts.declared
+    if not roles:
+        missing = Finding(
+            subject=declared.node_role,
+            seen=f"no IAM role {declared.node_role}",
+            rule="the role that Karpenter's nodes use exists",
+            remedy=(up(facts),),
+        )
+        return CheckResult(count=0, what="no node role", findings=(missing,))
+    mode = next((one.authentication_mode for one in seen(facts, "clusters")), "") or "CONFIG_MAP"
+    findings: list[Finding] = []
+    ways: list[str] = []
+    for role in roles:
+        problems = {way: _problem(facts, role, way, mode) for way in MODES}
+        admitted = [way for way, problem in problems.items() if not problem]
+        ways += admitted
+        findings += [
+            _refused(facts, role, way, problems[way], admitted) for way in declared.node_access if problems[way]
+        ]
+    return CheckResult(
+        count=len(roles),
+        what=f"{', '.join(one.name for one in roles)} by {' and '.join(dict.fromkeys(ways)) or 'nothing'}",
+        findings=tuple(findings),
+    )
+
+
+def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
+    """Why a way does not admit the role; empty where it does.
+
+    Every way is asked: nodes may join by one that nobody declared. Only the declared ones must be seen.
+    """
+    if mode not in MODES[way]:
+        return f"authentication mode {mode} ignores it"
+    try:
+        return _mapping_problem(facts, role) if way == "aws-auth" else _entry_problem(facts, role)
+    except UnknownFactsError:
+        if way in facts.declared.node_access:
+            raise
+        return "not seen"
+
+
+def _refused(facts: Facts, role: Role, way: str, problem: str, admitted: list[str]) -> Finding:
+    remedy: tuple[str, ...] = (up(facts),)
+    if "its access entry" in problem:
+        name = facts.declared.cluster
+        remedy = (aws(facts, f"eks delete-access-entry --cluster-name {name} --principal-arn {role.arn}"), *remedy)
+    otherwise = f"; nodes still join by {' and '.join(admitted)}" if admitted else "; no node joins"
+    return Finding(
+        subject=role.name,
+        seen=f"{way}: {problem}{otherwise}",
+        rule=f"node role {role.arn} is admitted by {' and '.join(facts.declared.node_access)}",
+        remedy=remedy,
+        severity="warning" if admitted else "critical",
+    )
+
+
+def _mapping_problem(facts: Facts, role: Role) -> str:
+    """Why ``aws-auth`` does not admit the role; empty where it does."""
+    found = seen(facts, "aws_auth")
+    if not found:
+        return "there is no ConfigMap aws-auth"
+    if found[0].problem:
+        return f"mapRoles cannot be read ({found[0].problem})"
+    wanted = without_path(role.arn)
+    mapping = next((one for one in found[0].mappings if one.role_arn == wanted), None)
+    if mapping is None:
+        near = next((one.role_arn for one in found[0].mappings if one.role_arn.rpartition("/")[2] == role.name), "")
+        why = "with its path" if near and without_path(near) == wanted else "which is another ARN"
+        return f"mapRoles has {near}, {why}; asked for is {wanted}" if near else f"mapRoles does not list {wanted}"
+    lacking = [group for group in NODE_GROUPS if group not in mapping.groups]
+    if lacking:
+        return f"its mapping lacks {', '.join(lacking)}"
+    if mapping.username != NODE_USERNAME:
+        return f"its mapping names {mapping.username!r}, not {NODE_USERNAME!r}"
+    return _entry_before_mapping(facts, role)
+
+
+def _entry_before_mapping(facts: Facts, role: Role) -> str:
+    """Why the mapping is never looked at: where both count, an access entry of the role goes first.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+    """
+    both = any(one.authentication_mode == "API_AND_CONFIG_MAP" for one in seen(facts, "clusters"))
+    entry = next((one for one in facts.access_entries or () if one.principal_arn == role.arn), None)
+    if not both or entry is None or entry.type == NODE_ENTRY or _of_former_role(entry, role):
+        return ""
+    return f"its access entry of type {entry.type} goes before the mapping, and lets no node in"
+
+
+def _of_former_role(entry: AccessEntry, role: Role) -> bool:
+    return entry.created_at is not None and entry.created_at < role.created_at
+
+
+def _entry_problem(facts: Facts, role: Role) -> str:
+    """Why no access entry admits the role; empty where one does.
+
+    An entry belongs to the role that bore the name when it was made; EKS does not tell that role's unique id, but an
+    entry older than the role cannot be the role's.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+    """
+    entry = next((one for one in seen(facts, "access_entries") if one.principal_arn == role.arn), None)
+    if entry is None:
+        return "the cluster has no access entry for it"
+    if entry.type != NODE_ENTRY:
+        return f"its access entry has type {entry.type}, which lets no node in; asked for is {NODE_ENTRY}"
+    if _of_former_role(entry, role) and entry.created_at:
+        return (
+            f"its access entry of {entry.created_at:%Y-%m-%d %H:%M} is older than the role ({role.created_at:%Y-%m-%d %H:%M}): "
+            "it belongs to an earlier role of that name"
+        )
+    return ""
+
+
+def instance_profile(facts: Facts) -> CheckResult:
+    """Each profile that a node class names exists, holds a living role that EC2 may give away, with the node policies."""
+    profiles: dict[str, InstanceProfile] = {one.name: one for one in seen(facts, "instance_profiles")}
+    roles: dict[str, Role] = {one.name: one for one in seen(facts, "roles")}
+    wanted = {one.instance_profile for one in facts.node_classes or () if one.instance_profile}
+    wanted = wanted or {facts.declared.instance_profile}
+    findings = []
+    for name in sorted(wanted):
+        problem = _profile_problem(facts, profiles.get(name), roles)
+        if problem:
+            findings.append(
+                Finding(
+                    subject=name,
+                    seen=problem,
+                    rule="an instance profile that a node class names holds the node role, trusted by EC2, with its policies",
+                    remedy=(up(facts),),
+                )
+            )
+    return CheckResult(count=len(wanted), what=format_count(len(wanted), "instance profile"), findings=tuple(findings))
+
+
+def _profile_problem(facts: Facts, profile: InstanceProfile | None, roles: dict[str, Role]) -> str:
+    if profile is None:
+        return "it does not exist: instances cannot be launched"
+    if not profile.role_arn:
+        return "it holds no role: instances have no credentials to join with"
+    role = roles.get(profile.role_arn.rpartition("/")[2])
+    if role is None:
+        return f"it holds {profile.role_arn}, which does not exist"
+    if profile.role_unique_id != role.unique_id:
+        return f"it holds {profile.role_unique_id}, a role that is gone; {role.name} is now {role.unique_id}"
+    if "ec2.amazonaws.com" not in str(role.trust):
+        return f"the trust policy of {role.name} does not name ec2.amazonaws.com"
+    lacking = [name for name in facts.declared.node_policies if name not in role.policies]
+    return f"{role.name} lacks {', '.join(lacking)}" if lacking else ""
+
+
+CHECKS: Final = (
+    Check(id="cluster", title="Cluster", needs=("clusters",), judge=cluster),
+    Check(
+        id="node-role",
+        title="Node role admitted",
+        needs=("clusters", "roles", "instance_profiles"),
+        judge=node_role,
+    ),
+    Check(
+        id="instance-profile",
+        title="Instance profile",
+        needs=("instance_profiles", "roles"),
+        judge=instance_profile,
+    ),
+)

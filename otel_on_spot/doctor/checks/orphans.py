@@ -1,0 +1,234 @@
+"""What a former life left: tagged with a cluster that is not there, or with this one, which does not know it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, age, aws, seen
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Interface, LoadBalancer
+from otel_on_spot.findings import Finding, format_count, format_duration
+
+PREFIX: Final = "kubernetes.io/cluster/"
+POOL_TAG: Final = "karpenter.sh/nodepool"
+CLAIM_TAG: Final = "karpenter.sh/nodeclaim"
+VOLUME_TAG: Final = "kubernetes.io/created-for/pvc/name"
+EKS_TAGS: Final = ("eks:eks-cluster-name", "eks:cluster-name", "aws:eks:cluster-name")
+INTERFACE_TAG: Final = "cluster.k8s.amazonaws.com/name"
+INTERFACE_BORN: Final = "node.k8s.amazonaws.com/createdAt"
+"""Tags of the VPC CNI's interfaces. Source: https://github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/eni-and-ip-target.md"""
+BALANCER_TAG: Final = "elbv2.k8s.aws/cluster"
+SERVICE_TAGS: Final = ("kubernetes.io/service-name", "service.k8s.aws/stack")
+DESCRIPTIONS: Final = ("ELB ", "aws-K8S-")
+EKS_OWN: Final = "Amazon EKS "
+"""Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
+GRACE: Final = timedelta(minutes=5)
+"""Karpenter and the CSI driver clean up after themselves within minutes."""
+LAUNCHED: Final = timedelta(minutes=2)
+"""EC2 lists an instance seconds after its launch."""
+
+
+def cluster_of(tags: Mapping[str, str]) -> str:
+    """Name of the cluster that the tags name; empty where they name none."""
+    for key in (*EKS_TAGS, INTERFACE_TAG, BALANCER_TAG):
+        if tags.get(key):
+            return tags[key]
+    return next(
+        (key.removeprefix(PREFIX) for key, value in tags.items() if key.startswith(PREFIX) and value == "owned"), ""
+    )
+
+
+def gone(facts: Facts, cluster: str) -> bool:
+    """Whether no EKS cluster of that name is in the region."""
+    return bool(cluster) and cluster not in seen(facts, "cluster_names")
+
+
+def lost(facts: Facts, cluster: str) -> str:
+    """What is said of a cluster that is gone. One that is not EKS's own is not seen, so a person has to know."""
+    return f"region {facts.declared.region} has no EKS cluster {cluster}"
+
+
+def ours(facts: Facts, cluster: str) -> bool:
+    """Whether the tags name this stack's cluster, and it is there."""
+    return cluster == facts.declared.cluster and not gone(facts, cluster)
+
+
+def instances(facts: Facts) -> CheckResult:
+    """Every instance that Karpenter launched has its cluster and its NodeClaim."""
+    found = [one for one in seen(facts, "instances") if POOL_TAG in one.tags and one.state != "shutting-down"]
+    findings = []
+    for one in found:
+        cluster, why = cluster_of(one.tags), ""
+        if gone(facts, cluster):
+            why = lost(facts, cluster)
+        elif ours(facts, cluster) and age(facts, one.launched_at) > GRACE:
+            claims = seen(facts, "node_claims")
+            known = {claim.instance_id for claim in claims} | {claim.name for claim in claims}
+            if one.id not in known and one.tags.get(CLAIM_TAG) not in known:
+                why = "no NodeClaim knows it: nothing will ever terminate it"
+        if why:
+            findings.append(
+                Finding(
+                    subject=one.id,
+                    seen=f"{one.state} for {format_duration(age(facts, one.launched_at))}; {why}",
+                    rule="an instance of Karpenter has its NodeClaim, or it is billed for ever",
+                    remedy=(aws(facts, f"ec2 terminate-instances --instance-ids {one.id}"),),
+                )
+            )
+    return CheckResult(count=len(found), what=format_count(len(found), "instance"), findings=tuple(findings))
+
+
+def claims(facts: Facts) -> CheckResult:
+    """Every launched NodeClaim has its instance."""
+    found = seen(facts, "node_claims")
+    alive = {one.id for one in seen(facts, "instances")}
+    findings = tuple(
+        Finding(
+            subject=one.name,
+            seen=f"{format_duration(age(facts, one.created_at))} old; instance {one.instance_id} is not there",
+            rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
+            remedy=(f"kubectl delete nodeclaim {one.name}",),
+            severity="warning",
+        )
+        for one in found
+        if one.instance_id and one.instance_id not in alive and age(facts, one.created_at) > LAUNCHED
+    )
+    return CheckResult(count=len(found), what=format_count(len(found), "NodeClaim"), findings=findings)
+
+
+def volumes(facts: Facts) -> CheckResult:
+    """Every volume of a claim that is attached to nothing has its PersistentVolume, and its cluster."""
+    found = seen(facts, "volumes")
+    alone = tuple(seen(facts, "cluster_names")) == (facts.declared.cluster,)
+    findings, unnamed = [], 0
+    for one in found:
+        cluster = cluster_of(one.tags)
+        if not cluster:
+            # The driver tags the cluster only where it is told its name: with one cluster in the region, it is that one's.
+            cluster = facts.declared.cluster if alone else ""
+            unnamed += not alone
+        if one.state != "available":
+            continue
+        why = ""
+        if gone(facts, cluster):
+            why = lost(facts, cluster)
+        elif not ours(facts, cluster) or age(facts, one.created_at) < GRACE:
+            continue
+        elif one.id not in {pv.volume_id for pv in seen(facts, "persistent_volumes")}:
+            why = "no PersistentVolume knows it"
+        if why:
+            findings.append(
+                Finding(
+                    subject=one.id,
+                    seen=f"{one.gib} GiB of claim {one.tags.get(VOLUME_TAG, '?')}, attached to nothing; {why}",
+                    rule="a volume of a claim has its PersistentVolume, or it is billed for ever. Snapshot it first if it may matter",
+                    remedy=(
+                        aws(facts, f"ec2 create-snapshot --volume-id {one.id}"),
+                        aws(facts, f"ec2 delete-volume --volume-id {one.id}"),
+                    ),
+                    severity="warning",
+                )
+            )
+    what = f"{format_count(len(found), 'volume')}{f', {unnamed} that name no cluster' if unnamed else ''}"
+    return CheckResult(count=len(found), what=what, findings=tuple(findings))
+
+
+def load_balancers(facts: Facts) -> CheckResult:
+    """Every load balancer that Kubernetes made has its Service, and its cluster."""
+    found = [one for one in seen(facts, "load_balancers") if cluster_of(one.tags)]
+    findings = []
+    for one in found:
+        cluster, why = cluster_of(one.tags), ""
+        service = next((one.tags[key] for key in SERVICE_TAGS if key in one.tags), "")
+        if gone(facts, cluster):
+            why = lost(facts, cluster)
+        elif ours(facts, cluster) and service:
+            known = {f"{known.namespace}/{known.name}" for known in seen(facts, "services")}
+            why = "" if service in known else f"Service {service} is not there"
+        if why:
+            findings.append(
+                Finding(
+                    subject=one.arn.rpartition("loadbalancer/")[2],
+                    seen=why,
+                    rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC from going",
+                    remedy=(aws(facts, _removal(one)),),
+                    severity="warning",
+                )
+            )
+    return CheckResult(count=len(found), what=format_count(len(found), "load balancer"), findings=tuple(findings))
+
+
+def _removal(one: LoadBalancer) -> str:
+    kind = one.arn.rpartition("loadbalancer/")[2]
+    if kind.partition("/")[0] in ("app", "net", "gwy"):
+        return f"elbv2 delete-load-balancer --load-balancer-arn {one.arn}"
+    return f"elb delete-load-balancer --load-balancer-name {kind}"
+
+
+def interfaces(facts: Facts) -> CheckResult:
+    """No network interface of a cluster is attached to nothing."""
+    home = {one.vpc_id for one in facts.clusters or ()}
+    found = [(one, cluster) for one in seen(facts, "interfaces") if (cluster := _wanted_by(facts, one, home))]
+    findings = []
+    for one, cluster in found:
+        former = f"; {lost(facts, cluster)}" if gone(facts, cluster) else ""
+        if not former and not _left_over(facts, one, cluster):
+            continue
+        findings.append(
+            Finding(
+                subject=one.id,
+                seen=f"{one.description or 'no description'}: attached to nothing{former}",
+                rule="an interface goes with what it was made for; left over, it keeps subnet and security group from going",
+                remedy=(aws(facts, f"ec2 delete-network-interface --network-interface-id {one.id}"),),
+                severity="warning",
+            )
+        )
+    return CheckResult(
+        count=len(found), what=format_count(len(found), "unattached interface"), findings=tuple(findings)
+    )
+
+
+def _wanted_by(facts: Facts, one: Interface, home: set[str]) -> str:
+    """Name of the cluster for which the interface was made; empty where it was made for none."""
+    if one.description.startswith(EKS_OWN):
+        return one.description.removeprefix(EKS_OWN)
+    here = one.vpc_id in home and one.description.startswith(DESCRIPTIONS)
+    return cluster_of(one.tags) or (facts.declared.cluster if here else "")
+
+
+def _left_over(facts: Facts, one: Interface, cluster: str) -> bool:
+    if cluster != facts.declared.cluster or one.description.startswith(EKS_OWN):
+        return False
+    try:
+        return age(facts, datetime.fromisoformat(one.tags[INTERFACE_BORN])) > GRACE
+    except (KeyError, ValueError):
+        return True
+
+
+CHECKS: Final = (
+    Check(
+        id="orphan-instances",
+        title="Orphaned instances",
+        needs=("instances", "cluster_names"),
+        judge=instances,
+    ),
+    Check(
+        id="orphan-claims",
+        title="NodeClaims without instance",
+        needs=("node_claims", "instances"),
+        judge=claims,
+    ),
+    Check(id="orphan-volumes", title="Orphaned volumes", needs=("volumes", "cluster_names"), judge=volumes),
+    Check(
+        id="orphan-load-balancers",
+        title="Orphaned load balancers",
+        needs=("load_balancers", "cluster_names"),
+        judge=load_balancers,
+    ),
+    Check(
+        id="orphan-interfaces",
+        title="Orphaned interfaces",
+        needs=("interfaces", "cluster_names"),
+        judge=interfaces,
+    ),
+)

@@ -1,0 +1,177 @@
+"""Where pods run: data on On-Demand, everything else free to run on Spot; and budgets that let a node go."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from infra.names import DEMO_NAMESPACE
+from otel_on_spot.declared import CAPACITY_TYPE
+from otel_on_spot.doctor.check import Check, CheckResult, age, seen
+from otel_on_spot.doctor.checks.gitops import sync
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
+from otel_on_spot.findings import Finding, format_count, format_duration
+
+POOL_LABEL: Final = "karpenter.sh/nodepool"
+SPOT: Final = "spot"
+STUCK: Final = timedelta(minutes=10)
+"""How long a budget may allow nothing before it is more than a rollout."""
+RESOURCE: Final = {"Deployment": "deployment", "StatefulSet": "statefulset"}
+
+
+def keeps_data(facts: Facts, pod: Pod) -> bool:
+    """Whether the pod is one of the listed databases, or has a volume claim of its own."""
+    declared = facts.declared
+    listed = pod.namespace == declared.stateful_namespace and pod.owner in set(declared.stateful)
+    return listed or bool(pod.claims)
+
+
+def workloads(facts: Facts) -> list[Pod]:
+    """Pods of workloads that move: not the platform's own, not one per node."""
+    declared = facts.declared
+    own = {declared.karpenter_namespace, declared.argocd_namespace}
+    return [
+        one
+        for one in seen(facts, "pods")
+        if one.namespace not in own and one.owner[0] not in ("DaemonSet", "Node", "Job")
+    ]
+
+
+def stateful(facts: Facts) -> CheckResult:
+    """No pod that keeps data runs on a Spot node."""
+    capacity = {one.name: one.labels.get(CAPACITY_TYPE, "") for one in seen(facts, "nodes")}
+    pods = [one for one in workloads(facts) if keeps_data(facts, one) and one.node]
+    findings = tuple(
+        Finding(
+            subject=f"{one.namespace}/{one.name}",
+            seen=f"{one.owner[0]} {one.owner[1]} keeps data and runs on Spot node {one.node}",
+            rule="what keeps data runs on On-Demand nodes: AWS takes a Spot node back with two minutes' notice",
+            remedy=_back(facts, one),
+        )
+        for one in pods
+        if capacity.get(one.node) == SPOT
+    )
+    return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} with data", findings=findings)
+
+
+def _back(facts: Facts, pod: Pod) -> tuple[str, ...]:
+    """A full sync of the demo runs the guard, which moves its databases; anybody else's workload is theirs to change."""
+    workload = f"{RESOURCE.get(pod.owner[0], pod.owner[0].lower())} {pod.owner[1]}"
+    look = f"kubectl -n {pod.namespace} get {workload} -o jsonpath='{{.spec.template.spec.nodeSelector}}'"
+    demo = next((one for one in facts.applications or () if one.name == DEMO_NAMESPACE), None)
+    if pod.namespace == facts.declared.stateful_namespace and demo is not None:
+        return look, sync(demo)
+    return look, f"kubectl -n {pod.namespace} edit {workload}"
+
+
+def kept_off_spot(facts: Facts, pod: Pod) -> str:
+    """What in the pod's spec leaves no Spot node; empty where a Spot node would do."""
+    pools = {name: pool.capacity_types for name, pool in facts.declared.pools.items()}
+
+    def excludes(key: str, values: list[str], operator: str = "In") -> bool:
+        if key == CAPACITY_TYPE:
+            return (operator == "In" and SPOT not in values) or (operator == "NotIn" and SPOT in values)
+        return (
+            key == POOL_LABEL
+            and operator == "In"
+            and bool(values)
+            and all(SPOT not in pools.get(name, (SPOT,)) for name in values)
+        )
+
+    for key, value in pod.selector.items():
+        if excludes(key, [value]):
+            return f"nodeSelector {key}: {value}"
+
+    def closed(term: Mapping[str, Any]) -> bool:
+        return any(
+            excludes(one["key"], list(one.get("values") or ()), one["operator"])
+            for one in term.get("matchExpressions") or ()
+        )
+
+    if pod.required and all(closed(term) for term in pod.required):
+        return "required node affinity"
+    return ""
+
+
+def stateless(facts: Facts) -> CheckResult:
+    """No pod without data is kept off Spot."""
+    if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
+        return CheckResult(count=0, what="no pool may launch Spot")
+    pods = [one for one in workloads(facts) if not keeps_data(facts, one)]
+    kept: dict[tuple[str, tuple[str, str]], tuple[str, int]] = {}
+    for one in pods:
+        why = kept_off_spot(facts, one)
+        if why:
+            kept[one.namespace, one.owner] = (why, kept.get((one.namespace, one.owner), ("", 0))[1] + 1)
+    findings = tuple(
+        Finding(
+            subject=f"{namespace}/{owner[1]}",
+            seen=f"{format_count(count, 'pod')} of {owner[0]} {owner[1]}: {why}, and no data to keep",
+            rule="what keeps no data may run on Spot: On-Demand costs about three times as much",
+            remedy=(f"kubectl -n {namespace} get {RESOURCE.get(owner[0], 'pod')} {owner[1]} -o yaml",),
+            severity="warning",
+        )
+        for (namespace, owner), (why, count) in sorted(kept.items())
+    )
+    return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} without data", findings=findings)
+
+
+def budgets(facts: Facts) -> CheckResult:
+    """Every budget lets at least one pod go."""
+    found: tuple[Budget, ...] = seen(facts, "budgets")
+    findings = tuple(
+        Finding(
+            subject=f"{one.namespace}/{one.name}",
+            seen=problem,
+            rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, and a Spot node dies undrained",
+            remedy=(
+                f"kubectl -n {one.namespace} describe poddisruptionbudget {one.name}",
+                f"kubectl -n {one.namespace} delete poddisruptionbudget {one.name}",
+            ),
+            severity="warning",
+        )
+        for one in found
+        if (problem := _blocks(facts, one))
+    )
+    return CheckResult(count=len(found), what=format_count(len(found), "budget"), findings=findings)
+
+
+def _blocks(facts: Facts, budget: Budget) -> str:
+    if budget.expected == 0 or budget.allowed > 0:
+        return ""
+    if budget.desired >= budget.expected:
+        given = (
+            f"maxUnavailable {budget.max_unavailable}"
+            if budget.max_unavailable
+            else f"minAvailable {budget.min_available}"
+        )
+        return f"{given} of {format_count(budget.expected, 'pod')} never allows an eviction"
+    since = budget.allowed_since
+    if since is None or age(facts, since) < STUCK:
+        return ""
+    return (
+        f"{budget.healthy} of {format_count(budget.expected, 'pod')} healthy, {budget.desired} asked for: no eviction for "
+        f"{format_duration(age(facts, since))}"
+    )
+
+
+CHECKS: Final = (
+    Check(
+        id="stateful-pods",
+        title="Data on On-Demand",
+        needs=("pods", "nodes"),
+        judge=stateful,
+    ),
+    Check(
+        id="stateless-pods",
+        title="Stateless pods free for Spot",
+        needs=("pods",),
+        judge=stateless,
+    ),
+    Check(
+        id="disruption-budgets",
+        title="Disruption budgets",
+        needs=("budgets",),
+        judge=budgets,
+    ),
+)

@@ -1,0 +1,71 @@
+"""Runs the tasks of all groups at once; a task may wait for another's facts. A failed task costs its own group only."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_on_spot.errors import reason
+
+Progress = Callable[[int, int, str], None]
+"""Called with (groups done, groups in all, name of the group that was just done)."""
+
+
+@dataclass
+class Gathered:
+    """Facts by group so far. ``wait`` is for tasks that build on other facts."""
+
+    futures: dict[str, Future[Any]] = field(default_factory=dict)
+
+    def wait(self, group: str) -> Any:
+        """The facts of another group when they are there; None when they could not be seen."""
+        try:
+            return self.futures[group].result()
+        except Exception:
+            return None
+
+
+Task = Callable[[Gathered], Any]
+
+
+def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any], dict[str, str]]:
+    """Run every task: facts by group, and why not by group.
+
+    Every task has a thread of its own, so that one that waits for another never keeps it from starting.
+    """
+    gathered = Gathered()
+    facts: dict[str, Any] = {}
+    unseen: dict[str, str] = {}
+    with ThreadPoolExecutor(max(1, len(tasks)), thread_name_prefix="facts") as pool:
+        ready = _Gate()
+        for group, task in tasks.items():
+            gathered.futures[group] = pool.submit(ready.then(task), gathered)
+        ready.open()
+        names = {future: group for group, future in gathered.futures.items()}
+        for done, future in enumerate(as_completed(names), start=1):
+            problem = future.exception()
+            if problem is None:
+                facts[names[future]] = future.result()
+            elif isinstance(problem, Exception):
+                unseen[names[future]] = reason(problem)
+            else:
+                raise problem
+            progress(done, len(tasks), names[future])
+    return facts, unseen
+
+
+class _Gate:
+    """Holds every task until all of them are known: a task may look another one's future up."""
+
+    def __init__(self) -> None:
+        self._opened: Future[None] = Future()
+
+    def open(self) -> None:
+        self._opened.set_result(None)
+
+    def then(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            self._opened.result()
+            return act(*arguments)
+
+        return run

@@ -1,0 +1,14 @@
+"""The Kubernetes Lease of a drill: its name, and where it is. Drills hold it, the doctor judges it."""
+
+from typing import Final
+
+NAME: Final = "otel-on-spot-drill"
+PREFIX: Final = "otel-on-spot/"
+"""Prefix of the annotations that say which drill, why, and what has to be taken back."""
+DURATION_SECONDS: Final = 15
+"""How long a holder may be silent before it counts as dead."""
+
+
+def lease_path(namespace: str) -> str:
+    """Path of the Lease in the API, in Argo CD's namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"

@@ -1,0 +1,179 @@
+"""What a command of this room says at its end: a verdict table, a JSON report, an exit code."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from otel_on_spot.findings import Finding, format_count
+
+NOTHING_FOUND: Final = 0
+FOUND: Final = 1
+COULD_NOT_LOOK: Final = 2
+"""Exit codes. What could not be seen may be wrong: it outranks what was found."""
+FORMAT: Final = 1
+
+Status = Literal["ok", "found", "unseen"]
+MARKS: Final[dict[Status, tuple[str, str]]] = {"ok": ("✓", "green"), "found": ("✗", "red"), "unseen": ("?", "yellow")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Something that happened. ``seconds``: since the drill began, by a clock that never jumps."""
+
+    at: datetime
+    seconds: float
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One line: what was looked at, what is wrong with it, or why it could not be looked at."""
+
+    id: str
+    title: str
+    status: Status
+    runbook: str
+    count: int = 0
+    what: str = ""
+    why_unseen: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The verdicts of one run; the doctor's in order of blast radius. ``seconds``: how long it took.
+
+    ``moments`` and ``measures``: what happened in a drill, and its numbers by name, each with its unit in the name or text.
+    """
+
+    format: int = FORMAT
+    command: str
+    stack: str
+    cluster: str
+    region: str
+    taken_at: datetime
+    seconds: float
+    notes: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    moments: tuple[Moment, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing found, 1 found, 2 could not look at everything."""
+        statuses = {one.status for one in self.verdicts}
+        return COULD_NOT_LOOK if "unseen" in statuses else FOUND if "found" in statuses else NOTHING_FOUND
+
+
+_ADAPTER: Final = TypeAdapter(Report)
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    return {**_ADAPTER.dump_python(report, mode="json"), "exit_code": report.exit_code}
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole or not at all, for its owner alone: facts name accounts and roles."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text if text.endswith("\n") else text + "\n")
+    os.replace(partial, file)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print what happened, the table and, below it, each finding with its remedy."""
+    if report.moments:
+        console.print(_moments(report))
+        console.print()
+    for name, measure in report.measures.items():
+        console.print(Text(f"{name}: {measure}"), soft_wrap=True)
+    console.print(_table(report))
+    found = [one for one in report.verdicts if one.findings]
+    for verdict in found:
+        console.print()
+        console.print(Text(f"{verdict.title} ({verdict.id})", style="bold red"))
+        for finding in verdict.findings:
+            console.print(Padding(_finding(finding), (0, 0, 0, 2)))
+            for command in finding.remedy:
+                console.print(Text(f"  do    {command}"), soft_wrap=True)  # in one piece, to be copied
+        console.print(Text(f"  see   {verdict.runbook}", style="dim"))
+    for why, ids in _unseen(report.verdicts).items():
+        console.print()
+        console.print(Text("could not look: ", style="bold yellow").append(why, style="not bold"), soft_wrap=True)
+        console.print(Text(f"  not judged: {', '.join(ids)}", style="dim"))
+    for note in report.notes:
+        console.print(Text(f"note: {note}", style="dim"))
+    console.print(_summary(report))
+
+
+def _table(report: Report) -> Table:
+    table = Table(
+        title=f"{report.command} {report.stack}: {report.cluster}, {report.region}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("", "line", "looked at", ""):
+        table.add_column(name, overflow="fold")
+    for one in report.verdicts:
+        mark, colour = MARKS[one.status]
+        told = one.what if one.status != "unseen" else "not seen"
+        ending = Text(f"{len(one.findings)} found", style="red") if one.findings else Text("")
+        table.add_row(Text(mark, style=colour), one.id, told, ending)
+    return table
+
+
+def _moments(report: Report) -> Table:
+    table = Table(
+        title=f"{report.command} {report.stack}: what happened", title_justify="left", box=None, pad_edge=False
+    )
+    for name in ("at (UTC)", "since start", "step took", "what", ""):
+        table.add_column(name, justify="right" if name.startswith(("since", "step")) else "left", overflow="fold")
+    before = 0.0
+    for one in report.moments:
+        took = one.seconds - before
+        table.add_row(f"{one.at:%H:%M:%S}", f"{one.seconds:.1f} s", f"{took:.1f} s", one.what, Text(one.detail))
+        before = one.seconds
+    return table
+
+
+def _finding(finding: Finding) -> RenderableType:
+    style = "red" if finding.severity == "critical" else "yellow"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=4)
+    grid.add_column(overflow="fold")
+    grid.add_row("seen", Text(finding.seen))
+    grid.add_row("rule", Text(finding.rule))
+    return Group(Text(f"{finding.severity}: {finding.subject}", style=style), grid)
+
+
+def _unseen(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in verdicts:
+        if one.status == "unseen":
+            found.setdefault(one.why_unseen, []).append(one.id)
+    return found
+
+
+def _summary(report: Report) -> Text:
+    counts = {status: sum(one.status == status for one in report.verdicts) for status in MARKS}
+    things = sum(one.count for one in report.verdicts if one.status != "unseen")
+    findings = sum(len(one.findings) for one in report.verdicts)
+    text = (
+        f"{format_count(len(report.verdicts), 'line')}, {format_count(things, 'thing')} looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
+        f"{counts['found']} with {findings} found, {counts['unseen']} not seen"
+    )
+    return Text(text, style={0: "green", 1: "red", 2: "yellow"}[report.exit_code])

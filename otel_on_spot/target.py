@@ -1,0 +1,144 @@
+"""Which platform a command looks at: the stack's names, an AWS session, a Kubernetes client.
+
+Credentials come from the usual places of boto3 and kubectl; ``AWS_ENDPOINT_URL`` is boto3's own, so a lab works the same.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+from kubernetes.config.config_exception import ConfigException
+
+from otel_on_spot.declared import ROOT, Declared, from_recording
+from otel_on_spot.plan.record import record
+
+OUTPUT_SECONDS: Final = 20
+CALL_SECONDS: Final = 10
+"""How long one call may take before its answer counts as not seen."""
+CONNECTIONS: Final = 32
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A platform. ``cluster_api`` is None where there is no usable kubeconfig; ``why_no_cluster`` then says why."""
+
+    declared: Declared
+    session: boto3.Session
+    cluster_api: kubernetes_client.ApiClient | None
+    context: str
+    why_no_cluster: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether AWS is on this machine: a lab's."""
+        return urlsplit(str(self.aws("sts").meta.endpoint_url)).hostname in LOOPBACK
+
+    def aws(self, service: str) -> Any:
+        """A client of an AWS service in the stack's region: one retry, short time-outs."""
+        limits = Config(
+            connect_timeout=CALL_SECONDS / 2,
+            read_timeout=CALL_SECONDS,
+            retries={"total_max_attempts": 3, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+        )
+        return self.session.client(service, region_name=self.declared.region, config=limits)
+
+
+def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None, root: Path = ROOT) -> Target:
+    """The platform of a stack.
+
+    Args:
+        context: context of the kubeconfig; None takes its current one.
+        kubeconfig: the file; None takes the usual places (KUBECONFIG, the home folder).
+
+    Raises:
+        plan.stack_file.StackFileError: there is no such stack.
+        plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
+    """
+    planned = from_recording(record(stack, root=root), root=root)
+    outputs, note = stack_outputs(stack, root)
+    declared = with_outputs(planned, outputs)
+    notes = (note,) if note else ()
+    api, used, why = _cluster(context, kubeconfig)
+    return Target(
+        declared=declared,
+        session=boto3.Session(region_name=declared.region),
+        cluster_api=api,
+        context=used,
+        why_no_cluster=why,
+        notes=notes,
+    )
+
+
+def stack_outputs(stack: str, root: Path) -> tuple[Mapping[str, Any], str]:
+    """What the stack exports, and why it could not be read; the plan's names stand in for it then."""
+    if shutil.which("pulumi") is None:
+        return {}, "no pulumi CLI on PATH: names come from the plan of the stack's file"
+    try:
+        ran = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--stack", stack, "--non-interactive"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=OUTPUT_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        outputs = json.loads(ran.stdout) if ran.returncode == 0 else None
+    except (subprocess.TimeoutExpired, json.JSONDecodeError, OSError) as problem:
+        return {}, f"`pulumi stack output` gave nothing ({type(problem).__name__}): names come from the plan"
+    if not outputs:
+        told = (ran.stderr.strip().splitlines() or ["the stack has no outputs"])[0]
+        return {}, f"`pulumi stack output --stack {stack}`: {told}. Names come from the plan of the stack's file"
+    return outputs, ""
+
+
+def with_outputs(planned: Declared, outputs: Mapping[str, Any]) -> Declared:
+    """The plan's names, with those that the stack exports in their place."""
+    if not outputs:
+        return planned
+    node_role = str(outputs.get("nodeRoleArn", "")).rpartition("/")[2] or planned.node_role
+    controller_role = str(outputs.get("controllerRoleArn", "")).rpartition("/")[2] or planned.controller_role
+    cluster = str(outputs.get("clusterName", planned.cluster))
+    exported = outputs.get("nodePools")
+    pools = {name: pool for name, pool in planned.pools.items() if exported is None or name in exported}
+    return replace(
+        planned,
+        source="the stack's outputs, and the plan of its file",
+        cluster=cluster,
+        region=str(outputs.get("region", planned.region)),
+        node_role=node_role,
+        controller_role=controller_role,
+        interruption_queue=str(outputs.get("interruptionQueue", planned.interruption_queue)),
+        root_application=str(outputs.get("rootApplication", planned.root_application)),
+        pools=pools,
+        experiment=str(outputs.get("interruptionExperiment", "")),
+    )
+
+
+def _cluster(context: str | None, kubeconfig: Path | None) -> tuple[kubernetes_client.ApiClient | None, str, str]:
+    configuration = kubernetes_client.Configuration()
+    file = str(kubeconfig) if kubeconfig else None
+    try:
+        kubernetes_config.load_kube_config(config_file=file, context=context, client_configuration=configuration)
+        contexts, current = kubernetes_config.list_kube_config_contexts(config_file=file)
+    except (ConfigException, OSError, ValueError) as problem:
+        given = f"context {context!r}" if context else "the current context"
+        why = f"no kubeconfig with {given}: {str(problem).strip()}. Run `aws eks update-kubeconfig`, or give --context"
+        return None, "", why
+    configuration.retries = False
+    configuration.connection_pool_maxsize = CONNECTIONS
+    names = [one["name"] for one in contexts]
+    used = context if context in names else current["name"]
+    return kubernetes_client.ApiClient(configuration), str(used), ""

@@ -1,0 +1,132 @@
+"""Faults of capacity and interruptions: the line that names each, and what that line says."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.unit.doctor.changes import HEALTHY, Change, added, all_of, changed, declares, named, one_of, without
+
+NOW = HEALTHY.taken_at
+LONG_AGO = NOW - timedelta(hours=3)
+POOL_NODE = one_of("instances", lambda one: one.spot)
+
+
+def condition(kind: str, status: str, message: str = "") -> Change:
+    """The node class has this condition, and is not Ready for it."""
+
+    def change(listed: tuple) -> tuple:
+        return tuple(
+            replace(one, status=status, message=message) if one.type in (kind, "Ready") else one for one in listed
+        )
+
+    return changed("node_classes", conditions=change)
+
+
+def unregistered(listed: tuple) -> tuple:
+    return tuple(
+        replace(one, status="Unknown", message="Node not registered with cluster") if one.type == "Registered" else one
+        for one in listed
+    )
+
+
+INVISIBLE = all_of(
+    changed("instances", lambda one: one.id == POOL_NODE.id, launched_at=LONG_AGO),
+    without("nodes", lambda one: one.instance_id == POOL_NODE.id),
+    changed("node_claims", lambda one: one.instance_id == POOL_NODE.id, node="", conditions=unregistered),
+)
+
+FAULTS: dict[str, tuple[str, Change, str]] = {
+    "subnets lost their tag": (
+        "discovery-tags",
+        changed("subnets", tags=lambda had: {key: one for key, one in had.items() if "karpenter" not in key}),
+        "no subnet matches",
+    ),
+    "one subnet lost its tag": (
+        "discovery-tags",
+        changed("subnets", named("otel-lab-private-a"), tags={"kubernetes.io/role/internal-elb": "1"}),
+        "lost the discovery tag",
+    ),
+    "group lost its tag": ("discovery-tags", changed("security_groups", tags={}), "no security group matches"),
+    "another VPC's subnet": (
+        "discovery-tags",
+        changed("subnets", named("otel-lab-private-b"), vpc_id="vpc-other"),
+        "another VPC",
+    ),
+    "node class not Ready": (
+        "node-classes",
+        condition("InstanceProfileReady", "False", "no such profile"),
+        "InstanceProfileReady=False",
+    ),
+    "node class gone": (
+        "node-classes",
+        all_of(declares(node_classes=("default", "gpu"))),
+        "no such EC2NodeClass",
+    ),
+    "pool gone": ("node-pools", without("node_pools", named("data")), "no such NodePool"),
+    "pool never looked at": ("node-pools", changed("node_pools", named("data"), conditions=()), "no conditions"),
+    "invisible": ("invisible-nodes", INVISIBLE, "Registered=Unknown"),
+    "no Spot role": ("spot-role", without("spot_roles"), "no such role"),
+    "queue gone": ("interruption-queue", without("queues"), "does not exist"),
+    "another queue read": (
+        "interruption-queue",
+        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": "other"}),
+        "reads other",
+    ),
+    "an ARN for a name": (
+        "interruption-queue",
+        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": "arn:aws:sqs:eu:1:q"}),
+        "a name is asked for",
+    ),
+    "no queue read": (
+        "interruption-queue",
+        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": ""}),
+        "interruption handling is off",
+    ),
+    "no queue policy": ("interruption-policy", changed("queues", policy={}), "no policy"),
+    "a rule may not send": (
+        "interruption-policy",
+        changed("rules", named("otel-lab-rebalance"), arn="arn:aws:events:eu-west-1:1:rule/otel-lab-rebalance"),
+        "does not let otel-lab-rebalance send",
+    ),
+    "a rule is gone": (
+        "interruption-rules",
+        without("rules", named("otel-lab-spot-interruption")),
+        "rule does not exist",
+    ),
+    "a rule is off": (
+        "interruption-rules",
+        changed("rules", named("otel-lab-rebalance"), state="DISABLED"),
+        "DISABLED",
+    ),
+    "a rule matches nothing": (
+        "interruption-rules",
+        changed("rules", named("otel-lab-rebalance"), pattern={"source": ["aws.ec3"]}),
+        "its pattern",
+    ),
+    "a rule without target": (
+        "interruption-rules",
+        changed("rules", named("otel-lab-state-change"), targets=()),
+        "targets are none",
+    ),
+    "an old message": ("interruption-backlog", changed("queues", oldest_seconds=240.0), "240 s"),
+    "messages that nobody takes": ("interruption-backlog", changed("queues", waiting=(3, 3)), "3 messages waiting"),
+    "nearly at the limit": (
+        "pool-limits",
+        changed("node_pools", named("data"), used={"cpu": "28", "memory": "1Gi"}),
+        "28 of 32 used (88%)",
+    ),
+}
+SOUND: dict[str, Change] = {
+    "an instance that is joining": all_of(
+        INVISIBLE, changed("instances", lambda one: one.id == POOL_NODE.id, launched_at=NOW - timedelta(seconds=60))
+    ),
+    "a message just now": changed("queues", oldest_seconds=2.0, waiting=(1, 0)),
+    "no Spot pool, no Spot role": all_of(
+        without("spot_roles"),
+        lambda facts: replace(
+            facts,
+            declared=replace(facts.declared, pools={"data": facts.declared.pools["data"]}),
+            node_pools=facts.node_pools,
+        ),
+    ),
+    "another rule of ours": added("rules", replace(one_of("rules"), name="otel-lab-own")),
+}

@@ -1,0 +1,101 @@
+"""A healthy platform gives no line; each fault gives its own line, and no other."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from otel_on_spot.doctor.checks import CHECKS
+from otel_on_spot.doctor.examine import examine, judge
+from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
+from otel_on_spot.findings import Finding
+from tests.unit.doctor import access_faults, capacity_faults, workload_faults
+from tests.unit.doctor.changes import HEALTHY
+
+FAULTS = {**access_faults.FAULTS, **capacity_faults.FAULTS, **workload_faults.FAULTS}
+SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND}
+
+
+def found(facts) -> dict[str, tuple[Finding, ...]]:
+    report = examine(facts, CHECKS)
+    assert [one.why_unseen for one in report.verdicts if one.status == "unseen"] == []
+    assert report.exit_code == (1 if any(one.findings for one in report.verdicts) else 0)
+    return {one.id: one.findings for one in report.verdicts if one.findings}
+
+
+def test_a_healthy_platform_gives_no_line() -> None:
+    assert found(HEALTHY) == {}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_is_sound_gives_no_line(name: str) -> None:
+    changed = SOUND[name](HEALTHY)
+    assert changed != HEALTHY
+    assert found(changed) == {}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_gives_its_own_line_and_no_other(name: str) -> None:
+    line, fault, said = FAULTS[name]
+    lines = found(fault(HEALTHY))
+    assert list(lines) == [line]
+    assert said in lines[line][0].seen
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_line_says_what_was_seen_the_rule_and_commands_that_can_be_run(name: str) -> None:
+    line, fault, _ = FAULTS[name]
+    for one in found(fault(HEALTHY))[line]:
+        assert one.subject
+        assert one.rule
+        assert one.remedy
+        assert all(command.split()[0] in ("aws", "kubectl", "otel-on-spot", "pulumi") for command in one.remedy)
+
+
+def test_every_line_has_a_fault_that_it_names() -> None:
+    assert {line for line, _, _ in FAULTS.values()} == {one.id for one in CHECKS}
+
+
+def test_the_invisible_node_is_told_with_its_age_condition_and_likely_cause() -> None:
+    refused = access_faults.FAULTS["role not mapped"][1](capacity_faults.INVISIBLE(HEALTHY))
+    seen = found(refused)["invisible-nodes"][0].seen
+    assert "running for 3 h 0 min, no Node" in seen
+    assert "Registered=Unknown" in seen
+    assert "the cluster does not admit its role (aws-auth: mapRoles does not list" in seen
+
+
+def test_a_way_in_that_is_declared_but_not_needed_is_a_warning() -> None:
+    both = replace(HEALTHY, declared=replace(HEALTHY.declared, node_access=("aws-auth", "access-entry")))
+    one = found(both)["node-role"][0]
+    assert one.severity == "warning"
+    assert "nodes still join by aws-auth" in one.seen
+
+
+@pytest.mark.parametrize("group", sorted(AWS_GROUPS | KUBERNETES_GROUPS))
+def test_what_was_not_seen_is_never_judged(group: str) -> None:
+    blind = replace(HEALTHY, **{group: None}, unseen={group: "AccessDenied: no"})
+    report = examine(blind, CHECKS)
+    assert not any(one.findings for one in report.verdicts)
+    unseen = {one.id for one in report.verdicts if one.status == "unseen"}
+    assert {one.id for one in CHECKS if group in one.needs} <= unseen
+    assert all("AccessDenied: no" in one.why_unseen for one in report.verdicts if one.status == "unseen")
+    assert report.exit_code == (2 if unseen else 0)
+
+
+def test_the_groups_of_both_halves_are_the_facts() -> None:
+    groups = {one.name for one in fields(HEALTHY)} - {"format", "taken_at", "declared", "simulated", "unseen"}
+    assert groups == AWS_GROUPS | KUBERNETES_GROUPS
+    assert {group for one in CHECKS for group in one.needs} <= groups
+
+
+def test_on_aws_the_remedy_is_an_update_that_looks_first() -> None:
+    real = replace(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), simulated=False)
+    gone = replace(capacity_faults.FAULTS["queue gone"][1](HEALTHY), simulated=False)
+    assert found(real)["spot-role"][0].remedy == (
+        "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+    )
+    assert found(gone)["interruption-queue"][0].remedy[0] == "pulumi up --stack lab --refresh"
+
+
+def test_a_line_is_judged_by_itself() -> None:
+    check = next(one for one in CHECKS if one.id == "spot-role")
+    assert judge(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), check).status == "found"

@@ -1,0 +1,161 @@
+"""Reads of the Kubernetes API: in pages, out of the server's cache, each kind once; a refusal costs its own group only."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from kubernetes import client
+
+from otel_on_spot.doctor.checks import CHECKS
+from otel_on_spot.doctor.collectors import argocd_facts, cluster_facts, everything
+from otel_on_spot.doctor.collectors.gathering import gather
+from otel_on_spot.doctor.collectors.shared_lists import SharedLists
+from otel_on_spot.doctor.examine import examine
+from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
+from otel_on_spot.drills.kubernetes_api import PAGE, Api
+from otel_on_spot.errors import UnreachableError
+from otel_on_spot.target import Target
+from tests.unit.doctor.changes import HEALTHY
+from tests.unit.drills.kubernetes_front import KubernetesFront
+
+EBS = {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}
+
+
+@pytest.fixture
+def front() -> Iterator[KubernetesFront]:
+    front = KubernetesFront()
+    yield front
+    front.close()
+
+
+def connected(front: KubernetesFront) -> client.ApiClient:
+    configuration = client.Configuration()
+    configuration.host = front.url
+    configuration.retries = False
+    return client.ApiClient(configuration)
+
+
+def thing(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **more.pop("metadata", {})}, **more}
+
+
+def application(name: str, sync: str) -> dict[str, Any]:
+    automated = {"project": "platform", "syncPolicy": {"automated": {}}}
+    resources = [{"kind": "Deployment", "name": "frontend", "status": sync}]
+    status = {"sync": {"status": sync}, "health": {"status": "Healthy"}, "resources": resources}
+    metadata = {"namespace": "argocd"}
+    return thing("Application", name, "argoproj.io/v1alpha1", metadata=metadata, spec=automated, status=status)
+
+
+def test_a_long_list_comes_in_pages_out_of_the_servers_cache(front: KubernetesFront) -> None:
+    front.objects = [thing("Node", f"node-{number}") for number in range(PAGE + 3)]
+    api = Api(connected(front))
+    assert len(list(api.list("/api/v1/nodes"))) == PAGE + 3
+    assert api.requests == len(front.requests) == 2
+    assert "resourceVersion=0" in front.requests[0]
+    assert "continue=500" in front.requests[1]
+
+
+def test_a_kind_that_nobody_serves_is_an_empty_list(front: KubernetesFront) -> None:
+    front.unserved = {"karpenter.sh/v1"}
+    assert list(Api(connected(front)).list("/apis/karpenter.sh/v1/nodepools")) == []
+
+
+def test_a_shared_list_is_asked_for_once(front: KubernetesFront) -> None:
+    front.objects = [thing("PersistentVolume", "pv", spec={"csi": EBS})]
+    lists = SharedLists(Api(connected(front)))
+    assert [one.volume_id for one in cluster_facts.persistent_volumes(lists.of("PersistentVolume"))] == ["vol-1"]
+    assert lists.all_terminating() == ()
+    assert sum("persistentvolumes" in path for path in front.requests) == 1
+
+
+def test_a_server_that_is_not_there_says_which_and_why() -> None:
+    configuration = client.Configuration()
+    configuration.host = "http://127.0.0.1:9"
+    configuration.retries = False
+    with pytest.raises(UnreachableError, match=r"the Kubernetes API at http://127\.0\.0\.1:9: "):
+        Api(client.ApiClient(configuration)).require()
+
+
+def target(front: KubernetesFront) -> Target:
+    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
+    return Target(declared=HEALTHY.declared, session=session, cluster_api=connected(front), context="here")
+
+
+def test_a_refused_kind_costs_its_own_group_and_lines_only(front: KubernetesFront) -> None:
+    front.refusing = {"poddisruptionbudgets"}
+    tasks = everything.kubernetes_tasks(target(front), Api(connected(front)))
+    facts, unseen = gather(tasks, lambda *_: None)
+    assert unseen == {"budgets": "the Kubernetes API answered 403 Forbidden"}
+    assert set(facts) == KUBERNETES_GROUPS - {"budgets"}
+
+
+def test_a_cluster_that_refuses_everything_is_told_once_for_all_its_lines(
+    front: KubernetesFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.status = 401
+    monkeypatch.setattr(everything, "why_no_aws", lambda _: "no credentials")
+    facts, requests = everything.collect(target(front), lambda *_: None)
+    assert requests == len(front.requests) == 1
+    report = examine(facts, CHECKS)
+    assert {one.status for one in report.verdicts} == {"unseen"}
+    assert report.exit_code == 2
+    whys = {one.why_unseen for one in report.verdicts}
+    assert whys == {
+        "AWS: no credentials",
+        f"Kubernetes: the Kubernetes API at {front.url}: the Kubernetes API answered 401 Unauthorized",
+    }
+
+
+def test_an_application_that_heals_within_seconds_is_in_sync() -> None:
+    answers = [[application("demo", "OutOfSync")], [application("demo", "Synced")]]
+    slept: list[float] = []
+    found = argocd_facts.applications(lambda: answers.pop(0), slept.append)
+    assert slept == [argocd_facts.SELF_HEAL_SECONDS]
+    assert [(one.sync, one.out_of_sync) for one in found] == [("Synced", ())]
+
+
+def test_an_application_that_stays_out_of_sync_is_told_with_what_differs() -> None:
+    found = argocd_facts.applications(lambda: [application("demo", "OutOfSync")], lambda _: None)
+    assert [(one.sync, one.out_of_sync) for one in found] == [("OutOfSync", ("Deployment/frontend",))]
+
+
+def test_a_mapping_that_cannot_be_read_is_a_fact(front: KubernetesFront) -> None:
+    metadata = {"namespace": "kube-system"}
+    front.objects = [thing("ConfigMap", "aws-auth", metadata=metadata, data={"mapRoles": "- rolearn: [\n"})]
+    found = cluster_facts.aws_auth(Api(connected(front)))
+    assert found[0].mappings == ()
+    assert "ParserError" in found[0].problem
+
+
+def test_a_condition_without_a_status_holds() -> None:
+    told = {"type": "ComparisonError", "message": "no such path", "lastTransitionTime": "2026-11-23T12:00:00Z"}
+    going = thing(
+        "Application", "demo", metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"}, status={"conditions": [told]}
+    )
+    found = cluster_facts.terminating(going, "Application")
+    assert found is not None
+    assert found.message == "no such path"
+
+
+def test_an_answer_that_is_not_understood_costs_its_own_group_only() -> None:
+    def odd(_: object) -> None:
+        raise KeyError("status")
+
+    facts, unseen = gather({"nodes": lambda _: ("n",), "pods": odd}, lambda *_: None)
+    assert facts == {"nodes": ("n",)}
+    assert unseen == {"pods": "the answer was not understood (KeyError: 'status')"}
+
+
+def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:
+    owner = {"kind": "ReplicaSet", "name": "web-5f6b7c8d9", "controller": True}
+    metadata = {"namespace": "shop", "ownerReferences": [owner], "labels": {"pod-template-hash": "5f6b7c8d9"}}
+    pod = thing("Pod", "web-5f6b7c8d9-x", metadata=metadata, spec={"nodeName": "n"}, status={"phase": "Running"})
+
+    class One:
+        def list(self, _path: str) -> list[dict[str, Any]]:
+            return [pod]
+
+    found = cluster_facts.pods(One())  # ty: ignore[invalid-argument-type]
+    assert found[0].owner == ("Deployment", "web")

@@ -1,0 +1,249 @@
+"""Faults of workloads, Applications and leftovers: the line that names each, and what that line says."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
+from otel_on_spot.doctor.facts_kubernetes import (
+    Budget,
+    DrillLease,
+    NodeClaim,
+    PersistentVolume,
+    Pod,
+    Project,
+    SyncWindow,
+    Terminating,
+)
+from tests.unit.doctor.changes import HEALTHY, Change, added, all_of, changed, given, named, one_of, without
+
+NOW = HEALTHY.taken_at
+LONG_AGO = NOW - timedelta(hours=3)
+FORMER = {"kubernetes.io/cluster/former": "owned"}
+OURS = {"kubernetes.io/cluster/otel-lab": "owned"}
+SPOT_NODE = one_of("nodes", lambda one: one.labels.get("karpenter.sh/capacity-type") == "spot")
+INSTANCE = Instance(
+    id="i-0a",
+    state="running",
+    launched_at=LONG_AGO,
+    private_dns="",
+    profile_arn="",
+    spot=True,
+    tags={**FORMER, "karpenter.sh/nodepool": "spot"},
+)
+VOLUME = Volume(id="vol-0a", state="available", created_at=LONG_AGO, gib=8, tags=FORMER)
+BALANCER = LoadBalancer(
+    arn="arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/web/0a",
+    tags={"elbv2.k8s.aws/cluster": "former", "service.k8s.aws/stack": "shop/web"},
+)
+CNI = {"cluster.k8s.amazonaws.com/name": "otel-lab", "node.k8s.amazonaws.com/createdAt": LONG_AGO.isoformat()}
+INTERFACE = Interface(id="eni-0a", vpc_id="vpc-c", description="aws-K8S-i-0a", tags=CNI)
+POD = Pod(namespace="default", name="web-1", node="", phase="Running", owner=("Deployment", "web"))
+BUDGET = Budget(
+    namespace="default",
+    name="web",
+    max_unavailable="0",
+    min_available="",
+    expected=2,
+    healthy=2,
+    desired=2,
+    allowed=0,
+    allowed_since=LONG_AGO,
+)
+
+
+def window(minutes_from_now: float, duration: str = "1h", description: str = "") -> SyncWindow:
+    began = NOW + timedelta(minutes=minutes_from_now)
+    return SyncWindow(
+        kind="deny",
+        schedule=f"{began.minute} {began.hour} {began.day} {began.month} *",
+        duration=duration,
+        zone="UTC",
+        applications=("*",),
+        description=description,
+    )
+
+
+def drilling(silent_seconds: float) -> DrillLease:
+    return DrillLease(
+        namespace="argocd",
+        name="otel-on-spot-drill",
+        drill="stress",
+        holder="ada@here/7",
+        why="before the sale",
+        renewed_at=NOW - timedelta(seconds=silent_seconds),
+        seconds=15,
+    )
+
+
+def held(one: SyncWindow) -> Change:
+    return given("projects", Project(namespace="argocd", name="platform", windows=(one,)))
+
+
+def terminating(kind: str, name: str, hours: float, finalizer: str) -> Terminating:
+    since = NOW - timedelta(hours=hours)
+    return Terminating(kind=kind, namespace="argocd", name=name, since=since, finalizers=(finalizer,))
+
+
+OUT_OF_SYNC = changed("applications", named("otel-demo"), sync="OutOfSync", out_of_sync=("Deployment/frontend",))
+HUNG = added("terminating", terminating("Application", "otel-demo", 0.1, "resources-finalizer.argocd.argoproj.io"))
+
+FAULTS: dict[str, tuple[str, Change, str]] = {
+    "database on Spot": (
+        "stateful-pods",
+        changed("pods", lambda one: one.owner == ("StatefulSet", "opensearch"), node=SPOT_NODE.name),
+        "StatefulSet opensearch keeps data and runs on Spot",
+    ),
+    "a claim on Spot": (
+        "stateful-pods",
+        added("pods", replace(POD, node=SPOT_NODE.name, claims=("data",))),
+        "keeps data",
+    ),
+    "selector off Spot": (
+        "stateless-pods",
+        added("pods", replace(POD, selector={"karpenter.sh/capacity-type": "on-demand"})),
+        "nodeSelector karpenter.sh/capacity-type: on-demand",
+    ),
+    "pool off Spot": (
+        "stateless-pods",
+        added("pods", replace(POD, selector={"karpenter.sh/nodepool": "data"})),
+        "nodeSelector karpenter.sh/nodepool: data",
+    ),
+    "affinity off Spot": (
+        "stateless-pods",
+        added(
+            "pods",
+            replace(
+                POD,
+                required=(
+                    {
+                        "matchExpressions": [
+                            {"key": "karpenter.sh/capacity-type", "operator": "NotIn", "values": ["spot"]}
+                        ]
+                    },
+                ),
+            ),
+        ),
+        "required node affinity",
+    ),
+    "budget of nothing": ("disruption-budgets", added("budgets", BUDGET), "never allows an eviction"),
+    "budget that waits": (
+        "disruption-budgets",
+        added("budgets", replace(BUDGET, max_unavailable="1", desired=1, healthy=1)),
+        "no eviction for 3 h",
+    ),
+    "no root": ("applications", without("applications", named("platform")), "no root Application"),
+    "out of sync": ("applications", OUT_OF_SYNC, "OutOfSync (Deployment/frontend)"),
+    "sync failed": (
+        "applications",
+        changed("applications", named("otel-demo"), operation="Failed", operation_message="hook failed"),
+        "hook failed",
+    ),
+    "degraded": ("applications", changed("applications", named("otel-demo"), health="Degraded"), "health Degraded"),
+    "comparison failed": (
+        "applications",
+        changed("applications", named("otel-demo"), problems=("ComparisonError: no such path",)),
+        "no such path",
+    ),
+    "suspended without an end": (
+        "suspensions",
+        changed("applications", named("otel-demo"), automated=False),
+        "no lease ends that",
+    ),
+    "lease past its end": (
+        "suspensions",
+        held(window(-30, "2h", f"stress until={(NOW - timedelta(minutes=10)).isoformat()}")),
+        "its lease ended 10 min ago",
+    ),
+    "drill that died": (
+        "suspensions",
+        given("drill_leases", drilling(16)),
+        "drill stress of ada@here/7 (before the sale) has said nothing for 16 s: it died",
+    ),
+    "window left behind": ("suspensions", held(window(-300)), "comes back every year"),
+    "deletion without Karpenter's end": (
+        "finalizers",
+        added("terminating", terminating("NodeClaim", "spot-x", 2, "karpenter.sh/termination")),
+        "Terminating for 2 h 0 min",
+    ),
+    "deletion without its project": (
+        "finalizers",
+        all_of(
+            HUNG,
+            added("applications", replace(one_of("applications"), name="lost", project="lost")),
+            added("terminating", terminating("Application", "lost", 0.01, "resources-finalizer.argocd.argoproj.io")),
+        ),
+        "AppProject lost is gone",
+    ),
+    "instance of a former cluster": ("orphan-instances", added("instances", INSTANCE), "no EKS cluster former"),
+    "instance without NodeClaim": (
+        "orphan-instances",
+        added("instances", replace(INSTANCE, tags={**INSTANCE.tags, **OURS, "eks:cluster-name": "otel-lab"})),
+        "no NodeClaim knows it",
+    ),
+    "NodeClaim without instance": (
+        "orphan-claims",
+        added(
+            "node_claims",
+            NodeClaim(name="spot-x", pool="spot", instance_id="i-0b", node="", created_at=LONG_AGO, conditions=()),
+        ),
+        "i-0b is not there",
+    ),
+    "volume of a former cluster": ("orphan-volumes", added("volumes", VOLUME), "no EKS cluster former"),
+    "volume without PersistentVolume": (
+        "orphan-volumes",
+        added("volumes", replace(VOLUME, tags=OURS)),
+        "no PersistentVolume knows it",
+    ),
+    "volume that names no cluster": (
+        "orphan-volumes",
+        added("volumes", replace(VOLUME, tags={})),
+        "no PersistentVolume knows it",
+    ),
+    "load balancer of a former cluster": (
+        "orphan-load-balancers",
+        added("load_balancers", BALANCER),
+        "no EKS cluster former",
+    ),
+    "load balancer without Service": (
+        "orphan-load-balancers",
+        added("load_balancers", replace(BALANCER, tags={**BALANCER.tags, "elbv2.k8s.aws/cluster": "otel-lab"})),
+        "Service shop/web is not there",
+    ),
+    "interface left over": ("orphan-interfaces", added("interfaces", INTERFACE), "attached to nothing"),
+    "interface of a former cluster": (
+        "orphan-interfaces",
+        added("interfaces", Interface(id="eni-0b", vpc_id="vpc-d", description="Amazon EKS former", tags={})),
+        "no EKS cluster former",
+    ),
+}
+SOUND: dict[str, Change] = {
+    "held by a lease": all_of(OUT_OF_SYNC, held(window(-5))),
+    "a drill under way": given("drill_leases", drilling(14)),
+    "a lease planned for later": held(window(30)),
+    "a window of every night": held(replace(window(-5), schedule="0 2 * * *")),
+    "syncing": all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), operation="Running")),
+    "a deletion just now": HUNG,
+    "another project's Application": added(
+        "applications",
+        replace(one_of("applications"), name="theirs", project="theirs", sync="OutOfSync"),
+    ),
+    "a rollout": added("budgets", replace(BUDGET, max_unavailable="1", desired=1, healthy=1, allowed_since=NOW)),
+    "a budget of no pod": added("budgets", replace(BUDGET, expected=0)),
+    "a claim on On-Demand": all_of(
+        added("pods", replace(POD, claims=("data",), selector={"karpenter.sh/capacity-type": "on-demand"})),
+    ),
+    "a volume just made": added("volumes", replace(VOLUME, created_at=NOW, tags=OURS)),
+    "a volume in use": added("volumes", replace(VOLUME, state="in-use", tags=OURS)),
+    "a volume with its PersistentVolume": all_of(
+        added("volumes", replace(VOLUME, tags=OURS)),
+        given("persistent_volumes", PersistentVolume(name="pv", volume_id="vol-0a")),
+    ),
+    "a load balancer that is nobody's": added("load_balancers", replace(BALANCER, tags={"team": "other"})),
+    "an interface just made": added(
+        "interfaces", replace(INTERFACE, tags={**CNI, "node.k8s.amazonaws.com/createdAt": NOW.isoformat()})
+    ),
+    "an instance of Karpenter's, just launched": added(
+        "instances",
+        replace(INSTANCE, launched_at=NOW, tags={**OURS, "karpenter.sh/nodepool": "spot"}),
+    ),
+}
