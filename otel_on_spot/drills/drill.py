@@ -13,7 +13,7 @@ from otel_on_spot.declared import Declared
 from otel_on_spot.drills.holding import Hold, held
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.timeline import Tell, Timeline
-from otel_on_spot.errors import UnreachableError, reason
+from otel_on_spot.failures import UnreachableError, reason
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 

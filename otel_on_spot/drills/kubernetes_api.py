@@ -12,7 +12,7 @@ from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTResponse
 
-from otel_on_spot.errors import UnreachableError, reason
+from otel_on_spot.failures import UnreachableError, reason
 
 PAGE: Final = 500
 SECONDS: Final = (5, 20)

@@ -19,7 +19,7 @@ from otel_on_spot.doctor.collectors.gathering import Gathered, Progress, Task, g
 from otel_on_spot.doctor.collectors.shared_lists import SharedLists
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS, Facts
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.errors import UnreachableError, reason
+from otel_on_spot.failures import UnreachableError, reason
 from otel_on_spot.target import Target
 
 AWS: Final = "AWS"

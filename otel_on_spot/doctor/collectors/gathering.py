@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
-from otel_on_spot.errors import reason
+from otel_on_spot.failures import reason
 
 Progress = Callable[[int, int, str], None]
 """Called with (groups done, groups in all, name of the group that was just done)."""

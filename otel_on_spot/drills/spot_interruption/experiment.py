@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import names
 from otel_on_spot.drills.drill import DrillRefused
 from otel_on_spot.drills.undo import Step, experiment, tagged
-from otel_on_spot.errors import reason
+from otel_on_spot.failures import reason
 from otel_on_spot.target import Target
 
 SETTING: Final = "karpenter.interruptionExperiments"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.errors import reason
+from otel_on_spot.failures import reason
 from otel_on_spot.target import Target
 
 LINUX: Final = "Linux/UNIX"

@@ -14,7 +14,7 @@ from otel_on_spot.doctor.collectors.shared_lists import SharedLists
 from otel_on_spot.doctor.examine import examine
 from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
 from otel_on_spot.drills.kubernetes_api import PAGE, Api
-from otel_on_spot.errors import UnreachableError
+from otel_on_spot.failures import UnreachableError
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
