@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.lab import places
 
 DAYS: Final = 7
@@ -84,16 +84,8 @@ class Authority:
 
     def kubeconfig(self, name: str, token: str) -> Path:
         """A kubeconfig with a token."""
-        cluster = {"server": places.API_SERVER, "certificate-authority": str(self.ca_file)}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "lab", "cluster": cluster}],
-            "users": [{"name": name, "user": {"token": token}}],
-            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}],
-            "current-context": "lab",
-        }
-        return write(self.folder / f"{name}.kubeconfig", json.dumps(content, indent=1).encode())
+        content = kubeconfig.kubeconfig(places.API_SERVER, self.ca_file, name, {"token": token})
+        return kubeconfig.write(self.folder / f"{name}.kubeconfig", content)
 
 
 def make(folder: Path, region: str) -> Authority:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from otel_on_spot.kubernetes.kubeconfig import eks_kubeconfig
 from otel_on_spot.plan import answers
 from otel_on_spot.plan.eks_children import ArgumentError, Child, children, subnet_ids
 from otel_on_spot.plan.identities import Where, identifier
@@ -156,31 +157,15 @@ def _after_cluster(
 def _kubeconfig(
     cluster: Registration, where: Where, credentials: Mapping[str, Any], *, profile: bool
 ) -> dict[str, Any]:
-    name = revealed(cluster.outputs["name"])
-    arguments = ["--region", where.region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
-    if credentials.get("roleArn"):
-        arguments += ["--role", credentials["roleArn"]]
-    if profile and credentials.get("profileName"):
-        arguments += ["--profile", credentials["profileName"]]
-    version = "client.authentication.k8s.io/v1beta1"
-    server = {
-        "server": cluster.outputs["endpoint"],
-        "certificate-authority-data": cluster.outputs["certificateAuthority"]["data"],
-    }
-    command = {
-        "apiVersion": version,
-        "command": "aws",
-        "args": arguments,
-        "env": [{"name": "KUBERNETES_EXEC_INFO", "value": json.dumps({"apiVersion": version})}],
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "kubernetes", "cluster": server}],
-        "contexts": [{"name": "aws", "context": {"cluster": "kubernetes", "user": "aws"}}],
-        "current-context": "aws",
-        "users": [{"name": "aws", "user": {"exec": command}}],
-    }
+    outputs = cluster.outputs
+    return eks_kubeconfig(
+        revealed(outputs["name"]),
+        outputs["endpoint"],
+        outputs["certificateAuthority"]["data"],
+        where.region,
+        role=credentials.get("roleArn"),
+        profile=credentials.get("profileName") if profile else None,
+    )
 
 
 def _outputs(

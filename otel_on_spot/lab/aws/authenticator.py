@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from otel_on_spot.kubernetes.kubeconfig import kubeconfig
+
 NAME = "aws-iam-authenticator"
 
 
@@ -19,15 +21,9 @@ def issuer(region: str, cluster: str) -> str:
 
 def webhook(port: int, authority: Path) -> dict[str, Any]:
     """The kubeconfig with which the API server asks the authenticator."""
-    cluster = {"server": f"https://127.0.0.1:{port}/authenticate", "certificate-authority": str(authority)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": NAME, "cluster": cluster}],
-        "users": [{"name": "apiserver", "user": {}}],
-        "contexts": [{"name": "webhook", "context": {"cluster": NAME, "user": "apiserver"}}],
-        "current-context": "webhook",
-    }
+    return kubeconfig(
+        f"https://127.0.0.1:{port}/authenticate", authority, "apiserver", {}, cluster=NAME, context="webhook"
+    )
 
 
 def write(file: Path, content: dict[str, Any]) -> Path:

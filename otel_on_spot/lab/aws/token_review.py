@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from otel_on_spot.kubernetes.kubeconfig import read
 
 
 class TokenRefused(Exception):  # noqa: N818
@@ -37,15 +37,14 @@ class Reviewer:
     """
 
     def __init__(self, kubeconfig: Path) -> None:
-        told = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = told["clusters"][0]["cluster"], told["users"][0]["user"]
-        self.server: str = cluster["server"]
-        context = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        found = read(kubeconfig)
+        self.server = found.server
+        context = ssl.create_default_context(cafile=str(found.authority))
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
         self._headers = {"Content-Type": "application/json"}
-        self._headers["Authorization"] = f"Bearer {user['token']}"
+        self._headers["Authorization"] = f"Bearer {found.token}"
 
     def review(self, token: str, audience: str) -> ServiceAccount:
         """The service account that a token is of.

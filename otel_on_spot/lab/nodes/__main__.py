@@ -5,8 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.nodes import kubeconfig
 from otel_on_spot.lab.nodes.identity import Identities
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubelets import Cluster, Kubelets
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--kubectl", type=Path, required=True)
     parser.add_argument("--boot-seconds", type=float, default=5.0)
     given = parser.parse_args()
-    told = kubeconfig.load(given.kubeconfig)
+    told = kubeconfig.read(given.kubeconfig)
     keeper, aws = KubernetesHttp(told.server, told.authority), Endpoint(given.moto, given.region)
     cluster = Cluster(
         name=given.cluster,

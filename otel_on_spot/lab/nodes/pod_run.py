@@ -1,14 +1,13 @@
 """Runs one pod as its kubelet would: init containers in order, then the others together, as the pod's own service account."""
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from otel_on_spot.kubernetes.kubeconfig import Kubeconfig, kubeconfig, write
 from otel_on_spot.lab.nodes.container import Container, now
-from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 
 TOKEN_SECONDS = 3607
@@ -130,20 +129,15 @@ class PodRun:
         asked: dict[str, Any] = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
         asked |= {"spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound, "audiences": None}}
         token = node[0].ask(node[1], "POST", path, asked)["status"]["token"]
-        file = self.folder / "kubeconfig"
-        file.touch(mode=0o600)
-        cluster = {"server": self.told.server, "certificate-authority": str(self.told.authority)}
-        context = {"cluster": "in-cluster", "user": account, "namespace": about["namespace"]}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "in-cluster", "cluster": cluster}],
-            "users": [{"name": account, "user": {"token": token}}],
-            "contexts": [{"name": "in-cluster", "context": context}],
-            "current-context": "in-cluster",
-        }
-        file.write_text(json.dumps(content))
-        return file
+        content = kubeconfig(
+            self.told.server,
+            self.told.authority,
+            account,
+            {"token": token},
+            cluster="in-cluster",
+            namespace=about["namespace"],
+        )
+        return write(self.folder / "kubeconfig", content)
 
     def _tell(self, phase: str) -> None:
         """Write the pod's status as its node; a pod that is gone needs none."""

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.identity import NoCredentials
 from otel_on_spot.lab.nodes.journal import Journal
-from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.kubelets import Kubelets
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.pod_run import Node, PodRun

@@ -6,7 +6,6 @@ from typing import Final
 from otel_on_spot.lab import places
 from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.releases.environment import environment
-from otel_on_spot.lab.releases.identity import kubeconfig
 from otel_on_spot.lab.releases.installation import Installation, Means, search_path
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.simcloud.kubernetes.api import Object
@@ -87,13 +86,7 @@ def _variables(means: Means, installation: Installation, part: str, workload: Ob
     container = workload["spec"]["template"]["spec"]["containers"][0]["name"]
     variables = environment(api, namespace, workload, container, without=LEFT_OUT)
     account = workload["spec"]["template"]["spec"].get("serviceAccountName") or "default"
-    config = kubeconfig(
-        folder / f"{part}.kubeconfig",
-        server=places.API_SERVER,
-        authority=means.authority,
-        token=means.tokens.file(api, namespace, account),
-        user=f"{namespace}/{account}",
-    )
+    config = means.tokens.kubeconfig(folder / f"{part}.kubeconfig", means.authority, api, namespace, account)
     tools = means.tools
     return {
         **variables,

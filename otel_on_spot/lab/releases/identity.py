@@ -1,6 +1,5 @@
 """Who a controller is: tokens of its own service account in files that are renewed, and the kubeconfig that reads them."""
 
-import json
 import threading
 import time
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 from kubernetes.client import AuthenticationV1TokenRequest, CoreV1Api, V1TokenRequestSpec
 from kubernetes.client.exceptions import ApiException
 
+from otel_on_spot.kubernetes import kubeconfig
+from otel_on_spot.lab import places
 from otel_on_spot.lab.kubernetes_api import KubernetesApi, refusal_of
 from otel_on_spot.simcloud.refusal import Refusal
 
@@ -86,6 +87,15 @@ class TokenFiles:
         with self._lock:
             self._renew_at[token] = (time.time() + TOKEN_SECONDS * RENEW_AT, api)
 
+    def kubeconfig(self, file: Path, authority: Path, api: KubernetesApi, namespace: str, account: str) -> Path:
+        """A kubeconfig whose user is the account: its token is in a file, which clients read again and again.
+
+        Source: https://pkg.go.dev/k8s.io/client-go/rest#Config (BearerTokenFile)
+        """
+        credential = {"tokenFile": str(self.file(api, namespace, account))}
+        content = kubeconfig.kubeconfig(places.API_SERVER, authority, f"{namespace}/{account}", credential)
+        return kubeconfig.write(file, content)
+
     def _renew(self) -> None:
         while not self._closed.wait(CHECK_SECONDS):
             with self._lock:
@@ -95,22 +105,3 @@ class TokenFiles:
                     self._write(api, token)
                 except (Refusal, OSError):
                     continue  # the API server is being restarted: the old token is good for as long again
-
-
-def kubeconfig(file: Path, *, server: str, authority: Path, token: Path, user: str) -> Path:
-    """A kubeconfig whose user is the token in a file, which clients read again and again.
-
-    Source: https://pkg.go.dev/k8s.io/client-go/rest#Config (BearerTokenFile)
-    """
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority": str(authority)}}],
-        "users": [{"name": user, "user": {"tokenFile": str(token)}}],
-        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user}}],
-        "current-context": "lab",
-    }
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(content, indent=2))
-    return file

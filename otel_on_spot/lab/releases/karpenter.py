@@ -5,7 +5,7 @@ from typing import Final
 from otel_on_spot.lab import places
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
-from otel_on_spot.lab.releases.identity import POD_IDENTITY_AUDIENCE, STS_AUDIENCE, kubeconfig
+from otel_on_spot.lab.releases.identity import POD_IDENTITY_AUDIENCE, STS_AUDIENCE
 from otel_on_spot.lab.releases.installation import Installation, Means
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.releases.rendering import render
@@ -105,16 +105,9 @@ def lab_environment(means: Means, installation: Installation, account: str) -> d
     no price list (``ISOLATED_VPC``: there is none), no leader election (there is one process), the lab's ports.
     """
     api, namespace = installation.api, installation.namespace
-    token = means.tokens.file(api, namespace, account)
     return {
         "KUBECONFIG": str(
-            kubeconfig(
-                means.folder / "karpenter" / "kubeconfig",
-                server=places.API_SERVER,
-                authority=means.authority,
-                token=token,
-                user=f"{namespace}/{account}",
-            )
+            means.tokens.kubeconfig(means.folder / "karpenter" / "kubeconfig", means.authority, api, namespace, account)
         ),
         "AWS_ENDPOINT_URL": installation.cloud.moto.url,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -3,34 +3,15 @@
 import itertools
 import json
 
+from otel_on_spot.kubernetes.kubeconfig import eks_kubeconfig
+
 THUMBPRINT = "9e99a48a9960b14926bb7f3b02e22da2b0ab7280"
 """The real provider asks the issuer's server for it, which is not there in a simulated cloud."""
 
 
 def kubeconfig(name: str, endpoint: str, authority: str, arn: str) -> str:
-    """The kubeconfig of a cluster as JSON, as the component writes it.
-
-    Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cluster.ts (generateKubeconfig)
-    """
-    arguments = ["--region", arn.split(":")[3], "eks", "get-token", "--cluster-name", name, "--output", "json"]
-    execute = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": "aws",
-        "args": arguments,
-        "env": [{"name": "KUBERNETES_EXEC_INFO", "value": '{"apiVersion": "client.authentication.k8s.io/v1beta1"}'}],
-    }
-    server = {"server": endpoint, "certificate-authority-data": authority}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "clusters": [{"cluster": server, "name": "kubernetes"}],
-            "contexts": [{"context": {"cluster": "kubernetes", "user": "aws"}, "name": "aws"}],
-            "current-context": "aws",
-            "kind": "Config",
-            "users": [{"name": "aws", "user": {"exec": execute}}],
-        },
-        separators=(",", ":"),
-    )
+    """The kubeconfig of a cluster as JSON, as the component writes it."""
+    return json.dumps(eks_kubeconfig(name, endpoint, authority, arn.split(":")[3]), separators=(",", ":"))
 
 
 def cluster_of(kubeconfig: object) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.container import Container, cannot_run
-from otel_on_spot.lab.nodes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.pod_run import PodRun
 from otel_on_spot.lab.nodes.pods import of_a_job
 from tests.unit.lab.nodes.conftest import Api

@@ -1,0 +1,1 @@
+"""Kubernetes as the tools see it: names, kubeconfigs and one client."""
