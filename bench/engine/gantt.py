@@ -3,10 +3,9 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Final
 
-from otel_on_spot.plan.picture import FAINT, INK, MARGIN
+from otel_on_spot.svg import FAINT, INK, MARGIN, document, line, path, rectangle, text
 
 LEFT, WIDTH, RIGHT, TOP = 400, 1020, 70, 112
 ROW, BAR, GAP = 19, 12, 8
@@ -85,10 +84,7 @@ def svg(row: Mapping[str, Any]) -> str:
     height = TOP + sum(len(rows) * ROW + GAP for rows in groups.values()) + MARGIN
     width = LEFT + WIDTH + RIGHT
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="Helvetica, Arial, sans-serif">',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(MARGIN, MARGIN + 10, _title(row), size=17, bold=True),
+        text(MARGIN, MARGIN + 10, _title(row), size=17, bold=True),
         _legend(MARGIN, MARGIN + 38),
         _axis(span, per_second, height),
     ]
@@ -96,19 +92,19 @@ def svg(row: Mapping[str, Any]) -> str:
     for index, (component, rows) in enumerate(groups.items()):
         deep = len(rows) * ROW + GAP
         if index % 2 == 0:
-            parts.append(f'<rect x="0" y="{top}" width="{width}" height="{deep}" fill="#1f2933" fill-opacity="0.035"/>')
-        parts.append(_text(MARGIN, top + GAP / 2 + ROW * 0.7, component, size=13, bold=True))
-        for line in rows:
+            parts.append(rectangle(0, top, width, deep, fill=INK, fill_opacity="0.035"))
+        parts.append(text(MARGIN, top + GAP / 2 + ROW * 0.7, component, size=13, bold=True))
+        for entry in rows:
             middle = top + GAP / 2 + ROW / 2
-            marked = any(step["urn"] in chain for step in line.steps)
+            marked = any(step["urn"] in chain for step in entry.steps)
             parts.append(
-                _text(LEFT - 10, middle + 4, line.label, end=True, bold=marked, colour=CHAIN if marked else INK)
+                text(LEFT - 10, middle + 4, entry.label, anchor="end", bold=marked, colour=CHAIN if marked else INK)
             )
-            bars += [_bar(step, middle, per_second, marked=step["urn"] in chain) for step in line.steps]
+            bars += [_bar(step, middle, per_second, marked=step["urn"] in chain) for step in entry.steps]
             top += ROW
         top += GAP
     links = _links(row, groups, per_second)
-    return "\n".join([*parts, links, *bars, "</svg>"]) + "\n"
+    return document(width, height, [*parts, links, *bars])
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -118,26 +114,17 @@ def _title(row: Mapping[str, Any]) -> str:
     )
 
 
-def _text(
-    x: float, y: float, text: str, *, size: float = 12, bold: bool = False, end: bool = False, colour: str = INK
-) -> str:
-    weight, anchor = (' font-weight="bold"' if bold else ""), (' text-anchor="end"' if end else "")
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}{anchor}>{escape(text)}</text>'
-
-
 def _legend(x: float, y: float) -> str:
     drawn = []
     for name, colour in COLOURS.items():
-        drawn.append(f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="{colour}"/>')
-        drawn.append(_text(x + 24, y, name))
+        drawn.append(rectangle(x, y - 11, 18, BAR, rx=2, fill=colour))
+        drawn.append(text(x + 24, y, name))
         x += 44 + 7.2 * len(name)
-    drawn.append(
-        f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="none" stroke="{CHAIN}" stroke-width="2"/>'
-    )
-    drawn.append(_text(x + 24, y, "longest necessary chain", bold=True, colour=CHAIN))
+    drawn.append(rectangle(x, y - 11, 18, BAR, rx=2, fill="none", stroke=CHAIN, stroke_width=2))
+    drawn.append(text(x + 24, y, "longest necessary chain", bold=True, colour=CHAIN))
     x += 210
-    drawn.append(f'<rect x="{x}" y="{y - 11}" width="18" height="{BAR}" rx="2" fill="{FAINT}" fill-opacity="0.3"/>')
-    drawn.append(_text(x + 24, y, "made, waiting for a node"))
+    drawn.append(rectangle(x, y - 11, 18, BAR, rx=2, fill=FAINT, fill_opacity="0.3"))
+    drawn.append(text(x + 24, y, "made, waiting for a node"))
     return "".join(drawn)
 
 
@@ -145,12 +132,8 @@ def _axis(span: float, per_second: float, height: float) -> str:
     drawn = []
     for second in range(0, int(span) + 1, 60):
         x = LEFT + second * per_second
-        drawn.append(
-            f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - MARGIN}" stroke="{FAINT}" stroke-opacity="0.25"/>'
-        )
-        drawn.append(
-            f'<text x="{x:.1f}" y="{TOP - 12}" font-size="11" text-anchor="middle" fill="{FAINT}">{second // 60} min</text>'
-        )
+        drawn.append(line(x, TOP - 6, x, height - MARGIN, stroke=FAINT, stroke_opacity="0.25"))
+        drawn.append(text(x, TOP - 12, f"{second // 60} min", size=11, anchor="middle", colour=FAINT))
     return "".join(drawn)
 
 
@@ -159,20 +142,17 @@ def _bar(step: Mapping[str, Any], middle: float, per_second: float, *, marked: b
     start, end, own = step["start"], step["end"], min(step["seconds"], step["end"] - step["start"])
     waits = step["kind"] in WAIT_FOR_NODES and end - start - own >= WAITED_SECONDS
     begin = end - own if waits else start
-    x, long = LEFT + begin * per_second, max((end - begin) * per_second, 2.0)
+    x, width, top = LEFT + begin * per_second, max((end - begin) * per_second, 2.0), middle - BAR / 2
     colour = COLOURS[service(step["type"])]
-    outline = f' stroke="{CHAIN}" stroke-width="2"' if marked else ""
-    told = f"{step['name']}: {start:.0f} to {end:.0f} s"
+    outline = {"stroke": CHAIN, "stroke_width": 2} if marked else {}
+    title = f"{step['name']}: {start:.0f} to {end:.0f} s"
     drawn = []
     if waits:
-        drawn.append(
-            f'<rect x="{LEFT + start * per_second:.1f}" y="{middle - BAR / 2:.1f}" width="{(begin - start) * per_second:.1f}" height="{BAR}" rx="2" fill="{colour}" fill-opacity="0.25"/>'
-        )
-    drawn.append(
-        f'<rect x="{x:.1f}" y="{middle - BAR / 2:.1f}" width="{long:.1f}" height="{BAR}" rx="2" fill="{colour}"{outline}><title>{escape(told)}</title></rect>'
-    )
+        waited = (begin - start) * per_second
+        drawn.append(rectangle(LEFT + start * per_second, top, waited, BAR, rx=2, fill=colour, fill_opacity="0.25"))
+    drawn.append(rectangle(x, top, width, BAR, title=title, rx=2, fill=colour, **outline))
     if own >= TOLD_SECONDS:
-        drawn.append(_text(x + long + 5, middle + 4, f"{own:.0f} s", size=11, bold=marked))
+        drawn.append(text(x + width + 5, middle + 4, f"{own:.0f} s", size=11, bold=marked))
     return "".join(drawn)
 
 
@@ -181,8 +161,8 @@ def _links(row: Mapping[str, Any], groups: Mapping[str, Sequence[Line]], per_sec
     at: dict[str, tuple[float, Mapping[str, Any]]] = {}
     top = TOP
     for rows in groups.values():
-        for line in rows:
-            at |= {step["urn"]: (top + GAP / 2 + ROW / 2, step) for step in line.steps}
+        for entry in rows:
+            at |= {step["urn"]: (top + GAP / 2 + ROW / 2, step) for step in entry.steps}
             top += ROW
         top += GAP
     drawn = []
@@ -191,7 +171,6 @@ def _links(row: Mapping[str, Any], groups: Mapping[str, Sequence[Line]], per_sec
         (from_y, earlier), (to_y, later) = at[before], at[after]
         x = LEFT + earlier["end"] * per_second
         to_x = max(x, LEFT + later["start"] * per_second)
-        drawn.append(
-            f'<path d="M{x:.1f},{from_y:.1f} L{x:.1f},{to_y:.1f} L{to_x:.1f},{to_y:.1f}" fill="none" stroke="{CHAIN}" stroke-width="1.4"/>'
-        )
+        points = f"M{x:.1f},{from_y:.1f} L{x:.1f},{to_y:.1f} L{to_x:.1f},{to_y:.1f}"
+        drawn.append(path(points, stroke=CHAIN, stroke_width="1.4"))
     return "".join(drawn)

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
+from otel_on_spot import svg as drawing
 from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
 from otel_on_spot.plan.tree import short_type
+from otel_on_spot.svg import FAINT, MARGIN
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 236, 76, 96, 34, 28
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 236, 76, 96, 34
 PALETTE: Final = {"aws": ("#fff4e5", "#c2610c"), "kubernetes": ("#e8f1fd", "#1d5fbf"), "mixed": ("#eef7ee", "#2f7d4f")}
-INK, FAINT = "#1f2933", "#7b8794"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,17 +149,14 @@ def svg(recording: Recording) -> str:
         for row, name in enumerate(column):
             at[name] = (MARGIN + index * (BOX_WIDTH + GAP_X), top + row * (BOX_HEIGHT + GAP_Y))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="Helvetica, Arial, sans-serif">',
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0,0.5 L7,4 L0,7.5 z" fill="{FAINT}"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        f'<text x="{MARGIN}" y="{MARGIN + 10}" font-size="17" font-weight="bold" fill="{INK}">{escape(picture.title)}</text>',
+        drawing.text(MARGIN, MARGIN + 10, picture.title, size=17, bold=True),
         _legend(width),
     ]
     parts += [_edge(at[earlier], at[later]) for later, earlier in sorted(picture.edges)]
     parts += [_box(node, *at[name]) for name, node in picture.nodes.items()]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return drawing.document(width, height, parts)
 
 
 def _legend(width: int) -> str:
@@ -168,8 +165,8 @@ def _legend(width: int) -> str:
     for index, (side, label) in enumerate(entries):
         fill, stroke = PALETTE[side]
         x = width - MARGIN - 300 + index * 105
-        drawn.append(f'<rect x="{x}" y="{MARGIN - 3}" width="15" height="15" rx="3" fill="{fill}" stroke="{stroke}"/>')
-        drawn.append(f'<text x="{x + 21}" y="{MARGIN + 9}" font-size="12" fill="{INK}">{label}</text>')
+        drawn.append(drawing.rectangle(x, MARGIN - 3, 15, 15, rx=3, fill=fill, stroke=stroke))
+        drawn.append(drawing.text(x + 21, MARGIN + 9, label))
     return "".join(drawn)
 
 
@@ -177,16 +174,18 @@ def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
     x1, y1 = start[0] + BOX_WIDTH, start[1] + BOX_HEIGHT / 2
     x2, y2 = end[0] - 2, end[1] + BOX_HEIGHT / 2
     bend = max(36.0, (x2 - x1) / 2)
-    return f'<path d="M{x1:.0f},{y1:.0f} C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}" fill="none" stroke="{FAINT}" stroke-width="1.4" marker-end="url(#head)"/>'
+    curve = f"M{x1:.0f},{y1:.0f} C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
+    return drawing.path(curve, stroke=FAINT, stroke_width="1.4", marker_end="url(#head)")
 
 
 def _box(node: Node, x: float, y: float) -> str:
     fill, stroke = PALETTE[node.side]
     count = f"{node.resources} resource" + ("s" if node.resources != 1 else "")
+    left, right = x + 13, x + BOX_WIDTH - 13
     return (
-        f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="9" fill="{fill}" stroke="{stroke}" stroke-width="1.4"/>'
-        f'<text x="{x + 13:.0f}" y="{y + 25:.0f}" font-size="15" font-weight="bold" fill="{INK}">{escape(node.kind)}</text>'
-        f'<text x="{x + BOX_WIDTH - 13:.0f}" y="{y + 63:.0f}" font-size="11" text-anchor="end" fill="{stroke}">{count}</text>'
-        f'<text x="{x + 13:.0f}" y="{y + 46:.0f}" font-size="11.5" fill="{INK}">{escape(", ".join(node.most[:2]))}</text>'
-        f'<text x="{x + 13:.0f}" y="{y + 63:.0f}" font-size="11.5" fill="{FAINT}">{escape(", ".join(node.most[2:]))}</text>'
+        drawing.rectangle(x, y, BOX_WIDTH, BOX_HEIGHT, rx=9, fill=fill, stroke=stroke, stroke_width="1.4")
+        + drawing.text(left, y + 25, node.kind, size=15, bold=True)
+        + drawing.text(right, y + 63, count, size=11, anchor="end", colour=stroke)
+        + drawing.text(left, y + 46, ", ".join(node.most[:2]), size=11.5)
+        + drawing.text(left, y + 63, ", ".join(node.most[2:]), size=11.5, colour=FAINT)
     )

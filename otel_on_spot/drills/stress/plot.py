@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_on_spot.drills.stress.watching import ON_DEMAND, SPOT, Sample
 from otel_on_spot.drills.timeline import Moment
-from otel_on_spot.plan.picture import FAINT, INK, MARGIN
+from otel_on_spot.svg import FAINT, INK, MARGIN, document, element, line, path, rectangle, text
 
 LEFT, WIDTH, RIGHT, TOP = 90, 860, 170, 86
 ROW: Final = 18
@@ -44,18 +44,15 @@ def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str
         return LEFT + WIDTH * seconds / span
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" viewBox="0 0 {width} {height:.0f}" '
-        'font-family="Helvetica, Arial, sans-serif">',
-        f'<rect width="{width}" height="{height:.0f}" fill="#ffffff"/>',
-        _text(MARGIN, MARGIN + 12, title, size=17, bold=True),
+        text(MARGIN, MARGIN + 12, title, size=17, bold=True),
         _axis(span, x, bottom),
         *(_lane(one, samples, x) for one in lanes),
         *(_mark(number, one, x, bottom) for number, one in enumerate(marks, start=1)),
     ]
     for number, one in enumerate(marks, start=1):
         told = f"{number}  {one.seconds:.1f} s  {one.what}" + (f": {one.detail}" if one.detail else "")
-        parts.append(_text(LEFT, legend + ROW * (number - 1), told))
-    return "\n".join([*parts, "</svg>"]) + "\n"
+        parts.append(text(LEFT, legend + ROW * (number - 1), told))
+    return document(width, height, parts)
 
 
 def _lanes() -> tuple[Lane, ...]:
@@ -98,23 +95,23 @@ def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) ->
 
     foot = lane.top + lane.height
     parts = [
-        _text(MARGIN, lane.top - 8, lane.title, size=13, bold=True),
-        f'<line x1="{LEFT}" y1="{foot}" x2="{LEFT + WIDTH}" y2="{foot}" stroke="{INK}" stroke-opacity="0.5"/>',
-        _text(LEFT - 8, lane.top + 5, f"{most:.3g}", end=True, colour=FAINT),
-        _text(LEFT - 8, foot, "0", end=True, colour=FAINT),
+        text(MARGIN, lane.top - 8, lane.title, size=13, bold=True),
+        line(LEFT, foot, LEFT + WIDTH, foot, stroke=INK, stroke_opacity="0.5"),
+        text(LEFT - 8, lane.top + 5, f"{most:.3g}", anchor="end", colour=FAINT),
+        text(LEFT - 8, foot, "0", anchor="end", colour=FAINT),
     ]
     seconds = [one.seconds for one in samples]
     for number, (name, colour, base, values) in enumerate(stacks):
-        line = _steps([(x(at), y(value)) for at, value in zip(seconds, values, strict=True)])
+        upper = _steps([(x(at), y(value)) for at, value in zip(seconds, values, strict=True)])
         if lane.filled and samples:
             back = _steps([(x(at), y(value)) for at, value in zip(seconds, base, strict=True)])
-            area = " L".join([line, *reversed(back.split(" L"))])
-            parts.append(f'<path d="M{area} Z" fill="{colour}" fill-opacity="0.75"/>')
+            area = " L".join([upper, *reversed(back.split(" L"))])
+            parts.append(path(f"M{area} Z", fill=colour, fill_opacity="0.75"))
         elif samples:
-            parts.append(f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            parts.append(path(f"M{upper}", stroke=colour, stroke_width=2))
         key = lane.top + 12 + number * ROW
-        parts.append(f'<rect x="{LEFT + WIDTH + 16}" y="{key - 9}" width="16" height="10" fill="{colour}"/>')
-        parts.append(_text(LEFT + WIDTH + 38, key, name))
+        parts.append(rectangle(LEFT + WIDTH + 16, key - 9, 16, 10, fill=colour))
+        parts.append(text(LEFT + WIDTH + 38, key, name))
     return "\n".join(parts)
 
 
@@ -132,34 +129,17 @@ def _axis(span: float, x: Callable[[float], float], bottom: float) -> str:
     step = next((one for one in NICE if span / one <= TICKS), NICE[-1])
     drawn = []
     for second in range(0, int(span) + 1, step):
-        drawn.append(
-            f'<line x1="{x(second):.1f}" y1="{TOP}" x2="{x(second):.1f}" y2="{bottom}" stroke="{FAINT}" stroke-opacity="0.18"/>'
-        )
-        drawn.append(_text(x(second), bottom + 18, f"{second} s", middle=True, size=11, colour=FAINT))
+        drawn.append(line(x(second), TOP, x(second), bottom, stroke=FAINT, stroke_opacity="0.18"))
+        drawn.append(text(x(second), bottom + 18, f"{second} s", anchor="middle", size=11, colour=FAINT))
     return "\n".join(drawn)
 
 
 def _mark(number: int, moment: Moment, x: Callable[[float], float], bottom: float) -> str:
     at = x(moment.seconds)
-    told = escape(f"{moment.what} {moment.detail}".strip())
     high = TOP - 18 - (number % 2) * 13
-    return (
-        f'<g><title>{told}</title><line x1="{at:.1f}" y1="{high + 3}" x2="{at:.1f}" y2="{bottom}" stroke="{INK}" '
-        f'stroke-opacity="0.45" stroke-dasharray="3 3"/>{_text(at, high, str(number), middle=True, size=11, bold=True)}</g>'
+    content = (
+        element("title", escape(f"{moment.what} {moment.detail}".strip()))
+        + line(at, high + 3, at, bottom, stroke=INK, stroke_opacity="0.45", stroke_dasharray="3 3")
+        + text(at, high, str(number), anchor="middle", size=11, bold=True)
     )
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: float = 12,
-    bold: bool = False,
-    end: bool = False,
-    middle: bool = False,
-    colour: str = INK,
-) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    anchor = ' text-anchor="end"' if end else ' text-anchor="middle"' if middle else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}{anchor}>{escape(text)}</text>'
+    return element("g", content)
