@@ -15,7 +15,6 @@ import yaml
 from infra import names
 from otel_on_spot.plan.recording import Recording, Registration
 
-ROOT: Final = Path(__file__).parents[1]
 DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
 CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
 
@@ -69,7 +68,7 @@ class Declared:
         return f"kubernetes.io/cluster/{self.cluster}"
 
 
-def from_recording(recording: Recording, *, root: Path = ROOT) -> Declared:
+def from_recording(recording: Recording, *, root: Path) -> Declared:
     """What a recorded plan declares; the list of databases comes from the wrapper chart's values under ``root``."""
     exports = recording.exports
     stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])

@@ -18,7 +18,8 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.config.config_exception import ConfigException
 
-from otel_on_spot.declared import ROOT, Declared, from_recording
+from otel_on_spot import project
+from otel_on_spot.declared import Declared, from_recording
 from otel_on_spot.plan.record import record
 
 OUTPUT_SECONDS: Final = 20
@@ -55,7 +56,7 @@ class Target:
         return self.session.client(service, region_name=self.declared.region, config=limits)
 
 
-def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None, root: Path = ROOT) -> Target:
+def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None) -> Target:
     """The platform of a stack.
 
     Args:
@@ -66,6 +67,7 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
         plan.stack_file.StackFileError: there is no such stack.
         plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
     """
+    root = project.root()
     planned = from_recording(record(stack, root=root), root=root)
     outputs, note = stack_outputs(stack, root)
     declared = with_outputs(planned, outputs)

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from otel_on_spot.cli.application import Application
+
 NO_LAB, FAILED, BAD_INPUT = 3, 1, 2
 
-lab = typer.Typer(help="The whole platform on this machine: a real cluster over a simulated AWS.", no_args_is_help=True)
+lab = Application(help="The whole platform on this machine: a real cluster over a simulated AWS.", no_args_is_help=True)
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: reads Pulumi.<stack>.yaml.")]
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from otel_on_spot import project
 from otel_on_spot.cli.mistake import told_clearly
 
 EXAMPLES = """
@@ -45,9 +46,6 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="With --against: exit with 1 when something changes.")
     ] = False,
-    root: Annotated[Path, typer.Option("--root", help="Folder with Pulumi.yaml.", hidden=True)] = Path(
-        __file__
-    ).parents[2],
 ) -> None:
     """Show what `pulumi up` would declare: no account, no CLI, no network.
 
@@ -61,11 +59,11 @@ def plan(
             from otel_on_spot.plan import compare
 
             with _progress(f"planning {stack} here and at {against}"):
-                difference = compare.against(root, stack, against)
+                difference = compare.against(project.root(), stack, against)
             typer.echo(compare.markdown(difference) if markdown else compare.text(difference))
             raise typer.Exit(CHANGES if exit_code and difference.changes else 0)
         with _progress(f"planning {stack}"):
-            recording = record(stack, root=root, preview=preview)
+            recording = record(stack, preview=preview)
         if as_json:
             from otel_on_spot.plan.manifests import as_document
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from otel_on_spot import project
 from otel_on_spot.cli.mistake import BAD_INPUT
 
 UNFINISHED = 1
@@ -54,7 +55,7 @@ def _recover(stack: str, yes: bool, keep: Path) -> bool:
     from otel_on_spot.recovery.finding import Searcher
 
     engine = Engine(stack)
-    checkpoint = Checkpoint.of(engine.backend(), Path.cwd(), stack)
+    checkpoint = Checkpoint.of(engine.backend(), project.root(), stack)
     if checkpoint:
         holder = checkpoint.holder()
         if holder:

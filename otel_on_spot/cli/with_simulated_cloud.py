@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from otel_on_spot import project
+
 DIRECTORY = Path(tempfile.gettempdir()) / f"otel-on-spot-cloud-{os.getuid() if hasattr(os, 'getuid') else 0}"
 
 
@@ -42,7 +44,7 @@ def with_simulated_cloud(
         from otel_on_spot.simcloud.session import Session, run
 
         with Session(directory, scale=scale, faults=plan, stand_in=stand_in, patience=patience) as session:
-            code = run(session, command)
+            code = run(session, command, project.chosen())
     except (RuntimeError, ValueError) as problem:
         typer.echo(f"with-simulated-cloud: {problem}", err=True)
         raise typer.Exit(2) from None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from otel_on_spot import project
 from otel_on_spot.lab import places
 from otel_on_spot.lab.aws import authenticator
 from otel_on_spot.lab.folder import Folder
@@ -14,7 +15,6 @@ from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.lab.toolchain import Tools
 
-ROOT: Final = Path(__file__).parents[2]
 AUTHENTICATOR_STARTS_SECONDS: Final = 30.0
 
 
@@ -93,8 +93,8 @@ def _python(name: str, *parts: tuple[str, ...], ready: Callable[[], bool] | None
     return Program(
         name=name,
         command=(sys.executable, "-m", module, *first, *rest),
-        environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        directory=ROOT,
+        environment={"PYTHONPATH": project.python_path(), "PYTHONUNBUFFERED": "1"},
+        directory=project.root(),
         ready=ready,
         restart=True,
     )

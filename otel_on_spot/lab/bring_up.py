@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import psutil
 
+from otel_on_spot import project
 from otel_on_spot.lab import control, isolation, places, stack, toolchain
 from otel_on_spot.lab.folder import Folder, LabError, of_user
 from otel_on_spot.lab.supervisor import tail
 
-ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
 PASSED_ON: Final = ("ARGOCD", "DEMO_CHART", "XDG_CACHE_HOME", "HOME", "PATH")
@@ -40,7 +40,7 @@ def up(
         LabError: the machine lacks something, or the bring-up failed; nothing is left running then.
         ToolchainError: a tool cannot be built.
     """
-    known = stack.read(ROOT, name)
+    known = stack.read(project.root(), name)
     folder = Folder(name, state_home).make()
     problems = toolchain.check(folder.path)
     if problems:
@@ -83,7 +83,8 @@ def start(folder: Folder, region: str, state_home: Path | None = None) -> None:
     with log.open("wb") as out:
         process = subprocess.Popen(
             isolation.isolated(folder, command),
-            cwd=ROOT,
+            cwd=project.root(),
+            env=os.environ | {"PYTHONPATH": project.python_path()},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -150,4 +151,6 @@ def inside(name: str, command: Sequence[str], *, state_home: Path | None = None)
 
     folder = Folder(name, state_home)
     line = isolation.inside(folder, list(command))
-    return subprocess.run(line, env=environment(stack.read(ROOT, name), folder, toolchain.ensure())).returncode
+    return subprocess.run(
+        line, env=environment(stack.read(project.root(), name), folder, toolchain.ensure())
+    ).returncode

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot import project
 from otel_on_spot.lab.folder import LabError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.session import Session
 
-ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "otel-on-spot"
 KEPT_LINES: Final = 20
 OPTIONS: Final = ("--yes", "--skip-preview", "--non-interactive", "--color=never", "--suppress-outputs")
@@ -77,16 +77,17 @@ class Engine:
         return sorted(one["urn"] for one in resources if not _made_by_itself(one["urn"]))
 
     def _copy(self, overrides: Mapping[str, Any]) -> None:
+        root = project.root()
         for name in ("__main__.py", "Pulumi.yaml"):
-            shutil.copy(ROOT / name, self.program / name)
+            shutil.copy(root / name, self.program / name)
         shutil.rmtree(self.program / "infra", ignore_errors=True)
-        shutil.copytree(ROOT / "infra", self.program / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / "infra", self.program / "infra", ignore=shutil.ignore_patterns("__pycache__"))
         link = self.program / ".venv"
         if not link.is_symlink():
             link.symlink_to(sys.prefix)
         mine = self.program / f"Pulumi.{self.stack}.yaml"
         salt = yaml.safe_load(mine.read_text()).get("encryptionsalt") if mine.exists() else None
-        settings = yaml.safe_load((ROOT / mine.name).read_text())
+        settings = yaml.safe_load((root / mine.name).read_text())
         for key, value in overrides.items():
             settings["config"][f"{PROJECT}:{key}"] = value
         mine.write_text(yaml.safe_dump(settings | ({"encryptionsalt": salt} if salt else {})))

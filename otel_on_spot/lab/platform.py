@@ -5,9 +5,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from otel_on_spot import project
 from otel_on_spot.lab import attendants, control_plane, places
 from otel_on_spot.lab.aws import access as aws_access
 from otel_on_spot.lab.aws import authenticator, bridges_cluster, capacity, images
@@ -27,7 +27,6 @@ from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.moto_process import MotoProcess
 
-ROOT: Final = Path(__file__).parents[2]
 PATIENCE_SECONDS: Final = 900.0
 """Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
 RESYNC_SECONDS: Final = 20
@@ -67,9 +66,14 @@ class Platform:
         self.recording: Recording | None = None
         self._by_engine = engine
         self._engine: Engine | None = None
-        chart = demo_chart.find(ROOT, os.environ)
+        chart = demo_chart.find(project.root(), os.environ)
         self.snapshot = Snapshot(
-            folder.git / "otel-on-spot.git", ROOT, chart, branch=stack.revision, dirty=dirty, revision=revision
+            folder.git / "otel-on-spot.git",
+            project.root(),
+            chart,
+            branch=stack.revision,
+            dirty=dirty,
+            revision=revision,
         )
         self.commit = self.snapshot.refresh()
         tell(chart.line)

@@ -105,8 +105,9 @@ class World:
         engine: bool = False,
     ) -> dict[str, Any]:
         """Bring the platform up, or bring a running one to what the working tree declares now."""
+        from otel_on_spot import project
         from otel_on_spot.lab import stack as stacks
-        from otel_on_spot.lab.platform import ROOT, Platform
+        from otel_on_spot.lab.platform import Platform
         from otel_on_spot.lab.toolchain import ensure
 
         os.environ.update(environment)
@@ -114,7 +115,7 @@ class World:
         first = self.platform is None
         if first:
             self.platform = Platform(
-                stacks.read(ROOT, stack),
+                stacks.read(project.root(), stack),
                 self.folder,
                 ensure(environment=dict(os.environ)),
                 self.supervisor,

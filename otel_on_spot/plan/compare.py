@@ -2,14 +2,19 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from otel_on_spot.plan import stack_file
+from otel_on_spot.project import MARKER, PACKAGE_PARENT
 
 REPLACING: Final[dict[str, frozenset[str]]] = {
     "aws:ec2/vpc:Vpc": frozenset({"cidrBlock"}),
@@ -89,11 +94,13 @@ class Difference:
 
 
 def against(root: Path, stack: str, revision: str) -> Difference:
-    """The working tree's plan against that of a revision.
+    """The working tree's plan against that of a revision, both made by this recorder.
 
     Raises:
         RevisionError: no such revision, or its plan cannot be made.
+        StackFileError: the working tree has no such stack.
     """
+    stack_file.read(root, stack)
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", missing=revision).decode().strip()
     prefix = _git(root, "rev-parse", "--show-prefix", missing=revision).decode().strip()
     with tempfile.TemporaryDirectory(prefix="otel-on-spot-plan-") as folder:
@@ -105,8 +112,10 @@ def against(root: Path, stack: str, revision: str) -> Difference:
             raise RevisionError(
                 f"--against {revision}: its tree cannot be unpacked ({problem}). Remove what it names from that revision's tree, or compare with another"
             ) from None
-        before = _document(Path(folder) / prefix, stack, f"revision {revision}")
-    return difference(before, _document(root, stack, "the working tree"), revision)
+        trees = ((Path(folder) / prefix, f"revision {revision}"), (root, "the working tree"))
+        with ThreadPoolExecutor(len(trees)) as pool:
+            before, after = pool.map(lambda tree: _document(tree[0], stack, tree[1]), trees)
+    return difference(before, after, revision)
 
 
 def _git(root: Path, *arguments: str, missing: str) -> bytes:
@@ -123,18 +132,23 @@ def _git(root: Path, *arguments: str, missing: str) -> bytes:
 
 
 def _document(root: Path, stack: str, which: str) -> dict[str, Any]:
-    """The plan of a tree, made by that tree's own code in a process of its own."""
+    """The plan of a tree: its program and its stack file, under this recorder, in a process of its own.
+
+    A tree that has no such stack, or no program yet, declares nothing.
+    """
+    if not all((root / name).is_file() for name in (MARKER, "__main__.py", f"Pulumi.{stack}.yaml")):
+        return {"stack": stack, "resources": []}
     run = subprocess.run(
-        [sys.executable, "-m", "otel_on_spot", "plan", "--stack", stack, "--json"],
+        # -P: neither this folder nor the tree's own tools may shadow this recorder.
+        [sys.executable, "-P", "-m", "otel_on_spot.plan", str(root), stack],
         cwd=root,
+        env=os.environ | {"PYTHONPATH": str(PACKAGE_PARENT)},
         capture_output=True,
         text=True,
+        check=False,
     )
     if run.returncode != 0:
-        last = run.stderr.strip().removeprefix("error: ") or f"exit code {run.returncode}"
-        if "there is no Pulumi." in last or "No module named" in last:
-            return {"stack": stack, "resources": []}
-        raise RevisionError(f"{which} cannot be planned: {last}")
+        raise RevisionError(f"{which} cannot be planned: {run.stderr.strip() or f'exit code {run.returncode}'}")
     return json.loads(run.stdout)
 
 

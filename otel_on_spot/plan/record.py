@@ -19,11 +19,10 @@ from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from otel_on_spot import project
 from otel_on_spot.plan import stack_file
 from otel_on_spot.plan.monitor import PlanError, RecordingMonitor
 from otel_on_spot.plan.recording import Recording
-
-ROOT: Final = Path(__file__).parents[2]
 
 
 class ProgramError(Exception):
@@ -31,12 +30,12 @@ class ProgramError(Exception):
 
 
 def record(
-    stack: str, *, root: Path = ROOT, preview: bool = False, config_overrides: Mapping[str, Any] | None = None
+    stack: str, *, root: Path | None = None, preview: bool = False, config_overrides: Mapping[str, Any] | None = None
 ) -> Recording:
     """The graph that ``__main__.py`` declares for a stack, with its committed stack file.
 
     Args:
-        root: the folder with Pulumi.yaml, the stack files and ``__main__.py``.
+        root: the folder with Pulumi.yaml, the stack files and ``__main__.py``; None takes ``project.root()``.
         preview: leave what only the cloud can tell unknown, as ``pulumi preview`` does before the first ``up``.
         config_overrides: keys (of the project, or ``aws:region``) whose values replace the stack file's; None removes one.
 
@@ -47,6 +46,7 @@ def record(
         RuntimeError: this process has imported another tree's modules of the same name.
         Exception: whatever else the program raised.
     """
+    root = root or project.root()
     found = stack_file.read(root, stack)
     entry = root / "__main__.py"
     if not entry.is_file():

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot import project
+
 OLDEST = (3, 272, 0)
 """The CLI's version that everything here was tried with first; ``requiredPulumiVersion`` of Pulumi.yaml says the same."""
 
@@ -69,6 +71,7 @@ class Engine:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["pulumi", *arguments, "--color", "never"],
+            cwd=project.root(),
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

@@ -26,6 +26,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from otel_on_spot import project
 from otel_on_spot.plan import stack_file
 from otel_on_spot.plan.record import wind_down
 from otel_on_spot.plan.recording import Recording, Registration
@@ -34,7 +35,6 @@ from otel_on_spot.simcloud.live_monitor import LiveMonitor, Makers, is_made, sub
 from otel_on_spot.simcloud.refusal import Refusal
 
 WORKERS = 64
-ROOT = Path(__file__).parents[2]
 
 
 class NotApplied(Exception):  # noqa: N818
@@ -50,7 +50,7 @@ def apply(
     stack: str,
     cloud: Cloud,
     *,
-    root: Path = ROOT,
+    root: Path | None = None,
     config_overrides: Mapping[str, Any] | None = None,
     previous: Recording | None = None,
 ) -> Recording:
@@ -59,12 +59,13 @@ def apply(
     Args:
         previous: what an earlier call returned for this cloud. What it holds is read from the cloud first, so drift is
             put right; what is not declared any more is deleted at the end.
-        root: the folder with Pulumi.yaml, the stack files and ``__main__.py``.
+        root: the folder with Pulumi.yaml, the stack files and ``__main__.py``; None takes ``project.root()``.
         config_overrides: keys (without project) whose values replace the stack file's; None removes one.
 
     Raises:
         NotApplied: the cloud refused something.
     """
+    root = root or project.root()
     found = stack_file.read(root, stack)
     values = dict(found.values)
     for key, value in (config_overrides or {}).items():

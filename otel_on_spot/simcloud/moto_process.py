@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from otel_on_spot.project import PACKAGE_PARENT
+
 START_SECONDS = 60
 
 
@@ -60,14 +62,13 @@ class MotoProcess:
         ]
         command += ["--forgetful"] if self.forgetful else ["--state", str(self.state)]
         command += ["--bridges", str(self.bridges)] if self.bridges else []
-        root = Path(__file__).resolve().parents[2]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                cwd=root,
+                cwd=PACKAGE_PARENT,
                 start_new_session=True,
             )
         end = time.monotonic() + START_SECONDS

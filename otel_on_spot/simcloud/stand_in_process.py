@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from otel_on_spot.project import PACKAGE_PARENT
+
 START_SECONDS = 60
 
 
@@ -29,7 +31,7 @@ class StandInProcess:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 text=True,
-                cwd=Path(__file__).resolve().parents[2],
+                cwd=PACKAGE_PARENT,
                 start_new_session=True,
             )
         stdout = self._process.stdout

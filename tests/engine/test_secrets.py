@@ -79,7 +79,7 @@ def test_secrets_are_in_no_plan_even_where_the_stack_file_has_them_in_plain_text
         shutil.copy(file, tmp_path)
     lines = [f"  {PROJECT}:{key}: {sentinel}\n" for key, sentinel in SECRETS.items()]
     (tmp_path / "Pulumi.dev.yaml").write_text((ROOT / "Pulumi.dev.yaml").read_text() + "".join(lines))
-    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--root", str(tmp_path), *options]
+    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", str(tmp_path), *options]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert told.returncode == 0, told.stderr
     assert "platform-repository" in told.stdout, "the secret is not used: this test would see nothing"

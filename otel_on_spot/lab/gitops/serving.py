@@ -6,6 +6,7 @@ from pathlib import Path
 from otel_on_spot.lab import places
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.project import PACKAGE_PARENT
 
 
 def program(folder: Path, certificate: Path, key: Path, authority: Path) -> Program:
@@ -31,7 +32,7 @@ def program(folder: Path, certificate: Path, key: Path, authority: Path) -> Prog
     return Program(
         name="git",
         command=(sys.executable, *command, "--host", host, "--port", str(port)),
-        environment={"PYTHONPATH": str(Path(__file__).parents[3]), "PYTHONUNBUFFERED": "1"},
+        environment={"PYTHONPATH": str(PACKAGE_PARENT), "PYTHONUNBUFFERED": "1"},
         ready=lambda: http_ok(f"https://{host}:{port}/healthz", ca=authority),
         restart=True,
     )

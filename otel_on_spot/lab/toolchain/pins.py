@@ -6,12 +6,11 @@ from typing import Any
 
 import yaml
 
-STACK_FILE = Path(__file__).parents[3] / "Pulumi.lab.yaml"
 # Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/Chart.yaml (appVersion)
 ARGOCD_OF_CHART = {"10.1.1": "v3.4.4"}
 
 
-def notes(versions: Mapping[str, str], stack_file: Path = STACK_FILE) -> tuple[str, ...]:
+def notes(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:
     """One line for each tool whose version is not what the stack file pins.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from otel_on_spot import project
 from otel_on_spot.lab.toolchain import display, pins
 from otel_on_spot.lab.toolchain.board import Board
 from otel_on_spot.lab.toolchain.building import Build
@@ -87,7 +88,7 @@ def ensure(
     progress: display.Display | None = None,
     *,
     environment: Mapping[str, str] | None = None,
-    stack_file: Path = pins.STACK_FILE,
+    stack_file: Path | None = None,
 ) -> Tools:
     """Build what is missing, and say where everything is. When nothing is missing it takes a fraction of a second.
 
@@ -131,7 +132,7 @@ def ensure(
         karpenter_chart=files["karpenter-chart"],
         karpenter_crd_chart=files["karpenter-crd-chart"],
         argocd_manifests=files["argocd-manifests"],
-        notes=pins.notes(versions, stack_file),
+        notes=pins.notes(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )
 
 

@@ -95,8 +95,7 @@ def clone(tmp_path: Path) -> Path:
     """The program, committed to a repository of its own."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    for name in ("infra", "otel_on_spot"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)
     who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
@@ -105,7 +104,14 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_working_tree_is_compared_with_a_revision_by_that_revisions_own_code(clone: Path) -> None:
+def test_a_working_tree_is_compared_with_a_revision_whose_tools_are_of_another_layout(clone: Path) -> None:
+    for package in ("otel_on_spot", "cli", "plan"):
+        (clone / package).mkdir(exist_ok=True)
+        (clone / package / "__init__.py").write_text('raise AssertionError("the other tree\'s tools were started")')
+    subprocess.run(["git", "add", "-A"], cwd=clone, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "old"], cwd=clone, check=True
+    )
     stack = clone / "Pulumi.dev.yaml"
     stack.write_text(stack.read_text().replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     found = compare.against(clone, "dev", "HEAD")
@@ -120,3 +126,24 @@ def test_a_working_tree_is_compared_with_a_revision_by_that_revisions_own_code(c
 def test_a_revision_that_git_does_not_know_is_told(clone: Path) -> None:
     with pytest.raises(compare.RevisionError, match="no such revision"):
         compare.against(clone, "dev", "nowhere")
+
+
+def test_a_revision_without_the_program_or_without_the_stack_declares_nothing(clone: Path) -> None:
+    commit = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "before the program"]
+    subprocess.run(["git", "rm", "-q", "__main__.py"], cwd=clone, check=True)
+    subprocess.run(commit, cwd=clone, check=True)
+    shutil.copy(ROOT / "__main__.py", clone)
+
+    assert {change.action for change in compare.against(clone, "dev", "HEAD").changes} == {"add"}
+
+
+def test_a_revision_whose_program_fails_is_told_with_what_it_said(clone: Path) -> None:
+    (clone / "__main__.py").write_text("import nowhere_at_all")
+    commit = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "broken"]
+    subprocess.run(commit, cwd=clone, check=True)
+    shutil.copy(ROOT / "__main__.py", clone)
+
+    with pytest.raises(
+        compare.RevisionError, match="revision HEAD cannot be planned: its program failed: ModuleNotFoundError"
+    ):
+        compare.against(clone, "dev", "HEAD")

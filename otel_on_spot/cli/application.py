@@ -1,0 +1,56 @@
+"""An application whose every command takes ``--project``."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from otel_on_spot.project import ProjectError, selected
+
+EXIT_BAD_INPUT = 2
+ProjectFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--project", metavar="DIR", help="Folder of the project, the one with Pulumi.yaml. Default: the current folder."
+    ),
+]
+
+
+class Application(typer.Typer):
+    """Commands registered here work on the project that ``--project`` names, else on the one of the current folder."""
+
+    def command(
+        self, *args: Any, needs_project: bool = True, **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a command, as ``typer.Typer.command``, with the option ``--project`` added.
+
+        Args:
+            args: as of ``typer.Typer.command``.
+            needs_project: False where the command goes on without one, unless ``--project`` names it.
+            options: as of ``typer.Typer.command``.
+        """
+        register = super().command(*args, **options)
+        return lambda function: register(_on_project(function, needs_project))
+
+
+def _on_project(function: Callable[..., Any], needs_project: bool) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def run(*args: Any, project: Path | None = None, **options: Any) -> Any:
+        if project is None and not needs_project:
+            return function(*args, **options)
+        try:
+            with selected(project):
+                return function(*args, **options)
+        except ProjectError as mistake:
+            typer.echo(f"error: {mistake}", err=True)
+            raise typer.Exit(EXIT_BAD_INPUT) from None
+
+    option = inspect.Parameter("project", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ProjectFolder)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # ty: ignore[missing-attribute]
+    run.__annotations__ = {**function.__annotations__, "project": ProjectFolder}
+    return run

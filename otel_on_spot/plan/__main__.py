@@ -1,0 +1,29 @@
+"""``python -m otel_on_spot.plan ROOT STACK``: the plan of any tree as JSON, for ``plan --against``."""
+
+import json
+import sys
+from pathlib import Path
+
+from otel_on_spot.plan.manifests import as_document
+from otel_on_spot.plan.record import PlanError, ProgramError, record
+from otel_on_spot.plan.stack_file import StackFileError
+from otel_on_spot.project import selected
+
+
+def main(root: Path, stack: str) -> int:
+    """Print the document; 2 with one message on standard error where the tree cannot be planned."""
+    try:
+        with selected(root):
+            document = as_document(record(stack, root=root))
+    except (PlanError, ProgramError, StackFileError) as mistake:
+        print(mistake, file=sys.stderr)
+        return 2
+    except Exception as defect:  # whatever the other tree's program raises
+        print(f"its program failed: {type(defect).__name__}: {defect}", file=sys.stderr)
+        return 2
+    json.dump(document, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
