@@ -13,10 +13,10 @@ from typing import Any, Final
 import yaml
 
 from infra import names
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
 from otel_on_spot.plan.recording import Recording, Registration
 
 DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
-CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Declared:
     @property
     def owned_tag(self) -> str:
         """Key of the tag that says that a resource belongs to the cluster."""
-        return f"kubernetes.io/cluster/{self.cluster}"
+        return cluster_tag(self.cluster)
 
 
 def from_recording(recording: Recording, *, root: Path) -> Declared:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from otel_on_spot.kubernetes.names import LEASE
+
 NAME: Final = "otel-on-spot-drill"
 PREFIX: Final = "otel-on-spot/"
 """Prefix of the annotations that say which drill, why, and what has to be taken back."""
@@ -11,4 +13,4 @@ DURATION_SECONDS: Final = 15
 
 def lease_path(namespace: str) -> str:
     """Path of the Lease in the API, in Argo CD's namespace."""
-    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
+    return LEASE.path(namespace, NAME)

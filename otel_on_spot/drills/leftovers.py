@@ -9,7 +9,8 @@ from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.lease import read
 from otel_on_spot.drills.stress.window import ended
 from otel_on_spot.drills.timeline import Tell
-from otel_on_spot.drills.undo import PROJECTS, change_windows
+from otel_on_spot.drills.undo import change_windows
+from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
 
 
@@ -44,6 +45,6 @@ def remove_ended_windows(target: Target, api: Api) -> list[str]:
         over[:] = [one for one in windows if ended(one, now)]
         return [one for one in windows if not ended(one, now)]
 
-    place = PROJECTS.format(namespace=target.declared.argocd_namespace, name=target.declared.project)
+    place = PROJECT.path(target.declared.argocd_namespace, target.declared.project)
     change_windows(api, place, without)
     return [f"deny window {one['schedule']} for {one['duration']} of an earlier drill: removed" for one in over]

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
 
 CONFLICT: Final = 409
-PROJECTS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/appprojects/{name}"
 ATTEMPTS: Final = 10
 
 
@@ -47,7 +47,7 @@ def made(path: str) -> Step:
 
 def suspended(namespace: str, project: str, window: Mapping[str, Any]) -> Step:
     """A deny window in an AppProject's ``syncWindows``."""
-    given = {"path": PROJECTS.format(namespace=namespace, name=project), "window": dict(window)}
+    given = {"path": PROJECT.path(namespace, project), "window": dict(window)}
     return Step(kind="window", what=f"automatic sync of AppProject {project} suspended", given=given)
 
 

@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE, POD, POOL_LABEL
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 
-APPLICATION: Final = ("argoproj.io/v1alpha1", "Application")
 DEMO: Final = "otel-demo"
-POOL: Final = "karpenter.sh/nodepool"
-CAPACITY: Final = "karpenter.sh/capacity-type"
 POLL_SECONDS: Final = 1.0
 TELL_SECONDS: Final = 10.0
 LONGEST: Final = 400
@@ -47,7 +45,7 @@ def look(api: KubernetesApi, expected: set[str]) -> Seen:
         expected: Applications that must be there.
     """
     applications, waits_for = {}, []
-    for thing in api.objects(*APPLICATION, "argocd"):
+    for thing in api.objects(*APPLICATION.identity, "argocd"):
         status = thing.get("status") or {}
         sync = (status.get("sync") or {}).get("status", "Unknown")
         health = (status.get("health") or {}).get("status", "Unknown")
@@ -60,23 +58,23 @@ def look(api: KubernetesApi, expected: set[str]) -> Seen:
     waits_for += [f"Application {name} is not there" for name in sorted(expected - applications.keys())]
     labels = {
         one["metadata"]["name"]: one["metadata"].get("labels") or {}
-        for one in api.objects("v1", "Node")
+        for one in api.objects(*NODE.identity)
         if any(
             c["type"] == "Ready" and c["status"] == "True" for c in (one.get("status") or {}).get("conditions") or []
         )
     }
     nodes: dict[str, int] = {}
     for own in labels.values():
-        pool = own.get(POOL, "system")
+        pool = own.get(POOL_LABEL, "system")
         nodes[pool] = nodes.get(pool, 0) + 1
     pods: dict[str, int] = {}
     placed: dict[str, int] = {}
-    for pod in api.objects("v1", "Pod", DEMO):
+    for pod in api.objects(*POD.identity, DEMO):
         if any(owner["kind"] == "Job" for owner in pod["metadata"].get("ownerReferences") or []):
             continue
         phase = (pod.get("status") or {}).get("phase", "Unknown")
         pods[phase] = pods.get(phase, 0) + 1
-        capacity = labels.get(pod["spec"].get("nodeName", ""), {}).get(CAPACITY, "none")
+        capacity = labels.get(pod["spec"].get("nodeName", ""), {}).get(CAPACITY_TYPE, "none")
         placed[capacity] = placed.get(capacity, 0) + 1
         if phase != "Running":
             waits_for.append(f"pod {pod['metadata']['name']} is {phase}{_why(pod)}")

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot.kubernetes.names import NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.plan.values import UNKNOWN, holds_unknown
 
 WITH_CONFIG_MAP: Final = (None, "CONFIG_MAP", "API_AND_CONFIG_MAP")
 WITH_ENTRIES: Final = ("API", "API_AND_CONFIG_MAP")
 ENTRY_FIELDS: Final = ("clusterName", "principalArn", "type", "kubernetesGroups", "userName", "tags")
-NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
-NODE_GROUPS: Final = ["system:bootstrappers", "system:nodes"]
 
 
 def problem(given: Mapping[str, Any]) -> str | None:
@@ -43,7 +42,7 @@ def instance_role_arns(given: Mapping[str, Any]) -> list[Any]:
 def aws_auth(given: Mapping[str, Any]) -> dict[str, Any]:
     """The ConfigMap. ``mapRoles`` and ``mapUsers`` are YAML text, unknown while an ARN in them is."""
     roles = [("rolearn", row.get("roleArn"), row) for row in given.get("roleMappings") or []]
-    nodes = {"username": NODE_USERNAME, "groups": NODE_GROUPS}
+    nodes = {"username": NODE_USERNAME, "groups": list(NODE_GROUPS)}
     roles += [("rolearn", arn, nodes) for arn in instance_role_arns(given)]
     data = {"mapRoles": _mapping(roles)}
     if given.get("userMappings"):

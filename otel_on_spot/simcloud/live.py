@@ -4,6 +4,17 @@ import itertools
 import uuid
 from typing import Any
 
+from otel_on_spot.kubernetes.names import (
+    CLAIM_LABEL,
+    CLAIM_NAME_TAG,
+    DISCOVERY,
+    INTERNAL_BALANCER_ROLE,
+    NODE_CLASS,
+    NODE_POOL,
+    POOL_LABEL,
+    PUBLIC_BALANCER_ROLE,
+    cluster_tag,
+)
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.handler import Site
@@ -26,20 +37,20 @@ def cluster_site(cloud: Any, cluster: str) -> Site:
 
 
 def _private_subnets(site: Site) -> list[str]:
-    selector = [{"Name": "tag:karpenter.sh/discovery", "Values": [site.cluster]}]
+    selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
     found = sorted(subnet["SubnetId"] for subnet in site.client("ec2").describe_subnets(Filters=selector)["Subnets"])
     if not found:
-        raise Refusal("SubnetsNotFound", f"no subnet carries karpenter.sh/discovery={site.cluster}")
+        raise Refusal("SubnetsNotFound", f"no subnet carries {DISCOVERY}={site.cluster}")
     return found
 
 
 def _discovered_groups(site: Site) -> list[str]:
-    selector = [{"Name": "tag:karpenter.sh/discovery", "Values": [site.cluster]}]
+    selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
     found = sorted(
         group["GroupId"] for group in site.client("ec2").describe_security_groups(Filters=selector)["SecurityGroups"]
     )
     if not found:
-        raise Refusal("SecurityGroupsNotFound", f"no security group carries karpenter.sh/discovery={site.cluster}")
+        raise Refusal("SecurityGroupsNotFound", f"no security group carries {DISCOVERY}={site.cluster}")
     return found
 
 
@@ -57,11 +68,11 @@ def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
     if why:
         raise Refusal("NotLaunched", f"Karpenter launches nothing: {why}")
     api = site.cloud.kubernetes(site.cluster)
-    owner = api.get("karpenter.sh/v1", "NodePool", pool)
+    owner = api.get(*NODE_POOL.identity, pool)
     if owner is None:
         raise Refusal("NotFound", f"NodePool {pool!r} not found")
     reference = owner["spec"]["template"]["spec"]["nodeClassRef"]["name"]
-    node_class = api.get("karpenter.k8s.aws/v1", "EC2NodeClass", reference)
+    node_class = api.get(*NODE_CLASS.identity, reference)
     if node_class is None:
         raise Refusal("NodeClassNotReady", f"EC2NodeClass {reference!r} not found")
     profile = site.client("iam").get_instance_profile(InstanceProfileName=node_class["spec"]["instanceProfile"])
@@ -78,10 +89,10 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
     # Source: https://karpenter.sh/docs/concepts/nodeclasses/#spectags
     tags = {
         "Name": name,
-        "karpenter.sh/nodepool": pool,
-        "karpenter.sh/nodeclaim": name,
+        POOL_LABEL: pool,
+        CLAIM_LABEL: name,
         "eks:eks-cluster-name": site.cluster,
-        f"kubernetes.io/cluster/{site.cluster}": "owned",
+        cluster_tag(site.cluster): "owned",
     }
     instance = launch(site, subnet, _discovered_groups(site), NODE_TYPE, tags)
     joined = bool(admitted_by(site, site.cluster, role))
@@ -90,7 +101,7 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
         "kind": "NodeClaim",
         "metadata": {
             "name": name,
-            "labels": {"karpenter.sh/nodepool": pool},
+            "labels": {POOL_LABEL: pool},
             "ownerReferences": [
                 {"kind": "NodePool", "name": pool, "uid": owner["metadata"]["uid"], "blockOwnerDeletion": True}
             ],
@@ -101,7 +112,7 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
         node = {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": name, "labels": {"karpenter.sh/nodepool": pool}},
+            "metadata": {"name": name, "labels": {POOL_LABEL: pool}},
         }
         api.apply(node, "kubelet")
     return api.apply(claim, "karpenter")
@@ -111,7 +122,7 @@ def expose(site: Site, application: str, name: str, scheme: str = "internet-faci
     """A load balancer that a Service of an Application asked for: network interfaces in the cluster's VPC."""
     ec2, cluster = site.client("ec2"), site.cloud.tables.get("clusters", site.cluster)
     assert cluster is not None
-    role = "kubernetes.io/role/elb" if scheme == "internet-facing" else "kubernetes.io/role/internal-elb"
+    role = PUBLIC_BALANCER_ROLE if scheme == "internet-facing" else INTERNAL_BALANCER_ROLE
     here = [{"Name": "vpc-id", "Values": [cluster["vpc"]]}, {"Name": f"tag:{role}", "Values": ["1"]}]
     interfaces = [
         ec2.create_network_interface(
@@ -140,8 +151,8 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
     _require_csi(site)
     zone = site.client("ec2").describe_subnets(SubnetIds=_private_subnets(site)[:1])["Subnets"][0]["AvailabilityZone"]
     tags = [
-        {"Key": "kubernetes.io/created-for/pvc/name", "Value": name},
-        {"Key": f"kubernetes.io/cluster/{site.cluster}", "Value": "owned"},
+        {"Key": CLAIM_NAME_TAG, "Value": name},
+        {"Key": cluster_tag(site.cluster), "Value": "owned"},
     ]
     made = site.client("ec2").create_volume(
         AvailabilityZone=zone, Size=gib, VolumeType="gp3", TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]

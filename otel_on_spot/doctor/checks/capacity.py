@@ -13,8 +13,8 @@ from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
 from otel_on_spot.doctor.facts_kubernetes import Condition, NodePool
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, POOL_LABEL
 
-POOL_LABEL: Final = "karpenter.sh/nodepool"
 NEARLY: Final = Decimal("0.8")
 """Share of a limit from which the doctor speaks: at the limit, pods stay Pending."""
 
@@ -82,10 +82,7 @@ def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], 
     return sorted(
         one.id
         for one in things
-        if kind == "subnet"
-        and one.vpc_id in home
-        and "kubernetes.io/role/internal-elb" in one.tags
-        and one.id not in ids
+        if kind == "subnet" and one.vpc_id in home and INTERNAL_BALANCER_ROLE in one.tags and one.id not in ids
     )
 
 

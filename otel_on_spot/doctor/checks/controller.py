@@ -11,12 +11,11 @@ from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Role
 from otel_on_spot.doctor.facts_kubernetes import Controller
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.kubernetes.names import KARPENTER_KINDS, POD_IDENTITY
 
 AGENT: Final = "eks-pod-identity-agent"
-POD_IDENTITY: Final = "pods.eks.amazonaws.com"
 POD_IDENTITY_ACTIONS: Final = ("sts:AssumeRole", "sts:TagSession")
 RESTART: Final = "kubectl -n {namespace} rollout restart deployment/{name}"
-CRDS: Final = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
 
 
 def controller_role_arn(facts: Facts) -> str:
@@ -140,7 +139,9 @@ def versions(facts: Facts) -> CheckResult:
     """CRDs are served, and controller and CRD chart have the declared version."""
     kinds, declared = seen(facts, "custom_kinds"), facts.declared
     rule = f"controller and CRDs are both version {declared.karpenter_version}"
-    problems = [f"CRD {name} is not there" for name in CRDS if name not in kinds.established]
+    problems = [
+        f"CRD {name} is not there" for name in (kind.crd for kind in KARPENTER_KINDS) if name not in kinds.established
+    ]
     problems += [f"CRD {name} is not served in v1" for name, served in kinds.established.items() if not served]
     told = []
     for one in seen(facts, "controllers"):

@@ -9,6 +9,7 @@ from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.doctor.facts_kubernetes import NodeClaim
 from otel_on_spot.findings import Finding, format_count, format_duration
+from otel_on_spot.kubernetes.names import CLAIM_LABEL, POOL_LABEL
 
 GRACE: Final = timedelta(seconds=120)
 """A node is Ready about a minute after its launch; two are too long. Karpenter itself waits for 15 minutes.
@@ -16,8 +17,6 @@ GRACE: Final = timedelta(seconds=120)
 Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/lifecycle/liveness.go
 """
 ALIVE: Final = ("pending", "running")
-CLAIM_TAG: Final = "karpenter.sh/nodeclaim"
-POOL_TAG: Final = "karpenter.sh/nodepool"
 
 
 def invisible_nodes(facts: Facts) -> CheckResult:
@@ -35,8 +34,8 @@ def invisible_nodes(facts: Facts) -> CheckResult:
     by_name = {one.name: one for one in claims}
     findings = []
     for one in missing:
-        claim = of.get(one.id) or by_name.get(one.tags.get(CLAIM_TAG, ""))
-        if one in young or (claim is None and POOL_TAG in one.tags):
+        claim = of.get(one.id) or by_name.get(one.tags.get(CLAIM_LABEL, ""))
+        if one in young or (claim is None and POOL_LABEL in one.tags):
             continue  # too young, or nobody's: an orphan, which has its own line
         findings.append(_finding(facts, one, claim))
     joining = f", {len(young)} still joining" if young else ""
@@ -46,7 +45,7 @@ def invisible_nodes(facts: Facts) -> CheckResult:
 
 
 def _launched_as_node(instance: Instance) -> bool:
-    return POOL_TAG in instance.tags or "eks:nodegroup-name" in instance.tags
+    return POOL_LABEL in instance.tags or "eks:nodegroup-name" in instance.tags
 
 
 def _finding(facts: Facts, instance: Instance, claim: NodeClaim | None) -> Finding:
@@ -76,7 +75,7 @@ def _condition(claim: NodeClaim | None) -> str:
 
 def cause(facts: Facts, instance: Instance) -> str:
     """The first of the usual causes that the other facts support."""
-    if POOL_TAG not in instance.tags:
+    if POOL_LABEL not in instance.tags:
         return "the node group's own: its console output says more"
     if not instance.profile_arn:
         return "the instance has no instance profile"

@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-from infra.node_access import NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws, seen, up
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.kubernetes.names import NODE_GROUPS, NODE_USERNAME
 
 NODE_ENTRY: Final = "EC2_LINUX"
 MODES: Final = {"aws-auth": ("CONFIG_MAP", "API_AND_CONFIG_MAP"), "access-entry": ("API", "API_AND_CONFIG_MAP")}

@@ -8,17 +8,14 @@ from otel_on_spot.doctor.check import Check, CheckResult, age, aws, seen
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Interface, LoadBalancer
 from otel_on_spot.findings import Finding, format_count, format_duration
+from otel_on_spot.kubernetes.names import CLAIM_LABEL, CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX, POOL_LABEL, SERVICE_NAME
 
-PREFIX: Final = "kubernetes.io/cluster/"
-POOL_TAG: Final = "karpenter.sh/nodepool"
-CLAIM_TAG: Final = "karpenter.sh/nodeclaim"
-VOLUME_TAG: Final = "kubernetes.io/created-for/pvc/name"
 EKS_TAGS: Final = ("eks:eks-cluster-name", "eks:cluster-name", "aws:eks:cluster-name")
 INTERFACE_TAG: Final = "cluster.k8s.amazonaws.com/name"
 INTERFACE_BORN: Final = "node.k8s.amazonaws.com/createdAt"
 """Tags of the VPC CNI's interfaces. Source: https://github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/eni-and-ip-target.md"""
 BALANCER_TAG: Final = "elbv2.k8s.aws/cluster"
-SERVICE_TAGS: Final = ("kubernetes.io/service-name", "service.k8s.aws/stack")
+SERVICE_TAGS: Final = (SERVICE_NAME, "service.k8s.aws/stack")
 DESCRIPTIONS: Final = ("ELB ", "aws-K8S-")
 EKS_OWN: Final = "Amazon EKS "
 """Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
@@ -34,7 +31,12 @@ def cluster_of(tags: Mapping[str, str]) -> str:
         if tags.get(key):
             return tags[key]
     return next(
-        (key.removeprefix(PREFIX) for key, value in tags.items() if key.startswith(PREFIX) and value == "owned"), ""
+        (
+            key.removeprefix(CLUSTER_TAG_PREFIX)
+            for key, value in tags.items()
+            if key.startswith(CLUSTER_TAG_PREFIX) and value == "owned"
+        ),
+        "",
     )
 
 
@@ -55,7 +57,7 @@ def ours(facts: Facts, cluster: str) -> bool:
 
 def instances(facts: Facts) -> CheckResult:
     """Every instance that Karpenter launched has its cluster and its NodeClaim."""
-    found = [one for one in seen(facts, "instances") if POOL_TAG in one.tags and one.state != "shutting-down"]
+    found = [one for one in seen(facts, "instances") if POOL_LABEL in one.tags and one.state != "shutting-down"]
     findings = []
     for one in found:
         cluster, why = cluster_of(one.tags), ""
@@ -64,7 +66,7 @@ def instances(facts: Facts) -> CheckResult:
         elif ours(facts, cluster) and age(facts, one.launched_at) > GRACE:
             claims = seen(facts, "node_claims")
             known = {claim.instance_id for claim in claims} | {claim.name for claim in claims}
-            if one.id not in known and one.tags.get(CLAIM_TAG) not in known:
+            if one.id not in known and one.tags.get(CLAIM_LABEL) not in known:
                 why = "no NodeClaim knows it: nothing will ever terminate it"
         if why:
             findings.append(
@@ -120,7 +122,7 @@ def volumes(facts: Facts) -> CheckResult:
             findings.append(
                 Finding(
                     subject=one.id,
-                    seen=f"{one.gib} GiB of claim {one.tags.get(VOLUME_TAG, '?')}, attached to nothing; {why}",
+                    seen=f"{one.gib} GiB of claim {one.tags.get(CLAIM_NAME_TAG, '?')}, attached to nothing; {why}",
                     rule="a volume of a claim has its PersistentVolume, or it is billed for ever. Snapshot it first if it may matter",
                     remedy=(
                         aws(facts, f"ec2 create-snapshot --volume-id {one.id}"),

@@ -5,14 +5,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.names import DEMO_NAMESPACE
-from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.doctor.check import Check, CheckResult, age, seen
 from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
 from otel_on_spot.findings import Finding, format_count, format_duration
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, POOL_LABEL
 
-POOL_LABEL: Final = "karpenter.sh/nodepool"
 SPOT: Final = "spot"
 STUCK: Final = timedelta(minutes=10)
 """How long a budget may allow nothing before it is more than a rollout."""

@@ -18,6 +18,7 @@ from otel_on_spot.doctor.facts_kubernetes import (
     Terminating,
 )
 from otel_on_spot.drills.kubernetes_api import Api, Object
+from otel_on_spot.kubernetes.names import CONFIG_MAP, DISRUPTION_BUDGET, POD, SERVICE
 
 EBS: Final = "ebs.csi.aws.com"
 ENDED: Final = ("Succeeded", "Failed")
@@ -44,7 +45,7 @@ def conditions(thing: Object) -> tuple[Condition, ...]:
 
 def aws_auth(api: Api) -> tuple[AwsAuth, ...]:
     """The ``aws-auth`` ConfigMap, where there is one."""
-    found = api.get("/api/v1/namespaces/kube-system/configmaps/aws-auth")
+    found = api.get(CONFIG_MAP.path("kube-system", "aws-auth"))
     return () if found is None else (_aws_auth((found.get("data") or {}).get("mapRoles") or ""),)
 
 
@@ -84,7 +85,7 @@ def _node(thing: Object) -> Node:
 
 def pods(api: Api, **query: str) -> tuple[Pod, ...]:
     """Every pod that has not ended. ``query``: ``fieldSelector`` and the like."""
-    found = api.list("/api/v1/pods", **query)
+    found = api.list(POD.path(), **query)
     return tuple(_pod(one) for one in found if (one.get("status") or {}).get("phase") not in ENDED)
 
 
@@ -122,7 +123,7 @@ def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
 
 def budgets(api: Api) -> tuple[Budget, ...]:
     """Every PodDisruptionBudget."""
-    return tuple(map(_budget, api.list("/apis/policy/v1/poddisruptionbudgets")))
+    return tuple(map(_budget, api.list(DISRUPTION_BUDGET.path())))
 
 
 def _budget(thing: Object) -> Budget:
@@ -160,7 +161,7 @@ def services(api: Api) -> tuple[Service, ...]:
     """Every Service of type LoadBalancer."""
     return tuple(
         Service(namespace=one["metadata"]["namespace"], name=one["metadata"]["name"])
-        for one in api.list("/api/v1/services")
+        for one in api.list(SERVICE.path())
         if one["spec"].get("type") == "LoadBalancer"
     )
 

@@ -6,12 +6,12 @@ from typing import Any, Final
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Located, Volume
+from otel_on_spot.kubernetes.names import CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX
 
 Client = Any
 LIVING: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
-CLUSTER_TAG: Final = "kubernetes.io/cluster/*"
+CLUSTER_TAG: Final = f"{CLUSTER_TAG_PREFIX}*"
 """Filters of EC2 take wild cards. Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html"""
-CLAIM_TAG: Final = "kubernetes.io/created-for/pvc/name"
 
 
 def tags(thing: Mapping[str, Any], key: str = "Tags") -> dict[str, str]:
@@ -45,7 +45,7 @@ def instances(ec2: Client) -> tuple[Instance, ...]:
 
 def volumes(ec2: Client) -> tuple[Volume, ...]:
     """Volumes that were made for a claim of any cluster."""
-    filters = [{"Name": "tag-key", "Values": [CLAIM_TAG]}]
+    filters = [{"Name": "tag-key", "Values": [CLAIM_NAME_TAG]}]
     return tuple(
         Volume(id=one["VolumeId"], state=one["State"], created_at=one["CreateTime"], gib=one["Size"], tags=tags(one))
         for one in pages(ec2, "describe_volumes", "Volumes", Filters=filters)

@@ -8,22 +8,32 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.declared import CAPACITY_TYPE, Declared
+from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.collectors.cluster_facts import conditions, moment
 from otel_on_spot.doctor.facts_kubernetes import Controller, CustomKinds, NodeClaim, NodeClass, NodePool
 from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
+from otel_on_spot.kubernetes.names import (
+    APP_NAME,
+    APP_VERSION,
+    CAPACITY_TYPE,
+    DEFINITION,
+    DEPLOYMENT,
+    KARPENTER_KINDS,
+    POOL_LABEL,
+    ROLE_ANNOTATION,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
 
-KARPENTER_KINDS: Final = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
+KARPENTER_CRDS: Final = frozenset(kind.crd for kind in KARPENTER_KINDS)
 RELEASE_NAME: Final = "meta.helm.sh/release-name"
-POOL_LABEL: Final = "karpenter.sh/nodepool"
-IRSA: Final = "eks.amazonaws.com/role-arn"
 
 
 def controllers(api: Api, declared: Declared) -> tuple[Controller, ...]:
     """Karpenter's Deployment, by the chart's label."""
     found = api.list(
-        f"/apis/apps/v1/namespaces/{declared.karpenter_namespace}/deployments",
-        labelSelector="app.kubernetes.io/name=karpenter",
+        DEPLOYMENT.path(declared.karpenter_namespace),
+        labelSelector=f"{APP_NAME}=karpenter",
     )
     return tuple(_controller(api, one) for one in found)
 
@@ -33,18 +43,18 @@ def _controller(api: Api, thing: Object) -> Controller:
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
     account_name = pod.get("serviceAccountName") or "default"
-    account = api.get(f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{account_name}") or {}
+    account = api.get(SERVICE_ACCOUNT.path(metadata["namespace"], account_name)) or {}
     annotations = (account.get("metadata") or {}).get("annotations") or {}
     return Controller(
         namespace=metadata["namespace"],
         name=metadata["name"],
         image=container["image"],
-        version_label=(metadata.get("labels") or {}).get("app.kubernetes.io/version") or "",
+        version_label=(metadata.get("labels") or {}).get(APP_VERSION) or "",
         replicas=spec.get("replicas", 1),
         available=(thing.get("status") or {}).get("availableReplicas") or 0,
         environment={one["name"]: one["value"] for one in container.get("env") or [] if "value" in one},
         service_account=account_name,
-        service_account_role=annotations.get(IRSA) or "",
+        service_account_role=annotations.get(ROLE_ANNOTATION) or "",
     )
 
 
@@ -54,11 +64,11 @@ def custom_kinds(api: Api) -> CustomKinds:
     A chart version is in the record that Helm keeps of a release, in a Secret.
     Source: https://helm.sh/docs/topics/advanced/#storage-backends
     """
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = DEFINITION.path()
     found = {
         one["metadata"]["name"]: one["metadata"]
         for one in api.list(path, METADATA_ONLY)
-        if one["metadata"]["name"] in KARPENTER_KINDS
+        if one["metadata"]["name"] in KARPENTER_CRDS
     }
     release_of = {
         name: f"{notes.get('meta.helm.sh/release-namespace', '')}/{notes[RELEASE_NAME]}"
@@ -82,7 +92,7 @@ def _served(api: Api, name: str) -> bool:
 def _chart_version(api: Api, namespace: str, release: str) -> str:
     selector = f"owner=helm,name={release},status=deployed"
     try:
-        records = list(api.list(f"/api/v1/namespaces/{namespace}/secrets", labelSelector=selector))
+        records = list(api.list(SECRET.path(namespace), labelSelector=selector))
     except ApiException as refused:
         if refused.status != 403:
             raise

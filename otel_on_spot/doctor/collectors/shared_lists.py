@@ -7,16 +7,26 @@ from typing import Final
 from otel_on_spot.doctor.collectors.cluster_facts import terminating
 from otel_on_spot.doctor.facts_kubernetes import Terminating
 from otel_on_spot.drills.kubernetes_api import Api, Object
+from otel_on_spot.kubernetes.names import (
+    APPLICATION,
+    NAMESPACE,
+    NODE,
+    NODE_CLAIM,
+    NODE_CLASS,
+    NODE_POOL,
+    PERSISTENT_VOLUME,
+    PROJECT,
+)
 
 PATHS: Final = {
-    "NodePool": "/apis/karpenter.sh/v1/nodepools",
-    "NodeClaim": "/apis/karpenter.sh/v1/nodeclaims",
-    "EC2NodeClass": "/apis/karpenter.k8s.aws/v1/ec2nodeclasses",
-    "Application": "/apis/argoproj.io/v1alpha1/applications",
-    "AppProject": "/apis/argoproj.io/v1alpha1/appprojects",
-    "Node": "/api/v1/nodes",
-    "PersistentVolume": "/api/v1/persistentvolumes",
-    "Namespace": "/api/v1/namespaces",
+    "NodePool": NODE_POOL.path(),
+    "NodeClaim": NODE_CLAIM.path(),
+    "EC2NodeClass": NODE_CLASS.path(),
+    "Application": APPLICATION.path(),
+    "AppProject": PROJECT.path(),
+    "Node": NODE.path(),
+    "PersistentVolume": PERSISTENT_VOLUME.path(),
+    "Namespace": NAMESPACE.path(),
 }
 
 

@@ -9,12 +9,11 @@ from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.following import follow
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.undo import scaled
+from otel_on_spot.kubernetes.names import APPLICATION, DEPLOYMENT, TRACKING
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 
-TRACKING: Final = "argocd.argoproj.io/tracking-id"
 """``application:group/kind:namespace/name``. Source: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/"""
-APPLICATION: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications/{name}"
 EVERY_SECONDS: Final = 0.2
 """Argo CD reverts within a second."""
 
@@ -42,7 +41,7 @@ def plan(target: Target, api: Api, deployment: str, replicas: int | None) -> Pla
     """
     namespace, _, name = deployment.rpartition("/")
     namespace = namespace or target.declared.stateful_namespace
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    path = DEPLOYMENT.path(namespace, name)
     found = api.get(path)
     if found is None:
         raise DrillRefused(
@@ -117,7 +116,7 @@ def _report(drill: Drill, seen: Drift) -> Report:
 
 
 def _application(drill: Drill, wanted: Plan) -> str:
-    return APPLICATION.format(namespace=drill.declared.argocd_namespace, name=wanted.application)
+    return APPLICATION.path(drill.declared.argocd_namespace, wanted.application)
 
 
 def _replicas(deployment: Object | None) -> int | None:

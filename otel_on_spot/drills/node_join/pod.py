@@ -4,18 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from otel_on_spot.drills.kubernetes_api import Object
+from otel_on_spot.kubernetes.names import DO_NOT_DISRUPT, HOSTNAME, INSTANCE_TYPE, POD_NAME, POOL_LABEL
 
 NAMESPACE: Final = "default"
 LABEL: Final = "otel-on-spot/drill"
 DRILL: Final = "node-join"
-POOL_LABEL: Final = "karpenter.sh/nodepool"
-HOSTNAME: Final = "kubernetes.io/hostname"
-INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
 REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 IMAGE: Final = "registry.k8s.io/pause:3.10"
 NOT_OF_A_DAEMON_SET: Final = (
     {"key": "controller-revision-hash", "operator": "DoesNotExist"},
-    {"key": "statefulset.kubernetes.io/pod-name", "operator": "Exists"},
+    {"key": POD_NAME, "operator": "Exists"},
 )
 """Either of both: DaemonSets and StatefulSets set the first label on their pods, only StatefulSets the second."""
 CONTAINER: Final[Mapping[str, Any]] = {
@@ -56,7 +54,7 @@ def document(
             "name": name,
             "namespace": NAMESPACE,
             "labels": {LABEL: DRILL},
-            "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+            "annotations": {DO_NOT_DISRUPT: "true"},
         },
         "spec": {
             "activeDeadlineSeconds": seconds,

@@ -11,13 +11,13 @@ from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.following import follow
 from otel_on_spot.drills.kubernetes_api import Api, Object
-from otel_on_spot.drills.node_join.pod import INSTANCE_TYPE, NAMESPACE, POOL_LABEL, document
+from otel_on_spot.drills.node_join.pod import NAMESPACE, document
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
-from otel_on_spot.drills.node_join.watched import CLAIM, POD, CheckResult, look, nominated, words
+from otel_on_spot.drills.node_join.watched import CheckResult, look, nominated, words
 from otel_on_spot.drills.undo import Step, made
+from otel_on_spot.kubernetes.names import INSTANCE_TYPE, NODE, NODE_CLAIM, NODE_POOL, POD, POOL_LABEL
 from otel_on_spot.report import Report, Verdict
 
-POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
 SPARE_SECONDS: Final = 120
 """How much longer than the drill the pod may live."""
 
@@ -28,9 +28,9 @@ def pool_of(api: Api, name: str) -> Object:
     Raises:
         DrillRefused: there is none of that name.
     """
-    found = api.get(f"{POOLS}/{name}")
+    found = api.get(NODE_POOL.path(name=name))
     if found is None:
-        there = ", ".join(sorted(one["metadata"]["name"] for one in api.list(POOLS))) or "none"
+        there = ", ".join(sorted(one["metadata"]["name"] for one in api.list(NODE_POOL.path()))) or "none"
         raise DrillRefused(f"--pool {name}: there is no such NodePool. NodePools of this cluster: {there}")
     return found
 
@@ -64,7 +64,7 @@ class Rehearsal:
 
     def run(self) -> Report:
         """Make the pod, follow its node, and say how far it came."""
-        path = POD.format(namespace=NAMESPACE, name=self.name)
+        path = POD.path(NAMESPACE, self.name)
         try:
             self._make(path)
             follow(self.drill, self._look, self.patience)
@@ -85,7 +85,7 @@ class Rehearsal:
         template = self.pool["spec"]["template"]["spec"]
         taints = [*(template.get("taints") or ()), *(template.get("startupTaints") or ())]
         pool = self.pool["metadata"]["name"]
-        empty = empty_types(nodes(api.list("/api/v1/nodes")), pods(api), pool)
+        empty = empty_types(nodes(api.list(NODE.path())), pods(api), pool)
         thing = document(self.name, pool, taints, empty, int(self.patience) + SPARE_SECONDS)
         self.drill.hold.will(made(path))
         born = api.create(path.rpartition("/")[0], thing)["metadata"]
@@ -96,7 +96,7 @@ class Rehearsal:
         """Write down every NodeClaim that was made for the pod: each is taken back."""
         for name in nominated(self.drill.api, self.uid):
             if name not in self.claims:
-                step = Step(kind="object", what=f"NodeClaim {name} made", given={"path": CLAIM.format(name=name)})
+                step = Step(kind="object", what=f"NodeClaim {name} made", given={"path": NODE_CLAIM.path(name=name)})
                 self.drill.hold.will(step)
                 self.claims = (*self.claims, name)
 

@@ -6,16 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.doctor.collectors.cluster_facts import conditions, moment
 from otel_on_spot.doctor.facts_kubernetes import Condition
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.node_join.pod import NAMESPACE
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, EVENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 
-CLAIM: Final = "/apis/karpenter.sh/v1/nodeclaims/{name}"
-POD: Final = "/api/v1/namespaces/{namespace}/pods/{name}"
-NODE: Final = "/api/v1/nodes/{name}"
-EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
 NOMINATED: Final = re.compile(r"nodeclaim/([a-z0-9.-]+)")
 """Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/provisioning/scheduling/events.go"""
 LONGEST: Final = 300
@@ -44,10 +40,10 @@ def look(api: Api, pod_name: str, claim_name: str) -> CheckResult:
     Raises:
         ApiException, urllib3.exceptions.HTTPError: the server refused, or did not answer.
     """
-    pod = api.get(POD.format(namespace=NAMESPACE, name=pod_name)) or {}
-    claim = api.get(CLAIM.format(name=claim_name)) if claim_name else None
+    pod = api.get(POD.path(NAMESPACE, pod_name)) or {}
+    claim = api.get(NODE_CLAIM.path(name=claim_name)) if claim_name else None
     node_name = ((claim or {}).get("status") or {}).get("nodeName") or (pod.get("spec") or {}).get("nodeName") or ""
-    node = api.get(NODE.format(name=node_name)) if node_name else None
+    node = api.get(NODE.path(name=node_name)) if node_name else None
     return judge(pod, claim, node)
 
 
@@ -85,7 +81,7 @@ def _since(told: tuple[Condition, ...], kind: str) -> datetime | None:
 
 def _instance(claim: Object) -> str:
     labels = claim["metadata"].get("labels") or {}
-    wanted = ("node.kubernetes.io/instance-type", "topology.kubernetes.io/zone", CAPACITY_TYPE)
+    wanted = (INSTANCE_TYPE, ZONE, CAPACITY_TYPE)
     identity = ((claim.get("status") or {}).get("providerID") or "").rpartition("/")[2]
     return " ".join(filter(None, [identity, *(labels.get(key, "") for key in wanted)]))
 
@@ -113,7 +109,7 @@ def words(api: Api, pod_uid: str, claims: tuple[str, ...]) -> str:
 
 def _events(api: Api, **given: str) -> list[Object]:
     selector = ",".join(f"{key.replace('_', '.')}={value}" for key, value in given.items())
-    return list(api.list(EVENTS.format(namespace=NAMESPACE), fieldSelector=selector))
+    return list(api.list(EVENT.path(NAMESPACE), fieldSelector=selector))
 
 
 def _when(event: Object) -> str:

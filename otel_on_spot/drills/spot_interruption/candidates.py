@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.doctor.check import seen
 from otel_on_spot.doctor.checks.placement import SPOT, keeps_data
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod
 from otel_on_spot.drills.drill import DrillRefused
 from otel_on_spot.findings import format_count
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 
 FRONT: Final = ("frontend-proxy", "frontend")
 """Workloads of the demo's front path, in its namespace: what a visitor's request goes through first."""

@@ -10,10 +10,10 @@ from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.patience import CONNECTION
+from otel_on_spot.kubernetes.names import ENDPOINT_SLICE, SERVICE_NAME
 
 EVERY_SECONDS: Final = 0.5
 SERVICE, PORT = "frontend-proxy", 8080
-SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 PROXY: Final = "/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/"
 """Source: https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/"""
 
@@ -60,7 +60,7 @@ def through_the_proxy(api: Api, namespace: str) -> bool:
 
 def ready_endpoints(api: Api, namespace: str) -> bool:
     """Whether the Service has a ready endpoint: what there is to look at where no container runs."""
-    slices = api.list(SLICES.format(namespace=namespace), labelSelector=f"kubernetes.io/service-name={SERVICE}")
+    slices = api.list(ENDPOINT_SLICE.path(namespace), labelSelector=f"{SERVICE_NAME}={SERVICE}")
     endpoints = [one for each in slices for one in each.get("endpoints") or []]
     return any((one.get("conditions") or {}).get("ready") in (True, None) for one in endpoints)
 

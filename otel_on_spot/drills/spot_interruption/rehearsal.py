@@ -16,7 +16,8 @@ from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidat
 from otel_on_spot.drills.spot_interruption.probe import Probe
 from otel_on_spot.drills.spot_interruption.verdicts import LINES, NOTICE_SECONDS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Way, send, way
-from otel_on_spot.drills.spot_interruption.watched import CLAIMS, Watch
+from otel_on_spot.drills.spot_interruption.watched import Watch
+from otel_on_spot.kubernetes.names import NODE_CLAIM
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 
@@ -76,7 +77,7 @@ def rehearse(drill: Drill, chosen: Candidate, *, fis: bool, patience: float, gap
     """
     api, timeline = drill.api, drill.timeline
     look, told = front_path(drill.target, api)
-    before = {one["metadata"]["name"] for one in api.list(CLAIMS)}
+    before = {one["metadata"]["name"] for one in api.list(NODE_CLAIM.path())}
     by = way(drill.target, fis=fis)
     timeline.add("chosen", f"{chosen.node}, {chosen.instance}: {chosen.pods} pods, {chosen.front} of the front path")
     with Probe(look) as probed:

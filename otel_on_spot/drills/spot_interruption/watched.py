@@ -5,13 +5,10 @@ from typing import Final
 
 from otel_on_spot.doctor.collectors.cluster_facts import conditions, pods
 from otel_on_spot.drills.kubernetes_api import Api, Object
-from otel_on_spot.drills.node_join.watched import CLAIM, NODE
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, Workload
 from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.kubernetes.names import DISRUPTED, NODE, NODE_CLAIM
 
-CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
-DISRUPTED: Final = "karpenter.sh/disrupted"
-"""Source: https://karpenter.sh/docs/concepts/disruption/"""
 KINDS: Final = {"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets"}
 
 
@@ -33,7 +30,7 @@ class Watch:
 
     def heard(self) -> bool:
         """Whether Karpenter deletes the node's claim."""
-        claim = self._api.get(CLAIM.format(name=self._warned.claim))
+        claim = self._api.get(NODE_CLAIM.path(name=self._warned.claim))
         if claim is None or claim["metadata"].get("deletionTimestamp"):
             self._add("deleting", f"NodeClaim {self._warned.claim}")
         self._unless("tainted", self._tainted)
@@ -64,7 +61,7 @@ class Watch:
 
     def _node(self) -> Object | None:
         """The warned Node; None where another instance has its address, and so its name, by now."""
-        node = self._api.get(NODE.format(name=self._warned.node))
+        node = self._api.get(NODE.path(name=self._warned.node))
         ours = node is not None and node["spec"].get("providerID", "").endswith(f"/{self._warned.instance}")
         return node if ours else None
 
@@ -77,11 +74,11 @@ class Watch:
         return "" if self.left else f"{self._warned.pods} pods have left"
 
     def _gone(self) -> str:
-        return "" if self._api.get(CLAIM.format(name=self._warned.claim)) else f"{self._warned.instance}"
+        return "" if self._api.get(NODE_CLAIM.path(name=self._warned.claim)) else f"{self._warned.instance}"
 
     def _joined(self) -> str:
         """The first NodeClaim that was not there before, and how far it is."""
-        new = [one for one in self._api.list(CLAIMS) if one["metadata"]["name"] not in self._before]
+        new = [one for one in self._api.list(NODE_CLAIM.path()) if one["metadata"]["name"] not in self._before]
         if not new:
             return ""
         claim = min(new, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))

@@ -11,11 +11,21 @@ from kubernetes.utils.quantity import parse_quantity
 
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.kubernetes_api import Api, Object
+from otel_on_spot.kubernetes.names import (
+    APPLICATION,
+    AUTOSCALER,
+    CAPACITY_TYPE,
+    DEPLOYMENT,
+    HOSTNAME,
+    INSTANCE_TYPE,
+    NODE,
+    NODE_POOL,
+    POOL_LABEL,
+    ZONE,
+)
 
-APPLICATIONS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications"
 SYNCED_SECONDS: Final = 30
 """How long an Application may take to be Synced before the drill begins: what an earlier drill left was just put back."""
-HOSTNAME: Final = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,7 @@ def workload(drill: Drill, namespace: str, name: str, replicas: int) -> Workload
         DrillRefused: it is not there, has as many replicas already, is scaled by an HPA, is not from Git, or differs from it.
     """
     api = drill.api
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    path = DEPLOYMENT.path(namespace, name)
     found = api.get(path)
     if found is None:
         raise DrillRefused(
@@ -89,7 +99,7 @@ def workload(drill: Drill, namespace: str, name: str, replicas: int) -> Workload
 
 
 def _no_autoscaler(api: Api, namespace: str, name: str) -> None:
-    for one in api.list(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"):
+    for one in api.list(AUTOSCALER.path(namespace)):
         target = one["spec"].get("scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) == ("Deployment", name):
             raise DrillRefused(
@@ -114,12 +124,12 @@ def _application(drill: Drill, namespace: str, name: str) -> str:
 
 def applications(drill: Drill) -> list[Object]:
     """Every Application, as Argo CD last saw it."""
-    return list(drill.api.list(APPLICATIONS.format(namespace=drill.declared.argocd_namespace)))
+    return list(drill.api.list(APPLICATION.path(drill.declared.argocd_namespace)))
 
 
 def sync_status(drill: Drill, name: str) -> str:
     """``Synced``, ``OutOfSync`` or ``Unknown``."""
-    found = drill.api.get(f"{APPLICATIONS.format(namespace=drill.declared.argocd_namespace)}/{name}") or {}
+    found = drill.api.get(APPLICATION.path(drill.declared.argocd_namespace, name)) or {}
     return str(((found.get("status") or {}).get("sync") or {}).get("status") or "Unknown")
 
 
@@ -146,7 +156,7 @@ class Room:
 def room(drill: Drill, work: Workload, replicas: int) -> Room:
     """Whether the limits of the pools that the pods may use have room for them, and about how many nodes they need."""
     more = replicas - work.before
-    pools = [one for one in drill.api.list("/apis/karpenter.sh/v1/nodepools") if _may_use(work, one)]
+    pools = [one for one in drill.api.list(NODE_POOL.path()) if _may_use(work, one)]
     cpu, memory = work.requests
     lacks = []
     for resource, each, unit in (("cpu", cpu, Decimal(1)), ("memory", memory, Decimal(2**30))):
@@ -164,13 +174,13 @@ def _may_use(work: Workload, pool: Object) -> bool:
     spec = work.template["spec"]
     selector = spec.get("nodeSelector") or {}
     inside = pool["spec"]["template"]["spec"]
-    if selector.get("karpenter.sh/nodepool", pool["metadata"]["name"]) != pool["metadata"]["name"]:
+    if selector.get(POOL_LABEL, pool["metadata"]["name"]) != pool["metadata"]["name"]:
         return False
     kinds = next(
-        (one.get("values") for one in inside.get("requirements") or [] if one["key"] == "karpenter.sh/capacity-type"),
+        (one.get("values") for one in inside.get("requirements") or [] if one["key"] == CAPACITY_TYPE),
         None,
     )
-    wanted = selector.get("karpenter.sh/capacity-type")
+    wanted = selector.get(CAPACITY_TYPE)
     if wanted and kinds and wanted not in kinds:
         return False
     tolerated = {one.get("key") for one in spec.get("tolerations") or []}
@@ -192,9 +202,7 @@ def _free(pools: list[Object], resource: str) -> Decimal | None:
 def _nodes(drill: Drill, work: Workload, pools: set[str], more: int) -> tuple[int | None, tuple[str, str, str] | None]:
     """(how many nodes, their capacity type, instance type and zone) as if they were like the smallest that is there."""
     there = [
-        one
-        for one in drill.api.list("/api/v1/nodes")
-        if (one["metadata"].get("labels") or {}).get("karpenter.sh/nodepool") in pools
+        one for one in drill.api.list(NODE.path()) if (one["metadata"].get("labels") or {}).get(POOL_LABEL) in pools
     ]
     if not there:
         return None, None
@@ -204,5 +212,5 @@ def _nodes(drill: Drill, work: Workload, pools: set[str], more: int) -> tuple[in
     fit = parse_quantity(size.get("pods", "110"))
     fit = min([fit, *(parse_quantity(size[key]) / each for key, each in (("cpu", cpu), ("memory", memory)) if each)])
     nodes = more if work.one_a_node else math.ceil(more / max(1, int(fit)))
-    keys = ("karpenter.sh/capacity-type", "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone")
+    keys = (CAPACITY_TYPE, INSTANCE_TYPE, ZONE)
     return nodes, (labels.get(keys[0], ""), labels.get(keys[1], ""), labels.get(keys[2], ""))

@@ -19,6 +19,7 @@ from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Sample, Shown, Wa
 from otel_on_spot.drills.stress.window import deny
 from otel_on_spot.drills.timeline import Moment, Tell
 from otel_on_spot.findings import format_count
+from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.report import Report
 
 TRIAL_SECONDS: Final = 8.0
@@ -205,7 +206,7 @@ def _left_over(drill: Drill, before: Before) -> str:
         return "no NodeClaim more than before"
     after = {
         one["metadata"]["name"]: (one["spec"].get("disruption") or {}).get("consolidateAfter", "not said")
-        for one in drill.api.list("/apis/karpenter.sh/v1/nodepools")
+        for one in drill.api.list(NODE_POOL.path())
     }
     told = ", ".join(f"{pool}: {after.get(pool, 'not said')}" for pool in sorted({one.pool for one in more}))
     return f"{format_count(len(more), 'NodeClaim')} more than before; Karpenter consolidates by itself (consolidateAfter {told})"

@@ -11,8 +11,8 @@ from otel_on_spot.drills.drill import Drill
 from otel_on_spot.drills.patience import CONNECTION, in_words
 from otel_on_spot.drills.stress.beginning import Workload, applications
 from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Watch, claims
-from otel_on_spot.drills.undo import PROJECTS
 from otel_on_spot.findings import Finding
+from otel_on_spot.kubernetes.names import PROJECT
 
 SYNCED_SECONDS: Final = 60.0
 STAYS_SECONDS: Final = 10.0
@@ -47,7 +47,7 @@ class Restored:
 
 
 def _windows(drill: Drill) -> tuple[Mapping[str, Any], ...]:
-    project = drill.api.get(PROJECTS.format(namespace=drill.declared.argocd_namespace, name=drill.declared.project))
+    project = drill.api.get(PROJECT.path(drill.declared.argocd_namespace, drill.declared.project))
     return tuple(((project or {}).get("spec") or {}).get("syncWindows") or ())
 
 

@@ -8,18 +8,15 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.drills.drill import Drill, DrillRefused
 from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
 from otel_on_spot.drills.patience import CONNECTION, in_words, passing
 from otel_on_spot.drills.stress.beginning import Workload
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.findings import format_count
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, POOL_LABEL, ZONE
 
 EVERY_SECONDS: Final = 2.0
-TYPE_LABEL: Final = "node.kubernetes.io/instance-type"
-ZONE_LABEL: Final = "topology.kubernetes.io/zone"
-CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
 SPOT, ON_DEMAND = "spot", "on-demand"
 
 
@@ -82,17 +79,17 @@ def claims(api: Api) -> tuple[Claim, ...]:
     Raises:
         ApiException, urllib3.exceptions.HTTPError: they could not be listed.
     """
-    return tuple(map(_claim, api.list(CLAIMS)))
+    return tuple(map(_claim, api.list(NODE_CLAIM.path())))
 
 
 def _claim(thing: Object) -> Claim:
     labels = thing["metadata"].get("labels") or {}
     return Claim(
         name=thing["metadata"]["name"],
-        pool=labels.get("karpenter.sh/nodepool", ""),
+        pool=labels.get(POOL_LABEL, ""),
         capacity_type=labels.get(CAPACITY_TYPE, ""),
-        instance_type=labels.get(TYPE_LABEL, ""),
-        zone=labels.get(ZONE_LABEL, ""),
+        instance_type=labels.get(INSTANCE_TYPE, ""),
+        zone=labels.get(ZONE, ""),
         launched=bool((thing.get("status") or {}).get("providerID")),
     )
 
@@ -149,18 +146,14 @@ class Watch:
         if deployment is None:
             raise DrillRefused(f"{self._workload.name} was deleted while the drill ran")
         phases: Counter[str] = Counter()
-        for pod in api.list(
-            f"/api/v1/namespaces/{self._workload.namespace}/pods", labelSelector=self._workload.selector
-        ):
+        for pod in api.list(POD.path(self._workload.namespace), labelSelector=self._workload.selector):
             if not pod["metadata"].get("deletionTimestamp"):
                 phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
-        labels = [one["metadata"].get("labels") or {} for one in api.list("/api/v1/nodes", METADATA_ONLY)]
+        labels = [one["metadata"].get("labels") or {} for one in api.list(NODE.path(), METADATA_ONLY)]
         now = claims(api)
         costs = [self._prices.of(one.capacity_type, one.instance_type, one.zone) for one in now if one.launched]
         priced = [one for one in costs if one is not None]
-        joined = dict(
-            Counter(one[CAPACITY_TYPE] for one in labels if "karpenter.sh/nodepool" in one and CAPACITY_TYPE in one)
-        )
+        joined = dict(Counter(one[CAPACITY_TYPE] for one in labels if POOL_LABEL in one and CAPACITY_TYPE in one))
         self._tell_changes(now, joined)
         return Sample(
             at=datetime.now(UTC),

@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.kubernetes.names import NODE_USERNAME
 from otel_on_spot.simcloud.tables import Row, Tables
 
 SECONDS = 0.5
 """Between two looks. The authenticator itself takes up to a second more to read a changed file."""
-NODE_NAME = "system:node:{{EC2PrivateDNSName}}"
 MODES = {
     "API": "DynamicFile",
     "API_AND_CONFIG_MAP": "DynamicFile EKSConfigMap",
@@ -32,7 +32,7 @@ MODES = {
 def mapping(principal: str, entry: Row) -> dict[str, Any]:
     """One role mapping of the authenticator, from an access entry."""
     if entry["type"] == "EC2_LINUX":
-        name, groups = NODE_NAME, ["system:nodes"]
+        name, groups = NODE_USERNAME, ["system:nodes"]
     else:
         account, role = principal.split(":")[4], principal.rpartition("/")[2]
         session = f"arn:aws:sts::{account}:assumed-role/{role}/{{{{SessionName}}}}"

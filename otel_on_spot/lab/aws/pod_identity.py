@@ -18,13 +18,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.sts_front import Server
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
 from otel_on_spot.lab.aws.trust import trusts
 from otel_on_spot.simcloud.tables import Tables
 
-AUDIENCE = "pods.eks.amazonaws.com"
 ADDON = "eks-pod-identity-agent"
 
 
@@ -62,7 +62,7 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
     if not token:
         raise CredentialsRefused("InvalidRequestException", 400, "Service account token cannot be empty")
     try:
-        account = reviewer.review(token, AUDIENCE)
+        account = reviewer.review(token, POD_IDENTITY)
     except TokenRefused as refused:
         raise CredentialsRefused(
             "InvalidTokenException", 400, f"The token included in the request is invalid: {refused}"
@@ -77,7 +77,7 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
         trust = aws.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     except ClientError:
         trust = {}
-    if not all(trusts(trust, "Service", AUDIENCE, action) for action in ("sts:AssumeRole", "sts:TagSession")):
+    if not all(trusts(trust, "Service", POD_IDENTITY, action) for action in ("sts:AssumeRole", "sts:TagSession")):
         text = "Unauthorized Exception! EKS does not have permissions to assume the associated role."
         raise CredentialsRefused("AccessDeniedException", 400, text)
     session = f"eks-{associations.cluster}-{account.pod or account.name}"[:27] + f"-{uuid.uuid4()}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.lab.aws import price_list
 from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
 
@@ -94,7 +95,7 @@ class LabRoutes:
         from moto.core import DEFAULT_ACCOUNT_ID
         from moto.ec2.models import ec2_backends
 
-        owned = f"kubernetes.io/cluster/{cluster}" if cluster else ""
+        owned = cluster_tag(cluster) if cluster else ""
         backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
         rows = [instance_row(one, owned) for r in list(backend.reservations.values()) for one in r.instances]
         return [row for row in rows if row is not None]

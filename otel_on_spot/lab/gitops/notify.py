@@ -1,12 +1,8 @@
 """Tells Argo CD that Git has something new, as a Git host's webhook does."""
 
-from typing import Final
-
+from otel_on_spot.kubernetes.names import APPLICATION, REFRESH
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.simcloud.kubernetes.api import Object
-
-APPLICATION: Final = ("argoproj.io/v1alpha1", "Application")
-REFRESH: Final = "argocd.argoproj.io/refresh"
 
 
 def look_again(api: KubernetesApi, namespace: str) -> list[str]:
@@ -18,7 +14,7 @@ def look_again(api: KubernetesApi, namespace: str) -> list[str]:
     Raises:
         Refusal: the API server refuses.
     """
-    found = api.objects(*APPLICATION, namespace)
+    found = api.objects(*APPLICATION.identity, namespace)
     for application in found:
         api.merge(_identity(application), {"metadata": {"annotations": {REFRESH: "hard"}}})
     return [application["metadata"]["name"] for application in found]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.kubernetes.names import NODE
 from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
@@ -165,17 +166,17 @@ class Kubelets:
         wanted = node(kubelet.row, seat, self.cluster.kubernetes_version)
         client = self.cluster.client(seat)
         try:
-            client.ask(token, "POST", "/api/v1/nodes", wanted)
+            client.ask(token, "POST", NODE.path(), wanted)
         except Refused as refused:
             if refused.status != 409:
                 raise
-            there = client.ask(token, "GET", f"/api/v1/nodes/{kubelet.node}")
+            there = client.ask(token, "GET", NODE.path(name=kubelet.node))
             if there["spec"].get("providerID") != wanted["spec"]["providerID"]:
                 raise Refused(
                     409, f"node {kubelet.node} is there already, of {there['spec'].get('providerID')}"
                 ) from None
             told = {"metadata": {"labels": {KWOK_LABEL[0]: KWOK_LABEL[1]}}}
-            client.ask(token, "PATCH", f"/api/v1/nodes/{kubelet.node}", told, MERGE)
+            client.ask(token, "PATCH", NODE.path(name=kubelet.node), told, MERGE)
 
     def _refused(self, kubelet: Kubelet, status: int, message: str) -> None:
         kubelet.due = time.monotonic() + min(BACKOFF_SECONDS, 0.5 * 2 ** min(kubelet.attempts, 6))
@@ -192,7 +193,7 @@ class Kubelets:
         it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
         """
         client, token = self.cluster.keeper
-        path, ended = f"/api/v1/nodes/{kubelet.node}", kubelet.row["state"] in GONE
+        path, ended = NODE.path(name=kubelet.node), kubelet.row["state"] in GONE
         try:
             client.ask(token, "PATCH", path, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
             if ended:

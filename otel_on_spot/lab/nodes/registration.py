@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from otel_on_spot.kubernetes.names import HOSTNAME, INSTANCE_TYPE, REGION, ZONE
 from otel_on_spot.lab.nodes.machine import machine
 from otel_on_spot.lab.nodes.node_config import NodeConfig
 
@@ -67,12 +68,12 @@ def node(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str, 
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {
         **seat.labels,
-        "kubernetes.io/hostname": name,
+        HOSTNAME: name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": ARCHITECTURES[row["architecture"]],
-        "node.kubernetes.io/instance-type": row["type"],
-        "topology.kubernetes.io/zone": row["zone"],
-        "topology.kubernetes.io/region": region,
+        INSTANCE_TYPE: row["type"],
+        ZONE: row["zone"],
+        REGION: region,
         KWOK_LABEL[0]: KWOK_LABEL[1],
     }
     return {

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot.kubernetes.names import SECRET
 from otel_on_spot.lab import places
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
@@ -83,7 +84,7 @@ def installed(means: Means, installation: Installation, deadline: Deadline) -> N
 
 def _objects(means: Means, installation: Installation, upstream: Upstream) -> list[Object]:
     values = installation.values
-    there = installation.api.get("v1", "Secret", "argocd-secret", installation.namespace)
+    there = installation.api.get(*SECRET.identity, "argocd-secret", installation.namespace)
     certificates = {places.GIT_HOST: means.authority.read_text()}
     return [
         *_crds(values, upstream),

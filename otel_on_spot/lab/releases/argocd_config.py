@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from otel_on_spot.kubernetes.names import APP_NAME, PART_OF
 from otel_on_spot.simcloud.kubernetes.api import Object
 
-PART_OF: Final = {"app.kubernetes.io/part-of": "argocd"}
+OWN: Final = {PART_OF: "argocd"}
 CHART_CM: Final = {
     "admin.enabled": "true",
     "application.instanceLabelKey": "argocd.argoproj.io/instance",
@@ -75,7 +76,7 @@ def config_maps(values: Mapping[str, Any], upstream_cm: Mapping[str, str], *, na
 
 
 def _config_map(name: str, data: Mapping[str, str]) -> Object:
-    labels = {**PART_OF, "app.kubernetes.io/name": name}
+    labels = {**OWN, APP_NAME: name}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": dict(data)}
 
 
@@ -87,7 +88,7 @@ def secret(values: Mapping[str, Any], there: Object | None) -> Object:
         data["admin.password"] = _encoded(str(given["argocdServerAdminPassword"]))
     kept = ((there or {}).get("data") or {}).get("server.secretkey")
     data.setdefault("server.secretkey", kept or _encoded(secrets.token_urlsafe(32)))
-    labels = {**PART_OF, "app.kubernetes.io/name": "argocd-secret"}
+    labels = {**OWN, APP_NAME: "argocd-secret"}
     metadata = {"name": "argocd-secret", "labels": labels}
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from otel_on_spot.kubernetes.names import CONFIG_MAP
 from otel_on_spot.lab import places
 from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.releases.environment import environment
@@ -105,7 +106,7 @@ def _variables(means: Means, installation: Installation, part: str, workload: Ob
 
 def _mounted(installation: Installation, config_map: str, folder: Path) -> Path:
     """A ConfigMap's data as files, as a volume shows it."""
-    there = installation.api.get("v1", "ConfigMap", config_map, installation.namespace) or {}
+    there = installation.api.get(*CONFIG_MAP.identity, config_map, installation.namespace) or {}
     data: dict[str, str] = there.get("data") or {}
     for old in _made(folder).iterdir():
         if old.name not in data:

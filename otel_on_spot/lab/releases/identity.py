@@ -19,7 +19,6 @@ RENEW_AT = 0.5
 """Share of a token's life after which it is renewed. The kubelet waits for 0.8; a laptop that sleeps needs room."""
 CHECK_SECONDS = 20.0
 KUBERNETES_AUDIENCE = ""
-POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
 STS_AUDIENCE = "sts.amazonaws.com"
 
 

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from otel_on_spot.kubernetes.names import POD_IDENTITY, ROLE_ANNOTATION, SERVICE_ACCOUNT
 from otel_on_spot.lab import places
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
-from otel_on_spot.lab.releases.identity import POD_IDENTITY_AUDIENCE, STS_AUDIENCE
+from otel_on_spot.lab.releases.identity import STS_AUDIENCE
 from otel_on_spot.lab.releases.installation import Installation, Means
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.releases.rendering import render
@@ -16,7 +17,6 @@ from otel_on_spot.simcloud.refusal import Refusal
 PROGRAM: Final = "karpenter"
 CONTAINER: Final = "controller"
 SOURCE: Final = "oci://public.ecr.aws/karpenter"
-ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
 POD_IDENTITY_URL: Final = "http://169.254.170.23/v1/credentials"
 """Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
 
@@ -127,7 +127,7 @@ def identity_environment(means: Means, installation: Installation, account: str)
     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
     """
     api, namespace = installation.api, installation.namespace
-    there = api.get("v1", "ServiceAccount", account, namespace) or {}
+    there = api.get(*SERVICE_ACCOUNT.identity, account, namespace) or {}
     role = ((there.get("metadata") or {}).get("annotations") or {}).get(ROLE_ANNOTATION)
     region = {
         "AWS_REGION": installation.region,
@@ -147,7 +147,5 @@ def identity_environment(means: Means, installation: Installation, account: str)
     return {
         **region,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": POD_IDENTITY_URL,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(
-            means.tokens.file(api, namespace, account, POD_IDENTITY_AUDIENCE)
-        ),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(means.tokens.file(api, namespace, account, POD_IDENTITY)),
     }

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from otel_on_spot.kubernetes.names import DEFINITION, DEPLOYMENT, POD
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.rendering import owned
 from otel_on_spot.simcloud.cloud import Cloud
@@ -12,7 +13,6 @@ from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal
 
 MANAGER = "helm"
 POLL_SECONDS = 0.5
-CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 KEEP = "helm.sh/resource-policy"
 TABLE = "release-objects"
 REMOVAL_SECONDS = 120.0
@@ -88,7 +88,7 @@ class ReleaseObjects:
             made.append(_reference(wanted))
             self._remember([*made, *(one for one in before if one not in made)])
             applied.append(self.api.apply(wanted, MANAGER, force=True))
-            if thing["kind"] == CRD[1]:
+            if thing["kind"] == DEFINITION.kind:
                 self._established(wanted["metadata"]["name"], deadline)
         for one in before:
             if one not in made:
@@ -98,7 +98,7 @@ class ReleaseObjects:
 
     def _established(self, name: str, deadline: Deadline) -> None:
         def conditions() -> dict[str, str]:
-            found = self.api.get(*CRD, name) or {}
+            found = self.api.get(*DEFINITION.identity, name) or {}
             return {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or []}
 
         deadline.until(
@@ -114,7 +114,7 @@ class ReleaseObjects:
         """
 
         def now() -> Object:
-            return self.api.get("apps/v1", "Deployment", deployment, self.namespace) or {}
+            return self.api.get(*DEPLOYMENT.identity, deployment, self.namespace) or {}
 
         def ready() -> bool:
             found = now()
@@ -126,7 +126,7 @@ class ReleaseObjects:
             found = now()
             said = [one.get("message", "") for one in (found.get("status") or {}).get("conditions") or []]
             labels = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-            for pod in self.api.objects("v1", "Pod", self.namespace):
+            for pod in self.api.objects(*POD.identity, self.namespace):
                 mine = labels.items() <= (pod["metadata"].get("labels") or {}).items()
                 conditions = (pod.get("status") or {}).get("conditions") or []
                 said += [one["message"] for one in conditions if mine and one.get("message")]

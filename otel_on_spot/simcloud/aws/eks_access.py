@@ -7,6 +7,7 @@ import yaml
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
+from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -55,11 +56,9 @@ def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
     entry = site.cloud.tables.get("access-entries", f"{cluster}/{role_arn}")
     if entry and entry["type"] == "EC2_LINUX" and entry["roleId"] == _role_id(site, role_arn):
         ways.add("access-entry")
-    found = site.cloud.kubernetes(cluster).get("v1", "ConfigMap", "aws-auth", "kube-system")
+    found = site.cloud.kubernetes(cluster).get(*CONFIG_MAP.identity, "aws-auth", "kube-system")
     for mapping in yaml.safe_load(((found or {}).get("data") or {}).get("mapRoles") or "[]") or []:
-        if mapping["rolearn"] == role_arn and {"system:bootstrappers", "system:nodes"} <= set(
-            mapping.get("groups") or []
-        ):
+        if mapping["rolearn"] == role_arn and set(NODE_GROUPS) <= set(mapping.get("groups") or []):
             ways.add("aws-auth")
     return ways
 
@@ -99,8 +98,7 @@ class AccessEntry(Handler):
             ),
             "createdAt": "2026-01-01T00:00:00Z",
             "modifiedAt": "2026-01-01T00:00:00Z",
-            "userName": more["userName"]
-            or ("system:node:{{EC2PrivateDNSName}}" if inputs["type"] == "EC2_LINUX" else principal),
+            "userName": more["userName"] or (NODE_USERNAME if inputs["type"] == "EC2_LINUX" else principal),
             "kubernetesGroups": more["groups"] or (["system:nodes"] if inputs["type"] == "EC2_LINUX" else []),
         }
 

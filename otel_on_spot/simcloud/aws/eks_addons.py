@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from typing_extensions import override
 
+from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -13,7 +14,6 @@ from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 """Add-ons with Deployments: they stay DEGRADED until there is a node for their pods."""
-POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
 
 
 def nodes_ready(site: Site, cluster: str) -> bool:
@@ -43,10 +43,10 @@ def associate(
         )
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     trust = json.dumps(role) if not isinstance(role, str) else role
-    if POD_IDENTITY_SERVICE not in trust or "sts:TagSession" not in trust:
+    if POD_IDENTITY not in trust or "sts:TagSession" not in trust:
         raise Refusal(
             "InvalidParameterException",
-            f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY_SERVICE} must be allowed sts:AssumeRole and sts:TagSession",
+            f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
         )
     identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
     row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}

@@ -10,6 +10,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -122,7 +123,7 @@ class Cluster(Handler):
     def _group(site: Site, name: str, vpc: str) -> str:
         """EKS makes a security group for the control plane and its nodes."""
         tags = [
-            {"Key": f"kubernetes.io/cluster/{name}", "Value": "owned"},
+            {"Key": cluster_tag(name), "Value": "owned"},
             {"Key": "Name", "Value": f"eks-cluster-sg-{name}"},
         ]
         made = site.client("ec2").create_security_group(
@@ -171,7 +172,7 @@ class Cluster(Handler):
         site.cloud.tables.put("clusters", identity, row)
         api = site.cloud.kubernetes(identity)
         for namespace in SYSTEM_NAMESPACES:
-            if api.get("v1", "Namespace", namespace) is None:
+            if api.get(*NAMESPACE.identity, namespace) is None:
                 api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, manager="eks")
         return {**outputs, "status": "ACTIVE"}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, remember_entry
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -120,7 +121,7 @@ class NodeGroup(Handler):
         )
         size = int(inputs["scalingConfig"]["desiredSize"])
         kinds = inputs.get("instanceTypes") or ["t3.medium"]
-        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, f"kubernetes.io/cluster/{cluster}": "owned"}
+        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         instances = [
             launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags)
             for n in range(size)
@@ -213,7 +214,7 @@ class NodeGroup(Handler):
         if row is None:
             raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
-        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, f"kubernetes.io/cluster/{cluster}": "owned"}
+        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         while len(row["instances"]) < wanted:
             subnet = new["subnetIds"][len(row["instances"]) % len(new["subnetIds"])]
             row["instances"].append(

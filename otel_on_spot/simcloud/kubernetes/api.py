@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from otel_on_spot.simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED, TERMINATION
+from otel_on_spot.kubernetes.names import NAMESPACE, TERMINATION
+from otel_on_spot.simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Kubernetes:
         return merged
 
     def _open(self, namespace: str, name: str) -> None:
-        there = self.get("v1", "Namespace", namespace)
+        there = self.get(*NAMESPACE.identity, namespace)
         if there is None:
             raise Refusal("NotFound", f'namespaces "{namespace}" not found')
         if there["metadata"].get("deletionTimestamp"):

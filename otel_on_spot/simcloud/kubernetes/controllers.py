@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from otel_on_spot.kubernetes.names import CASCADE, NODE, NODE_CLAIM, PROJECT, ROLE_ANNOTATION, TERMINATION
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.kubernetes.kinds import CASCADE, TERMINATION
 
 KARPENTER = ("kube-system", "karpenter")
 ARGOCD = ("argocd", "argocd")
@@ -42,7 +42,7 @@ def why_karpenter_is_dead(site: Site, installing: bool = False) -> str:
 
 def _why_no_credentials(site: Site, row: dict[str, Any]) -> str:
     account = (row["inputs"].get("values") or {}).get("serviceAccount") or {}
-    arn = (account.get("annotations") or {}).get("eks.amazonaws.com/role-arn")
+    arn = (account.get("annotations") or {}).get(ROLE_ANNOTATION)
     if arn is None:
         association = site.cloud.tables.get(
             "pod-identities", f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"
@@ -113,10 +113,10 @@ def _terminate(site: Site, thing: dict[str, Any]) -> None:
     api = site.cloud.kubernetes(site.cluster)
     if thing["kind"] == "NodeClaim":
         terminate(site, [thing["status"]["instanceID"]])
-        node = api.get("v1", "Node", thing["metadata"]["name"])
+        node = api.get(*NODE.identity, thing["metadata"]["name"])
         if node:
             api.delete(node)
-    elif thing["kind"] != "EC2NodeClass" or api.objects("karpenter.sh/v1", "NodeClaim"):
+    elif thing["kind"] != "EC2NodeClass" or api.objects(*NODE_CLAIM.identity):
         return
     _unblock(site, thing, TERMINATION[thing["kind"]])
 
@@ -132,7 +132,7 @@ def _cascade(site: Site, application: dict[str, Any]) -> None:
     metadata = application["metadata"]
     if CASCADE not in metadata.get("finalizers", []):
         return
-    if api.get("argoproj.io/v1alpha1", "AppProject", application["spec"]["project"], metadata["namespace"]) is None:
+    if api.get(*PROJECT.identity, application["spec"]["project"], metadata["namespace"]) is None:
         return
     if remove_workloads(site, metadata["name"]):
         _unblock(site, application, CASCADE)

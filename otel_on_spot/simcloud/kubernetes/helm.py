@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
+from otel_on_spot.kubernetes.names import NAMESPACE
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
@@ -83,7 +84,7 @@ class Release(Handler):
         site, name, namespace = call.site, inputs["name"], inputs["namespace"]
         api = site.cloud.kubernetes(site.cluster)
         api.require_reachable()
-        if api.get("v1", "Namespace", namespace) is None:
+        if api.get(*NAMESPACE.identity, namespace) is None:
             if not inputs.get("createNamespace"):
                 raise Refusal("NotFound", f'create: failed to create: namespaces "{namespace}" not found')
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "helm")

@@ -1,5 +1,7 @@
 """Which kinds an API server knows by itself, and which a chart brings."""
 
+from otel_on_spot.kubernetes.names import APPLICATION, APPLICATION_SET, NODE_CLAIM, NODE_CLASS, NODE_POOL, PROJECT
+
 CLUSTER_SCOPED = {
     "Namespace",
     "ClusterRole",
@@ -27,22 +29,15 @@ BUILT_IN_GROUPS = (
 CHART_KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     # Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.1/charts/karpenter-crd/templates
     "karpenter-crd": (
-        ("karpenter.sh/v1", "NodePool"),
-        ("karpenter.sh/v1", "NodeClaim"),
-        ("karpenter.k8s.aws/v1", "EC2NodeClass"),
+        NODE_POOL.identity,
+        NODE_CLAIM.identity,
+        NODE_CLASS.identity,
     ),
     # Source: https://github.com/argoproj/argo-helm/tree/argo-cd-10.1.1/charts/argo-cd/templates/crds
     "argo-cd": (
-        ("argoproj.io/v1alpha1", "Application"),
-        ("argoproj.io/v1alpha1", "AppProject"),
-        ("argoproj.io/v1alpha1", "ApplicationSet"),
+        APPLICATION.identity,
+        PROJECT.identity,
+        APPLICATION_SET.identity,
     ),
 }
 """(apiVersion, kind) of the CRDs that a chart brings."""
-
-TERMINATION = {
-    "EC2NodeClass": "karpenter.k8s.aws/termination",
-    "NodeClaim": "karpenter.sh/termination",
-}
-"""Finalizers that Karpenter puts on its kinds. Source: https://karpenter.sh/docs/concepts/disruption/#termination-controller"""
-CASCADE = "resources-finalizer.argocd.argoproj.io"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.declared import CAPACITY_TYPE
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
 from otel_on_spot.drills.drill import DrillRefused
@@ -15,6 +14,7 @@ from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidat
 from otel_on_spot.drills.spot_interruption.probe import Availability, Sample, availability
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.watched import whole
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from tests.unit.doctor.changes import HEALTHY
 
 NOW = HEALTHY.taken_at

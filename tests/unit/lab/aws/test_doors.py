@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from infra import documents
+from otel_on_spot.kubernetes import names
 from otel_on_spot.lab import certificates
 from otel_on_spot.lab.aws import pod_identity, sts_front
 from otel_on_spot.lab.aws.endpoint import DIRECT, Endpoint
@@ -39,8 +40,8 @@ REVIEWER = cast(
     Reviewer,
     KnownTokens(
         {
-            ("karpenter-token", pod_identity.AUDIENCE): KARPENTER,
-            ("other-token", pod_identity.AUDIENCE): OTHER,
+            ("karpenter-token", names.POD_IDENTITY): KARPENTER,
+            ("other-token", names.POD_IDENTITY): OTHER,
             (IRSA, "sts.amazonaws.com"): KARPENTER,
             (jwt(ISSUER, "other"), "sts.amazonaws.com"): OTHER,
             (jwt("elsewhere.example", "karpenter"), "sts.amazonaws.com"): KARPENTER,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
+from otel_on_spot.kubernetes.names import POD_IDENTITY as AUDIENCE
 from otel_on_spot.lab import certificates
 from otel_on_spot.lab.aws.access import manifests as aws_manifests
-from otel_on_spot.lab.aws.pod_identity import AUDIENCE
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
 from otel_on_spot.lab.nodes.access import manifests
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
