@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from otel_on_spot.errors import ToolError
+
 MARKER: Final = "Pulumi.yaml"
 """Source: https://www.pulumi.com/docs/iac/concepts/projects/ (the folder with this file is the project's root)."""
 PACKAGE_PARENT: Final = Path(__file__).resolve().parents[1]
@@ -19,7 +21,7 @@ PACKAGE_PARENT: Final = Path(__file__).resolve().parents[1]
 _selected: Path | None = None
 
 
-class ProjectError(Exception):
+class ProjectError(ToolError):
     """A folder is no project. The message says what was given, the rule, and what to do."""
 
 

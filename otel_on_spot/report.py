@@ -13,12 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from otel_on_spot.errors import EXIT_FINDINGS, EXIT_INCOMPLETE
 from otel_on_spot.findings import Finding, format_count
 
-NOTHING_FOUND: Final = 0
-FOUND: Final = 1
-COULD_NOT_LOOK: Final = 2
-"""Exit codes. What could not be seen may be wrong: it outranks what was found."""
 FORMAT: Final = 1
 
 Status = Literal["ok", "found", "unseen"]
@@ -70,9 +67,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing found, 1 found, 2 could not look at everything."""
-        statuses = {one.status for one in self.verdicts}
-        return COULD_NOT_LOOK if "unseen" in statuses else FOUND if "found" in statuses else NOTHING_FOUND
+        """0 nothing found, 1 found, 2 not everything was looked at: what was not seen may be wrong, and outranks the rest."""
+        statuses = {verdict.status for verdict in self.verdicts}
+        return EXIT_INCOMPLETE if "unseen" in statuses else EXIT_FINDINGS if "found" in statuses else 0
 
 
 _ADAPTER: Final = TypeAdapter(Report)

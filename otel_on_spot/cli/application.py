@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from otel_on_spot.project import ProjectError, selected
+from otel_on_spot.project import selected
 
-EXIT_BAD_INPUT = 2
 ProjectFolder = Annotated[
     Path | None,
     typer.Option(
-        "--project", metavar="DIR", help="Folder of the project, the one with Pulumi.yaml. Default: the current folder."
+        "--project", metavar="DIR", help="Folder with Pulumi.yaml; found from the current folder upward by default."
     ),
 ]
 
@@ -33,22 +32,23 @@ class Application(typer.Typer):
             options: as of ``typer.Typer.command``.
         """
         register = super().command(*args, **options)
-        return lambda function: register(_on_project(function, needs_project))
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            register(_on_project(function, needs_project=needs_project))
+            return function
+
+        return decorate
 
 
-def _on_project(function: Callable[..., Any], needs_project: bool) -> Callable[..., Any]:
+def _on_project(function: Callable[..., Any], *, needs_project: bool) -> Callable[..., Any]:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def run(*args: Any, project: Path | None = None, **options: Any) -> Any:
         if project is None and not needs_project:
             return function(*args, **options)
-        try:
-            with selected(project):
-                return function(*args, **options)
-        except ProjectError as mistake:
-            typer.echo(f"error: {mistake}", err=True)
-            raise typer.Exit(EXIT_BAD_INPUT) from None
+        with selected(project):
+            return function(*args, **options)
 
     option = inspect.Parameter("project", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ProjectFolder)
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # ty: ignore[missing-attribute]

@@ -1,4 +1,4 @@
-"""The application: its subcommands, and how a mistake ends."""
+"""The application and its commands."""
 
 from typing import Annotated
 
@@ -6,17 +6,18 @@ import typer
 
 from otel_on_spot.cli import doctor, plan, settings
 from otel_on_spot.cli.application import Application
-from otel_on_spot.cli.drills import drill
+from otel_on_spot.cli.drill import drill, resume
+from otel_on_spot.cli.errors import ErrorGroup
 from otel_on_spot.cli.lab import lab
 from otel_on_spot.cli.recover import recover
-from otel_on_spot.cli.resume import resume
 from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud
 
 app = Application(
-    help="EKS on Spot for the OpenTelemetry Demo: see what `pulumi up` would declare, with no account.",
+    cls=ErrorGroup,
+    help="EKS on Spot for the OpenTelemetry Demo: plan it, run it in a lab, examine it, rehearse its failures.",
     epilog="Start with: otel-on-spot plan --stack dev",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich's panels would double the time that --help takes
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -30,14 +31,12 @@ app.command(
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("recover", epilog="Example: otel-on-spot recover --stack dev")(recover)
 app.add_typer(drill, name="drill")
-app.command("resume", epilog="Example: otel-on-spot resume --stack dev")(resume)
+app.command("resume", hidden=True)(resume)
 app.add_typer(lab, name="lab")
 
 
 @app.callback()
 def main(
-    context: typer.Context,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback behind an unexpected error.")] = False,
+    *, verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False
 ) -> None:
     """Options that every subcommand has."""
-    context.obj = {"verbose": verbose}

@@ -1,99 +1,87 @@
 """``plan``: what ``pulumi up`` would declare."""
 
 import json
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from otel_on_spot import project
-from otel_on_spot.cli.mistake import told_clearly
+from otel_on_spot.cli.options import Stack
+from otel_on_spot.cli.output import spinner
+from otel_on_spot.errors import EXIT_FINDINGS
 
 EXAMPLES = """
-[bold]Examples[/bold]
-
-  otel-on-spot plan --stack prod                  the tree, with counts and exports
-
-  otel-on-spot plan --stack prod --against main   what this working tree changes, against a Git revision
-
-  otel-on-spot plan --yaml out/                   every Kubernetes object and release values, a file each
-
-  otel-on-spot plan --svg docs/platform.svg       the picture of the graph
+\b
+Examples:
+  otel-on-spot plan --stack prod                 the tree, counts, exports
+  otel-on-spot plan --stack prod --against main  changes since a revision
+  otel-on-spot plan --yaml out/                  a file per Kubernetes object
+  otel-on-spot plan --svg docs/platform.svg      the picture of the graph
 """
-CHANGES = 1
 
 
 def plan(
-    context: typer.Context,
-    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack: reads Pulumi.<stack>.yaml.")] = "dev",
+    *,
+    stack: Stack = "dev",
     preview: Annotated[
-        bool, typer.Option("--preview", help="Leave unknown what only AWS can tell, as a first `pulumi preview` does.")
+        bool, typer.Option("--preview", help="Leave unknown what only AWS knows, as a first `pulumi preview` does.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole recording as JSON.")] = False,
     yaml_dir: Annotated[
         Path | None, typer.Option("--yaml", metavar="DIR", help="Write Kubernetes objects and release values to DIR.")
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph by component as Mermaid.")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the graph by component.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw the graph by component as SVG to FILE.")
+    ] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="REF", help="Compare with the plan of any Git revision.")
+        str | None, typer.Option("--against", metavar="REF", help="Compare with the plan of a Git revision.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="With --against: print Markdown, for a pull request.")
+        bool, typer.Option("--markdown", help="With --against: print Markdown for a pull request.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="With --against: exit with 1 when something changes.")
+        bool, typer.Option("--exit-code", help="With --against: exit with 1 if something changes.")
     ] = False,
 ) -> None:
-    """Show what `pulumi up` would declare: no account, no CLI, no network.
+    """Show what `pulumi up` would declare. Needs no account, no CLI and no network.
 
     Runs the unmodified __main__.py with the committed stack file under Pulumi's own mocks, and records every resource.
     Ids and ARNs are made up; names, tags, policies, chart values and order are the real ones.
     """
-    with told_clearly(context):
-        from otel_on_spot.plan.record import record
+    from otel_on_spot.plan.record import record
 
-        if against is not None:
-            from otel_on_spot.plan import compare
+    if against is not None:
+        from otel_on_spot.plan import compare
 
-            with _progress(f"planning {stack} here and at {against}"):
-                difference = compare.against(project.root(), stack, against)
-            typer.echo(compare.markdown(difference) if markdown else compare.text(difference))
-            raise typer.Exit(CHANGES if exit_code and difference.changes else 0)
-        with _progress(f"planning {stack}"):
-            recording = record(stack, preview=preview)
-        if as_json:
-            from otel_on_spot.plan.manifests import as_document
+        with spinner(f"planning {stack} here and at {against}"):
+            difference = compare.against(project.root(), stack, against)
+        typer.echo(compare.markdown(difference) if markdown else compare.text(difference))
+        raise typer.Exit(EXIT_FINDINGS if exit_code and difference.changes else 0)
+    with spinner(f"planning {stack}"):
+        recording = record(stack, preview=preview)
+    if as_json:
+        from otel_on_spot.plan.manifests import as_document
 
-            typer.echo(json.dumps(as_document(recording), indent=2, sort_keys=True))
-        elif mermaid:
-            from otel_on_spot.plan.picture import mermaid as drawn
+        typer.echo(json.dumps(as_document(recording), indent=2, sort_keys=True))
+    elif mermaid:
+        from otel_on_spot.plan.picture import mermaid as drawn
 
-            typer.echo(drawn(recording))
-        elif svg is not None or yaml_dir is not None:
-            if svg is not None:
-                from otel_on_spot.plan.picture import svg as picture
+        typer.echo(drawn(recording))
+    elif svg is not None or yaml_dir is not None:
+        if svg is not None:
+            from otel_on_spot.plan.picture import svg as picture
 
-                svg.parent.mkdir(parents=True, exist_ok=True)
-                svg.write_text(picture(recording))
-                typer.echo(f"wrote {svg}")
-            if yaml_dir is not None:
-                from otel_on_spot.plan.manifests import write
+            svg.parent.mkdir(parents=True, exist_ok=True)
+            svg.write_text(picture(recording))
+            typer.echo(f"wrote {svg}")
+        if yaml_dir is not None:
+            from otel_on_spot.plan.manifests import write
 
-                written = write(recording, yaml_dir)
-                typer.echo(f"wrote {len(written)} files to {yaml_dir}")
-        else:
-            from otel_on_spot.plan.tree import show
+            written = write(recording, yaml_dir)
+            typer.echo(f"wrote {len(written)} files to {yaml_dir}")
+    else:
+        from otel_on_spot.plan.tree import show
 
-            show(recording)
-
-
-def _progress(doing: str) -> AbstractContextManager[object]:
-    """A spinner, where somebody watches."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(doing)
+        show(recording)

@@ -1,8 +1,8 @@
-"""``recover``: after a ``pulumi up`` or ``pulumi destroy`` that was cut off, one command back to where the next one can go on.
+"""``recover``: after a ``pulumi up`` or ``pulumi destroy`` that was cut off, the way back to the next one.
 
 A create that was sent and never heard of stays in the state as a pending operation, with everything that the program
-declared: inputs, parent, provider, dependencies. recover moves it into the resources under the id that it found, imports
-that state, and lets the provider read those resources and no other (``pulumi refresh --target``): what exists is
+declared: inputs, parent, provider, dependencies. recover moves it into the resources under the id that it found,
+imports that state, and lets the provider read those resources and no other (``pulumi refresh --target``): what exists is
 completed from the cloud, what does not leaves the state again. Why this and not the two other ways:
 
 - ``pulumi refresh --import-pending-creates`` ended well and imported nothing with a backend on disk (CLI 3.272).
@@ -21,9 +21,9 @@ from typing import Annotated, Any
 import typer
 
 from otel_on_spot import project
-from otel_on_spot.cli.mistake import BAD_INPUT
+from otel_on_spot.cli.options import Stack
+from otel_on_spot.errors import EXIT_FINDINGS
 
-UNFINISHED = 1
 IN_THE_STATE = "in the state"
 GONE = "not there, cleared"
 READ = "read anew"
@@ -31,24 +31,21 @@ STAYS = "stays pending"
 
 
 def recover(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="the stack whose update was cut off")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
-    keep: Annotated[Path, typer.Option("--keep", file_okay=False, help="where copies of the state are kept")] = Path(
+    *,
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")] = False,
+    keep: Annotated[Path, typer.Option("--keep", file_okay=False, help="Folder for copies of the state.")] = Path(
         "build/states"
     ),
 ) -> None:
-    """Find what an update that was cut off left half done, take it into the state, and release the stack."""
-    from otel_on_spot.recovery.engine import RecoveryError
+    """Repair a stack whose update was cut off. Resolves pending operations, imports what exists, releases the lock.
 
-    try:
-        finished = _recover(stack, yes, keep)
-    except RecoveryError as refusal:
-        typer.echo(f"recover: {refusal}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
-    raise typer.Exit(0 if finished else UNFINISHED)
+    Exit codes: 0 run the next command, 1 something is left for a person, 2 it could not begin.
+    """
+    raise typer.Exit(0 if _recover(stack, keep, yes=yes) else EXIT_FINDINGS)
 
 
-def _recover(stack: str, yes: bool, keep: Path) -> bool:
+def _recover(stack: str, keep: Path, *, yes: bool) -> bool:
     from otel_on_spot.recovery.checkpoint import Checkpoint
     from otel_on_spot.recovery.deployment import pending
     from otel_on_spot.recovery.engine import Engine, RecoveryError
@@ -60,15 +57,17 @@ def _recover(stack: str, yes: bool, keep: Path) -> bool:
         holder = checkpoint.holder()
         if holder:
             raise RecoveryError(
-                f"stack {stack}: an update is running ({holder}). Wait for it, or press Ctrl-C there once: it ends in order"
+                f"stack {stack}: an update is running ({holder}). Wait for it, or press Ctrl-C there once: "
+                "it ends in order"
             )
-        _repair(checkpoint, yes)
+        _repair(checkpoint, yes=yes)
     state = engine.export()
     found = pending(state)
     kept = _keep(state, keep, stack, "before")
     typer.echo(f"state kept as {kept}")
     _confirm(
-        f"stack {stack}: {len(found)} pending operations. Is nothing running on it, no job and nobody at a shell?", yes
+        f"stack {stack}: {len(found)} pending operations. Is nothing running on it, no job and nobody at a shell?",
+        yes=yes,
     )
     engine.release_lock()
     if not found:
@@ -89,21 +88,21 @@ def _recover(stack: str, yes: bool, keep: Path) -> bool:
     return True
 
 
-def _repair(checkpoint: Any, yes: bool) -> None:
+def _repair(checkpoint: Any, *, yes: bool) -> None:
     for removed in checkpoint.drop_cut_attributes():
-        typer.echo(f"{removed}: its writing was cut off; removed, the state beside it is whole without it")
+        typer.echo(f"{removed}: was truncated; removed. The checkpoint itself is intact")
     if not checkpoint.broken():
         return
     _confirm(
-        f"{checkpoint.file}: the state was cut off while it was written. Put the copy beside it, {checkpoint.backup.name}, "
-        "in its place?",
-        yes,
+        f"{checkpoint.file}: the state was cut off while it was written. Put the copy beside it, "
+        f"{checkpoint.backup.name}, in its place?",
+        yes=yes,
     )
     kept = checkpoint.repair()
     typer.echo(f"{checkpoint.backup.name} is the state now; what was there is kept as {kept or '(nothing was there)'}")
 
 
-def _confirm(question: str, yes: bool) -> None:
+def _confirm(question: str, *, yes: bool) -> None:
     from otel_on_spot.recovery.engine import RecoveryError
 
     if not yes and not typer.confirm(question):

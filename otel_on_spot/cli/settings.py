@@ -6,11 +6,9 @@ import typer
 
 
 def settings(
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the table as Markdown, as README.md shows it.")
-    ] = False,
+    *, markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False
 ) -> None:
-    """Show every key that a stack file may have, with its default and meaning."""
+    """Show every key of a stack file. Each with its default and meaning."""
     from infra.settings.table import rows
 
     if markdown:

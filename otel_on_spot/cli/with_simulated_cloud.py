@@ -8,32 +8,39 @@ from typing import Annotated
 import typer
 
 from otel_on_spot import project
+from otel_on_spot.errors import ToolError
 
 DIRECTORY = Path(tempfile.gettempdir()) / f"otel-on-spot-cloud-{os.getuid() if hasattr(os, 'getuid') else 0}"
 
 
+class NoCommandError(ToolError):
+    """The command does not exist; exits as a shell does."""
+
+    exit_code = 127
+
+
 def with_simulated_cloud(
-    command: Annotated[list[str], typer.Argument(help="the command, after --", metavar="-- COMMAND...")],
+    command: Annotated[list[str], typer.Argument(help="Command to run, after --.", metavar="-- COMMAND...")],
     directory: Annotated[
-        Path, typer.Option("--dir", help="where the cloud and, unless you have one, the Pulumi backend are kept")
+        Path, typer.Option("--dir", help="Folder of the cloud and, unless you have one, of the Pulumi backend.")
     ] = DIRECTORY,
     scale: Annotated[
-        float, typer.Option("--scale", min=0.0, help="real seconds per second of AWS; 0 waits for nothing")
+        float, typer.Option("--scale", min=0.0, help="Real seconds per second of AWS; 0 waits for nothing.")
     ] = 0.0,
     faults: Annotated[
-        Path | None, typer.Option("--faults", exists=True, dir_okay=False, help="JSON list of faults")
+        Path | None, typer.Option("--faults", exists=True, dir_okay=False, help="JSON list of faults to inject.")
     ] = None,
     stand_in: Annotated[
         bool | None,
         typer.Option(
-            "--eks-stand-in/--eks-plugin", help="our stand-in for the pulumi-eks component, or its own provider"
+            "--eks-stand-in/--eks-plugin", help="Use our stand-in for the pulumi-eks component, or its own provider."
         ),
     ] = None,
     patience: Annotated[
-        float, typer.Option("--patience", min=0.1, help="real seconds that a timeout lasts at least")
+        float, typer.Option("--patience", min=0.1, help="Minimum timeout in wall-clock seconds.")
     ] = 15.0,
 ) -> None:
-    """Run COMMAND with AWS and Kubernetes simulated on this machine.
+    """Run COMMAND against a simulated AWS. Kubernetes is simulated too, all on this machine.
 
     The cloud's state stays in --dir: a second command sees the same cloud.
     """
@@ -46,9 +53,7 @@ def with_simulated_cloud(
         with Session(directory, scale=scale, faults=plan, stand_in=stand_in, patience=patience) as session:
             code = run(session, command, project.chosen())
     except (RuntimeError, ValueError) as problem:
-        typer.echo(f"with-simulated-cloud: {problem}", err=True)
-        raise typer.Exit(2) from None
+        raise ToolError(str(problem)) from None
     except FileNotFoundError as problem:
-        typer.echo(f"with-simulated-cloud: no such command: {problem.filename}", err=True)
-        raise typer.Exit(127) from None
+        raise NoCommandError(f"no such command: {problem.filename}") from None
     raise typer.Exit(code)

@@ -7,12 +7,13 @@ from typing import Final
 from otel_on_spot.doctor.check import Check, UnknownFactsError
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.facts import AWS_GROUPS, Facts
+from otel_on_spot.errors import ToolError
 from otel_on_spot.report import Report, Verdict
 
 COMMAND: Final = "doctor"
 
 
-class UnknownCheckError(Exception):
+class UnknownCheckError(ToolError):
     """``--only`` or ``--skip`` names no line. The message lists the lines."""
 
 

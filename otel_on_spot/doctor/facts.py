@@ -44,12 +44,13 @@ from otel_on_spot.doctor.facts_kubernetes import (
     Service,
     Terminating,
 )
+from otel_on_spot.errors import ToolError
 
 FORMAT: Final = 1
 """Version of the file; a file of another version is refused."""
 
 
-class FactsError(Exception):
+class FactsError(ToolError):
     """A file of facts cannot be read. The message says which, why and what to do."""
 
 

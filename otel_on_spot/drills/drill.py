@@ -13,12 +13,13 @@ from otel_on_spot.declared import Declared
 from otel_on_spot.drills.holding import Hold, held
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.timeline import Tell, Timeline
+from otel_on_spot.errors import ToolError
 from otel_on_spot.failures import UnreachableError, reason
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 
 
-class DrillRefused(Exception):  # noqa: N818
+class DrillRefused(ToolError):  # noqa: N818
     """A drill does not begin. The message says what was given or seen, the rule, and what to do."""
 
 

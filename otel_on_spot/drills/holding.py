@@ -18,6 +18,7 @@ from otel_on_spot.drills.lease import Record, abandoned, document, myself, path,
 from otel_on_spot.drills.patience import CONNECTION, REFUSED, in_words, patiently, undisturbed, whoever_listens
 from otel_on_spot.drills.timeline import Tell
 from otel_on_spot.drills.undo import CONFLICT, Step, take_back
+from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 from otel_on_spot.target import Target
 
 RENEW_SECONDS: Final = 5
@@ -25,12 +26,14 @@ PATIENCE_SECONDS: Final = 120
 """How long taking back is tried again while nobody answers."""
 
 
-class LeaseHeld(Exception):  # noqa: N818
+class LeaseHeld(ToolError):  # noqa: N818
     """Somebody else's drill is under way. The message says whose, why, until when, and what to do."""
 
 
-class NotRestored(Exception):  # noqa: N818
+class NotRestored(ToolError):  # noqa: N818
     """Something could not be taken back. The message says what and why, when it ends by itself, and what to do."""
+
+    exit_code = EXIT_FINDINGS
 
 
 class Hold:
@@ -108,7 +111,7 @@ class Hold:
 
     def _not_restored(self, problem: Exception) -> NotRestored:
         return NotRestored(
-            f"not taken back: {self._left()}. Reason: {in_words(problem)}. Run `otel-on-spot resume --stack "
+            f"not taken back: {self._left()}. Reason: {in_words(problem)}. Run `otel-on-spot drill restore --stack "
             f"{self._target.declared.stack}` when the cluster answers; a suspension ends by itself at "
             f"{self._record.until:%H:%M:%S} UTC"
         )
@@ -240,5 +243,5 @@ def held(target: Target, api: Api, *, drill: str, why: str, seconds: float, tell
 def _held(target: Target, record: Record) -> str:
     return (
         f"a drill is under way: {record.told}. One drill at a time. Wait for its end, or, when you know that it is dead, run "
-        f"`otel-on-spot resume --stack {target.declared.stack} --force`"
+        f"`otel-on-spot drill restore --stack {target.declared.stack} --force`"
     )

@@ -72,7 +72,7 @@ def undisturbed(tell: Tell) -> Generator[None]:
         return
 
     def wait(_number: int, _frame: object) -> None:
-        tell("putting back what the drill changed: a moment (kill -9 ends it; `resume` then does the rest)")
+        tell("putting back what the drill changed: a moment (kill -9 ends it; `drill restore` then does the rest)")
 
     before = {number: signal.signal(number, wait) for number in ENDINGS}
     try:

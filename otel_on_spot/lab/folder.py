@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 
-class LabError(Exception):
+
+class LabError(ToolError):
     """The lab cannot do what was asked: what was found, the rule, what to do."""
+
+    exit_code = EXIT_FINDINGS
 
 
 class NoLabError(LabError):
     """No lab of this name is running."""
+
+    exit_code = 3
 
 
 class Folder:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import stack_file
 from otel_on_spot.project import MARKER, PACKAGE_PARENT
 
@@ -59,7 +60,7 @@ Source: the "forces new resource" marks of the providers' documentation; a Kuber
 IDENTITY: Final = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
 
 
-class RevisionError(Exception):
+class RevisionError(ToolError):
     """A revision that Git does not know, or whose plan cannot be made."""
 
 

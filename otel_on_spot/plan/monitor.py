@@ -10,6 +10,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
+from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import answers, eks_component, urns
 from otel_on_spot.plan.identities import Where, identifier
 from otel_on_spot.plan.recording import STACK_TYPE, Invoke, Recording, Registration
@@ -19,7 +20,7 @@ from otel_on_spot.plan.values import decoded, encoded, revealed
 GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 
 
-class PlanError(Exception):
+class PlanError(ToolError):
     """The program did something that the engine would refuse, or that a plan cannot answer."""
 
 

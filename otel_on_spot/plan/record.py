@@ -20,12 +20,13 @@ from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from otel_on_spot import project
+from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import stack_file
 from otel_on_spot.plan.monitor import PlanError, RecordingMonitor
 from otel_on_spot.plan.recording import Recording
 
 
-class ProgramError(Exception):
+class ProgramError(ToolError):
     """The program refused to go on. The message is the program's own."""
 
 

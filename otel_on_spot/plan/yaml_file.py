@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot.errors import ToolError
 
-class StackFileError(Exception):
+
+class StackFileError(ToolError):
     """A file that cannot be read. The message says which file, what is wrong, and what to do."""
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from otel_on_spot import project
+from otel_on_spot.errors import ToolError
 
 OLDEST = (3, 272, 0)
 """The CLI's version that everything here was tried with first; ``requiredPulumiVersion`` of Pulumi.yaml says the same."""
 
 
-class RecoveryError(Exception):
+class RecoveryError(ToolError):
     """Recovery cannot begin, or cannot go on. The message says what to do."""
 
 

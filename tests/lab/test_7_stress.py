@@ -31,7 +31,7 @@ def as_before(lab: Lab) -> Iterator[int]:
     yield before
     Drilling.end_all()
     if lease(lab) is not None or windows(lab):  # a failed test: the next one begins as every test does
-        resumed(lab, "--force")
+        restored(lab, "--force")
 
 
 def windows(lab: Lab) -> list[dict[str, Any]]:
@@ -52,8 +52,8 @@ def steps(lab: Lab) -> list[str]:
     return [one["kind"] for one in json.loads(held["metadata"]["annotations"]["otel-on-spot/steps"])]
 
 
-def resumed(lab: Lab, *options: str) -> Drilling:
-    running = Drilling(lab, "resume", *options)
+def restored(lab: Lab, *options: str) -> Drilling:
+    running = Drilling(lab, "drill", "restore", *options)
     assert running.ends() == 0, running.told
     return running
 
@@ -172,12 +172,12 @@ DEATHS: dict[str, Callable[[Lab], None]] = {
 
 
 @pytest.mark.parametrize("dies", DEATHS.values(), ids=DEATHS)
-def test_what_a_killed_drill_left_is_put_back_by_resume(lab: Lab, as_before: int, dies: Callable[[Lab], None]) -> None:
+def test_what_a_killed_drill_left_is_put_back_by_restore(lab: Lab, as_before: int, dies: Callable[[Lab], None]) -> None:
     dies(lab)
-    told = resumed(lab)
+    told = restored(lab)
     assert "nothing is left" in told.told
     if dies is dies_holding:
-        told.keep("resume")
+        told.keep("restore")
     nothing_is_left(lab, as_before)
 
 
@@ -188,10 +188,10 @@ def test_where_nobody_does_anything_the_leases_end_lets_argo_cd_revert_it(lab: L
     assert (lab.replicas(), len(windows(lab))) == (3, 1)
     until("Argo CD reverts it", lambda: lab.replicas() == as_before, 120)
     until("its Application is Synced", lambda: synced(lab), 60)
-    told = resumed(lab).told
+    told = restored(lab).told
     assert f"has {as_before} replicas" in told
     nothing_is_left(lab, as_before)
-    assert "no drill has left anything" in resumed(lab).told
+    assert "no drill has left anything" in restored(lab).told
 
 
 def test_the_next_drill_puts_back_what_was_left_refuses_a_second_outlives_an_update_and_ends_by_ctrl_c(

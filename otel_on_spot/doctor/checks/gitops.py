@@ -156,7 +156,7 @@ def _left_behind(facts: Facts, one: DrillLease) -> Finding | None:
         subject=f"Lease {one.namespace}/{one.name}",
         seen=f"drill {one.drill} of {one.holder}{why} has said nothing for {format_duration(silent)}: it died, and what it changed may still be so",
         rule=f"a drill that runs renews its lease, every {one.seconds:.0f} s at least, and gives it up at its end",
-        remedy=(f"otel-on-spot resume --stack {facts.declared.stack}",),
+        remedy=(f"otel-on-spot drill restore --stack {facts.declared.stack}",),
         severity="warning",
     )
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from otel_on_spot.drills.stress.watching import ON_DEMAND, SPOT, Sample
-from otel_on_spot.drills.timeline import Moment
+from otel_on_spot.report import Moment
 from otel_on_spot.svg import FAINT, INK, MARGIN, document, element, line, path, rectangle, text
 
 LEFT, WIDTH, RIGHT, TOP = 90, 860, 170, 86

@@ -17,10 +17,10 @@ from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.drills.stress.verifying import Before, verified
 from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Sample, Shown, Watch, claims
 from otel_on_spot.drills.stress.window import deny
-from otel_on_spot.drills.timeline import Moment, Tell
+from otel_on_spot.drills.timeline import Tell
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import NODE_POOL
-from otel_on_spot.report import Report
+from otel_on_spot.report import Moment, Report
 
 TRIAL_SECONDS: Final = 8.0
 """How long one more replica must stay before many are made. Argo CD undoes the first difference within a second or two."""

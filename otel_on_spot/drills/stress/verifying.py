@@ -115,7 +115,7 @@ def _compared(drill: Drill, work: Workload, before: Before, watch: Watch, second
 
 def _finding(drill: Drill, subject: str, seen: str) -> Finding:
     remedy = (
-        f"otel-on-spot resume --stack {drill.declared.stack}",
+        f"otel-on-spot drill restore --stack {drill.declared.stack}",
         f"otel-on-spot doctor --stack {drill.declared.stack} --only suspensions,applications",
     )
     return Finding(subject=subject, seen=seen, rule=RULE, remedy=remedy)

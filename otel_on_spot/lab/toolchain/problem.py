@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 
-class ToolchainError(Exception):
+
+class ToolchainError(ToolError):
     """The tools can't be had; the message says what happened and what to do."""
+
+    exit_code = EXIT_FINDINGS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,4 +136,4 @@ def test_without_its_packages_it_says_which_and_how_to_install_them(missing: str
     )
     assert ran.returncode == 2, ran.stderr
     assert f"error: {missing} is not installed" in ran.stderr
-    assert "otel-on-spot[operate]" in ran.stderr
+    assert "pip install -e '.[tools]'" in ran.stderr

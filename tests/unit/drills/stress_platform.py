@@ -12,8 +12,7 @@ from otel_on_spot.drills.kubernetes_api import Object
 from otel_on_spot.drills.stress import beginning, prices, run, verifying
 from otel_on_spot.drills.stress.run import Wanted
 from otel_on_spot.drills.stress.watching import Sample
-from otel_on_spot.drills.timeline import Moment
-from otel_on_spot.report import Report
+from otel_on_spot.report import Moment, Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.kubernetes_front import Answer
 

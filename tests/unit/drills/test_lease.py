@@ -56,7 +56,7 @@ def test_the_lease_says_who_why_and_until_when(there: Cluster) -> None:
 
 def test_a_second_drill_is_refused_while_the_holder_lives(there: Cluster) -> None:
     hold = drilling(there)
-    with pytest.raises(LeaseHeld, match=r"drill stress of .* \(a test\).*resume --stack lab --force"):
+    with pytest.raises(LeaseHeld, match=r"drill stress of .* \(a test\).*drill restore --stack lab --force"):
         drilling(there)
     assert there.lease is not None
     hold.restore()

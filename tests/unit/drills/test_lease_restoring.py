@@ -62,7 +62,7 @@ def test_what_cannot_be_restored_is_said_with_its_end_and_stays_in_the_lease(the
     assert "not taken back: frontend scaled from 1 to 50; automatic sync of AppProject platform suspended" in str(
         told.value
     )
-    assert "Run `otel-on-spot resume --stack lab`" in str(told.value)
+    assert "Run `otel-on-spot drill restore --stack lab`" in str(told.value)
     assert f"a suspension ends by itself at {hold.record.until:%H:%M:%S} UTC" in str(told.value)
     there.front.meddle = lambda *_: None
     left = there.lease

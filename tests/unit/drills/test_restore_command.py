@@ -1,4 +1,4 @@
-"""``resume`` from the command line: what it prints, and how it ends."""
+"""``drill restore`` from the command line: what it prints, and how it ends."""
 
 import pytest
 from typer.testing import CliRunner
@@ -17,20 +17,20 @@ def reached(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return there
 
 
-def resume(*options: str) -> tuple[int, str]:
-    ended = CliRunner().invoke(app, ["resume", "--stack", "lab", *options])
+def restore(*options: str) -> tuple[int, str]:
+    ended = CliRunner().invoke(app, ["drill", "restore", "--stack", "lab", *options])
     return ended.exit_code, ended.output
 
 
 def test_where_nothing_is_left_it_says_so(reached: Cluster) -> None:
-    assert resume() == (0, "no drill has left anything\n")
+    assert restore() == (0, "no drill has left anything\n")
 
 
 def test_it_says_what_it_put_back_each_thing_once(reached: Cluster) -> None:
     hold = drilling(reached)
     change(reached, hold)
     die(reached, hold)
-    code, told = resume()
+    code, told = restore()
     assert code == 0
     assert told.count("scaled from 50 to 1") == 1
     assert told.endswith("nothing is left\n")
@@ -40,13 +40,13 @@ def test_it_says_what_it_put_back_each_thing_once(reached: Cluster) -> None:
 def test_a_drill_under_way_is_left_alone_unless_forced(reached: Cluster) -> None:
     hold = drilling(reached)
     change(reached, hold)
-    code, told = resume()
+    code, told = restore()
     assert code == 2
     assert "a drill is under way: drill stress" in told
     assert reached.windows == [WINDOW]
     hold._ended.set()
     hold._renewing.join()
-    assert resume("--force")[0] == 0
+    assert restore("--force")[0] == 0
     restored(reached)
 
 
@@ -55,6 +55,13 @@ def test_what_cannot_be_put_back_ends_with_1(reached: Cluster) -> None:
     change(reached, hold)
     die(reached, hold)
     reached.front.meddle = lambda _verb, path, _body: (403, {"message": "no"}) if path.endswith("scale") else None
-    code, told = resume()
+    code, told = restore()
     assert code == 1
     assert "error: not taken back: frontend scaled from 1 to 50. Reason: 403 no." in told
+
+
+def test_the_old_name_does_the_same_says_the_new_one_and_is_in_no_help(reached: Cluster) -> None:
+    ended = CliRunner().invoke(app, ["resume", "--stack", "lab"])
+    assert (ended.exit_code, ended.stdout) == (0, "no drill has left anything\n")
+    assert ended.stderr == "`resume` is now called `drill restore`\n"
+    assert "resume" not in CliRunner().invoke(app, ["--help"]).output

@@ -1,0 +1,245 @@
+"""``drill``: rehearse on a living platform what will go wrong one day, and put back what an interrupted drill left."""
+
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from otel_on_spot.cli.application import Application
+from otel_on_spot.cli.options import JsonFile, Kubeconfig, KubeContext, Stack, Why
+from otel_on_spot.cli.output import exit_with_report, log, progress_bar
+from otel_on_spot.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from otel_on_spot.drills.kubernetes_api import Api
+    from otel_on_spot.target import Target
+
+STRESS_EXAMPLE = """
+\b
+Example:
+  otel-on-spot drill stress --stack dev --replicas 50 --hold 300 \\
+      --why 'before the sale' --csv stress.csv --plot stress.svg
+"""
+
+drill = Application(
+    help="Rehearse failures on a running platform. Each holds a lease, shows what happens, and takes back its changes.",
+    no_args_is_help=True,
+)
+
+
+@contextmanager
+def _platform(
+    stack: str, kube_context: str | None, kubeconfig: Path | None, *, same_cluster: bool = True
+) -> "Generator[tuple[Target, Api]]":
+    """The platform of a stack; SIGTERM and SIGHUP end a drill in order, as Ctrl-C does.
+
+    Args:
+        stack: its name.
+        kube_context: context of the kubeconfig.
+        kubeconfig: the file.
+        same_cluster: refuse a kubeconfig that leads to another cluster than the stack's.
+
+    Raises:
+        DrillRefused: there is no cluster that answers, or it is another one.
+    """
+    from otel_on_spot.drills.drill import reach, require_same_cluster
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with progress_bar(f"planning {stack}"):
+        target, api = reach(stack, kube_context, kubeconfig)
+    if same_cluster:
+        require_same_cluster(target)
+    yield target, api
+
+
+@drill.command(epilog=STRESS_EXAMPLE)
+def stress(
+    *,
+    stack: Stack = "dev",
+    replicas: Annotated[int, typer.Option("--replicas", min=1, help="Replicas to scale to.")] = 50,
+    deployment: Annotated[str, typer.Option("--deployment", help="Deployment to scale.")] = "frontend",
+    namespace: Annotated[str, typer.Option("--namespace", help="Namespace of the Deployment.")] = "otel-demo",
+    hold: Annotated[
+        float, typer.Option("--hold", min=0, metavar="SECONDS", help="How long to hold, once all pods run.")
+    ] = 600.0,
+    max_wait: Annotated[
+        float, typer.Option("--max-wait", min=1, metavar="SECONDS", help="How long to wait for all pods to run.")
+    ] = 600.0,
+    why: Why = "",
+    json_file: JsonFile = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the samples as CSV to FILE.")
+    ] = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Plot the samples as SVG to FILE.svg.")
+    ] = None,
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Scale a Deployment up for a while. Shows the effect on pods, nodes and cost.
+
+    Automatic sync of the platform's Applications is suspended meanwhile, by a deny window on the AppProject that ends
+    by itself. Afterwards, on Ctrl-C too, everything is put back and checked. After kill -9, run `drill restore`.
+
+    Exit codes: 0 all promises kept, 1 something found or not put back, 2 it could not begin, 130 stopped and put back.
+    """
+    if plot_file is not None and plot_file.suffix != ".svg":
+        raise ToolError(
+            f"--plot {plot_file}: --plot writes SVG only. Give a name that ends with .svg, "
+            f"for example {plot_file.with_suffix('.svg')}"
+        )
+    from otel_on_spot.cli.stress_display import keep_samples, live_display
+    from otel_on_spot.drills.drill import begun
+    from otel_on_spot.drills.stress.run import Wanted, longest
+    from otel_on_spot.drills.stress.run import stress as run
+
+    wanted = Wanted(namespace=namespace, deployment=deployment, replicas=replicas, hold=hold, max_wait=max_wait)
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        title = f"{deployment} scaled to {replicas} on {target.declared.cluster}"
+        with (
+            begun(target, api, "stress", why=why, seconds=longest(hold, max_wait), tell=log) as running,
+            live_display(title) as shown,
+        ):
+            report = run(running, wanted, tell=log, shown=shown, keep=keep_samples(csv_file, plot_file, title))
+    exit_with_report(report, json_file)
+
+
+@drill.command()
+def drift(
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    deployment: Annotated[
+        str,
+        typer.Option("--deployment", help="Deployment to scale: a name in the demo's namespace, or namespace/name."),
+    ] = "frontend",
+    replicas: Annotated[
+        int | None, typer.Option("--replicas", min=0, help="Replicas to scale to; one more than now by default.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be put back.")] = 60.0,
+    why: Why = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Time how fast Argo CD reverts a scale. Scales a Deployment by hand, and waits until it is put back and Synced.
+
+    Where nothing puts it back, the drill says why and does so itself.
+
+    Exit codes: 0 put back, 1 not put back, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drift.rehearsal import plan, rehearse
+    from otel_on_spot.drills.drill import begun
+
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        planned = plan(target, api, deployment, replicas)
+        with begun(target, api, "drift", why=why, seconds=2 * timeout + 60, tell=log) as running:
+            report = rehearse(running, planned, timeout)
+    exit_with_report(report, json_file)
+
+
+@drill.command()
+def node_join(
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    pool: Annotated[str, typer.Option("--pool", help="NodePool to launch the node from.")] = "spot",
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until a pod runs on the node.")] = 300.0,
+    why: Why = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Launch one node through Karpenter. It is for a pod of the drill: follow it until the pod runs, then remove both.
+
+    Where it stops, the drill says why.
+
+    Exit codes: 0 the pod ran, 1 it did not, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drill import begun
+    from otel_on_spot.drills.node_join.rehearsal import Rehearsal, pool_of
+
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        node_pool = pool_of(api, pool)
+        with begun(target, api, "node-join", why=why, seconds=timeout + 60, tell=log) as running:
+            report = Rehearsal(running, node_pool, timeout).run()
+    exit_with_report(report, json_file)
+
+
+@drill.command()
+def spot_interruption(
+    *,
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Spot node to interrupt; one of the front path by default.")
+    ] = None,
+    allow_stateful: Annotated[
+        bool, typer.Option("--allow-stateful", help="Accept a node that holds the only copy of data.")
+    ] = False,
+    fis: Annotated[
+        bool,
+        typer.Option(
+            "--fis",
+            help="Interrupt by an AWS FIS experiment, which proves the rules too (karpenter.interruptionExperiments).",
+        ),
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until all must be well again.")] = 600.0,
+    gap: Annotated[float, typer.Option("--gap", min=0, help="Seconds that the front path may be away.")] = 60.0,
+    why: Why = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Interrupt one Spot node. Follows taint, drain, replacement, pods and the front path's availability.
+
+    The node is lost: Karpenter drains, terminates and replaces it.
+
+    Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drill import begun
+    from otel_on_spot.drills.spot_interruption.rehearsal import plan, rehearse
+
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        candidate = plan(target, api, node, allow_stateful=allow_stateful, fis=fis)
+        with begun(target, api, "spot-interruption", why=why, seconds=timeout + 180, tell=log) as running:
+            report = rehearse(running, candidate, fis=fis, patience=timeout, gap=gap)
+    exit_with_report(report, json_file)
+
+
+@drill.command(epilog="Example: otel-on-spot drill restore --stack dev")
+def restore(
+    *,
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    force: Annotated[bool, typer.Option("--force", help="Do not check whether the lease's holder is alive.")] = False,
+) -> None:
+    """Put back what an interrupted drill left. A suspension, a scale, a pod, an experiment.
+
+    Exit codes: 0 nothing is left, 1 something could not be put back, 2 a drill is under way or no cluster answers.
+    """
+    from otel_on_spot.drills.leftovers import clean_up
+
+    with _platform(stack, kube_context, kubeconfig, same_cluster=False) as (target, api):
+
+        def progress(line: str) -> None:
+            if not line.startswith("taken back"):  # printed below
+                log(line)
+
+        restored = clean_up(target, api, progress, force=force)
+    for line in restored:
+        typer.echo(f"put back: {line}")
+    typer.echo("nothing is left" if restored else "no drill has left anything")
+
+
+def resume(
+    *,
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    force: Annotated[bool, typer.Option("--force")] = False,
+) -> None:
+    """Old name of `drill restore`."""
+    typer.echo("`resume` is now called `drill restore`", err=True)
+    restore(stack=stack, kube_context=kube_context, kubeconfig=kubeconfig, force=force)

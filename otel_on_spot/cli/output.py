@@ -1,0 +1,71 @@
+"""What commands print: reports on standard output, progress on standard error."""
+
+import contextlib
+import json
+import sys
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from otel_on_spot.doctor.collectors.gathering import Progress
+    from otel_on_spot.report import Report
+
+
+def log(line: str) -> None:
+    """Print a line of progress on standard error, so that ``--json -`` stays clean."""
+    with contextlib.suppress(OSError):  # the terminal may be gone; a drill goes on to put things back
+        typer.echo(f"  {line}", err=True)
+
+
+def exit_with_report(report: "Report", json_file: Path | None) -> None:
+    """Print a report, write it as JSON where that was asked for, and exit with its code.
+
+    Args:
+        report: what a command found.
+        json_file: where to write it; ``-`` prints JSON and nothing else.
+
+    Raises:
+        typer.Exit: always.
+    """
+    from rich.console import Console
+
+    from otel_on_spot.report import as_document, show, write_text
+
+    sys.stderr.flush()
+    document = json.dumps(as_document(report), indent=2) if json_file else ""
+    if str(json_file) == "-":
+        typer.echo(document)
+    else:
+        if json_file:
+            write_text(json_file, document)
+        show(report, Console())
+    raise typer.Exit(report.exit_code)
+
+
+def spinner(text: str) -> AbstractContextManager[object]:
+    """A spinner on a terminal; nothing in a log."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+@contextmanager
+def progress_bar(text: str) -> "Generator[Progress]":
+    """A bar on a terminal, nothing in a log: a callback that takes done, total and the name of a group."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total, _group: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total, group: bar.update(task, completed=done, total=total, description=group)

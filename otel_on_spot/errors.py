@@ -1,0 +1,19 @@
+"""Errors that end a command, and exit codes that several commands share."""
+
+from typing import Final
+
+EXIT_FINDINGS: Final = 1
+"""Something was found, or could not be finished."""
+EXIT_INCOMPLETE: Final = 2
+"""Bad input, or not everything could be looked at."""
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, or a signal that counts as it."""
+
+
+class ToolError(Exception):
+    """An error whose message says all that a person needs: what was given or seen, the rule, what to do.
+
+    The command line prints the message without a traceback, and exits with ``exit_code``.
+    """
+
+    exit_code: int = EXIT_INCOMPLETE
