@@ -10,6 +10,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
+from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
@@ -141,7 +142,7 @@ def _tags(target: Target, _api: Api, given: Mapping[str, Any]) -> str:
     try:
         target.aws("ec2").delete_tags(Resources=[given["instance"]], Tags=tags)
     except ClientError as refused:
-        if not refused.response.get("Error", {}).get("Code", "").endswith(".NotFound"):
+        if not is_not_found(refused):
             raise
         return "the instance is gone"
     return "tags taken off"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.recovery.deployment import Identity, Pending, State, known_ids, provider_inputs
 from otel_on_spot.recovery.engine import RecoveryError
 from otel_on_spot.recovery.identities import COMPUTED, Account, kubernetes_id
@@ -67,8 +68,7 @@ class Searcher:
                 )
             problem = settle(clients, one.type, one.inputs, candidates[0].id, self.tell) if candidates else ""
         except ClientError as refused:
-            code = refused.response.get("Error", {}).get("Code", "")
-            if "NotFound" in code or "NoSuch" in code:
+            if is_not_found(refused):
                 return Answer()
             return Answer(problem=f"AWS refuses the look: {refused}")
         except BotoCoreError as refused:

@@ -2,30 +2,7 @@
 
 from botocore.exceptions import ClientError
 
-GONE_CODES = (
-    "InvalidVpcID.NotFound",
-    "InvalidSubnetID.NotFound",
-    "InvalidGroup.NotFound",
-    "InvalidGroupId.NotFound",
-    "InvalidInternetGatewayID.NotFound",
-    "InvalidRouteTableID.NotFound",
-    "InvalidAssociationID.NotFound",
-    "InvalidAllocationID.NotFound",
-    "InvalidRoute.NotFound",
-    "NatGatewayNotFound",
-    "InvalidVpcEndpointId.NotFound",
-    "InvalidFlowLogId.NotFound",
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-    "InvalidNetworkInterfaceID.NotFound",
-    "InvalidVolume.NotFound",
-    "NoSuchEntity",
-    "NotFoundException",
-    "ResourceNotFoundException",
-    "QueueDoesNotExist",
-    "AWS.SimpleQueueService.NonExistentQueue",
-)
-"""Error codes that mean: it is not there. Source: moto's and AWS's own API errors of the services used here."""
+from otel_on_spot.aws_errors import error_code, is_not_found
 
 
 class Refusal(Exception):  # noqa: N818 (the cloud's answer, not our mistake)
@@ -67,7 +44,5 @@ class Unfinished(Exception):  # noqa: N818
 
 def of_client_error(error: ClientError) -> Refusal:
     """A boto3 error as a Refusal, its code kept: ``Gone`` where it says that the thing is not there."""
-    told = error.response.get("Error", {})
-    code = str(told.get("Code", "Unknown"))
-    kind = Gone if code in GONE_CODES or code.endswith(".NotFound") else Refusal
-    return kind(code, f"{error.operation_name}: {told.get('Message', '')}")
+    kind = Gone if is_not_found(error) else Refusal
+    return kind(error_code(error), f"{error.operation_name}: {error.response.get('Error', {}).get('Message', '')}")

@@ -8,20 +8,15 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.collectors.ec2_facts import pages
 from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, PodIdentity, Role
 
 Client = Any
-ABSENT: Final = frozenset({"NoSuchEntity", "ResourceNotFoundException", "NoSuchEntityException"})
 SPOT_ROLE_PATH: Final = "/aws-service-role/spot.amazonaws.com/"
 """Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html"""
-
-
-def absent(problem: ClientError) -> bool:
-    """Whether AWS said that there is no such thing."""
-    return problem.response.get("Error", {}).get("Code") in ABSENT
 
 
 def document(value: Any) -> Mapping[str, Any]:
@@ -36,7 +31,7 @@ def clusters(eks: Client, declared: Declared) -> tuple[AwsCluster, ...]:
     try:
         found = eks.describe_cluster(name=declared.cluster)["cluster"]
     except ClientError as problem:
-        if absent(problem):
+        if is_not_found(problem):
             return ()
         raise
     return (
@@ -121,7 +116,7 @@ def instance_profiles(iam: Client, declared: Declared) -> Callable[[Gathered], t
             try:
                 one = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
             except ClientError as problem:
-                if absent(problem):
+                if is_not_found(problem):
                     continue
                 raise
             role = next(iter(one.get("Roles") or ()), {})
@@ -154,7 +149,7 @@ def _role(iam: Client, name: str) -> Role | None:
         attached = list(pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name))
         inline = [str(one) for one in pages(iam, "list_role_policies", "PolicyNames", RoleName=name)]
     except ClientError as problem:
-        if absent(problem):
+        if is_not_found(problem):
             return None
         raise
     return Role(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.collectors.ec2_facts import pages
 from otel_on_spot.doctor.collectors.gathering import Gathered
@@ -21,7 +22,6 @@ from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
 Client = Any
 SECOND_LOOK_SECONDS: Final = 2.0
 AGE_WINDOW: Final = timedelta(minutes=10)
-ABSENT: Final = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 ATTRIBUTES: Final = [
     "QueueArn",
     "Policy",
@@ -50,7 +50,7 @@ def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], 
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         first = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=ATTRIBUTES)["Attributes"]
     except ClientError as problem:
-        if problem.response.get("Error", {}).get("Code") in ABSENT:
+        if is_not_found(problem):
             return None
         raise
     waiting = [int(first.get("ApproximateNumberOfMessages", 0))]
