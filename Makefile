@@ -1,6 +1,6 @@
 # Everything from Python 3.11 and make alone: `make plan` and `make test` on a fresh clone.
-# `make up` without a STACK is the lab; the other verbs default to dev.
-LAB := $(if $(filter undefined,$(origin STACK)),lab,$(STACK))
+# `make up` is AWS and asks for a STACK; the lab is `make lab`.
+GIVEN_STACK := $(STACK)
 STACK ?= dev
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,7 +11,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PULUMI_SKIP_UPDATE_CHECK := true
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
-.PHONY: help plan test engine engine-faults bench bench-engine bench-lab test-lab tools up status down lint lock hooks clean
+# A .venv that was copied or moved runs another folder's packages; one whose Python is gone runs nothing.
+VENV_OWNER := $(shell sed -n '1s,^\#!\(/.*\)/bin/python[0-9.]*$$,\1,p' $(BIN)/pip 2>/dev/null)
+ifeq ($(filter clean help,$(MAKECMDGOALS)),)
+ifneq ($(VENV_OWNER),)
+ifneq ($(VENV_OWNER),$(CURDIR)/.venv)
+$(error .venv belongs to $(VENV_OWNER), not to this folder: an old checkout's, copied or moved. Remove it with `make clean`, then run this again)
+endif
+ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
+$(error .venv/bin/python does not start: the Python that it was made from is gone. Remove it with `make clean`, then run this again)
+endif
+endif
+endif
+
+.PHONY: help plan test engine engine-faults bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,17 +53,26 @@ bench-engine: .venv/test-ready ## measure `up` on AWS's times: makespan, paralle
 tools: .venv/test-ready ## build the lab's tools into the user's cache (once, about 25 minutes on 2 cores; needs Go)
 	@$(BIN)/python -m otel_on_spot.lab.toolchain $(ARGS)
 
-up: .venv/test-ready ## the whole platform on this machine (STACK=lab); with another STACK: pulumi up on AWS
-	@if [ "$(LAB)" = lab ]; then $(BIN)/python -m otel_on_spot lab up --stack lab $(ARGS); else pulumi up --stack $(LAB) $(ARGS); fi
+lab: .venv/test-ready ## the whole platform on this machine, without an account (needs Linux and Go)
+	@$(BIN)/python -m otel_on_spot lab up $(ARGS)
 
-status: .venv/test-ready ## the lab's processes and what is in its cluster
+lab-status: .venv/test-ready ## the lab's processes and what is in its cluster
 	@$(BIN)/python -m otel_on_spot lab status
 
-down: .venv/test-ready ## end the lab; nothing is left running
+lab-down: .venv/test-ready ## end the lab; nothing is left running
 	@$(BIN)/python -m otel_on_spot lab down
 
-test-lab: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
+lab-test: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
 	@$(BIN)/python -m otel_on_spot.lab.toolchain && LAB=1 $(BIN)/python -m tests.tiers lab
+
+up: given-stack .venv/plan-ready ## pulumi up on AWS: make up STACK=dev
+	@pulumi up --stack $(STACK) $(ARGS)
+
+given-stack:
+	@test -n "$(GIVEN_STACK)" || { echo "make up: no STACK was given. It runs pulumi up on AWS: make up STACK=dev. The platform on this machine is: make lab" >&2; exit 2; }
+	@test "$(GIVEN_STACK)" != lab || { echo "make up STACK=lab: the stack lab has no account. The platform on this machine is: make lab" >&2; exit 2; }
+	@test -f "Pulumi.$(GIVEN_STACK).yaml" || { echo "make up STACK=$(GIVEN_STACK): there is no Pulumi.$(GIVEN_STACK).yaml. Stacks with a file: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))" >&2; exit 2; }
+	@command -v pulumi >/dev/null || { echo "make up: no pulumi on PATH. Install it: https://www.pulumi.com/docs/install/" >&2; exit 2; }
 
 lint: .venv/test-ready ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -56,7 +56,7 @@ class Outcome:
 
 
 PARALLEL = ("-n", WORKERS, "--dist", "worksteal")
-LAB_IS_ASKED_FOR = "about 40 minutes, and 25 more for its tools on a new machine: run `make test-lab`"
+LAB_IS_ASKED_FOR = "about 40 minutes, and 25 more for its tools on a new machine: run `make lab-test`"
 TIERS = (
     Tier(
         name="style",

@@ -154,7 +154,7 @@ def _shown(value: Any) -> str:
 
 def _do(field: FieldInfo | None) -> str:
     if field is None or not field.description:
-        return "see the settings table in README.md"
+        return "see the settings table in docs/settings.md"
     example = f"; for example {_shown(field.examples[0])}" if field.examples else ""
     return f"give this: {field.description}{example}"
 

@@ -1,6 +1,6 @@
 """The shape of a stack file: one frozen pydantic model per top-level key, unknown keys refused.
 
-Each field's ``description`` is what README's settings table and every error's "do" line print, so it says what
+Each field's ``description`` is what the table in docs/settings.md and every error's "do" line print, so it says what
 to write, in which unit.
 """
 

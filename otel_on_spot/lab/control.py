@@ -91,7 +91,7 @@ def ask(folder: Folder, verb: str, *, tell: Tell = lambda _line: None, **argumen
             with _short(folder.control) as address:
                 connection.connect(str(address))
         except (FileNotFoundError, ConnectionRefusedError):
-            raise NoLabError(f"no lab {folder.name!r} is running. Start it: make up") from None
+            raise NoLabError(f"no lab {folder.name!r} is running. Start it: make lab") from None
         with connection.makefile("rwb") as stream:
             stream.write(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
             stream.flush()

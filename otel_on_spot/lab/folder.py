@@ -153,7 +153,7 @@ class Owned:
         except OSError:
             self._file.close()
             raise LabError(
-                f"lab {folder.name!r} is running already in {folder.path}. Use it, or end it first: make down"
+                f"lab {folder.name!r} is running already in {folder.path}. Use it, or end it first: make lab-down"
             ) from None
 
     def release(self) -> None:

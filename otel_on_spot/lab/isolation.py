@@ -43,6 +43,6 @@ def inside(folder: Folder, command: Sequence[str]) -> list[str]:
     """
     first = folder.told().get("pid")
     if not first or not folder.owned():
-        raise NoLabError(f"no lab {folder.name!r} is running. Start it: make up")
+        raise NoLabError(f"no lab {folder.name!r} is running. Start it: make lab")
     user = [] if as_root() else ["--user", "--preserve-credentials"]
     return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={os.getcwd()}", "--", *command]

@@ -45,7 +45,7 @@ def summary(stack: str, found: Mapping[str, Any], console: Console | None = None
         f"  otel-on-spot lab exec{option} -- kubectl get nodes -L karpenter.sh/nodepool,karpenter.sh/capacity-type\n"
         f"  otel-on-spot lab exec{option} -- kubectl -n otel-demo scale deployment frontend --replicas 50\n"
         f"  otel-on-spot lab status{option}\n"
-        f"  make down",
+        f"  make lab-down",
         highlight=False,
         soft_wrap=True,
     )

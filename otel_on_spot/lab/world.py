@@ -226,7 +226,7 @@ class World:
         from otel_on_spot.lab.folder import LabError
 
         if self.platform is None:
-            raise LabError("the platform is not up yet: make up")
+            raise LabError("the platform is not up yet: make lab")
         return self.platform
 
     def close(self) -> None:

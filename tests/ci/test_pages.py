@@ -18,10 +18,12 @@ RUNBOOKS = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"`([^`\n]+)`")
-IN_REPOSITORY = re.compile(r"(\.github|cli|docs|gitops|infra|plan|policy|tests|tools)/[\w./-]*[\w/-]|Pulumi\.\w+\.yaml")
+IN_REPOSITORY = re.compile(
+    r"(\.github|bench|docs|gitops|infra|otel_on_spot|policy|tests)/[\w./-]*[\w/-]|Pulumi\.\w+\.yaml"
+)
 SETTING = re.compile(r"(network|cluster|karpenter|nodeClass|argocd|gitops)(\.[a-z]\w*)+(\.\*)?")
 OURS = ".venv/bin/otel-on-spot"
-TOOLS = frozenset({OURS, "argocd", "aws", "git", "kubectl", "make", "pulumi"})
+TOOLS = frozenset({OURS, "argocd", "aws", "cp", "git", "kubectl", "make", "mkdir", "pulumi"})
 
 
 def named(pages: list[Path]) -> list[Any]:

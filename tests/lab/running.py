@@ -33,7 +33,7 @@ def why_no_lab() -> str:
         return str(problem)
     if missing and os.environ.get("LAB") != "1":
         names = ", ".join(module.name for module in missing)
-        return f"the lab's tools are not built ({names}; about 25 minutes on 2 cores): run make tools, or make test-lab"
+        return f"the lab's tools are not built ({names}; about 25 minutes on 2 cores): run make tools, or make lab-test"
     problems = toolchain.check(Path.home())
     return toolchain.message(problems) if problems else ""
 

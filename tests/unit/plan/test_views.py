@@ -78,15 +78,15 @@ def test_the_tree_counts_what_it_shows(dev: Recording) -> None:
     assert "aws:ec2:Vpc" in shown.getvalue()
 
 
-def test_readmes_settings_table_is_the_models_own() -> None:
+def test_the_settings_table_is_the_models_own() -> None:
     from typer.testing import CliRunner
 
     from otel_on_spot.cli import app
 
     table = CliRunner().invoke(app, ["settings", "--markdown"]).stdout
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "settings.md").read_text()
 
-    assert table in readme.partition("<!-- settings:begin -->\n")[2].partition("<!-- settings:end -->")[0]
+    assert table in page.partition("<!-- settings:begin -->\n")[2].partition("<!-- settings:end -->")[0]
 
 
 def test_a_manifest_is_yaml_that_kubernetes_would_read(tmp_path: Path) -> None:
