@@ -61,7 +61,7 @@ def _recover(stack: str, keep: Path, *, yes: bool) -> bool:
                 "it ends in order"
             )
         _repair(checkpoint, yes=yes)
-    state = engine.export()
+    state = engine.export_state()
     found = pending(state)
     kept = _keep(state, keep, stack, "before")
     typer.echo(f"state kept as {kept}")
@@ -131,17 +131,20 @@ def _put_right(
     """Import the state with its pending operations decided, and have it read: URN -> (outcome, the resource then)."""
     from otel_on_spot.recovery.deployment import decided
     from otel_on_spot.recovery.engine import RecoveryError
+    from otel_on_spot.workspace import EngineError
 
-    engine.put(_keep(decided(state, taken, left), keep, engine.stack, "decided"))
+    engine.import_state(_keep(decided(state, taken, left), keep, engine.stack, "decided"))
     held = {one["urn"] for one in state["deployment"].get("resources") or []}
     read = [one.urn for one in found if one.urn in taken or (one.operation != "creating" and one.urn in held)]
     try:
         if read:
             engine.refresh(read)
-    except RecoveryError as refusal:
-        engine.put(kept)
+    except EngineError as refusal:
+        engine.import_state(kept)
         raise RecoveryError(f"{refusal}\nThe state is as it was before. Put that right, then recover again") from None
-    now = {one["urn"]: one for one in engine.export()["deployment"].get("resources") or [] if not one.get("delete")}
+    now = {
+        one["urn"]: one for one in engine.export_state()["deployment"].get("resources") or [] if not one.get("delete")
+    }
     outcomes = {}
     for one in found:
         if one.urn in left:
@@ -161,7 +164,7 @@ def _half_installed(engine: Any, outcomes: dict[str, tuple[str, Mapping[str, Any
         told = str(status.get("status") if isinstance(status, dict) else "")
         if resource.get("type") == "kubernetes:helm.sh/v3:Release" and told.startswith("pending-"):
             namespace, _, name = str(resource["id"]).partition("/")
-            engine.forget(urn)
+            engine.delete_from_state(urn)
             outcomes[urn] = (f"{told}, cleared", {})
             problems[urn] = (
                 f"Helm left it {told}. Remove that record, then update: kubectl -n {namespace} delete secrets "

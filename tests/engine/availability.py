@@ -1,9 +1,8 @@
 """Whether the real engine can run here."""
 
 import shutil
-import subprocess
 
-from otel_on_spot.recovery.engine import too_old
+from otel_on_spot.workspace import EngineError, pulumi_command
 
 
 def why_no_engine() -> str:
@@ -12,9 +11,7 @@ def why_no_engine() -> str:
         if shutil.which(needed) is None:
             return f"no {needed} on PATH: install the Pulumi CLI"
     try:
-        told = subprocess.run(["pulumi", "version"], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return f"the pulumi CLI does not start: {problem}"
-    if told.returncode:
-        return f"the pulumi CLI does not start: {told.stderr.strip()[-200:]}"
-    return f"pulumi {told.stdout.strip()} is too old: upgrade the Pulumi CLI" if too_old(told.stdout) else ""
+        pulumi_command()
+    except EngineError as problem:
+        return str(problem)
+    return ""
