@@ -1,124 +1,144 @@
-"""What was seen in AWS. Tags are plain mappings; times carry a zone; policies are documents."""
+"""Facts of AWS. Tags are plain mappings; times carry a zone; policies are documents."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import unquote
 
-Tags = Mapping[str, str]
-Document = Mapping[str, Any]
+from pydantic import AliasChoices, Field
+
+from otel_on_spot.doctor.fact import Fact, at, computed
+
+
+def _document(text: str) -> Any:
+    """Policy document, which AWS gives as text or as URL-encoded text where boto3 did not decode it."""
+    return json.loads(unquote(text) if text.startswith("%7B") else text or "{}")
+
+
+def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+Document = Annotated[Mapping[str, Any], computed(_document, str)]
+Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(_tags, list)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsCluster:
+class AwsCluster(Fact):
     """An EKS cluster. ``authentication_mode`` is CONFIG_MAP, API or API_AND_CONFIG_MAP."""
 
     name: str
     arn: str
     status: str
-    version: str
-    authentication_mode: str
-    vpc_id: str
-    issuer: str = ""
+    version: str = ""
+    authentication_mode: Annotated[str, at("accessConfig", "authenticationMode")] = ""
+    vpc_id: Annotated[str, at("resourcesVpcConfig", "vpcId")] = ""
+    issuer: Annotated[str, at("identity", "oidc", "issuer")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccessEntry:
+class AccessEntry(Fact):
     """An access entry. Only those of node roles are described; of the others, type and time are None."""
 
-    principal_arn: str
+    principal_arn: Annotated[str, at("principalArn")]
     type: str | None = None
-    created_at: datetime | None = None
+    created_at: Annotated[datetime | None, at("createdAt")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodIdentity:
+class PodIdentity(Fact):
     """An association of the controller's service account."""
 
     namespace: str
-    service_account: str
-    role_arn: str
+    service_account: Annotated[str, at("serviceAccount")]
+    role_arn: Annotated[str, at("roleArn")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Role:
+class Role(Fact):
     """An IAM role. ``policies``: name of each attached policy -> its document; None for one that AWS manages.
 
-    ``unique_id`` changes when a role is deleted and made again; ``inline`` are the names of inline policies.
+    ``unique_id`` changes when a role is deleted and made again; ``inline``: documents of inline policies by name.
     """
 
-    name: str
-    arn: str
-    unique_id: str
-    created_at: datetime
-    trust: Document
+    name: Annotated[str, at("RoleName")]
+    arn: Annotated[str, at("Arn")]
+    unique_id: Annotated[str, at("RoleId")]
+    created_at: Annotated[datetime, at("CreateDate")]
+    trust: Annotated[Document, at("AssumeRolePolicyDocument")] = field(default_factory=dict)
     policies: Mapping[str, Document | None] = field(default_factory=dict)
     inline: Mapping[str, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceProfile:
+class InstanceProfile(Fact):
     """An instance profile: ARN and unique id of the role that it holds; empty where it holds none."""
 
-    name: str
-    role_arn: str
-    role_unique_id: str
+    name: Annotated[str, at("InstanceProfileName")]
+    role_arn: Annotated[str, at("Roles", 0, "Arn")] = ""
+    role_unique_id: Annotated[str, at("Roles", 0, "RoleId")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Located:
-    """A subnet or a security group: what Karpenter's selectors choose from."""
+class Located(Fact):
+    """A subnet or a security group: what Karpenter's selectors choose from. ``name``: the group's, or the subnet's tag."""
 
-    id: str
-    vpc_id: str
-    name: str
-    tags: Tags
+    id: Annotated[str, Field(validation_alias=AliasChoices("SubnetId", "GroupId"))]
+    vpc_id: Annotated[str, at("VpcId")] = ""
+    name: Annotated[
+        str,
+        Field(validation_alias=AliasChoices("GroupName", "Tags")),
+        computed(lambda tags: _tags(tags).get("Name", ""), list),
+    ] = ""
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance:
+class Instance(Fact):
     """An EC2 instance that is not terminated. ``profile_arn`` is empty where it has none."""
 
-    id: str
-    state: str
-    launched_at: datetime
-    private_dns: str
-    profile_arn: str
-    spot: bool
-    tags: Tags
+    id: Annotated[str, at("InstanceId")]
+    state: Annotated[str, at("State", "Name")]
+    launched_at: Annotated[datetime, at("LaunchTime")]
+    private_dns: Annotated[str, at("PrivateDnsName")] = ""
+    profile_arn: Annotated[str, at("IamInstanceProfile", "Arn")] = ""
+    spot: Annotated[bool, at("InstanceLifecycle"), computed(lambda lifecycle: lifecycle == "spot", str)] = False
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Volume:
+class Volume(Fact):
     """An EBS volume that Kubernetes made. ``state`` is available, in-use, ..."""
 
-    id: str
-    state: str
-    created_at: datetime
-    gib: int
-    tags: Tags
+    id: Annotated[str, at("VolumeId")]
+    state: Annotated[str, at("State")]
+    created_at: Annotated[datetime, at("CreateTime")]
+    gib: Annotated[int, at("Size")]
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadBalancer:
+class LoadBalancer(Fact):
     """A load balancer of any kind that has tags."""
 
-    arn: str
-    tags: Tags
+    arn: Annotated[str, at("ResourceARN")]
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interface:
+class Interface(Fact):
     """A network interface that is attached to nothing."""
 
-    id: str
-    vpc_id: str
-    description: str
-    tags: Tags
+    id: Annotated[str, at("NetworkInterfaceId")]
+    vpc_id: Annotated[str, at("VpcId")] = ""
+    description: Annotated[str, at("Description")] = ""
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
+class Queue(Fact):
     """An SQS queue.
 
     ``waiting`` counts the messages that nobody has received, at two looks some seconds apart when the first saw any;
@@ -126,20 +146,20 @@ class Queue:
     """
 
     name: str
-    arn: str
-    retention_seconds: int
-    policy: Document
+    arn: Annotated[str, at("QueueArn")]
+    retention_seconds: Annotated[int, at("MessageRetentionPeriod")] = 0
+    policy: Annotated[Document, at("Policy")] = field(default_factory=dict)
     waiting: tuple[int, ...] = ()
-    in_flight: int = 0
+    in_flight: Annotated[int, at("ApproximateNumberOfMessagesNotVisible")] = 0
     oldest_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Fact):
     """An EventBridge rule with its targets' ARNs."""
 
-    name: str
-    arn: str
-    state: str
-    pattern: Document
-    targets: tuple[str, ...]
+    name: Annotated[str, at("Name")]
+    arn: Annotated[str, at("Arn")]
+    state: Annotated[str, at("State")] = ""
+    pattern: Annotated[Document, at("EventPattern")] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()

@@ -1,37 +1,72 @@
-"""What was seen in the cluster. Quantities are in Kubernetes' own notation; times carry a zone."""
+"""Facts of the cluster. Quantities are in Kubernetes' own notation; times carry a zone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import AliasChoices, AliasPath, Field
+
+from otel_on_spot.doctor.fact import Fact, at, computed
+from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX
+from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, POOL_LABEL
 
 Labels = Mapping[str, str]
 QUEUE_VARIABLE: Final = "INTERRUPTION_QUEUE"
 """Name of the controller's variable that holds the queue. Source: https://karpenter.sh/v1.14/reference/settings/"""
+EBS: Final = "ebs.csi.aws.com"
+TEXT_LIMIT: Final = 300
+"""Characters of a message that are recorded."""
+OUT_OF_SYNC_LIMIT: Final = 5
+"""Objects of an Application that are named."""
+
+
+def _condition(conditions: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any]:
+    return next((condition for condition in conditions if condition["type"] == kind), {})
+
+
+def _since(kind: str) -> Any:
+    """Time at which the condition of that type last changed."""
+    return computed(lambda conditions: _condition(conditions, kind).get("lastTransitionTime"), list)
+
+
+def _instance_id(provider_id: str) -> str:
+    """Id out of ``aws:///eu-west-1a/i-0123``; empty for a node of another provider."""
+    scheme, separator, rest = provider_id.rpartition("://")
+    return provider_id if not separator else rest.rpartition("/")[2] if scheme == "aws" else ""
+
+
+Name = Annotated[str, at("metadata", "name")]
+Namespace = Annotated[str, at("metadata", "namespace")]
+InstanceId = Annotated[str, computed(_instance_id, str)]
+ShortText = Annotated[str, computed(lambda text: text[:TEXT_LIMIT], str)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A status condition."""
+class Condition(Fact):
+    """A status condition. Argo CD's have no status: one that is there holds."""
 
     type: str
-    status: str
+    status: str = "True"
     reason: str = ""
     message: str = ""
-    since: datetime | None = None
+    since: Annotated[datetime | None, at("lastTransitionTime")] = None
+
+
+Conditions = Annotated[tuple[Condition, ...], at("status", "conditions")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleMapping:
+class RoleMapping(Fact):
     """An entry of ``mapRoles``."""
 
-    role_arn: str
-    username: str
-    groups: tuple[str, ...]
+    role_arn: Annotated[str, at("rolearn")]
+    username: str = ""
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsAuth:
+class AwsAuth(Fact):
     """The ``aws-auth`` ConfigMap. ``problem`` says why ``mapRoles`` cannot be read; empty where it can."""
 
     mappings: tuple[RoleMapping, ...]
@@ -39,65 +74,101 @@ class AwsAuth:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class Node(Fact):
     """A node. ``instance_id`` comes from its provider id and is empty where it has none."""
 
-    name: str
-    instance_id: str
-    labels: Labels
-    ready: bool
-    since: datetime | None = None
+    name: Name
+    instance_id: Annotated[InstanceId, at("spec", "providerID")] = ""
+    labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
+    ready: Annotated[
+        bool,
+        at("status", "conditions"),
+        computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
+    ] = False
+    since: Annotated[datetime | None, at("status", "conditions"), _since("Ready")] = None
+
+
+def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """(kind, name) of the workload: a ReplicaSet's name is its Deployment's and the hash that the pod's label repeats."""
+    owner = next((one for one in metadata.get("ownerReferences") or [] if one.get("controller")), None)
+    if owner is None:
+        return "Pod", metadata["name"]
+    template = (metadata.get("labels") or {}).get("pod-template-hash")
+    if owner["kind"] == "ReplicaSet" and template and owner["name"].endswith(f"-{template}"):
+        return "Deployment", owner["name"].removesuffix(f"-{template}")
+    return owner["kind"], owner["name"]
+
+
+def _claims(volumes: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [one["persistentVolumeClaim"]["claimName"] for one in volumes if one.get("persistentVolumeClaim")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pod:
+class Pod(Fact):
     """A pod that has not ended. ``owner`` is (kind, name) of its workload: Deployment, StatefulSet, DaemonSet, Job, ...
 
-    ``on_demand_only``: its selectors or required affinity leave no Spot node; the text says which. ``claims``: names of its volume claims.
+    ``claims``: names of its volume claims; ``selector`` and ``required``: its node selector and required affinity.
     """
 
-    namespace: str
-    name: str
-    node: str
-    phase: str
-    owner: tuple[str, str]
-    claims: tuple[str, ...] = ()
-    selector: Labels = field(default_factory=dict)
-    required: tuple[Mapping[str, Any], ...] = ()
+    namespace: Namespace
+    name: Name
+    node: Annotated[str, at("spec", "nodeName")] = ""
+    phase: Annotated[str, at("status", "phase")] = ""
+    owner: Annotated[tuple[str, str], at("metadata"), computed(_owner, dict)]
+    claims: Annotated[tuple[str, ...], at("spec", "volumes"), computed(_claims, list)] = ()
+    selector: Annotated[Labels, at("spec", "nodeSelector")] = field(default_factory=dict)
+    required: Annotated[
+        tuple[Mapping[str, Any], ...],
+        at(
+            "spec",
+            "affinity",
+            "nodeAffinity",
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            "nodeSelectorTerms",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Fact):
     """A PodDisruptionBudget. ``allowed_since``: when its DisruptionAllowed condition last changed."""
 
-    namespace: str
-    name: str
-    max_unavailable: str
-    min_available: str
-    expected: int
-    healthy: int
-    desired: int
-    allowed: int
-    allowed_since: datetime | None = None
+    namespace: Namespace
+    name: Name
+    max_unavailable: Annotated[str, at("spec", "maxUnavailable")] = ""
+    min_available: Annotated[str, at("spec", "minAvailable")] = ""
+    expected: Annotated[int, at("status", "expectedPods")] = 0
+    healthy: Annotated[int, at("status", "currentHealthy")] = 0
+    desired: Annotated[int, at("status", "desiredHealthy")] = 0
+    allowed: Annotated[int, at("status", "disruptionsAllowed")] = 0
+    allowed_since: Annotated[datetime | None, at("status", "conditions"), _since("DisruptionAllowed")] = None
+
+
+def _plain_values(variables: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in variables if "value" in variable}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Controller:
+class Controller(Fact):
     """Karpenter's Deployment and its service account's IRSA annotation. ``environment`` holds plain values only."""
 
-    namespace: str
-    name: str
-    image: str
-    version_label: str
-    replicas: int
-    available: int
-    environment: Mapping[str, str]
-    service_account: str
-    service_account_role: str
+    namespace: Namespace
+    name: Name
+    image: Annotated[str, at("spec", "template", "spec", "containers", 0, "image")]
+    version_label: Annotated[str, at("metadata", "labels", APP_VERSION)] = ""
+    replicas: Annotated[int, at("spec", "replicas")] = 1
+    available: Annotated[int, at("status", "availableReplicas")] = 0
+    environment: Annotated[
+        Mapping[str, str],
+        at("spec", "template", "spec", "containers", 0, "env"),
+        computed(_plain_values, list),
+    ] = field(default_factory=dict)
+    service_account: Annotated[str, at("spec", "template", "spec", "serviceAccountName")] = "default"
+    service_account_role: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CustomKinds:
+class CustomKinds(Fact):
     """CRDs by name -> whether the API server serves them, and the chart versions of the Helm releases that own them.
 
     A release of which no record was found has no version here.
@@ -109,118 +180,158 @@ class CustomKinds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeClass:
+class NodeClass(Fact):
     """An EC2NodeClass: its spec's ways to find things, and its conditions."""
 
-    name: str
-    instance_profile: str
-    role: str
-    subnet_terms: tuple[Mapping[str, Any], ...]
-    group_terms: tuple[Mapping[str, Any], ...]
-    conditions: tuple[Condition, ...]
+    name: Name
+    instance_profile: Annotated[str, at("spec", "instanceProfile")] = ""
+    role: Annotated[str, at("spec", "role")] = ""
+    subnet_terms: Annotated[tuple[Mapping[str, Any], ...], at("spec", "subnetSelectorTerms")] = ()
+    group_terms: Annotated[tuple[Mapping[str, Any], ...], at("spec", "securityGroupSelectorTerms")] = ()
+    conditions: Conditions = ()
+
+
+def _capacity_types(requirements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    return next((one.get("values") or () for one in requirements if one["key"] == CAPACITY_TYPE), ())
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodePool:
+class NodePool(Fact):
     """A NodePool: limits and what is used of them, and the capacity types that it may launch."""
 
-    name: str
-    limits: Mapping[str, str]
-    used: Mapping[str, str]
-    capacity_types: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    name: Name
+    limits: Annotated[Mapping[str, str], at("spec", "limits")] = field(default_factory=dict)
+    used: Annotated[Mapping[str, str], at("status", "resources")] = field(default_factory=dict)
+    capacity_types: Annotated[
+        tuple[str, ...],
+        at("spec", "template", "spec", "requirements"),
+        computed(_capacity_types, list),
+    ] = ()
+    conditions: Conditions = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeClaim:
-    """A NodeClaim and what it stands for."""
+class NodeClaim(Fact):
+    """A NodeClaim. ``deleted_at``: when its deletion was asked for; None while it is wanted."""
 
-    name: str
-    pool: str
-    instance_id: str
-    node: str
-    created_at: datetime
-    conditions: tuple[Condition, ...]
+    name: Name
+    pool: Annotated[str, at("metadata", "labels", POOL_LABEL)] = ""
+    instance_id: Annotated[InstanceId, at("status", "providerID")] = ""
+    node: Annotated[str, at("status", "nodeName")] = ""
+    created_at: Annotated[datetime, at("metadata", "creationTimestamp")]
+    deleted_at: Annotated[datetime | None, at("metadata", "deletionTimestamp")] = None
+    conditions: Conditions = ()
+
+
+def _errors(conditions: Iterable[Mapping[str, Any]]) -> list[str]:
+    found = (one for one in conditions if one["type"].endswith("Error"))
+    return [f"{one['type']}: {one.get('message') or ''}"[:TEXT_LIMIT] for one in found]
+
+
+def _out_of_sync(resources: Iterable[Mapping[str, Any]]) -> list[str]:
+    found = (one for one in resources if one.get("status") == "OutOfSync")
+    return [f"{one['kind']}/{one['name']}" for one in found][:OUT_OF_SYNC_LIMIT]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
+class Application(Fact):
     """An Argo CD Application. ``automated``: whether automatic sync is on. ``operation``: phase of its last or running sync.
 
     ``out_of_sync``: the first objects that differ from Git, as Kind/name.
     """
 
-    namespace: str
-    name: str
-    project: str
-    automated: bool
-    sync: str
-    health: str
-    health_since: datetime | None = None
-    operation: str = ""
-    operation_message: str = ""
-    problems: tuple[str, ...] = ()
-    out_of_sync: tuple[str, ...] = ()
-    refreshed_at: datetime | None = None
+    namespace: Namespace
+    name: Name
+    project: Annotated[str, at("spec", "project")]
+    automated: Annotated[
+        bool,
+        at("spec", "syncPolicy", "automated"),
+        computed(lambda policy: policy.get("enabled", True) is not False, dict),
+    ] = False
+    sync: Annotated[str, at("status", "sync", "status")] = "Unknown"
+    health: Annotated[str, at("status", "health", "status")] = "Unknown"
+    health_since: Annotated[datetime | None, at("status", "health", "lastTransitionTime")] = None
+    operation: Annotated[str, at("status", "operationState", "phase")] = ""
+    operation_message: Annotated[ShortText, at("status", "operationState", "message")] = ""
+    problems: Annotated[tuple[str, ...], at("status", "conditions"), computed(_errors, list)] = ()
+    out_of_sync: Annotated[tuple[str, ...], at("status", "resources"), computed(_out_of_sync, list)] = ()
+    refreshed_at: Annotated[datetime | None, at("status", "reconciledAt")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncWindow:
+class SyncWindow(Fact):
     """A sync window of an AppProject, as written."""
 
-    kind: str
-    schedule: str
-    duration: str
-    zone: str
-    applications: tuple[str, ...]
+    kind: str = ""
+    schedule: str = ""
+    duration: str = ""
+    zone: Annotated[str, at("timeZone")] = "UTC"
+    applications: tuple[str, ...] = ()
     description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Project:
+class Project(Fact):
     """An AppProject and its sync windows."""
 
-    namespace: str
-    name: str
-    windows: tuple[SyncWindow, ...]
+    namespace: Namespace
+    name: Name
+    windows: Annotated[tuple[SyncWindow, ...], at("spec", "syncWindows")] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrillLease:
+class DrillLease(Fact):
     """The Lease of a drill. ``renewed_at``: its holder's last word; ``seconds``: how long it may be silent."""
 
-    namespace: str
-    name: str
-    drill: str
-    holder: str
-    why: str
-    renewed_at: datetime | None
-    seconds: float
+    namespace: Namespace
+    name: str = NAME
+    drill: Annotated[str, at("metadata", "annotations", f"{PREFIX}drill")] = "?"
+    holder: Annotated[str, at("spec", "holderIdentity")] = "?"
+    why: Annotated[str, at("metadata", "annotations", f"{PREFIX}why")] = ""
+    renewed_at: Annotated[
+        datetime | None,
+        Field(
+            validation_alias=AliasChoices(AliasPath("spec", "renewTime"), AliasPath("metadata", "creationTimestamp"))
+        ),
+    ] = None
+    seconds: Annotated[float, at("spec", "leaseDurationSeconds")] = DURATION_SECONDS
+
+
+def _volume_id(spec: Mapping[str, Any]) -> str:
+    csi = spec.get("csi") or {}
+    if csi.get("driver") == EBS:
+        return csi["volumeHandle"]
+    return ((spec.get("awsElasticBlockStore") or {}).get("volumeID") or "").rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersistentVolume:
+class PersistentVolume(Fact):
     """A PersistentVolume; ``volume_id`` is the EBS volume behind it, empty for other kinds."""
 
-    name: str
-    volume_id: str
+    name: Name
+    volume_id: Annotated[str, at("spec"), computed(_volume_id, dict)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class Service(Fact):
     """A Service of type LoadBalancer."""
 
-    namespace: str
-    name: str
+    namespace: Namespace
+    name: Name
+
+
+def _messages(conditions: Iterable[Mapping[str, Any]]) -> str:
+    found = (one["message"] for one in conditions if one.get("message") and one.get("status", "True") == "True")
+    return "; ".join(found)[:TEXT_LIMIT]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terminating:
+class Terminating(Fact):
     """An object whose deletion was asked for and that is still there, with the finalizers that it waits for."""
 
     kind: str
-    namespace: str
-    name: str
-    since: datetime
-    finalizers: tuple[str, ...]
-    message: str = ""
+    namespace: Annotated[str, at("metadata", "namespace")] = ""
+    name: Name
+    since: Annotated[datetime, at("metadata", "deletionTimestamp")]
+    finalizers: Annotated[tuple[str, ...], at("metadata", "finalizers")] = ()
+    message: Annotated[str, at("status", "conditions"), computed(_messages, list)] = ""

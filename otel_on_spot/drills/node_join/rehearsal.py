@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from otel_on_spot.doctor.collectors.cluster_facts import moment, nodes, pods
+from otel_on_spot.doctor.collectors.kubernetes import moment, pods
+from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefused
@@ -85,7 +86,7 @@ class Rehearsal:
         template = self.pool["spec"]["template"]["spec"]
         taints = [*(template.get("taints") or ()), *(template.get("startupTaints") or ())]
         pool = self.pool["metadata"]["name"]
-        empty = empty_types(nodes(api.list(NODE.path())), pods(api), pool)
+        empty = empty_types(parse_all(Node, api.list(NODE.path())), pods(api), pool)
         thing = document(self.name, pool, taints, empty, int(self.patience) + SPARE_SECONDS)
         self.drill.hold.will(made(path))
         born = api.create(path.rpartition("/")[0], thing)["metadata"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from otel_on_spot.doctor.collectors.cluster_facts import conditions, moment
+from otel_on_spot.doctor.collectors.kubernetes import conditions, moment
 from otel_on_spot.doctor.facts_kubernetes import Condition
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.node_join.pod import NAMESPACE

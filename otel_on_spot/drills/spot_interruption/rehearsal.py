@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from otel_on_spot.doctor.collectors import cluster_facts, karpenter_facts
-from otel_on_spot.doctor.collectors.shared_lists import SharedLists
+from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefused
@@ -17,7 +16,7 @@ from otel_on_spot.drills.spot_interruption.probe import Probe
 from otel_on_spot.drills.spot_interruption.verdicts import LINES, NOTICE_SECONDS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Way, send, way
 from otel_on_spot.drills.spot_interruption.watched import Watch
-from otel_on_spot.kubernetes.names import NODE_CLAIM
+from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 
@@ -37,10 +36,10 @@ def plan(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fi
     facts = Facts(
         taken_at=datetime.now(UTC),
         declared=target.declared,
-        nodes=cluster_facts.nodes(lists.of("Node")),
-        pods=cluster_facts.pods(api),
-        node_claims=karpenter_facts.node_claims(lists.of("NodeClaim")),
-        terminating=lists.all_terminating(),
+        nodes=lists.facts(NODE),
+        pods=pods(api),
+        node_claims=lists.facts(NODE_CLAIM),
+        terminating=lists.terminating(),
     )
     chosen = choose(candidates(facts, allow_stateful=allow_stateful), node)
     look, told = front_path(target, api)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
-from otel_on_spot.doctor.collectors.cluster_facts import conditions, pods
+from otel_on_spot.doctor.collectors.kubernetes import conditions, pods
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, Workload
 from otel_on_spot.drills.timeline import Timeline

@@ -8,13 +8,14 @@ import pytest
 from kubernetes import client
 
 from otel_on_spot.doctor.checks import CHECKS
-from otel_on_spot.doctor.collectors import argocd_facts, cluster_facts, everything
+from otel_on_spot.doctor.collectors import everything, kubernetes
 from otel_on_spot.doctor.collectors.gathering import gather
-from otel_on_spot.doctor.collectors.shared_lists import SharedLists
+from otel_on_spot.doctor.collectors.kubernetes import SharedLists
 from otel_on_spot.doctor.examine import examine
 from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
 from otel_on_spot.drills.kubernetes_api import PAGE, Api
 from otel_on_spot.failures import UnreachableError
+from otel_on_spot.kubernetes.names import PERSISTENT_VOLUME
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
@@ -65,8 +66,8 @@ def test_a_kind_that_nobody_serves_is_an_empty_list(front: KubernetesFront) -> N
 def test_a_shared_list_is_asked_for_once(front: KubernetesFront) -> None:
     front.objects = [thing("PersistentVolume", "pv", spec={"csi": EBS})]
     lists = SharedLists(Api(connected(front)))
-    assert [one.volume_id for one in cluster_facts.persistent_volumes(lists.of("PersistentVolume"))] == ["vol-1"]
-    assert lists.all_terminating() == ()
+    assert [one.volume_id for one in lists.facts(PERSISTENT_VOLUME)] == ["vol-1"]
+    assert lists.terminating() == ()
     assert sum("persistentvolumes" in path for path in front.requests) == 1
 
 
@@ -111,20 +112,20 @@ def test_a_cluster_that_refuses_everything_is_told_once_for_all_its_lines(
 def test_an_application_that_heals_within_seconds_is_in_sync() -> None:
     answers = [[application("demo", "OutOfSync")], [application("demo", "Synced")]]
     slept: list[float] = []
-    found = argocd_facts.applications(lambda: answers.pop(0), slept.append)
-    assert slept == [argocd_facts.SELF_HEAL_SECONDS]
+    found = kubernetes.applications(lambda: answers.pop(0), slept.append)
+    assert slept == [kubernetes.SELF_HEAL_SECONDS]
     assert [(one.sync, one.out_of_sync) for one in found] == [("Synced", ())]
 
 
 def test_an_application_that_stays_out_of_sync_is_told_with_what_differs() -> None:
-    found = argocd_facts.applications(lambda: [application("demo", "OutOfSync")], lambda _: None)
+    found = kubernetes.applications(lambda: [application("demo", "OutOfSync")], lambda _: None)
     assert [(one.sync, one.out_of_sync) for one in found] == [("OutOfSync", ("Deployment/frontend",))]
 
 
 def test_a_mapping_that_cannot_be_read_is_a_fact(front: KubernetesFront) -> None:
     metadata = {"namespace": "kube-system"}
     front.objects = [thing("ConfigMap", "aws-auth", metadata=metadata, data={"mapRoles": "- rolearn: [\n"})]
-    found = cluster_facts.aws_auth(Api(connected(front)))
+    found = kubernetes.aws_auth(Api(connected(front)))
     assert found[0].mappings == ()
     assert "ParserError" in found[0].problem
 
@@ -134,8 +135,7 @@ def test_a_condition_without_a_status_holds() -> None:
     going = thing(
         "Application", "demo", metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"}, status={"conditions": [told]}
     )
-    found = cluster_facts.terminating(going, "Application")
-    assert found is not None
+    found = kubernetes.terminating(going, "Application")
     assert found.message == "no such path"
 
 
@@ -157,5 +157,5 @@ def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:
         def list(self, _path: str) -> list[dict[str, Any]]:
             return [pod]
 
-    found = cluster_facts.pods(One())  # ty: ignore[invalid-argument-type]
+    found = kubernetes.pods(One())  # ty: ignore[invalid-argument-type]
     assert found[0].owner == ("Deployment", "web")

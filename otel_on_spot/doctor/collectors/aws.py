@@ -1,0 +1,306 @@
+"""Facts of AWS: the cluster, who is admitted, where nodes may live, what runs, what is left over, and interruptions.
+
+Nothing is received from the queue: a peek with ReceiveMessage would count against the message and could take it from
+Karpenter; counts and CloudWatch's age are harmless.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.declared import Declared
+from otel_on_spot.doctor.collectors.gathering import Gathered, Task
+from otel_on_spot.doctor.fact import parse, parse_all
+from otel_on_spot.doctor.facts_aws import (
+    AccessEntry,
+    AwsCluster,
+    Instance,
+    InstanceProfile,
+    Interface,
+    LoadBalancer,
+    Located,
+    PodIdentity,
+    Queue,
+    Role,
+    Rule,
+    Volume,
+)
+from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
+from otel_on_spot.kubernetes.names import CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX
+
+Client = Any
+T = TypeVar("T")
+SPOT_ROLE_PATH: Final = "/aws-service-role/spot.amazonaws.com/"
+"""Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html"""
+LIVING: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
+CLUSTER_TAG: Final = f"{CLUSTER_TAG_PREFIX}*"
+"""Filters of EC2 take wild cards. Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html"""
+SECOND_LOOK_SECONDS: Final = 2.0
+AGE_WINDOW: Final = timedelta(minutes=10)
+QUEUE_ATTRIBUTES: Final = [
+    "QueueArn",
+    "Policy",
+    "MessageRetentionPeriod",
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+]
+
+
+def pages(client: Client, call: str, key: str, **arguments: Any) -> Iterable[dict[str, Any]]:
+    """Every item of every page of a call."""
+    for page in client.get_paginator(call).paginate(**arguments):
+        yield from page.get(key) or ()
+
+
+def unless_absent(call: Callable[..., T], *arguments: Any, **named: Any) -> T | None:
+    """Result of calls; None where AWS says that there is no such thing.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason.
+    """
+    try:
+        return call(*arguments, **named)
+    except ClientError as problem:
+        if is_not_found(problem):
+            return None
+        raise
+
+
+def _role_name(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def clusters(eks: Client, declared: Declared) -> tuple[AwsCluster, ...]:
+    """The stack's cluster, where it exists."""
+    found = unless_absent(eks.describe_cluster, name=declared.cluster)
+    return () if found is None else (parse(AwsCluster, found["cluster"]),)
+
+
+def cluster_names(eks: Client) -> tuple[str, ...]:
+    """Names of the region's clusters."""
+    return tuple(map(str, pages(eks, "list_clusters", "clusters")))
+
+
+def access_entries(eks: Client, declared: Declared) -> Task:
+    """Principals that have an access entry; those of the node roles with type and time."""
+
+    def task(gathered: Gathered) -> tuple[AccessEntry, ...]:
+        if gathered.wait("clusters") == ():
+            return ()
+        listed = list(pages(eks, "list_access_entries", "accessEntries", clusterName=declared.cluster))
+        ours = {role.name for role in gathered.wait("roles") or ()} | {declared.node_role}
+
+        def described(arn: str) -> AccessEntry:
+            if _role_name(arn) not in ours:
+                return AccessEntry(principal_arn=arn)
+            found = eks.describe_access_entry(clusterName=declared.cluster, principalArn=arn)
+            return parse(AccessEntry, found["accessEntry"])
+
+        return tuple(described(str(arn)) for arn in listed)
+
+    return task
+
+
+def pod_identities(eks: Client, declared: Declared) -> Task:
+    """Associations of the controller's service account."""
+
+    def task(gathered: Gathered) -> tuple[PodIdentity, ...]:
+        if gathered.wait("clusters") == ():
+            return ()
+        listed = pages(
+            eks,
+            "list_pod_identity_associations",
+            "associations",
+            clusterName=declared.cluster,
+            namespace=declared.karpenter_namespace,
+            serviceAccount=declared.karpenter_service_account,
+        )
+        described = (
+            eks.describe_pod_identity_association(clusterName=declared.cluster, associationId=one["associationId"])
+            for one in listed
+        )
+        return parse_all(PodIdentity, (one["association"] for one in described))
+
+    return task
+
+
+def addons(eks: Client, declared: Declared) -> Task:
+    """Names of the add-ons."""
+
+    def task(gathered: Gathered) -> tuple[str, ...]:
+        if gathered.wait("clusters") == ():
+            return ()
+        return tuple(map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster)))
+
+    return task
+
+
+def instance_profiles(iam: Client, declared: Declared) -> Task:
+    """The declared instance profile, and those that node classes name."""
+
+    def task(gathered: Gathered) -> tuple[InstanceProfile, ...]:
+        named = {node_class.instance_profile for node_class in gathered.wait("node_classes") or ()}
+        names = sorted((named | {declared.instance_profile}) - {""})
+        answers = [unless_absent(iam.get_instance_profile, InstanceProfileName=name) for name in names]
+        return parse_all(InstanceProfile, (answer["InstanceProfile"] for answer in answers if answer))
+
+    return task
+
+
+def roles(iam: Client, declared: Declared) -> Task:
+    """The node roles and the controller's role, whole: declared ones, and those that the cluster's objects name."""
+
+    def task(gathered: Gathered) -> tuple[Role, ...]:
+        names = {declared.node_role, declared.controller_role}
+        names |= {_role_name(profile.role_arn) for profile in gathered.wait("instance_profiles") or ()}
+        names |= {node_class.role for node_class in gathered.wait("node_classes") or ()}
+        names |= {_role_name(one.service_account_role) for one in gathered.wait("controllers") or ()}
+        names |= {_role_name(association.role_arn) for association in gathered.wait("pod_identities") or ()}
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda name: unless_absent(_role, iam, name), sorted(names - {""}))
+            return tuple(role for role in found if role)
+
+    return task
+
+
+def _role(iam: Client, name: str) -> Role:
+    found = iam.get_role(RoleName=name)
+    attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+    inline = map(str, pages(iam, "list_role_policies", "PolicyNames", RoleName=name))
+    return parse(
+        Role,
+        {
+            **found["Role"],
+            "policies": {one["PolicyName"]: _policy(iam, one["PolicyArn"]) for one in attached},
+            "inline": {
+                policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in inline
+            },
+        },
+    )
+
+
+def _policy(iam: Client, arn: str) -> Any:
+    """Document of a policy; None for one that AWS manages."""
+    if ":iam::aws:policy/" in arn:
+        return None
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+def spot_roles(iam: Client) -> tuple[str, ...]:
+    """The account's service-linked role for Spot, where it has one."""
+    return tuple(role["RoleName"] for role in pages(iam, "list_roles", "Roles", PathPrefix=SPOT_ROLE_PATH))
+
+
+def instances(ec2: Client) -> tuple[Instance, ...]:
+    """Instances of any cluster that are not terminated."""
+    filters = [{"Name": "tag-key", "Values": [CLUSTER_TAG]}, {"Name": "instance-state-name", "Values": list(LIVING)}]
+    reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
+    return parse_all(Instance, (instance for one in reservations for instance in one["Instances"]))
+
+
+def volumes(ec2: Client) -> tuple[Volume, ...]:
+    """Volumes that were made for a claim of any cluster."""
+    filters = [{"Name": "tag-key", "Values": [CLAIM_NAME_TAG]}]
+    return parse_all(Volume, pages(ec2, "describe_volumes", "Volumes", Filters=filters))
+
+
+def interfaces(ec2: Client) -> tuple[Interface, ...]:
+    """Network interfaces that are attached to nothing."""
+    filters = [{"Name": "status", "Values": ["available"]}]
+    return parse_all(Interface, pages(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters))
+
+
+def load_balancers(tagging: Client) -> tuple[LoadBalancer, ...]:
+    """Every load balancer with tags: one API knows the tags of all kinds of them."""
+    kinds = ["elasticloadbalancing:loadbalancer"]
+    found = pages(tagging, "get_resources", "ResourceTagMappingList", ResourceTypeFilters=kinds)
+    return parse_all(LoadBalancer, found)
+
+
+def located(ec2: Client, declared: Declared, call: str, key: str, id_key: str) -> Task:
+    """Subnets or security groups of the cluster's VPC, and those of any VPC that carry its discovery tag.
+
+    Args:
+        ec2: client.
+        declared: names the discovery tag.
+        call: the paginated call that lists them.
+        key: their key in its pages.
+        id_key: key of their id.
+    """
+
+    def task(gathered: Gathered) -> tuple[Located, ...]:
+        tagged = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in declared.discovery_tags.items()]
+        found = {one[id_key]: one for one in pages(ec2, call, key, Filters=tagged)}
+        home = [cluster.vpc_id for cluster in gathered.wait("clusters") or ()]
+        if home:
+            found |= {one[id_key]: one for one in pages(ec2, call, key, Filters=[{"Name": "vpc-id", "Values": home}])}
+        return parse_all(Located, found.values())
+
+    return task
+
+
+def queues(sqs: Client, cloudwatch: Client, declared: Declared, sleep: Callable[[float], None] = time.sleep) -> Task:
+    """The declared queue, and the one that the controller reads where it is another.
+
+    Args:
+        sqs: client.
+        cloudwatch: client.
+        declared: names the queue.
+        sleep: waits between the two counts of messages, in seconds.
+    """
+
+    def task(gathered: Gathered) -> tuple[Queue, ...]:
+        read = {one.environment.get(QUEUE_VARIABLE, "") for one in gathered.wait("controllers") or ()}
+        names = {declared.interruption_queue} | {name for name in read if name and ":" not in name}
+        found = (unless_absent(_queue, sqs, cloudwatch, name, sleep) for name in sorted(names))
+        return tuple(queue for queue in found if queue is not None)
+
+    return task
+
+
+def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], None]) -> Queue:
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=QUEUE_ATTRIBUTES)["Attributes"]
+    waiting = [int(attributes.get("ApproximateNumberOfMessages", 0))]
+    if waiting[0]:
+        sleep(SECOND_LOOK_SECONDS)
+        again = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        waiting.append(int(again["ApproximateNumberOfMessages"]))
+    age = _oldest_seconds(cloudwatch, name)
+    return parse(Queue, {**attributes, "name": name, "waiting": waiting, "oldest_seconds": age})
+
+
+def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:
+    """Age of the oldest message in seconds; None where CloudWatch has no datapoint, or may not be asked."""
+    now = datetime.now(UTC)
+    try:
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SQS",
+            MetricName="ApproximateAgeOfOldestMessage",
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            StartTime=now - AGE_WINDOW,
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+    except (ClientError, BotoCoreError):
+        return None
+    newest = max(points, key=lambda point: point["Timestamp"], default=None)
+    return None if newest is None else float(newest["Maximum"])
+
+
+def rules(events: Client, declared: Declared) -> tuple[Rule, ...]:
+    """The declared rules that exist, with their targets."""
+    listed = pages(events, "list_rules", "Rules", NamePrefix=f"{declared.cluster}-")
+
+    def targets(name: str) -> list[str]:
+        return [str(target["Arn"]) for target in pages(events, "list_targets_by_rule", "Targets", Rule=name)]
+
+    found = (rule for rule in listed if rule["Name"] in declared.rules)
+    return parse_all(Rule, ({**rule, "targets": targets(rule["Name"])} for rule in found))

@@ -1,0 +1,240 @@
+"""Facts of the cluster: what its API server answers, each kind asked for once."""
+
+import base64
+import gzip
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import yaml
+from kubernetes.client.exceptions import ApiException
+from pydantic import ValidationError
+
+from otel_on_spot.declared import Declared
+from otel_on_spot.doctor.fact import parse, parse_all
+from otel_on_spot.doctor.facts_kubernetes import (
+    Application,
+    AwsAuth,
+    Budget,
+    Condition,
+    Controller,
+    CustomKinds,
+    DrillLease,
+    Node,
+    NodeClaim,
+    NodeClass,
+    NodePool,
+    PersistentVolume,
+    Pod,
+    Project,
+    RoleMapping,
+    Service,
+    Terminating,
+)
+from otel_on_spot.drill_lease import lease_path
+from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
+from otel_on_spot.kubernetes.names import (
+    APP_NAME,
+    APPLICATION,
+    CONFIG_MAP,
+    DEFINITION,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    KARPENTER_KINDS,
+    NAMESPACE,
+    NODE,
+    NODE_CLAIM,
+    NODE_CLASS,
+    NODE_POOL,
+    PERSISTENT_VOLUME,
+    POD,
+    PROJECT,
+    ROLE_ANNOTATION,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
+
+FACTS: Final = {
+    NODE_POOL: NodePool,
+    NODE_CLAIM: NodeClaim,
+    NODE_CLASS: NodeClass,
+    PROJECT: Project,
+    NODE: Node,
+    PERSISTENT_VOLUME: PersistentVolume,
+}
+"""Facts of the kinds that are asked for once, whole."""
+SHARED: Final = (*FACTS, APPLICATION, NAMESPACE)
+ENDED: Final = ("Succeeded", "Failed")
+KARPENTER_CRDS: Final = frozenset(kind.crd for kind in KARPENTER_KINDS)
+RELEASE_NAME: Final = "meta.helm.sh/release-name"
+RELEASE_NAMESPACE: Final = "meta.helm.sh/release-namespace"
+SELF_HEAL_SECONDS: Final = 5.0
+"""Argo CD waits that long before it heals again.
+
+Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
+"""
+
+
+class SharedLists:
+    """The objects of a kind; whoever asks second waits for the first one's answer."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._locks: defaultdict[Kind, threading.Lock] = defaultdict(threading.Lock)
+        self._known: dict[Kind, list[Object]] = {}
+
+    def of(self, kind: Kind, *, again: bool = False) -> list[Object]:
+        """Objects of a kind; none where the API server does not serve it. ``again``: as they are now, for all who ask."""
+        with self._locks[kind]:
+            if again or kind not in self._known:
+                self._known[kind] = list(self._api.list(kind.path()))
+            return self._known[kind]
+
+    def facts(self, kind: Kind) -> tuple[Any, ...]:
+        """Facts of a kind of ``FACTS``."""
+        return parse_all(FACTS[kind], self.of(kind))
+
+    def terminating(self) -> tuple[Terminating, ...]:
+        """Objects of the shared kinds whose deletion was asked for."""
+        return tuple(
+            terminating(thing, kind.kind)
+            for kind in SHARED
+            for thing in self.of(kind)
+            if thing["metadata"].get("deletionTimestamp")
+        )
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of the Kubernetes API."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def conditions(thing: Object) -> tuple[Condition, ...]:
+    """Status conditions of an object."""
+    return parse_all(Condition, (thing.get("status") or {}).get("conditions") or ())
+
+
+def terminating(thing: Object, kind: str) -> Terminating:
+    """An object whose deletion was asked for. A namespace's own finalizers are in its spec."""
+    found = parse(Terminating, {"kind": kind, **thing})
+    own = (thing.get("spec") or {}).get("finalizers") or () if kind == NAMESPACE.kind else ()
+    return replace(found, finalizers=(*found.finalizers, *own))
+
+
+def aws_auth(api: Api) -> tuple[AwsAuth, ...]:
+    """The ``aws-auth`` ConfigMap, where there is one."""
+    found = api.get(CONFIG_MAP.path("kube-system", "aws-auth"))
+    return () if found is None else (_aws_auth((found.get("data") or {}).get("mapRoles") or ""),)
+
+
+def _aws_auth(text: str) -> AwsAuth:
+    try:
+        return AwsAuth(mappings=parse_all(RoleMapping, yaml.safe_load(text) or ()))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "an entry"
+        return AwsAuth(mappings=(), problem=f"{where}: {first['msg']}"[:160])
+    except (yaml.YAMLError, TypeError) as problem:
+        return AwsAuth(mappings=(), problem=" ".join(f"{type(problem).__name__}: {problem}".split())[:160])
+
+
+def pods(api: Api, **query: str) -> tuple[Pod, ...]:
+    """Every pod that has not ended. ``query``: ``fieldSelector`` and the like."""
+    found = api.list(POD.path(), **query)
+    return parse_all(Pod, (pod for pod in found if (pod.get("status") or {}).get("phase") not in ENDED))
+
+
+def budgets(api: Api) -> tuple[Budget, ...]:
+    """Every PodDisruptionBudget."""
+    return parse_all(Budget, api.list(DISRUPTION_BUDGET.path()))
+
+
+def services(api: Api) -> tuple[Service, ...]:
+    """Every Service of type LoadBalancer."""
+    found = api.list(SERVICE.path())
+    return parse_all(Service, (service for service in found if service["spec"].get("type") == "LoadBalancer"))
+
+
+def controllers(api: Api, declared: Declared) -> tuple[Controller, ...]:
+    """Karpenter's Deployment, by the chart's label."""
+    found = api.list(
+        DEPLOYMENT.path(declared.karpenter_namespace),
+        labelSelector=f"{APP_NAME}=karpenter",
+    )
+
+    def with_role(controller: Controller) -> Controller:
+        path = SERVICE_ACCOUNT.path(controller.namespace, controller.service_account)
+        annotations = ((api.get(path) or {}).get("metadata") or {}).get("annotations") or {}
+        return replace(controller, service_account_role=annotations.get(ROLE_ANNOTATION) or "")
+
+    return tuple(map(with_role, parse_all(Controller, found)))
+
+
+def custom_kinds(api: Api) -> CustomKinds:
+    """Karpenter's CRDs, and the chart versions of the releases that own them.
+
+    A chart version is in the record that Helm keeps of a release, in a Secret.
+    Source: https://helm.sh/docs/topics/advanced/#storage-backends
+    """
+    listed = api.list(DEFINITION.path(), METADATA_ONLY)
+    annotations = {
+        one["metadata"]["name"]: one["metadata"].get("annotations") or {}
+        for one in listed
+        if one["metadata"]["name"] in KARPENTER_CRDS
+    }
+    release_of = {
+        name: f"{notes.get(RELEASE_NAMESPACE, '')}/{notes[RELEASE_NAME]}"
+        for name, notes in annotations.items()
+        if RELEASE_NAME in notes
+    }
+    versions = {release: _chart_version(api, *release.split("/", 1)) for release in sorted(set(release_of.values()))}
+    return CustomKinds(
+        established={name: _served(api, name) for name in annotations},
+        release_of=release_of,
+        chart_versions={release: version for release, version in versions.items() if version},
+    )
+
+
+def _served(api: Api, name: str) -> bool:
+    plural, _, group = name.partition(".")
+    resources = (api.get(f"/apis/{group}/v1") or {}).get("resources") or []
+    return any(resource["name"] == plural for resource in resources)
+
+
+def _chart_version(api: Api, namespace: str, release: str) -> str:
+    selector = f"owner=helm,name={release},status=deployed"
+    try:
+        records = list(api.list(SECRET.path(namespace), labelSelector=selector))
+    except ApiException as refused:
+        if refused.status != 403:
+            raise
+        records = []  # who may not read Secrets does not learn the version; the check says so
+    if not records:
+        return ""
+    newest = max(records, key=lambda secret: int((secret["metadata"].get("labels") or {}).get("version") or 0))
+    packed = base64.b64decode(base64.b64decode(newest["data"]["release"]))
+    return str(json.loads(gzip.decompress(packed))["chart"]["metadata"]["version"])
+
+
+def applications(
+    list_again: Callable[[], Iterable[Object]], sleep: Callable[[float], None] = time.sleep
+) -> tuple[Application, ...]:
+    """Every Application; where one differs from Git with no sync under way, it gets the time of a self-heal to be put right."""
+    found = parse_all(Application, list_again())
+    if any(one.automated and one.sync != "Synced" and one.operation != "Running" for one in found):
+        sleep(SELF_HEAL_SECONDS)
+        return parse_all(Application, list_again())
+    return found
+
+
+def drill_leases(api: Api, declared: Declared) -> tuple[DrillLease, ...]:
+    """The Lease of a drill, where there is one."""
+    found = api.get(lease_path(declared.argocd_namespace))
+    return () if found is None else (parse(DrillLease, found),)

@@ -1,0 +1,178 @@
+"""Facts are read from the answers of AWS and Kubernetes by path, and from recorded facts by name."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from otel_on_spot.doctor.fact import parse, parse_all
+from otel_on_spot.doctor.facts import dump, load
+from otel_on_spot.doctor.facts_aws import Instance, Located, Queue, Role
+from otel_on_spot.doctor.facts_kubernetes import (
+    Application,
+    Budget,
+    Condition,
+    Controller,
+    DrillLease,
+    Node,
+    NodeClaim,
+    NodePool,
+    PersistentVolume,
+    Pod,
+)
+from tests.unit.doctor.changes import HEALTHY
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TEXT = "2026-11-23T12:00:00Z"
+READY = {"type": "Ready", "status": "True", "lastTransitionTime": TEXT}
+
+
+def kubernetes(spec: Any = None, status: Any = None, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "a", "namespace": "b", **metadata}, "spec": spec, "status": status}
+
+
+def test_recorded_facts_are_read_as_they_were_written(tmp_path) -> None:
+    file = tmp_path / "facts.json"
+    file.write_text(dump(HEALTHY))
+    assert load(file) == HEALTHY
+
+
+def test_a_null_counts_as_absent() -> None:
+    node = parse(Node, kubernetes(spec={"providerID": None}, status=None, labels=None))
+    assert node == Node(name="a", instance_id="", labels={}, ready=False)
+
+
+def test_what_the_api_always_gives_must_be_there() -> None:
+    with pytest.raises(ValidationError, match=r"metadata\.name"):
+        parse(Node, {"metadata": {}})
+
+
+@pytest.mark.parametrize(
+    ("provider", "found"), [("aws:///eu-west-1a/i-0123", "i-0123"), ("kwok://node-1", ""), ("i-0123", "i-0123")]
+)
+def test_an_instance_id_comes_out_of_the_provider_id_of_aws_alone(provider: str, found: str) -> None:
+    node = parse(Node, kubernetes(spec={"providerID": provider}, status={"conditions": [READY]}))
+    assert (node.instance_id, node.ready, node.since) == (found, True, NOON)
+
+
+def test_a_pod_tells_its_owner_claims_and_what_keeps_it_from_nodes() -> None:
+    terms = [{"matchExpressions": [{"key": "k", "operator": "Exists"}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    volumes = [{"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "data"}}]
+    spec = {"nodeName": "n", "volumes": volumes, "nodeSelector": {"x": "y"}, "affinity": {"nodeAffinity": required}}
+    owner = {"kind": "StatefulSet", "name": "db", "controller": True}
+    pod = parse(Pod, kubernetes(spec=spec, status={"phase": "Running"}, ownerReferences=[owner]))
+    expected = Pod(
+        namespace="b",
+        name="a",
+        node="n",
+        phase="Running",
+        owner=("StatefulSet", "db"),
+        claims=("data",),
+        selector={"x": "y"},
+        required=tuple(terms),
+    )
+    assert pod == expected
+    assert parse(Pod, kubernetes(spec={}, status={})).owner == ("Pod", "a")
+
+
+def test_a_budget_is_written_in_numbers_or_shares() -> None:
+    status = {"expectedPods": 2, "disruptionsAllowed": 1, "conditions": [{**READY, "type": "DisruptionAllowed"}]}
+    budget = parse(Budget, kubernetes(spec={"maxUnavailable": 1}, status=status))
+    assert (budget.max_unavailable, budget.min_available, budget.allowed_since) == ("1", "", NOON)
+    assert parse(Budget, kubernetes(spec={"minAvailable": "50%"})).min_available == "50%"
+
+
+def test_a_controller_tells_plain_values_of_its_environment_alone() -> None:
+    container = {"image": "k:1", "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}]}
+    spec = {"replicas": 2, "template": {"spec": {"containers": [container]}}}
+    found = parse(Controller, kubernetes(spec=spec, labels={"app.kubernetes.io/version": "1.14.1"}))
+    assert (found.environment, found.service_account, found.available) == ({"A": "1"}, "default", 0)
+    assert found.version_label == "1.14.1"
+
+
+def test_quantities_stay_texts_and_capacity_types_come_out_of_the_requirements() -> None:
+    requirements = [{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot"]}]
+    spec = {"limits": {"cpu": 32}, "template": {"spec": {"requirements": requirements}}}
+    pool = parse(NodePool, kubernetes(spec=spec, status={"resources": {"cpu": "4"}, "conditions": [READY]}))
+    assert (pool.limits, pool.used, pool.capacity_types) == ({"cpu": "32"}, {"cpu": "4"}, ("spot",))
+    assert pool.conditions == (Condition(type="Ready", status="True", since=NOON),)
+
+
+def test_a_node_claim_tells_when_its_deletion_was_asked_for() -> None:
+    labels = {"karpenter.sh/nodepool": "spot"}
+    claim = parse(NodeClaim, kubernetes(labels=labels, creationTimestamp=TEXT, deletionTimestamp=TEXT))
+    assert (claim.pool, claim.instance_id, claim.created_at, claim.deleted_at) == ("spot", "", NOON, NOON)
+
+
+@pytest.mark.parametrize(
+    ("policy", "automated"),
+    [
+        ({"automated": {}}, True),
+        ({"automated": {"enabled": False}}, False),
+        ({"automated": None}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_automatic_sync_is_on_where_it_is_written_and_not_switched_off(policy: Any, automated: bool) -> None:
+    assert parse(Application, kubernetes(spec={"project": "p", "syncPolicy": policy})).automated is automated
+
+
+def test_an_application_names_its_errors_and_the_first_objects_out_of_sync() -> None:
+    resources = [{"kind": "Deployment", "name": f"d{number}", "status": "OutOfSync"} for number in range(7)]
+    conditions = [{"type": "ComparisonError", "message": "no"}, {"type": "OrphanedResourceWarning"}]
+    status = {"resources": resources, "conditions": conditions, "operationState": {"message": "x" * 500}}
+    found = parse(Application, kubernetes(spec={"project": "p"}, status=status))
+    assert found.problems == ("ComparisonError: no",)
+    assert found.out_of_sync == tuple(f"Deployment/d{number}" for number in range(5))
+    assert len(found.operation_message) == 300
+
+
+def test_a_lease_that_was_never_renewed_was_renewed_when_it_was_made() -> None:
+    found = parse(DrillLease, kubernetes(spec={"holderIdentity": "ada"}, creationTimestamp=TEXT))
+    assert (found.renewed_at, found.holder, found.drill, found.seconds) == (NOON, "ada", "?", 15)
+
+
+@pytest.mark.parametrize(
+    ("spec", "volume"),
+    [
+        ({"csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}}, "vol-1"),
+        ({"csi": {"driver": "efs.csi.aws.com", "volumeHandle": "fs-1"}}, ""),
+        ({"awsElasticBlockStore": {"volumeID": "aws://eu-west-1a/vol-2"}}, "vol-2"),
+    ],
+)
+def test_a_volume_is_the_one_of_ebs(spec: dict[str, Any], volume: str) -> None:
+    assert parse(PersistentVolume, kubernetes(spec=spec)).volume_id == volume
+
+
+def test_an_instance_tells_whether_it_is_spot() -> None:
+    described = {
+        "InstanceId": "i-1",
+        "State": {"Name": "running"},
+        "LaunchTime": NOON,
+        "Tags": [{"Key": "a", "Value": "b"}],
+    }
+    found = parse_all(Instance, [described, {**described, "InstanceLifecycle": "spot"}])
+    assert [one.spot for one in found] == [False, True]
+    assert found[0].tags == {"a": "b"}
+
+
+def test_a_subnet_is_named_by_its_tag_and_a_group_by_itself() -> None:
+    tags = [{"Key": "Name", "Value": "private-a"}]
+    assert parse(Located, {"SubnetId": "s", "VpcId": "v", "Tags": tags}).name == "private-a"
+    assert parse(Located, {"GroupId": "g", "VpcId": "v", "GroupName": "nodes", "Tags": tags}).name == "nodes"
+
+
+@pytest.mark.parametrize("document", [{"Statement": []}, '{"Statement": []}', "%7B%22Statement%22%3A%20%5B%5D%7D"])
+def test_a_policy_document_comes_decoded_as_text_or_url_encoded(document: Any) -> None:
+    described = {"RoleName": "r", "Arn": "a", "RoleId": "i", "CreateDate": NOON, "AssumeRolePolicyDocument": document}
+    found = parse(Role, {**described, "policies": {"managed": None, "own": document}})
+    assert found.trust == {"Statement": []}
+    assert found.policies == {"managed": None, "own": {"Statement": []}}
+
+
+def test_a_queues_attributes_are_texts() -> None:
+    found = parse(Queue, {"name": "q", "QueueArn": "a", "MessageRetentionPeriod": "300", "waiting": [0]})
+    assert (found.retention_seconds, found.policy, found.waiting) == (300, {}, (0,))
