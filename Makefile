@@ -24,7 +24,7 @@ endif
 endif
 endif
 
-.PHONY: help plan test engine engine-faults bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
+.PHONY: help plan test test-engine engine coverage engine-faults bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,11 +32,17 @@ help: ## show this list
 plan: .venv/plan-ready ## show what `pulumi up` would declare (STACK=dev, ARGS="--json")
 	@$(BIN)/python -m otel_on_spot plan --stack $(STACK) $(ARGS)
 
-test: .venv/test-ready ## every tier that can run here; the last lines say which ran and which did not
+test: .venv/test-ready ## every tier that can run here, the engine's smoke among them; the last lines say which ran and which did not
 	@$(BIN)/python -m tests.tiers $(ARGS)
 
-engine: .venv/test-ready ## the tier that needs the pulumi CLI: from PATH, else installed the official way
+test-engine: .venv/test-ready ## the whole engine tier (about 8 minutes): pulumi from PATH, else installed the official way
 	@$(BIN)/python -m tests.engine_cli
+
+engine: test-engine # its old name
+	@echo "make engine is make test-engine now"
+
+coverage: .venv/test-ready ## make test, and which lines of the program and the tools no test ran
+	@$(BIN)/python -m tests.tiers --coverage $(ARGS)
 
 engine-faults: .venv/test-ready ## dev's update and destroy killed and refused at every step, each recovered (ARGS="--only STEP"; about 40 minutes)
 	@$(BIN)/python -m tests.engine.fault_every_step $(ARGS)
@@ -75,9 +81,7 @@ given-stack:
 	@command -v pulumi >/dev/null || { echo "make up: no pulumi on PATH. Install it: https://www.pulumi.com/docs/install/" >&2; exit 2; }
 
 lint: .venv/test-ready ## format check, lint, types
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/ty check
+	@$(BIN)/python -m tests.tiers style
 
 lock: .venv/bootstrap ## resolve the dependencies of pyproject.toml anew into the hashed lock files
 	$(LOCK) pyproject.toml -o requirements.txt

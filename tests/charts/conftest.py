@@ -8,6 +8,7 @@ import pytest
 from tests.charts import helm
 from tests.charts.demo_chart import ENVIRONMENTS, DemoChart, DemoChartError, Wrapper, find
 
+HERE = "tests/charts/"
 DEMO = pytest.StashKey[DemoChart]()
 
 
@@ -26,13 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    skipped = len(terminalreporter.stats.get("skipped", []))
+    results = {
+        outcome: [report for report in terminalreporter.stats.get(outcome, []) if report.nodeid.startswith(HERE)]
+        for outcome in ("passed", "failed", "error", "skipped")
+    }
+    if not any(results.values()):
+        return
     demo = found(config)
     terminalreporter.section("charts")
     terminalreporter.line(f"demo chart: {demo.how}")
     terminalreporter.line(f"rendered by: {helm.engine()}")
     if demo.source != "real":
-        terminalreporter.line(f"{skipped} tests skipped: give the unpacked chart in DEMO_CHART, or let helm fetch it")
+        terminalreporter.line(
+            f"{len(results['skipped'])} tests skipped: give the unpacked chart in DEMO_CHART, or let helm fetch it"
+        )
 
 
 @pytest.fixture(scope="session")
