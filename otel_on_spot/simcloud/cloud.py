@@ -38,6 +38,7 @@ class Cloud:
         certificate_authority: PEM of the authority that signed the API server's certificate.
         service_cidr: addresses of the API server's Services; None leaves them to the declaration.
         moto: another moto than one on a free port that keeps its state in the directory.
+        forgetful: moto saves no change: faster, for a cloud that nobody starts again.
 
     Raises:
         RuntimeError: another process uses the directory, or moto does not start.
@@ -56,6 +57,7 @@ class Cloud:
         certificate_authority: str | None = None,
         service_cidr: str | None = None,
         moto: MotoProcess | None = None,
+        forgetful: bool = False,
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ class Cloud:
         self.clock = Clock(scale, patience)
         self.operations = Operations(directory / "operations.jsonl", self.clock, faults or FaultPlan())
         self.tables = Tables(directory / "tables.sqlite")
-        self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log")
+        self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log", forgetful=forgetful)
         self.account = ACCOUNT
         self.releases = releases
         self.certificate_authority = certificate_authority

@@ -1,6 +1,6 @@
 """moto's server in a process of its own, with a memory: its backends are saved after every change and loaded at the start.
 
-Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` keeps everything in memory alone, and
+Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` saves nothing, and
 ``--bridges FOLDER`` adds what the lab needs (``otel_on_spot.lab.aws.bridges``).
 """
 
@@ -184,9 +184,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    kept = parser.add_mutually_exclusive_group(required=True)
-    kept.add_argument("--state", type=Path)
-    kept.add_argument("--forgetful", action="store_true", help="keep nothing on disk")
+    parser.add_argument("--state", type=Path, required=True, help="the backends are loaded from here, and saved here")
+    parser.add_argument("--forgetful", action="store_true", help="load, and save nothing")
     parser.add_argument("--bridges", type=Path, metavar="FOLDER", help="add the lab's bridges; their switches are here")
     options = parser.parse_args()
     if options.bridges and not options.forgetful:
@@ -199,22 +198,20 @@ def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    from otel_on_spot.simcloud.eks_answers import EksAnswers
+
     _only_one_partition()
     _keep_queue_policies()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    memory = None if options.forgetful else Memory(options.state)
-    if memory:
-        memory.load()
+    memory = Memory(options.state)
+    memory.load()
     inner: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
-    if beside := options.bridges or options.state:
-        from otel_on_spot.simcloud.eks_answers import EksAnswers
-
-        inner = EksAnswers(inner, beside.with_name("tables.sqlite"))
+    inner = EksAnswers(inner, (options.bridges or options.state).with_name("tables.sqlite"))
     if options.bridges:
         from otel_on_spot.lab.aws import bridges
 
         inner = bridges.install(options.bridges, inner)
-    app = Remembering(inner, memory)
+    app = Remembering(inner, None if options.forgetful else memory)
     server = make_server(options.host, options.port, app, threaded=True)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

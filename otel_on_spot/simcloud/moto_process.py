@@ -17,7 +17,7 @@ class MotoProcess:
     """moto's server on loopback, its state in a file. ``url`` is what ``AWS_ENDPOINT_URL`` takes.
 
     Args:
-        forgetful: keep nothing on disk: faster, and gone when it stops.
+        forgetful: save no change: faster, and gone when it stops.
         bridges: folder of the switches of the lab's bridges; None is moto with nothing added.
     """
 
@@ -60,7 +60,7 @@ class MotoProcess:
             "--port",
             str(self.port),
         ]
-        command += ["--forgetful"] if self.forgetful else ["--state", str(self.state)]
+        command += ["--state", str(self.state), *(["--forgetful"] if self.forgetful else [])]
         command += ["--bridges", str(self.bridges)] if self.bridges else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

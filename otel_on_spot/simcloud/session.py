@@ -48,6 +48,7 @@ class Session:
         stand_in: True uses our stand-in for the pulumi-eks component, False its own provider; None its own where it is on PATH.
         patience: real seconds that a timeout lasts at least.
         cloud: one that runs already, and goes on when the session ends; it has its own scale, faults and API endpoint.
+        forgetful: as of ``Cloud``.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Session:
         stand_in: bool | None = None,
         patience: float = 15.0,
         cloud: Cloud | None = None,
+        forgetful: bool = False,
     ) -> None:
         self.directory = directory.resolve()
         self._own = cloud is None
-        self.cloud = cloud or Cloud(self.directory, scale=scale, faults=faults, patience=patience)
+        self.cloud = cloud or Cloud(self.directory, scale=scale, faults=faults, patience=patience, forgetful=forgetful)
         self.stand_in = shutil.which(EKS_PLUGIN) is None if stand_in is None else stand_in
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="provider")
         self._servers: list[grpc.Server] = []

@@ -113,7 +113,7 @@ class Walk:
 
 def undisturbed() -> Shape:
     """dev's cloud where nothing went wrong."""
-    with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder), patience=30) as cloud:
+    with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder), patience=30, forgetful=True) as cloud:
         graph.apply("dev", cloud)
         return shape(cloud, REGION, history=False)
 

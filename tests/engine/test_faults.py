@@ -49,7 +49,7 @@ def test_an_update_that_a_fault_cut_off_is_recovered(bench: Workbench, way: Way,
 
 
 def test_the_update_then_ends_as_if_nothing_had_happened(bench: Workbench, tmp_path: Path) -> None:
-    with Cloud(tmp_path, patience=30) as undisturbed:
+    with Cloud(tmp_path, patience=30, forgetful=True) as undisturbed:
         graph.apply("dev", undisturbed)
         expected = shape(undisturbed, REGION)
     bench.up()

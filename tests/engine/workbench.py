@@ -208,7 +208,7 @@ def workbench(folder: Path, stack: str, *, stand_in: bool | None = None) -> Gene
     Args:
         stand_in: as of ``Session``: None takes the pulumi-eks component's own provider where it is on PATH.
     """
-    with Session(folder / "cloud", stand_in=stand_in, patience=30) as session:
+    with Session(folder / "cloud", stand_in=stand_in, patience=30, forgetful=True) as session:
         bench = Workbench(folder, stack, session)
         try:
             yield bench

@@ -42,7 +42,7 @@ def state(session: Session, program: Path) -> dict[str, Any]:
 
 
 def test_both_doors_make_the_same_cloud_and_destroy_leaves_nothing(tmp_path: Path, program: Path) -> None:
-    with Cloud(tmp_path / "graph", patience=30) as cloud:
+    with Cloud(tmp_path / "graph", patience=30, forgetful=True) as cloud:
         recording = graph.apply("dev", cloud, config_overrides={"gitToken": SENTINEL})
         by_graph = shape(cloud, REGION)
     with Session(tmp_path / "engine", stand_in=True, patience=30) as session:

@@ -23,7 +23,7 @@ NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Recording]]:
-    with Cloud(tmp_path_factory.mktemp("dev"), patience=20) as cloud:
+    with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud:
         yield cloud, graph.apply("dev", cloud)
 
 

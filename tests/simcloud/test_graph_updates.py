@@ -45,7 +45,7 @@ def settings(section: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Cloud(tmp_path_factory.mktemp("dev"), patience=20) as cloud:
+    with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud:
         yield Stack(cloud)
 
 

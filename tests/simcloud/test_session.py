@@ -64,7 +64,7 @@ def test_a_port_in_use_is_named_and_the_cloud_is_free_afterwards(tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number: signal.Signals) -> None:
     waiting = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('on', flush=True); time.sleep(60)"
-    body = "from cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
+    body = "from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
     command = [sys.executable, "-c", body, "--dir", str(tmp_path), "--eks-plugin", "--", sys.executable, "-c", waiting]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
@@ -107,7 +107,7 @@ with Cloud(Path({str(tmp_path)!r})) as cloud:
 def test_a_mistake_in_the_fault_plan_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"effect": "explode"}]))
-    body = "from cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
+    body = "from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
     command = [sys.executable, "-c", body, "--dir", str(tmp_path / "cloud"), "--faults", str(faults), "--", "true"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -18,7 +18,7 @@ Stack = tuple[Makers, Recording]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Cloud(tmp_path_factory.mktemp("taken-in"), patience=20) as cloud:
+    with Cloud(tmp_path_factory.mktemp("taken-in"), patience=20, forgetful=True) as cloud:
         recording = graph.apply("prod", cloud)
         yield Makers(cloud, recording.by_urn), recording
 
