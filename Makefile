@@ -38,8 +38,9 @@ test: .venv/test-ready ## every tier that can run here, the engine's smoke among
 test-engine: .venv/test-ready ## the whole engine tier (about 8 minutes): pulumi from PATH, else installed the official way
 	@$(BIN)/python -m tests.engine_cli
 
-engine: test-engine # its old name
-	@echo "make engine is make test-engine now"
+engine: # the old name
+	@echo "make engine is called make test-engine now"
+	@$(MAKE) test-engine
 
 coverage: .venv/test-ready ## make test, and which lines of the program and the tools no test ran
 	@$(BIN)/python -m tests.tiers --coverage $(ARGS)
