@@ -117,7 +117,7 @@ class World:
             self.platform = Platform(
                 stacks.read(project.root(), stack),
                 self.folder,
-                ensure(environment=dict(os.environ)),
+                ensure(),
                 self.supervisor,
                 boot_seconds=boot_seconds,
                 dirty=dirty,

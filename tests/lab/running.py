@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,10 @@ Answer = TypeVar("Answer")
 
 def why_no_lab() -> str:
     """Why the lab cannot run here; empty where it can."""
-    if shutil.which("go") is None:
-        return "no go on PATH: the lab's tools are built with it"
     try:
-        go, store = toolchain.tools.Go.found(dict(os.environ)), toolchain.tools.Store.of_user(dict(os.environ))
-        missing = toolchain.tools.missing(store, go, toolchain.tools.MODULES)
-    except toolchain.ToolchainError as problem:
-        return str(problem)
+        missing = toolchain.missing()
+    except toolchain.ToolchainError as error:
+        return str(error)
     if missing and os.environ.get("LAB") != "1":
         names = ", ".join(module.name for module in missing)
         return f"the lab's tools are not built ({names}; about 25 minutes on 2 cores): run make tools, or make lab-test"

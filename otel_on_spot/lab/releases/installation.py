@@ -11,7 +11,7 @@ from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.objects import Deadline, ReleaseObjects
 from otel_on_spot.lab.supervisor import ProcessFailed, Program, Supervisor
-from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.refusal import Refusal
 

@@ -10,7 +10,7 @@ from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.installation import Installation, Means, Processes
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.supervisor import Supervisor
-from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.helm import chart_name
 from otel_on_spot.simcloud.refusal import Refusal

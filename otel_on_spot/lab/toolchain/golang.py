@@ -1,107 +1,94 @@
-"""The Go toolchain of this machine: where it is, which version, and the environment in which the tools are built."""
+"""The ``go`` command of this machine, and the errors that keep the lab from coming up."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from otel_on_spot.lab.toolchain.problem import ToolchainError
+from packaging.version import Version
 
-Version = tuple[int, int, int]
-_QUESTIONS = (
-    "GOVERSION",
-    "GOHOSTOS",
-    "GOHOSTARCH",
-    "GOAMD64",
-    "GOARM64",
-    "GOFLAGS",
-    "GOTOOLCHAIN",
-    "GOCACHE",
-    "GOMODCACHE",
-)
+from infra.settings.problem import Problem
+from otel_on_spot.errors import EXIT_FINDINGS, ToolError
+from otel_on_spot.lab.toolchain.modules import MODULES
+
+# What of a Go installation reaches a binary, beside its version. GOFLAGS does not: builds don't use the user's.
+_IN_BINARY = ("GOHOSTOS", "GOHOSTARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GOFIPS140")
 # From this version on, go fetches a newer toolchain by itself where GOTOOLCHAIN lets it.
 # Source: https://go.dev/doc/toolchain
-_FETCHES_TOOLCHAINS: Version = (1, 21, 0)
+_FETCHES_TOOLCHAINS = Version("1.21")
 
 
-class GoMissingError(ToolchainError):
-    """There is no working ``go`` command."""
+class ToolchainError(ToolError):
+    """The tools can't be had; the message says what happened and what to do."""
+
+    exit_code = EXIT_FINDINGS
 
 
-def dotted(version: Version) -> str:
-    """A version as people write it: 1.26.6."""
-    return ".".join(map(str, version))
+class UnusableError(ToolchainError):
+    """A program that the machine or the user provides can't be used: ``problem`` says which, and what to do."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(message([problem]))
+
+
+def message(problems: Sequence[Problem]) -> str:
+    """Text of all problems at once: how many, each with what was found, the rule and what to do."""
+    count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+    return f"the lab can't start here: {count}, nothing was started\n" + "\n".join(map(str, problems))
 
 
 @dataclass(frozen=True)
 class Go:
-    """A ``go`` command and what it answered to ``go env``."""
+    """The ``go`` on PATH: what ``go env`` answers."""
 
-    binary: Path
     answers: Mapping[str, str]
-    environment: Mapping[str, str]
+    version: Version
 
     @classmethod
-    def found(cls, environment: Mapping[str, str]) -> "Go":
-        """The ``go`` on PATH.
+    def find(cls) -> "Go":
+        """Ask it.
 
         Raises:
-            GoMissingError: none there, or it does not answer ``go env``.
+            UnusableError: there is none, it does not answer, or it is older than a module asks for and may not fetch a
+                newer one.
         """
-        path = shutil.which("go", path=environment.get("PATH"))
+        newest = max(MODULES, key=lambda module: module.go_line)
+
+        def unusable(given: str, or_do: str = "") -> UnusableError:
+            rule = f"the lab's tools are built with Go {newest.go_line} or newer ({newest.name} asks for it)"
+            do = f"install it from https://go.dev/dl/ and put its bin folder on PATH{or_do}"
+            return UnusableError(Problem("Go", given, rule, do))
+
+        path = shutil.which("go")
         if path is None:
-            raise GoMissingError("no go command on PATH")
-        asked = subprocess.run(
-            [path, "env", "-json", *_QUESTIONS],
-            cwd="/",
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+            raise unusable("no go command on PATH")
+        command = [path, "env", "-json", "GOVERSION", "GOTOOLCHAIN", "GOCACHE", "GOMODCACHE", *_IN_BINARY]
+        asked = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
         if asked.returncode != 0:
             last = (asked.stderr or asked.stdout).strip().splitlines()[-1:] or ["no output"]
-            raise GoMissingError(f"{path} env ended with {asked.returncode}: {last[0]}")
-        answers = json.loads(asked.stdout)
-        if not re.search(r"go\d+\.\d+", answers.get("GOVERSION", "")):
-            raise GoMissingError(f"{path} is no Go that says its version (Go 1.16 or older, or a build of your own)")
-        return cls(Path(path), answers, environment)
+            raise unusable(f"{path} env ended with {asked.returncode}: {last[0]}")
+        answers: dict[str, str] = json.loads(asked.stdout)
+        number = re.search(r"go(\d+(\.\d+)+((rc|beta)\d+)?)", answers["GOVERSION"])
+        if number is None:
+            raise unusable(f"{path} does not say its version")
+        go, may_fetch = cls(answers, Version(number[1])), answers["GOTOOLCHAIN"].endswith(("auto", "path"))
+        if go.version < newest.go_line and not (may_fetch and go.version >= _FETCHES_TOOLCHAINS):
+            raise unusable(
+                f"Go {go.version} at {path}, GOTOOLCHAIN={answers['GOTOOLCHAIN'] or 'not known'}",
+                ", or let Go 1.21 and newer fetch it: go env -w GOTOOLCHAIN=auto",
+            )
+        return go
 
-    @property
-    def version(self) -> Version:
-        """The version that is installed; a release candidate counts as its release."""
-        numbers = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", self.answers["GOVERSION"])
-        assert numbers is not None, "found() looked"
-        return int(numbers[1]), int(numbers[2]), int(numbers[3] or 0)
+    def identity(self, go_line: Version) -> tuple[str, ...]:
+        """What of it reaches the binaries of a module with this ``go`` line: platform, version (a fetched one too)."""
+        version = self.answers["GOVERSION"] if self.version >= go_line else f"go{go_line}"
+        return (version, *(self.answers.get(name, "") for name in _IN_BINARY))
 
-    @property
-    def fetches_newer(self) -> bool:
-        """Whether it takes a newer toolchain by itself when a go.mod asks for one."""
-        setting = self.answers["GOTOOLCHAIN"]
-        return self.version >= _FETCHES_TOOLCHAINS and (
-            setting in ("auto", "path") or setting.endswith(("+auto", "+path"))
-        )
-
-    def serves(self, line: Version) -> bool:
-        """Whether a module with this ``go`` line can be built."""
-        return self.version >= line or self.fetches_newer
-
-    def identity(self, line: Version) -> tuple[str, ...]:
-        """What of this toolchain is part of a binary: version (the fetched one where this is older), platform, user's flags."""
-        version = self.answers["GOVERSION"] if self.version >= line else f"go{dotted(line)}"
-        return (version, *(self.answers[name] for name in _QUESTIONS[1:6]))
-
-    def build_environment(self, work: Path) -> dict[str, str]:
-        """The environment of every go command: static binaries for this machine, no workspace file, its own folder for work."""
-        return {
-            **self.environment,
-            "CGO_ENABLED": "0",
-            "GOOS": self.answers["GOHOSTOS"],
-            "GOARCH": self.answers["GOHOSTARCH"],
-            "GOWORK": "off",
-            "GO111MODULE": "on",
-            "GOTMPDIR": str(work),
-        }
+    def environment(self, temporary: str) -> dict[str, str]:
+        """Environment of a build: static binaries for this machine, no workspace file, no flags of the user's."""
+        ours = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GO111MODULE": "on", "GOTMPDIR": temporary}
+        return {**os.environ, "GOOS": self.answers["GOHOSTOS"], "GOARCH": self.answers["GOHOSTARCH"], **ours}

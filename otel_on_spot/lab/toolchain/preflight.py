@@ -1,91 +1,140 @@
 """Everything that would keep the lab from coming up on this machine, found before anything starts."""
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from otel_on_spot.lab.toolchain import machine
-from otel_on_spot.lab.toolchain.given_argocd import GivenArgocd
-from otel_on_spot.lab.toolchain.golang import Go, GoMissingError, dotted
-from otel_on_spot.lab.toolchain.modules import MODULES, Module
-from otel_on_spot.lab.toolchain.problem import Problem
-from otel_on_spot.lab.toolchain.schedule import cores, free_mib, jobs_each, peak_mib
-from otel_on_spot.lab.toolchain.store import Store
-from otel_on_spot.lab.toolchain.tools import missing, to_build
+from infra.settings.problem import Problem
+from otel_on_spot.lab.toolchain.argocd import GivenArgocd
+from otel_on_spot.lab.toolchain.build import PEAK_MIB, cache_folder, free_mib
+from otel_on_spot.lab.toolchain.golang import Go, UnusableError
+from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain.tools import missing, needed
 
-# What the first build of all tools writes, measured: 2.5 GiB of modules and 0.4 of their zips, 7.6 of compiled packages,
-# 0.6 of binaries.
+GIB = 1024**3
+# The lab in full runs in 1.6 to 1.8 GiB; its Python processes, the builds of pages and a margin make 3.
+LAB_GIB = 3.0
+# What the first build of all tools writes, measured: 2.5 GiB of modules, 0.4 of their zips, 7.6 of compiled packages
+# and 0.6 of binaries.
 _MODULES_GIB, _COMPILED_GIB, _BINARIES_GIB = 3.0, 8.0, 1.0
 _LAB_FOLDER_GIB = 1.0
-_GO_SITE = "https://go.dev/dl/"
+_UNSHARE_SECONDS = 20
+COMMANDS = {
+    ("git",): "git",
+    ("unshare",): "util-linux",
+    ("nsenter",): "util-linux",
+    ("mount",): "mount (util-linux)",
+    ("ip", "ifconfig"): "iproute2",
+}
+Program = TypeVar("Program")
 
 
-def check(folder: Path, environment: Mapping[str, str] | None = None) -> list[Problem]:
+def check(folder: Path) -> list[Problem]:
     """All problems at once; an empty list means that the lab can start.
 
     Args:
         folder: where the lab will keep its state; it need not exist.
-        environment: the variables that count; default: this process's.
     """
-    environment = dict(os.environ) if environment is None else environment
-    not_linux = list(machine.linux())
-    if not_linux:
-        return not_linux  # nothing else can be said about it
-    given = GivenArgocd.from_environment(environment)
-    modules = to_build(given if isinstance(given, GivenArgocd) else None)
-    try:
-        go = Go.found(environment)
-    except GoMissingError as reason:
-        found, absent = [no_go(reason, modules)], modules
-        home = Path(environment.get("HOME") or Path.home())
-        caches = home, home
-    else:
-        found = list(too_old(go, modules))
-        absent = tuple(missing(Store.of_user(environment), go, modules))
-        caches = Path(go.answers["GOMODCACHE"]), Path(go.answers["GOCACHE"])
-    build_mib = max((peak_mib(module, jobs_each(cores())) for module in absent), default=0)
-    return [
-        *found,
-        *([given] if isinstance(given, Problem) else []),
-        *machine.commands(environment),
-        *machine.namespaces(environment),
-        *machine.memory(free_mib(), build_mib),
-        *machine.disk(disk_needs(folder, Store.of_user(environment), caches, absent)),
+    if sys.platform != "linux":
+        rule = "the lab needs Linux: it lives in a network, mount and process namespace of its own"
+        do = "use a Linux machine or virtual machine; `make plan` and `make test` work here"
+        return [Problem("operating system", sys.platform, rule, do)]
+    problems: list[Problem] = []
+
+    def usable(find: Callable[[], Program]) -> Program | None:
+        try:
+            return find()
+        except UnusableError as error:
+            problems.append(error.problem)
+            return None
+
+    go, argocd = usable(Go.find), usable(GivenArgocd.find)
+    absent = missing(go, needed(argocd)) if go else needed(argocd)
+    places = [(folder, _LAB_FOLDER_GIB, "the lab's folder")]
+    if absent:
+        share = len(absent) / len(MODULES)
+        caches = [Path(go.answers[name]) if go else Path.home() for name in ("GOMODCACHE", "GOCACHE")]
+        places = [
+            (caches[0], _MODULES_GIB * share, "Go modules"),
+            (caches[1], _COMPILED_GIB * share, "compiled packages"),
+            (cache_folder(), _BINARIES_GIB * share, "the tools"),
+            *places,
+        ]
+    lab = [*commands(), *namespaces(os.geteuid())]
+    return [*problems, *lab, *memory(free_mib(), PEAK_MIB if absent else 0), *disk(places)]
+
+
+def commands() -> Iterator[Problem]:
+    """The commands that the lab calls and does not build."""
+    for names, package in COMMANDS.items():
+        if not any(map(shutil.which, names)):
+            key = f"command {' or '.join(names)}"
+            yield Problem(key, "not on PATH", "the lab calls it", f"install the package {package}")
+
+
+def namespaces(user_id: int) -> Iterator[Problem]:
+    """The lab's namespaces, one of users where the user is not root: tried, because no setting says it all."""
+    command = [
+        "unshare",
+        "-n",
+        "-m",
+        "-p",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        *(["-U", "-r"] if user_id else []),
     ]
-
-
-def no_go(reason: GoMissingError, modules: tuple[Module, ...]) -> Problem:
-    """There is no Go."""
-    newest = max(modules, key=lambda module: module.go_line)
-    return Problem(
-        subject="Go",
-        found=str(reason),
-        rule=f"the lab's tools are built with Go {dotted(newest.go_line)} or newer ({newest.name} asks for it)",
-        do=f"install it from {_GO_SITE} and put its bin folder on PATH",
+    if shutil.which("unshare") is None:
+        return  # commands() says so
+    try:
+        tried = subprocess.run(
+            [*command, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_UNSHARE_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        answer = f"no answer in {_UNSHARE_SECONDS} s"
+    else:
+        if tried.returncode == 0:
+            return
+        answer = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
+    yield Problem(
+        "namespaces",
+        f"`{' '.join(command)} true`: {answer}",
+        "the lab lives in a network, mount and process namespace of its own",
+        "in a container: start it with --privileged; otherwise allow unprivileged user namespaces "
+        "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, "
+        "user.max_user_namespaces above 0), or run as root",
     )
 
 
-def too_old(go: Go, modules: tuple[Module, ...]) -> Iterator[Problem]:
-    """Go is older than the newest ``go`` line, and may not fetch a newer one by itself."""
-    newest = max(modules, key=lambda module: module.go_line)
-    if not go.serves(newest.go_line):
-        yield Problem(
-            subject="Go",
-            found=f"Go {dotted(go.version)} at {go.binary}, GOTOOLCHAIN={go.answers['GOTOOLCHAIN'] or 'not known'}",
-            rule=f"{newest.name} needs Go {dotted(newest.go_line)} or newer",
-            do=f"install it from {_GO_SITE}, or let Go 1.21 and newer fetch it: go env -w GOTOOLCHAIN=auto",
-        )
+def memory(available_mib: int, build_mib: int) -> Iterator[Problem]:
+    """Enough free memory for the lab, and for the largest build that is still to be done (0: none)."""
+    what, gib = max(
+        ("the lab runs in about", LAB_GIB), ("the largest build takes", build_mib / 1024), key=lambda n: n[1]
+    )
+    if available_mib < gib * 1024:
+        do = "end what uses memory, or take a larger machine"
+        yield Problem("memory", f"{available_mib / 1024:.1f} GiB free", f"{what} {gib:.1f} GiB", do)
 
 
-def disk_needs(
-    folder: Path, store: Store, caches: tuple[Path, Path], absent: tuple[Module, ...]
-) -> list[tuple[Path, float, str]]:
-    """What goes where, in GiB; the builds count by the share of CPU time that is still to be spent."""
-    share = sum(module.cpu_seconds for module in absent) / sum(module.cpu_seconds for module in MODULES)
-    module_cache, build_cache = caches
-    builds = [
-        (module_cache, _MODULES_GIB * share, "Go modules"),
-        (build_cache, _COMPILED_GIB * share, "compiled packages"),
-        (store.folder, _BINARIES_GIB * share, "the tools"),
-    ]
-    return [*(builds if absent else []), (folder, _LAB_FOLDER_GIB, "the lab's folder")]
+def disk(places: Sequence[tuple[Path, float, str]]) -> Iterator[Problem]:
+    """Enough free disk: each place is a folder, which need not exist, GiB, and what for; on one disk they add up."""
+    by_device: dict[int, list[tuple[Path, float, str]]] = defaultdict(list)
+    for folder, gib, what in places:
+        existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
+        by_device[existing.stat().st_dev].append((existing, gib, what))
+    for needs in by_device.values():
+        free, total = shutil.disk_usage(needs[0][0]).free / GIB, sum(gib for _, gib, _ in needs)
+        if free < total:
+            yield Problem(
+                f"disk at {', '.join(sorted({str(folder) for folder, _, _ in needs}))}",
+                f"{free:.1f} GiB free",
+                f"{total:.1f} GiB are needed: " + ", ".join(f"{gib:.1f} for {what}" for _, gib, what in needs),
+                "free some: `go clean -cache -modcache` empties Go's caches; or move them (GOCACHE, GOMODCACHE, "
+                "XDG_CACHE_HOME)",
+            )

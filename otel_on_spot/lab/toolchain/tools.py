@@ -1,21 +1,15 @@
 """The tools, ready to run: :func:`ensure` builds what is missing."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from otel_on_spot import project
-from otel_on_spot.lab.toolchain import display, pins
-from otel_on_spot.lab.toolchain.board import Board
-from otel_on_spot.lab.toolchain.building import Build
-from otel_on_spot.lab.toolchain.given_argocd import GivenArgocd
+from otel_on_spot.lab.toolchain.argocd import GivenArgocd
+from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_built, locked, place
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import MODULES, Module
-from otel_on_spot.lab.toolchain.problem import Problem, ToolchainError
-from otel_on_spot.lab.toolchain.processes import Processes
-from otel_on_spot.lab.toolchain.schedule import Schedule, cores, free_mib
-from otel_on_spot.lab.toolchain.store import Store, key
+from otel_on_spot.lab.toolchain.modules import ARGOCD, MODULES, Module, differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +38,7 @@ class Tools:
         Raises:
             LookupError: no tool of the lab has this name.
         """
-        self._known(name)
+        self._refuse_unknown(name)
         return self.paths[name]
 
     def version(self, name: str) -> str:
@@ -53,95 +47,64 @@ class Tools:
         Raises:
             LookupError: no tool of the lab has this name.
         """
-        self._known(name)
+        self._refuse_unknown(name)
         return self.versions[name]
 
-    def _known(self, name: str) -> None:
+    def _refuse_unknown(self, name: str) -> None:
         if name not in self.paths:
             raise LookupError(f"no tool {name!r}; the lab has {', '.join(sorted(self.paths))}")
 
 
-def missing(store: Store, go: Go, modules: tuple[Module, ...]) -> dict[Module, str]:
-    """The modules that are not built, with their keys."""
-    keys = {module: key(module, go) for module in modules}
-    return {module: tool_key for module, tool_key in keys.items() if not store.has(module, tool_key)}
+def needed(argocd: GivenArgocd | None) -> list[Module]:
+    """The modules that the lab needs: all, less Argo CD's where one is given."""
+    return [module for module in MODULES if argocd is None or module != ARGOCD]
 
 
-def given_argocd(environment: Mapping[str, str]) -> GivenArgocd | None:
-    """The Argo CD that the user gave, if any.
+def missing(go: Go | None = None, modules: Sequence[Module] = MODULES) -> list[Module]:
+    """The modules that are not built.
 
     Raises:
-        ToolchainError: ``ARGOCD`` names nothing that runs.
+        UnusableError: there is no ``go`` that can build them.
     """
-    given = GivenArgocd.from_environment(environment)
-    if isinstance(given, Problem):
-        raise ToolchainError(f"{given.subject}: {given.found}; {given.rule}; {given.do}")
-    return given
+    go = go or Go.find()
+    return [module for module in modules if not is_built(module, go)]
 
 
-def to_build(given: GivenArgocd | None, modules: tuple[Module, ...] = MODULES) -> tuple[Module, ...]:
-    """The modules that the lab needs: all, less Argo CD's where one is given."""
-    return tuple(module for module in modules if given is None or module.name != "argocd")
-
-
-def ensure(
-    progress: display.Display | None = None,
-    *,
-    environment: Mapping[str, str] | None = None,
-    stack_file: Path | None = None,
-) -> Tools:
+def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = None) -> Tools:
     """Build what is missing, and say where everything is. When nothing is missing it takes a fraction of a second.
 
-    Call it from the main thread: Ctrl-C then ends every command that it started.
-
     Args:
-        progress: what shows the builds; the default is a table on a terminal and lines elsewhere. ``display.lines(write)``
-            sends plain lines to any ``write``.
-        environment: the variables that count (``PATH``, ``XDG_CACHE_HOME``, ``ARGOCD``, Go's own); default: this process's.
-        stack_file: the stack file that :attr:`Tools.notes` compares with.
+        progress: what shows the builds; the default writes to standard error.
+        stack_file: the stack file that :attr:`Tools.notes` compares with; default: the lab's.
 
     Raises:
-        GoMissingError: there is no ``go``.
+        UnusableError: there is no ``go`` that can build the tools, or ``ARGOCD`` names nothing that runs.
         BuildError: with every tool that could not be built.
-        ToolchainError: ``ARGOCD`` names nothing that runs, or its manifests can't be had.
+        ToolchainError: the manifests of the given Argo CD can't be had.
     """
-    environment = dict(os.environ) if environment is None else environment
-    given, go, store = given_argocd(environment), Go.found(environment), Store.of_user(environment)
-    modules = to_build(given)
-    if missing(store, go, modules):
-        _build(modules, go, store, progress or display.to_stdout())
+    go, argocd = Go.find(), GivenArgocd.find()
+    modules = needed(argocd)
+    if missing(go, modules):
+        with progress or BuildProgress() as shown, locked(shown):
+            build(missing(go, modules), go, shown)  # another process may have built them meanwhile
     paths: dict[str, Path] = {}
-    versions: dict[str, str] = {}
     files: dict[str, Path] = {}
+    versions: dict[str, str] = {}
     for module in modules:
-        tool_key = key(module, go)
-        store.mark_used(module, tool_key)
-        place = store.place(module, tool_key)
-        paths |= {name: place / name for name in module.names}
+        folder = place(module, go)
+        os.utime(folder)  # what nobody used for a month goes
+        paths |= {name: folder / name for name in module.names}
+        files |= {name: folder / name for name in module.files}
         versions |= dict.fromkeys(module.names, module.version)
-        files |= {name: place / name for name in module.files}
-    if given is not None:
-        folder = given.folder(store)
-        argocd = next(module for module in MODULES if module.name == "argocd")
-        paths |= {name: folder / name for name in argocd.names}
-        versions |= dict.fromkeys(argocd.names, given.version)
-        files["argocd-manifests"] = given.manifests(store, go)
+    if argocd is not None:
+        paths |= {name: argocd.folder() / name for name in ARGOCD.names}
+        files["argocd-manifests"] = argocd.manifests()
+        versions |= dict.fromkeys(ARGOCD.names, argocd.version)
     return Tools(
         paths=paths,
         versions=versions,
         karpenter_chart=files["karpenter-chart"],
         karpenter_crd_chart=files["karpenter-crd-chart"],
         argocd_manifests=files["argocd-manifests"],
-        notes=pins.notes(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
+        notes=differences(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )
-
-
-def _build(modules: tuple[Module, ...], go: Go, store: Store, progress: display.Display) -> None:
-    core_count = cores()
-    board, processes = Board.of(tuple(missing(store, go, modules)), core_count), Processes()
-    with progress(board), store.lock(lambda holder: board.say(f"{holder} is building already: waiting for it")):
-        absent = missing(store, go, modules)  # that other process may have built them meanwhile
-        for name in board.rows.keys() - {module.name for module in absent}:
-            board.change(name, "done", detail="built by another process")
-        builds = [Build(module, tool_key, go, store, board, processes) for module, tool_key in absent.items()]
-        Schedule(board, processes, core_count=core_count, memory_mib=free_mib()).run(builds)

@@ -2,7 +2,7 @@ module otel-on-spot/tools/helm
 
 go 1.24.0
 
-require helm.sh/helm/v3 v3.19.5
+require helm.sh/helm/v3 v3.19.5 // indirect
 
 require (
 	dario.cat/mergo v1.0.1 // indirect
@@ -139,3 +139,5 @@ replace (
 	k8s.io/kubelet => k8s.io/kubelet v0.34.4
 	k8s.io/metrics => k8s.io/metrics v0.34.4
 )
+
+tool helm.sh/helm/v3/cmd/helm

@@ -2,7 +2,7 @@ module otel-on-spot/tools/karpenter
 
 go 1.26.6
 
-require github.com/aws/karpenter-provider-aws v1.14.1
+require github.com/aws/karpenter-provider-aws v1.14.1 // indirect
 
 require (
 	cel.dev/expr v0.24.0 // indirect
@@ -125,3 +125,5 @@ require (
 )
 
 replace sigs.k8s.io/karpenter => sigs.k8s.io/karpenter v1.14.1
+
+tool github.com/aws/karpenter-provider-aws/cmd/controller

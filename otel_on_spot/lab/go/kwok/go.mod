@@ -2,7 +2,7 @@ module otel-on-spot/tools/kwok
 
 go 1.24.0
 
-require sigs.k8s.io/kwok v0.7.0
+require sigs.k8s.io/kwok v0.7.0 // indirect
 
 require (
 	cel.dev/expr v0.19.1 // indirect
@@ -118,3 +118,5 @@ require (
 	sigs.k8s.io/structured-merge-diff/v4 v4.6.0 // indirect
 	sigs.k8s.io/yaml v1.4.0 // indirect
 )
+
+tool sigs.k8s.io/kwok/cmd/kwok

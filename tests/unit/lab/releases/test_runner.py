@@ -11,7 +11,7 @@ from otel_on_spot.lab.releases.installation import Processes
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailed, Program
-from otel_on_spot.lab.toolchain.tools import Tools
+from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.refusal import Interrupted, Refusal
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.1"}

@@ -2,59 +2,54 @@
 
 import json
 import os
-import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-# It says what go says, writes the files that `go build -o DIR/ PACKAGES` writes, and fails or hangs where a test wants it to.
+# It says what go says, writes the files that `go build -o DIR/` writes, and fails or hangs where a test wants it to.
 SCRIPT = """#!/bin/sh
-echo "$PWD $*" >> "$FAKE/calls"
 name=$(basename "$PWD")
+echo "$name $*" >> "$FAKE/calls"
+echo "GOFLAGS=$GOFLAGS" >> "$FAKE/environment"
 case "$1 $2" in
   "env "*) cat "$FAKE/env.json" ;;
-  "list -m") echo "{\\"Dir\\": \\"$FAKE/module\\"}" ;;
+  "list -m") echo "$FAKE/module" ;;
+  "mod download")
+    if [ -e "$FAKE/offline" ]; then echo no route to host >&2; exit 1; fi
+    echo "{\\"Dir\\": \\"$FAKE/module\\"}" ;;
   "list -deps")
     echo "go: downloading example.test/one v1.0.0" >&2
-    printf 'example.test/one true\\nexample.test/two true\\nfmt false\\n' ;;
+    printf '/mod/one true\\n/mod/two@%s true\\n/goroot/fmt false\\n' "$name" ;;
   "build -v")
-    if [ -e "$FAKE/hang" ]; then
-      sleep 300 & echo "$$ $!" >> "$FAKE/hanging"; wait
-    fi
+    if [ -e "$FAKE/hang" ]; then trap '' TERM; sleep 300 & echo "$$ $!" >> "$FAKE/hanging"; wait; fi
     if [ -e "$FAKE/fail-$name" ]; then cat "$FAKE/fail-$name" >&2; exit 1; fi
     [ -e "$FAKE/pause" ] && sleep "$(cat "$FAKE/pause")"
     echo example.test/one >&2; echo example.test/two >&2
     out=""; for argument in "$@"; do [ "$out" = next ] && out="$argument"; [ "$argument" = -o ] && out=next; done
-    for package in "$@"; do
-      case "$package" in
-        .) file=$name ;;
-        */v3) file=server ;;
-        */cmd/*) file=$(basename "$package") ;;
-        *) continue ;;
-      esac
-      echo "built $file" > "$out$file"; chmod 755 "$out$file"
-    done ;;
+    mkdir -p "$out"
+    case "$name" in
+      kubernetes) files="kube-apiserver kube-controller-manager kube-scheduler kubectl" ;;
+      karpenter) files=controller ;;
+      etcd) files=server ;;
+      *) files=$name ;;
+    esac
+    for file in $files; do echo "built $file" > "$out$file"; chmod 755 "$out$file"; done ;;
 esac
 """
 
 
-@dataclass
 class FakeGo:
-    """The command, its folder of answers, and an environment in which it is the only Go."""
+    """The command and its folder of answers; while a test has it, it is the only Go."""
 
-    folder: Path
-    environment: dict[str, str]
+    def __init__(self, folder: Path, tools: Path) -> None:
+        self.folder, self.tools = folder, tools
 
-    @property
-    def tools(self) -> Path:
-        return Path(self.environment["XDG_CACHE_HOME"]) / "otel-on-spot" / "tools"
-
-    def calls(self) -> list[str]:
-        """What it was asked since it was made."""
+    def calls(self, verb: str = "") -> list[str]:
+        """The modules for which it was asked this, or all that it was asked."""
         path = self.folder / "calls"
-        return path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line.split()[0] for line in lines if line.split()[1] == verb] if verb else lines
 
     def says(self, **answers: str) -> None:
         """Change what ``go env`` answers."""
@@ -66,25 +61,27 @@ class FakeGo:
 
 
 @pytest.fixture
-def fake_go(tmp_path: Path) -> Iterator[FakeGo]:
+def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGo]:
     folder = tmp_path / "fake"
     for part in ("bin", "module/charts/karpenter", "module/charts/karpenter-crd", "module/manifests/crds"):
         (folder / part).mkdir(parents=True)
     chart = folder / "module/charts/karpenter/Chart.yaml"
     chart.write_text("name: karpenter\n")
     chart.chmod(0o444)
-    (folder / "module/charts/karpenter").chmod(0o555)
-    command = folder / "bin" / "go"
-    command.write_text(SCRIPT)
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    chart.parent.chmod(0o555)
+    (folder / "bin" / "go").write_text(SCRIPT)
+    (folder / "bin" / "go").chmod(0o755)
     answers = {
-        "GOVERSION": "go1.26.8", "GOHOSTOS": "linux", "GOHOSTARCH": "amd64", "GOAMD64": "v1", "GOARM64": "", "GOFLAGS": "",
-        "GOTOOLCHAIN": "local", "GOCACHE": str(tmp_path / "go-build"), "GOMODCACHE": str(tmp_path / "go-mod"),
+        "GOVERSION": "go1.26.8", "GOHOSTOS": "linux", "GOHOSTARCH": "amd64", "GOAMD64": "v1", "GOARM64": "",
+        "GOEXPERIMENT": "", "GOFIPS140": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(tmp_path / "go-build"),
+        "GOMODCACHE": str(tmp_path / "go-mod"),
     }  # fmt: skip
     (folder / "env.json").write_text(json.dumps(answers))
-    environment = {
-        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "FAKE": str(folder),
-    }  # fmt: skip
-    yield FakeGo(folder, environment)
-    (folder / "module/charts/karpenter").chmod(0o755)  # so that pytest can remove it
+    for name, value in {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path), "FAKE": str(folder),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ARGOCD", raising=False)
+    yield FakeGo(folder, tmp_path / "cache" / "otel-on-spot" / "tools")
+    chart.parent.chmod(0o755)  # so that pytest can remove it

@@ -1,50 +1,53 @@
-"""``ensure()`` over a ``go`` that compiles nothing: what is built, what is not built again, and how failures end."""
+"""``ensure()`` over a ``go`` that compiles nothing: what is built, what is not built again, and how builds end."""
 
+import io
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from otel_on_spot.lab.toolchain import ToolchainError, ensure
-from otel_on_spot.lab.toolchain.board import Board
-from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain.build import PEAK_MIB, UNUSED_DAYS, BuildProgress, compilers, free_mib, place
+from otel_on_spot.lab.toolchain.golang import Go
+from otel_on_spot.lab.toolchain.modules import MODULES, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
+ALL = [module.name for module in MODULES]
+ETCD = next(module for module in MODULES if module.name == "etcd")
 NAMES = {
     "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd", "kwok", "karpenter", "helm",
     "argocd-application-controller", "argocd-repo-server", "argocd-git-ask-pass", "aws-iam-authenticator", "miniredis",
 }  # fmt: skip
 
 
-@contextmanager
-def quiet(board: Board) -> Generator[None]:
-    yield
-
-
 def test_a_first_call_builds_every_tool_and_a_second_one_only_asks_for_the_version(fake_go: FakeGo) -> None:
-    first = ensure(quiet, environment=fake_go.environment)
+    first = ensure()
     built = fake_go.calls()
     begun = time.perf_counter()
-    second = ensure(quiet, environment=fake_go.environment)
+    second = ensure()
     took = time.perf_counter() - begun
 
     assert set(first.paths) == NAMES
     assert all(os.access(first.path(name), os.X_OK) for name in NAMES)
-    assert sum(" build " in call for call in built) == len(MODULES)
+    assert fake_go.calls("build") == ALL
     assert [call.split()[1] for call in fake_go.calls()[len(built) :]] == ["env"]
     assert second == first
     assert took < 1
 
 
 def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -> None:
-    tools = ensure(quiet, environment=fake_go.environment)
+    tools = ensure()
 
     assert tools.path("etcd").read_text() == "built server\n"
     assert tools.path("karpenter").read_text() == "built controller\n"
@@ -53,7 +56,7 @@ def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -
 
 
 def test_the_upstream_charts_and_manifests_are_kept_and_can_be_removed_by_their_owner(fake_go: FakeGo) -> None:
-    tools = ensure(quiet, environment=fake_go.environment)
+    tools = ensure()
 
     assert (tools.karpenter_chart / "Chart.yaml").read_text() == "name: karpenter\n"
     assert tools.karpenter_chart.stat().st_mode & 0o200
@@ -64,14 +67,11 @@ def test_the_upstream_charts_and_manifests_are_kept_and_can_be_removed_by_their_
 
 
 def test_a_tool_that_the_lab_does_not_have_is_refused_with_the_ones_it_has(fake_go: FakeGo) -> None:
-    tools = ensure(quiet, environment=fake_go.environment)
+    tools = ensure()
 
-    with pytest.raises(
-        LookupError, match=r"no tool 'redis-server'; the lab has argocd-application-controller, .*miniredis"
-    ):
-        tools.path("redis-server")
-    with pytest.raises(LookupError, match="no tool 'redis-server'"):
-        tools.version("redis-server")
+    for look in (tools.path, tools.version):
+        with pytest.raises(LookupError, match=r"no tool 'redis-server'; the lab has argocd-app.*miniredis"):
+            look("redis-server")
 
 
 def test_all_failures_are_told_at_once_with_what_go_said_and_the_rest_is_built(fake_go: FakeGo) -> None:
@@ -79,62 +79,211 @@ def test_all_failures_are_told_at_once_with_what_go_said_and_the_rest_is_built(f
     fake_go.fails("kwok", "example.go: write /tmp/x: no space left on device\n")
 
     with pytest.raises(ToolchainError) as failed:
-        ensure(quiet, environment=fake_go.environment)
+        ensure()
 
     said = str(failed.value)
     assert said.startswith("2 tools could not be built\n")
-    assert "  etcd: `go build` failed" in said
-    assert "    | # example\n    | server.go:3: undefined: settings.ValidateExternalURL\n" in said
-    assert f"log: {fake_go.tools / 'etcd' / 'build.log'}" in said
-    assert f"by hand it is: cd {ROOT / 'otel_on_spot' / 'lab' / 'go' / 'etcd'} && " in said
+    assert "  etcd: `go build` failed\n    | # example\n    | server.go:3: undefined: settings.Validate" in said
+    assert f"by hand it is: cd {ETCD.folder} && CGO_ENABLED=0 GOFLAGS= GOWORK=off go build -v " in said
     assert "  kwok: `go build` failed" in said
     assert "free disk space" in said
-    assert "undefined: settings" in (fake_go.tools / "etcd" / "build.log").read_text()
-    built = {path.parent.parent.name for path in fake_go.tools.glob("*/*/built.json")}
-    assert built == {module.name for module in MODULES} - {"etcd", "kwok"}
-    assert not list(fake_go.tools.glob("*/*.partial"))
+    assert {path.parent.name for path in fake_go.tools.glob("*/*/")} == set(ALL) - {"etcd", "kwok"}
 
-
-def test_what_was_built_beside_a_failure_is_not_built_again(fake_go: FakeGo) -> None:
-    fake_go.fails("etcd", "broken\n")
-    with pytest.raises(ToolchainError):
-        ensure(quiet, environment=fake_go.environment)
-    before = len(fake_go.calls())
     (fake_go.folder / "fail-etcd").unlink()
-
-    ensure(quiet, environment=fake_go.environment)
-
-    assert [call.split()[0] for call in fake_go.calls()[before:] if " build " in call] == [
-        str(ROOT / "otel_on_spot" / "lab" / "go" / "etcd")
-    ]
+    (fake_go.folder / "fail-kwok").unlink()
+    ensure()
+    assert fake_go.calls("build") == [*ALL, "kwok", "etcd"]
 
 
 def test_a_build_that_writes_no_binary_is_a_failure_and_leaves_nothing(fake_go: FakeGo) -> None:
     command = fake_go.folder / "bin" / "go"
-    command.write_text(command.read_text().replace("*/v3) file=server", "*/v3) file=other"))
+    command.write_text(command.read_text().replace("files=server", "files=other"))
 
     with pytest.raises(ToolchainError, match=r"etcd: `go build` failed\n.*No such file.*server"):
-        ensure(quiet, environment=fake_go.environment)
-    assert not list(fake_go.tools.glob("etcd/*/"))
+        ensure()
+    assert not list(fake_go.tools.glob("etcd/*"))
+    assert not list(fake_go.tools.glob("partial-*"))
 
 
-PROGRAM = "import sys; from otel_on_spot.lab.toolchain import ensure; from otel_on_spot.lab.toolchain.display import lines; ensure(lines(print))"
+@pytest.mark.parametrize("harm", ["binary", "folder of upstream"])
+def test_a_harmed_build_counts_as_missing_and_is_replaced(fake_go: FakeGo, harm: str) -> None:
+    tools = ensure()
+    if harm == "binary":
+        tools.path("karpenter").unlink()
+    else:
+        shutil.rmtree(tools.karpenter_crd_chart)
+
+    assert ensure() == tools
+    assert fake_go.calls("build") == [*ALL, "karpenter"]
+    assert tools.path("karpenter").exists()
 
 
-def started(fake_go: FakeGo) -> subprocess.Popen[str]:
+def test_what_a_killed_build_left_is_removed_by_the_next_one(fake_go: FakeGo) -> None:
+    left = fake_go.tools / "partial-killed" / "etcd"
+    left.mkdir(parents=True)
+
+    ensure()
+
+    assert not left.parent.exists()
+
+
+def test_builds_that_nobody_used_for_a_month_go_and_the_others_stay(fake_go: FakeGo) -> None:
+    for name, days in {"unused": UNUSED_DAYS + 1, "recent": UNUSED_DAYS - 1}.items():
+        folder = fake_go.tools / "etcd" / name
+        folder.mkdir(parents=True)
+        then = time.time() - days * 86_400
+        os.utime(folder, (then, then))
+    used = place(next(module for module in MODULES if module.name == "helm"), Go.find())
+
+    new = ensure().path("etcd").parent.name
+    os.utime(used, (0, 0))
+    ensure()
+
+    assert {folder.name for folder in (fake_go.tools / "etcd").iterdir()} == {"recent", new}
+    assert time.time() - used.stat().st_mtime < 60
+
+
+# What makes a build another one.
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Module:
+    """A copy of a module, as in another clone."""
+    shutil.copytree(ETCD.folder, tmp_path / "go" / "etcd")
+    (tmp_path / "go" / "etcd" / "main.go").write_text("package main\n")
+    return replace(ETCD, root=tmp_path / "go")
+
+
+@pytest.mark.parametrize("name", ["go.mod", "go.sum", "main.go"])
+def test_a_change_of_a_file_that_go_reads_is_another_build(fake_go: FakeGo, etcd: Module, name: str) -> None:
+    before = place(etcd, Go.find())
+    path = etcd.folder / name
+    path.write_text(path.read_text().replace("a", "b", 1))  # as long as before
+
+    assert place(replace(etcd), Go.find()) != before
+
+
+@pytest.mark.parametrize(
+    "change", [{"variables": ("a.B={number}",)}, {"package": "."}, {"binaries": {"e": "server"}}, {"files": {"d": "d"}}]
+)
+def test_a_change_of_what_is_built_and_how_is_another_build(fake_go: FakeGo, change: dict[str, Any]) -> None:
+    assert place(replace(ETCD, **change), Go.find()) != place(ETCD, Go.find())
+
+
+@pytest.mark.parametrize(
+    "answer", [{"GOVERSION": "go1.26.9"}, {"GOHOSTARCH": "arm64"}, {"GOAMD64": "v3"}, {"GOEXPERIMENT": "jsonv2"}]
+)
+def test_another_go_or_platform_is_another_build(fake_go: FakeGo, answer: dict[str, str]) -> None:
+    before = place(ETCD, Go.find())
+    fake_go.says(**answer)
+
+    assert place(ETCD, Go.find()) != before
+
+
+def test_flags_and_caches_that_do_not_reach_the_binary_rebuild_nothing(
+    fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure()
+    fake_go.says(GOCACHE="/elsewhere", GOMODCACHE="/elsewhere")
+    for flags in ("-buildvcs=false", "-p=1 -v -x", "-mod=mod", "-tags=x"):
+        monkeypatch.setenv("GOFLAGS", flags)
+        monkeypatch.setenv("GOMAXPROCS", "1")
+        ensure()
+
+    assert fake_go.calls("build") == ALL
+
+
+def test_a_builds_own_flags_are_all_that_it_gets(fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that ``-tags`` of another project, which would reach the binaries, does not."""
+    monkeypatch.setenv("GOFLAGS", "-tags=x")
+    ensure()
+
+    asked, *built = (fake_go.folder / "environment").read_text().splitlines()
+    assert asked == "GOFLAGS=-tags=x"
+    assert set(built) == {"GOFLAGS="}
+
+
+def test_another_clone_and_a_note_beside_the_pins_are_the_same_build(fake_go: FakeGo, etcd: Module) -> None:
+    (etcd.folder / "main.go").unlink()
+    (etcd.folder / "README.md").write_text("a note")
+
+    assert place(etcd, Go.find()) == place(ETCD, Go.find())
+
+
+# Progress, memory, and the end.
+
+
+def test_lines_tell_what_is_built_and_the_time_left(fake_go: FakeGo) -> None:
+    (fake_go.folder / "pause").write_text("0.1")
+    shown = io.StringIO()
+
+    ensure(BuildProgress(Console(file=shown, width=80), every_seconds=0))
+
+    lines = shown.getvalue().splitlines()
+    assert lines[0] == "kubernetes: downloading example.test/one v1.0.0"
+    assert any(re.fullmatch(r"etcd: example\.test/two; about 0:00:\d\d left", line) for line in lines)
+    assert [line.split()[0] for line in lines if ": built in 0:00:0" in line] == ALL
+    assert "etcd v3.6.8: built in 0:00:00" in lines
+
+
+def test_lines_come_no_more_often_than_asked(fake_go: FakeGo) -> None:
+    shown = io.StringIO()
+
+    ensure(BuildProgress(Console(file=shown, width=80), every_seconds=20))
+
+    assert shown.getvalue().count("\n") == len(ALL)
+
+
+def test_a_terminal_gets_a_bar_with_share_elapsed_and_left(fake_go: FakeGo) -> None:
+    shown = io.StringIO()
+    screen = Console(file=shown, force_terminal=True, color_system=None, width=120, _environ={"TERM": "xterm"})
+
+    ensure(BuildProgress(screen))
+
+    assert re.search(r"100%.* 0:00:0\d.* 0:00:00.* left", shown.getvalue())
+
+
+def test_a_build_runs_no_more_compilers_than_memory_holds() -> None:
+    assert compilers(2, 64_000) == 2
+    assert compilers(16, 64_000) == 16
+    assert compilers(16, PEAK_MIB + 512 + 4 * 400) == 6
+    assert compilers(16, 100) == 2
+
+
+def test_the_limit_of_a_container_counts_where_it_is_smaller_than_the_machine(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    (tmp_path / "memory.current").write_text(f"{100 * 1024 * 1024}\n")
+    limit.write_text(f"{164 * 1024 * 1024}\n")
+    assert free_mib(limit) == 64
+
+    limit.write_text("max\n")
+    assert free_mib(limit) > 64
+    assert free_mib(tmp_path / "none") > 64
+
+
+def started() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, env=fake_go.environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-m", "otel_on_spot.lab.toolchain"], cwd=ROOT, text=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
+@pytest.fixture
+def machine_fits(fake_go: FakeGo, tmp_path: Path) -> None:
+    """The commands of the preflight that this machine may lack."""
+    for name in ("unshare", "nsenter", "mount", "ip", "git"):
+        (fake_go.folder / "bin" / name).write_text("#!/bin/sh\n")
+        (fake_go.folder / "bin" / name).chmod(0o755)
+
+
+@pytest.mark.usefixtures("machine_fits")
 def test_two_labs_at_once_build_each_tool_once_and_the_second_says_whom_it_waits_for(fake_go: FakeGo) -> None:
     (fake_go.folder / "pause").write_text("0.4")
-    labs = [started(fake_go), started(fake_go)]
-    said = [lab.communicate(timeout=60)[0] for lab in labs]
+    labs = [started(), started()]
+    said = [lab.communicate(timeout=60)[1] for lab in labs]
 
     assert [lab.returncode for lab in labs] == [0, 0], said
-    assert sum(" build " in call for call in fake_go.calls()) == len(MODULES)
+    assert fake_go.calls("build") == ALL
     waits = [f"process {lab.pid} is building already: waiting for it" for lab in labs]
     assert (waits[0] in said[1]) != (waits[1] in said[0])
 
@@ -147,20 +296,44 @@ def alive(process_id: int) -> bool:
     return state != "Z"
 
 
-def test_ctrl_c_ends_every_go_with_all_that_it_started_and_leaves_no_partial_build(fake_go: FakeGo) -> None:
-    (fake_go.folder / "hang").touch()
-    lab = started(fake_go)
-    hanging = fake_go.folder / "hanging"
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not (hanging.exists() and hanging.read_text().count("\n")) and time.monotonic() < deadline:
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("machine_fits")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_kills_go_with_all_that_it_started_and_leaves_nothing_half(
+    fake_go: FakeGo, number: signal.Signals
+) -> None:
+    (fake_go.folder / "hang").touch()
+    lab = started()
+    hanging = fake_go.folder / "hanging"
+    wait_for(lambda: hanging.exists() and hanging.read_text().endswith("\n"))
     processes = [int(word) for word in hanging.read_text().split()]
     assert all(alive(process) for process in processes)
 
-    lab.send_signal(signal.SIGINT)
-    said, _ = lab.communicate(timeout=30)
+    lab.send_signal(number)
+    _, said = lab.communicate(timeout=30)
 
-    assert "KeyboardInterrupt" in said
-    assert not [process for process in map(int, hanging.read_text().split()) if alive(process)]
-    assert not list(fake_go.tools.glob("*/*.partial"))
-    assert not list(fake_go.tools.glob("*/*/built.json"))
+    assert lab.returncode == 130
+    assert "interrupted: no build runs on" in said
+    wait_for(lambda: not any(map(alive, processes)))
+    assert not [path for path in fake_go.tools.rglob("*") if path.name != "lock"]
+
+
+@pytest.mark.usefixtures("machine_fits")
+def test_a_lock_whose_holder_was_killed_is_free(fake_go: FakeGo) -> None:
+    (fake_go.folder / "hang").touch()
+    lab = started()
+    wait_for((fake_go.folder / "hanging").exists)
+    lab.kill()
+    lab.communicate(timeout=30)
+    (fake_go.folder / "hang").unlink()
+
+    ensure()
+
+    for word in (fake_go.folder / "hanging").read_text().split():
+        os.kill(int(word), signal.SIGKILL)  # nobody was left to do it

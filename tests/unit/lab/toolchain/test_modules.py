@@ -1,39 +1,44 @@
-"""The tools modules as they are committed."""
+"""The tools modules as they are committed, and what the lab runs against what a stack pins."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
 
-from otel_on_spot.lab.toolchain.modules import MODULES, Module
-from otel_on_spot.lab.toolchain.pins import ARGOCD_OF_CHART
+from otel_on_spot.lab.toolchain.modules import ARGOCD_OF_CHART, MODULES, Module, differences
 
 ROOT = Path(__file__).parents[4]
+RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.4", "karpenter": "v1.14.1"}
 each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+
+
+def go_mod(module: Module) -> str:
+    return (module.folder / "go.mod").read_text()
 
 
 @each
 def test_a_module_pins_an_exact_version_and_says_which_go_it_needs(module: Module) -> None:
     assert re.fullmatch(r"v\d+\.\d+\.\d+", module.version)
-    assert module.go_line >= (1, 21, 0)
+    assert module.go_line >= Version("1.21")
     assert f"{module.upstream} {module.version} h1:" in (module.folder / "go.sum").read_text()
 
 
 @each
 def test_a_module_is_named_after_its_folder(module: Module) -> None:
-    assert module.go_mod.startswith(f"module otel-on-spot/tools/{module.name}\n")
+    assert go_mod(module).startswith(f"module otel-on-spot/tools/{module.name}\n")
 
 
 @each
-def test_the_sources_of_a_module_import_exactly_what_is_built(module: Module) -> None:
-    if module.packages == (".",):
-        source = (module.folder / "main.go").read_text()
-        assert f'"{module.upstream}' in source
-        return
-    source = (module.folder / "tools.go").read_text()
-    assert source.startswith("//go:build tools\n")
-    assert set(re.findall(r'_ "(\S+)"', source)) == set(module.packages)
+def test_what_a_module_builds_is_what_the_lab_takes_from_it(module: Module) -> None:
+    tools = re.findall(rf"^(?:tool |\t)({re.escape(module.upstream)}\S*)$", go_mod(module), re.MULTILINE)
+    written = [re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1] for package in tools]
+    if module.package == ".":
+        assert f'"{module.upstream}' in (module.folder / "main.go").read_text()
+        written = [module.name]
+    assert written == list(module.binaries.values())
 
 
 def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
@@ -51,7 +56,7 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
 
 def test_every_staging_module_of_kubernetes_has_the_minor_and_patch_of_kubernetes() -> None:
     kubernetes = next(module for module in MODULES if module.name == "kubernetes")
-    replaced = re.findall(r"^\tk8s\.io/\S+ => k8s\.io/\S+ (v\S+)", kubernetes.go_mod, re.MULTILINE)
+    replaced = re.findall(r"^\tk8s\.io/\S+ => k8s\.io/\S+ (v\S+)", go_mod(kubernetes), re.MULTILINE)
 
     assert len(replaced) > 20
     assert set(replaced) == {kubernetes.version.replace("v1.", "v0.", 1)}
@@ -70,13 +75,11 @@ def test_the_version_is_linked_into_the_binaries_that_print_one() -> None:
 def test_a_module_that_lost_its_require_or_go_line_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "etcd").mkdir()
     (tmp_path / "etcd" / "go.mod").write_text("module example.test/etcd\n")
-    etcd = Module(
-        name="etcd", upstream="a.test/etcd", packages=(), binaries={}, peak_mib=1, cpu_seconds=1, root=tmp_path
-    )
+    etcd = replace(next(module for module in MODULES if module.name == "etcd"), root=tmp_path)
 
-    with pytest.raises(LookupError, match=r"etcd/go\.mod: no version of a\.test/etcd; add a require line"):
+    with pytest.raises(LookupError, match=r"etcd/go\.mod: there is no version of go\.etcd\.io/etcd/\S+; add one"):
         _ = etcd.version
-    with pytest.raises(LookupError, match=r"etcd/go\.mod: no go line; add one"):
+    with pytest.raises(LookupError, match=r"etcd/go\.mod: there is no go line; add one"):
         _ = etcd.go_line
 
 
@@ -88,3 +91,39 @@ def test_every_chart_that_a_stack_pins_has_a_known_version_of_argo_cd() -> None:
 
     assert charts
     assert charts <= ARGOCD_OF_CHART.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({}, None),
+        ({"kubernetes": "1.3"}, "the program pins Kubernetes 1.3 (Pulumi.lab.yaml), the lab runs v1.35.4"),
+        ({"karpenter": "1.14.10"}, "the program pins Karpenter 1.14.10 (Pulumi.lab.yaml), the lab runs v1.14.1"),
+        (
+            {"chart": "99.0.0"},
+            "the program pins Argo CD of a version not known here (chart 99.0.0 in Pulumi.lab.yaml), "
+            "the lab runs v3.4.4; ARGOCD=path runs a binary of yours",
+        ),
+    ],
+)
+def test_each_difference_from_a_stacks_pins_is_one_line(
+    tmp_path: Path, change: dict[str, str], note: str | None
+) -> None:
+    pins = {"kubernetes": "1.35", "karpenter": "1.14.1", "chart": "10.1.1", **change}
+    path = tmp_path / "Pulumi.lab.yaml"
+    path.write_text(
+        f'config:\n  otel-on-spot:cluster: {{kubernetesVersion: "{pins["kubernetes"]}"}}\n'
+        f"  otel-on-spot:karpenter: {{version: {pins['karpenter']}}}\n"
+        f"  otel-on-spot:argocd: {{chartVersion: {pins['chart']}}}\n"
+    )
+    assert differences(RUNS, path) == ((note,) if note else ())
+
+
+@pytest.mark.parametrize("text", [None, "", "config:\n  otel-on-spot:region: eu-west-1\n"])
+def test_without_a_stack_file_or_its_settings_there_is_nothing_to_compare_with(
+    tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "Pulumi.lab.yaml"
+    if text is not None:
+        path.write_text(text)
+    assert differences(RUNS, path) == ()

@@ -1,7 +1,5 @@
 """miniredis as it is built for the lab, spoken to as Argo CD's client speaks to it."""
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,28 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.lab.toolchain.board import Board
-from otel_on_spot.lab.toolchain.building import Build
-from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import MODULES
-from otel_on_spot.lab.toolchain.processes import Processes
-from otel_on_spot.lab.toolchain.store import Store, key
-
-MINIREDIS = tuple(module for module in MODULES if module.name == "miniredis")
+from otel_on_spot.lab import toolchain
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("go") is None:
-        pytest.skip("go is not on PATH: miniredis can't be built")
-    (module,) = MINIREDIS
-    go, store = Go.found(os.environ), Store(tmp_path_factory.mktemp("tools"))
-    tool_key = key(module, go)
-    failure = Build(module, tool_key, go, store, Board.of(MINIREDIS, 2), Processes()).run(jobs=2)
-    if failure is not None and "proxy can't be reached" in failure.do:
-        pytest.skip(str(failure))
-    assert failure is None, failure
-    return store.place(module, tool_key) / "miniredis"
+def binary() -> Path:
+    return toolchain.ensure().path("miniredis")
 
 
 class Client:
@@ -86,13 +68,13 @@ def test_it_answers_a_ping_in_both_protocol_versions(clients: tuple[Client, Clie
 
 
 def test_it_keeps_what_argo_cd_caches(clients: tuple[Client, Client]) -> None:
-    one, other = clients
-    assert one.ask("SET", "app|resources-tree|demo", "a tree", "EX", "3600") == "OK"
+    first, other = clients
+    assert first.ask("SET", "app|resources-tree|demo", "a tree", "EX", "3600") == "OK"
     assert other.ask("GET", "app|resources-tree|demo") == "a tree"
-    assert one.ask("SET", "app|resources-tree|demo", "another", "EX", "60", "NX") == "nothing"
-    assert one.ask("RENAME", "app|resources-tree|demo", "app|resources-tree|new") == "OK"
-    assert one.ask("TTL", "app|resources-tree|new") in ("3600", "3599")
-    assert one.ask("DEL", "app|resources-tree|new") == "1"
+    assert first.ask("SET", "app|resources-tree|demo", "another", "EX", "60", "NX") == "nothing"
+    assert first.ask("RENAME", "app|resources-tree|demo", "app|resources-tree|new") == "OK"
+    assert first.ask("TTL", "app|resources-tree|new") in ("3600", "3599")
+    assert first.ask("DEL", "app|resources-tree|new") == "1"
     assert other.ask("GET", "app|resources-tree|new") == "nothing"
 
 
