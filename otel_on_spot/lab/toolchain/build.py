@@ -184,10 +184,9 @@ class _Builder:
         for other in target.parent.iterdir():
             if other.stat().st_mtime < time.time() - UNUSED_DAYS * 86_400 and other.is_dir():
                 shutil.rmtree(other)
+        took = timedelta(seconds=int(time.monotonic() - begun))
+        self.progress.note(f"{module.name} {module.version}: built in {took}")
         self.progress.step(module.name, _LINKING)
-        self.progress.note(
-            f"{module.name} {module.version}: built in {timedelta(seconds=int(time.monotonic() - begun))}"
-        )
 
     def _go(self, module: Module, *arguments: str) -> list[str]:
         """Lines that go prints, less its progress; an exception, such as Ctrl-C's, kills it and all that it started."""
