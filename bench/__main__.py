@@ -31,7 +31,7 @@ from otel_on_spot.plan.record import record
 record({stack!r})
 print(json.dumps([name for name in sys.modules if name.split(".")[0] in {sdks!r}]))
 """
-PLAN = "from plan.record import record; record({stack!r})"
+PLAN = "from otel_on_spot.plan.record import record; record({stack!r})"
 GROWTH = """
 import json, time, yaml
 from otel_on_spot.plan.record import record
