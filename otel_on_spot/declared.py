@@ -14,7 +14,7 @@ import yaml
 
 from infra import names
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
-from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.program.recording import Recording, Registration
 
 DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
 

@@ -64,7 +64,7 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
         kubeconfig: the file; None takes the usual places (KUBECONFIG, the home folder).
 
     Raises:
-        plan.stack_file.StackFileError: there is no such stack.
+        program.stack_file.StackFileError: there is no such stack.
         plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
     """
     root = project.root()

@@ -1,7 +1,7 @@
 """A recorded plan, as the rules see it."""
 
-from otel_on_spot.plan.recording import Recording
-from otel_on_spot.plan.values import Unknown, mapped, masked
+from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.values import Unknown, mapped, masked
 from policy.resource import Resource, Stack, environment_of
 
 

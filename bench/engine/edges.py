@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from otel_on_spot.plan.recording import Recording, Registration
 from otel_on_spot.plan.tree import short_type
+from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.simcloud.aws.eks_addons import NEED_NODES
 from otel_on_spot.simcloud.kubernetes.helm import WITHOUT_PODS, chart_name
 from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS

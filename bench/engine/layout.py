@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from bench.engine.chain import Module
-from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.urns import STACK_TYPE
 
 ORDER: Final = ("network", "cluster", "node group", "add-ons", "charts", "apps")
 WAITS: Final = {"node group": 30.0}

@@ -14,7 +14,7 @@ from bench.engine.edges import CLOUD, edges, kind_of, necessary
 from bench.engine.layout import ancestors, modules
 from bench.engine.running import CommandError, Place
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud.operations import Operation
 from otel_on_spot.simcloud.session import Session
 

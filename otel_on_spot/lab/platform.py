@@ -22,7 +22,7 @@ from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.moto_process import MotoProcess

@@ -8,7 +8,7 @@ from infra.settings.door import parse
 from infra.settings.problem import message
 from otel_on_spot.lab import places
 from otel_on_spot.lab.folder import LabError
-from otel_on_spot.plan import stack_file
+from otel_on_spot.program import stack_file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,5 @@
 """The plan: the program's recorded graph, without an account, a CLI or a network.
 
-stack_file     Pulumi.yaml and Pulumi.<stack>.yaml, read as the engine would hand them over
-values         plain values out of the wire format, with markers for unknowns, secrets and references
-recording      what was registered: the immutable graph and its questions
 monitor        the mock monitor that records
 answers        what AWS and Kubernetes would answer: computed outputs per type
 eks_component  the children that the pulumi-eks component makes

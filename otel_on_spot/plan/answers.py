@@ -13,8 +13,8 @@ import pulumi
 from pulumi.runtime import rpc
 
 from otel_on_spot.plan.identities import Where, arn, object_name, physical_name, queue_url, short_hash, token_is_release
-from otel_on_spot.plan.recording import Registration
-from otel_on_spot.plan.values import UNKNOWN, Secret, revealed
+from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.values import UNKNOWN, Secret, revealed
 
 PARTLY_COMPUTED: Final = {"vpcConfig"}
 """Inputs that come back with more in them than was given."""

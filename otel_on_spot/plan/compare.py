@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_on_spot.errors import ToolError
-from otel_on_spot.plan import stack_file
+from otel_on_spot.program import stack_file
 from otel_on_spot.project import MARKER, PACKAGE_PARENT
 
 REPLACING: Final[dict[str, frozenset[str]]] = {

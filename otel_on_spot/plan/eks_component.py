@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from otel_on_spot.kubernetes.kubeconfig import eks_kubeconfig
 from otel_on_spot.plan import answers
-from otel_on_spot.plan.eks_children import ArgumentError, Child, children, subnet_ids
 from otel_on_spot.plan.identities import Where, identifier
-from otel_on_spot.plan.recording import Registration
-from otel_on_spot.plan.values import UNKNOWN, Reference, Unknown, mapped, references, revealed, secret_texts, veiled
+from otel_on_spot.program.eks_children import ArgumentError, Child, children, subnet_ids
+from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.values import UNKNOWN, Reference, mapped, references, revealed, secret_texts, veiled
 
 __all__ = ["TYPE", "ArgumentError", "expand"]
 
@@ -81,7 +81,7 @@ def _registered(
     edges |= {urn for urns in siblings.values() for urn in urns} | {made[key].urn for key in child.after}
     provider = component.providers.get("aws", "") if child.type.startswith("aws:") else ""
     if child.type.startswith("kubernetes:"):
-        provider = f"{made['kubernetes'].urn}::{made['kubernetes'].id or Unknown()!r}"
+        provider = f"{made['kubernetes'].urn}::{made['kubernetes'].id or UNKNOWN!r}"
     registration = Registration(
         urn=make_urn(parent, child.type, child.name),
         id="",
@@ -126,7 +126,7 @@ def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
     parts = {match.group(0): facts.get(match.group(0)[2:-1], match.group(0)) for match in SIBLING.finditer(value)}
     if value in parts:
         return parts[value]
-    if any(isinstance(part, Unknown) for part in parts.values()):
+    if any(part is UNKNOWN for part in parts.values()):
         return UNKNOWN
     return SIBLING.sub(lambda match: str(parts[match.group(0)]), value)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Final
 
-from otel_on_spot.plan.recording import Registration
-from otel_on_spot.plan.values import revealed
+from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.values import revealed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import yaml
 
-from otel_on_spot.plan.recording import Invoke, Recording, Registration
-from otel_on_spot.plan.values import masked
+from otel_on_spot.program.recording import Invoke, Recording, Registration
+from otel_on_spot.program.values import masked
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 

@@ -11,11 +11,12 @@ from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
 from otel_on_spot.errors import ToolError
-from otel_on_spot.plan import answers, eks_component, urns
+from otel_on_spot.plan import answers, eks_component
 from otel_on_spot.plan.identities import Where, identifier
-from otel_on_spot.plan.recording import STACK_TYPE, Invoke, Recording, Registration
-from otel_on_spot.plan.request import of_request
-from otel_on_spot.plan.values import decoded, encoded, revealed
+from otel_on_spot.program import urns
+from otel_on_spot.program.recording import Invoke, Recording, Registration, of_request
+from otel_on_spot.program.urns import STACK_TYPE
+from otel_on_spot.program.values import decoded, encoded, revealed
 
 GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_on_spot import svg as drawing
-from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
 from otel_on_spot.plan.tree import short_type
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.urns import STACK_TYPE
 from otel_on_spot.svg import FAINT, MARGIN
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 236, 76, 96, 34

@@ -21,9 +21,9 @@ from pulumi.runtime.stack import run_in_stack
 
 from otel_on_spot import project
 from otel_on_spot.errors import ToolError
-from otel_on_spot.plan import stack_file
 from otel_on_spot.plan.monitor import PlanError, RecordingMonitor
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program import stack_file
+from otel_on_spot.program.recording import Recording
 
 
 class ProgramError(ToolError):
@@ -41,7 +41,7 @@ def record(
         config_overrides: keys (of the project, or ``aws:region``) whose values replace the stack file's; None removes one.
 
     Raises:
-        plan.stack_file.StackFileError: the stack file cannot be read, or there is no program.
+        program.stack_file.StackFileError: the stack file cannot be read, or there is no program.
         ProgramError: the program raised ``pulumi.RunError``, or ended itself.
         PlanError: the program did what the engine would refuse, or a plan cannot answer.
         RuntimeError: this process has imported another tree's modules of the same name.

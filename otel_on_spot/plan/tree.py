@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
-from otel_on_spot.plan.values import masked
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.urns import STACK_TYPE
+from otel_on_spot.program.values import masked
 
 PIPE_WIDTH: Final = 160
 """Columns where nobody watches, so that a log keeps whole lines."""

@@ -2,7 +2,7 @@
 
 ``apply`` runs the program under the recording monitor, whose answers come from the simulated cloud: a resource is
 registered when what it depends on is there, so the order and the parallelism are those of the graph. What comes back is
-a ``plan.recording.Recording`` whose ids and outputs are the cloud's. ``destroy`` takes it apart in reverse.
+a ``program.recording.Recording`` whose ids and outputs are the cloud's. ``destroy`` takes it apart in reverse.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from otel_on_spot import project
-from otel_on_spot.plan import stack_file
 from otel_on_spot.plan.record import wind_down
-from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.program import stack_file
+from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.live_monitor import LiveMonitor, Makers, is_made, subject
 from otel_on_spot.simcloud.refusal import Refusal

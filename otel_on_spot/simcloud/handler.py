@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.program.values import UNKNOWN, holds_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
-from otel_on_spot.simcloud.properties import DEFAULTS, UNKNOWN, Change, Properties, changes, has_unknown
+from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
 from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal, Unfinished, of_client_error
 
 
@@ -148,7 +149,7 @@ class Handler:
     def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
         """What must change for the cloud's state to be as asked."""
         found = dict(changes(state, old, new))
-        if self.taggable and not has_unknown(new.get("tags")):
+        if self.taggable and not holds_unknown(new.get("tags")):
             wanted = {**site.default_tags, **(new.get("tags") or {})}
             if wanted != (state.get("tagsAll") or {}):
                 found.setdefault("tagsAll", "update")
@@ -176,7 +177,7 @@ class Handler:
         outputs = {key: value for key, value in new.items() if key != DEFAULTS}
         if self.taggable:
             outputs["tagsAll"] = (
-                {**site.default_tags, **(new.get("tags") or {})} if not has_unknown(new.get("tags")) else UNKNOWN
+                {**site.default_tags, **(new.get("tags") or {})} if not holds_unknown(new.get("tags")) else UNKNOWN
             )
         for key in self.computed:
             if outputs.get(key) is None:

@@ -11,10 +11,11 @@ from typing import Any
 from pulumi.runtime.proto import resource_pb2
 from typing_extensions import override
 
-from otel_on_spot.plan import eks_children
 from otel_on_spot.plan.monitor import GET_RESOURCE, RecordingMonitor
-from otel_on_spot.plan.recording import STACK_TYPE, Invoke, Recording, Registration
-from otel_on_spot.plan.values import Reference, Secret, decoded, encoded, revealed
+from otel_on_spot.program import eks_children
+from otel_on_spot.program.recording import Invoke, Recording, Registration
+from otel_on_spot.program.urns import STACK_TYPE
+from otel_on_spot.program.values import Reference, Secret, decoded, encoded, revealed
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.changing import changed, ignoring, refreshed
 from otel_on_spot.simcloud.cloud import Cloud

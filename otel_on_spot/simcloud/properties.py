@@ -1,37 +1,17 @@
-"""Properties as handlers see them: plain values, a marker for what is not known yet, and what counts as a change."""
+"""Properties as handlers see them: plain values with ``UNKNOWN`` for what is not known yet, and what counts as a change."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from otel_on_spot.program.values import UNKNOWN
+
 Properties = dict[str, Any]
 Change = Literal["add", "delete", "update"]
 
 
-class _Unknown:
-    """A value that only exists once something else does."""
-
-    def __repr__(self) -> str:
-        return "<unknown>"
-
-    def __deepcopy__(self, memo: object) -> "_Unknown":
-        return self
-
-
-UNKNOWN: Final = _Unknown()
 DEFAULTS: Final = "__defaults"
 """Key under which a bridged provider lists the inputs that it filled in. Source: pulumi-terraform-bridge, pkg/tfbridge/schema.go"""
-
-
-def has_unknown(value: Any) -> bool:
-    """Whether anything inside is unknown."""
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, Mapping):
-        return any(has_unknown(inner) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return any(has_unknown(inner) for inner in value)
-    return False
 
 
 def _document(value: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from otel_on_spot.plan.recording import Recording
-from otel_on_spot.plan.values import masked
+from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.values import masked
 from tests.charts.footprint import root_objects
 from tests.crds.conftest import KARPENTER
 from tests.unit.conftest import STACKS, recorded

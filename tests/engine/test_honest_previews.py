@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from otel_on_spot.plan.record import record
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties
+from otel_on_spot.simcloud.properties import Properties
 from tests.engine.workbench import Workbench, own_provider, short, workbench
 
 UNKNOWN_ON_THE_WIRE = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

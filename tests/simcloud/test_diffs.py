@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.kubernetes.helm import Release
 from otel_on_spot.simcloud.kubernetes.objects import KubernetesObject
-from otel_on_spot.simcloud.properties import UNKNOWN, changes, same
+from otel_on_spot.simcloud.properties import changes, same
 from tests.simcloud.conftest import Maker
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.cloud import Cloud

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import shape

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Handler, Site

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 
 STACKS = ("dev", "staging", "prod")
 

@@ -11,10 +11,11 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties
+from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

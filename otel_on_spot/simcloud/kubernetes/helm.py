@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties, changes
+from otel_on_spot.simcloud.properties import Properties, changes
 from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
 from otel_on_spot.simcloud.kubernetes.kinds import CLUSTER_SCOPED
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties, changes
+from otel_on_spot.simcloud.properties import Properties, changes
 from otel_on_spot.simcloud.refusal import Gone, TimedOut
 
 MANAGER = "pulumi-kubernetes"

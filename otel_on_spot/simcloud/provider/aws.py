@@ -6,11 +6,11 @@ from typing import Any
 from pulumi.runtime.proto import provider_pb2
 from typing_extensions import override
 
+from otel_on_spot.program.values import UNKNOWN, encoded
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties
-from otel_on_spot.simcloud.provider.servicer import Servicer
-from otel_on_spot.simcloud.provider.wire import decoded, encoded
+from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.provider.servicer import Servicer, decoded
 from otel_on_spot.simcloud.refusal import Refusal
 
 

@@ -20,8 +20,8 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from typing_extensions import override
 
-from otel_on_spot.plan import eks_children
 from otel_on_spot.plan.eks_component import TYPE
+from otel_on_spot.program import eks_children
 from otel_on_spot.simcloud.provider.kubeconfig import THUMBPRINT, kubeconfig
 from otel_on_spot.simcloud.provider.placeholders import Placeholders
 

@@ -2,10 +2,11 @@
 
 from typing_extensions import override
 
+from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
 from otel_on_spot.simcloud.kubernetes.objects import KubernetesObject
-from otel_on_spot.simcloud.properties import UNKNOWN, Properties
+from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.provider.kubeconfig import cluster_of
 from otel_on_spot.simcloud.provider.servicer import Servicer
 

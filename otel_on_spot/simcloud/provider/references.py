@@ -1,4 +1,4 @@
-"""References between the children of the pulumi-eks component, as ``plan.eks_children`` writes them: ``${key.output}``."""
+"""References between the children of the pulumi-eks component, as ``program.eks_children`` writes them: ``${key.output}``."""
 
 import re
 from collections.abc import Callable, Mapping

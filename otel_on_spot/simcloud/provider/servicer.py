@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from typing_extensions import override
 
+from otel_on_spot.program import urns, values
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
-from otel_on_spot.simcloud.provider.wire import decoded, encoded
 from otel_on_spot.simcloud.refusal import Refusal, Unfinished
 
 KINDS = {
@@ -120,10 +120,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Fill in defaults and names."""
         handler = self._guard(context, lambda: self._handler(request.urn, context))
         inputs, failures = handler.check(
-            _name(request.urn), decoded(request.olds), decoded(request.news), request.randomSeed
+            urns.name(request.urn), decoded(request.olds), decoded(request.news), request.randomSeed
         )
         told = [provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in failures]
-        return provider_pb2.CheckResponse(inputs=encoded(inputs), failures=told)
+        return provider_pb2.CheckResponse(inputs=values.encoded(inputs), failures=told)
 
     @override
     def Diff(self, request: Any, context: Any) -> Any:
@@ -137,7 +137,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:
         """Create, or say what would be known of it."""
         handler = self._guard(context, lambda: self._handler(request.urn, context))
-        inputs, secret = decoded(request.properties), self.secret_outputs(_token(request.urn))
+        inputs, secret = decoded(request.properties), self.secret_outputs(urns.type_of(request.urn))
         site = self._site(context)
         if request.preview:
             return provider_pb2.CreateResponse(properties=encoded(handler.preview({}, inputs, site), secret))
@@ -155,7 +155,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         state, inputs, secret = (
             decoded(request.properties),
             decoded(request.inputs),
-            self.secret_outputs(_token(request.urn)),
+            self.secret_outputs(urns.type_of(request.urn)),
         )
         subject = self._subject(request.urn)
         found = self._guard(
@@ -172,7 +172,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:
         """Change in place, or say what would be known afterwards."""
         handler = self._guard(context, lambda: self._handler(request.urn, context))
-        state, new, secret = decoded(request.olds), decoded(request.news), self.secret_outputs(_token(request.urn))
+        state, new, secret = (
+            decoded(request.olds),
+            decoded(request.news),
+            self.secret_outputs(urns.type_of(request.urn)),
+        )
         site = self._site(context)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=encoded(handler.preview(state, new, site), secret))
@@ -207,14 +211,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     # Inside
 
     def _handler(self, urn: str, context: Any) -> Handler:
-        return self.handler(_token(urn), self._configurations.get(context.peer(), {}))
+        return self.handler(urns.type_of(urn), self._configurations.get(context.peer(), {}))
 
     def _site(self, context: Any) -> Site:
         return self.site(self._configurations.get(context.peer(), {}))
 
     @staticmethod
     def _subject(urn: str) -> Subject:
-        return Subject(_token(urn), _name(urn), urn)
+        return Subject(urns.type_of(urn), urns.name(urn), urn)
 
     @staticmethod
     def _diff(difference: Difference) -> Any:
@@ -249,12 +253,19 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNKNOWN, str(refusal))
 
 
-def _token(urn: str) -> str:
-    return urn.split("::")[2].rpartition("$")[2]
+def decoded(struct: struct_pb2.Struct) -> Properties:
+    """A request's properties as handlers take them: secrets open."""
+    return values.revealed(values.decoded(struct))
 
 
-def _name(urn: str) -> str:
-    return urn.split("::", 3)[3]
+def encoded(properties: Properties, secret: frozenset[str]) -> struct_pb2.Struct:
+    """Properties as the engine takes them; the top-level keys in ``secret`` travel as secrets."""
+    return values.encoded(
+        {
+            key: values.Secret(value) if key in secret and value is not None else value
+            for key, value in properties.items()
+        }
+    )
 
 
 def _as_asked(asked: Any, seen: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from bench.engine.chain import longest, serial
 from bench.engine.edges import CLOUD, COMPONENT, DECLARED, PROVIDER, VALUE, Edges, edges, kind_of, necessary
 from bench.engine.layout import ORDER, module_of, modules
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from tests.unit.conftest import recorded
 
 STACKS = ("dev", "staging", "prod")

@@ -10,7 +10,7 @@ import pytest
 from infra import documents
 from infra.karpenter.controller_role import GROUPS, compact
 from infra.karpenter.policies import Scope, controller_policies
-from otel_on_spot.plan.values import revealed
+from otel_on_spot.program.values import revealed
 from tests.unit.conftest import STACKS, recorded
 
 LONGEST = Scope(cluster="c" * 40, region="ap-southeast-7", partition="aws-us-gov", account_id="111122223333")

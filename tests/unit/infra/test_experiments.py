@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.simcloud.aws.experiments import ExperimentTemplate
 from otel_on_spot.simcloud.refusal import Refusal

@@ -12,8 +12,8 @@ import yaml
 
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import PlanError, record_program
-from otel_on_spot.plan.recording import Recording, Registration
-from otel_on_spot.plan.values import UNKNOWN, masked, revealed
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.values import UNKNOWN, masked, revealed
 
 COMPONENT = "eks:index:Cluster"
 CLUSTER = "aws:eks/cluster:Cluster"

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from otel_on_spot.plan.record import record_program
-from otel_on_spot.plan.recording import Recording, Registration
+from otel_on_spot.program.recording import Recording, Registration
 
 QUEUE = "aws:sqs/queue:Queue"
 Options = pulumi.ResourceOptions

@@ -8,7 +8,7 @@ from pulumi_aws import sqs
 
 from otel_on_spot.plan import picture
 from otel_on_spot.plan.record import record_program
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from tests.unit.conftest import STACKS, recorded
 
 QUEUE = "aws:sqs/queue:Queue"

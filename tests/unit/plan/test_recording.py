@@ -9,8 +9,8 @@ from pulumi_aws import sqs
 from pulumi_aws.get_region import get_region
 
 from otel_on_spot.plan.record import PlanError, ProgramError, record_program
-from otel_on_spot.plan.recording import Registration
-from otel_on_spot.plan.values import UNKNOWN, Secret, holds_unknown, masked, references, revealed
+from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.values import UNKNOWN, Secret, holds_unknown, masked, references, revealed
 
 QUEUE = "aws:sqs/queue:Queue"
 
@@ -174,7 +174,7 @@ def test_nothing_is_asked_of_the_network_or_of_the_environments_credentials(monk
 
 
 def test_values_know_what_is_unknown_secret_and_referred_to() -> None:
-    from otel_on_spot.plan.values import Reference
+    from otel_on_spot.program.values import Reference
 
     value = {"a": [Secret({"b": UNKNOWN})], "c": Reference("urn:x")}
 

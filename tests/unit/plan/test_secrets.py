@@ -14,9 +14,9 @@ from rich.console import Console
 
 from otel_on_spot.plan import compare, manifests, picture, tree
 from otel_on_spot.plan.record import record, record_program
-from otel_on_spot.plan.recording import Recording, Registration
-from otel_on_spot.plan.stack_file import SECRET_PLACEHOLDER
-from otel_on_spot.plan.values import Secret, holds_unknown, revealed
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
+from otel_on_spot.program.values import Secret, holds_unknown, revealed
 from tests.unit.conftest import recorded
 
 ROOT = Path(__file__).parents[3]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.plan.stack_file import SECRET_PLACEHOLDER, StackFileError, read, stacks
+from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER, StackFileError, read, stacks
 
 ADVICE = "Pulumi.dev.yaml is a good start"
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from otel_on_spot.plan import manifests, picture, tree
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from tests.unit.conftest import recorded
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ import pytest
 
 from infra.karpenter import interruption
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.recording import Recording
+from otel_on_spot.program.recording import Recording
 from policy.guardrails import RULES, violations
 from policy.recorded import stack_of
 from policy.resource import Resource, Stack

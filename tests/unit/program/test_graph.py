@@ -9,8 +9,9 @@ import pulumi
 import pytest
 
 from otel_on_spot.plan.record import PlanError, record, record_program
-from otel_on_spot.plan.recording import STACK_TYPE, Recording, Registration
-from otel_on_spot.plan.values import holds_unknown, revealed
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.urns import STACK_TYPE
+from otel_on_spot.program.values import holds_unknown, revealed
 
 OURS = "otel-on-spot:index:"
 MODULES = {

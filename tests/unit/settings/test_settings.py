@@ -11,7 +11,7 @@ import yaml
 from infra.settings import Settings, parse
 from infra.settings.problem import message
 from otel_on_spot.plan.record import ProgramError, record
-from otel_on_spot.plan.stack_file import SECRET_PLACEHOLDER
+from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 
 ROOT = Path(__file__).parents[3]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))

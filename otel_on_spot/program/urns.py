@@ -21,6 +21,11 @@ def qualified_type(of: str) -> str:
     return of.split("::", 3)[2]
 
 
+def type_of(of: str) -> str:
+    """``urn:pulumi:dev::p::a$b::n`` -> ``b``."""
+    return qualified_type(of).rpartition("$")[2]
+
+
 def name(of: str) -> str:
     """``urn:pulumi:dev::p::a$b::n`` -> ``n``. A name may hold colons itself."""
     return of.split("::", 3)[3]
@@ -36,7 +41,7 @@ def former(request: Any, stack: str, project: str, parents_former: Iterable[str]
     for parent in parents_former:
         inherited.append(_below(parent, request.parent, request.type, request.name, stack, project))
         for alias in own:
-            former_type = qualified_type(alias).rpartition("$")[2]
+            former_type = type_of(alias)
             inherited.append(_below(parent, request.parent, former_type, name(alias), stack, project))
     return tuple(dict.fromkeys([*own, *inherited]))
 

@@ -1,4 +1,4 @@
-"""Pulumi.yaml and Pulumi.<stack>.yaml, read as the engine would hand them to the program."""
+"""Pulumi.yaml and Pulumi.<stack>.yaml, read as the engine would hand them over: YAML 1.2 scalars, and no key twice."""
 
 import json
 import re
@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from otel_on_spot.plan import yaml_file
-from otel_on_spot.plan.yaml_file import StackFileError
+import yaml
 
-__all__ = ["StackConfig", "StackFileError", "full_key", "read", "stacks", "text"]
+from otel_on_spot.errors import ToolError
 
 SECRET_PLACEHOLDER: Final = "secret-of-the-stack"
 """Stands for a ``secure:`` value, which only the stack's secrets provider can open."""
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/tokens/stacks.go."""
+
+
+class StackFileError(ToolError):
+    """A file that cannot be read. The message says which file, what is wrong, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ def read(root: Path, stack: str) -> StackConfig:
     Raises:
         StackFileError: no such stack, an empty file, or YAML that does not parse.
     """
-    declared = yaml_file.mapping(root / "Pulumi.yaml", "It names the project: restore it from Git")
+    declared = _mapping(root / "Pulumi.yaml", "It names the project: restore it from Git")
     project = declared.get("name")
     if not isinstance(project, str) or not project:
         raise StackFileError("Pulumi.yaml: it has no name. Restore the line `name: otel-on-spot`")
@@ -52,7 +55,7 @@ def read(root: Path, stack: str) -> StackConfig:
         raise StackFileError(
             f"stack {stack!r}: there is no such stack file. Stacks with a file: {known}. Use one of them, or {do}"
         )
-    config = yaml_file.mapping(path, SECTION_ADVICE).get("config")
+    config = _mapping(path, SECTION_ADVICE).get("config")
     if not isinstance(config, dict) or not config:
         raise StackFileError(f"{path.name}: no config: section with keys was found. {SECTION_ADVICE}")
     given = {full_key(project, key): value for key, value in _project_values(declared.get("config"))}
@@ -100,3 +103,74 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain ``yes``, ``on``, ``1:30`` and ``2026-01-31`` are text, and a key given twice is an error.
+
+    Source: https://github.com/go-yaml/yaml/tree/v3#compatibility
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key_node.tag != MERGE and str(key) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is there twice", key_node.start_mark
+                )
+            seen.add(str(key))
+        return super().construct_mapping(node, deep)
+
+
+MERGE: Final = "tag:yaml.org,2002:merge"
+_REPLACED: Final = {
+    "tag:yaml.org,2002:bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"),
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
+    "tag:yaml.org,2002:timestamp": None,
+}
+
+
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """The scalars that are not text, by first character."""
+    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        for tag, pattern in rules:
+            kept = _REPLACED.get(tag, pattern)
+            if kept is not None:
+                found.setdefault(first, []).append((tag, kept))
+    return found
+
+
+_Loader.yaml_implicit_resolvers = _resolvers()
+
+
+def _mapping(path: Path, advice: str) -> dict[str, Any]:
+    """The map that a file holds.
+
+    Args:
+        advice: what to do about a file that is missing or empty, as a sentence without its full stop.
+
+    Raises:
+        StackFileError: missing, unreadable, empty, no map, or not YAML (with line and column).
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StackFileError(f"{path.name}: the file does not exist. {advice}") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise StackFileError(f"{path.name}: cannot be read ({problem}). Make it a readable UTF-8 text file") from None
+    try:
+        parsed = yaml.load(content, _Loader)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise StackFileError(
+            f"{path.name}: not YAML{where} ({problem.problem}). Mend that line; indentation is two spaces, no tabs"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        raise StackFileError(f"{path.name}: not YAML ({problem}). Restore it from Git or mend it") from None
+    if not isinstance(parsed, dict):
+        found = "empty" if parsed is None else f"a {type(parsed).__name__}, not a map"
+        raise StackFileError(f"{path.name}: the file is {found}. {advice}")
+    return parsed

@@ -2,20 +2,26 @@
 
 The component is remote: mocks see one resource, the engine sees what its provider makes. This mirrors version 4 of it.
 Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cluster.ts (createCore, createCluster),
-servicerole.ts and nodes/securitygroup.ts beside it
+authenticationMode.ts, servicerole.ts and nodes/securitygroup.ts beside it
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from otel_on_spot.plan import eks_access
+import yaml
+
+from otel_on_spot.kubernetes.names import NODE_GROUPS, NODE_USERNAME
+from otel_on_spot.program.values import UNKNOWN, holds_unknown
 
 ROLE, ATTACHMENT = "aws:iam/role:Role", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 GROUP, GROUP_RULE = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/securityGroupRule:SecurityGroupRule"
 NODE_POLICIES: Final = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly")
+WITH_CONFIG_MAP: Final = (None, "CONFIG_MAP", "API_AND_CONFIG_MAP")
+WITH_ENTRIES: Final = ("API", "API_AND_CONFIG_MAP")
+ENTRY_FIELDS: Final = ("clusterName", "principalArn", "type", "kubernetesGroups", "userName", "tags")
 NOT_MIRRORED: Final = ("autoMode", "creationRoleProvider", "fargate", "nodeGroupOptions", "storageClasses")
 
 
@@ -65,12 +71,12 @@ def children(name: str, given: Mapping[str, Any]) -> list[Child]:
     made.append(
         Child(key="kubernetes", type="pulumi:providers:kubernetes", name=f"{name}-eks-k8s", inputs=_set(kubernetes))
     )
-    if given.get("authenticationMode") in eks_access.WITH_CONFIG_MAP:
-        config_map = eks_access.aws_auth(given)
+    if given.get("authenticationMode") in WITH_CONFIG_MAP:
+        config_map = _aws_auth(given)
         made.append(
             Child(key="aws-auth", type="kubernetes:core/v1:ConfigMap", name=f"{name}-nodeAccess", inputs=config_map)
         )
-    if given.get("authenticationMode") in eks_access.WITH_ENTRIES:
+    if given.get("authenticationMode") in WITH_ENTRIES:
         made += _access_entries(name, given)
     if given.get("createOidcProvider"):
         oidc = {
@@ -106,7 +112,7 @@ def _check(given: Mapping[str, Any]) -> None:
         raise ArgumentError("subnetIds and publicSubnetIds or privateSubnetIds exclude each other: choose one way")
     if given.get("publicAccessCidrs") and given.get("endpointPublicAccess") is False:
         raise ArgumentError("publicAccessCidrs needs endpointPublicAccess: leave the list out, or open the endpoint")
-    if problem := eks_access.problem(given):
+    if problem := _access_problem(given):
         raise ArgumentError(problem)
 
 
@@ -258,10 +264,67 @@ def _node_security_group(name: str, given: Mapping[str, Any]) -> Iterator[Child]
     yield _rule(name, "eksClusterIngressRule", "ingress", ("tcp", 443, 443), cluster, sourceSecurityGroupId=nodes)
 
 
+def _access_problem(given: Mapping[str, Any]) -> str | None:
+    """What the component refuses about these arguments, or None."""
+    mode = given.get("authenticationMode")
+    if mode not in {*WITH_CONFIG_MAP, *WITH_ENTRIES}:
+        return f"authenticationMode {mode!r}: it is CONFIG_MAP, API_AND_CONFIG_MAP or API"
+    if mode not in WITH_CONFIG_MAP:
+        for key in ("roleMappings", "userMappings", "instanceRoles"):
+            if given.get(key):
+                return f"{key} with authenticationMode {mode}: there is no aws-auth to hold it; use API_AND_CONFIG_MAP"
+    if mode not in WITH_ENTRIES and given.get("accessEntries"):
+        return f"accessEntries with authenticationMode {mode}: entries need API or API_AND_CONFIG_MAP"
+    return None
+
+
+def _instance_role_arns(given: Mapping[str, Any]) -> list[Any]:
+    """ARNs of the roles that the component maps for nodes by itself: given, or its own."""
+    if given.get("instanceRoles"):
+        return [role["arn"] for role in given["instanceRoles"]]
+    if given.get("instanceRole"):
+        return [given["instanceRole"]["arn"]]
+    return ["${instance-role.arn}"] if given.get("createInstanceRole") else []
+
+
+def _aws_auth(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The ConfigMap. ``mapRoles`` and ``mapUsers`` are YAML text, unknown while an ARN in them is."""
+    roles = [("rolearn", row.get("roleArn"), row) for row in given.get("roleMappings") or []]
+    nodes = {"username": NODE_USERNAME, "groups": list(NODE_GROUPS)}
+    roles += [("rolearn", arn, nodes) for arn in _instance_role_arns(given)]
+    data = {"mapRoles": _mapping(roles)}
+    if given.get("userMappings"):
+        data["mapUsers"] = _mapping(("userarn", row.get("userArn"), row) for row in given["userMappings"])
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "immutable": False,
+        "metadata": {
+            "name": "aws-auth",
+            "namespace": "kube-system",
+            "annotations": {"pulumi.com/patchForce": "true"},
+        },
+        "data": data,
+    }
+
+
+def _mapping(rows: Iterable[tuple[str, Any, Mapping[str, Any]]]) -> Any:
+    shown = [{key: arn, "username": row["username"], "groups": row["groups"]} for key, arn, row in rows]
+    return UNKNOWN if holds_unknown(shown) else yaml.safe_dump(shown, sort_keys=False)
+
+
+def _entries(given: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Access entries by name: the component's own for its default instance role, then those given."""
+    own: dict[str, Mapping[str, Any]] = {}
+    if not given.get("instanceRoles") and (given.get("instanceRole") or given.get("createInstanceRole")):
+        own["defaultNodeGroupInstanceRole"] = {"principalArn": _instance_role_arns(given)[0], "type": "EC2_LINUX"}
+    return own | dict(given.get("accessEntries") or {})
+
+
 def _access_entries(name: str, given: Mapping[str, Any]) -> Iterator[Child]:
-    for key, entry in eks_access.entries(given).items():
+    for key, entry in _entries(given).items():
         inputs = {**entry, "clusterName": "${cluster.name}", "userName": entry.get("username")}
-        row = {field: inputs.get(field) for field in eks_access.ENTRY_FIELDS}
+        row = {field: inputs.get(field) for field in ENTRY_FIELDS}
         yield Child(
             key=f"entry-{key}",
             type="aws:eks/accessEntry:AccessEntry",

@@ -3,21 +3,24 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from otel_on_spot.plan.urns import STACK_TYPE
+from pulumi.runtime import rpc
 
-__all__ = ["STACK_TYPE", "Invoke", "Recording", "Registration"]
+from otel_on_spot.program.values import UNKNOWN, Secret, decoded
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
     """One resource, whole, as it was registered.
 
-    ``inputs`` and ``outputs`` are plain values with the markers of ``plan.values``. ``dependencies`` holds the URNs of
+    ``inputs`` and ``outputs`` are plain values with the markers of ``program.values``. ``dependencies`` holds the URNs of
     every edge, ``property_dependencies`` those that a value carries, by property. ``provider`` is ``urn::id``.
-    ``aliases`` are URNs, those inherited from the parent's aliases included. ``custom_timeouts`` are Go durations. ``inside_component``: made by a remote component, not by the program.
-    ``registered_outputs`` is None until a component registers its outputs.
+    ``aliases`` are URNs, those inherited from the parent's aliases included. ``custom_timeouts`` are Go durations.
+    ``inside_component``: made by a remote component, not by the program. ``registered_outputs`` is None until a
+    component registers its outputs.
     """
 
     urn: str
@@ -48,6 +51,58 @@ class Registration:
     source_position: str = ""
     inside_component: bool = False
     registered_outputs: Mapping[str, Any] | None = None
+
+
+def of_request(request: Any, urn: str, aliases: tuple[str, ...], root: Path | None = None) -> Registration:
+    """The request as it came; its id and outputs are the monitor's to give.
+
+    What the SDK declares secret among the outputs is secret among the inputs too: the state keeps both.
+    """
+    timeouts = {kind: getattr(request.customTimeouts, kind) for kind in ("create", "update", "delete")}
+    secret_outputs = tuple(request.additionalSecretOutputs)
+    inputs = decoded(request.object)
+    for key in inputs.keys() & set(secret_outputs):
+        if inputs[key] is not UNKNOWN and not isinstance(inputs[key], Secret):
+            inputs[key] = Secret(inputs[key])
+    return Registration(
+        urn=urn,
+        id="",
+        type=request.type,
+        name=request.name,
+        custom=request.custom,
+        remote=request.remote,
+        parent=request.parent,
+        inputs=inputs,
+        dependencies=tuple(sorted(set(request.dependencies))),
+        property_dependencies={
+            key: tuple(sorted(set(value.urns))) for key, value in sorted(request.propertyDependencies.items())
+        },
+        provider=request.provider.replace(rpc.UNKNOWN, repr(UNKNOWN)),
+        providers={key: value.replace(rpc.UNKNOWN, repr(UNKNOWN)) for key, value in sorted(request.providers.items())},
+        aliases=aliases,
+        protect=request.protect,
+        deleted_with=request.deletedWith,
+        replace_with=tuple(sorted(request.replace_with)),
+        retain_on_delete=request.retainOnDelete,
+        delete_before_replace=request.deleteBeforeReplace,
+        ignore_changes=tuple(request.ignoreChanges),
+        replace_on_changes=tuple(request.replaceOnChanges),
+        secret_outputs=secret_outputs,
+        import_id=request.importId,
+        plugin_version=request.version,
+        custom_timeouts={kind: value for kind, value in timeouts.items() if value},
+        source_position=_source_position(request, root),
+    )
+
+
+def _source_position(request: Any, root: Path | None) -> str:
+    """``infra/network.py:41``: the nearest line of the program itself. No machine's paths."""
+    for frame in request.stackTrace.frames:
+        path = Path(unquote(urlsplit(frame.pc.uri).path))
+        if frame.pc.uri and "site-packages" not in path.parts:
+            shown = path.relative_to(root) if root and path.is_relative_to(root) else path.name
+            return f"{shown}:{frame.pc.line}"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

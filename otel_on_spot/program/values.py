@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Literal
 
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """A value that only the cloud can give, at preview."""
+class Unknown(Enum):
+    """The type of ``UNKNOWN``, of which no copy is made."""
+
+    UNKNOWN = "[unknown]"
 
     def __repr__(self) -> str:
-        return "[unknown]"
+        return self.value
+
+    __str__ = __repr__
 
 
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = Unknown.UNKNOWN
+"""A value that only the cloud can give, before it is there."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def _decoded(value: struct_pb2.Value) -> Any:
     return None
 
 
-def encoded(properties: dict[str, Any]) -> struct_pb2.Struct:
+def encoded(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     """Plain values and markers, back in the wire format."""
     struct = struct_pb2.Struct()
     for key, value in properties.items():
@@ -117,7 +122,7 @@ def _encoded(value: Any) -> struct_pb2.Value:
             return struct_pb2.Value(number_value=value)
         case str():
             return struct_pb2.Value(string_value=value)
-        case dict():
+        case Mapping():
             return struct_pb2.Value(struct_value=encoded(value))
         case list() | tuple():
             return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encoded(item) for item in value]))
