@@ -12,6 +12,9 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from otel_on_spot.cli import app
+from otel_on_spot.plan import compare
+from otel_on_spot.plan.manifests import as_document
+from tests.unit.conftest import recorded
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,15 +40,28 @@ def test_help_names_every_command_and_every_form() -> None:
     assert [word for word in ("plan", "settings", "Examples", *options) if word not in said] == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["settings", "--help"]])
-def test_help_loads_no_sdk(arguments: list[str]) -> None:
+def test_no_help_loads_a_heavy_module() -> None:
+    commands = [
+        "plan",
+        "settings",
+        "with-simulated-cloud",
+        "doctor",
+        "recover",
+        "drill",
+        "drill stress",
+        "lab",
+        "lab up",
+    ]
     code = (
-        "import sys\nfrom otel_on_spot.cli import app\ntry:\n    app(sys.argv[1:])\nfinally:\n"
-        "    print([name for name in sys.modules if name.split('.')[0].startswith(('pulumi', 'grpc'))])"
+        "import sys\nfrom typer.testing import CliRunner\nfrom otel_on_spot.cli import app\n"
+        "for command in ['', *sys.argv[1:]]:\n"
+        "    assert CliRunner().invoke(app, [*command.split(), '--help']).exit_code == 0, command\n"
+        "heavy = {'pulumi', 'grpc', 'boto3', 'botocore', 'kubernetes', 'moto', 'yaml', 'rich'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
-    ended = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", code, *commands], cwd=ROOT, capture_output=True, text=True)
 
-    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "[]")
+    assert (ended.returncode, ended.stdout) == (0, "[]\n"), ended.stderr
 
 
 def test_no_command_shows_the_help() -> None:
@@ -65,7 +81,7 @@ def test_json_is_the_whole_recording_and_nothing_else() -> None:
 def test_preview_leaves_unknown_what_only_aws_can_tell() -> None:
     document = json.loads(invoked("plan", "--preview", "--json").stdout)
 
-    assert document["preview"] is True
+    assert (document["stack"], document["preview"]) == ("dev", True)
     assert document["exports"]["clusterEndpoint"] == "[unknown]"
 
 
@@ -92,10 +108,9 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program, committed to a repository of its own; tests put back what they change."""
+    """The program, committed to a repository of its own."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("infra", "otel_on_spot"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)
     who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
@@ -105,12 +120,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "otel_on_spot", "plan", "--against", "HEAD", *arguments]
+    command = [sys.executable, "-m", "otel_on_spot", "plan", "--against", "HEAD", "--exit-code", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_a_clean_clone_has_no_changes_against_its_head(clone: Path) -> None:
-    ended = compared(clone, "--exit-code")
+    ended = compared(clone)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "no changes" in ended.stdout
@@ -122,13 +137,23 @@ def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(cl
     assert 'limits: {cpu: "100"' in before
     stack.write_text(before.replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     try:
-        asked, plain = compared(clone, "--exit-code", "--markdown"), compared(clone)
+        ended = compared(clone, "--markdown")
     finally:
         stack.write_text(before)
 
-    assert (asked.returncode, plain.returncode) == (1, 0)
-    assert asked.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
     assert "| edit | `capacity-spot` | `kubernetes:karpenter.sh/v1:NodePool` | `spec.limits.cpu`: `100` → `120` |" in (
-        asked.stdout
+        ended.stdout
     )
-    assert "capacity-spot" in plain.stdout
+
+
+def test_without_being_asked_a_change_is_told_as_text_and_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = as_document(recorded("dev"))
+    less = {**document, "resources": [one for one in document["resources"] if "::capacity-spot" not in one["urn"]]}
+    monkeypatch.setattr(compare, "against", lambda *_: compare.difference(less, document, "HEAD"))
+    ended = invoked("plan", "--against", "HEAD")
+
+    assert ended.exit_code == 0
+    assert "capacity-spot" in ended.stdout
+    assert not ended.stdout.startswith("#")
