@@ -101,7 +101,7 @@ def limited(seconds: Mapping[str, float], needs: Needs, at_once: int, holding: N
     """Makespan where at most ``at_once`` steps run; what was ready first goes first, as in the engine.
 
     Args:
-        holding: needs that a step waits for when it has begun already: meanwhile it takes one of the places.
+        holding: needs that a step waits for when it has begun already: meanwhile it takes one of the addresses.
 
     Returns:
         Seconds; infinity where steps that wait take every place from what they wait for.

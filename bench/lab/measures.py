@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.aws import events
 from tests.lab.running import Lab, until
 
@@ -107,7 +107,7 @@ def _histogram(lab: Lab) -> dict[float, float]:
 def karpenter_metrics(lab: Lab) -> str:
     """What Karpenter tells Prometheus."""
     code = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
-    return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{places.KARPENTER_METRICS}/metrics")
+    return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{addresses.KARPENTER_METRICS}/metrics")
 
 
 def _total(histogram: dict[float, float]) -> float:

@@ -28,19 +28,19 @@ def up(
     ] = False,
 ) -> None:
     """Start or update the platform. A running one becomes what the working tree declares now."""
-    from otel_on_spot.lab import bring_up
+    from otel_on_spot.lab import lifecycle
     from otel_on_spot.lab.status import summary
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result = bring_up.up(
+        result = lifecycle.up(
             stack,
             dirty=dirty,
             revision=revision,
             boot_seconds=boot_seconds,
             timeout_seconds=timeout,
             engine=engine,
-            tell=lambda line: typer.echo(f"  {line}"),
+            log=lambda line: typer.echo(f"  {line}"),
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; nothing is left running") from None
@@ -62,19 +62,19 @@ def status(stack: Stack = "lab") -> None:
 @lab.command()
 def down(stack: Stack = "lab") -> None:
     """Stop the lab, whatever state it is in."""
-    from otel_on_spot.lab import bring_up
+    from otel_on_spot.lab import lifecycle
 
-    typer.echo(bring_up.down(stack))
+    typer.echo(lifecycle.down(stack))
 
 
 @lab.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def execute(context: typer.Context, stack: Stack = "lab") -> None:
     """Run a command inside the lab. Its cluster and AWS are reachable there: lab exec -- kubectl get nodes."""
-    from otel_on_spot.lab import bring_up
+    from otel_on_spot.lab import lifecycle
 
     if not context.args:
         raise ToolError("no command was given. Example: otel-on-spot lab exec -- kubectl get nodes")
-    raise typer.Exit(bring_up.inside(stack, context.args))
+    raise typer.Exit(lifecycle.inside(stack, context.args))
 
 
 @lab.command()

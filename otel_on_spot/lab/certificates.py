@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from otel_on_spot.kubernetes import kubeconfig
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 
 DAYS: Final = 7
 USERS: Final = {
@@ -84,7 +84,7 @@ class Authority:
 
     def kubeconfig(self, name: str, token: str) -> Path:
         """A kubeconfig with a token."""
-        content = kubeconfig.kubeconfig(places.API_SERVER, self.ca_file, name, {"token": token})
+        content = kubeconfig.kubeconfig(addresses.API_SERVER, self.ca_file, name, {"token": token})
         return kubeconfig.write(self.folder / f"{name}.kubeconfig", content)
 
 
@@ -95,11 +95,11 @@ def make(folder: Path, region: str) -> Authority:
     kubeconfig for each of ``USERS``.
     """
     authority = Authority(folder)
-    inside = ("127.0.0.1", places.SERVICE_ADDRESS, "localhost", "kubernetes", "kubernetes.default")
+    inside = ("127.0.0.1", addresses.SERVICE_ADDRESS, "localhost", "kubernetes", "kubernetes.default")
     authority.issue("apiserver", "kube-apiserver", (*inside, "kubernetes.default.svc"))
     authority.issue("front-proxy", "front-proxy-client", ("localhost",))
-    authority.issue("git", places.GIT_HOST, (places.GIT_HOST, places.GIT[0]))
-    authority.issue("sts", "sts.amazonaws.com", (*places.sts_hosts(region), places.STS_FRONT[0]))
+    authority.issue("git", addresses.GIT_HOST, (addresses.GIT_HOST, addresses.GIT[0]))
+    authority.issue("sts", "sts.amazonaws.com", (*addresses.sts_hosts(region), addresses.STS_FRONT[0]))
     authority.issue("authenticator", "aws-iam-authenticator", ("127.0.0.1", "localhost"))
     accounts = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     write(folder / "sa.key", _pem(accounts))

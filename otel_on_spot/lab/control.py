@@ -1,6 +1,6 @@
-"""How commands speak to a running lab: a Unix socket in its folder, one JSON object a line.
+"""The control socket of a running lab: a Unix socket in its folder, one JSON object a line.
 
-A request is ``{"verb": ..., "arguments": {...}}``. Answers are any number of ``{"progress": line}`` and one of
+A request is ``{"command": ..., "arguments": {...}}``. Answers are any number of ``{"progress": line}`` and one of
 ``{"answer": value}`` or ``{"error": text}``.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 
 from otel_on_spot.lab.folder import Folder, LabError, NoLabError
 
-Tell = Callable[[str], None]
-Verb = Callable[..., Any]
+Log = Callable[[str], None]
+"""Takes a line for the user."""
+Command = Callable[..., Any]
 OURS = "otel_on_spot"
 """Packages whose exceptions are written for people."""
 LONGEST_PATH = 100
@@ -24,19 +25,19 @@ LONGEST_PATH = 100
 
 
 class RefusedError(LabError):
-    """The lab was asked and said no; the text is its own."""
+    """The lab refused a command; the text is its own."""
 
 
 class Server:
-    """Serves verbs. Each gets its arguments and ``tell``, which takes a line of progress.
+    """Serves commands. Each gets its arguments and ``log``, which takes a line of progress.
 
     Args:
         folder: of the lab.
-        verbs: may grow later.
+        commands: by name.
     """
 
-    def __init__(self, folder: Folder, verbs: dict[str, Verb]) -> None:
-        self.verbs = verbs
+    def __init__(self, folder: Folder, commands: dict[str, Command]) -> None:
+        self.commands = commands
         folder.control.unlink(missing_ok=True)
         outer = self
 
@@ -53,25 +54,25 @@ class Server:
     def _answer(self, line: bytes, out: Any) -> None:
         lock = threading.Lock()
 
-        def say(message: Mapping[str, Any]) -> None:
+        def send(message: Mapping[str, Any]) -> None:
             with lock:
                 try:
                     out.write(json.dumps(message).encode() + b"\n")
                     out.flush()
                 except OSError:
-                    return  # whoever asked has gone; the verb goes on
+                    return  # the caller has gone; the command goes on
 
         try:
             request = json.loads(line)
-            verb = self.verbs.get(request["verb"])
-            if verb is None:
-                raise LabError(f"verb {request['verb']!r}: this lab knows {', '.join(sorted(self.verbs))}")
-            say({"answer": verb(tell=lambda text: say({"progress": text}), **request.get("arguments", {}))})
+            command = self.commands.get(request["command"])
+            if command is None:
+                raise LabError(f"command {request['command']!r}: this lab knows {', '.join(sorted(self.commands))}")
+            send({"answer": command(log=lambda line: send({"progress": line}), **request.get("arguments", {}))})
         except LabError as problem:
-            say({"error": str(problem)})
-        except Exception as problem:  # the lab must outlive a failed verb
+            send({"error": str(problem)})
+        except Exception as problem:  # the lab must outlive a failed command
             ours = type(problem).__module__.partition(".")[0] == OURS
-            say({"error": str(problem) if ours else f"{type(problem).__name__}: {problem}"})
+            send({"error": str(problem) if ours else f"{type(problem).__name__}: {problem}"})
 
     def close(self) -> None:
         """Serve no more."""
@@ -79,8 +80,8 @@ class Server:
         self._server.server_close()
 
 
-def ask(folder: Folder, verb: str, *, tell: Tell = lambda _line: None, **arguments: Any) -> Any:
-    """Ask a running lab.
+def ask(folder: Folder, command: str, *, log: Log = lambda _line: None, **arguments: Any) -> Any:
+    """Send a command to a running lab, and return its answer.
 
     Raises:
         NoLabError: none is running.
@@ -93,18 +94,20 @@ def ask(folder: Folder, verb: str, *, tell: Tell = lambda _line: None, **argumen
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoLabError(f"no lab {folder.name!r} is running. Start it: make lab") from None
         with connection.makefile("rwb") as stream:
-            stream.write(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
+            stream.write(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
             stream.flush()
             for line in stream:
                 message = json.loads(line)
                 if "progress" in message:
-                    tell(message["progress"])
+                    log(message["progress"])
                 elif "error" in message:
                     raise RefusedError(message["error"])
                 else:
                     return message["answer"]
-    why = folder.told().get("why", "")
-    raise RefusedError(f"the lab ended before it answered {verb!r}{': ' + why if why else ''}. Its logs: {folder.logs}")
+    why = folder.read_state().get("why", "")
+    raise RefusedError(
+        f"the lab ended before it answered {command!r}{': ' + why if why else ''}. Its logs: {folder.logs}"
+    )
 
 
 class _short:  # noqa: N801 (a context manager, used as a function)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.supervisor import Program
@@ -41,7 +41,7 @@ def programs(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: s
 
 def etcd(tools: Binaries, folder: Folder) -> Program:
     """etcd, without waiting for the disk: the lab's data is thrown away."""
-    client, peer = places.ETCD_CLIENT, places.ETCD_PEER
+    client, peer = addresses.ETCD_CLIENT, addresses.ETCD_PEER
     return Program(
         name="etcd",
         command=(
@@ -75,10 +75,10 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
         name="kube-apiserver",
         command=(
             str(tools.path("kube-apiserver")),
-            f"--etcd-servers={places.ETCD_CLIENT}",
-            f"--bind-address={places.LOOPBACK}",
-            f"--secure-port={places.API_SERVER_PORT}",
-            f"--advertise-address={places.LOOPBACK}",
+            f"--etcd-servers={addresses.ETCD_CLIENT}",
+            f"--bind-address={addresses.LOOPBACK}",
+            f"--secure-port={addresses.API_SERVER_PORT}",
+            f"--advertise-address={addresses.LOOPBACK}",
             "--endpoint-reconciler-type=none",
             f"--tls-cert-file={keys / 'apiserver.crt'}",
             f"--tls-private-key-file={keys / 'apiserver.key'}",
@@ -87,7 +87,7 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
             f"--service-account-issuer={issuer}",
             f"--service-account-key-file={keys / 'sa.pub'}",
             f"--service-account-signing-key-file={keys / 'sa.key'}",
-            f"--service-cluster-ip-range={places.SERVICE_CIDR}",
+            f"--service-cluster-ip-range={addresses.SERVICE_CIDR}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             f"--requestheader-client-ca-file={keys / 'ca.crt'}",
@@ -101,7 +101,7 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
             *asks,
         ),
         environment={},
-        ready=lambda: http_ok(f"{places.API_SERVER}/readyz", ca=keys / "ca.crt"),
+        ready=lambda: http_ok(f"{addresses.API_SERVER}/readyz", ca=keys / "ca.crt"),
         ready_seconds=120,
         restart=True,
     )
@@ -117,8 +117,8 @@ def controller_manager(tools: Binaries, folder: Folder) -> Program:
             f"--kubeconfig={config}",
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
-            f"--bind-address={places.LOOPBACK}",
-            f"--secure-port={places.CONTROLLER_MANAGER}",
+            f"--bind-address={addresses.LOOPBACK}",
+            f"--secure-port={addresses.CONTROLLER_MANAGER}",
             f"--cert-dir={folder.path / 'controller-manager'}",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
@@ -126,7 +126,7 @@ def controller_manager(tools: Binaries, folder: Folder) -> Program:
             f"--root-ca-file={keys / 'ca.crt'}",
         ),
         environment={},
-        ready=lambda: tcp_open(places.LOOPBACK, places.CONTROLLER_MANAGER),
+        ready=lambda: tcp_open(addresses.LOOPBACK, addresses.CONTROLLER_MANAGER),
         restart=True,
     )
 
@@ -141,13 +141,13 @@ def scheduler(tools: Binaries, folder: Folder) -> Program:
             f"--kubeconfig={config}",
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
-            f"--bind-address={places.LOOPBACK}",
-            f"--secure-port={places.SCHEDULER}",
+            f"--bind-address={addresses.LOOPBACK}",
+            f"--secure-port={addresses.SCHEDULER}",
             f"--cert-dir={folder.path / 'scheduler'}",
             "--leader-elect=false",
         ),
         environment={},
-        ready=lambda: tcp_open(places.LOOPBACK, places.SCHEDULER),
+        ready=lambda: tcp_open(addresses.LOOPBACK, addresses.SCHEDULER),
         restart=True,
     )
 
@@ -164,9 +164,9 @@ def kwok(tools: Binaries, folder: Folder) -> Program:
             f"--manage-nodes-with-label-selector={NODE_LABEL}",
             f"--cidr={POD_CIDR}",
             "--node-lease-duration-seconds=40",
-            f"--server-address={places.LOOPBACK}:{places.KWOK}",
+            f"--server-address={addresses.LOOPBACK}:{addresses.KWOK}",
         ),
         environment={},
-        ready=lambda: http_ok(f"http://{places.LOOPBACK}:{places.KWOK}/healthz"),
+        ready=lambda: http_ok(f"http://{addresses.LOOPBACK}:{addresses.KWOK}/healthz"),
         restart=True,
     )

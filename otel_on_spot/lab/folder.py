@@ -1,18 +1,22 @@
-"""Where a lab keeps everything: one folder, for its owner only."""
+"""The folder of a lab: everything that it keeps, for its owner only."""
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import platformdirs
+from filelock import FileLock, Timeout
 
 from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 
+LOCK_SECONDS: Final = 1.0
+"""How long another process may hold the lock: it may only be looking."""
+
 
 class LabError(ToolError):
-    """The lab cannot do what was asked: what was found, the rule, what to do."""
+    """The lab cannot do what was asked. The message says what was found, the rule, what to do."""
 
     exit_code = EXIT_FINDINGS
 
@@ -28,15 +32,15 @@ class Folder:
 
     Args:
         name: the stack's name, or any other: two names are two labs.
-        state_home: parent of all labs; default ``$XDG_STATE_HOME`` or ``~/.local/state``, below it ``otel-on-spot/lab``.
+        state_home: parent of all labs; the user's by default.
     """
 
     def __init__(self, name: str, state_home: Path | None = None) -> None:
         self.name = name
-        self.path = (state_home or of_user(os.environ)) / name
+        self.path = (state_home or default_state_home()) / name
 
     def make(self) -> "Folder":
-        """Make it and its parts, readable by nobody else."""
+        """Make the folder and its parts, readable by nobody else."""
         for part in (self.path, self.logs, self.certificates, self.cloud, self.git, self.releases, self.nodes):
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)
@@ -64,12 +68,12 @@ class Folder:
 
     @property
     def releases(self) -> Path:
-        """What the controllers of Helm releases write."""
+        """Files of the controllers of Helm releases."""
         return self.path / "releases"
 
     @property
     def nodes(self) -> Path:
-        """What the nodes tell: joins and refusals."""
+        """The journal of nodes: joins and refusals."""
         return self.path / "nodes"
 
     @property
@@ -89,79 +93,71 @@ class Folder:
 
     @property
     def state_file(self) -> Path:
-        """What the last world said of itself."""
-        return self.path / "world.json"
+        """State of the last daemon."""
+        return self.path / "daemon.json"
 
     def kubeconfig(self, user: str = "admin") -> Path:
         """Kubeconfig of a user of the lab."""
         return self.certificates / f"{user}.kubeconfig"
 
-    def tell(self, **facts: Any) -> None:
-        """Add to what the world says of itself."""
-        now = {**self.told(), **facts}
+    def write_state(self, **facts: Any) -> None:
+        """Add to the daemon's state."""
+        state = {**self.read_state(), **facts}
         partial = self.state_file.with_suffix(".partial")
-        partial.write_text(json.dumps(now, indent=1))
+        partial.write_text(json.dumps(state, indent=1))
         partial.chmod(0o600)
         os.replace(partial, self.state_file)
 
-    def told(self) -> dict[str, Any]:
-        """What the last world said of itself; empty where there was none."""
+    def read_state(self) -> dict[str, Any]:
+        """State of the last daemon; empty where there was none."""
         try:
             return json.loads(self.state_file.read_text())
         except FileNotFoundError:
             return {}
 
-    def own(self) -> "Owned":
-        """Be the only world of this folder.
+    def acquire(self) -> FileLock:
+        """Become the only daemon of this folder, until the lock is released or the process ends.
 
         Raises:
-            LabError: another one is.
+            LabError: another daemon runs.
         """
-        return Owned(self)
-
-    def owned(self) -> bool:
-        """Whether a world has this folder now."""
+        lock = self._lock()
         try:
-            with self.lock_file.open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            raise LabError(
+                f"lab {self.name!r} is running already in {self.path}. Use it, or end it first: make lab-down"
+            ) from None
+        return lock
+
+    def is_running(self) -> bool:
+        """True while a daemon holds this folder."""
+        if not self.lock_file.exists():
             return False
-        except OSError:
+        lock = self._lock()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
             return True
+        lock.release()
         return False
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.lock_file, preserve_lock_file=True, thread_local=False)
 
     @property
     def lock_file(self) -> Path:
-        """Held by the world."""
+        """Held by the daemon."""
         return self.path / "lock"
 
     def forget(self) -> None:
-        """Remove everything but the logs and what the world said at its end."""
+        """Remove everything but the logs and the last state."""
         for part in (self.certificates, self.cloud, self.git, self.releases, self.nodes, self.etcd):
             shutil.rmtree(part, ignore_errors=True)
         for file in (self.control, self.hosts):
             file.unlink(missing_ok=True)
 
 
-class Owned:
-    """The lock on a folder; held until ``release`` or the end of the process."""
-
-    def __init__(self, folder: Folder) -> None:
-        self._file = folder.lock_file.open("w")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise LabError(
-                f"lab {folder.name!r} is running already in {folder.path}. Use it, or end it first: make lab-down"
-            ) from None
-
-    def release(self) -> None:
-        """Give the folder up."""
-        self._file.close()
-
-
-def of_user(environment: Mapping[str, str]) -> Path:
-    """Parent of all labs of the user."""
-    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "otel-on-spot" / "lab"
+def default_state_home() -> Path:
+    """Parent of all labs of the user: ``otel-on-spot/lab`` below ``$XDG_STATE_HOME`` or ``~/.local/state``."""
+    return platformdirs.user_state_path("otel-on-spot") / "lab"

@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.folder import Folder, NoLabError
+from otel_on_spot.lab.stack import Stack
+from otel_on_spot.lab.toolchain import Tools
 
 PREPARE: Final = """\
 set -e
@@ -14,8 +16,8 @@ set -e
 mount --bind {hosts} /etc/hosts
 exec "$@"
 """
-UP_IP: Final = f"ip link set lo up\nip address add {places.POD_IDENTITY[0]}/32 dev lo"
-UP_IFCONFIG: Final = f"ifconfig lo up\nifconfig lo:1 {places.POD_IDENTITY[0]} netmask 255.255.255.255 up"
+UP_IP: Final = f"ip link set lo up\nip address add {addresses.POD_IDENTITY[0]}/32 dev lo"
+UP_IFCONFIG: Final = f"ifconfig lo up\nifconfig lo:1 {addresses.POD_IDENTITY[0]} netmask 255.255.255.255 up"
 
 
 def as_root() -> bool:
@@ -41,8 +43,27 @@ def inside(folder: Folder, command: Sequence[str]) -> list[str]:
     Raises:
         NoLabError: no lab is running.
     """
-    first = folder.told().get("pid")
-    if not first or not folder.owned():
+    first = folder.read_state().get("pid")
+    if not first or not folder.is_running():
         raise NoLabError(f"no lab {folder.name!r} is running. Start it: make lab")
     user = [] if as_root() else ["--user", "--preserve-credentials"]
     return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={os.getcwd()}", "--", *command]
+
+
+def environment(stack: Stack, folder: Folder, tools: Tools) -> dict[str, str]:
+    """Variables with which a command in the lab's namespaces reaches its cluster and its AWS, and nothing else."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "KUBE"))}
+    return {
+        **own,
+        "KUBECONFIG": str(folder.kubeconfig()),
+        "AWS_ENDPOINT_URL": addresses.MOTO_URL,
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
+        "AWS_REGION": stack.region,
+        "AWS_DEFAULT_REGION": stack.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "*",
+        "PATH": os.pathsep.join(
+            [str(tools.path("kubectl").parent), str(tools.path("helm").parent), os.environ["PATH"]]
+        ),
+    }

@@ -4,20 +4,19 @@ import base64
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_on_spot import project
-from otel_on_spot.lab import attendants, control_plane, places
-from otel_on_spot.lab.aws import access as aws_access
-from otel_on_spot.lab.aws import authenticator, bridges_cluster, capacity, images
+from otel_on_spot.lab import addresses, aws_services, control_plane, rbac
+from otel_on_spot.lab.aws import authenticator, capacity, images, moto_patches
 from otel_on_spot.lab.certificates import make
+from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.engine import Engine
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.gitops import demo_chart, notify
 from otel_on_spot.lab.gitops.snapshot import Commit, Snapshot
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.lab.nodes import access as nodes_access
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
@@ -30,8 +29,6 @@ from otel_on_spot.simcloud.moto_process import MotoProcess
 PATIENCE_SECONDS: Final = 900.0
 """Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
 RESYNC_SECONDS: Final = 20
-
-Tell = Callable[[str], None]
 
 
 class Platform:
@@ -54,14 +51,14 @@ class Platform:
         boot_seconds: float,
         dirty: bool,
         revision: str,
-        tell: Tell,
+        log: Log,
         engine: bool = False,
     ) -> None:
         self.stack = stack
         self.folder = folder
         self.tools = tools
         self.supervisor = supervisor
-        self.tell = tell
+        self.log = log
         self.boot_seconds = boot_seconds
         self.recording: Recording | None = None
         self._by_engine = engine
@@ -76,9 +73,9 @@ class Platform:
             revision=revision,
         )
         self.commit = self.snapshot.refresh()
-        tell(chart.line)
+        log(chart.line)
         for notice in (*tools.notes, *self.commit.notices):
-            tell(notice)
+            log(notice)
         self._applying = threading.Lock()
 
     def start(self) -> None:
@@ -92,17 +89,17 @@ class Platform:
         keys = folder.certificates
         webhook = authenticator.prepare(
             folder.path / "authenticator",
-            places.AUTHENTICATOR,
+            addresses.AUTHENTICATOR,
             self.authority.ca_file,
             keys / "authenticator.crt",
             keys / "authenticator.key",
         )
         issuer = authenticator.issuer(stack.region, stack.cluster)
         for program in control_plane.programs(self.tools, folder, webhook=webhook, issuer=issuer):
-            self.tell(f"starting {program.name}")
+            self.log(f"starting {program.name}")
             self.supervisor.start(program)
         self._start_cloud()
-        around = attendants.programs(
+        services = aws_services.programs(
             stack,
             folder,
             self.tools,
@@ -110,42 +107,46 @@ class Platform:
             authority=self.authority.ca_file,
             boot_seconds=self.boot_seconds,
         )
-        for program in around:
-            self.tell(f"starting {program.name}")
+        for program in services:
+            self.log(f"starting {program.name}")
             self.supervisor.start(program)
 
     def _start_cloud(self) -> None:
         folder, stack = self.folder, self.stack
-        switches = folder.cloud / "bridges"
+        switches = folder.cloud / "moto"
         switches.mkdir(parents=True, exist_ok=True, mode=0o700)
         images.write_images(switches / "images.json", [stack.kubernetes_version], stack.image_releases)
         authority = self.authority.ca_file.read_text()
-        bridges_cluster.write_endpoint(
-            switches, stack.cluster, places.API_SERVER, base64.b64encode(authority.encode()).decode()
+        moto_patches.eks.write_endpoint(
+            switches, stack.cluster, addresses.API_SERVER, base64.b64encode(authority.encode()).decode()
         )
-        self.tell("starting the simulated AWS")
+        self.log("starting the simulated AWS")
         self.releases = Releases(
             self.tools,
             folder.releases,
             self.supervisor,
             authority=self.authority.ca_file,
             resync_seconds=RESYNC_SECONDS,
-            tell=self.tell,
+            log=self.log,
         )
         self.cloud = Cloud(
             folder.cloud,
             patience=PATIENCE_SECONDS,
             moto=MotoProcess(
-                folder.cloud / "none", folder.logs / "moto.log", port=places.MOTO, forgetful=True, bridges=switches
+                folder.cloud / "none",
+                folder.logs / "moto.log",
+                port=addresses.MOTO,
+                forgetful=True,
+                **moto_patches.options(switches),
             ),
             kubernetes=lambda cloud, name: KubernetesApi(cloud, name, kubeconfig=folder.kubeconfig()),
             releases=self.releases,
-            api_url=places.API_SERVER,
+            api_url=addresses.API_SERVER,
             certificate_authority=authority,
-            service_cidr=places.SERVICE_CIDR,
+            service_cidr=addresses.SERVICE_CIDR,
         )
         self.cloud.__enter__()
-        for manifest in (*aws_access.manifests(), *nodes_access.manifests()):
+        for manifest in rbac.manifests():
             self.api.apply(manifest, "lab")
 
     @property
@@ -228,7 +229,7 @@ class Platform:
 
     def set_shortages(self, now: list[dict[str, str]]) -> None:
         """Take capacity away from the simulated EC2; an empty list brings it back."""
-        capacity.set_shortages(self.folder.cloud / "bridges", [capacity.Shortage(**one) for one in now])
+        capacity.set_shortages(self.folder.cloud / "moto", [capacity.Shortage(**one) for one in now])
 
     def close(self) -> None:
         """Stop the simulated AWS; the processes are the supervisor's."""

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from infra.settings.door import parse
 from infra.settings.problem import message
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.folder import LabError
 from otel_on_spot.program import stack_file
 
@@ -37,10 +37,10 @@ def read(root: Path, name: str) -> Stack:
     if settings is None:
         raise LabError(message(f"Pulumi.{name}.yaml", problems))
     given = urlsplit(settings.gitops.repository)
-    if f"{given.scheme}://{given.netloc}" != places.GIT_URL:
+    if f"{given.scheme}://{given.netloc}" != addresses.GIT_URL:
         raise LabError(
             f"Pulumi.{name}.yaml: gitops.repository is {settings.gitops.repository}; a lab reaches no other Git server than its "
-            f"own, {places.GIT_URL}. Use the stack lab, or copy Pulumi.lab.yaml"
+            f"own, {addresses.GIT_URL}. Use the stack lab, or copy Pulumi.lab.yaml"
         )
     alias = settings.node_class.ami_alias.rpartition("@")[2]
     return Stack(

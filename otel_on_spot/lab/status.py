@@ -8,7 +8,7 @@ from rich.table import Table
 
 
 def table(found: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print the answer of the verb ``status``."""
+    """Print the answer of the command ``status``."""
     console = console or Console()
     rows = Table("process", "state", "pid", "for", "restarts", "MiB", title="the lab's processes", title_justify="left")
     total = 0.0
@@ -29,17 +29,17 @@ def table(found: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def summary(stack: str, found: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print the answer of the verb ``up``, and what to try next."""
+    """Print the answer of the command ``up``, and what to try next."""
     console = console or Console()
     _cluster(found, console)
     for reason in found["waits_for"]:
         console.print(f"[red]waiting[/red] {reason}", highlight=False)
     if found["waits_for"]:
         console.print(
-            "why:  otel-on-spot lab logs karpenter, or argocd-application-controller, nodes, world", highlight=False
+            "why:  otel-on-spot lab logs karpenter, or argocd-application-controller, nodes, daemon", highlight=False
         )
     option = "" if stack == "lab" else f" --stack {stack}"
-    console.print(f"up after {found['seconds']:.0f} s" if not found["waits_for"] else "not settled")
+    console.print(f"up after {found['seconds']:.0f} s" if not found["waits_for"] else "not ready")
     console.print(
         "next:\n"
         f"  otel-on-spot lab exec{option} -- kubectl get nodes -L karpenter.sh/nodepool,karpenter.sh/capacity-type\n"

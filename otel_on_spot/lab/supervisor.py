@@ -1,6 +1,5 @@
 """The lab's processes: started in order, watched, started again where a kubelet would, stopped in reverse."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from otel_on_spot.processes import end_group, signal_group
+from otel_on_spot.waiting import wait_until
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
@@ -129,17 +131,13 @@ class Supervisor:
     def _until_ready(self, managed: _Managed) -> None:
         program, process = managed.program, managed.process
         assert process is not None
-        end = time.monotonic() + program.ready_seconds
-        while True:
-            if process.poll() is not None:
-                raise ProcessFailed(program.name, f"ended with {_how(process)}", self.log(program.name))
-            if program.ready is None or program.ready():
-                return
-            if time.monotonic() > end:
-                raise ProcessFailed(
-                    program.name, f"was not ready within {program.ready_seconds:.0f} s", self.log(program.name)
-                )
-            time.sleep(POLL_SECONDS)
+        ready = program.ready or (lambda: True)
+        is_ready = wait_until(lambda: process.poll() is not None or ready(), program.ready_seconds, every=POLL_SECONDS)
+        if process.poll() is not None:
+            raise ProcessFailed(program.name, f"ended with {_how(process)}", self.log(program.name))
+        if not is_ready:
+            why = f"was not ready within {program.ready_seconds:.0f} s"
+            raise ProcessFailed(program.name, why, self.log(program.name))
 
     def _watch(self, managed: _Managed) -> None:
         pause = FIRST_PAUSE
@@ -153,7 +151,7 @@ class Supervisor:
                 if not managed.program.restart:
                     managed.wanted = False
             if not managed.program.restart:
-                _end_group(process, signal.SIGKILL)
+                signal_group(process, signal.SIGKILL)
                 last = " / ".join(tail(self.log(managed.program.name))[-2:])[-LONGEST_LINE:]
                 self._ended(managed.program.name, f"ended with {_how(process)}: {last}")
                 return
@@ -164,7 +162,7 @@ class Supervisor:
             with self._lock:
                 if not managed.wanted:
                     return
-                _end_group(process, signal.SIGKILL)
+                signal_group(process, signal.SIGKILL)
                 managed.restarts += 1
                 try:
                     self._launch(managed)
@@ -182,11 +180,7 @@ class Supervisor:
             managed.again.set()
             process = managed.process
         if process is not None:
-            _end_group(process, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            _end_group(process, signal.SIGKILL)
-            process.wait()
+            end_group(process, STOP_SECONDS)
 
     def restart(self, name: str) -> None:
         """Stop a program and start it as it was.
@@ -248,13 +242,6 @@ class Supervisor:
 def _how(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _end_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _rss(pid: int) -> float:

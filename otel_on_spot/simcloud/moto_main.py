@@ -1,11 +1,12 @@
 """moto's server in a process of its own, with a memory: its backends are saved after every change and loaded at the start.
 
 Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` saves nothing, and
-``--bridges FOLDER`` adds what the lab needs (``otel_on_spot.lab.aws.bridges``).
+``--plugin MODULE:FUNCTION`` lets a function of another package add to moto and wrap the application.
 """
 
 import argparse
 import functools
+import importlib
 import io
 import logging
 import os
@@ -186,12 +187,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="the backends are loaded from here, and saved here")
     parser.add_argument("--forgetful", action="store_true", help="load, and save nothing")
-    parser.add_argument("--bridges", type=Path, metavar="FOLDER", help="add the lab's bridges; their switches are here")
+    parser.add_argument(
+        "--plugin", metavar="MODULE:FUNCTION", help="called with its folder and the application; returns one"
+    )
+    parser.add_argument("--plugin-folder", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    if options.bridges and not options.forgetful:
-        parser.error("--bridges needs --forgetful: what the bridges add to moto cannot be saved")
-    if options.bridges:
-        os.environ["MOTO_AMIS_PATH"] = str(options.bridges / "images.json")
+    if options.plugin and not options.forgetful:
+        parser.error("--plugin needs --forgetful: what a plugin adds to moto cannot be saved")
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
@@ -206,11 +208,10 @@ def main() -> None:
     memory = Memory(options.state)
     memory.load()
     inner: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
-    inner = EksAnswers(inner, (options.bridges or options.state).with_name("tables.sqlite"))
-    if options.bridges:
-        from otel_on_spot.lab.aws import bridges
-
-        inner = bridges.install(options.bridges, inner)
+    inner = EksAnswers(inner, (options.plugin_folder or options.state).with_name("tables.sqlite"))
+    if options.plugin:
+        module, _, function = options.plugin.partition(":")
+        inner = getattr(importlib.import_module(module), function)(options.plugin_folder, inner)
     app = Remembering(inner, None if options.forgetful else memory)
     server = make_server(options.host, options.port, app, threaded=True)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -1,14 +1,16 @@
 """Starts moto's server and stops it."""
 
+import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
+from otel_on_spot.processes import end_group
 from otel_on_spot.project import PACKAGE_PARENT
+from otel_on_spot.waiting import wait_until
 
 START_SECONDS = 60
 
@@ -18,7 +20,9 @@ class MotoProcess:
 
     Args:
         forgetful: save no change: faster, and gone when it stops.
-        bridges: folder of the switches of the lab's bridges; None is moto with nothing added.
+        plugin: ``module:function`` that adds to moto; empty is moto with nothing added.
+        plugin_folder: what the plugin reads.
+        environment: variables beside this process's own.
     """
 
     def __init__(
@@ -29,10 +33,14 @@ class MotoProcess:
         port: int = 0,
         *,
         forgetful: bool = False,
-        bridges: Path | None = None,
+        plugin: str = "",
+        plugin_folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.forgetful = forgetful
-        self.bridges = bridges
+        self.plugin = plugin
+        self.plugin_folder = plugin_folder
+        self.environment = environment or {}
         self.state = state
         self.log = log
         self.host = host
@@ -61,7 +69,7 @@ class MotoProcess:
             str(self.port),
         ]
         command += ["--state", str(self.state), *(["--forgetful"] if self.forgetful else [])]
-        command += ["--bridges", str(self.bridges)] if self.bridges else []
+        command += ["--plugin", self.plugin, "--plugin-folder", str(self.plugin_folder)] if self.plugin else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -69,32 +77,34 @@ class MotoProcess:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 cwd=PACKAGE_PARENT,
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+        process = self._process
+        wait_until(lambda: process.poll() is not None or self._answers(), START_SECONDS, every=0.05)
+        if process.poll() is None and self._answers():
+            return
         last = self.log.read_text(errors="replace")[-800:]
         self.stop()
         raise RuntimeError(f"moto's server did not start on {self.url} within {START_SECONDS} s: {last}")
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit code."""
+        return self._process.wait() if self._process else 0
 
     def stop(self) -> None:
         """Stop it and wait for its end; harmless where it does not run."""
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_group(self._process, 10)
         self._process = None
 
 

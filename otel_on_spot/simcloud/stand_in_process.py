@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from otel_on_spot.processes import end_group
 from otel_on_spot.project import PACKAGE_PARENT
 
 START_SECONDS = 60
@@ -47,12 +48,7 @@ class StandInProcess:
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_group(self._process, 5)
         if self._process.stdout:
             self._process.stdout.close()
         self._process = None

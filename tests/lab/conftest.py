@@ -26,7 +26,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     running = Lab(Path(kept) if kept else tmp_path_factory.mktemp("state"))
     try:
         found = running.up(boot_seconds=2.0, timeout_seconds=300.0)
-        assert found["waits_for"] == [], "\n".join([*running.told, *found["waits_for"]])
+        assert found["waits_for"] == [], "\n".join([*running.log_lines, *found["waits_for"]])
         yield running
     finally:
         if not kept:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from otel_on_spot.lab import isolation
-from otel_on_spot.lab.environment import environment
+from otel_on_spot.lab.isolation import environment
 from tests.lab.running import ROOT, STACK, Lab
 
 

@@ -77,7 +77,7 @@ def a_rule_is_gone(lab: Lab) -> Iterator[None]:
 @contextmanager
 def karpenter_hung(lab: Lab) -> Generator[None]:
     """Karpenter's process stands still."""
-    first = psutil.Process(lab.folder.told()["pid"])
+    first = psutil.Process(lab.folder.read_state()["pid"])
     hung = next(one for one in first.children(recursive=True) if one.name() == "karpenter")
     hung.suspend()
     try:

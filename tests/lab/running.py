@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from otel_on_spot.lab import bring_up, control, isolation, stack, toolchain
-from otel_on_spot.lab.environment import environment
+from otel_on_spot.lab import control, isolation, lifecycle, stack, toolchain
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.nodes.journal import read as journal
 from otel_on_spot.simcloud.tables import Tables
@@ -45,21 +44,21 @@ class Lab:
         self.state_home = state_home
         self.folder = Folder(STACK, state_home)
         self.stack = stack.read(ROOT, STACK)
-        self.told: list[str] = []
+        self.log_lines: list[str] = []
 
     def up(self, **options: Any) -> dict[str, Any]:
         """Bring it up."""
-        found = bring_up.up(STACK, state_home=self.state_home, tell=self.told.append, dirty=True, **options)
+        found = lifecycle.up(STACK, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options)
         self.tools = toolchain.ensure()
         return found
 
     def down(self) -> str:
         """End it."""
-        return bring_up.down(STACK, state_home=self.state_home)
+        return lifecycle.down(STACK, state_home=self.state_home)
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
-        """Ask the world."""
-        return control.ask(self.folder, verb, tell=self.told.append, **arguments)
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Send a command to the daemon."""
+        return control.ask(self.folder, command, log=self.log_lines.append, **arguments)
 
     def apply(self, **overrides: Any) -> dict[str, int]:
         """What the program declares, with other settings than the stack file's."""
@@ -68,7 +67,7 @@ class Lab:
     def inside(self, *command: str, check: bool = True, text: str | None = None) -> str:
         """Output of a command in the lab's namespaces."""
         line = isolation.inside(self.folder, list(command))
-        variables = {**environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
+        variables = {**isolation.environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
             line, env=variables, capture_output=True, text=True, input=text, timeout=120, check=False
         )

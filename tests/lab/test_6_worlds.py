@@ -15,7 +15,7 @@ from tests.lab.running import Lab, until
 
 def family(lab: Lab) -> list[psutil.Process]:
     """Every process of a lab, its launcher first."""
-    launcher = psutil.Process(lab.folder.told()["launcher"])
+    launcher = psutil.Process(lab.folder.read_state()["launcher"])
     return [launcher, *launcher.children(recursive=True)]
 
 
@@ -37,7 +37,7 @@ def test_a_second_lab_is_another_world_and_ends_with_its_etcd(lab: Lab, second: 
     assert lab.get("namespace", "only-there") is None
 
     second.ask("kill", name="etcd")
-    until("the second lab has ended", lambda: not second.folder.owned(), 90)
+    until("the second lab has ended", lambda: not second.folder.is_running(), 90)
     _gone, alive = psutil.wait_procs(theirs, timeout=15)
     assert alive == []
     assert "etcd" in second.down()
@@ -49,7 +49,7 @@ def test_the_real_engine_makes_the_same_lab_and_takes_it_away(lab: Lab, tmp_path
     by_engine = Lab(tmp_path)
     try:
         found = by_engine.up(boot_seconds=2.0, timeout_seconds=300.0, engine=True)
-        assert found["waits_for"] == [], "\n".join(by_engine.told)
+        assert found["waits_for"] == [], "\n".join(by_engine.log_lines)
         assert by_engine.ask("urns") == lab.ask("urns")
         assert {key: found[key] for key in ("placed", "applications")} == {
             key: lab.ask("status")["cluster"][key] for key in ("placed", "applications")
@@ -62,7 +62,7 @@ def test_the_real_engine_makes_the_same_lab_and_takes_it_away(lab: Lab, tmp_path
 def test_a_lab_whose_first_process_is_killed_leaves_nothing_running(lab: Lab, second: Lab) -> None:
     theirs = family(second)
     assert len(theirs) > 10
-    os.kill(second.folder.told()["pid"], signal.SIGKILL)
+    os.kill(second.folder.read_state()["pid"], signal.SIGKILL)
     _gone, alive = psutil.wait_procs(theirs, timeout=15)
     assert alive == []
     second.down()

@@ -24,7 +24,7 @@ def test_a_teardown_with_live_nodes_leaves_nothing_in_the_cloud(lab: Lab) -> Non
 
 
 def test_down_leaves_no_process_of_the_lab(lab: Lab) -> None:
-    first = psutil.Process(lab.folder.told()["pid"])
+    first = psutil.Process(lab.folder.read_state()["pid"])
     family = [first, *first.children(recursive=True)]
     assert len(family) > 10
     lab.down()

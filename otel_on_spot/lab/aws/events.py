@@ -1,9 +1,12 @@
-"""Events as EC2 and AWS Health write them, from an instance's id."""
+"""The simulated event bus, and events as EC2 and AWS Health write them, from an instance's id."""
 
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, cast
+
+from otel_on_spot.simcloud.delivery import Delivery, deliver
+from otel_on_spot.simcloud.handler import Site
 
 ACCOUNT = "123456789012"
 State = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
@@ -101,3 +104,18 @@ def capacity_reservation_interruption(region: str, instance: str) -> Event:
     detail = {"instance-id": instance, "instance-action": "terminate"}
     kind = "EC2 Capacity Reservation Instance Interruption Warning"
     return _event("aws.ec2", kind, region, [_arn(region, instance)], detail)
+
+
+class Clients(Protocol):
+    """Whatever has boto3 clients by service: a ``simcloud`` Site, or an ``Endpoint``."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service."""
+
+
+def put_event(clients: Clients, event: dict[str, Any]) -> list[Delivery]:
+    """Put an event on the default bus: it goes where the declared rules and the queues' policies let it go.
+
+    Returns: what became of it at each target of each rule that matches; nothing where no rule does.
+    """
+    return deliver(cast(Site, clients), event)

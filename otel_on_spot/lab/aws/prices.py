@@ -1,15 +1,27 @@
 """Prices of instances: made up, the same every time, Spot always below On-Demand.
 
+Two services answer with them: EC2's Spot price history, and the Price List service, which moto lacks. Without it
+Karpenter would go by prices of its own, which our Spot prices do not fit.
+Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
+
 They prove that the cheapest offering is chosen, never what a month costs.
 """
 
 import hashlib
+import json
+import re
 from functools import cache
+from typing import Any
+
+from otel_on_spot.lab.aws.moto_patches.iam import refused
 
 VCPU_HOUR = 0.034
 GIB_HOUR = 0.0045
 """USD, fitted by eye to the m family in eu-west-1."""
 GPU_HOUR = 0.9
+TARGET = "AWSPriceListService.GetProducts"
+BARE_METAL = "Compute Instance (bare metal)"
+KEY = re.compile(r"Credential=([^/]+)/")
 
 
 @cache
@@ -30,3 +42,36 @@ def spot_price(instance_type: str, zone: str) -> float:
     """USD an hour: 30 to 50 percent of On-Demand, by type and zone."""
     share = int(hashlib.sha256(f"{instance_type}/{zone}".encode()).hexdigest()[:8], 16) % 2000
     return on_demand_price(instance_type) * (0.30 + share / 10000)
+
+
+def products(asked: dict[str, Any]) -> dict[str, Any]:
+    """GetProducts' answer: every instance type of the family asked for, on one page."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    told = {one["Field"]: one["Value"] for one in asked.get("Filters") or []}
+    metal = told.get("productFamily") == BARE_METAL
+    names = [name for name in sorted(INSTANCE_TYPES) if (".metal" in name) == metal]
+    return {"FormatVersion": "aws_v1", "PriceList": [_product(name) for name in names]}
+
+
+def _product(instance_type: str) -> str:
+    dimension = {"unit": "Hrs", "pricePerUnit": {"USD": f"{on_demand_price(instance_type):.6f}"}}
+    return json.dumps(
+        {
+            "serviceCode": "AmazonEC2",
+            "product": {"attributes": {"instanceType": instance_type, "operatingSystem": "Linux"}},
+            "terms": {"OnDemand": {"lab": {"priceDimensions": {"lab.hour": dimension}}}},
+        }
+    )
+
+
+def price_list(environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """(HTTP status, body) of a WSGI request for GetProducts, its caller's permissions looked at."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+
+    key = KEY.search(environ.get("HTTP_AUTHORIZATION", ""))
+    why = refused(DEFAULT_ACCOUNT_ID, key.group(1) if key else "", "pricing:GetProducts")
+    if why:
+        return "400 Bad Request", {"__type": "AccessDeniedException", "Message": why}
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return "200 OK", products(json.loads(environ["wsgi.input"].read(length) or "{}"))

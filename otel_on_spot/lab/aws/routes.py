@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from otel_on_spot.kubernetes.names import cluster_tag
-from otel_on_spot.lab.aws import price_list
+from otel_on_spot.lab.aws import prices
 from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
 
 START = "/lab/"
@@ -65,8 +65,8 @@ class LabRoutes:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("HTTP_X_AMZ_TARGET") == price_list.TARGET:
-            status, told = price_list.answer(environ)
+        if environ.get("HTTP_X_AMZ_TARGET") == prices.TARGET:
+            status, told = prices.price_list(environ)
             return _send(start_response, status, told)
         path = environ.get("PATH_INFO", "")
         if not path.startswith(START):

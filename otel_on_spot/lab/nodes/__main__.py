@@ -41,13 +41,13 @@ def main() -> None:
     parser.add_argument("--boot-seconds", type=float, default=5.0)
     given = parser.parse_args()
     told = kubeconfig.read(given.kubeconfig)
-    keeper, aws = KubernetesHttp(told.server, told.authority), Endpoint(given.moto, given.region)
+    cloud_controller, aws = KubernetesHttp(told.server, told.authority), Endpoint(given.moto, given.region)
     cluster = Cluster(
         name=given.cluster,
         server=told.server,
         authority=told.authority,
-        keeper=(keeper, told.token),
-        kubernetes_version=_version(keeper, told.token),
+        cloud_controller=(cloud_controller, told.token),
+        kubernetes_version=_version(cloud_controller, told.token),
         tables=Tables(given.tables),
         boot_seconds=given.boot_seconds,
     )

@@ -1,6 +1,5 @@
 """One container of a pod, run for real: kubectl with the container's arguments."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from otel_on_spot.processes import end_group
 
 MESSAGE_BYTES = 2048
 """Source: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ (fallback to logs)"""
@@ -96,15 +97,7 @@ class Container:
             process = self._process
         if process is None or process.poll() is not None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(seconds)
-                return
-            except ProcessLookupError:
-                return
-            except subprocess.TimeoutExpired:
-                continue
+        end_group(process, seconds)
 
     def _ended(self, code: int, message: str = "", reason: str = "") -> None:
         tail = message or (self.log.read_bytes()[-MESSAGE_BYTES:].decode(errors="replace") if self.log.exists() else "")

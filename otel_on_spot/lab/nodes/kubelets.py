@@ -14,7 +14,14 @@ from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
-from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL, Seat, node, seat_of_group, seat_of_karpenter
+from otel_on_spot.lab.nodes.registration import (
+    GROUP_TAG,
+    KWOK_LABEL,
+    NodeRegistration,
+    group_registration,
+    karpenter_registration,
+    node,
+)
 from otel_on_spot.simcloud.tables import Tables
 
 BACKOFF_SECONDS = 7.0
@@ -37,7 +44,7 @@ class Kubelet:
     row: dict[str, Any]
     seen: float
     due: float
-    seat: Seat | None = None
+    registration: NodeRegistration | None = None
     attempts: int = 0
     joined: bool = False
     left: bool = False
@@ -51,23 +58,27 @@ class Kubelet:
 
 @dataclass(kw_only=True)
 class Cluster:
-    """What the kubelets need to know. ``keeper`` is (client, token) of the user that plays EC2 and the cloud controller."""
+    """What the kubelets need to know. ``cloud_controller`` is (client, token) of the user that plays EC2 and the cloud controller."""
 
     name: str
     server: str
     authority: Path
-    keeper: tuple[KubernetesHttp, str]
+    cloud_controller: tuple[KubernetesHttp, str]
     kubernetes_version: str
     tables: Tables
     boot_seconds: float
     clients: dict[tuple[str, str], KubernetesHttp] = field(default_factory=dict)
 
-    def client(self, seat: Seat) -> KubernetesHttp:
+    def client(self, registration: NodeRegistration) -> KubernetesHttp:
         """A client of the endpoint that the user data names, trusting the authority that it carries."""
-        key = (seat.endpoint, seat.certificate_authority)
+        key = (registration.endpoint, registration.certificate_authority)
         if key not in self.clients:
-            carried = base64.b64decode(seat.certificate_authority).decode() if seat.certificate_authority else None
-            self.clients[key] = KubernetesHttp(seat.endpoint, None if carried else self.authority, carried)
+            carried = (
+                base64.b64decode(registration.certificate_authority).decode()
+                if registration.certificate_authority
+                else None
+            )
+            self.clients[key] = KubernetesHttp(registration.endpoint, None if carried else self.authority, carried)
         return self.clients[key]
 
 
@@ -105,9 +116,14 @@ class Kubelets:
     def playing(self, node_name: str) -> tuple[KubernetesHttp, str] | None:
         """(client, token) of a node whose instance runs and has joined; None of any other."""
         for kubelet in list(self.known.values()):
-            if kubelet.node == node_name and kubelet.joined and kubelet.row["state"] == "running" and kubelet.seat:
-                token = self.identities.token(kubelet.row["id"], kubelet.seat.role_arn)
-                return self.cluster.client(kubelet.seat), token
+            if (
+                kubelet.node == node_name
+                and kubelet.joined
+                and kubelet.row["state"] == "running"
+                and kubelet.registration
+            ):
+                token = self.identities.token(kubelet.row["id"], kubelet.registration.role_arn)
+                return self.cluster.client(kubelet.registration), token
         return None
 
     def _start(self, kubelet: Kubelet, work: Callable[[Kubelet], None]) -> None:
@@ -124,7 +140,7 @@ class Kubelets:
 
         self.pool.submit(run)
 
-    def _seat(self, kubelet: Kubelet) -> Seat | None:
+    def _registration(self, kubelet: Kubelet) -> NodeRegistration | None:
         """What the instance was told; None where its node group is not there yet.
 
         Raises:
@@ -133,21 +149,21 @@ class Kubelets:
         row, group = kubelet.row, kubelet.row["tags"].get(GROUP_TAG)
         if group:
             found = self.cluster.tables.get("node-groups", f"{self.cluster.name}/{group}")
-            return None if found is None else seat_of_group(group, found, self.cluster.server, row["imageId"])
+            return None if found is None else group_registration(group, found, self.cluster.server, row["imageId"])
         config = parse(row["userData"])
         if config.cluster != self.cluster.name:
             raise NotANodeConfig(f"the user data is for cluster {config.cluster}")
-        return seat_of_karpenter(config, self.identities.profile_role(row["profile"]))
+        return karpenter_registration(config, self.identities.profile_role(row["profile"]))
 
     def _join(self, kubelet: Kubelet) -> None:
         row = kubelet.row
         kubelet.attempts += 1
         try:
-            kubelet.seat = kubelet.seat or self._seat(kubelet)
-            if kubelet.seat is None:
+            kubelet.registration = kubelet.registration or self._registration(kubelet)
+            if kubelet.registration is None:
                 return
-            token = self.identities.token(row["id"], kubelet.seat.role_arn)
-            self._register(kubelet, kubelet.seat, token)
+            token = self.identities.token(row["id"], kubelet.registration.role_arn)
+            self._register(kubelet, kubelet.registration, token)
         except (NoCredentials, NotANodeConfig) as problem:
             self._refused(kubelet, 0, str(problem))
         except Refused as refused:
@@ -158,13 +174,13 @@ class Kubelets:
             kubelet.joined = True
             seconds = round(time.monotonic() - kubelet.seen, 3)
             self.journal.write(
-                "joined", instance=row["id"], role=kubelet.seat.role_arn, node=kubelet.node, type=row["type"],
+                "joined", instance=row["id"], role=kubelet.registration.role_arn, node=kubelet.node, type=row["type"],
                 zone=row["zone"], seconds=seconds, attempt=kubelet.attempts,
             )  # fmt: skip
 
-    def _register(self, kubelet: Kubelet, seat: Seat, token: str) -> None:
-        wanted = node(kubelet.row, seat, self.cluster.kubernetes_version)
-        client = self.cluster.client(seat)
+    def _register(self, kubelet: Kubelet, registration: NodeRegistration, token: str) -> None:
+        wanted = node(kubelet.row, registration, self.cluster.kubernetes_version)
+        client = self.cluster.client(registration)
         try:
             client.ask(token, "POST", NODE.path(), wanted)
         except Refused as refused:
@@ -180,7 +196,7 @@ class Kubelets:
 
     def _refused(self, kubelet: Kubelet, status: int, message: str) -> None:
         kubelet.due = time.monotonic() + min(BACKOFF_SECONDS, 0.5 * 2 ** min(kubelet.attempts, 6))
-        role = kubelet.seat.role_arn if kubelet.seat else ""
+        role = kubelet.registration.role_arn if kubelet.registration else ""
         self.journal.write(
             "refused", instance=kubelet.row["id"], role=role, node=kubelet.node, status=status, message=message,
             attempt=kubelet.attempts,
@@ -192,7 +208,7 @@ class Kubelets:
         EKS's cloud controller does that for every node, whoever launched it; Karpenter's finalizer holds its own until
         it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
         """
-        client, token = self.cluster.keeper
+        client, token = self.cluster.cloud_controller
         path, ended = NODE.path(name=kubelet.node), kubelet.row["state"] in GONE
         try:
             client.ask(token, "PATCH", path, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)

@@ -1,10 +1,10 @@
 """What a kubelet registers: the Node of an instance that Karpenter launched, or that is of a managed node group."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from otel_on_spot.kubernetes.names import HOSTNAME, INSTANCE_TYPE, REGION, ZONE
-from otel_on_spot.lab.nodes.machine import machine
 from otel_on_spot.lab.nodes.node_config import NodeConfig
 
 KWOK_LABEL = ("lab.otel-on-spot/kubelet", "kwok")
@@ -13,10 +13,17 @@ ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 """Taint effects of EKS in Kubernetes' words. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Taint.html"""
 GROUP_TAG = "eks:nodegroup-name"
+VM_OVERHEAD = 0.075
+"""Share of the memory that the hypervisor keeps. Source: https://karpenter.sh/docs/reference/settings/ (VM_MEMORY_OVERHEAD_PERCENT)"""
+EVICTION_MIB = 100
+"""Source: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#hard-eviction-thresholds"""
+DISK_GIB = 20
+MANY_CPUS = 30
+"""Above it EKS allows 250 pods, else 110. Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class NodeRegistration:
     """Where and as what an instance joins. ``group`` is empty but for instances of a managed node group."""
 
     endpoint: str
@@ -28,9 +35,9 @@ class Seat:
     group: str = ""
 
 
-def seat_of_karpenter(config: NodeConfig, role_arn: str) -> Seat:
+def karpenter_registration(config: NodeConfig, role_arn: str) -> NodeRegistration:
     """From the user data that Karpenter wrote."""
-    return Seat(
+    return NodeRegistration(
         endpoint=config.endpoint,
         role_arn=role_arn,
         labels=config.labels,
@@ -40,7 +47,7 @@ def seat_of_karpenter(config: NodeConfig, role_arn: str) -> Seat:
     )
 
 
-def seat_of_group(name: str, group: dict[str, Any], endpoint: str, image: str) -> Seat:
+def group_registration(name: str, group: dict[str, Any], endpoint: str, image: str) -> NodeRegistration:
     """From a managed node group's row in the simulated cloud.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
@@ -56,10 +63,10 @@ def seat_of_group(name: str, group: dict[str, Any], endpoint: str, image: str) -
         {"key": one["key"], "value": one.get("value") or "", "effect": EFFECTS[one["effect"]]}
         for one in told.get("taints") or []
     ]
-    return Seat(endpoint=endpoint, role_arn=told["nodeRoleArn"], labels=labels, taints=taints, group=name)
+    return NodeRegistration(endpoint=endpoint, role_arn=told["nodeRoleArn"], labels=labels, taints=taints, group=name)
 
 
-def node(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str, Any]:
+def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
     """The Node object, without its status.
 
     Args:
@@ -67,7 +74,7 @@ def node(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str, 
     """
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {
-        **seat.labels,
+        **registration.labels,
         HOSTNAME: name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": ARCHITECTURES[row["architecture"]],
@@ -80,14 +87,14 @@ def node(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str, 
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"providerID": f"aws:///{row['zone']}/{row['id']}", "taints": seat.taints or None},
-        "status": status(row, seat, kubernetes_version),
+        "spec": {"providerID": f"aws:///{row['zone']}/{row['id']}", "taints": registration.taints or None},
+        "status": status(row, registration, kubernetes_version),
     }
 
 
-def status(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str, Any]:
+def status(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
     """What the node is and offers; its conditions are KWOK's to write."""
-    offered = machine(row, seat.max_pods)
+    offered = machine(row, registration.max_pods)
     return {
         "capacity": offered.capacity,
         "allocatable": offered.allocatable,
@@ -109,3 +116,47 @@ def status(row: dict[str, Any], seat: Seat, kubernetes_version: str) -> dict[str
             "bootID": row["id"],
         },
     }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Amounts of a node: millicores, MiB, pods, GiB."""
+
+    cpu: int
+    memory: int
+    pods: int
+    disk: int = DISK_GIB
+
+    @property
+    def capacity(self) -> dict[str, str]:
+        """As a Node's ``status.capacity``."""
+        return {
+            "cpu": f"{self.cpu // 1000}",
+            "memory": f"{self.memory}Mi",
+            "pods": f"{self.pods}",
+            "ephemeral-storage": f"{self.disk}Gi",
+        }
+
+    @property
+    def allocatable(self) -> dict[str, str]:
+        """What is left for pods.
+
+        Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go (kubeReserved)
+        """
+        cores = self.cpu // 1000
+        reserved = 60 * min(cores, 1) + 10 * min(max(cores - 1, 0), 1) + 5 * min(max(cores - 2, 0), 2)
+        reserved += ceil(2.5 * max(cores - 4, 0))
+        kept = 11 * self.pods + 255 + EVICTION_MIB
+        return self.capacity | {
+            "cpu": f"{self.cpu - reserved}m",
+            "memory": f"{self.memory - kept}Mi",
+            "ephemeral-storage": f"{int(self.disk * 0.85)}Gi",
+        }
+
+
+def machine(row: dict[str, Any], max_pods: int = 0) -> Machine:
+    """The machine of an instance's row (``otel_on_spot.lab.aws.routes.instance_row``); ``max_pods`` where the user data says it."""
+    limit = 250 if row["vcpus"] > MANY_CPUS else 110
+    pods = max_pods or min(limit, row["interfaces"] * (row["addresses"] - 1) + 2)
+    memory = row["memoryMib"] - ceil(row["memoryMib"] * VM_OVERHEAD)
+    return Machine(cpu=row["vcpus"] * 1000, memory=memory, pods=pods)

@@ -5,8 +5,7 @@ An instance is running when it is first seen, so there is no event of ``pending`
 
 from typing import Any
 
-from otel_on_spot.lab.aws.bus import Clients, put_event
-from otel_on_spot.lab.aws.events import State, state_change
+from otel_on_spot.lab.aws.events import Clients, State, put_event, state_change
 
 STEPS: dict[str, tuple[State, ...]] = {
     "running": ("running",),

@@ -7,10 +7,10 @@ from typing import Any, Final
 import yaml
 
 from otel_on_spot.kubernetes.names import SECRET
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
-from otel_on_spot.lab.releases.installation import Installation, Means
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import KEEP, Deadline
 from otel_on_spot.lab.releases.rendering import LOADER
 from otel_on_spot.simcloud.kubernetes.api import Object
@@ -23,13 +23,13 @@ TLS_CERTIFICATES: Final = "argocd-tls-certs-cm"
 KNOWN_HOSTS: Final = "argocd-ssh-known-hosts-cm"
 
 
-def check(means: Means, installation: Installation) -> None:
+def check(context: ReleaseContext, installation: Installation) -> None:
     """Say what this Argo CD does not know of the values."""
-    upstream = Upstream(means.tools.argocd_manifests)
-    unknown = argocd_config.unknown_keys(installation.values, means.tools.path(CONTROLLER), upstream.params)
+    upstream = Upstream(context.tools.argocd_manifests)
+    unknown = argocd_config.unknown_keys(installation.values, context.tools.path(CONTROLLER), upstream.params)
     for key in unknown:
-        version = means.tools.version(CONTROLLER)
-        means.tell(
+        version = context.tools.version(CONTROLLER)
+        context.log(
             f"release {installation.name}: {key} is not known to Argo CD {version}, which the lab runs: without effect here"
         )
 
@@ -70,22 +70,22 @@ class Upstream:
         return frozenset(one["key"] for one in references if one.get("name") == "argocd-cmd-params-cm")
 
 
-def installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+def installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
     """Apply the objects, and run Redis, the repo server and the application controller until they are ready.
 
     Raises:
         Refusal: the API server refuses, or a process is not ready in time.
     """
-    upstream = Upstream(means.tools.argocd_manifests)
-    installation.objects.apply(_objects(means, installation, upstream), deadline)
-    for program in programs(means, installation, upstream.of(["Deployment", "StatefulSet"], PARTS)):
-        means.processes.run(program, deadline, installation.name)
+    upstream = Upstream(context.tools.argocd_manifests)
+    installation.objects.apply(_objects(context, installation, upstream), deadline)
+    for program in programs(context, installation, upstream.of(["Deployment", "StatefulSet"], PARTS)):
+        context.processes.run(program, deadline, installation.name)
 
 
-def _objects(means: Means, installation: Installation, upstream: Upstream) -> list[Object]:
+def _objects(context: ReleaseContext, installation: Installation, upstream: Upstream) -> list[Object]:
     values = installation.values
     there = installation.api.get(*SECRET.identity, "argocd-secret", installation.namespace)
-    certificates = {places.GIT_HOST: means.authority.read_text()}
+    certificates = {addresses.GIT_HOST: context.authority.read_text()}
     return [
         *_crds(values, upstream),
         *(_in_namespace(one, installation.namespace) for one in upstream.of(KINDS, PARTS)),
@@ -123,10 +123,10 @@ def _in_namespace(thing: Object, namespace: str) -> Object:
     return {**thing, "subjects": subjects} if subjects else thing
 
 
-def removed(means: Means, installation: Installation) -> None:
+def removed(context: ReleaseContext, installation: Installation) -> None:
     """Stop the processes and remove the objects; the CRDs stay where the values said so."""
     for name in (*PARTS, "redis"):
-        means.processes.stop(name)
+        context.processes.stop(name)
     for part in PARTS:
-        means.tokens.forget(installation.namespace, part)
+        context.tokens.forget(installation.namespace, part)
     installation.objects.remove()

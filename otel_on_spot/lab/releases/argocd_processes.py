@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.releases.environment import environment
-from otel_on_spot.lab.releases.installation import Installation, Means, search_path
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, search_path
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.simcloud.kubernetes.api import Object
 
@@ -15,12 +15,12 @@ CONTROLLER: Final = "argocd-application-controller"
 REPO_SERVER: Final = "argocd-repo-server"
 PARTS: Final = (CONTROLLER, REPO_SERVER)
 REDIS: Final = "redis"
-REDIS_ADDRESS: Final = f"127.0.0.1:{places.REDIS}"
+REDIS_ADDRESS: Final = f"127.0.0.1:{addresses.REDIS}"
 LEFT_OUT: Final = frozenset({"REDIS_PASSWORD", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"})
 """Redis of the lab listens on loopback without a password; the rest names folders of the image."""
 
 
-def programs(means: Means, installation: Installation, workloads: list[Object]) -> list[Program]:
+def programs(context: ReleaseContext, installation: Installation, workloads: list[Object]) -> list[Program]:
     """Redis, the repo server and the application controller, in the order in which they need one another.
 
     Args:
@@ -30,65 +30,69 @@ def programs(means: Means, installation: Installation, workloads: list[Object]) 
     return [
         Program(
             name=REDIS,
-            command=(str(means.tools.path("miniredis")), "-address", REDIS_ADDRESS),
+            command=(str(context.tools.path("miniredis")), "-address", REDIS_ADDRESS),
             environment={},
-            ready=lambda: tcp_open("127.0.0.1", places.REDIS),
+            ready=lambda: tcp_open("127.0.0.1", addresses.REDIS),
             restart=True,
         ),
-        _repo_server(means, installation, by_name[REPO_SERVER]),
-        _controller(means, installation, by_name[CONTROLLER]),
+        _repo_server(context, installation, by_name[REPO_SERVER]),
+        _controller(context, installation, by_name[CONTROLLER]),
     ]
 
 
-def _repo_server(means: Means, installation: Installation, workload: Object) -> Program:
-    address = ("--address", "127.0.0.1", "--port", str(places.ARGOCD_REPO_SERVER))
-    metrics = ("--metrics-address", "127.0.0.1", "--metrics-port", str(places.ARGOCD_REPO_SERVER_METRICS))
-    variables = _variables(means, installation, REPO_SERVER, workload)
-    if means.resync_seconds is not None:
-        variables["ARGOCD_RECONCILIATION_TIMEOUT"] = f"{means.resync_seconds}s"  # how long it trusts what Git said last
+def _repo_server(context: ReleaseContext, installation: Installation, workload: Object) -> Program:
+    address = ("--address", "127.0.0.1", "--port", str(addresses.ARGOCD_REPO_SERVER))
+    metrics = ("--metrics-address", "127.0.0.1", "--metrics-port", str(addresses.ARGOCD_REPO_SERVER_METRICS))
+    variables = _variables(context, installation, REPO_SERVER, workload)
+    if context.resync_seconds is not None:
+        variables["ARGOCD_RECONCILIATION_TIMEOUT"] = (
+            f"{context.resync_seconds}s"  # how long it trusts what Git said last
+        )
     return Program(
         name=REPO_SERVER,
-        command=(str(means.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, "--disable-tls"),
+        command=(str(context.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, "--disable-tls"),
         environment=variables,
-        ready=lambda: http_ok(f"http://127.0.0.1:{places.ARGOCD_REPO_SERVER_METRICS}/healthz"),
+        ready=lambda: http_ok(f"http://127.0.0.1:{addresses.ARGOCD_REPO_SERVER_METRICS}/healthz"),
         restart=True,
     )
 
 
-def _controller(means: Means, installation: Installation, workload: Object) -> Program:
+def _controller(context: ReleaseContext, installation: Installation, workload: Object) -> Program:
     peers = (
         "--repo-server",
-        f"127.0.0.1:{places.ARGOCD_REPO_SERVER}",
+        f"127.0.0.1:{addresses.ARGOCD_REPO_SERVER}",
         "--repo-server-plaintext",
         "--redis",
         REDIS_ADDRESS,
     )
-    own = ("--namespace", installation.namespace, "--metrics-port", str(places.ARGOCD_CONTROLLER_METRICS))
+    own = ("--namespace", installation.namespace, "--metrics-port", str(addresses.ARGOCD_CONTROLLER_METRICS))
     resync = (
-        () if means.resync_seconds is None else ("--app-resync", str(means.resync_seconds), "--app-resync-jitter", "0")
+        ()
+        if context.resync_seconds is None
+        else ("--app-resync", str(context.resync_seconds), "--app-resync-jitter", "0")
     )
     return Program(
         name=CONTROLLER,
-        command=(str(means.tools.path(CONTROLLER)), *own, *peers, *resync),
-        environment=_variables(means, installation, CONTROLLER, workload),
-        ready=lambda: http_ok(f"http://127.0.0.1:{places.ARGOCD_CONTROLLER_METRICS}/healthz"),
+        command=(str(context.tools.path(CONTROLLER)), *own, *peers, *resync),
+        environment=_variables(context, installation, CONTROLLER, workload),
+        ready=lambda: http_ok(f"http://127.0.0.1:{addresses.ARGOCD_CONTROLLER_METRICS}/healthz"),
         restart=True,
     )
 
 
-def _variables(means: Means, installation: Installation, part: str, workload: Object) -> dict[str, str]:
+def _variables(context: ReleaseContext, installation: Installation, part: str, workload: Object) -> dict[str, str]:
     """The variables of the part's container, and the lab's own.
 
     Of the lab: ``https://kubernetes.default.svc`` is the kubeconfig's server (``ARGOCD_FAKE_IN_CLUSTER``), whose token is the
     part's service account's; folders of its own where the image has them; no GnuPG; helm, git and kubectl on PATH.
     """
     api, namespace = installation.api, installation.namespace
-    folder = means.folder / "argocd"
+    folder = context.folder / "argocd"
     container = workload["spec"]["template"]["spec"]["containers"][0]["name"]
     variables = environment(api, namespace, workload, container, without=LEFT_OUT)
     account = workload["spec"]["template"]["spec"].get("serviceAccountName") or "default"
-    config = means.tokens.kubeconfig(folder / f"{part}.kubeconfig", means.authority, api, namespace, account)
-    tools = means.tools
+    config = context.tokens.kubeconfig(folder / f"{part}.kubeconfig", context.authority, api, namespace, account)
+    tools = context.tools
     return {
         **variables,
         "ARGOCD_FAKE_IN_CLUSTER": "true",

@@ -10,7 +10,7 @@ from kubernetes.client import AuthenticationV1TokenRequest, CoreV1Api, V1TokenRe
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.kubernetes import kubeconfig
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.kubernetes_api import KubernetesApi, refusal_of
 from otel_on_spot.simcloud.refusal import Refusal
 
@@ -92,7 +92,7 @@ class TokenFiles:
         Source: https://pkg.go.dev/k8s.io/client-go/rest#Config (BearerTokenFile)
         """
         credential = {"tokenFile": str(self.file(api, namespace, account))}
-        content = kubeconfig.kubeconfig(places.API_SERVER, authority, f"{namespace}/{account}", credential)
+        content = kubeconfig.kubeconfig(addresses.API_SERVER, authority, f"{namespace}/{account}", credential)
         return kubeconfig.write(file, content)
 
     def _renew(self) -> None:

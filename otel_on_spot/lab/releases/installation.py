@@ -1,12 +1,12 @@
-"""What a release is installed with: the lab's means, and one installation under way."""
+"""What a release is installed with: the lab's context, and one installation under way."""
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.objects import Deadline, ReleaseObjects
@@ -72,12 +72,12 @@ def _cause(log: Path) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class ReleaseContext:
     """What the lab installs releases with.
 
     ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the API server's,
     the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a Deployment becomes
-    available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to the release. ``tell`` gets what
+    available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to the release. ``log`` gets what
     the user should know, a line each.
     """
 
@@ -88,7 +88,7 @@ class Means:
     authority: Path
     pods: bool
     resync_seconds: int | None
-    tell: Callable[[str], None]
+    log: Log
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,11 @@
 from typing import Final
 
 from otel_on_spot.kubernetes.names import POD_IDENTITY, ROLE_ANNOTATION, SERVICE_ACCOUNT
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.identity import STS_AUDIENCE
-from otel_on_spot.lab.releases.installation import Installation, Means
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
@@ -21,13 +21,13 @@ POD_IDENTITY_URL: Final = "http://169.254.170.23/v1/credentials"
 """Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
 
 
-def check(means: Means, installation: Installation) -> None:
+def check(context: ReleaseContext, installation: Installation) -> None:
     """Refuse another version than the lab's.
 
     Raises:
         Refusal: the release wants another version.
     """
-    wanted, built = str(installation.inputs.get("version") or ""), means.tools.version("karpenter").removeprefix("v")
+    wanted, built = str(installation.inputs.get("version") or ""), context.tools.version("karpenter").removeprefix("v")
     if wanted and wanted.removeprefix("v") != built:
         raise Refusal(
             "UnknownVersion",
@@ -36,8 +36,8 @@ def check(means: Means, installation: Installation) -> None:
         )
 
 
-def _rendered(means: Means, installation: Installation, *, crds: bool) -> list[Object]:
-    tools = means.tools
+def _rendered(context: ReleaseContext, installation: Installation, *, crds: bool) -> list[Object]:
+    tools = context.tools
     return render(
         tools.path("helm"),
         tools.karpenter_crd_chart if crds else tools.karpenter_chart,
@@ -50,45 +50,45 @@ def _rendered(means: Means, installation: Installation, *, crds: bool) -> list[O
     )
 
 
-def crds_installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+def crds_installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
     """Apply the CRDs and wait until they are served.
 
     Raises:
         Refusal: Helm or the API server refuses, or a CRD is not served in time.
     """
-    installation.objects.apply(_rendered(means, installation, crds=True), deadline)
+    installation.objects.apply(_rendered(context, installation, crds=True), deadline)
 
 
-def installed(means: Means, installation: Installation, deadline: Deadline) -> None:
+def installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
     """Apply the chart's objects, and run the controller until it is ready.
 
     Raises:
         Refusal: Helm or the API server refuses, or the controller or its pods are not ready in time.
     """
-    things = _rendered(means, installation, crds=False)
+    things = _rendered(context, installation, crds=False)
     installation.objects.apply(things, deadline)
     deployment = next(one for one in things if one["kind"] == "Deployment")
     variables = environment(installation.api, installation.namespace, deployment, CONTAINER)
-    variables |= lab_environment(means, installation, _account(deployment))
+    variables |= lab_environment(context, installation, _account(deployment))
     program = Program(
         name=PROGRAM,
-        command=(str(means.tools.path("karpenter")),),
+        command=(str(context.tools.path("karpenter")),),
         environment=variables,
-        ready=lambda: http_ok(f"http://127.0.0.1:{places.KARPENTER_HEALTH}/readyz"),
+        ready=lambda: http_ok(f"http://127.0.0.1:{addresses.KARPENTER_HEALTH}/readyz"),
         restart=True,
     )
-    means.processes.run(program, deadline, installation.name)
-    if means.pods:
+    context.processes.run(program, deadline, installation.name)
+    if context.pods:
         installation.objects.available(deployment["metadata"]["name"], deadline)
 
 
-def removed(means: Means, installation: Installation) -> None:
+def removed(context: ReleaseContext, installation: Installation) -> None:
     """Stop the controller and remove its objects."""
-    means.processes.stop(PROGRAM)
+    context.processes.stop(PROGRAM)
     installation.objects.remove()
 
 
-def crds_removed(means: Means, installation: Installation) -> None:  # noqa: ARG001 (as every other release)
+def crds_removed(context: ReleaseContext, installation: Installation) -> None:  # noqa: ARG001 (as every other release)
     """Remove the CRDs, and with them every object of their kinds."""
     installation.objects.remove()
 
@@ -97,7 +97,7 @@ def _account(deployment: Object) -> str:
     return str(deployment["spec"]["template"]["spec"].get("serviceAccountName") or "default")
 
 
-def lab_environment(means: Means, installation: Installation, account: str) -> dict[str, str]:
+def lab_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
     """What the controller's container does not have in its spec.
 
     As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of the lab:
@@ -107,19 +107,21 @@ def lab_environment(means: Means, installation: Installation, account: str) -> d
     api, namespace = installation.api, installation.namespace
     return {
         "KUBECONFIG": str(
-            means.tokens.kubeconfig(means.folder / "karpenter" / "kubeconfig", means.authority, api, namespace, account)
+            context.tokens.kubeconfig(
+                context.folder / "karpenter" / "kubeconfig", context.authority, api, namespace, account
+            )
         ),
         "AWS_ENDPOINT_URL": installation.cloud.moto.url,
         "AWS_EC2_METADATA_DISABLED": "true",
         "ISOLATED_VPC": "true",
         "DISABLE_LEADER_ELECTION": "true",
-        "METRICS_PORT": str(places.KARPENTER_METRICS),
-        "HEALTH_PROBE_PORT": str(places.KARPENTER_HEALTH),
-        **identity_environment(means, installation, account),
+        "METRICS_PORT": str(addresses.KARPENTER_METRICS),
+        "HEALTH_PROBE_PORT": str(addresses.KARPENTER_HEALTH),
+        **identity_environment(context, installation, account),
     }
 
 
-def identity_environment(means: Means, installation: Installation, account: str) -> dict[str, str]:
+def identity_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
     """What EKS adds to a pod of a service account that has a role: by annotation (IRSA), else by Pod Identity association.
 
     Without either there is no role, and the controller finds no credentials.
@@ -138,8 +140,8 @@ def identity_environment(means: Means, installation: Installation, account: str)
         return {
             **region,
             "AWS_ROLE_ARN": str(role),
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(means.tokens.file(api, namespace, account, STS_AUDIENCE)),
-            "AWS_CA_BUNDLE": str(means.authority),
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(context.tokens.file(api, namespace, account, STS_AUDIENCE)),
+            "AWS_CA_BUNDLE": str(context.authority),
         }
     association = installation.cloud.tables.get("pod-identities", f"{installation.cluster}/{namespace}/{account}")
     if association is None:
@@ -147,5 +149,5 @@ def identity_environment(means: Means, installation: Installation, account: str)
     return {
         **region,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": POD_IDENTITY_URL,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(means.tokens.file(api, namespace, account, POD_IDENTITY)),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(context.tokens.file(api, namespace, account, POD_IDENTITY)),
     }

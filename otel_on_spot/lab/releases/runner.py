@@ -1,13 +1,13 @@
 """The releases of the lab: which chart is installed by whom."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.releases import argocd, karpenter
 from otel_on_spot.lab.releases.identity import TokenFiles
-from otel_on_spot.lab.releases.installation import Installation, Means, Processes
+from otel_on_spot.lab.releases.installation import Installation, Processes, ReleaseContext
 from otel_on_spot.lab.releases.objects import Deadline
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
@@ -29,7 +29,7 @@ class Releases:
         authority: PEM file of the lab's certificate authority.
         pods: whether something runs pods: then a release waits for its Deployments, as Helm does.
         resync_seconds: how often Argo CD looks at Git by itself; None leaves it to the release's values.
-        tell: gets what the user should know, a line each.
+        log: gets what the user should know, a line each.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Releases:
         authority: Path,
         pods: bool = True,
         resync_seconds: int | None = 20,
-        tell: Callable[[str], None] = print,
+        log: Log = print,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._means = Means(
+        self._context = ReleaseContext(
             tools=tools,
             folder=folder,
             processes=Processes(supervisor),
@@ -52,7 +52,7 @@ class Releases:
             authority=authority,
             pods=pods,
             resync_seconds=resync_seconds,
-            tell=tell,
+            log=log,
         )
 
     def check(self, inputs: dict[str, Any]) -> None:
@@ -75,9 +75,9 @@ class Releases:
                 f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; the lab has the one of {SOURCES[chart]}. Name that one",
             )
         if chart == "argo-cd":
-            argocd.check(self._means, _installation(None, "", inputs))
+            argocd.check(self._context, _installation(None, "", inputs))
         else:
-            karpenter.check(self._means, _installation(None, "", inputs))
+            karpenter.check(self._context, _installation(None, "", inputs))
 
     def installed(
         self, cloud: Cloud, cluster: str, inputs: dict[str, Any], *, seconds: float, cancelled: threading.Event
@@ -90,16 +90,16 @@ class Releases:
         deadline = Deadline(seconds, cancelled)
         installation = _installation(cloud, cluster, inputs)
         act = {"karpenter-crd": karpenter.crds_installed, "karpenter": karpenter.installed, "argo-cd": argocd.installed}
-        act[chart_name(inputs)](self._means, installation, deadline)
+        act[chart_name(inputs)](self._context, installation, deadline)
 
     def deleted(self, cloud: Cloud, cluster: str, inputs: dict[str, Any]) -> None:
         """Stop what the release runs and remove what it made."""
         act = {"karpenter-crd": karpenter.crds_removed, "karpenter": karpenter.removed, "argo-cd": argocd.removed}
-        act[chart_name(inputs)](self._means, _installation(cloud, cluster, inputs))
+        act[chart_name(inputs)](self._context, _installation(cloud, cluster, inputs))
 
     def close(self) -> None:
         """Stop renewing tokens. Processes are the supervisor's."""
-        self._means.tokens.close()
+        self._context.tokens.close()
 
 
 def _installation(cloud: Any, cluster: str, inputs: dict[str, Any]) -> Installation:

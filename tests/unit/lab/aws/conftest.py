@@ -1,4 +1,4 @@
-"""moto with the lab's bridges, in a process of its own, once for all tests here."""
+"""moto with the lab's patches, in a process of its own, once for all tests here."""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from otel_on_spot.lab.aws import moto_patches
 from otel_on_spot.lab.aws.capacity import set_shortages
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.images import write_images
@@ -21,14 +22,14 @@ CLUSTER = "otel-test"
 
 @pytest.fixture(scope="session")
 def switches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bridges")
+    folder = tmp_path_factory.mktemp("moto")
     write_images(folder / "images.json", ["1.35"], ["v20260715"])
     return folder
 
 
 @pytest.fixture(scope="session")
 def moto(switches: Path) -> Iterator[MotoProcess]:
-    process = MotoProcess(switches / "unused", switches / "moto.log", forgetful=True, bridges=switches)
+    process = MotoProcess(switches / "unused", switches / "moto.log", forgetful=True, **moto_patches.options(switches))
     process.start()
     yield process
     process.stop()

@@ -10,9 +10,8 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
-from otel_on_spot.lab import certificates
+from otel_on_spot.lab import certificates, rbac
 from otel_on_spot.lab.aws import access_entries, authenticator
-from otel_on_spot.lab.aws.access import manifests
 from otel_on_spot.lab.aws.trust import trusts
 from otel_on_spot.simcloud.moto_process import free_port
 from otel_on_spot.simcloud.tables import Tables
@@ -145,7 +144,7 @@ def test_the_real_authenticator_reads_the_settings(keys: Path) -> None:
 
 
 def test_the_doors_may_review_tokens_and_read_aws_auth_and_nothing_else() -> None:
-    rules = [rule for one in manifests() for rule in one.get("rules", [])]
+    rules = [rule for one in rbac.authenticator() for rule in one.get("rules", [])]
     assert [(rule["resources"], rule.get("resourceNames")) for rule in rules] == [
         (["tokenreviews"], None),
         (["configmaps"], ["aws-auth"]),

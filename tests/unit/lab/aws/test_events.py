@@ -8,8 +8,8 @@ import pytest
 from infra import documents
 from infra.karpenter.interruption import EVENTS
 from otel_on_spot.lab.aws import events
-from otel_on_spot.lab.aws.bus import put_event
 from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.events import put_event
 from tests.unit.lab.aws.conftest import REGION
 
 INSTANCE = "i-0123456789abcdef0"

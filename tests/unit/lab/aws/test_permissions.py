@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.karpenter.policies import Scope, controller_policies
-from otel_on_spot.lab.aws.bridges_permissions import allowed
 from otel_on_spot.lab.aws.endpoint import Endpoint
+from otel_on_spot.lab.aws.moto_patches.iam import allowed
 from tests.unit.lab.aws.conftest import REGION, role, session_of
 
 ALLOW, DENY = "Allow", "Deny"

@@ -15,13 +15,12 @@ import pytest
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.kubernetes.names import POD_IDENTITY as AUDIENCE
 from otel_on_spot.lab import certificates
-from otel_on_spot.lab.aws.access import manifests as aws_manifests
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
-from otel_on_spot.lab.nodes.access import manifests
 from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.node_config import parse
 from otel_on_spot.lab.nodes.pod_run import PodRun
-from otel_on_spot.lab.nodes.registration import KWOK_LABEL, node, seat_of_karpenter
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, karpenter_registration, node
+from otel_on_spot.lab.rbac import manifests
 from otel_on_spot.simcloud.moto_process import free_port
 from tests.unit.lab.nodes.conftest import instance
 from tests.unit.lab.nodes.test_pods import container, pod
@@ -32,7 +31,7 @@ NODE = instance()["privateDnsName"]
 USERS = {
     "admin": ("admin", "system:masters"),
     "node": (f"system:node:{NODE}", "system:nodes"),
-    "keeper": ("kubelet-standin", ""),
+    "cloud_controller": ("kubelet-standin", ""),
     "doors": ("authenticator", ""),
 }
 
@@ -88,7 +87,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             with (folder / f"{command[0]}.log").open("w") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         _until_ready(made)
-        for one in (*manifests(), *aws_manifests()):
+        for one in manifests():
             _create(made, one)
         yield made
     finally:
@@ -118,7 +117,7 @@ def _create(server: Server, thing: dict[str, Any]) -> None:
 
 
 def wanted(row: dict[str, Any]) -> dict[str, Any]:
-    return node(row, seat_of_karpenter(parse(USER_DATA), ROLE), "v1.35.4")
+    return node(row, karpenter_registration(parse(USER_DATA), ROLE), "v1.35.4")
 
 
 @pytest.fixture
@@ -147,10 +146,10 @@ def test_a_node_gives_itself_no_label_that_is_reserved(server: Server) -> None:
 
 
 def test_the_keeper_lets_go_of_a_node_and_may_do_little_else(server: Server, joined: str) -> None:
-    server.ask("keeper", "PATCH", joined, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
+    server.ask("cloud_controller", "PATCH", joined, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
     assert KWOK_LABEL[0] not in server.ask("admin", "GET", joined)["metadata"]["labels"]
-    assert server.refusal("keeper", "GET", "/api/v1/namespaces/default/secrets") == 403
-    assert server.refusal("keeper", "PATCH", f"{joined}/status", {"status": {}}, MERGE) == 403
+    assert server.refusal("cloud_controller", "GET", "/api/v1/namespaces/default/secrets") == 403
+    assert server.refusal("cloud_controller", "PATCH", f"{joined}/status", {"status": {}}, MERGE) == 403
 
 
 @pytest.fixture
@@ -186,7 +185,7 @@ def test_a_pod_runs_with_its_own_rights_and_its_node_reports_how_it_ended(
     told["spec"]["nodeName"] = NODE
     made = server.ask("admin", "POST", "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", **told})
     kubectl = Path(str(shutil.which("kubectl")))
-    config = Kubeconfig(server.client.server, server.folder / "ca.crt", "keeper")
+    config = Kubeconfig(server.client.server, server.folder / "ca.crt", "cloud_controller")
     run = PodRun(made, lambda: (server.client, "node"), config, kubectl, server.folder / "pod")
     assert run.run() == "Failed"
     status = server.ask("admin", "GET", "/api/v1/namespaces/default/pods/hook")["status"]

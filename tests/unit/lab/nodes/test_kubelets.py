@@ -65,7 +65,7 @@ def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets
         name="otel-lab",
         server=api.server,
         authority=api.authority,
-        keeper=(api.client, "keeper"),
+        cloud_controller=(api.client, "cloud_controller"),
         kubernetes_version="v1.35.4",
         tables=tables,
         boot_seconds=0,
@@ -226,7 +226,10 @@ def written(api: Api) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("state", "told"),
-    [("stopped", [("PATCH", "keeper")]), ("terminated", [("PATCH", "keeper"), ("DELETE", "keeper")])],
+    [
+        ("stopped", [("PATCH", "cloud_controller")]),
+        ("terminated", [("PATCH", "cloud_controller"), ("DELETE", "cloud_controller")]),
+    ],
 )
 def test_kwok_lets_a_node_go_when_its_instance_stops_and_the_node_of_an_ended_one_is_deleted(
     kubelets: Kubelets, api: Api, state: str, told: list[tuple[str, str]]
@@ -246,14 +249,14 @@ def test_the_node_of_a_managed_group_goes_with_its_instance(kubelets: Kubelets, 
     now = time.monotonic()
     kubelets.look([of_group()], now)
     kubelets.look([of_group(state="terminated")], now)
-    assert written(api) == [("PATCH", "keeper"), ("DELETE", "keeper")]
+    assert written(api) == [("PATCH", "cloud_controller"), ("DELETE", "cloud_controller")]
 
 
 def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: Api) -> None:
     now = time.monotonic()
     kubelets.look([launched(api)], now)
     kubelets.look([], now)
-    assert written(api) == [("PATCH", "keeper"), ("DELETE", "keeper")]
+    assert written(api) == [("PATCH", "cloud_controller"), ("DELETE", "cloud_controller")]
     kubelets.look([], now)
     assert kubelets.known == {}
 

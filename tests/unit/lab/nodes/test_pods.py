@@ -47,7 +47,7 @@ def run_of(api: Api, kubectl: Path, told: dict[str, Any]) -> PodRun:
         return (201, {"status": {"token": "pods-own"}}) if path.endswith("/token") else (200, {})
 
     api.answer = answer
-    kubeconfig = Kubeconfig(api.server, api.authority, "keeper")
+    kubeconfig = Kubeconfig(api.server, api.authority, "cloud_controller")
     return PodRun(told, lambda: (api.client, "node"), kubeconfig, kubectl, kubectl.parent / "pod")
 
 

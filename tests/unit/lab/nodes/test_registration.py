@@ -2,9 +2,8 @@
 
 import pytest
 
-from otel_on_spot.lab.nodes.machine import machine
 from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
-from otel_on_spot.lab.nodes.registration import KWOK_LABEL, node, seat_of_group, seat_of_karpenter
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, group_registration, karpenter_registration, machine, node
 from tests.unit.lab.nodes.conftest import instance
 
 ROLE = "arn:aws:iam::123456789012:role/node"
@@ -73,7 +72,7 @@ def test_an_instance_without_a_node_config_never_starts_a_kubelet(user_data: str
 
 
 def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None:
-    made = node(instance(), seat_of_karpenter(parse(USER_DATA), ROLE), "v1.35.4")
+    made = node(instance(), karpenter_registration(parse(USER_DATA), ROLE), "v1.35.4")
     labels = made["metadata"]["labels"]
     assert made["spec"] == {
         "providerID": "aws:///eu-west-1b/i-1",
@@ -89,12 +88,12 @@ def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None
 
 
 def test_a_node_of_a_managed_group_carries_what_eks_and_the_program_give_it() -> None:
-    seat = seat_of_group("system", GROUP, "https://127.0.0.1:6443", "ami-1")
-    labels = node(instance(), seat, "v1.35.4")["metadata"]["labels"]
+    registration = group_registration("system", GROUP, "https://127.0.0.1:6443", "ami-1")
+    labels = node(instance(), registration, "v1.35.4")["metadata"]["labels"]
     assert (labels["eks.amazonaws.com/nodegroup"], labels["eks.amazonaws.com/capacityType"]) == ("system", "ON_DEMAND")
     assert labels["node-role"] == "system"
-    assert seat.taints == [{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}]
-    assert seat.role_arn == ROLE
+    assert registration.taints == [{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}]
+    assert registration.role_arn == ROLE
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def identity(annotations: dict[str, str], association: bool) -> dict[str, str]:
         namespace="kube-system",
         region="eu-west-1",
     )
-    means: Any = SimpleNamespace(tokens=Files(), authority=Path("/ca.crt"))
-    return identity_environment(means, installation, "karpenter")
+    context: Any = SimpleNamespace(tokens=Files(), authority=Path("/ca.crt"))
+    return identity_environment(context, installation, "karpenter")
 
 
 def test_an_association_gives_pod_identity() -> None:

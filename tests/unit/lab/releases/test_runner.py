@@ -69,7 +69,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
         argocd_manifests=manifests,
     )
     supervisor: Any = Recorded(tmp_path / "log")
-    return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", tell=told.append)
+    return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", log=told.append)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
-"""What the commands do from outside the lab: check, build, start the world, ask it, end it."""
+"""Life of a lab, from outside: check, build, start the daemon, send it commands, end it."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +13,12 @@ from typing import Any, Final
 import psutil
 
 from otel_on_spot import project
-from otel_on_spot.lab import control, isolation, places, stack, toolchain
-from otel_on_spot.lab.folder import Folder, LabError, of_user
+from otel_on_spot.lab import addresses, control, isolation, stack, toolchain
+from otel_on_spot.lab.control import Log
+from otel_on_spot.lab.folder import Folder, LabError, default_state_home
 from otel_on_spot.lab.supervisor import tail
+from otel_on_spot.processes import signal_group
+from otel_on_spot.waiting import wait_until
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
@@ -31,7 +33,7 @@ def up(
     boot_seconds: float = 5.0,
     timeout_seconds: float = 900.0,
     engine: bool = False,
-    tell: Callable[[str], None] = print,
+    log: Log = print,
     state_home: Path | None = None,
 ) -> dict[str, Any]:
     """Bring the stack of this name up on this machine, or bring a running lab to what the tree declares now.
@@ -46,7 +48,7 @@ def up(
     if problems:
         raise LabError(toolchain.message(problems))
     toolchain.ensure()
-    started = not folder.owned()
+    started = not folder.is_running()
     if started:
         start(folder, known.region, state_home)
     given = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
@@ -54,7 +56,7 @@ def up(
         return control.ask(
             folder,
             "up",
-            tell=tell,
+            log=log,
             stack=name,
             dirty=dirty,
             revision=revision,
@@ -70,16 +72,16 @@ def up(
 
 
 def start(folder: Folder, region: str, state_home: Path | None = None) -> None:
-    """Start a world that waits to be asked.
+    """Start a daemon that waits for commands.
 
     Raises:
         LabError: it does not start.
     """
     folder.forget()
-    folder.hosts.write_text(places.hosts(region))
-    home = state_home or of_user(os.environ)
-    command = [sys.executable, "-m", "otel_on_spot.lab.world", "--name", folder.name, "--state-home", str(home)]
-    log = folder.logs / "world.log"
+    folder.hosts.write_text(addresses.hosts(region))
+    home = state_home or default_state_home()
+    command = [sys.executable, "-m", "otel_on_spot.lab.daemon", "--name", folder.name, "--state-home", str(home)]
+    log = folder.logs / "daemon.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             isolation.isolated(folder, command),
@@ -90,18 +92,21 @@ def start(folder: Folder, region: str, state_home: Path | None = None) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    end = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < end:
-        with suppress(LabError):
-            control.ask(folder, "processes")
-            folder.tell(pid=_first(process.pid), launcher=process.pid)
-            threading.Thread(target=process.wait, daemon=True).start()  # it outlives this call; its end is collected
-            return
-        time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    wait_until(lambda: process.poll() is not None or _answers(folder), START_SECONDS, every=0.05)
+    if _answers(folder):
+        folder.write_state(pid=_first(process.pid), launcher=process.pid)
+        threading.Thread(target=process.wait, daemon=True).start()  # it outlives this call; its end is collected
+        return
+    signal_group(process, signal.SIGKILL)
     last = "\n".join(f"  {line}" for line in tail(log))
     raise LabError(f"the lab's first process did not start within {START_SECONDS:.0f} s:\n{last}\nIts log: {log}")
+
+
+def _answers(folder: Folder) -> bool:
+    with suppress(LabError):
+        control.ask(folder, "processes")
+        return True
+    return False
 
 
 def _first(launcher: int) -> int:
@@ -111,46 +116,41 @@ def _first(launcher: int) -> int:
 
 
 def down(name: str, *, state_home: Path | None = None) -> str:
-    """End a lab, whatever state it is in: a line that says what was found."""
+    """End a lab, whatever state it is in, and return a line that says what was found."""
     folder = Folder(name, state_home)
-    told = folder.told() if folder.path.exists() else {}
-    if not folder.owned():
-        _end(told)
+    state = folder.read_state()
+    if not folder.is_running():
+        _end(state)
         folder.forget()
-        why = told.get("why", "")
+        why = state.get("why", "")
         if why:
-            folder.tell(why="")
+            folder.write_state(why="")
         return f"lab {name!r} had ended: {why}" if why else f"no lab {name!r} was running"
     with suppress(LabError):
         control.ask(folder, "stop")
-    end = time.monotonic() + STOP_SECONDS
-    while folder.owned() and time.monotonic() < end:
-        time.sleep(0.1)
-    forced = folder.owned()
-    _end(told)
+    stopped = wait_until(lambda: not folder.is_running(), STOP_SECONDS, every=0.1)
+    _end(state)
     folder.forget()
     return (
-        f"lab {name!r} was killed: it did not stop within {STOP_SECONDS:.0f} s" if forced else f"lab {name!r} is down"
+        f"lab {name!r} is down" if stopped else f"lab {name!r} was killed: it did not stop within {STOP_SECONDS:.0f} s"
     )
 
 
-def _end(told: dict[str, Any]) -> None:
+def _end(state: dict[str, Any]) -> None:
     """End the launcher, and with it all namespaces, where it is still there."""
     for key in ("pid", "launcher"):
         with suppress(psutil.Error, KeyError):
-            process = psutil.Process(told[key])
+            process = psutil.Process(state[key])
             words = " ".join(process.cmdline())
-            if "otel_on_spot.lab.world" in words:
+            if "otel_on_spot.lab.daemon" in words:
                 process.kill()
                 process.wait(10)
 
 
 def inside(name: str, command: Sequence[str], *, state_home: Path | None = None) -> int:
-    """Run a command in the lab's namespaces, with its cluster and its AWS in the environment: the exit code."""
-    from otel_on_spot.lab.environment import environment
-
+    """Run a command in the lab's namespaces, with its cluster and its AWS in the environment, and return its exit code."""
     folder = Folder(name, state_home)
     line = isolation.inside(folder, list(command))
     return subprocess.run(
-        line, env=environment(stack.read(project.root(), name), folder, toolchain.ensure())
+        line, env=isolation.environment(stack.read(project.root(), name), folder, toolchain.ensure())
     ).returncode

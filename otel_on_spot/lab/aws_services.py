@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from otel_on_spot import project
-from otel_on_spot.lab import places
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.aws import authenticator
 from otel_on_spot.lab.folder import Folder
-from otel_on_spot.lab.gitops import serving
-from otel_on_spot.lab.health import tcp_open
+from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.lab.toolchain import Tools
@@ -32,8 +31,9 @@ def programs(
     home = folder.path / "authenticator"
     reviewer = ("--kubeconfig", str(folder.kubeconfig("authenticator")))
     aws = ("--moto", moto, "--region", stack.region)
-    sts_host, sts_port = places.STS_FRONT
-    agent_host, agent_port = places.POD_IDENTITY
+    sts_host, sts_port = addresses.STS_FRONT
+    git_host, git_port = addresses.GIT
+    agent_host, agent_port = addresses.POD_IDENTITY
     standin = str(folder.kubeconfig("kubelet-standin"))
     return [
         _python(
@@ -59,12 +59,12 @@ def programs(
             command=authenticator.command(
                 tools.path("aws-iam-authenticator"),
                 home,
-                places.AUTHENTICATOR,
+                addresses.AUTHENTICATOR,
                 stack.cluster,
                 folder.kubeconfig("authenticator"),
             ),
             environment=authenticator.environment(stack.region, authority),
-            ready=lambda: tcp_open(places.LOOPBACK, places.AUTHENTICATOR),
+            ready=lambda: tcp_open(addresses.LOOPBACK, addresses.AUTHENTICATOR),
             ready_seconds=AUTHENTICATOR_STARTS_SECONDS,
             restart=True,
         ),
@@ -83,7 +83,20 @@ def programs(
             ("--kubeconfig", standin, "--kubectl", str(tools.path("kubectl"))),
             ("--boot-seconds", str(boot_seconds)),
         ),
-        serving.program(folder.git, keys / "git.crt", keys / "git.key", authority),
+        _python(
+            "git",
+            (
+                "otel_on_spot.lab.gitops.server",
+                "--folder",
+                str(folder.git),
+                "--host",
+                git_host,
+                "--port",
+                str(git_port),
+            ),
+            ("--certificate", str(keys / "git.crt"), "--key", str(keys / "git.key")),
+            ready=lambda: http_ok(f"https://{git_host}:{git_port}/healthz", ca=authority),
+        ),
     ]
 
 

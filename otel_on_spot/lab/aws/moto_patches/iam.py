@@ -1,4 +1,9 @@
-"""Gap: moto lets everybody do everything, or with its own switch looks at every policy with Resource ``*`` and no context.
+"""Two gaps of moto's IAM.
+
+ListInstanceProfiles takes no notice of PathPrefix. Karpenter deletes profiles under its own path that no node class uses;
+without this it deletes the program's too.
+
+And moto lets everybody do everything, or with its own switch looks at every policy with Resource ``*`` and no context.
 
 Here a session of a role may do an action where a policy of the role allows that action and none denies it.
 
@@ -106,7 +111,28 @@ def refusal(response: Any, action: str) -> Any:
 
 
 def install() -> None:
-    """Ask before every action."""
+    """Close both gaps."""
+    _list_by_path()
+    _ask_before_every_action()
+
+
+def _list_by_path() -> None:
+    """List the profiles under the path alone.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html
+    """
+    from moto.core.responses import ActionResult
+    from moto.iam.responses import IamResponse
+
+    def list_instance_profiles(self: Any) -> Any:
+        prefix = self._get_param("PathPrefix") or "/"
+        found = [one for one in self.backend.get_instance_profiles() if one.path.startswith(prefix)]
+        return ActionResult({"InstanceProfiles": found})
+
+    IamResponse.list_instance_profiles = list_instance_profiles
+
+
+def _ask_before_every_action() -> None:
     from moto.core.responses import ActionResult, BaseResponse
 
     inner = BaseResponse.call_action

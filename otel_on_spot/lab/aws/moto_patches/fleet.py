@@ -1,0 +1,204 @@
+"""Gap: moto's CreateFleet of type instant takes the first override at any price, ignores the launch template's security groups,
+instance profile, disks and metadata options, always has capacity, and names every host as in us-east-1.
+
+Here it takes the cheapest offering that has capacity, and launches what the template says. Where nothing has capacity it
+answers as AWS does: no instance, and InsufficientInstanceCapacity for each offering. Price-capacity-optimized is taken as
+cheapest, because capacity here is there or not. Spot requests are not kept as resources.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from otel_on_spot.lab.aws.capacity import short, shortages
+from otel_on_spot.lab.aws.moto_patches.iam import refusal
+from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
+
+NEEDED = ("ec2:RunInstances", "ec2:CreateTags")
+"""What CreateFleet asks for beside itself; for a template with an instance profile also iam:PassRole.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-prerequisites.html
+"""
+NO_CAPACITY = "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone})."
+
+
+def groups_of(template: dict[str, Any]) -> list[str]:
+    """Security groups of a launch template's data, of its own and of its interfaces, each once."""
+    found = list(template.get("SecurityGroupIds") or [])
+    for interface in template.get("NetworkInterfaces") or []:
+        found += interface.get("Groups") or []
+    return list(dict.fromkeys(found))
+
+
+def profile_of(template: dict[str, Any]) -> tuple[str | None, str | None]:
+    """(name, ARN) of a launch template's instance profile."""
+    told = template.get("IamInstanceProfile") or {}
+    return told.get("Name"), told.get("Arn")
+
+
+def disks_of(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """Block devices of a launch template's data; they go with the instance unless told otherwise."""
+    return [
+        {**disk, "Ebs": {"DeleteOnTermination": True, **disk["Ebs"]}}
+        for disk in template.get("BlockDeviceMappings") or []
+        if disk.get("Ebs")
+    ]
+
+
+def passed_roles(response: Any) -> tuple[str, ...]:
+    """``iam:PassRole`` where a template of the request has an instance profile; a template that is not there has none."""
+    from moto.ec2.exceptions import EC2ClientError
+
+    for config in response._get_param("LaunchTemplateConfigs", []):
+        told = config.get("LaunchTemplateSpecification") or {}
+        try:
+            if "LaunchTemplateId" in told:
+                template = response.ec2_backend.get_launch_template(template_id=told["LaunchTemplateId"])
+            else:
+                template = response.ec2_backend.get_launch_template_by_name(name=told.get("LaunchTemplateName", ""))
+        except EC2ClientError:
+            continue
+        if any(profile_of(template.latest_version().data)):
+            return ("iam:PassRole",)
+    return ()
+
+
+def price(capacity_type: str, instance_type: str, zone: str) -> float:
+    """USD an hour of an offering."""
+    return spot_price(instance_type, zone) if capacity_type == "spot" else on_demand_price(instance_type)
+
+
+def instant_fleet(base: Any, folder: Path) -> type:
+    """A class of instant fleets, made from moto's class."""
+
+    class InstantFleet(base):
+        """Launches all it is asked for from the cheapest offering with capacity, or nothing."""
+
+        errors: list[dict[str, Any]]
+
+        def create_spot_requests(self, weight_to_add: float) -> Any:
+            """Launch on Spot."""
+            self._launch(int(weight_to_add), "spot")
+            return []
+
+        def create_on_demand_requests(self, weight_to_add: float) -> Any:
+            """Launch on On-Demand."""
+            self._launch(int(weight_to_add), "on-demand")
+
+        @property
+        def instances(self) -> list[dict[str, Any]]:
+            """What was launched, in CreateFleet's words."""
+            return [
+                self._build_instance_data(i["instance"], i["lifecycle"], i["launch_spec"])
+                for i in self.on_demand_instances
+            ]
+
+        def _launch(self, count: int, capacity_type: str) -> None:
+            self.errors = getattr(self, "errors", [])
+            now, offered = shortages(folder), []
+            for spec in self.launch_specs:
+                zone = self.ec2_backend.get_subnet(spec.subnet_id).availability_zone
+                if short(now, capacity_type, spec.instance_type, zone):
+                    text = NO_CAPACITY.format(type=spec.instance_type, zone=zone)
+                    self._refuse(spec, capacity_type, "InsufficientInstanceCapacity", text)
+                else:
+                    offered.append((price(capacity_type, spec.instance_type, zone), spec.instance_type, zone, spec))
+            if offered:
+                self._run(min(offered, key=lambda one: one[:3])[3], count, capacity_type)
+
+        def _refuse(self, spec: Any, capacity_type: str, code: str, text: str) -> None:
+            about = {"LaunchTemplateSpecification": spec.launch_template_spec, "Overrides": spec.overrides or {}}
+            self.errors.append(
+                {
+                    "LaunchTemplateAndOverrides": about,
+                    "Lifecycle": capacity_type,
+                    "ErrorCode": code,
+                    "ErrorMessage": text,
+                }
+            )
+
+        def _run(self, spec: Any, count: int, capacity_type: str) -> None:
+            from moto.ec2.utils import filter_iam_instance_profiles
+
+            backend, told = self.ec2_backend, spec.launch_template_spec
+            template = backend.get_launch_template(template_id=told["LaunchTemplateId"])
+            data = template.get_version(told.get("Version") or template.default_version_number).data
+            name, arn = profile_of(data)
+            if name or arn:
+                try:
+                    filter_iam_instance_profiles(
+                        backend.account_id,
+                        partition="aws",
+                        iam_instance_profile_arn=arn,
+                        iam_instance_profile_name=name,
+                    )
+                except Exception as problem:  # moto's own: the profile is not there
+                    text = f"Value ({name or arn}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+                    self._refuse(spec, capacity_type, "InvalidParameterValue", f"{text} ({problem})")
+                    return
+            options: dict[str, Any] = {"block_device_mappings": disks} if (disks := disks_of(data)) else {}
+            reservation = backend.run_instances(
+                image_id=spec.image_id,
+                count=count,
+                user_data=spec.user_data,
+                security_group_names=[],
+                security_group_ids=groups_of(data),
+                instance_type=spec.instance_type,
+                is_instance_type_default=False,
+                region_name=backend.region_name,
+                subnet_id=spec.subnet_id,
+                key_name=spec.key_name,
+                fleet_id=self.id,
+                tags=spec.tag_specifications,
+                metadata_options=data.get("MetadataOptions") or {},
+                lifecycle="spot" if capacity_type == "spot" else None,
+                **options,
+            )
+            for instance in reservation.instances:
+                if name or arn:
+                    backend.associate_iam_instance_profile(
+                        instance_id=instance.id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
+                    )
+                self.on_demand_instances.append(
+                    {"id": reservation.id, "instance": instance, "launch_spec": spec, "lifecycle": capacity_type}
+                )
+            self.fulfilled_capacity += count
+
+    return InstantFleet
+
+
+def install(folder: Path) -> None:
+    """Replace fleets of type instant; others stay moto's.
+
+    Args:
+        folder: where ``capacity.json`` is.
+    """
+    from moto.ec2.models import fleets
+    from moto.ec2.responses.fleets import Fleets
+
+    instant = instant_fleet(fleets.Fleet, folder)
+    moto_fleet = fleets.Fleet
+
+    parameters = inspect.signature(moto_fleet)
+
+    def fleet(*arguments: Any, **named: Any) -> Any:
+        kind = parameters.bind(*arguments, **named).arguments["fleet_type"]
+        return (instant if kind == "instant" else moto_fleet)(*arguments, **named)
+
+    vars(fleets)["Fleet"] = fleet
+    inner = Fleets.create_fleet
+
+    def create_fleet(self: Any) -> Any:
+        for action in (*NEEDED, *passed_roles(self)):
+            problem = refusal(self, action)
+            if problem is not None:
+                raise problem
+        answer: Any = inner(self)
+        made = self.ec2_backend.fleets[answer.result["FleetId"]]
+        if isinstance(made, instant):
+            answer.result["Errors"] = made.errors
+        return answer
+
+    Fleets.create_fleet = create_fleet

@@ -1,0 +1,45 @@
+"""Rights in the cluster of the lab's own users: what EKS gives to itself, and what the cloud controller needs."""
+
+from typing import Any
+
+Manifest = dict[str, Any]
+GROUP = "rbac.authorization.k8s.io"
+AUTHENTICATOR, KUBELETS = "authenticator", "kubelet-standin"
+"""Users: aws-iam-authenticator and the servers that review tokens; who plays EC2 and the cloud controller."""
+
+
+def manifests() -> list[Manifest]:
+    """Roles and bindings of both users: nodes do the rest as themselves."""
+    return [*authenticator(), *cloud_controller()]
+
+
+def authenticator() -> list[Manifest]:
+    """Rights to review tokens and to read the ConfigMap aws-auth."""
+    reviews = {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    maps = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
+    auth_map = {**maps, "resourceNames": ["aws-auth"]}
+    return [
+        *_bound(AUTHENTICATOR, "ClusterRole", "lab:token-reviewer", [reviews]),
+        *_bound(AUTHENTICATOR, "Role", "lab:aws-auth-reader", [auth_map], namespace="kube-system"),
+    ]
+
+
+def cloud_controller() -> list[Manifest]:
+    """Rights to let go of nodes whose instance has ended, and to see the pods of Jobs."""
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch", "patch", "delete"]}
+    pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    return _bound(KUBELETS, "ClusterRole", "lab:kubelet-standin", [nodes, pods])
+
+
+def _bound(user: str, kind: str, name: str, rules: list[Manifest], **metadata: str) -> list[Manifest]:
+    about = {"name": name, **metadata}
+    return [
+        {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": about, "rules": rules},
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": about,
+            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": name},
+            "subjects": [{"apiGroup": GROUP, "kind": "User", "name": user}],
+        },
+    ]
