@@ -30,7 +30,7 @@ UNUSED_DAYS = 30
 PEAK_MIB, _MIB_PER_COMPILER = 3344, 400
 _KEPT_FREE_MIB = 512
 # Linking, in packages compiled: all tools took 70 s of 1,833 where go had every package already.
-_LINKING = 15
+LINKING = 15
 _LAST_LINES = 15
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # What go prints, and what a person can do about it.
@@ -186,7 +186,7 @@ class _Builder:
                 shutil.rmtree(other)
         took = timedelta(seconds=int(time.monotonic() - begun))
         self.progress.note(f"{module.name} {module.version}: built in {took}")
-        self.progress.step(module.name, _LINKING)
+        self.progress.step(module.name, LINKING)
 
     def _go(self, module: Module, *arguments: str) -> list[str]:
         """Lines that go prints, less its progress; an exception, such as Ctrl-C's, kills it and all that it started."""
@@ -233,7 +233,7 @@ def build(modules: Sequence[Module], go: Go, progress: BuildProgress) -> None:
     with TemporaryDirectory(prefix="partial-", dir=cache_folder()) as temporary:
         builder = _Builder(go, progress, Path(temporary))
         counted = builder.each(builder.count, modules)
-        progress.plan(len(builder.stale) + _LINKING * len(counted))
+        progress.plan(len(builder.stale) + LINKING * len(counted))
         builder.each(builder.build, counted)
     if builder.failures:
         raise BuildError(builder.failures)

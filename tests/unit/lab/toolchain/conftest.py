@@ -20,7 +20,8 @@ case "$1 $2" in
     echo "{\\"Dir\\": \\"$FAKE/module\\"}" ;;
   "list -deps")
     echo "go: downloading example.test/one v1.0.0" >&2
-    printf '/mod/one true\\n/mod/two@%s true\\n/goroot/fmt false\\n' "$name" ;;
+    stale=true; [ -e "$FAKE/cached" ] && stale=false
+    printf "/mod/one $stale\\n/mod/two@$name $stale\\n/goroot/fmt false\\n" ;;
   "build -v")
     if [ -e "$FAKE/hang" ]; then trap '' TERM; sleep 300 & echo "$$ $!" >> "$FAKE/hanging"; wait; fi
     if [ -e "$FAKE/fail-$name" ]; then cat "$FAKE/fail-$name" >&2; exit 1; fi

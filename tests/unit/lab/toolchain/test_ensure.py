@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from otel_on_spot.lab.toolchain import ToolchainError, ensure
-from otel_on_spot.lab.toolchain.build import PEAK_MIB, UNUSED_DAYS, BuildProgress, compilers, free_mib, place
+from otel_on_spot.lab.toolchain.build import LINKING, PEAK_MIB, UNUSED_DAYS, BuildProgress, compilers, free_mib, place
 from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import MODULES, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
@@ -224,6 +224,20 @@ def test_lines_tell_what_is_built_and_the_time_left(fake_go: FakeGo) -> None:
     assert any(re.fullmatch(r"etcd: example\.test/two; about 0:00:\d\d left", line) for line in lines)
     assert [line.split()[0] for line in lines if ": built in 0:00:0" in line] == ALL
     assert "etcd v3.6.8: built in 0:00:00" in lines
+
+
+@pytest.mark.parametrize(("cached", "packages"), [(False, 1 + len(ALL)), (True, 0)])
+def test_what_gos_own_cache_has_and_what_tools_share_is_not_counted_twice(
+    fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch, cached: bool, packages: int
+) -> None:
+    planned: list[int] = []
+    monkeypatch.setattr(BuildProgress, "plan", lambda self, packages: planned.append(packages))
+    if cached:
+        (fake_go.folder / "cached").touch()
+
+    ensure()
+
+    assert planned == [packages + LINKING * len(ALL)]
 
 
 def test_lines_come_no_more_often_than_asked(fake_go: FakeGo) -> None:
