@@ -9,6 +9,7 @@ from tests.engine.availability import why_no_engine
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
     why = why_no_engine() if ours else ""

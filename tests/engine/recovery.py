@@ -33,7 +33,7 @@ def run_recover(bench: Workbench, *more: str) -> subprocess.CompletedProcess[str
         timeout=TIMEOUT,
         check=False,
     )
-    bench.told += [done.stdout, done.stderr]
+    bench.outputs += [done.stdout, done.stderr]
     return done
 
 

@@ -1,13 +1,17 @@
-"""What each setting changes, by the real engine's preview on the simulated cloud.
+"""The effects of every setting's change, by the real engine's preview on the simulated cloud.
 
-python -m tests.engine.settings_changes     previews every change and writes docs/settings-changes.md (about 4 minutes)
+python -m tests.engine.settings_changes             previews every change and writes docs/settings-changes.md (about 4 minutes)
+python -m tests.engine.settings_changes --check     writes nothing: every night, the page must be what it would write
+
+Exit codes: 0 all as it may be, 1 a change does what it may not or the page is another, 3 no engine.
 """
 
+import argparse
 import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +22,14 @@ from tests.engine.changes import BASE, BY_NATURE, CHANGES, KEPT, Change
 from tests.engine.workbench import ROOT, Workbench, short, workbench
 
 PAGE = ROOT / "docs" / "settings-changes.md"
+BY_KEY = {change.key: change for change in CHANGES}
 SHOWN = 3
 """Names in a cell; more of them are counted by type."""
 HEAD = """\
 # What a setting changes
 
 For each setting of a stack file: one change of it on dev, and what `pulumi preview` says, by the real engine on the simulated cloud.
-Made by `python -m tests.engine.settings_changes`; the tests of the engine tier compare a spread of rows with it. A change
+Made by `python -m tests.engine.settings_changes`; the engine tier compares a few rows with it, a nightly job all of them. A change
 that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is made together with that.
 
 - **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and replaced afterwards, within
@@ -46,7 +51,7 @@ settings replace some of them, because AWS has no other way:
 AFTER = """
 On an environment that holds anything, do not change them: make another stack beside it, move, and destroy the old one.
 With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them at the preview: the VPC, its subnets, the encryption key
-and the root Application are protected; a test says so for every row. Without it nothing does: look at the preview for `replace`
+and the root Application are protected; the nightly job tries every row. Without it nothing does: look at the preview for `replace`
 before you say yes.
 """
 
@@ -126,8 +131,28 @@ def page(found: Mapping[str, Effects]) -> str:
     return HEAD + "\n".join(lines) + "\n\n" + NATURE + "\n".join(nature) + "\n" + AFTER
 
 
-def main() -> int:
-    """Write the page; 1 where a change does not do what it may, 3 where there is no engine."""
+def unprotected(bench: Workbench, keys: Iterable[str]) -> list[str]:
+    """What is wrong once deletion is protected, one line each: these changes must be refused, and the protection accepted."""
+    protected = {"cluster.deletionProtection": True}
+    with bench.settings({**BASE, **protected}) as file:
+        bench.up("--config-file", str(file))
+    wrong = (
+        []
+        if effects(bench, protected) == Effects()
+        else ["cluster.deletionProtection: an update leaves something to do"]
+    )
+    for key in keys:
+        refused = effects(bench, {**protected, **BY_KEY[key].to}).refused
+        if "protect" not in refused:
+            wrong.append(f"{key}: not refused where deletion is protected: {refused or 'no error'}")
+    return wrong
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Preview every change; write the page, or compare it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.engine.settings_changes")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
+    check = parser.parse_args(arguments).check
     if why := why_no_engine():
         print(f"settings-changes: {why}", file=sys.stderr)
         return 3
@@ -138,8 +163,12 @@ def main() -> int:
             found[change.key] = effects(bench, change.to)
             print(row(change, found[change.key]), flush=True)
             wrong += problems(change, found[change.key])
+        wrong += unprotected(bench, BY_NATURE)
+    if not check:
+        PAGE.write_text(page(found))
+    elif PAGE.read_text() != page(found):
+        wrong.append(f"{PAGE.relative_to(ROOT)} is another: run python -m tests.engine.settings_changes")
     print("\n".join(wrong), file=sys.stderr)
-    PAGE.write_text(page(found))
     return 1 if wrong else 0
 
 
@@ -161,4 +190,4 @@ def problems(change: Change, found: Effects) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

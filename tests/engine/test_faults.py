@@ -24,6 +24,7 @@ UPDATE = (
     (Way("refuse", "after", "create"), "AppProject:platform-project"),
 )
 """In the order in which an update comes to them: a later one cannot be under way when an earlier one is struck."""
+SMOKE = UPDATE[1]
 DESTROY = (
     (Way("kill", "after", "delete"), "Application:platform-root"),
     (Way("refuse", "before", "delete"), "Release:karpenter-controller"),
@@ -43,7 +44,11 @@ def struck_and_recovered(bench: Workbench, way: Way, what: str) -> None:
     judge(bench, way)
 
 
-@pytest.mark.parametrize(("way", "what"), UPDATE, ids=str)
+@pytest.mark.parametrize(
+    ("way", "what"),
+    [pytest.param(*case, marks=pytest.mark.smoke) if case == SMOKE else case for case in UPDATE],
+    ids=str,
+)
 def test_an_update_that_a_fault_cut_off_is_recovered(bench: Workbench, way: Way, what: str) -> None:
     struck_and_recovered(bench, way, what)
 

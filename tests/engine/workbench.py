@@ -17,6 +17,7 @@ import yaml
 from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.operations import Operation
 from otel_on_spot.simcloud.session import Session
+from otel_on_spot.workspace import Workspace
 from tests.engine.watched import Watched
 
 ROOT = Path(__file__).parents[2]
@@ -37,22 +38,12 @@ class Workbench:
         self.watched = Watched(session.cloud)
         self._warm: subprocess.Popen[str] | None = None
         self._port = 0
-        self.program = folder / "program"
-        self.told: list[str] = []
+        self.outputs: list[str] = []
         self.first_preview: list[dict[str, Any]] = []
-        self.program.mkdir(parents=True)
-        for name in ("__main__.py", "Pulumi.yaml", f"Pulumi.{stack}.yaml"):
-            shutil.copy(ROOT / name, self.program / name)
-        shutil.copytree(ROOT / "infra", self.program / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.program / ".venv").symlink_to(sys.prefix)
-        self.environment = {
-            **{key: value for key, value in session.environment.items() if not key.startswith("PULUMI_CONFIG")},
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of the test",
-            "NO_COLOR": "1",
-        }
-        (folder / "backend").mkdir()
+        workspace = Workspace(folder)
+        self.program = workspace.program
+        shutil.copy(ROOT / f"Pulumi.{stack}.yaml", self.program)
+        self.environment = workspace.environment(session.environment)
         self.run("stack", "init", stack, "--non-interactive", stack_flag=False)
 
     def start(self, *arguments: str, stack_flag: bool = True) -> subprocess.Popen[str]:
@@ -108,7 +99,7 @@ class Workbench:
             out, err = process.communicate(timeout=TIMEOUT)
         finally:
             end_group(process)
-        self.told += [out, err]
+        self.outputs += [out, err]
         return process.returncode, out, err
 
     def run(self, *arguments: str, stack_flag: bool = True) -> str:

@@ -1,9 +1,7 @@
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,18 +87,3 @@ def cluster(cloud: Cloud, request: pytest.FixtureRequest) -> Maker:
 def trust(service: str, *actions: str) -> str:
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions or ("sts:AssumeRole",))}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """A copy of the program in a folder of its own, with this interpreter's virtual environment."""
-    import sys
-
-    root = Path(__file__).parents[2]
-    folder = tmp_path / "program"
-    folder.mkdir()
-    for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.staging.yaml", "Pulumi.prod.yaml"):
-        shutil.copy(root / name, folder / name)
-    shutil.copytree(root / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder

@@ -1,8 +1,11 @@
 """A secret is in no view of a plan, wherever it came from and wherever it flows."""
 
+import base64
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import pytest
 from pulumi_kubernetes import core
 from rich.console import Console
 
+from infra.settings.door import SECRET_KEYS
+from infra.settings.models import Settings
 from otel_on_spot.plan import compare, manifests, picture, tree
 from otel_on_spot.plan.record import record, record_program
 from otel_on_spot.program.recording import Recording, Registration
@@ -133,3 +138,39 @@ def test_a_comparison_shows_no_value_of_a_secret() -> None:
 def test_a_secret_knows_its_value_and_never_shows_it() -> None:
     assert Secret(SENTINEL).value == SENTINEL
     assert [str(Secret(SENTINEL)), f"{Secret(SENTINEL)!r}"] == ["[secret]", "[secret]"]
+
+
+SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
+
+
+@pytest.fixture
+def plain_text(tmp_path: Path) -> Path:
+    """A project whose stack file holds every secret in plain text."""
+    for path in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
+        shutil.copy(path, tmp_path)
+    lines = [f"  otel-on-spot:{key}: {sentinel}\n" for key, sentinel in SECRETS.items()]
+    (tmp_path / "Pulumi.dev.yaml").write_text((ROOT / "Pulumi.dev.yaml").read_text() + "".join(lines))
+    return tmp_path
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_secrets_are_in_no_plan_even_where_the_stack_file_has_them_in_plain_text(
+    plain_text: Path, preview: bool
+) -> None:
+    plan = record("dev", root=plain_text, preview=preview)
+
+    for sentinel in SECRETS.values():
+        assert sentinel in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
+        for text in (sentinel, base64.b64encode(sentinel.encode()).decode()):
+            assert showing(text, plan, plain_text / f"out-{text}") == []
+
+
+def test_the_command_prints_no_secret_that_the_stack_file_has_in_plain_text(plain_text: Path) -> None:
+    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{plain_text}", "--json"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "platform-repository" in ended.stdout
+    for sentinel in SECRETS.values():
+        assert sentinel not in ended.stdout + ended.stderr
+        assert base64.b64encode(sentinel.encode()).decode() not in ended.stdout + ended.stderr
