@@ -12,7 +12,7 @@ from typing import Any, Final
 from bench.engine.chain import limited, longest, serial
 from bench.engine.edges import CLOUD, edges, kind_of, necessary
 from bench.engine.layout import ancestors, modules
-from bench.engine.running import CommandError, Place
+from bench.engine.running import CommandError, MeasuredWorkspace
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud.operations import Operation
@@ -31,13 +31,13 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def bench(scale: float) -> Generator[tuple[Place, Session]]:
-    """A new place with a new cloud."""
+def bench(scale: float) -> Generator[tuple[MeasuredWorkspace, Session]]:
+    """A new workspace with a new cloud."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-engine-") as folder,
         Session(Path(folder) / "cloud", scale=scale, patience=PATIENCE) as session,
     ):
-        yield Place(Path(folder)), session
+        yield MeasuredWorkspace(Path(folder)), session
 
 
 def created(operations: list[Operation]) -> dict[str, Operation]:
@@ -61,9 +61,9 @@ def makespan(stack: str, scale: float, parallel: int | None = None) -> Row:
 
     ``parallel``: of the CLI, None for its default. ``steps``: every creation, with its start and end since the first one's start.
     """
-    with bench(scale) as (place, session):
-        place.new_stack(session, stack, stack)
-        command = place.up(session, stack, *_parallel(parallel))
+    with bench(scale) as (workspace, session):
+        workspace.new_stack(session, stack, stack)
+        command = workspace.up(session, stack, *_parallel(parallel))
         log = created(session.cloud.operations.read())
     recording = record(stack)
     first, last = min(one.start for one in log.values()), max(one.end for one in log.values())
@@ -118,11 +118,11 @@ def _step(recording: Recording, one: Operation, first: float) -> Row:
 def parallelism(stack: str, scale: float) -> Iterator[Row]:
     """One ``up`` for each value of ``--parallel``, in AWS's seconds; ``failed`` says why one did not succeed."""
     for value in PARALLEL:
-        with bench(scale) as (place, session):
-            place.new_stack(session, stack, stack)
+        with bench(scale) as (workspace, session):
+            workspace.new_stack(session, stack, stack)
             failed = ""
             try:
-                place.up(session, stack, *_parallel(value))
+                workspace.up(session, stack, *_parallel(value))
             except CommandError:
                 failed = next((one.result for one in session.cloud.operations.read() if one.result != "ok"), "unknown")
             log = session.cloud.operations.read()
@@ -150,25 +150,25 @@ def growth(runs: int) -> Iterator[Row]:
     for what, sizes, change in (("node pools", POOLS, with_pools), ("applications", APPLICATIONS, with_applications)):
         for size in sizes:
             for _ in range(runs):
-                with bench(0.0) as (place, session):
-                    place.new_stack(session, "dev", "dev", change(size))
-                    yield {"what": what, "size": size, **_preview_and_up(place, session, "dev")}
+                with bench(0.0) as (workspace, session):
+                    workspace.new_stack(session, "dev", "dev", change(size))
+                    yield {"what": what, "size": size, **_preview_and_up(workspace, session, "dev")}
 
 
 def environments(number: int = ENVIRONMENTS) -> Iterator[Row]:
     """One environment after another in one backend, each on a cloud of its own: only the backend fills up."""
     with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
-        place = Place(Path(folder))
+        workspace = MeasuredWorkspace(Path(folder))
         for index in range(1, number + 1):
             with Session(Path(folder) / f"cloud-{index}", patience=PATIENCE) as session:
-                place.new_stack(session, f"env{index}", "dev", _named(f"otel-env{index}"))
-                row = _preview_and_up(place, session, f"env{index}")
-                listing = place.run(session, "stack", "ls")
+                workspace.new_stack(session, f"env{index}", "dev", _named(f"otel-env{index}"))
+                row = _preview_and_up(workspace, session, f"env{index}")
+                listing = workspace.run(session, "stack", "ls")
             yield {"environment": index, **row, "list": asdict(listing)}
 
 
-def _preview_and_up(place: Place, session: Session, stack: str) -> Row:
-    preview, up = place.preview(session, stack), place.up(session, stack)
+def _preview_and_up(workspace: MeasuredWorkspace, session: Session, stack: str) -> Row:
+    preview, up = workspace.preview(session, stack), workspace.up(session, stack)
     resources = len(created(session.cloud.operations.read()))
     return {"resources": resources, "preview": asdict(preview), "up": asdict(up), "load": os.getloadavg()[0]}
 

@@ -2,24 +2,17 @@
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import psutil
-import yaml
 
 from otel_on_spot.simcloud.session import Session
+from otel_on_spot.workspace import Change, Workspace
 
-ROOT = Path(__file__).parents[2]
-PROJECT = "otel-on-spot"
 SAMPLE_SECONDS = 0.1
 
 
@@ -43,34 +36,19 @@ class CommandError(Exception):
     """The engine refused; the message holds the end of what it said."""
 
 
-class Place:
-    """A copy of the program with a backend of its own; stacks of it run on whatever cloud is given."""
+class MeasuredWorkspace(Workspace):
+    """A workspace whose commands are measured; its stacks run on whatever cloud is given."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.program = folder / "program"
-        self.program.mkdir(parents=True)
-        (folder / "backend").mkdir()
-        for name in ("__main__.py", "Pulumi.yaml"):
-            shutil.copy(ROOT / name, self.program / name)
-        shutil.copytree(ROOT / "infra", self.program / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.program / ".venv").symlink_to(sys.prefix)
-
-    def new_stack(
-        self, session: Session, name: str, of: str, change: Callable[[dict[str, Any]], None] | None = None
-    ) -> None:
+    def new_stack(self, session: Session, name: str, of: str, change: Change | None = None) -> None:
         """A stack with the settings of a committed one.
 
         Args:
+            session: the cloud.
+            name: the new stack.
             of: the committed stack.
-            change: changes the settings by their names without the project's, in place.
+            change: as of ``Workspace.write_stack``.
         """
-        content = yaml.safe_load((ROOT / f"Pulumi.{of}.yaml").read_text())
-        settings = {key.removeprefix(f"{PROJECT}:"): value for key, value in content["config"].items()}
-        if change:
-            change(settings)
-        config = {key if ":" in key else f"{PROJECT}:{key}": value for key, value in settings.items()}
-        (self.program / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({**content, "config": config}))
+        self.write_stack(name, of=of, change=change)
         self.run(session, "stack", "init", name, "--non-interactive")
 
     def up(self, session: Session, stack: str, *arguments: str) -> Command:
@@ -88,14 +66,14 @@ class Place:
             CommandError: it did not.
         """
         log, before = self.folder / "command.log", _cpu_of_children()
-        with log.open("w") as told:
+        with log.open("w") as output:
             started = time.monotonic()
             process = subprocess.Popen(
                 ["pulumi", *arguments],
                 cwd=self.program,
-                env=self._environment(session.environment),
+                env=self.environment(session.environment),
                 stdin=subprocess.DEVNULL,
-                stdout=told,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -112,15 +90,6 @@ class Place:
             )
         return Command(seconds, _cpu_of_children() - before, *peaks)
 
-    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        return {
-            **{key: value for key, value in given.items() if not key.startswith("PULUMI_CONFIG")},
-            "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'backend'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of the measurement",
-            "NO_COLOR": "1",
-        }
-
 
 def _cpu_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -134,13 +103,13 @@ def _watched(process: subprocess.Popen[bytes]) -> tuple[float, float, float]:
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
             sizes = {"all": 0.0, "engine": 0.0, "program": 0.0}
-            for one in [root, *root.children(recursive=True)]:
+            for process_info in [root, *root.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                    mib = one.memory_info().rss / 2**20
+                    mib = process_info.memory_info().rss / 2**20
                     sizes["all"] += mib
-                    if one.pid == process.pid:
+                    if process_info.pid == process.pid:
                         sizes["engine"] = mib
-                    elif one.name().startswith("python"):
+                    elif process_info.name().startswith("python"):
                         sizes["program"] = max(sizes["program"], mib)
             peaks = {key: max(peaks[key], sizes[key]) for key in peaks}
         with suppress(subprocess.TimeoutExpired):
