@@ -1,10 +1,11 @@
 """Facts of AWS. Tags are plain mappings; times carry a zone; policies are documents."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
 from pydantic import AliasChoices, Field
@@ -21,6 +22,7 @@ def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
+TRANSITION: Final = re.compile(r"\((?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (GMT|UTC)\)")
 Document = Annotated[Mapping[str, Any], computed(_document, str)]
 Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(_tags, list)]
 
@@ -95,15 +97,26 @@ class Located(Fact):
     tags: Tags = field(default_factory=dict)
 
 
+def _transition(reason: str) -> datetime | None:
+    """Time in ``User initiated (2026-11-23 12:00:00 GMT)``; None where the reason names none, as for a reclaimed Spot instance."""
+    found = TRANSITION.search(reason)
+    return datetime.fromisoformat(found["time"]).replace(tzinfo=UTC) if found else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Instance(Fact):
-    """An EC2 instance that is not terminated. ``profile_arn`` is empty where it has none."""
+    """An EC2 instance. ``profile_arn`` is empty where it has none.
+
+    A terminated one is listed for up to an hour; ``changed_at``: when its state last changed, where EC2 says.
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
+    """
 
     id: Annotated[str, at("InstanceId")]
     state: Annotated[str, at("State", "Name")]
     launched_at: Annotated[datetime, at("LaunchTime")]
     private_dns: Annotated[str, at("PrivateDnsName")] = ""
     profile_arn: Annotated[str, at("IamInstanceProfile", "Arn")] = ""
+    changed_at: Annotated[datetime | None, at("StateTransitionReason"), computed(_transition, str)] = None
     spot: Annotated[bool, at("InstanceLifecycle"), computed(lambda lifecycle: lifecycle == "spot", str)] = False
     tags: Tags = field(default_factory=dict)
 
@@ -141,8 +154,8 @@ class Interface(Fact):
 class Queue(Fact):
     """An SQS queue.
 
-    ``waiting`` counts the messages that nobody has received, at two looks some seconds apart when the first saw any;
-    ``oldest_seconds`` is CloudWatch's ApproximateAgeOfOldestMessage, None where it has no datapoint.
+    ``waiting`` counts the messages that nobody has received, at several looks some seconds apart while nobody takes any;
+    ``in_flight``: the most that were received and not deleted; ``oldest_seconds`` is CloudWatch's ApproximateAgeOfOldestMessage, None where it has no datapoint.
     """
 
     name: str

@@ -38,6 +38,8 @@ def _instance_id(provider_id: str) -> str:
 
 Name = Annotated[str, at("metadata", "name")]
 Namespace = Annotated[str, at("metadata", "namespace")]
+DeletedAt = Annotated[datetime | None, at("metadata", "deletionTimestamp")]
+CreatedAt = Annotated[datetime | None, at("metadata", "creationTimestamp")]
 InstanceId = Annotated[str, computed(_instance_id, str)]
 ShortText = Annotated[str, computed(lambda text: text[:TEXT_LIMIT], str)]
 
@@ -107,11 +109,12 @@ def _claims(volumes: Iterable[Mapping[str, Any]]) -> list[str]:
 class Pod(Fact):
     """A pod that has not ended. ``owner`` is (kind, name) of its workload: Deployment, StatefulSet, DaemonSet, Job, ...
 
-    ``claims``: names of its volume claims; ``selector`` and ``required``: its node selector and required affinity.
+    ``deleted_at``: when its deletion was asked for; ``claims``: names of its volume claims; ``selector`` and ``required``: its node selector and required affinity.
     """
 
     namespace: Namespace
     name: Name
+    deleted_at: DeletedAt = None
     node: Annotated[str, at("spec", "nodeName")] = ""
     phase: Annotated[str, at("status", "phase")] = ""
     owner: Annotated[tuple[str, str], at("metadata"), computed(_owner, dict)]
@@ -150,7 +153,10 @@ def _plain_values(variables: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Controller(Fact):
-    """Karpenter's Deployment and its service account's IRSA annotation. ``environment`` holds plain values only."""
+    """Karpenter's Deployment and its service account's IRSA annotation. ``environment`` holds plain values only.
+
+    ``available_since``: when its Available condition last changed.
+    """
 
     namespace: Namespace
     name: Name
@@ -158,6 +164,7 @@ class Controller(Fact):
     version_label: Annotated[str, at("metadata", "labels", APP_VERSION)] = ""
     replicas: Annotated[int, at("spec", "replicas")] = 1
     available: Annotated[int, at("status", "availableReplicas")] = 0
+    available_since: Annotated[datetime | None, at("status", "conditions"), _since("Available")] = None
     environment: Annotated[
         Mapping[str, str],
         at("spec", "template", "spec", "containers", 0, "env"),
@@ -184,6 +191,7 @@ class NodeClass(Fact):
     """An EC2NodeClass: its spec's ways to find things, and its conditions."""
 
     name: Name
+    created_at: CreatedAt = None
     instance_profile: Annotated[str, at("spec", "instanceProfile")] = ""
     role: Annotated[str, at("spec", "role")] = ""
     subnet_terms: Annotated[tuple[Mapping[str, Any], ...], at("spec", "subnetSelectorTerms")] = ()
@@ -200,6 +208,7 @@ class NodePool(Fact):
     """A NodePool: limits and what is used of them, and the capacity types that it may launch."""
 
     name: Name
+    created_at: CreatedAt = None
     limits: Annotated[Mapping[str, str], at("spec", "limits")] = field(default_factory=dict)
     used: Annotated[Mapping[str, str], at("status", "resources")] = field(default_factory=dict)
     capacity_types: Annotated[
@@ -219,13 +228,18 @@ class NodeClaim(Fact):
     instance_id: Annotated[InstanceId, at("status", "providerID")] = ""
     node: Annotated[str, at("status", "nodeName")] = ""
     created_at: Annotated[datetime, at("metadata", "creationTimestamp")]
-    deleted_at: Annotated[datetime | None, at("metadata", "deletionTimestamp")] = None
+    deleted_at: DeletedAt = None
     conditions: Conditions = ()
 
 
 def _errors(conditions: Iterable[Mapping[str, Any]]) -> list[str]:
     found = (one for one in conditions if one["type"].endswith("Error"))
     return [f"{one['type']}: {one.get('message') or ''}"[:TEXT_LIMIT] for one in found]
+
+
+def _errors_since(conditions: Iterable[Mapping[str, Any]]) -> str | None:
+    times = (one.get("lastTransitionTime") for one in conditions if one["type"].endswith("Error"))
+    return min(filter(None, times), default=None)
 
 
 def _out_of_sync(resources: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -237,7 +251,8 @@ def _out_of_sync(resources: Iterable[Mapping[str, Any]]) -> list[str]:
 class Application(Fact):
     """An Argo CD Application. ``automated``: whether automatic sync is on. ``operation``: phase of its last or running sync.
 
-    ``out_of_sync``: the first objects that differ from Git, as Kind/name.
+    ``problems``: its errors, the oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git,
+    as Kind/name.
     """
 
     namespace: Namespace
@@ -254,6 +269,7 @@ class Application(Fact):
     operation: Annotated[str, at("status", "operationState", "phase")] = ""
     operation_message: Annotated[ShortText, at("status", "operationState", "message")] = ""
     problems: Annotated[tuple[str, ...], at("status", "conditions"), computed(_errors, list)] = ()
+    problems_since: Annotated[datetime | None, at("status", "conditions"), computed(_errors_since, list)] = None
     out_of_sync: Annotated[tuple[str, ...], at("status", "resources"), computed(_out_of_sync, list)] = ()
     refreshed_at: Annotated[datetime | None, at("status", "reconciledAt")] = None
 

@@ -4,12 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from otel_on_spot.doctor import facts
+from otel_on_spot.doctor import examine, facts
 from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.report import as_document
 from tests.lab.running import ROOT, STACK, Lab
 
 CLUSTER, REGION, ACCOUNT = "otel-lab", "eu-west-1", "123456789012"
@@ -34,7 +36,8 @@ class Fault:
     """A fault.
 
     ``line``: the doctor's line that must name it; ``said``: words of what it says was seen; ``also``: lines that may
-    follow from it; ``seconds``: how long the cluster may take until it shows.
+    follow from it; ``seconds``: how long the cluster may take until it shows; ``later``: what is seen is judged as if so
+    much later, for a fault that is none as long as it may be over by itself.
     """
 
     name: str
@@ -43,13 +46,14 @@ class Fault:
     seed: Callable[[Lab], AbstractContextManager[None]]
     also: frozenset[str]
     seconds: float
+    later: timedelta
 
 
 class Faults(list[Fault]):
     """Faults in the order in which they are put in."""
 
     def named(
-        self, line: str, said: str, *, also: tuple[str, ...] = (), seconds: float = 0.0
+        self, line: str, said: str, *, also: tuple[str, ...] = (), seconds: float = 0.0, later: timedelta = timedelta()
     ) -> Callable[[Seed], Seed]:
         """Add a generator that puts a fault in, yields, and takes it out."""
 
@@ -69,6 +73,7 @@ class Faults(list[Fault]):
                 seed=contextmanager(running),
                 also=frozenset(also),
                 seconds=seconds,
+                later=later,
             )
             self.append(one)
             return seed
@@ -82,6 +87,14 @@ class Seen:
 
     report: dict[str, Any]
     facts: Facts
+
+    def later(self, time: timedelta) -> "Seen":
+        """The same facts, judged as if they were taken so much later."""
+        if not time:
+            return self
+        moved = replace(self.facts, taken_at=self.facts.taken_at + time)
+        report = examine.examine(moved, examine.chosen((), ()), seconds=self.report["seconds"])
+        return Seen(report=as_document(report), facts=moved)
 
     @property
     def lines(self) -> dict[str, list[dict[str, Any]]]:

@@ -92,7 +92,7 @@ def the_controller_reads_another_queue(lab: Lab) -> Iterator[None]:
     put("otel-lab-interruption")
 
 
-@FAULTS.named("node-classes", "default: Ready=Unknown", also=("node-pools",), seconds=30)
+@FAULTS.named("node-classes", "default: Ready=Unknown", also=("node-pools",), seconds=30, later=timedelta(minutes=3))
 def the_node_class_names_an_image_that_does_not_exist(lab: Lab) -> Iterator[None]:
     before = lab.get("ec2nodeclass", "default")["spec"]["amiSelectorTerms"]
     seeded = [{"alias": "al2023@v20190101"}]
@@ -184,12 +184,12 @@ def application(lab: Lab, name: str, project: str = "platform", **metadata: Any)
     }
 
 
-@FAULTS.named("applications", "ComparisonError", seconds=30)
+@FAULTS.named("applications", "ComparisonError", seconds=30, later=timedelta(minutes=6))
 def an_application_names_a_path_that_is_not_in_git(lab: Lab) -> Iterator[None]:
     yield from made(lab, application(lab, "stray"))
 
 
-@FAULTS.named("applications", "SyncError", seconds=60)
+@FAULTS.named("applications", "SyncError", seconds=60, later=timedelta(minutes=6))
 def an_application_stays_out_of_sync(lab: Lab) -> Iterator[None]:
     """It declares what another one owns already: Argo CD refuses to sync it."""
     stray = application(lab, "stray")

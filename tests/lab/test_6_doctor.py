@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ def test_a_healthy_lab_gives_no_line(lab: Lab, tmp_path: Path) -> None:
 def named(lab: Lab, folder: Path, one: Fault) -> Seen:
     """What the doctor says as soon as the fault shows."""
     end = time.monotonic() + one.seconds
-    seen = doctor(lab, folder)
+    seen = doctor(lab, folder).later(one.later)
     while one.line not in seen.lines and time.monotonic() < end:
-        seen = doctor(lab, folder)
+        seen = doctor(lab, folder).later(one.later)
     return seen
 
 
@@ -101,6 +102,8 @@ def _loses_its_instance(lab: Lab, folder: Path, claim: str) -> None:
     with faults_cloud.karpenter_hung(lab):
         lab.aws("ec2", "terminate_instances", InstanceIds=[instance])
         seen = doctor(lab, folder)
+    assert "orphan-claims" not in seen.lines, "Karpenter has a few minutes to notice it"
+    seen = seen.later(timedelta(minutes=6))
     assert f"{claim}: " in seen.said("orphan-claims")
     assert f"instance {instance} is not there" in seen.said("orphan-claims")
     keep("a claim without its instance", seen, "orphan-claims")

@@ -3,18 +3,21 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from kubernetes.utils.quantity import parse_quantity
 
-from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
-from otel_on_spot.doctor.facts_kubernetes import Condition, NodePool
+from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, POOL_LABEL
+from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, NODE_CLASS, NODE_POOL, POOL_LABEL
 
+SETTLING: Final = timedelta(minutes=2)
+"""Time that Karpenter gets for an object that is new or was changed: its Ready is Unknown until then."""
 NEARLY: Final = Decimal("0.8")
 """Share of a limit from which the doctor speaks: at the limit, pods stay Pending."""
 
@@ -86,51 +89,50 @@ def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], 
     )
 
 
-def not_ready(conditions: Iterable[Condition]) -> str:
-    """Why an object is not Ready, in its own conditions' words; empty where it is."""
-    listed = list(conditions)
-    ready = next((one for one in listed if one.type == "Ready"), None)
+def not_ready(facts: Facts, thing: NodeClass | NodePool) -> str:
+    """Reason why an object is not Ready, in its own conditions' words; empty where it is, or where Karpenter may still be looking."""
+    ready = next((one for one in thing.conditions if one.type == "Ready"), None)
     if ready is not None and ready.status == "True":
         return ""
-    causes = [one for one in listed if one.type != "Ready" and one.status == "False"] or ([ready] if ready else [])
-    told = "; ".join(f"{one.type}={one.status} {one.reason} {one.message}".strip() for one in causes if one)
+    since = ready.since if ready else thing.created_at
+    undecided = ready is None or ready.status == "Unknown"
+    if undecided and since is not None and age(facts, since) < SETTLING:
+        return ""
+    causes = [one for one in thing.conditions if one.type != "Ready" and one.status == "False"]
+    if not causes and ready is not None:
+        causes = [ready]
+    told = "; ".join(f"{one.type}={one.status} {one.reason} {one.message}".strip() for one in causes)
     return told or "it has no conditions: Karpenter has not looked at it"
+
+
+def _ready(facts: Facts, group: str, kind: str, declared: Iterable[str], noun: str) -> tuple[int, tuple[Finding, ...]]:
+    """Number of objects, and a finding for each that is declared and not there, or not Ready."""
+    found: dict[str, NodeClass | NodePool] = {one.name: one for one in seen(facts, group)}
+    problems = {name: f"there is no such {kind}" for name in declared if name not in found}
+    problems |= {name: why for name, one in found.items() if (why := not_ready(facts, one))}
+    look = f"kubectl describe {kind.lower()} "
+    findings = (
+        Finding(
+            subject=name,
+            seen=why,
+            rule=f"every {noun} of the program exists and is Ready",
+            remedy=(look + name, up(facts)) if name in found else (up(facts),),
+        )
+        for name, why in problems.items()
+    )
+    return len(found), tuple(findings)
 
 
 def node_classes(facts: Facts) -> CheckResult:
     """Every declared EC2NodeClass exists and is Ready."""
-    found = {one.name: one for one in seen(facts, "node_classes")}
-    rule = "every node class of the program exists and is Ready"
-    findings = [
-        Finding(subject=name, seen="there is no such EC2NodeClass", rule=rule, remedy=(up(facts),))
-        for name in facts.declared.node_classes
-        if name not in found
-    ]
-    for name, one in found.items():
-        why = not_ready(one.conditions)
-        if why:
-            look = f"kubectl describe ec2nodeclass {name}"
-            findings.append(Finding(subject=name, seen=why, rule=rule, remedy=(look, up(facts))))
-    return CheckResult(
-        count=len(found), what=format_count(len(found), "node class", "node classes"), findings=tuple(findings)
-    )
+    count, findings = _ready(facts, "node_classes", NODE_CLASS.kind, facts.declared.node_classes, "node class")
+    return CheckResult(count=count, what=format_count(count, "node class", "node classes"), findings=findings)
 
 
 def node_pools(facts: Facts) -> CheckResult:
     """Every declared NodePool exists and is Ready."""
-    found: dict[str, NodePool] = {one.name: one for one in seen(facts, "node_pools")}
-    rule = "every NodePool of the program exists and is Ready"
-    findings = [
-        Finding(subject=name, seen="there is no such NodePool", rule=rule, remedy=(up(facts),))
-        for name in facts.declared.pools
-        if name not in found
-    ]
-    for name, one in found.items():
-        why = not_ready(one.conditions)
-        if why:
-            look = f"kubectl describe nodepool {name}"
-            findings.append(Finding(subject=name, seen=why, rule=rule, remedy=(look, up(facts))))
-    return CheckResult(count=len(found), what=format_count(len(found), "pool"), findings=tuple(findings))
+    count, findings = _ready(facts, "node_pools", NODE_POOL.kind, facts.declared.pools, "NodePool")
+    return CheckResult(count=count, what=format_count(count, "pool"), findings=findings)
 
 
 def raised(limit: str) -> str:

@@ -1,10 +1,11 @@
 """Whether Karpenter's controller runs, who it is, and what it may do."""
 
 import json
+from datetime import timedelta
 from typing import Final
 
 from otel_on_spot.declared import actions
-from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
 from otel_on_spot.doctor.checks.iam import allows
 from otel_on_spot.doctor.checks.node_access import node_roles
 from otel_on_spot.doctor.facts import Facts
@@ -15,6 +16,8 @@ from otel_on_spot.kubernetes.names import KARPENTER_KINDS, POD_IDENTITY
 
 AGENT: Final = "eks-pod-identity-agent"
 POD_IDENTITY_ACTIONS: Final = ("sts:AssumeRole", "sts:TagSession")
+STARTING: Final = timedelta(minutes=2)
+"""Time in which a replica whose node was drained is placed, started, and has the lease of the leader."""
 RESTART: Final = "kubectl -n {namespace} rollout restart deployment/{name}"
 
 
@@ -113,6 +116,12 @@ def _trust_problem(facts: Facts, role: Role) -> str:
     return f"the trust policy of {role.name} does not allow {POD_IDENTITY} {', '.join(lacking)}" if lacking else ""
 
 
+def is_down(facts: Facts, controller: Controller) -> bool:
+    """Whether no replica is available, for longer than a replica takes to start on another node."""
+    starting = controller.replicas and controller.available_since and age(facts, controller.available_since) < STARTING
+    return controller.available < 1 and not starting
+
+
 def running(facts: Facts) -> CheckResult:
     """The controller has an available replica and serves this cluster."""
     declared = facts.declared
@@ -125,7 +134,7 @@ def running(facts: Facts) -> CheckResult:
             ("there is no Deployment of it: nothing launches, drains or handles an interruption", (up(facts),))
         )
     for one in found:
-        if one.available < 1:
+        if is_down(facts, one):
             problems.append((f"{one.available} of {one.replicas} replicas are available", (logs, up(facts))))
         served = one.environment.get("CLUSTER_NAME", "")
         if served != declared.cluster:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
+from otel_on_spot.doctor.checks.controller import is_down
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Terminating
 from otel_on_spot.findings import Finding, format_count, format_duration
@@ -47,10 +48,9 @@ def finalizers(facts: Facts) -> CheckResult:
 
 def _cause(facts: Facts, one: Terminating) -> str:
     """Why nobody will serve it; empty where somebody may."""
-    if any(finalizer.startswith(KARPENTER) for finalizer in one.finalizers):
-        controllers = seen(facts, "controllers")
-        if not any(controller.available for controller in controllers):
-            return "Karpenter is not running, and only it serves that"
+    of_karpenter = any(finalizer.startswith(KARPENTER) for finalizer in one.finalizers)
+    if of_karpenter and all(is_down(facts, controller) for controller in seen(facts, "controllers")):
+        return "Karpenter is not running, and only it serves that"
     if one.kind == "Application":
         projects = {project.name for project in seen(facts, "projects")}
         wanted = next((app.project for app in seen(facts, "applications") if app.name == one.name), "")

@@ -1,7 +1,7 @@
 """Applications: in sync, healthy, suspended no longer than somebody said, and gone when they were deleted."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
@@ -12,6 +12,15 @@ from otel_on_spot.findings import Finding, format_count, format_duration
 
 AUTOMATED: Final = {"spec": {"syncPolicy": {"automated": {"prune": True, "selfHeal": True}}}}
 PROGRESSING: Final = timedelta(minutes=15)
+SETTLING: Final = timedelta(minutes=2)
+"""Time for what starts with the Application's objects, such as the metrics that an autoscaler asks for."""
+REFRESH: Final = timedelta(minutes=5)
+"""Time in which an error of Argo CD's own is over: its repository server moved to another node, and it looks again.
+
+Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/high_availability/ (timeout.reconciliation: 2 to 3 minutes)
+"""
+REMOVAL: Final = timedelta(minutes=2)
+"""Time in which a drill that came to its end takes everything back, its window last."""
 PLANNED: Final = timedelta(days=1)
 """A lease that begins later than this is not planned, but left over from a year ago."""
 
@@ -89,11 +98,13 @@ def applications(facts: Facts) -> CheckResult:
 
 
 def _problem(facts: Facts, one: Application) -> str:
-    if one.problems:
+    if one.problems and not _passing(facts, one.problems_since, REFRESH):
         return one.problems[0]
     if one.operation in ("Failed", "Error"):
         return f"its last sync ended {one.operation}: {one.operation_message}"
-    if one.health in ("Degraded", "Missing"):
+    if one.health == "Missing" and one.operation == "Running":
+        return ""
+    if one.health in ("Degraded", "Missing") and not _passing(facts, one.health_since, SETTLING):
         return f"health {one.health}"
     if one.operation == "Running":
         return ""
@@ -103,6 +114,11 @@ def _problem(facts: Facts, one: Application) -> str:
         things = f" ({', '.join(one.out_of_sync)})" if one.out_of_sync else ""
         return f"{one.sync}{things}, and automatic sync does not put it right"
     return ""
+
+
+def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:
+    """Whether it may be over by itself: it is known to be younger than that."""
+    return since is not None and age(facts, since) < patience
 
 
 def suspensions(facts: Facts) -> CheckResult:
@@ -164,10 +180,12 @@ def _left_behind(facts: Facts, one: DrillLease) -> Finding | None:
 def _overdue(facts: Facts, one: Lease) -> str:
     now = facts.taken_at
     if one.active(now):
-        return f"its lease ended {format_duration(now - one.until)} ago, and it still holds" if one.until <= now else ""
+        late = now - one.until > REMOVAL
+        return f"its lease ended {format_duration(now - one.until)} ago, and it still holds" if late else ""
     if one.began_at > now:
         return "" if one.began_at - now <= PLANNED else "over, and it comes back every year"
-    return f"over for {format_duration(now - one.ends_at)}, and it comes back every year"
+    over = now - one.ends_at
+    return f"over for {format_duration(over)}, and it comes back every year" if over > REMOVAL else ""
 
 
 CHECKS: Final = (

@@ -96,7 +96,10 @@ def rules(facts: Facts) -> CheckResult:
 
 
 def backlog(facts: Facts) -> CheckResult:
-    """Karpenter empties the queue: by CloudWatch's age of the oldest message, or else by two counts."""
+    """Karpenter empties the queue: by CloudWatch's age of the oldest message, or else by counts.
+
+    In a burst of events messages wait while others are taken: then a count falls, or some are in flight.
+    """
     one = declared_queue(facts)
     if one is None:
         return CheckResult(count=0, what="no queue: see interruption-queue")
@@ -105,8 +108,8 @@ def backlog(facts: Facts) -> CheckResult:
         told = f"oldest message {one.oldest_seconds:.0f} s (CloudWatch)"
         late = one.oldest_seconds >= OLD_SECONDS
     else:
-        told = f"{format_count(waiting, 'message')} waiting (two looks; CloudWatch has no age)"
-        late = len(one.waiting) > 1 and all(one.waiting)
+        told = f"{format_count(waiting, 'message')} waiting (by count; CloudWatch has no age)"
+        late = len(one.waiting) > 1 and list(one.waiting) == sorted(one.waiting) and one.in_flight == 0
     findings = ()
     if late:
         namespace = facts.declared.karpenter_namespace

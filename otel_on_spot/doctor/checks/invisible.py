@@ -35,8 +35,8 @@ def invisible_nodes(facts: Facts) -> CheckResult:
     findings = []
     for one in missing:
         claim = of.get(one.id) or by_name.get(one.tags.get(CLAIM_LABEL, ""))
-        if one in young or (claim is None and POOL_LABEL in one.tags):
-            continue  # too young, or nobody's: an orphan, which has its own line
+        if one in young or (claim is None and POOL_LABEL in one.tags) or (claim is not None and claim.deleted_at):
+            continue  # too young; nobody's: an orphan, which has its own check; or Karpenter is terminating it
         findings.append(_finding(facts, one, claim))
     joining = f", {len(young)} still joining" if young else ""
     return CheckResult(

@@ -17,6 +17,13 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/grant-k8s-access.html#s
 """
 
 
+WORKING: Final = ("ACTIVE", "UPDATING")
+"""Statuses of a cluster that serves: an update of version or configuration takes many minutes.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
+"""
+
+
 def without_path(arn: str) -> str:
     """A role's ARN as the authenticator writes it: without the role's path.
 
@@ -27,10 +34,10 @@ def without_path(arn: str) -> str:
 
 
 def cluster(facts: Facts) -> CheckResult:
-    """The cluster exists and is ACTIVE."""
+    """The cluster exists and serves."""
     name = facts.declared.cluster
     found: tuple[AwsCluster, ...] = seen(facts, "clusters")
-    rule = "the stack's EKS cluster exists and is ACTIVE"
+    rule = "the stack's EKS cluster exists and is ACTIVE, or UPDATING"
     remedy = (aws(facts, f"eks describe-cluster --name {name}"), up(facts))
     if not found:
         problem = Finding(
@@ -39,11 +46,11 @@ def cluster(facts: Facts) -> CheckResult:
         return CheckResult(count=0, what="no cluster", findings=(problem,))
     one = found[0]
     findings = ()
-    if one.status != "ACTIVE":
+    if one.status not in WORKING:
         findings = (Finding(subject=name, seen=f"status {one.status}", rule=rule, remedy=remedy),)
-    return CheckResult(
-        count=1, what=f"{name}, Kubernetes {one.version}, {one.authentication_mode or 'CONFIG_MAP'}", findings=findings
-    )
+    updating = f", {one.status}" if one.status == "UPDATING" else ""
+    mode = one.authentication_mode or "CONFIG_MAP"
+    return CheckResult(count=1, what=f"{name}, Kubernetes {one.version}, {mode}{updating}", findings=findings)
 
 
 def node_roles(facts: Facts) -> tuple[Role, ...]:

@@ -6,7 +6,8 @@ from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, age, aws, seen
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Interface, LoadBalancer
+from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer
+from otel_on_spot.doctor.facts_kubernetes import NodeClaim
 from otel_on_spot.findings import Finding, format_count, format_duration
 from otel_on_spot.kubernetes.names import CLAIM_LABEL, CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX, POOL_LABEL, SERVICE_NAME
 
@@ -21,8 +22,15 @@ EKS_OWN: Final = "Amazon EKS "
 """Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
 GRACE: Final = timedelta(minutes=5)
 """Karpenter and the CSI driver clean up after themselves within minutes."""
-LAUNCHED: Final = timedelta(minutes=2)
-"""EC2 lists an instance seconds after its launch."""
+REGISTRATION: Final = timedelta(minutes=15)
+"""Karpenter looks for vanished instances of registered NodeClaims every 2 minutes, and gives up others after 15.
+
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/garbagecollection/controller.go
+and https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/lifecycle/liveness.go
+"""
+TERMINATED: Final = ("terminated",)
+ENDING: Final = ("shutting-down", *TERMINATED)
+INSTANCE_TAG: Final = "node.k8s.amazonaws.com/instance_id"
 
 
 def cluster_of(tags: Mapping[str, str]) -> str:
@@ -57,7 +65,7 @@ def ours(facts: Facts, cluster: str) -> bool:
 
 def instances(facts: Facts) -> CheckResult:
     """Every instance that Karpenter launched has its cluster and its NodeClaim."""
-    found = [one for one in seen(facts, "instances") if POOL_LABEL in one.tags and one.state != "shutting-down"]
+    found = [one for one in seen(facts, "instances") if POOL_LABEL in one.tags and one.state not in ENDING]
     findings = []
     for one in found:
         cluster, why = cluster_of(one.tags), ""
@@ -81,21 +89,44 @@ def instances(facts: Facts) -> CheckResult:
 
 
 def claims(facts: Facts) -> CheckResult:
-    """Every launched NodeClaim has its instance."""
-    found = seen(facts, "node_claims")
-    alive = {one.id for one in seen(facts, "instances")}
-    findings = tuple(
-        Finding(
-            subject=one.name,
-            seen=f"{format_duration(age(facts, one.created_at))} old; instance {one.instance_id} is not there",
-            rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
-            remedy=(f"kubectl delete nodeclaim {one.name}",),
-            severity="warning",
-        )
-        for one in found
-        if one.instance_id and one.instance_id not in alive and age(facts, one.created_at) > LAUNCHED
-    )
-    return CheckResult(count=len(found), what=format_count(len(found), "NodeClaim"), findings=findings)
+    """Every launched NodeClaim has its instance, or Karpenter has not had the time to notice that it went.
+
+    One whose deletion was asked for is not judged: Karpenter ends its instance first, then lets it go.
+    """
+    found: tuple[NodeClaim, ...] = seen(facts, "node_claims")
+    instances: dict[str, Instance] = {one.id: one for one in seen(facts, "instances")}
+    findings = []
+    for one in found:
+        if not one.instance_id or one.deleted_at is not None:
+            continue
+        until = _noticed_by(one, instances.get(one.instance_id))
+        if until is not None and until < facts.taken_at:
+            findings.append(
+                Finding(
+                    subject=one.name,
+                    seen=f"{format_duration(age(facts, one.created_at))} old; instance {one.instance_id} is not there",
+                    rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
+                    remedy=(f"kubectl delete nodeclaim {one.name}",),
+                    severity="warning",
+                )
+            )
+    return CheckResult(count=len(found), what=format_count(len(found), "NodeClaim"), findings=tuple(findings))
+
+
+def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
+    """Time by which Karpenter has noticed that the instance is gone; None where it is there, or nobody knows since when not."""
+    conditions = {one.type: one for one in claim.conditions}
+    launched = conditions.get("Launched")
+    if instance is None:  # not even among those that were terminated within the hour: or EC2 does not list it yet
+        gone_at = (launched.since if launched else None) or claim.created_at
+    elif instance.state in TERMINATED and instance.changed_at is not None:
+        gone_at = instance.changed_at
+    else:
+        return None
+    registered = conditions.get("Registered")
+    if registered is None or registered.status == "True":
+        return gone_at + GRACE
+    return max(gone_at, (registered.since or claim.created_at) + REGISTRATION) + GRACE
 
 
 def volumes(facts: Facts) -> CheckResult:
@@ -199,7 +230,22 @@ def _wanted_by(facts: Facts, one: Interface, home: set[str]) -> str:
 
 
 def _left_over(facts: Facts, one: Interface, cluster: str) -> bool:
+    """Whether nobody will attach or delete it any more, as far as the facts tell.
+
+    The CNI frees an interface of a living node in two steps, and a load balancer's come and go with its load. What a
+    terminated node left is deleted by the CNI of the next node that starts.
+    Source: https://github.com/aws/amazon-vpc-cni-k8s/blob/master/pkg/awsutils/awsutils.go (cleanUpLeakedENIs)
+    """
     if cluster != facts.declared.cluster or one.description.startswith(EKS_OWN):
+        return False
+    of = one.tags.get(INSTANCE_TAG) or one.description.removeprefix("aws-K8S-")
+    instance = next((known for known in facts.instances or () if known.id == of), None)
+    if instance is not None and (
+        instance.state not in TERMINATED or instance.changed_at is None or age(facts, instance.changed_at) < GRACE
+    ):
+        return False
+    balancer = f"loadbalancer/{one.description.removeprefix('ELB ')}"
+    if any(known.arn.endswith(balancer) for known in facts.load_balancers or ()):
         return False
     try:
         return age(facts, datetime.fromisoformat(one.tags[INTERFACE_BORN])) > GRACE

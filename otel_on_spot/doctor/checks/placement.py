@@ -26,13 +26,13 @@ def keeps_data(facts: Facts, pod: Pod) -> bool:
 
 
 def workloads(facts: Facts) -> list[Pod]:
-    """Pods of workloads that move: not the platform's own, not one per node."""
+    """Pods of workloads that move: not the platform's own, not one per node, and none that is on its way out."""
     declared = facts.declared
     own = {declared.karpenter_namespace, declared.argocd_namespace}
     return [
         one
         for one in seen(facts, "pods")
-        if one.namespace not in own and one.owner[0] not in ("DaemonSet", "Node", "Job")
+        if one.namespace not in own and one.owner[0] not in ("DaemonSet", "Node", "Job") and one.deleted_at is None
     ]
 
 

@@ -37,17 +37,20 @@ Client = Any
 T = TypeVar("T")
 SPOT_ROLE_PATH: Final = "/aws-service-role/spot.amazonaws.com/"
 """Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html"""
-LIVING: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
 CLUSTER_TAG: Final = f"{CLUSTER_TAG_PREFIX}*"
 """Filters of EC2 take wild cards. Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html"""
-SECOND_LOOK_SECONDS: Final = 2.0
+WAITING: Final = "ApproximateNumberOfMessages"
+IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
+LOOKS: Final = 4
+LOOK_SECONDS: Final = 2.0
+"""Looks at a queue in which messages wait, as long as nothing says that somebody takes them, and the time between two."""
 AGE_WINDOW: Final = timedelta(minutes=10)
 QUEUE_ATTRIBUTES: Final = [
     "QueueArn",
     "Policy",
     "MessageRetentionPeriod",
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
+    WAITING,
+    IN_FLIGHT,
 ]
 
 
@@ -198,8 +201,8 @@ def spot_roles(iam: Client) -> tuple[str, ...]:
 
 
 def instances(ec2: Client) -> tuple[Instance, ...]:
-    """Instances of any cluster that are not terminated."""
-    filters = [{"Name": "tag-key", "Values": [CLUSTER_TAG]}, {"Name": "instance-state-name", "Values": list(LIVING)}]
+    """Instances of any cluster, those among them that were terminated within the hour."""
+    filters = [{"Name": "tag-key", "Values": [CLUSTER_TAG]}]
     reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
     return parse_all(Instance, (instance for one in reservations for instance in one["Instances"]))
 
@@ -216,11 +219,21 @@ def interfaces(ec2: Client) -> tuple[Interface, ...]:
     return parse_all(Interface, pages(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters))
 
 
-def load_balancers(tagging: Client) -> tuple[LoadBalancer, ...]:
-    """Every load balancer with tags: one API knows the tags of all kinds of them."""
+def load_balancers(client: Callable[[str], Client]) -> tuple[LoadBalancer, ...]:
+    """Every load balancer with tags: one API knows the tags of all kinds of them, for a while of deleted ones too.
+
+    Source: https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
+    """
     kinds = ["elasticloadbalancing:loadbalancer"]
-    found = pages(tagging, "get_resources", "ResourceTagMappingList", ResourceTypeFilters=kinds)
-    return parse_all(LoadBalancer, found)
+    tagging = client("resourcegroupstaggingapi")
+    found = list(pages(tagging, "get_resources", "ResourceTagMappingList", ResourceTypeFilters=kinds))
+    if not found:
+        return ()
+    there = {one["LoadBalancerArn"] for one in pages(client("elbv2"), "describe_load_balancers", "LoadBalancers")}
+    classic = pages(client("elb"), "describe_load_balancers", "LoadBalancerDescriptions")
+    there |= {one["LoadBalancerName"] for one in classic}
+    named = (one for one in found if {one["ResourceARN"], one["ResourceARN"].rpartition("/")[2]} & there)
+    return parse_all(LoadBalancer, named)
 
 
 def located(ec2: Client, declared: Declared, call: str, key: str, id_key: str) -> Task:
@@ -252,7 +265,7 @@ def queues(sqs: Client, cloudwatch: Client, declared: Declared, sleep: Callable[
         sqs: client.
         cloudwatch: client.
         declared: names the queue.
-        sleep: waits between the two counts of messages, in seconds.
+        sleep: waits between two counts of messages, in seconds.
     """
 
     def task(gathered: Gathered) -> tuple[Queue, ...]:
@@ -267,13 +280,15 @@ def queues(sqs: Client, cloudwatch: Client, declared: Declared, sleep: Callable[
 def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], None]) -> Queue:
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=QUEUE_ATTRIBUTES)["Attributes"]
-    waiting = [int(attributes.get("ApproximateNumberOfMessages", 0))]
-    if waiting[0]:
-        sleep(SECOND_LOOK_SECONDS)
-        again = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-        waiting.append(int(again["ApproximateNumberOfMessages"]))
+    waiting, in_flight = [int(attributes[WAITING])], [int(attributes[IN_FLIGHT])]
+    while len(waiting) < LOOKS and waiting[-1] and not any(in_flight) and waiting[-1] >= max(waiting):
+        sleep(LOOK_SECONDS)
+        again = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[WAITING, IN_FLIGHT])["Attributes"]
+        waiting.append(int(again[WAITING]))
+        in_flight.append(int(again[IN_FLIGHT]))
     age = _oldest_seconds(cloudwatch, name)
-    return parse(Queue, {**attributes, "name": name, "waiting": waiting, "oldest_seconds": age})
+    counts = {"waiting": waiting, IN_FLIGHT: max(in_flight)}
+    return parse(Queue, {**attributes, **counts, "name": name, "oldest_seconds": age})
 
 
 def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:

@@ -63,7 +63,7 @@ def aws_tasks(target: Target) -> dict[str, Task]:
         "security_groups": aws.located(ec2, declared, "describe_security_groups", "SecurityGroups", "GroupId"),
         "instances": _alone(aws.instances, ec2),
         "volumes": _alone(aws.volumes, ec2),
-        "load_balancers": _alone(aws.load_balancers, target.aws("resourcegroupstaggingapi")),
+        "load_balancers": _alone(aws.load_balancers, target.aws),
         "interfaces": _alone(aws.interfaces, ec2),
         "queues": aws.queues(target.aws("sqs"), target.aws("cloudwatch"), declared),
         "rules": _alone(aws.rules, target.aws("events"), declared),

@@ -134,7 +134,7 @@ def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
 def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:
     """What is known about the reason, on one line; empty where nothing is."""
     instance = next((one for one in (facts.instances if facts else None) or () if one.id == seen.instance), None)
-    if step.id == "authenticated" and facts is not None and instance is not None:
+    if step.id == "authenticated" and facts is not None and instance is not None and instance.state != "terminated":
         return f"{instance.state}, no Node; likely cause: {cause(facts, instance)}"
     if step.id == "authenticated" and facts is not None and facts.instances is not None and seen.instance:
         return "the instance is gone"

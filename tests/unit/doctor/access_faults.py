@@ -143,6 +143,16 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "another cluster's issuer",
     ),
     "no replica": ("karpenter-running", changed("controllers", available=0), "0 of 2 replicas"),
+    "no replica for long": (
+        "karpenter-running",
+        changed("controllers", available=0, available_since=NOW - timedelta(minutes=3)),
+        "0 of 2 replicas",
+    ),
+    "scaled to nothing": (
+        "karpenter-running",
+        changed("controllers", replicas=0, available=0, available_since=NOW),
+        "0 of 0 replicas",
+    ),
     "another cluster's name": (
         "karpenter-running",
         changed("controllers", environment=lambda had: {**had, "CLUSTER_NAME": "other"}),
@@ -161,6 +171,10 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
 }
 SOUND: dict[str, Change] = {
+    "a cluster that is being updated": changed("clusters", status="UPDATING"),
+    "a controller whose node was drained just now": changed(
+        "controllers", available=0, available_since=NOW - timedelta(seconds=40)
+    ),
     "by an access entry": BY_ENTRY,
     "by IRSA": IRSA,
     "mapped, beside the entry of an earlier role": added(

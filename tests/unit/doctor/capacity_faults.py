@@ -28,6 +28,23 @@ def unregistered(listed: tuple) -> tuple:
     )
 
 
+def undecided(group: str, seconds: float) -> Change:
+    """Karpenter has looked at the objects since so long ago, and not decided yet."""
+    since = NOW - timedelta(seconds=seconds)
+
+    def change(listed: tuple) -> tuple:
+        return tuple(replace(one, status="Unknown", since=since) if one.type == "Ready" else one for one in listed)
+
+    return changed(group, conditions=change)
+
+
+def deleted(seconds: float) -> Change:
+    """The deletion of the claim of ``POOL_NODE`` was asked for so long ago."""
+    return changed(
+        "node_claims", lambda one: one.instance_id == POOL_NODE.id, deleted_at=NOW - timedelta(seconds=seconds)
+    )
+
+
 INVISIBLE = all_of(
     changed("instances", lambda one: one.id == POOL_NODE.id, launched_at=LONG_AGO),
     without("nodes", lambda one: one.instance_id == POOL_NODE.id),
@@ -63,6 +80,13 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "pool gone": ("node-pools", without("node_pools", named("data")), "no such NodePool"),
     "pool never looked at": ("node-pools", changed("node_pools", named("data"), conditions=()), "no conditions"),
+    "node class that is never decided": ("node-classes", undecided("node_classes", 300), "Ready=Unknown"),
+    "pool that is never decided": ("node-pools", undecided("node_pools", 300), "Ready=Unknown"),
+    "pool that nobody looks at": (
+        "node-pools",
+        changed("node_pools", named("data"), conditions=(), created_at=LONG_AGO),
+        "no conditions",
+    ),
     "invisible": ("invisible-nodes", INVISIBLE, "Registered=Unknown"),
     "no Spot role": ("spot-role", without("spot_roles"), "no such role"),
     "queue gone": ("interruption-queue", without("queues"), "does not exist"),
@@ -109,6 +133,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "an old message": ("interruption-backlog", changed("queues", oldest_seconds=240.0), "240 s"),
     "messages that nobody takes": ("interruption-backlog", changed("queues", waiting=(3, 3)), "3 messages waiting"),
+    "ever more messages": ("interruption-backlog", changed("queues", waiting=(1, 3, 3, 4)), "4 messages waiting"),
     "nearly at the limit": (
         "pool-limits",
         changed("node_pools", named("data"), used={"cpu": "28", "memory": "1Gi"}),
@@ -119,6 +144,12 @@ SOUND: dict[str, Change] = {
     "an instance that is joining": all_of(
         INVISIBLE, changed("instances", lambda one: one.id == POOL_NODE.id, launched_at=NOW - timedelta(seconds=60))
     ),
+    "an instance that Karpenter is terminating": all_of(INVISIBLE, deleted(20)),
+    "node classes that are being looked at": undecided("node_classes", 20),
+    "pools that are being looked at": undecided("node_pools", 20),
+    "a pool that was just made": changed("node_pools", named("data"), conditions=(), created_at=NOW),
+    "a burst of messages, taken one after another": changed("queues", waiting=(40, 33)),
+    "a burst of messages, some of them taken": changed("queues", waiting=(40, 41), in_flight=10),
     "a message just now": changed("queues", oldest_seconds=2.0, waiting=(1, 0)),
     "no Spot pool, no Spot role": all_of(
         without("spot_roles"),

@@ -1,6 +1,7 @@
 """Reads of the Kubernetes API: in pages, out of the server's cache, each kind once; a refusal costs its own group only."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -8,11 +9,13 @@ import pytest
 from kubernetes import client
 
 from otel_on_spot.doctor.checks import CHECKS
-from otel_on_spot.doctor.collectors import everything, kubernetes
-from otel_on_spot.doctor.collectors.gathering import gather
+from otel_on_spot.doctor.collectors import aws, everything, kubernetes
+from otel_on_spot.doctor.collectors.gathering import Gathered, gather
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists
 from otel_on_spot.doctor.examine import examine
+from otel_on_spot.doctor.fact import parse
 from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
+from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.drills.kubernetes_api import PAGE, Api
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.kubernetes.names import PERSISTENT_VOLUME
@@ -159,3 +162,82 @@ def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:
 
     found = kubernetes.pods(One())  # ty: ignore[invalid-argument-type]
     assert found[0].owner == ("Deployment", "web")
+
+
+class Pages:
+    """A client of AWS whose paginated calls answer with these pages."""
+
+    def __init__(self, **answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    def get_paginator(self, call: str) -> Any:
+        class Paginator:
+            def paginate(self, **_: Any) -> list[dict[str, Any]]:
+                return [answer]
+
+        answer = self.answers[call]
+        return Paginator()
+
+
+def test_a_load_balancer_that_only_the_tags_remember_is_not_there() -> None:
+    prefix = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer"
+    arns = [f"{prefix}/net/web/0a", f"{prefix}/net/gone/0b", f"{prefix}/classic", f"{prefix}/former"]
+    clients = {
+        "resourcegroupstaggingapi": Pages(get_resources={"ResourceTagMappingList": [{"ResourceARN": a} for a in arns]}),
+        "elbv2": Pages(describe_load_balancers={"LoadBalancers": [{"LoadBalancerArn": arns[0]}]}),
+        "elb": Pages(describe_load_balancers={"LoadBalancerDescriptions": [{"LoadBalancerName": "classic"}]}),
+    }
+    assert [one.arn for one in aws.load_balancers(clients.__getitem__)] == [arns[0], arns[2]]
+
+
+def test_no_tagged_load_balancer_asks_nobody_else() -> None:
+    clients = {"resourcegroupstaggingapi": Pages(get_resources={})}
+    assert aws.load_balancers(clients.__getitem__) == ()
+
+
+class Messages:
+    """An SQS client: (waiting, in flight) at each look."""
+
+    def __init__(self, *looks: tuple[int, int]) -> None:
+        self.looks = list(looks)
+
+    def get_queue_url(self, **_: Any) -> dict[str, Any]:
+        return {"QueueUrl": "q"}
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        waiting, in_flight = self.looks.pop(0)
+        counts = {aws.WAITING: str(waiting), aws.IN_FLIGHT: str(in_flight)}
+        return {"Attributes": {"QueueArn": "arn", **counts}}
+
+
+class Metrics:
+    """A CloudWatch client without a datapoint."""
+
+    def get_metric_statistics(self, **_: Any) -> dict[str, Any]:
+        return {"Datapoints": []}
+
+
+@pytest.mark.parametrize(
+    ("looks", "waiting", "in_flight"),
+    [
+        ([(0, 0)], (0,), 0),
+        ([(3, 0)] * 4, (3, 3, 3, 3), 0),
+        ([(3, 0), (3, 0), (1, 0)], (3, 3, 1), 0),
+        ([(3, 0), (4, 2)], (3, 4), 2),
+        ([(3, 1)], (3,), 1),
+    ],
+    ids=["none", "nobody takes one", "one is taken", "some are in flight", "some are in flight at once"],
+)
+def test_a_queue_is_looked_at_as_long_as_nobody_takes_a_message(
+    looks: list[tuple[int, int]], waiting: tuple[int, ...], in_flight: int
+) -> None:
+    gathered = Gathered()
+    found = aws.queues(Messages(*looks), Metrics(), HEALTHY.declared, lambda _: None)(gathered)
+    assert [(one.waiting, one.in_flight) for one in found] == [(waiting, in_flight)]
+
+
+def test_the_time_of_a_termination_is_in_its_reason_or_unknown() -> None:
+    described = {"InstanceId": "i", "State": {"Name": "terminated"}, "LaunchTime": HEALTHY.taken_at}
+    reasons = ["User initiated (2026-11-23 12:00:00 GMT)", "Server.SpotInstanceTermination", ""]
+    found = [parse(Instance, {**described, "StateTransitionReason": reason}).changed_at for reason in reasons]
+    assert found == [datetime(2026, 11, 23, 12, tzinfo=UTC), None, None]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
 from otel_on_spot.doctor.facts_kubernetes import (
     Budget,
+    Condition,
     DrillLease,
     NodeClaim,
     PersistentVolume,
@@ -35,6 +36,7 @@ BALANCER = LoadBalancer(
     arn="arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/web/0a",
     tags={"elbv2.k8s.aws/cluster": "former", "service.k8s.aws/stack": "shop/web"},
 )
+HOME = one_of("clusters").vpc_id
 CNI = {"cluster.k8s.amazonaws.com/name": "otel-lab", "node.k8s.amazonaws.com/createdAt": LONG_AGO.isoformat()}
 INTERFACE = Interface(id="eni-0a", vpc_id="vpc-c", description="aws-K8S-i-0a", tags=CNI)
 POD = Pod(namespace="default", name="web-1", node="", phase="Running", owner=("Deployment", "web"))
@@ -84,6 +86,26 @@ def terminating(kind: str, name: str, hours: float, finalizer: str) -> Terminati
     return Terminating(kind=kind, namespace="argocd", name=name, since=since, finalizers=(finalizer,))
 
 
+def vanished(*, terminated: float | None, born: float = 175, registered: str = "True") -> Change:
+    """A NodeClaim is ``born`` minutes old, and its instance was terminated so many minutes ago; None: EC2 does not list it."""
+    since = NOW - timedelta(minutes=born)
+    kinds = {"Launched": "True", "Registered": registered}
+    claim = NodeClaim(
+        name="spot-x",
+        pool="spot",
+        instance_id="i-0b",
+        node="",
+        created_at=since,
+        conditions=tuple(Condition(type=kind, status=status, since=since) for kind, status in kinds.items()),
+    )
+    gone = replace(INSTANCE, id="i-0b", state="terminated", launched_at=since, tags={**INSTANCE.tags, **OURS})
+    if terminated is None:
+        return added("node_claims", claim)
+    at = NOW - timedelta(minutes=terminated)
+    return all_of(added("node_claims", claim), added("instances", replace(gone, changed_at=at)))
+
+
+OF_LIVING = {**CNI, "node.k8s.amazonaws.com/instance_id": SPOT_NODE.instance_id}
 OUT_OF_SYNC = changed("applications", named("otel-demo"), sync="OutOfSync", out_of_sync=("Deployment/frontend",))
 HUNG = added("terminating", terminating("Application", "otel-demo", 0.1, "resources-finalizer.argocd.argoproj.io"))
 
@@ -138,7 +160,23 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         changed("applications", named("otel-demo"), operation="Failed", operation_message="hook failed"),
         "hook failed",
     ),
-    "degraded": ("applications", changed("applications", named("otel-demo"), health="Degraded"), "health Degraded"),
+    "degraded": (
+        "applications",
+        changed("applications", named("otel-demo"), health="Degraded", health_since=LONG_AGO),
+        "health Degraded",
+    ),
+    "missing, and nothing syncs": (
+        "applications",
+        changed("applications", named("otel-demo"), health="Missing", health_since=LONG_AGO),
+        "health Missing",
+    ),
+    "comparison fails for long": (
+        "applications",
+        changed(
+            "applications", named("otel-demo"), problems=("ComparisonError: no such path",), problems_since=LONG_AGO
+        ),
+        "no such path",
+    ),
     "comparison failed": (
         "applications",
         changed("applications", named("otel-demo"), problems=("ComparisonError: no such path",)),
@@ -180,6 +218,8 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         added("instances", replace(INSTANCE, tags={**INSTANCE.tags, **OURS, "eks:cluster-name": "otel-lab"})),
         "no NodeClaim knows it",
     ),
+    "NodeClaim whose instance was terminated": ("orphan-claims", vanished(terminated=6), "2 h 55 min old"),
+    "NodeClaim that never registered": ("orphan-claims", vanished(terminated=30, registered="Unknown"), "is not there"),
     "NodeClaim without instance": (
         "orphan-claims",
         added(
@@ -241,6 +281,56 @@ SOUND: dict[str, Change] = {
     "a load balancer that is nobody's": added("load_balancers", replace(BALANCER, tags={"team": "other"})),
     "an interface just made": added(
         "interfaces", replace(INTERFACE, tags={**CNI, "node.k8s.amazonaws.com/createdAt": NOW.isoformat()})
+    ),
+    "a NodeClaim whose instance went just now": vanished(terminated=0.1, born=2.5),
+    "a NodeClaim whose instance went within Karpenter's round": vanished(terminated=4),
+    "a NodeClaim that is launched just now": vanished(terminated=None, born=1, registered="Unknown"),
+    "a NodeClaim whose instance went before it registered": vanished(terminated=8, born=14, registered="Unknown"),
+    "a NodeClaim whose instance went nobody knows when": all_of(
+        vanished(terminated=30), changed("instances", lambda one: one.id == "i-0b", changed_at=None)
+    ),
+    "a NodeClaim that is going": all_of(
+        vanished(terminated=30), changed("node_claims", lambda one: one.name == "spot-x", deleted_at=NOW)
+    ),
+    "an instance of a former cluster that is terminated": added("instances", replace(INSTANCE, state="terminated")),
+    "an interface that the CNI of a living node frees": added("interfaces", replace(INTERFACE, tags=OF_LIVING)),
+    "an interface of a node that was terminated just now": all_of(
+        added("instances", replace(INSTANCE, state="terminated", changed_at=NOW - timedelta(minutes=1))),
+        added("interfaces", INTERFACE),
+    ),
+    "an interface of a load balancer that scales": all_of(
+        added("load_balancers", replace(BALANCER, tags={"team": "other"})),
+        added("interfaces", replace(INTERFACE, vpc_id=HOME, description="ELB net/web/0a", tags={})),
+    ),
+    "a database that leaves Spot": added(
+        "pods", replace(POD, node=SPOT_NODE.name, claims=("data",), deleted_at=NOW - timedelta(seconds=20))
+    ),
+    "a pod of before a rollout": added(
+        "pods", replace(POD, selector={"karpenter.sh/capacity-type": "on-demand"}, deleted_at=NOW)
+    ),
+    "Missing while it is synced for the first time": changed(
+        "applications",
+        named("otel-demo"),
+        health="Missing",
+        health_since=LONG_AGO,
+        sync="OutOfSync",
+        operation="Running",
+    ),
+    "Degraded while its autoscaler has no metrics yet": changed(
+        "applications", named("otel-demo"), health="Degraded", health_since=NOW - timedelta(seconds=40)
+    ),
+    "a comparison that failed while the repository server moved": changed(
+        "applications",
+        named("otel-demo"),
+        problems=("ComparisonError: connection refused",),
+        problems_since=NOW - timedelta(minutes=1),
+    ),
+    "a drill that takes its window away": held(
+        window(-30, "2h", f"stress until={(NOW - timedelta(seconds=30)).isoformat()}")
+    ),
+    "a deletion while Karpenter moves": all_of(
+        added("terminating", terminating("NodeClaim", "spot-x", 0.01, "karpenter.sh/termination")),
+        changed("controllers", available=0, available_since=NOW - timedelta(seconds=40)),
     ),
     "an instance of Karpenter's, just launched": added(
         "instances",
