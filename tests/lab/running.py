@@ -5,18 +5,22 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from otel_on_spot.drill_lease import NAME as DRILL_LEASE
 from otel_on_spot.lab import control, isolation, lifecycle, stack, toolchain
-from otel_on_spot.lab.folder import Folder
+from otel_on_spot.lab.folder import Folder, LabError
 from otel_on_spot.lab.nodes.journal import read as journal
 from otel_on_spot.simcloud.tables import Tables
+from otel_on_spot.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 STACK = "lab"
+CLEAN_SECONDS = 120.0
+"""How long what a test leaves behind may take to go: nodes that are drained, an Application that is synced again."""
 Answer = TypeVar("Answer")
 
 
@@ -46,11 +50,14 @@ class Lab:
         self.stack = stack.read(ROOT, STACK)
         self.log_lines: list[str] = []
 
+    @cached_property
+    def tools(self) -> toolchain.Tools:
+        """The lab's tools."""
+        return toolchain.ensure()
+
     def up(self, **options: Any) -> dict[str, Any]:
         """Bring it up."""
-        found = lifecycle.up(STACK, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options)
-        self.tools = toolchain.ensure()
-        return found
+        return lifecycle.up(STACK, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options)
 
     def down(self) -> str:
         """End it."""
@@ -210,6 +217,83 @@ class Lab:
         return Tables(self.folder.cloud / "tables.sqlite")
 
 
+class SharedLab:
+    """A lab for many tests. ``suspect``: a test failed on it, so that its state is unknown."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.suspect = False
+
+    def ready(self) -> Lab:
+        """The lab up, healthy and clean: as it is, else put right, else a new one.
+
+        Raises:
+            AssertionError: a new lab does not become healthy.
+        """
+        if not self._runs():
+            self._start()
+        elif self.suspect or not self._becomes_clean():
+            self._restore()
+        self.suspect = False
+        return self.lab
+
+    def _runs(self) -> bool:
+        return self.lab.folder.is_running() and "launcher" in self.lab.folder.read_state()
+
+    def _start(self) -> None:
+        self.lab.down()
+        found = self.lab.up(boot_seconds=2.0, timeout_seconds=300.0)
+        assert found["waits_for"] == [], "\n".join([*self.lab.log_lines, *found["waits_for"]])
+
+    def _becomes_clean(self, seconds: float = CLEAN_SECONDS) -> bool:
+        """The platform is ready, every process runs, and nothing of a test is left."""
+        return wait_until(lambda: not self._unclean(), seconds, every=1.0)
+
+    def _unclean(self) -> list[str]:
+        try:
+            status = self.lab.ask("status")
+            own = self._listed("deployments.apps,nodeclaims.karpenter.sh", "default")
+            argocd = self._listed(
+                "applications.argoproj.io,appprojects.argoproj.io,leases.coordination.k8s.io", "argocd"
+            )
+        except (LabError, AssertionError, ValueError) as problem:
+            return [str(problem)]
+        suspended = [thing for thing in argocd if thing["kind"] == "Application" and not automated(thing)]
+        return [
+            *(f"{row['name']} is {row['state']}" for row in status["processes"] if row["state"] != "running"),
+            *(status.get("cluster") or {"waits_for": ["nothing is applied"]})["waits_for"],
+            *(f"{thing['metadata']['name']} is left" for thing in own if thing["kind"] == "Deployment"),
+            *(f"{thing['metadata']['name']} goes" for thing in own if "deletionTimestamp" in thing["metadata"]),
+            *(f"{thing['metadata']['name']} is suspended" for thing in suspended),
+            *("a sync window is left" for thing in argocd if thing["spec"].get("syncWindows")),
+            *("a drill's lease is left" for thing in argocd if thing["metadata"]["name"] == DRILL_LEASE),
+        ]
+
+    def _listed(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
+        return json.loads(self.lab.kubectl("get", kinds, f"--namespace={namespace}", "--output=json"))["items"]
+
+    def _restore(self) -> None:
+        """Take away what tests leave, apply the program, ask the doctor; a new lab where that does not help."""
+        try:
+            self.lab.ask("capacity", shortages=[])
+            for kind in ("deployments", "poddisruptionbudgets", "persistentvolumeclaims"):
+                self.lab.kubectl("delete", kind, "--all", "--namespace=default", "--wait=false")
+            self.lab.kubectl("delete", "lease", DRILL_LEASE, "--namespace=argocd", "--ignore-not-found")
+            self.lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
+            self.lab.up(boot_seconds=2.0, timeout_seconds=CLEAN_SECONDS)
+            self.lab.inside(sys.executable, "-m", "otel_on_spot", "doctor", "--stack", STACK)
+            clean = self._becomes_clean()
+        except (LabError, AssertionError, subprocess.TimeoutExpired):
+            clean = False
+        if not clean:
+            self._start()
+
+
+def automated(application: Mapping[str, Any]) -> bool:
+    """True where Argo CD syncs an Application by itself."""
+    return bool((application["spec"].get("syncPolicy") or {}).get("automated"))
+
+
 def condition(thing: Any, kind: str) -> str:
     """Status of a condition; empty where there is none."""
     listed = (thing.get("status") or {}).get("conditions") or []
@@ -222,13 +306,9 @@ def until(what: str, look: Callable[[], Answer], seconds: float = 90.0) -> Answe
     Raises:
         AssertionError: it was not there in time.
     """
-    end = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+    found = wait_until(look, seconds, every=0.3)
+    assert found, f"not within {seconds:.0f} s: {what}"
+    return found
 
 
 def stays(what: str, look: Callable[[], Any], seconds: float) -> None:
@@ -237,7 +317,4 @@ def stays(what: str, look: Callable[[], Any], seconds: float) -> None:
     Raises:
         AssertionError: it was not.
     """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert look(), f"did not stay for {seconds:.0f} s: {what}"
-        time.sleep(0.5)
+    assert not wait_until(lambda: not look(), seconds), f"did not stay for {seconds:.0f} s: {what}"

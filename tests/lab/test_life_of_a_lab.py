@@ -1,4 +1,4 @@
-"""Two labs do not meet; one that is killed, or loses a process that it cannot do without, leaves nothing running."""
+"""Two labs do not meet; whichever way one ends, it leaves nothing running, and a teardown leaves nothing in its cloud."""
 
 import os
 import shutil
@@ -17,6 +17,11 @@ def family(lab: Lab) -> list[psutil.Process]:
     """Every process of a lab, its launcher first."""
     launcher = psutil.Process(lab.folder.read_state()["launcher"])
     return [launcher, *launcher.children(recursive=True)]
+
+
+def ended(processes: list[psutil.Process]) -> None:
+    _gone, alive = psutil.wait_procs(processes, timeout=15)
+    assert alive == []
 
 
 @pytest.fixture
@@ -38,8 +43,7 @@ def test_a_second_lab_is_another_world_and_ends_with_its_etcd(lab: Lab, second: 
 
     second.ask("kill", name="etcd")
     until("the second lab has ended", lambda: not second.folder.is_running(), 90)
-    _gone, alive = psutil.wait_procs(theirs, timeout=15)
-    assert alive == []
+    ended(theirs)
     assert "etcd" in second.down()
     assert lab.kubectl("get", "--raw=/readyz") == "ok"
 
@@ -63,7 +67,34 @@ def test_a_lab_whose_first_process_is_killed_leaves_nothing_running(lab: Lab, se
     theirs = family(second)
     assert len(theirs) > 10
     os.kill(second.folder.read_state()["pid"], signal.SIGKILL)
-    _gone, alive = psutil.wait_procs(theirs, timeout=15)
-    assert alive == []
+    ended(theirs)
     second.down()
     assert lab.kubectl("get", "--raw=/readyz") == "ok"
+
+
+def test_an_api_server_that_is_killed_comes_back_with_everything(lab: Lab) -> None:
+    before = {one["metadata"]["uid"] for one in lab.get("deployments", namespace="otel-demo")}
+    lab.ask("kill", name="kube-apiserver")
+    until("the API server answers", lambda: lab.kubectl("get", "--raw=/readyz", check=False) == "ok", 60)
+    assert {one["metadata"]["uid"] for one in lab.get("deployments", namespace="otel-demo")} == before
+
+
+def test_a_teardown_with_live_nodes_leaves_nothing_in_the_cloud(second: Lab) -> None:
+    def launched() -> bool:
+        return any("karpenter.sh/nodepool" in one["metadata"]["labels"] for one in second.get("nodes"))
+
+    until("Karpenter's first node joins", launched, 240)
+    left = second.ask("destroy")
+    assert [one for one in left if one[0] not in TABLES] == []
+    states = second.aws("ec2", "describe_instances")["Reservations"]
+    assert {one["State"]["Name"] for row in states for one in row["Instances"]} <= {"terminated"}
+    assert second.aws("sqs", "list_queues").get("QueueUrls", []) == []
+    assert [one for one in second.aws("iam", "list_roles")["Roles"] if one["RoleName"].startswith("otel-lab")] == []
+
+
+def test_down_leaves_no_process_of_the_lab(second: Lab) -> None:
+    theirs = family(second)
+    assert len(theirs) > 10
+    second.down()
+    ended(theirs)
+    assert second.down().startswith("no lab")

@@ -12,7 +12,7 @@ REGION = "eu-west-1"
 NAME = "interrupted"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def spot_node(lab: Lab) -> Iterator[Callable[[], tuple[str, Any]]]:
     lab.wants_node(NAME)
 

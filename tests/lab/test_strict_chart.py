@@ -48,8 +48,8 @@ def placed(lab: Lab) -> dict[str, tuple[str, str]]:
 
 
 def test_every_database_runs_on_demand_and_everything_else_on_spot(lab: Lab) -> None:
+    until("there are 25 pods", lambda: len(placed(lab)) == 25)
     where = placed(lab)
-    assert len(where) == 25
     databases = {name: place for name, place in where.items() if any(name.startswith(d) for d in DATABASES)}
     assert len(databases) == len(DATABASES)
     assert set(databases.values()) == {("on-demand", "data")}
