@@ -59,7 +59,10 @@ print(json.dumps(rows))
 
 
 def sdk_modules(stack: str) -> list[str]:
-    """The SDK modules that a plan of the stack really loads: the SDKs import lazily, so import statements tell too few."""
+    """The SDK modules that a plan of the stack really loads.
+
+    The SDKs import lazily, so import statements tell too few.
+    """
     return json.loads(_child(LOADED.format(stack=stack, sdks=SDKS)))
 
 

@@ -1,6 +1,6 @@
 """The platform program, one concern a file, in the order data flows.
 
-    settings      the one door: Pulumi configuration -> frozen, checked, plain values
+    settings      the loader: Pulumi configuration -> frozen, checked, plain values
     names         physical names, their limits, tags
     documents     IAM, SQS and KMS policy documents: plain values in, dict out
     network       VPC, subnets, routes, endpoints, flow logs

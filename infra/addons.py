@@ -28,7 +28,7 @@ EBS_CSI_SERVICE_ACCOUNT: Final = "ebs-csi-controller-sa"
 
 @dataclass(frozen=True, kw_only=True)
 class AddonsArgs:
-    """Which add-ons, and what must be there first.
+    """Arguments: the add-ons, and what must exist before them.
 
     ``versions``: add-on name -> version. ``cluster_name`` is released when the cluster is there.
     """

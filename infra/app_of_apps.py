@@ -17,7 +17,10 @@ from infra.settings import models as settings
 API_VERSION: Final = "argoproj.io/v1alpha1"
 IN_CLUSTER: Final = "https://kubernetes.default.svc"
 CASCADE: Final = "resources-finalizer.argocd.argoproj.io"
-"""Deleting the Application deletes what it deployed. Source: https://argo-cd.readthedocs.io/en/stable/user-guide/app_deletion/"""
+"""Deleting the Application deletes what it deployed.
+
+Source: https://argo-cd.readthedocs.io/en/stable/user-guide/app_deletion/
+"""
 CASCADE_TIMEOUT: Final = "45m"
 
 CLUSTER_KINDS: Final = (
@@ -35,9 +38,10 @@ BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 
 @dataclass(frozen=True, kw_only=True)
 class AppOfAppsArgs:
-    """What the root Application deploys, and what it tells its children.
+    """Arguments: the Git source of the root Application, and the values that its children get.
 
-    ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root. ``after``: what children need while they live and while they go.
+    ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root.
+    ``after``: what children need while they live and while they go.
     """
 
     config: settings.GitOps
@@ -56,7 +60,8 @@ class AppOfApps(pulumi.ComponentResource):
     def __init__(self, name: str, args: AppOfAppsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:AppOfApps", name, None, opts)
         first = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
-        # A deny sync window is a drill's lease on this project, written by its own field manager: Pulumi leaves that field alone.
+        # A deny sync window is a drill's lease on this project, written by its own field manager: Pulumi leaves that
+        # field alone.
         project = CustomResource(
             f"{name}-project",
             api_version=API_VERSION,
@@ -84,7 +89,8 @@ class AppOfApps(pulumi.ComponentResource):
                     ),
                 )
             )
-        # The project outlives every Application, and both controllers the cascade; the root names them in plain text only.
+        # The project outlives every Application, and both controllers the cascade; the root names them in plain text
+        # only.
         CustomResource(
             f"{name}-root",
             api_version=API_VERSION,

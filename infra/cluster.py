@@ -21,10 +21,11 @@ KEY_DELETION_WINDOW_DAYS: Final = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """What the cluster is made of.
+    """Arguments of the cluster.
 
     ``node_role`` may join, beside the system node group's own role, which EKS admits by itself. ``oidc_provider``: make
-    an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a node in ``subnet_ids`` can reach the Internet.
+    an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a node in ``subnet_ids`` can reach the
+    Internet.
     """
 
     stack_names: names.StackNames
@@ -142,8 +143,8 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-kubernetes",
             kubeconfig=control_plane.kubeconfig_json,
             enable_server_side_apply=True,
-            # Plain text, so that no change of the cluster previews as a replacement of the provider and all behind it; with
-            # the region, because a cluster of the same name in another one is another cluster, with nothing in it.
+            # Plain text, so that no change of the cluster previews as a replacement of the provider and all behind it;
+            # with the region, because a cluster of the same name in another one is another cluster, with nothing in it.
             cluster_identifier=f"{args.stack_names.region}/{config.name}",
             opts=child,
         )
@@ -168,7 +169,8 @@ class Cluster(pulumi.ComponentResource):
                 subnet_ids=args.subnet_ids,
                 kubernetes_version=config.kubernetes_version,
                 config=config.system_nodes,
-                # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation fails.
+                # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation
+                # fails.
                 after=(*before_nodes.addons.values(), *args.egress_routes),
             ),
             opts=child,
@@ -191,8 +193,11 @@ class Cluster(pulumi.ComponentResource):
             after_nodes.addons["aws-ebs-csi-driver"],
             *discovery,
         )
-        """What workloads need while they live and while they go: nodes for the controllers, names, the driver that deletes
-        their volumes, and a security group for Karpenter to find."""
+        """Resources that workloads need while they live and while they go.
+
+        Nodes for the controllers, names, the driver that deletes their volumes, and a security group for Karpenter to
+        find.
+        """
 
         # aws_cluster is released when the component is done: access entries and aws-auth are written by then.
         self.admitted_node_role = AdmittedNodeRole(

@@ -40,7 +40,10 @@ def irsa_trust(provider_arn: str, issuer: str, namespace: str, service_account: 
     """Trust policy: one service account of one cluster may assume the role through its OIDC provider.
 
     Args:
+        provider_arn: ARN of the cluster's IAM OIDC provider.
         issuer: the cluster's issuer, with or without ``https://``.
+        namespace: of the service account.
+        service_account: its name.
     """
     host = issuer.removeprefix("https://")
     return document(
@@ -59,7 +62,7 @@ def irsa_trust(provider_arn: str, issuer: str, namespace: str, service_account: 
 
 
 def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
-    """Who may use the interruption queue: this stack's rules may send, over TLS; nobody else.
+    """Policy of the interruption queue: this stack's rules may send, over TLS; nobody else.
 
     Stricter than Karpenter's own template, which lets any rule of any account send.
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
@@ -97,7 +100,7 @@ def experiment_trust(partition: str, region: str, account_id: str) -> Document:
 
 
 def experiment_policy(partition: str, region: str, account_id: str, tags: Mapping[str, str]) -> Document:
-    """What an experiment's role may do: warn Spot instances with these tags, and nothing else.
+    """Permissions of an experiment's role: warn Spot instances with these tags, and nothing else.
 
     Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions
     """
@@ -130,7 +133,7 @@ def key_policy(account_id: str, partition: str) -> Document:
 
 
 def flow_log_policy(log_group_arn: str) -> Document:
-    """What the flow log role may do: write to its own log group.
+    """Permissions of the flow log role: write to its own log group.
 
     Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
     """

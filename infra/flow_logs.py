@@ -11,7 +11,7 @@ from infra import documents, names
 
 @dataclass(frozen=True, kw_only=True)
 class FlowLogsArgs:
-    """Which VPC, and how many days CloudWatch keeps its flow logs."""
+    """Arguments: the VPC, and the days that CloudWatch keeps its flow logs."""
 
     stack_names: names.StackNames
     vpc_id: pulumi.Input[str]

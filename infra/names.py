@@ -22,10 +22,13 @@ DISCOVERY_TAG: Final = "karpenter.sh/discovery"
 """The tag that Karpenter's selectors look for. Tag and selector both come from ``StackNames.discovery_tags``."""
 
 NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
-"""The tag that says how the cluster admits Karpenter's nodes; written when it does, on the security group that EKS made."""
+"""The tag that says how the cluster admits Karpenter's nodes.
+
+Written when it does, on the security group that EKS made.
+"""
 
 DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
-"""What a drill puts on the one instance that its experiment may take, and takes off again."""
+"""Tags that a drill puts on the one instance that its experiment may take, and takes off again."""
 
 KARPENTER_NAMESPACE: Final = "kube-system"
 KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
@@ -41,7 +44,7 @@ SYSTEM_NODE_LABEL: Final = ("node-role", "system")
 
 @dataclass(frozen=True, kw_only=True)
 class StackNames:
-    """Where the stack lives, and every physical name that follows from it."""
+    """Cluster and region of the stack, and every physical name that follows from them."""
 
     cluster: str
     region: str

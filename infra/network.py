@@ -13,7 +13,7 @@ from infra.subnets import SubnetLayout
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """What the VPC is made of. ``protect``: Pulumi refuses to delete or replace it."""
+    """Arguments of the VPC. ``protect``: Pulumi refuses to delete or replace it."""
 
     stack_names: names.StackNames
     config: settings.Network
@@ -30,8 +30,11 @@ class Network(pulumi.ComponentResource):
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
     egress_routes: tuple[pulumi.Resource, ...]
-    """Routes and their associations. Whoever runs on nodes waits for them: nodes can then reach the Internet, load balancers
-    have public subnets, and both outlive everything on nodes. No value carries this: its change would preview as a new group."""
+    """Routes and their associations.
+
+    Whatever runs on nodes waits for them: nodes can then reach the Internet, load balancers have public subnets, and
+    both outlive everything on nodes. No value carries this: its change would preview as a new group.
+    """
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Network", name, None, opts)
@@ -165,14 +168,14 @@ class Network(pulumi.ComponentResource):
         self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]
     ) -> None:
         child = pulumi.ResourceOptions(parent=self)
-        for service in args.config.gateway_endpoints:
+        for gateway in args.config.gateway_endpoints:
             ec2.VpcEndpoint(
-                f"{name}-{service}",
+                f"{name}-{gateway}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Gateway",
                 route_table_ids=tables,
-                service_name=f"com.amazonaws.{args.stack_names.region}.{service}",
-                tags={"Name": f"{args.stack_names.cluster}-{service}"},
+                service_name=f"com.amazonaws.{args.stack_names.region}.{gateway}",
+                tags={"Name": f"{args.stack_names.cluster}-{gateway}"},
                 opts=child,
             )
         if not args.config.interface_endpoints:

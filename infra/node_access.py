@@ -1,4 +1,4 @@
-"""Who may join the cluster: node roles, and what makes one admitted.
+"""Admission to the cluster: node roles, and what admits one.
 
 A node whose role the cluster does not know never appears: its instance runs, the kubelet is refused, nothing says why.
 So an EC2NodeClass takes an ``AdmittedNodeRole``, and only ``Cluster`` hands those out, for roles that it admitted.
@@ -83,7 +83,8 @@ def refuse_direct_jump(access: NodeAccess, stack_names: names.StackNames, opts: 
         problem = Problem(
             "cluster.nodeAccess",
             f"{access}, and the cluster {stack_names.cluster} is at {former}",
-            "the ConfigMap and the access entries have no order within one update, so that running nodes could lose their access",
+            "the ConfigMap and the access entries have no order within one update, so that running nodes could lose "
+            "their access",
             f"set cluster.nodeAccess: both, run pulumi up, then set {access} and run it again",
         )
         raise pulumi.RunError(f"Pulumi.{pulumi.get_stack()}.yaml: 1 problem, nothing was changed\n{problem}")

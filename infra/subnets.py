@@ -1,4 +1,4 @@
-"""Where each subnet lies in the VPC's range: pure arithmetic.
+"""The subnets within the VPC's range: pure arithmetic.
 
 Private subnets grow from the start of the range, public ones from its end, so that adding a zone moves none.
 """

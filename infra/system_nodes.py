@@ -26,7 +26,7 @@ HOP_LIMIT: Final = 1
 
 @dataclass(frozen=True, kw_only=True)
 class SystemNodesArgs:
-    """What the group is made of. ``after``: what must be there before a node can become Ready."""
+    """Arguments of the group. ``after``: what must exist before a node can become Ready."""
 
     cluster_name: pulumi.Input[str]
     stack_names: names.StackNames

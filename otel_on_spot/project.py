@@ -1,7 +1,7 @@
 """The project that the tools work on: the folder with Pulumi.yaml, its program and its stack files.
 
-The tools never take their own folder for it. A command works on the project that ``--project`` names, else on the one that
-the current folder lies in; what it starts runs in that project's folder, and so finds the same one.
+The tools never take their own folder for it. A command works on the project that ``--project`` names, else on the one
+that the current folder lies in; what it starts runs in that project's folder, and so finds the same one.
 """
 
 import os

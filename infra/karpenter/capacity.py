@@ -1,4 +1,4 @@
-"""What Karpenter may launch: the EC2NodeClass and the NodePools."""
+"""Capacity that Karpenter may launch: the EC2NodeClass and the NodePools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from infra.system_nodes import HOP_LIMIT
 
 NODE_CLASS: Final = "default"
 DRAIN_TIMEOUT: Final = "60m"
-"""How long a NodePool's deletion may take: its nodes are drained first, each within its terminationGracePeriod."""
+"""Longest deletion of a NodePool: its nodes are drained first, each within its terminationGracePeriod."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityArgs:
-    """What Karpenter may launch.
+    """Arguments: the node class, the pools, and the admitted node role.
 
     ``node_role`` is a role that the cluster admitted: nothing else type-checks.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.

@@ -11,14 +11,18 @@ from infra.settings import models as settings
 
 CHARTS: Final = "oci://public.ecr.aws/karpenter"
 TIMEOUT_SECONDS: Final = 1800
-"""Longer than the node group takes (about 2 minutes, at most 15): its pods wait for the nodes, and the release for its pods."""
+"""Longer than the node group takes (about 2 minutes, at most 15).
+
+Its pods wait for the nodes, and the release for its pods.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KarpenterControllerArgs:
     """Plain values for the chart.
 
-    ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity. ``after``: what the controller's pod needs before it starts.
+    ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity. ``after``: what the
+    controller's pod needs before it starts.
     """
 
     config: settings.Karpenter
@@ -45,7 +49,8 @@ class KarpenterController(pulumi.ComponentResource):
             atomic=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # The CRDs before the controller, which panics without them, and the role before its pod: no value carries these edges.
+        # The CRDs before the controller, which panics without them, and the role before its pod: no value carries these
+        # edges.
         self.release = Release(
             f"{name}-controller",
             name="karpenter",
@@ -65,7 +70,8 @@ class KarpenterController(pulumi.ComponentResource):
 def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     """The controller chart's values.
 
-    ``interruptionQueue`` takes the queue's name: with an ARN, or under another key, interruption handling is off in silence.
+    ``interruptionQueue`` takes the queue's name: with an ARN, or under another key, interruption handling is off in
+    silence.
     Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml
     """
     account: dict[str, Any] = {"name": names.KARPENTER_SERVICE_ACCOUNT}

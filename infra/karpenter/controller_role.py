@@ -16,7 +16,7 @@ Identity = Literal["pod-identity", "irsa"]
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerRoleArgs:
-    """What the role is scoped to.
+    """Arguments: the scope of the role.
 
     ``created_cluster_name`` is released when the cluster is there.
     ``oidc_provider_arn`` and ``oidc_issuer`` are used with ``identity="irsa"`` only.

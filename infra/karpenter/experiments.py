@@ -10,7 +10,10 @@ from pulumi_aws import fis, iam
 from infra import documents, names
 
 ACTION: Final = "aws:ec2:send-spot-instance-interruptions"
-"""Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions"""
+"""The action of AWS FIS that warns.
+
+Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions
+"""
 RESOURCE_TYPE: Final = "aws:ec2:spot-instance"
 NOTICE: Final = "PT2M"
 """From the warning to the end of the instance, as EC2 gives it."""
@@ -18,14 +21,17 @@ NOTICE: Final = "PT2M"
 
 @dataclass(frozen=True, kw_only=True)
 class InterruptionExperimentArgs:
-    """Which cluster's nodes. ``account_id``: whose experiments may assume the role."""
+    """Arguments: the cluster of the nodes. ``account_id``: the account whose experiments may assume the role."""
 
     stack_names: names.StackNames
     account_id: pulumi.Input[str]
 
 
 class InterruptionExperiment(pulumi.ComponentResource):
-    """A template, and the role that its experiments assume: one running Spot instance of this cluster that a drill has tagged."""
+    """A template, and the role that its experiments assume.
+
+    One running Spot instance of this cluster that a drill has tagged.
+    """
 
     template_id: pulumi.Output[str]
     """Id of the experiment template."""

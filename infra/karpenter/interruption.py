@@ -31,7 +31,7 @@ Source: https://karpenter.sh/v1.14/reference/cloudformation/#interruption-handli
 
 @dataclass(frozen=True, kw_only=True)
 class InterruptionQueueArgs:
-    """Which cluster: one queue per cluster, because Karpenter deletes what it does not know."""
+    """Arguments: the cluster. One queue per cluster, because Karpenter deletes what it does not know."""
 
     stack_names: names.StackNames
 

@@ -13,7 +13,7 @@ from infra.system_nodes import NODE_POLICIES
 
 @dataclass(frozen=True, kw_only=True)
 class KarpenterNodeRoleArgs:
-    """Which cluster. ``spot_service_linked_role``: make the account's Spot role too."""
+    """Arguments: the cluster. ``spot_service_linked_role``: create the account's Spot role too."""
 
     stack_names: names.StackNames
     spot_service_linked_role: bool

@@ -1,4 +1,4 @@
-"""What Karpenter's controller may do, one managed policy per group so that none outgrows AWS's limit.
+"""Permissions of Karpenter's controller, one managed policy per group so that none outgrows AWS's limit.
 
 The statements are those of Karpenter 1.14.1's own template.
 Source: https://karpenter.sh/v1.14/reference/cloudformation/
@@ -12,7 +12,7 @@ from infra.documents import Document, document
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What the controller's permissions are scoped to: one cluster in one region of one account."""
+    """Scope of the controller's permissions: one cluster in one region of one account."""
 
     cluster: str
     region: str

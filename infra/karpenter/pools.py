@@ -37,7 +37,7 @@ def node_pool_spec(pool: Pool, node_class: str) -> dict[str, Any]:
 
 
 def requirements(pool: Pool) -> list[dict[str, Any]]:
-    """What an instance of the pool must be."""
+    """Requirements on the instances of the pool."""
 
     def among(key: str, values: tuple[str, ...]) -> dict[str, Any]:
         return {"key": key, "operator": "In", "values": list(values)}

@@ -75,7 +75,7 @@ def _not_a_boolean(value: object) -> object:
 RetentionDays = Annotated[
     Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], BeforeValidator(_not_a_boolean)
 ]
-"""What CloudWatch accepts, up to two years.
+"""Retention periods that CloudWatch accepts, up to two years.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 """
@@ -109,7 +109,7 @@ class Network(Model):
     nat: Literal["single", "per-zone"] = Field(
         "single", description="one NAT gateway, or one per zone (survives the loss of a zone)"
     )
-    flow_logs: bool = Field(False, description="true to keep VPC flow logs in CloudWatch (required in prod)")
+    flow_logs: bool = Field(default=False, description="true to keep VPC flow logs in CloudWatch (required in prod)")
     flow_log_retention_days: RetentionDays = Field(
         90, description="days that CloudWatch keeps flow logs, one of the values that CloudWatch accepts"
     )
@@ -129,21 +129,23 @@ class Network(Model):
 
 
 class Endpoint(Model):
-    """How the Kubernetes API is reached, by people and by ``pulumi up``."""
+    """The Kubernetes API's endpoint, for people and for ``pulumi up``."""
 
     public: bool = Field(description="true opens the API endpoint to publicCidrs (refused in prod)")
-    private: bool = Field(True, description="true opens the API endpoint inside the VPC (nodes use it)")
+    private: bool = Field(default=True, description="true opens the API endpoint inside the VPC (nodes use it)")
     public_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
         (),
         description="networks that may reach the public endpoint: office, VPN, CI; never 0.0.0.0/0",
         examples=[["198.51.100.0/24"]],
     )
     reached_from: Literal["listed-cidrs", "runner-in-vpc"] = Field(
-        description="where `pulumi up` runs: listed-cidrs (its address is in publicCidrs) or runner-in-vpc (a CI runner in, or peered with, the VPC)"
+        description="where `pulumi up` runs: listed-cidrs (its address is in publicCidrs) or runner-in-vpc (a CI "
+        "runner in, or peered with, the VPC)"
     )
     runner_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
         (),
-        description="networks of the runner in the VPC, or peered with it, admitted to the private endpoint on port 443",
+        description="networks of the runner in the VPC, or peered with it, admitted to the private endpoint on port "
+        "443",
     )
 
 
@@ -204,18 +206,21 @@ class Cluster(Model):
     name: str = Field(
         pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$",
         max_length=names.CLUSTER_NAME_LIMIT,
-        description=f"lower-case letters, digits and hyphens, at most {names.CLUSTER_NAME_LIMIT} characters; a name, not an ARN",
+        description=f"lower-case letters, digits and hyphens, at most {names.CLUSTER_NAME_LIMIT} characters; a name, "
+        "not an ARN",
         examples=["otel-dev"],
     )
     kubernetes_version: str = Field(pattern=r"^1\.\d{2}$", description="EKS minor version, quoted", examples=["1.35"])
     endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
     admin_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
         (),
-        description="IAM role ARNs that are cluster-admin, beside the role that creates the cluster (EKS admits that one by itself, and refuses it here); at least one in prod",
+        description="IAM role ARNs that are cluster-admin, beside the role that creates the cluster (EKS admits that "
+        "one by itself, and refuses it here); at least one in prod",
     )
     node_access: Literal["aws-auth", "both", "access-entry"] = Field(
         "aws-auth",
-        description="how the Karpenter node role is admitted; from one end to the other goes through both, an update each; the direct jump is refused",
+        description="how the Karpenter node role is admitted; from one end to the other goes through both, an update "
+        "each; the direct jump is refused",
     )
     log_types: Annotated[tuple[LogType, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
         ("audit", "authenticator"), description="control-plane logs kept in CloudWatch; prod: all five"
@@ -224,7 +229,7 @@ class Cluster(Model):
         30, description="days that CloudWatch keeps control-plane logs, one of the values that CloudWatch accepts"
     )
     deletion_protection: bool = Field(
-        False, description="true makes AWS refuse to delete the cluster (required in prod)"
+        default=False, description="true makes AWS refuse to delete the cluster (required in prod)"
     )
     system_nodes: SystemNodeGroup = Field(default_factory=SystemNodeGroup, description="the system managed node group")
     addons: Addons = Field(default_factory=Addons, description="pinned add-on versions")
@@ -237,19 +242,21 @@ class Karpenter(Model):
         description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.1"]
     )
     identity: Literal["pod-identity", "irsa"] = Field("pod-identity", description="how the controller gets its role")
-    node_repair: bool = Field(False, description="true turns on Karpenter's alpha NodeRepair feature gate")
+    node_repair: bool = Field(default=False, description="true turns on Karpenter's alpha NodeRepair feature gate")
     spot_service_linked_role: bool = Field(
-        False,
-        description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one stack only",
+        default=False,
+        description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one "
+        "stack only",
     )
     interruption_experiments: bool = Field(
-        False,
-        description="true makes the AWS FIS template with which `drill spot-interruption --fis` warns a Spot node; not in prod",
+        default=False,
+        description="true makes the AWS FIS template with which `drill spot-interruption --fis` warns a Spot node; "
+        "not in prod",
     )
 
 
 class NodeClass(Model):
-    """What every Karpenter node is made of."""
+    """The EC2NodeClass of every Karpenter node."""
 
     ami_alias: str = Field(
         pattern=r"^al2023@(latest|v\d{8})$",
@@ -268,7 +275,7 @@ class Taint(Model):
 
 
 class Budget(Model):
-    """How many nodes of a pool Karpenter may disrupt at once, of its own will."""
+    """A voluntary disruption budget: the nodes of a pool that Karpenter may disrupt at once."""
 
     nodes: str = Field(
         pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
@@ -303,7 +310,7 @@ class Pool(Model):
     capacity_types: Annotated[
         tuple[Literal["spot", "on-demand"], ...], BeforeValidator(_listed), AfterValidator(_unique), Field(min_length=1)
     ] = Field(description="spot, on-demand, or both")
-    stateful: bool = Field(False, description="true when the databases live here: On-Demand only, tainted")
+    stateful: bool = Field(default=False, description="true when the databases live here: On-Demand only, tainted")
     taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field((), description="taints of its nodes")
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="labels of its nodes")
     weight: int | None = Field(
@@ -344,8 +351,10 @@ class ArgoCd(Model):
     """The Argo CD release."""
 
     chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.1.1"])
-    admin_enabled: bool = Field(False, description="true keeps the local admin user (refused in prod)")
-    high_availability: bool = Field(False, description="true runs two replicas of the repo server and API server")
+    admin_enabled: bool = Field(default=False, description="true keeps the local admin user (refused in prod)")
+    high_availability: bool = Field(
+        default=False, description="true runs two replicas of the repo server and API server"
+    )
     domain: str = Field(
         "argocd.internal",
         pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
@@ -354,7 +363,7 @@ class ArgoCd(Model):
 
 
 class GitOps(Model):
-    """What Argo CD reads from Git."""
+    """The Git source of Argo CD."""
 
     repository: str = Field(
         pattern=r"^(https://|ssh://git@|git@|file://|http://127\.0\.0\.1)\S+$",

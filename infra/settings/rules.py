@@ -1,11 +1,14 @@
-"""Rules across fields. Each returns problems, never raises; each says which sections it needs to be valid."""
+"""Rules across fields. A rule takes the sections that it judges, yields problems and never raises."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
-from types import SimpleNamespace
 from typing import Final
 
+from pydantic import SecretStr
+
+from infra.settings.models import ArgoCd, Cluster, GitOps, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
 
@@ -39,18 +42,15 @@ OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
 ARM64_FAMILY: Final = re.compile(r"^[a-z]+\d+g[a-z-]*\.")
 """Graviton instance types have a g after the generation (m7g, c8gd). Source: EC2 instance naming conventions."""
 
-Rule = Callable[[SimpleNamespace], Iterator[Problem]]
-RULES: list[tuple[frozenset[str], Rule]] = []
+Rule = Callable[..., Iterator[Problem]]
+RULES: Final[dict[Rule, frozenset[str]]] = {}
+"""Rule -> the sections that it takes, by the names of its parameters. It runs when each of them is valid by itself."""
 
 
-def needs(*sections: str) -> Callable[[Rule], Rule]:
-    """Register a rule that runs when these top-level sections are valid by themselves."""
-
-    def register(rule: Rule) -> Rule:
-        RULES.append((frozenset(sections), rule))
-        return rule
-
-    return register
+def rule(function: Rule) -> Rule:
+    """Register a rule."""
+    RULES[function] = frozenset(inspect.signature(function).parameters)
+    return function
 
 
 def version(text: str) -> tuple[int, int, int]:
@@ -59,10 +59,9 @@ def version(text: str) -> tuple[int, int, int]:
     return major, minor, patch
 
 
-@needs("network", "region")
-def subnets_fit(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def subnets_fit(network: Network, region: str) -> Iterator[Problem]:
     """Zones belong to the region, and their subnets fit the VPC's range."""
-    network = s.network
     low, high = VPC_PREFIX_RANGE
     if not low <= network.cidr.prefixlen <= high:
         yield Problem(
@@ -87,62 +86,59 @@ def subnets_fit(s: SimpleNamespace) -> Iterator[Problem]:
         )
     else:
         layout = SubnetLayout(network.cidr, len(network.zones), network.private_prefix, network.public_prefix)
-        for key, rule in layout.problems():
+        given = {"cidr": network.cidr, "privatePrefix": network.private_prefix, "publicPrefix": network.public_prefix}
+        for key, text in layout.problems():
             yield Problem(
                 f"network.{key}",
-                str(
-                    getattr(
-                        network,
-                        {"privatePrefix": "private_prefix", "publicPrefix": "public_prefix", "cidr": "cidr"}[key],
-                    )
-                ),
-                rule,
+                str(given[key]),
+                text,
                 "widen network.cidr, take fewer zones, or make the subnets smaller (a longer prefix)",
             )
     for zone in network.zones:
-        if not re.fullmatch(re.escape(s.region) + "[a-z]", zone):
+        if not re.fullmatch(re.escape(region) + "[a-z]", zone):
             yield Problem(
                 "network.zones",
                 zone,
-                f"a zone belongs to the stack's region {s.region}",
-                f"use zones such as {s.region}a",
+                f"a zone belongs to the stack's region {region}",
+                f"use zones such as {region}a",
             )
 
 
-@needs("cluster", "karpenter")
-def karpenter_supports_kubernetes(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def karpenter_supports_kubernetes(cluster: Cluster, karpenter: Karpenter) -> Iterator[Problem]:
     """Source: Karpenter's compatibility table."""
-    kubernetes, karpenter = s.cluster.kubernetes_version, s.karpenter.version
+    kubernetes, chosen = cluster.kubernetes_version, karpenter.version
     supported = KARPENTER_FOR_KUBERNETES.get(kubernetes)
     if supported is None:
         yield Problem(
             "cluster.kubernetesVersion",
             kubernetes,
             "Karpenter 1.x supports Kubernetes " + ", ".join(KARPENTER_FOR_KUBERNETES),
-            "use one of these; if AWS has a newer one, add its row to infra/settings/rules.py from Karpenter's compatibility table",
+            "use one of these; if AWS has a newer one, add its row to infra/settings/rules.py from Karpenter's "
+            "compatibility table",
         )
         return
     first, last = supported
-    if version(karpenter) < first or (last and version(karpenter) >= last):
+    if version(chosen) < first or (last and version(chosen) >= last):
         until = f" and below {'.'.join(map(str, last))}" if last else ""
         yield Problem(
             "karpenter.version",
-            karpenter,
+            chosen,
             f"Kubernetes {kubernetes} needs Karpenter {'.'.join(map(str, first))} or newer{until}",
             "change karpenter.version or cluster.kubernetesVersion",
         )
 
 
-@needs("cluster")
-def kube_proxy_matches_kubernetes(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
     """kube-proxy has the cluster's minor version, and nodes have an architecture."""
-    cluster = s.cluster
     if not cluster.addons.kube_proxy.startswith(f"v{cluster.kubernetes_version}."):
         yield Problem(
             "cluster.addons.kubeProxy",
             cluster.addons.kube_proxy,
             f"kube-proxy has the cluster's minor version, {cluster.kubernetes_version}",
-            f"aws eks describe-addon-versions --addon-name kube-proxy --kubernetes-version {cluster.kubernetes_version}",
+            "aws eks describe-addon-versions --addon-name kube-proxy --kubernetes-version "
+            f"{cluster.kubernetes_version}",
         )
     nodes = cluster.system_nodes
     if nodes.release_version and not nodes.release_version.startswith(f"{cluster.kubernetes_version}."):
@@ -163,10 +159,10 @@ def kube_proxy_matches_kubernetes(s: SimpleNamespace) -> Iterator[Problem]:
             )
 
 
-@needs("cluster", "environment")
-def endpoint_is_reachable_and_closed(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def endpoint_is_reachable_and_closed(cluster: Cluster) -> Iterator[Problem]:
     """The API is not open to the world, and ``pulumi up`` can still reach it."""
-    at, endpoint = "cluster.endpoint", s.cluster.endpoint
+    at, endpoint = "cluster.endpoint", cluster.endpoint
     if not endpoint.private:
         yield Problem(
             f"{at}.private", "false", "nodes in private subnets reach the API inside the VPC", "set it to true"
@@ -224,12 +220,12 @@ def endpoint_is_reachable_and_closed(s: SimpleNamespace) -> Iterator[Problem]:
         )
 
 
-@needs("pools")
-def stateful_workloads_stay_off_spot(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def stateful_workloads_stay_off_spot(pools: dict[str, Pool]) -> Iterator[Problem]:
     """The databases have an On-Demand, tainted home; without it, each Spot-only pool must say why that is fine."""
-    homes = [name for name, pool in s.pools.items() if pool.stateful]
+    homes = [name for name, pool in pools.items() if pool.stateful]
     for name in homes:
-        pool = s.pools[name]
+        pool = pools[name]
         if "spot" in pool.capacity_types:
             yield Problem(
                 f"pools.{name}.capacityTypes",
@@ -244,7 +240,7 @@ def stateful_workloads_stay_off_spot(s: SimpleNamespace) -> Iterator[Problem]:
                 "a stateful pool is tainted, so that only the databases land on it",
                 "add {key: dedicated, value: data, effect: NoSchedule}",
             )
-    for name, pool in s.pools.items():
+    for name, pool in pools.items():
         exposed = pool.capacity_types == ("spot",) and not pool.taints and not homes
         if exposed and not pool.spot_only_reason:
             yield Problem(
@@ -262,10 +258,10 @@ def stateful_workloads_stay_off_spot(s: SimpleNamespace) -> Iterator[Problem]:
             )
 
 
-@needs("pools")
-def pools_are_consistent(s: SimpleNamespace) -> Iterator[Problem]:
-    """What Karpenter's CRDs or scheduler would refuse or ignore later."""
-    for name, pool in s.pools.items():
+@rule
+def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
+    """Pools hold nothing that Karpenter's CRDs or scheduler would refuse or ignore later."""
+    for name, pool in pools.items():
         for index, budget in enumerate(pool.budgets):
             if (budget.schedule is None) != (budget.duration is None):
                 yield Problem(
@@ -301,142 +297,125 @@ def pools_are_consistent(s: SimpleNamespace) -> Iterator[Problem]:
                 "nodes that neither consolidate nor expire never get a new AMI by themselves",
                 "give expireAfter, for example 336h",
             )
-    if not any(not [t for t in pool.taints if t.effect != "PreferNoSchedule"] for pool in s.pools.values()):
+    if not any(not [t for t in pool.taints if t.effect != "PreferNoSchedule"] for pool in pools.values()):
         yield Problem(
             "pools",
-            ", ".join(s.pools),
+            ", ".join(pools),
             "at least one pool is untainted, or stateless pods have nowhere to go",
             "add the spot pool of Pulumi.dev.yaml",
         )
 
 
-def _in_prod(s: SimpleNamespace, broken: bool, key: str, given: str, rule: str, do: str) -> Iterator[Problem]:
-    if s.environment == "prod" and broken:
-        yield Problem(key, given, f"prod {rule}", do)
-
-
-@needs("environment", "network")
-def prod_network(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_network(environment: str, network: Network) -> Iterator[Problem]:
     """Prod survives a zone and keeps flow logs."""
-    n = s.network
-    yield from _in_prod(
-        s, len(n.zones) < 3, "network.zones", ", ".join(n.zones), "spans at least 3 zones", "list three zones"
-    )
-    yield from _in_prod(s, n.nat != "per-zone", "network.nat", n.nat, "has a NAT gateway per zone", "set nat: per-zone")
-    yield from _in_prod(s, not n.flow_logs, "network.flowLogs", "false", "keeps flow logs", "set flowLogs: true")
+    if environment != "prod":
+        return
+    if len(network.zones) < 3:
+        yield Problem("network.zones", ", ".join(network.zones), "prod spans at least 3 zones", "list three zones")
+    if network.nat != "per-zone":
+        yield Problem("network.nat", network.nat, "prod has a NAT gateway per zone", "set nat: per-zone")
+    if not network.flow_logs:
+        yield Problem("network.flowLogs", "false", "prod keeps flow logs", "set flowLogs: true")
 
 
-@needs("environment", "cluster")
-def prod_cluster(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_cluster(environment: str, cluster: Cluster) -> Iterator[Problem]:
     """Prod has a private endpoint, all logs, protection and somebody who may enter."""
-    c = s.cluster
-    yield from _in_prod(
-        s,
-        c.endpoint.public,
-        "cluster.endpoint.public",
-        "true",
-        "has a private endpoint only",
-        "set public: false and reachedFrom: runner-in-vpc",
-    )
-    yield from _in_prod(
-        s,
-        set(c.log_types) != LOG_TYPES,
-        "cluster.logTypes",
-        ", ".join(c.log_types) or "nothing",
-        "keeps all five control-plane logs",
-        "list " + ", ".join(sorted(LOG_TYPES)),
-    )
-    yield from _in_prod(
-        s,
-        not c.deletion_protection,
-        "cluster.deletionProtection",
-        "false",
-        "has deletion protection",
-        "set deletionProtection: true",
-    )
-    yield from _in_prod(
-        s,
-        not c.admin_role_arns,
-        "cluster.adminRoleArns",
-        "nothing",
-        "names who is cluster-admin, beside the role that created it",
-        "list at least one role ARN",
-    )
+    if environment != "prod":
+        return
+    if cluster.endpoint.public:
+        yield Problem(
+            "cluster.endpoint.public",
+            "true",
+            "prod has a private endpoint only",
+            "set public: false and reachedFrom: runner-in-vpc",
+        )
+    if set(cluster.log_types) != LOG_TYPES:
+        yield Problem(
+            "cluster.logTypes",
+            ", ".join(cluster.log_types) or "nothing",
+            "prod keeps all five control-plane logs",
+            "list " + ", ".join(sorted(LOG_TYPES)),
+        )
+    if not cluster.deletion_protection:
+        yield Problem(
+            "cluster.deletionProtection", "false", "prod has deletion protection", "set deletionProtection: true"
+        )
+    if not cluster.admin_role_arns:
+        yield Problem(
+            "cluster.adminRoleArns",
+            "nothing",
+            "prod names who is cluster-admin, beside the role that created it",
+            "list at least one role ARN",
+        )
 
 
-@needs("environment", "karpenter")
-def prod_karpenter(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_karpenter(environment: str, karpenter: Karpenter) -> Iterator[Problem]:
     """Prod has no role that interrupts its nodes."""
-    yield from _in_prod(
-        s,
-        s.karpenter.interruption_experiments,
-        "karpenter.interruptionExperiments",
-        "true",
-        "has no experiments that take its nodes away",
-        "set interruptionExperiments: false; rehearse with --fis in staging",
-    )
+    if environment == "prod" and karpenter.interruption_experiments:
+        yield Problem(
+            "karpenter.interruptionExperiments",
+            "true",
+            "prod has no experiments that take its nodes away",
+            "set interruptionExperiments: false; rehearse with --fis in staging",
+        )
 
 
-@needs("environment", "node_class")
-def prod_node_class(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_node_class(environment: str, node_class: NodeClass) -> Iterator[Problem]:
     """Prod pins its AMI."""
-    yield from _in_prod(
-        s,
-        s.node_class.ami_alias.endswith("@latest"),
-        "nodeClass.amiAlias",
-        s.node_class.ami_alias,
-        "pins its AMI: @latest replaces nodes when AWS publishes",
-        "use a dated release, for example al2023@v20260903",
-    )
+    if environment == "prod" and node_class.ami_alias.endswith("@latest"):
+        yield Problem(
+            "nodeClass.amiAlias",
+            node_class.ami_alias,
+            "prod pins its AMI: @latest replaces nodes when AWS publishes",
+            "use a dated release, for example al2023@v20260903",
+        )
 
 
-@needs("environment", "argocd")
-def prod_argocd(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
     """Prod pins the chart and has no local admin."""
-    chart = s.argocd.chart_version
-    yield from _in_prod(
-        s,
-        not re.fullmatch(r"\d+\.\d+\.\d+", chart),
-        "argocd.chartVersion",
-        chart,
-        "pins its chart versions",
-        "use an exact version, for example 10.1.1",
-    )
-    yield from _in_prod(
-        s,
-        s.argocd.admin_enabled,
-        "argocd.adminEnabled",
-        "true",
-        "has no local Argo CD admin",
-        "set adminEnabled: false and use kubectl access (argocd --core) or SSO",
-    )
-    yield from _in_prod(
-        s,
-        not s.argocd.high_availability,
-        "argocd.highAvailability",
-        "false",
-        "runs Argo CD with replicas",
-        "set highAvailability: true",
-    )
+    if environment != "prod":
+        return
+    if not re.fullmatch(r"\d+\.\d+\.\d+", argocd.chart_version):
+        yield Problem(
+            "argocd.chartVersion",
+            argocd.chart_version,
+            "prod pins its chart versions",
+            "use an exact version, for example 10.1.1",
+        )
+    if argocd.admin_enabled:
+        yield Problem(
+            "argocd.adminEnabled",
+            "true",
+            "prod has no local Argo CD admin",
+            "set adminEnabled: false and use kubectl access (argocd --core) or SSO",
+        )
+    if not argocd.high_availability:
+        yield Problem(
+            "argocd.highAvailability", "false", "prod runs Argo CD with replicas", "set highAvailability: true"
+        )
 
 
-@needs("environment", "gitops")
-def prod_gitops(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def prod_gitops(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Prod deploys a revision that cannot move."""
-    yield from _in_prod(
-        s,
-        not PINNED_REVISION.fullmatch(s.gitops.revision),
-        "gitops.revision",
-        s.gitops.revision,
-        "pins its Git revision: a branch moves",
-        "use a tag such as v1.2.3 or a full commit",
-    )
+    if environment == "prod" and not PINNED_REVISION.fullmatch(gitops.revision):
+        yield Problem(
+            "gitops.revision",
+            gitops.revision,
+            "prod pins its Git revision: a branch moves",
+            "use a tag such as v1.2.3 or a full commit",
+        )
 
 
-@needs("gitops", "git_token")
-def token_needs_https(s: SimpleNamespace) -> Iterator[Problem]:
+@rule
+def token_needs_https(gitops: GitOps, git_token: SecretStr | None) -> Iterator[Problem]:
     """A token is of use over https only."""
-    if s.git_token is not None and not s.gitops.repository.startswith("https://"):
+    if git_token is not None and not gitops.repository.startswith("https://"):
         yield Problem(
             "gitToken",
             "[secret]",

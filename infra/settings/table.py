@@ -7,12 +7,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from infra.settings.door import model_within
+from infra.settings.loader import model_within
 from infra.settings.models import Settings
 
 
 def rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(key, default, meaning) for each key, depth first; ``<name>`` and ``[]`` stand for the user's own keys and items."""
+    """(key, default, meaning) for each key, depth first.
+
+    ``<name>`` and ``[]`` stand for the user's own keys and items.
+    """
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         yield key, _default(field), field.description or ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.settings.door import parse
+from infra.settings.loader import parse
 from infra.settings.problem import message
 from otel_on_spot.lab import addresses
 from otel_on_spot.lab.folder import LabError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings.door import SECRET_KEYS
+from infra.settings.loader import SECRET_KEYS
 from infra.settings.models import Settings
 from tests.engine.workbench import PROJECT, Workbench, workbench
 

@@ -1,4 +1,7 @@
-"""The tools work on the project that is named, else on the one of the current folder; anything else ends in one message."""
+"""The tools work on the project that is named, else on the one of the current folder.
+
+Anything else ends in one message.
+"""
 
 import contextlib
 import os

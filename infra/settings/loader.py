@@ -4,7 +4,7 @@ import difflib
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from types import SimpleNamespace, UnionType
+from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pulumi
@@ -49,9 +49,10 @@ def _not_secret(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 key,
                 "[secret]",
-                f"only {', '.join(sorted(kept))} can be a secret: all else becomes names, tags and chart values, in plain "
-                "text in the state and in the cloud",
-                "take the secret out, or set the value without --secret; passwords belong in a store that the cluster reads",
+                f"only {', '.join(sorted(kept))} can be a secret: all else becomes names, tags and chart values, in "
+                "plain text in the state and in the cloud",
+                "take the secret out, or set the value without --secret; passwords belong in a store that the cluster "
+                "reads",
             )
 
 
@@ -81,10 +82,9 @@ def parse(raw: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
             problems += [_problem(alias, name, field, details) for details in error.errors(include_url=False)]
         except ValueError as error:
             problems.append(Problem(alias, _shown(raw[alias]), str(error), _do(field)))
-    draft = SimpleNamespace(**valid)
-    for sections, rule in RULES:
+    for rule, sections in RULES.items():
         if sections <= valid.keys():
-            problems += rule(draft)
+            problems += rule(**{section: valid[section] for section in sections})
     return (None, problems) if problems else (Settings.model_construct(**valid), [])
 
 
