@@ -60,7 +60,7 @@ def exit_on_error(*, verbose: bool) -> Generator[None]:
 class ErrorGroup(TyperGroup):
     """The root of all commands: whatever they raise ends in ``exit_on_error``."""
 
-    def invoke(self, context: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
-        with exit_on_error(verbose=bool(context.params.get("verbose"))):
-            return super().invoke(context)
+        with exit_on_error(verbose=bool(ctx.params.get("verbose"))):
+            return super().invoke(ctx)

@@ -1,1 +1,1 @@
-"""What ``recover`` is made of: the engine's commands, its state, and where the things of a pending create are found."""
+"""``recover``: the engine's commands, its state, and the search for the things of a pending create."""

@@ -17,10 +17,10 @@ from otel_on_spot.recovery.engine import RecoveryError
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a backend on disk keeps one stack.
+    """Files of a stack in a backend on disk.
 
-    Source: https://github.com/pulumi/pulumi/blob/master/pkg/backend/diystate (``.pulumi/stacks/<project>/<stack>.json``,
-    ``.bak`` beside it, ``.pulumi/locks/organization/<project>/<stack>/<id>.json``)
+    Source: https://github.com/pulumi/pulumi/blob/master/pkg/backend/diystate
+    (``.pulumi/stacks/<project>/<stack>.json``, ``.bak`` beside it, ``.pulumi/locks/organization/<project>/<stack>/<id>.json``)
     """
 
     root: Path
@@ -33,12 +33,12 @@ class Checkpoint:
         parts = urlsplit(url)
         if parts.scheme != "file":
             return None
-        place = unquote(parts.netloc + parts.path)
+        path = Path(unquote(parts.netloc + parts.path))
         file = folder / "Pulumi.yaml"
         if not file.exists():
             raise RecoveryError(f"{folder}: no Pulumi.yaml here. Run recover in the folder of the program")
         project = str((yaml.safe_load(file.read_text()) or {}).get("name"))
-        return cls(Path(place).expanduser() / ".pulumi", project, stack.rpartition("/")[2])
+        return cls(path.expanduser() / ".pulumi", project, stack.rpartition("/")[2])
 
     @property
     def file(self) -> Path:
@@ -82,11 +82,11 @@ class Checkpoint:
         return cut
 
     def broken(self) -> bool:
-        """Whether the state cannot be read and the copy beside it can: its writing was cut off."""
+        """True where the state cannot be read and the copy beside it can: its writing was cut off."""
         return not _whole(self.file) and _whole(self.backup)
 
     def repair(self) -> Path | None:
-        """Put the copy in the state's place: where the broken file is kept now, None where there was none."""
+        """Put the copy in the state's place: the path of the broken file now, None where there was none."""
         kept = None
         if self.file.exists():
             kept = self.file.with_name(f"{self.file.name}.cut-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
@@ -103,10 +103,10 @@ def _whole(file: Path) -> bool:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text())
+        content = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _alive(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """The state of a stack: what is pending in it, and the state with that decided."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """What names a resource to its provider: its id, and outputs that a read needs beside the inputs."""
+    """Name of a resource for its provider: its id, and outputs that a read needs beside the inputs."""
 
     id: str
     outputs: Mapping[str, str] | None = None
@@ -46,44 +46,45 @@ class Pending:
 
 def pending(state: State) -> list[Pending]:
     """Operations that were begun and never heard of again, each URN once; a create goes before all else."""
-    found: dict[str, Pending] = {}
-    for one in state["deployment"].get("pending_operations") or []:
-        told = Pending(one["type"], one["resource"])
-        if told.urn not in found or told.operation == "creating":
-            found[told.urn] = told
-    return list(found.values())
+    by_urn: dict[str, Pending] = {}
+    for entry in state["deployment"].get("pending_operations") or []:
+        operation = Pending(entry["type"], entry["resource"])
+        if operation.urn not in by_urn or operation.operation == "creating":
+            by_urn[operation.urn] = operation
+    return list(by_urn.values())
 
 
 def known_ids(state: State) -> set[str]:
     """Ids of everything that the state holds."""
-    return {str(one["id"]) for one in state["deployment"].get("resources") or [] if one.get("id")}
+    return {str(entry["id"]) for entry in state["deployment"].get("resources") or [] if entry.get("id")}
 
 
 def provider_inputs(state: State, resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """Configuration of the provider that a resource belongs to; empty where it is not in the state."""
     urn = str(resource.get("provider") or "").rpartition("::")[0]
-    for one in state["deployment"].get("resources") or []:
-        if one["urn"] == urn:
-            return one.get("inputs") or {}
+    for entry in state["deployment"].get("resources") or []:
+        if entry["urn"] == urn:
+            return entry.get("inputs") or {}
     return {}
 
 
-def decided(state: State, taken: Mapping[str, Identity], left: set[str]) -> State:
+def decided(state: State, found: Mapping[str, Identity], left: Set[str]) -> State:
     """The state with its pending operations decided; the argument stays as it is.
 
     Args:
-        taken: URN of a pending create -> identity under which it becomes a resource, with its parent, provider,
+        state: of the stack.
+        found: URN of a pending create -> identity under which it becomes a resource, with its parent, provider,
             dependencies and inputs as the program declared them. Its outputs are its inputs until a refresh reads them.
         left: URNs whose pending operations stay.
 
-    An older resource of the same URN is one that was being replaced: it is marked for deletion.
+    An older resource of the same URN was being replaced: it is marked for deletion.
     """
     made = deepcopy(state)
     deployment = made["deployment"]
     operations = deployment.get("pending_operations") or []
     resources = deployment.setdefault("resources", [])
-    for urn, identity in taken.items():
-        resource = deepcopy(next(one["resource"] for one in operations if one["resource"]["urn"] == urn))
+    for urn, identity in found.items():
+        resource = deepcopy(next(entry["resource"] for entry in operations if entry["resource"]["urn"] == urn))
         for old in resources:
             if old["urn"] == urn and not old.get("delete"):
                 old["delete"] = True
@@ -91,5 +92,5 @@ def decided(state: State, taken: Mapping[str, Identity], left: set[str]) -> Stat
         resource["outputs"] = {**deepcopy(resource.get("inputs") or {}), **(identity.outputs or {})}
         resource["outputs"].pop("__defaults", None)
         resources.append(resource)
-    deployment["pending_operations"] = [one for one in operations if one["resource"]["urn"] in left]
+    deployment["pending_operations"] = [entry for entry in operations if entry["resource"]["urn"] in left]
     return made

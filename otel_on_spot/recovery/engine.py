@@ -41,7 +41,7 @@ class Engine:
         self._run("stack", "import", "--stack", self.stack, "--file", str(file.absolute()))
 
     def release_lock(self) -> None:
-        """Run ``pulumi cancel``. A backend with nothing to cancel may refuse: the next command names a lock that stayed."""
+        """Run ``pulumi cancel``. A backend without a lock may refuse; the next command names one that stayed."""
         try:
             self._run("cancel", "--yes", "--stack", self.stack)
         except EngineError:

@@ -1,4 +1,4 @@
-"""What became of each pending create: the id to ask its provider for, nothing, or a question that only a person can answer."""
+"""The search for a pending create: an id to ask its provider for, nothing, or a question for a person."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
 from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.recovery.deployment import Identity, Pending, State, known_ids, provider_inputs
-from otel_on_spot.recovery.engine import RecoveryError
 from otel_on_spot.recovery.identities import COMPUTED, Account, kubernetes_id
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.recovery.settling import settle
@@ -26,82 +28,71 @@ class Searcher:
     """Looks things up in the accounts and regions of the stack's own providers.
 
     Args:
-        tell: called with a line when AWS is waited for.
+        state: of the stack.
+        log: gets a line when AWS is waited for.
     """
 
-    def __init__(self, state: State, tell: Callable[[str], None]) -> None:
+    def __init__(self, state: State, log: Callable[[str], None]) -> None:
         self.state = state
-        self.tell = tell
+        self.log = log
         self.known = known_ids(state)
 
-    def find(self, one: Pending) -> Answer:
-        """What became of a pending create. A component or a provider is in no cloud: the next update declares it again."""
-        if not one.resource.get("custom") or one.type.startswith("pulumi:providers:"):
+    def find(self, pending: Pending) -> Answer:
+        """Look for a pending create. A component or a provider is in no cloud: the next update declares it again."""
+        if not pending.resource.get("custom") or pending.type.startswith("pulumi:providers:"):
             return Answer()
         try:
-            if one.type.startswith("kubernetes:"):
-                return Answer(Identity(kubernetes_id(one.type, one.inputs)))
-            if one.type in COMPUTED or one.type in FINDERS:
-                return self._in_aws(one)
+            if pending.type.startswith("kubernetes:"):
+                return Answer(Identity(kubernetes_id(pending.type, pending.inputs)))
+            if pending.type in COMPUTED or pending.type in FINDERS:
+                return self._in_aws(pending)
         except KeyError as missing:
-            return Answer(problem=f"its input {missing} is missing: {_by_hand(one)}")
-        return Answer(problem=f"nobody wrote down how to find a {one.type}: {_by_hand(one)}")
+            return Answer(problem=f"its input {missing} is missing: {_by_hand(pending)}")
+        return Answer(problem=f"no lookup is implemented for {pending.type}: {_by_hand(pending)}")
 
-    def _in_aws(self, one: Pending) -> Answer:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        configuration = provider_inputs(self.state, one.resource)
-        region = str(one.inputs.get("region") or configuration.get("region") or "")
+    def _in_aws(self, pending: Pending) -> Answer:
+        configuration = provider_inputs(self.state, pending.resource)
+        region = str(pending.inputs.get("region") or configuration.get("region") or "")
         clients = _clients(region, str(configuration.get("profile") or ""))
         try:
-            if one.type in COMPUTED:
+            if pending.type in COMPUTED:
                 account = Account(_account(clients), region)
-                candidates = [Identity(COMPUTED[one.type](one.inputs, account))]
+                candidates = [Identity(COMPUTED[pending.type](pending.inputs, account))]
             else:
-                tags = {**_default_tags(configuration), **(one.inputs.get("tags") or {})}
-                found = FINDERS[one.type](clients, one.inputs, tags)
-                candidates = [each for each in found if each.id not in self.known]
+                tags = {**_default_tags(configuration), **(pending.inputs.get("tags") or {})}
+                found = FINDERS[pending.type](clients, pending.inputs, tags)
+                candidates = [identity for identity in found if identity.id not in self.known]
             if len(candidates) > 1:
-                ids = ", ".join(each.id for each in candidates)
+                ids = ", ".join(identity.id for identity in candidates)
                 return Answer(
                     problem=f"{len(candidates)} of them fit ({ids}): delete what is too much, then recover again"
                 )
-            problem = settle(clients, one.type, one.inputs, candidates[0].id, self.tell) if candidates else ""
+            problem = settle(clients, pending.type, pending.inputs, candidates[0].id, self.log) if candidates else ""
         except ClientError as refused:
             if is_not_found(refused):
                 return Answer()
-            return Answer(problem=f"AWS refuses the look: {refused}")
+            return Answer(problem=f"AWS refused the request: {refused}")
         except BotoCoreError as refused:
-            return Answer(problem=f"AWS cannot be asked: {refused}")
+            return Answer(problem=f"AWS did not answer: {refused}")
         return Answer(problem=problem) if problem else Answer(candidates[0] if candidates else None)
 
 
-def _by_hand(one: Pending) -> str:
+def _by_hand(pending: Pending) -> str:
     return (
-        f"look for it; if it is there, pulumi import {one.type} {one.name} ID after "
+        f"look for it; if it is there, pulumi import {pending.type} {pending.name} ID after "
         "pulumi refresh --clear-pending-creates"
     )
 
 
 def _default_tags(configuration: Mapping[str, Any]) -> Mapping[str, str]:
-    told = configuration.get("defaultTags")
-    opened = json.loads(told) if isinstance(told, str) else told or {}
-    return opened.get("tags") or {}
+    tags = configuration.get("defaultTags")
+    decoded = json.loads(tags) if isinstance(tags, str) else tags or {}
+    return decoded.get("tags") or {}
 
 
 @cache
 def _clients(region: str, profile: str) -> Callable[[str], Any]:
-    """Clients of one region; AWS_ENDPOINT_URL and credentials are taken from the environment, as Pulumi's provider does.
-
-    Raises:
-        RecoveryError: boto3 is not installed.
-    """
-    try:
-        import boto3
-    except ModuleNotFoundError:
-        raise RecoveryError(
-            "boto3 is not installed: recover asks AWS with it. Run it from the virtual environment of `make test`"
-        ) from None
+    """Clients of a region; AWS_ENDPOINT_URL and credentials come from the environment, as for Pulumi's provider."""
     session = boto3.Session(region_name=region or None, profile_name=profile or None)
     return cache(session.client)
 

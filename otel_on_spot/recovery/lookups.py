@@ -62,9 +62,9 @@ def _experiment_template(clients: Clients, inputs: Inputs, tags: Mapping[str, st
 def _association(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
     asked = _filters(association__subnet_id=inputs["subnetId"])
     for table in _rows(clients, "describe_route_tables", "RouteTables", asked):
-        for one in table["Associations"]:
-            if one.get("SubnetId") == inputs["subnetId"] and table["RouteTableId"] == inputs["routeTableId"]:
-                yield Identity(one["RouteTableAssociationId"])
+        for row in table["Associations"]:
+            if row.get("SubnetId") == inputs["subnetId"] and table["RouteTableId"] == inputs["routeTableId"]:
+                yield Identity(row["RouteTableAssociationId"])
 
 
 def _default_group(clients: Clients, inputs: Inputs, tags: Mapping[str, str]) -> Iterator[Identity]:
@@ -89,10 +89,10 @@ def _key(clients: Clients, inputs: Inputs, tags: Mapping[str, str]) -> Iterator[
     kms = clients("kms")
     for page in kms.get_paginator("list_keys").paginate():
         for key in page["Keys"]:
-            told = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-            if told.get("KeyManager") == "AWS" or told["KeyState"] == "PendingDeletion":
+            metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+            if metadata.get("KeyManager") == "AWS" or metadata["KeyState"] == "PendingDeletion":
                 continue
-            if told.get("Description") == inputs.get("description"):
+            if metadata.get("Description") == inputs.get("description"):
                 row = {"Tags": kms.list_resource_tags(KeyId=key["KeyId"])["Tags"]}
                 if _tagged(row, tags, "TagKey", "TagValue"):
                     yield Identity(key["KeyId"], {"keyId": key["KeyId"]})
@@ -111,8 +111,8 @@ def _pod_identity(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Ite
     found = clients("eks").list_pod_identity_associations(
         clusterName=inputs["clusterName"], namespace=inputs["namespace"], serviceAccount=inputs["serviceAccount"]
     )
-    for one in found["associations"]:
-        yield Identity(one["associationId"], {"associationId": one["associationId"]})
+    for row in found["associations"]:
+        yield Identity(row["associationId"], {"associationId": row["associationId"]})
 
 
 FINDERS: Mapping[str, Finder] = {

@@ -1,21 +1,24 @@
 """AWS goes on without the caller: what is still being made is waited for, so that an update finds it complete.
 
-Source of the states: https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html, API_Nodegroup.html, API_Addon.html;
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html, API_VpcEndpoint.html
+The status is read here in place of boto3's waiters, which know no VPC endpoint and take a degraded add-on for failed.
+
+Source of the states: https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html, API_Nodegroup.html,
+API_Addon.html; https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html, API_VpcEndpoint.html
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from otel_on_spot.waiting import wait_until
 
 Clients = Callable[[str], Any]
 Inputs = Mapping[str, Any]
 
 POLL_SECONDS = 10.0
-PATIENCE_SECONDS = 1800.0
+TIMEOUT_SECONDS = 1800.0
 """A control plane takes about ten minutes, the slowest thing here."""
-AT_WORK = ("creating", "pending", "updating")
-FAILED = ("failed", "create_failed", "degraded")
+IN_PROGRESS = ("CREATING", "PENDING", "UPDATING")
+FAILED = ("FAILED", "CREATE_FAILED", "DEGRADED")
 
 
 def _cluster(clients: Clients, _: Inputs, identity: str) -> str:
@@ -23,17 +26,17 @@ def _cluster(clients: Clients, _: Inputs, identity: str) -> str:
 
 
 def _node_group(clients: Clients, inputs: Inputs, _: str) -> str:
-    told = clients("eks").describe_nodegroup(clusterName=inputs["clusterName"], nodegroupName=inputs["nodeGroupName"])
-    return told["nodegroup"]["status"]
+    names = {"clusterName": inputs["clusterName"], "nodegroupName": inputs["nodeGroupName"]}
+    return clients("eks").describe_nodegroup(**names)["nodegroup"]["status"]
 
 
 def _addon(clients: Clients, inputs: Inputs, _: str) -> str:
-    told = clients("eks").describe_addon(clusterName=inputs["clusterName"], addonName=inputs["addonName"])
-    status = told["addon"]["status"]
+    names = {"clusterName": inputs["clusterName"], "addonName": inputs["addonName"]}
+    status = clients("eks").describe_addon(**names)["addon"]["status"]
     return "ACTIVE" if status == "DEGRADED" else status  # it may wait for the nodes that the next update makes
 
 
-def _nat(clients: Clients, _: Inputs, identity: str) -> str:
+def _nat_gateway(clients: Clients, _: Inputs, identity: str) -> str:
     return clients("ec2").describe_nat_gateways(NatGatewayIds=[identity])["NatGateways"][0]["State"]
 
 
@@ -42,13 +45,13 @@ def _endpoint(clients: Clients, _: Inputs, identity: str) -> str:
 
 
 STATUS: Mapping[str, Callable[[Clients, Inputs, str], str]] = {
-    "aws:ec2/natGateway:NatGateway": _nat,
+    "aws:ec2/natGateway:NatGateway": _nat_gateway,
     "aws:ec2/vpcEndpoint:VpcEndpoint": _endpoint,
     "aws:eks/addon:Addon": _addon,
     "aws:eks/cluster:Cluster": _cluster,
     "aws:eks/nodeGroup:NodeGroup": _node_group,
 }
-"""Type -> its status as AWS tells it."""
+"""Type -> its status as AWS gives it."""
 
 
 def settle(
@@ -56,33 +59,42 @@ def settle(
     type_token: str,
     inputs: Inputs,
     identity: str,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     *,
-    patience: float = PATIENCE_SECONDS,
-    poll: float = POLL_SECONDS,
+    timeout: float = TIMEOUT_SECONDS,
+    every: float = POLL_SECONDS,
 ) -> str:
-    """Wait until AWS has finished what it was told to make: the problem that is left, or nothing.
+    """Wait until AWS has finished what it began to make.
 
     Args:
-        patience: real seconds until waiting is given up.
-        poll: real seconds between two looks.
+        clients: service -> its boto3 client.
+        type_token: of the resource.
+        inputs: of the resource.
+        identity: its id.
+        log: gets a line where there is something to wait for.
+        timeout: seconds until waiting is given up.
+        every: seconds between two looks.
+
+    Returns:
+        The problem that is left, or nothing.
 
     Raises:
         botocore.exceptions.ClientError: it is not there, or AWS refuses the look.
     """
-    look = STATUS.get(type_token)
-    if look is None:
+    read = STATUS.get(type_token)
+    if read is None:
         return ""
-    end, told = time.monotonic() + patience, False
-    while True:
-        status = str(look(clients, inputs, identity)).lower()
-        if status in FAILED:
-            return f"{identity} is there and {status.upper()}: delete it, then recover again"
-        if status not in AT_WORK:
-            return ""
-        if time.monotonic() > end:
-            return f"{identity} is still {status.upper()} after {patience:.0f} s: recover again when it is done"
-        if not told:
-            tell(f"waiting for {identity}, which is {status.upper()}")
-            told = True
-        time.sleep(poll)
+
+    def status() -> str:
+        return read(clients, inputs, identity).upper()
+
+    def finished() -> str:
+        return "" if (now := status()) in IN_PROGRESS else now
+
+    last = status()
+    if last in IN_PROGRESS:
+        log(f"waiting for {identity}, which is {last}")
+        last = wait_until(finished, timeout, every)
+        if not last:
+            return f"{identity} is still being made after {timeout:.0f} s: recover again when it is done"
+    return f"{identity} is there and {last}: delete it, then recover again" if last in FAILED else ""

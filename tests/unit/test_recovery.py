@@ -183,7 +183,7 @@ def test_what_aws_is_still_making_is_waited_for_and_a_failure_is_told() -> None:
             return {"NatGateways": [{"NatGatewayId": NatGatewayIds[0], "State": next(states)}]}
 
     def look() -> str:
-        return settle(lambda _: Ec2(), "aws:ec2/natGateway:NatGateway", {}, "nat-1", told.append, poll=0)
+        return settle(lambda _: Ec2(), "aws:ec2/natGateway:NatGateway", {}, "nat-1", told.append, every=0)
 
     assert look() == ""
     assert told == ["waiting for nat-1, which is PENDING"]
