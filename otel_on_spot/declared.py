@@ -1,22 +1,34 @@
-"""What the stack's program declares, as plain values: what the verdicts compare with.
+"""Names and rules that a stack's program declares, as plain values: what checks and drills compare with.
 
-It comes out of the recorded plan, so a renamed rule, tag or policy is renamed here too. Ids and account numbers of a plan
-are made up: only names, actions and patterns are taken from it.
+They come out of the recorded plan, so a renamed rule, tag or policy is renamed here too. Ids and account numbers of a plan
+are made up: only names, actions and patterns are taken from it. What was read out of a plan is kept in the user's cache, as
+long as the program, the stack's file, the recorder and the SDKs are what they were.
 """
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import platformdirs
 import yaml
 
 from infra import names
+from otel_on_spot.files import write_text
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
-from otel_on_spot.program.recording import Recording, Registration
+
+if TYPE_CHECKING:
+    from otel_on_spot.program.recording import Recording, Registration
 
 DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
+SDKS: Final = ("pulumi", "pulumi-aws", "pulumi-eks", "pulumi-kubernetes", "pydantic")
+RECORDERS: Final = ("declared.py", "plan", "program", "kubernetes")
+"""Modules of this package that take part in what is read out of a plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +80,49 @@ class Declared:
         return cluster_tag(self.cluster)
 
 
-def from_recording(recording: Recording, *, root: Path) -> Declared:
+def of_stack(stack: str, root: Path) -> Declared:
+    """Names and rules of a stack: kept ones where nothing changed that they come from, else out of its plan.
+
+    Raises:
+        program.stack_file.StackFileError: there is no such stack.
+        plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    sources = _digest(stack, root)
+    name = f"{stack}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.json"
+    file = platformdirs.user_cache_path("otel-on-spot") / "declared" / name
+    adapter = TypeAdapter(tuple[str, Declared])
+    try:
+        kept_of, kept = adapter.validate_json(file.read_bytes())
+        if kept_of == sources:
+            return kept
+    except (OSError, ValidationError):
+        pass  # nothing is kept yet, or by another version
+    from otel_on_spot.plan.record import record
+
+    found = from_recording(record(stack, root=root), root=root)
+    with contextlib.suppress(OSError):  # a home that cannot be written to costs time only
+        write_text(file, adapter.dump_json((sources, found)).decode())
+    return found
+
+
+def _digest(stack: str, root: Path) -> str:
+    """Digest of everything that the plan of a stack is made of."""
+    digest = hashlib.sha256(f"{sys.version} {[metadata.version(sdk) for sdk in SDKS]}".encode())
+    for file in _sources(stack, root):
+        content = file.read_bytes() if file.is_file() else b""
+        digest.update(f"{file} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def _sources(stack: str, root: Path) -> Iterator[Path]:
+    yield from (root / name for name in ("Pulumi.yaml", f"Pulumi.{stack}.yaml", "__main__.py", DEMO_VALUES))
+    for part in (root / "infra", *(Path(__file__).parent / name for name in RECORDERS)):
+        yield from sorted(part.rglob("*.py")) if part.is_dir() else (part,)
+
+
+def from_recording(recording: "Recording", *, root: Path) -> Declared:
     """What a recorded plan declares; the list of databases comes from the wrapper chart's values under ``root``."""
     exports = recording.exports
     stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
@@ -115,15 +169,15 @@ def from_recording(recording: Recording, *, root: Path) -> Declared:
     )
 
 
-def _releases(recording: Recording) -> tuple[Registration, ...]:
+def _releases(recording: "Recording") -> "tuple[Registration, ...]":
     return recording.of_type("kubernetes:helm.sh/v3:Release")
 
 
-def _object_names(recording: Recording, token: str) -> list[str]:
+def _object_names(recording: "Recording", token: str) -> list[str]:
     return [one.inputs["metadata"]["name"] for one in recording.of_type(token)]
 
 
-def _attached(recording: Recording, role: str) -> tuple[str, ...]:
+def _attached(recording: "Recording", role: str) -> tuple[str, ...]:
     """Names of the policies that the program attaches to a role."""
     return tuple(
         sorted(

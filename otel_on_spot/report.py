@@ -1,10 +1,8 @@
 """What a command of this room says at its end: a verdict table, a JSON report, an exit code."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
@@ -78,16 +76,6 @@ _ADAPTER: Final = TypeAdapter(Report)
 def as_document(report: Report) -> dict[str, Any]:
     """The report as plain values."""
     return {**_ADAPTER.dump_python(report, mode="json"), "exit_code": report.exit_code}
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a file whole or not at all, for its owner alone: facts name accounts and roles."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(text if text.endswith("\n") else text + "\n")
-    os.replace(partial, file)
 
 
 def show(report: Report, console: Console) -> None:

@@ -6,8 +6,10 @@ Credentials come from the usual places of boto3 and kubectl; ``AWS_ENDPOINT_URL`
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,9 +20,8 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.config.config_exception import ConfigException
 
-from otel_on_spot import project
-from otel_on_spot.declared import Declared, from_recording
-from otel_on_spot.plan.record import record
+from otel_on_spot import declared, project
+from otel_on_spot.declared import Declared
 
 OUTPUT_SECONDS: Final = 20
 CALL_SECONDS: Final = 10
@@ -39,6 +40,8 @@ class Target:
     context: str
     why_no_cluster: str = ""
     notes: tuple[str, ...] = ()
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _making_clients: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     @property
     def simulated(self) -> bool:
@@ -46,14 +49,18 @@ class Target:
         return urlsplit(str(self.aws("sts").meta.endpoint_url)).hostname in LOOPBACK
 
     def aws(self, service: str) -> Any:
-        """A client of an AWS service in the stack's region: one retry, short time-outs."""
+        """The client of an AWS service in the stack's region: two retries, short time-outs. Threads may share it."""
         limits = Config(
             connect_timeout=CALL_SECONDS / 2,
             read_timeout=CALL_SECONDS,
             retries={"total_max_attempts": 3, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
         )
-        return self.session.client(service, region_name=self.declared.region, config=limits)
+        with self._making_clients:
+            if service not in self._clients:
+                client = self.session.client(service, region_name=self.declared.region, config=limits)
+                self._clients[service] = client
+            return self._clients[service]
 
 
 def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None) -> Target:
@@ -68,18 +75,19 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
         plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
     """
     root = project.root()
-    planned = from_recording(record(stack, root=root), root=root)
-    outputs, note = stack_outputs(stack, root)
-    declared = with_outputs(planned, outputs)
-    notes = (note,) if note else ()
-    api, used, why = _cluster(context, kubeconfig)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(stack_outputs, stack, root)
+        planned = declared.of_stack(stack, root)
+        api, used, why = _cluster(context, kubeconfig)
+        outputs, note = asked.result()
+    found = with_outputs(planned, outputs)
     return Target(
-        declared=declared,
-        session=boto3.Session(region_name=declared.region),
+        declared=found,
+        session=boto3.Session(region_name=found.region),
         cluster_api=api,
         context=used,
         why_no_cluster=why,
-        notes=notes,
+        notes=(note,) if note else (),
     )
 
 

@@ -41,7 +41,7 @@ def doctor(
     Exit codes: 0 nothing found, 1 something found, 2 not everything could be looked at.
     """
     from otel_on_spot.doctor import examine, facts
-    from otel_on_spot.report import write_text
+    from otel_on_spot.files import write_text
 
     checks = examine.chosen(_names(only), _names(skip))
     started = time.monotonic()

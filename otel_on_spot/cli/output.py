@@ -34,7 +34,8 @@ def exit_with_report(report: "Report", json_file: Path | None) -> None:
     """
     from rich.console import Console
 
-    from otel_on_spot.report import as_document, show, write_text
+    from otel_on_spot.files import write_text
+    from otel_on_spot.report import as_document, show
 
     sys.stderr.flush()
     document = json.dumps(as_document(report), indent=2) if json_file else ""

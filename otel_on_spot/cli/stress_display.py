@@ -15,7 +15,8 @@ from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.record import as_csv
 from otel_on_spot.drills.stress.run import Keep
 from otel_on_spot.drills.stress.watching import Sample, Shown
-from otel_on_spot.report import Moment, write_text
+from otel_on_spot.files import write_text
+from otel_on_spot.report import Moment
 
 LINE_SECONDS = 10.0
 """Seconds between two lines in a log."""

@@ -63,6 +63,7 @@ def test_a_stack_that_cannot_be_asked_leaves_the_plan_and_says_why(
 
 def test_without_a_kubeconfig_it_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = find("dev", kubeconfig=tmp_path / "none")
     assert found.cluster_api is None
     assert "Run `aws eks update-kubeconfig`, or give --context" in found.why_no_cluster
@@ -76,3 +77,9 @@ def test_a_lab_is_known_by_its_endpoint(monkeypatch: pytest.MonkeyPatch, endpoin
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
     assert Target(declared=PLANNED, session=session, cluster_api=None, context="").simulated is simulated
+
+
+def test_a_client_of_a_service_is_made_once() -> None:
+    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
+    found = Target(declared=PLANNED, session=session, cluster_api=None, context="")
+    assert found.aws("sqs") is found.aws("sqs")
