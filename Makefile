@@ -24,7 +24,7 @@ endif
 endif
 endif
 
-.PHONY: help plan test test-engine engine coverage engine-faults bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
+.PHONY: help plan test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ coverage: .venv/test-ready ## make test, and which lines of the program and the 
 
 engine-faults: .venv/test-ready ## dev's update and destroy killed and refused at every step, each recovered (ARGS="--only STEP"; about 40 minutes)
 	@$(BIN)/python -m tests.engine.fault_every_step $(ARGS)
+
+settings-changes: .venv/test-ready ## preview a change of every setting and write docs/settings-changes.md (ARGS="--check" compares it; about 5 minutes)
+	@$(BIN)/python -m tests.engine.settings_changes $(ARGS)
 
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)

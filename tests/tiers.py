@@ -1,8 +1,9 @@
 """Every tier of tests that can run here, and at the end which ran, which were skipped, and why.
 
-python -m tests.tiers                 ``make test``: all tiers but those that are asked for by name
-python -m tests.tiers unit charts     only these
-python -m tests.tiers --coverage      the lines of the program and of the tools that no test ran, too
+python -m tests.tiers                  ``make test``: all tiers but those that are asked for by name
+python -m tests.tiers unit charts      only these
+python -m tests.tiers --must-run crds  a tier that would be skipped fails
+python -m tests.tiers --coverage       the lines of the program and of the tools that no test ran, too
 
 All tests run in one session of pytest on all cores; a module's tests stay together, in their order, on one of them. Format, lint
 and types are checked beside it. Exit codes: 0 none failed, 1 one did, 2 a name that is no tier.
@@ -203,7 +204,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """The closing lines: a row a tier, then the totals alone on a line."""
     rows = [("tier", "result", "passed", "failed", "skipped", "seconds", "")]
     for outcome in outcomes:
-        result = "skipped" if outcome.why else "FAILED" if outcome.failed else "ran"
+        result = "FAILED" if outcome.failed else "skipped" if outcome.why else "ran"
         counts = (f"{outcome.passed}", f"{outcome.failed}", f"{outcome.skipped}", f"{outcome.seconds:.0f}")
         rows.append((outcome.tier.name, result, *counts, outcome.why))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
@@ -216,6 +217,15 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     )
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tests.tiers")
+    made.add_argument("tiers", nargs="*", metavar="TIER", help=f"{', '.join(tier.name for tier in TIERS)}")
+    made.add_argument("--coverage", action="store_true", help="print which lines of the program and the tools ran")
+    made.add_argument("--must-run", action="store_true", help="a tier that is skipped fails")
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the named tiers, or all that are not to be asked for; print how it went and what it took."""
     known = {tier.name: tier for tier in TIERS}
@@ -224,6 +234,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("tiers", nargs="*")
     parser.add_argument("--coverage", action="store_true", help="print which lines of the program and the tools ran")
+    parser.add_argument("--must-run", action="store_true", help="fail where a named tier is skipped")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.tiers if name not in known]:
         print(f"error: no tier {', '.join(unknown)}. Tiers: {', '.join(known)}", file=sys.stderr)
@@ -233,6 +244,8 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     tiers = [tier for tier in TIERS if not options.tiers or tier.name in options.tiers]
     outcomes = run(tiers, COVERAGE if options.coverage else (), named=bool(options.tiers))
+    for outcome in outcomes:
+        outcome.failed += options.must_run and bool(outcome.why)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"\n{time.monotonic() - started:.0f} s, of which {used.ru_utime + used.ru_stime:.0f} CPU seconds on {WORKERS} workers"

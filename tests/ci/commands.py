@@ -1,13 +1,18 @@
-"""The commands that workflows and pages give, held against what the Makefile and the command line have."""
+"""The commands that workflows and pages give, held against the Makefile and the command line, and started as far as that is cheap."""
 
 import re
 import shlex
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import typer.main
+from typer.testing import CliRunner
 
 from otel_on_spot import cli
+from tests import tiers
 from tests.ci.workflows import REPOSITORY
+from tests.engine import fault_every_step, settings_changes
 
 TARGET = re.compile(r"^(?P<targets>[A-Za-z0-9._/ -]+?)\s*:(?!=)", re.MULTILINE)
 VARIABLE = re.compile(r"^(?:export\s+)?(?P<name>[A-Z][A-Z0-9_]*)\s*[?:]?=", re.MULTILINE)
@@ -26,12 +31,36 @@ def makefile_variables() -> set[str]:
     return {match["name"] for match in VARIABLE.finditer((REPOSITORY / "Makefile").read_text())}
 
 
-def options(subcommand: str) -> set[str]:
-    """The options of a subcommand of the command line."""
-    group = typer.main.get_group(cli.app)
-    command = group.commands[subcommand]
-    below = getattr(command, "commands", {}).values()  # a group's own commands
-    return {option for one in (command, *below) for parameter in one.params for option in parameter.opts} | {"--help"}
+def options_of_target(target: str) -> set[str] | None:
+    """The options that a target's ARGS may hold; None where the target takes none that are known."""
+    parsers = {
+        "test": tiers.parser,
+        "coverage": tiers.parser,
+        "settings-changes": settings_changes.parser,
+        "engine-faults": fault_every_step.parser,
+    }
+    if target in parsers:
+        return {option for action in parsers[target]()._actions for option in action.option_strings}
+    names = {"plan": ["plan"], "lab": ["lab", "up"]}.get(target)
+    if names is None:
+        return None
+    command: Any = typer.main.get_group(cli.app)
+    for name in names:
+        command = command.commands[name]
+    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+
+
+def refused_by_the_command_line(words: Sequence[str]) -> str:
+    """The error of ``otel-on-spot`` with these words, started in this process as far as its help; empty where there is none."""
+    end = words.index("--") if "--" in words else len(words)
+    ended = CliRunner().invoke(cli.app, [*words[:end], "--help"])
+    return "" if ended.exit_code == 0 else ended.output
+
+
+def refused_by_make(words: Sequence[str]) -> str:
+    """The error of ``make -n`` with these words; empty where it would start."""
+    ended = subprocess.run(["make", "-n", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return ended.stderr if ended.returncode else ""
 
 
 def make_calls(script: str) -> Iterator[list[str]]:
@@ -48,9 +77,11 @@ def unknown_in_make(script: str) -> list[str]:
         targets = [word for word in words if "=" not in word and word not in MAKE_OPTIONS]
         found += [f"make {target}" for target in targets if target not in makefile_targets()]
         found += [f"make {name}=" for name in assigned if name not in makefile_variables()]
-        given = [word.split("=")[0] for word in shlex.split(assigned.get("ARGS", "")) if word.startswith("-")]
-        if given and "plan" in targets:
-            found += [f"plan {option}" for option in given if option not in options("plan")]
-        elif given:
-            found += [f"make {' '.join(targets)} ARGS={option}: only plan's options are known" for option in given]
+        options = [word.split("=")[0] for word in shlex.split(assigned.get("ARGS", "")) if word.startswith("-")]
+        for target in targets if options else ():
+            known = options_of_target(target)
+            if known is None:
+                found += [f"make {target} ARGS={option}: the options of {target} are not known" for option in options]
+            else:
+                found += [f"{target} {option}" for option in options if option not in known]
     return found

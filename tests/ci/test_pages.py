@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from infra.settings import Settings
 from tests.ci import commands
-from tests.ci.workflows import REPOSITORY
+from tests.ci.workflows import REPOSITORY, parse, sources
+from tests.ci.workflows import scripts as scripts_of
 
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+PAGES = sorted([page for pattern in ("*.md", ".github/*.md", "docs/**/*.md") for page in REPOSITORY.glob(pattern)])
 RUNBOOKS = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -68,13 +69,8 @@ def foreign_commands(text: str) -> list[str]:
         if program not in TOOLS:
             found.append(program)
         if program == OURS:
-            subcommand, *rest = words[words.index(program) + 1 :]
-            rest = rest[: rest.index("--")] if "--" in rest else rest  # what follows is another program's
-            found += [
-                f"{subcommand} {word}"
-                for word in rest
-                if word.startswith("--") and word not in commands.options(subcommand)
-            ]
+            ours = words[words.index(program) + 1 :]
+            found += [f"{shlex.join(ours)}: {error}" for error in [commands.refused_by_the_command_line(ours)] if error]
         if program == "argocd" and "--core" not in words:
             found.append(line)
     spoken = [match[1] for match in QUOTED.finditer(prose(text)) if match[1].startswith("make ")]
@@ -104,6 +100,20 @@ def is_setting(path: list[str]) -> bool:
         kinds = (fields[part].annotation, *get_args(fields[part].annotation))
         model = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
     return True
+
+
+def every_make_call() -> list[str]:
+    """What pages and workflows ask of make, each once."""
+    texts = [page.read_text() for page in PAGES]
+    spoken = [match[1] for text in texts for match in QUOTED.finditer(prose(text)) if match[1].startswith("make ")]
+    scripts = [script for text in sources().values() for script in scripts_of(parse(text))]
+    lines = [line for text in texts for line in shell(text)] + spoken + scripts
+    return sorted({shlex.join(words) for line in lines for words in commands.make_calls(line) if words})
+
+
+@pytest.mark.parametrize("words", every_make_call())
+def test_make_would_start_every_target_that_a_page_or_a_workflow_names(words):
+    assert commands.refused_by_make(shlex.split(words.replace("$STACK", "dev").replace("$TIER", "unit"))) == ""
 
 
 def test_there_are_pages_to_look_at():
@@ -196,6 +206,9 @@ def test_owners_own_paths_that_are_there():
         (foreign_commands, "```sh\nhelm uninstall karpenter\n```\n"),
         (foreign_commands, "```sh\nargocd app list\n```\n"),
         (foreign_commands, '```sh\nmake plan ARGS="--diff main"\n```\n'),
+        (foreign_commands, "```sh\n.venv/bin/otel-on-spot drill stress --replica 50\n```\n"),
+        (foreign_commands, "```sh\n.venv/bin/otel-on-spot drills stress\n```\n"),
+        (lambda text: commands.refused_by_make([text]), "dctor"),
         (absent_paths, "in `infra/karpenter/webhook.py`"),
         (unknown_settings, "set `cluster.endpoint.publicCidr`"),
         (unknown_settings, "set `karpenter.replicas.count`"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiers
 from tests.ci import commands, workflows
 from tests.ci.workflows import REPOSITORY, parse, sources, workflow
 
@@ -18,7 +19,8 @@ SHA = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 READ = {"contents": "read"}
 BY_OIDC = {"contents": "read", "id-token": "write"}
 LEAST = {
-    "check": {"test": READ, "plan": READ},
+    "check": {"style": READ, "test": READ, "coverage": READ, "plan": READ},
+    "nightly": {"lab": READ, "engine": READ},
     "preview": {"preview": BY_OIDC | {"pull-requests": "write"}},
     "up": {"preview": BY_OIDC, "up": BY_OIDC},
     "drift": {"drift": BY_OIDC, "report": {"issues": "write"}},
@@ -31,7 +33,7 @@ def with_fault(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def test_the_four_workflows_and_no_others_are_looked_at():
+def test_the_five_workflows_and_no_others_are_looked_at():
     assert {Path(path).stem for path in WORKFLOWS} == set(LEAST)
 
 
@@ -66,8 +68,12 @@ def test_an_action_has_one_version_everywhere():
     }
 
 
-def test_check_asks_for_no_credential_so_that_forks_can_run_it():
-    assert workflows.credentials(workflow("check")) == []
+@pytest.mark.parametrize("name", ["check", "nightly"])
+def test_tests_ask_for_no_credential(name):
+    assert workflows.credentials(workflow(name)) == []
+
+
+def test_forks_can_run_check():
     assert "pull_request" in parse(workflow("check"))["on"]
 
 
@@ -80,8 +86,8 @@ def test_check_asks_for_no_credential_so_that_forks_can_run_it():
         ("  pull_request:\n", "  pull_request_target:\n"),
         ("run: make test", "run: make test\n        env:\n          TOKEN: ${{ secrets.PULUMI_ACCESS_TOKEN }}"),
         ("run: make lint", "run: make lint\n        env:\n          TOKEN: ${{ github.token }}"),
-        ("    timeout-minutes: 20\n", "    timeout-minutes: 20\n    environment: dev\n"),
-        ("run: make test", "uses: ./.github/actions/pulumi-session"),
+        ("    timeout-minutes: 20\n    strategy", "    timeout-minutes: 20\n    environment: dev\n    strategy"),
+        ("run: make lint", "uses: ./.github/actions/pulumi-session"),
     ],
 )
 def test_a_credential_in_check_is_seen(old, new):
@@ -117,7 +123,7 @@ def test_jobs_end_keep_no_token_paste_no_expression_and_assume_a_role_behind_a_g
 @pytest.mark.parametrize(
     ("name", "old", "new", "seen"),
     [
-        ("check", "    timeout-minutes: 20\n", "", "no timeout-minutes"),
+        ("check", "    timeout-minutes: 20\n    strategy", "    strategy", "no timeout-minutes"),
         ("check", "persist-credentials: false", "persist-credentials: true", "keeps its token"),
         ("check", 'STACK="$STACK"', 'STACK="${{ github.head_ref }}"', "an expression inside a script"),
         ("up", "    environment: ${{ inputs.stack || 'dev' }}\n", "", "a role without an environment"),
@@ -180,13 +186,25 @@ def test_workflows_call_targets_and_options_that_exist(path):
         assert commands.unknown_in_make(script) == []
 
 
-def test_check_runs_lint_tests_and_each_plan():
-    called = [words for script in workflows.scripts(parse(workflow("check"))) for words in commands.make_calls(script)]
+def calls(name: str) -> list[list[str]]:
+    return [words for script in workflows.scripts(parse(workflow(name))) for words in commands.make_calls(script)]
 
-    assert ["lint"] in called
-    assert ["test"] in called
+
+def test_check_runs_style_once_every_tier_by_itself_and_each_plan():
+    called = calls("check")
+
+    assert called.count(["lint"]) == 1
+    assert called.count(["test", "PYTHON=python3", "ARGS=--must-run $TIER"]) == 1
     assert ["plan", "STACK=$STACK"] in called
     assert ["--silent", "plan", "STACK=$STACK", "ARGS=--against $BASE --markdown"] in called
+    matrix = parse(workflow("check"))["jobs"]["test"]["strategy"]["matrix"]
+    every_night, with_lint, within_engine = {"lab"}, {"style"}, {"smoke"}
+    assert {*matrix["tier"]} == {tier.name for tier in tiers.TIERS} - every_night - with_lint - within_engine
+    assert matrix["python"] == ["3.11", "3.13"], "the oldest and the newest of pyproject.toml"
+
+
+def test_every_night_the_lab_the_page_of_changes_and_a_fault_at_every_step_are_run():
+    assert calls("nightly") == [["lab-test"], ["settings-changes", "ARGS=--check"], ["engine-faults"]]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +214,8 @@ def test_check_runs_lint_tests_and_each_plan():
         ("echo before; make doctor", ["make doctor"]),
         ("make plan STAK=dev", ["make STAK="]),
         ('make plan ARGS="--agianst main"', ["plan --agianst"]),
-        ('make test ARGS="--markdown"', ["make test ARGS=--markdown: only plan's options are known"]),
+        ('make test ARGS="--markdown"', ["test --markdown"]),
+        ('make tools ARGS="--fast"', ["make tools ARGS=--fast: the options of tools are not known"]),
     ],
 )
 def test_a_target_or_option_that_does_not_exist_is_seen(script, seen):

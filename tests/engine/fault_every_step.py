@@ -128,22 +128,26 @@ def table(walks: Sequence[Walk], steps: Sequence[str]) -> Table:
     return made
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="make engine-faults")
+    made.add_argument("--only", metavar="STEP", action="append", help="Type:name; may be given more than once")
+    for word in ("fault", "stage", "operation"):
+        made.add_argument(f"--{word}", choices=sorted({str(getattr(way, word)) for way in WAYS}))
+    return made
+
+
 def asked(arguments: Sequence[str], steps: Sequence[str]) -> tuple[list[str], list[Way]]:
     """Steps and ways of the command line; it ends with exit code 2 where a step is none."""
-    parser = argparse.ArgumentParser(prog="make engine-faults")
-    parser.add_argument("--only", metavar="STEP", action="append", help="Type:name; may be given more than once")
-    for word in ("fault", "stage", "operation"):
-        parser.add_argument(f"--{word}", choices=sorted({str(getattr(way, word)) for way in WAYS}))
-    told = parser.parse_args(arguments)
-    strangers = sorted(set(told.only or ()) - set(steps))
-    if strangers:
-        parser.error(f"no step {', '.join(strangers)}. Steps: {', '.join(steps)}")
+    options = parser().parse_args(arguments)
+    if unknown := sorted(set(options.only or ()) - set(steps)):
+        parser().error(f"no step {', '.join(unknown)}. Steps: {', '.join(steps)}")
     ways = [
         way
         for way in WAYS
-        if all(getattr(told, word) in (None, getattr(way, word)) for word in ("fault", "stage", "operation"))
+        if all(getattr(options, word) in (None, getattr(way, word)) for word in ("fault", "stage", "operation"))
     ]
-    return [step for step in steps if not told.only or step in told.only], ways
+    return [step for step in steps if not options.only or step in options.only], ways
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -148,11 +148,16 @@ def unprotected(bench: Workbench, keys: Iterable[str]) -> list[str]:
     return wrong
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tests.engine.settings_changes")
+    made.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """Preview every change; write the page, or compare it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.engine.settings_changes")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
-    check = parser.parse_args(arguments).check
+    check = parser().parse_args(arguments).check
     if why := why_no_engine():
         print(f"settings-changes: {why}", file=sys.stderr)
         return 3

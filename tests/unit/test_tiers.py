@@ -61,6 +61,15 @@ def test_a_tier_that_is_asked_for_runs_when_it_is_named_and_is_told_of_otherwise
     assert capsys.readouterr().out.endswith("1 passed, 0 failed, 0 skipped\n")
 
 
+def test_a_tier_that_must_run_and_is_skipped_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only(monkeypatch, Tier(name="far", what="away", reason_to_skip=lambda: "no go on PATH: get it"))
+
+    assert tiers.main(["--must-run", "far"]) == 1
+    assert any("FAILED" in line and "no go on PATH" in line for line in capsys.readouterr().out.splitlines())
+
+
 def test_a_tier_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert tiers.main(["moon"]) == 2
     assert "no tier moon" in capsys.readouterr().err
