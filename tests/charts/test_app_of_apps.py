@@ -1,5 +1,7 @@
 """The app-of-apps: children in waves, cascading deletion, nothing that a child is not meant to get."""
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -10,15 +12,15 @@ from tests.charts.helm import HelmError
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 
 
-def applications(overrides: dict | None = None) -> dict[str, dict]:
+def applications(overrides: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one for one in root_objects(overrides)}
 
 
-def wave(application: dict) -> int:
+def wave(application: dict[str, Any]) -> int:
     return int(application["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"])
 
 
-def child(name: str, **keys: object) -> dict:
+def child(name: str, **keys: object) -> dict[str, Any]:
     return {"applications": {name: keys}}
 
 

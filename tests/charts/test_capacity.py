@@ -1,5 +1,7 @@
 """What each pod asks for and how the front path survives a node: requests, replicas, budgets, spread, pod security."""
 
+from typing import Any
+
 import pytest
 
 from tests.charts.demo_chart import Wrapper
@@ -109,16 +111,16 @@ def test_what_keeps_data_outranks_what_does_not_wherever_the_chart_has_a_key(rea
     }
 
 
-def pod_specs(objects: list[dict]) -> dict[str, dict]:
+def pod_specs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     kinds = ("Deployment", "StatefulSet", "Job")
     return {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in objects if one["kind"] in kinds}
 
 
-def containers(spec: dict) -> list[dict]:
+def containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [*spec["containers"], *(spec.get("initContainers") or [])]
 
 
-def baseline_problems(spec: dict) -> list[str]:
+def baseline_problems(spec: dict[str, Any]) -> list[str]:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline"""
     found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
     found += [f"hostPath {one['name']}" for one in spec.get("volumes") or [] if "hostPath" in one]
@@ -133,7 +135,7 @@ def baseline_problems(spec: dict) -> list[str]:
     return found
 
 
-def restricted_problems(spec: dict) -> list[str]:
+def restricted_problems(spec: dict[str, Any]) -> list[str]:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     pod = spec.get("securityContext") or {}
     found = []

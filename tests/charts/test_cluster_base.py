@@ -1,5 +1,7 @@
 """cluster-base: priority classes, the default storage class, read access to Karpenter."""
 
+from typing import Any
+
 import pytest
 
 from tests.charts import helm
@@ -11,7 +13,7 @@ CHART = REPOSITORY / "gitops" / "charts" / "cluster-base"
 HIGHEST_USER_PRIORITY = 1_000_000_000
 
 
-def objects(values: dict | None = None) -> list[dict]:
+def objects(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     return helm.render(CHART, release="cluster-base", namespace="cluster-base", values=values or {})
 
 

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import jsonschema
 import kubernetes_validate
@@ -114,7 +115,7 @@ def problem(serialized: str) -> str | None:
     return None
 
 
-def problems(objects: list[dict]) -> list[str]:
+def problems(objects: list[dict[str, Any]]) -> list[str]:
     return [found for one in objects if (found := problem(json.dumps(one, sort_keys=True)))]
 
 
@@ -132,7 +133,7 @@ def test_kubernetes_accepts_every_object_of_every_child(wrapper: Wrapper, enviro
 
 
 @pytest.mark.parametrize("overrides", [{"placementHook": {"enabled": False}}, {"networkPolicy": {"enabled": False}}])
-def test_kubernetes_accepts_what_is_left_when_a_part_is_switched_off(shell: Wrapper, overrides: dict):
+def test_kubernetes_accepts_what_is_left_when_a_part_is_switched_off(shell: Wrapper, overrides: dict[str, Any]):
     assert problems(shell.objects("dev", overrides)) == []
 
 

@@ -1,5 +1,7 @@
 """Default deny, and exactly the traffic that the workloads are told to make."""
 
+from typing import Any
+
 import pytest
 
 from tests.charts.demo_chart import Wrapper
@@ -15,17 +17,17 @@ DATASOURCES = {
 STRAY_PORTS = {22, 80, 443, 8888, 9093}
 
 
-def policies(wrapper: Wrapper, environment: str, overrides: dict | None = None) -> list[dict]:
+def policies(wrapper: Wrapper, environment: str, overrides: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     return list(by_name(wrapper.objects(environment, overrides), "NetworkPolicy").values())
 
 
-def permitted(wrapper: Wrapper, environment: str, rendered: list[dict] | None = None) -> set[Flow]:
+def permitted(wrapper: Wrapper, environment: str, rendered: list[dict[str, Any]] | None = None) -> set[Flow]:
     labels = {name: one.labels for name, one in workloads(wrapper, environment).items()}
     ports = {flow.port for flow in needed(wrapper, environment)} | STRAY_PORTS
     return allowed(rendered or policies(wrapper, environment), labels, ports)
 
 
-def block_rules(policy: dict) -> list[dict]:
+def block_rules(policy: dict[str, Any]) -> list[dict[str, Any]]:
     return [rule for rule in policy["spec"].get("egress", []) if any("ipBlock" in one for one in rule["to"])]
 
 
@@ -86,7 +88,7 @@ def test_services_lead_where_the_flows_take_them_to_lead(real_demo: Wrapper):
                 assert leads == TARGET_PORTS.get((name, port["port"]), port["port"])
 
 
-def _specs(objects: list[dict]) -> list[list[dict]]:
+def _specs(objects: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     kinds = ("Deployment", "StatefulSet")
     pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in kinds]
     return [container.get("ports") or [] for pod in pods for container in pod["containers"]]
@@ -150,7 +152,7 @@ def test_nobody_enters_from_outside_unless_it_is_said_who(shell: Wrapper):
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     entry = {"networkPolicy": {"entry": {"frontend-proxy": {"ports": [8080], "from": [ingress]}}}}
 
-    def outside(objects: list[dict]) -> list[str]:
+    def outside(objects: list[dict[str, Any]]) -> list[str]:
         rules = [(one["metadata"]["name"], rule) for one in objects for rule in one["spec"].get("ingress", [])]
         return [name for name, rule in rules if any("podSelector" not in peer for peer in rule["from"])]
 

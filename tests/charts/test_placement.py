@@ -1,5 +1,7 @@
 """Where the 25 workloads run: five databases on the data pool, everything else wherever Spot is, which needs no selector."""
 
+from typing import Any
+
 import pytest
 
 from tests.charts.demo_chart import REPOSITORY, DemoChart, Wrapper, wanted
@@ -11,7 +13,7 @@ DATA_TAINT = {"key": "dedicated", "operator": "Equal", "value": "data", "effect"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 
 
-def tolerates_the_data_taint(toleration: dict) -> bool:
+def tolerates_the_data_taint(toleration: dict[str, Any]) -> bool:
     same_key = toleration.get("key") in (None, DATA_TAINT["key"])
     same_value = toleration.get("operator") == "Exists" or toleration.get("value") == DATA_TAINT["value"]
     return same_key and same_value and toleration.get("effect") in (None, DATA_TAINT["effect"])

@@ -1,6 +1,7 @@
 """The post-install patch: the rights it has are those it uses, it needs no shell, it changes nothing twice."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,15 +17,15 @@ JOBS = {"stateful-placement-sync": "Sync", "stateful-placement-postsync": "PostS
 
 
 @pytest.fixture(scope="module")
-def objects(wrapper: Wrapper) -> list[dict]:
+def objects(wrapper: Wrapper) -> list[dict[str, Any]]:
     return wrapper.objects("prod")
 
 
-def pod(objects: list[dict], job: str) -> dict:
+def pod(objects: list[dict[str, Any]], job: str) -> dict[str, Any]:
     return by_name(objects, "Job")[job]["spec"]["template"]["spec"]
 
 
-def containers(objects: list[dict]) -> list[dict]:
+def containers(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for job in JOBS for key in ("initContainers", "containers") for one in pod(objects, job)[key]]
 
 
@@ -38,7 +39,7 @@ def listed(wrapper: Wrapper) -> set[tuple[str, str]]:
     return {(KINDS[one["kind"].lower()], one["name"]) for one in wrapper.values("prod")["stateful"]}
 
 
-def granted(objects: list[dict]) -> set[tuple[str, str, str]]:
+def granted(objects: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     role = by_name(objects, "Role")["stateful-placement"]
     return {
         (verb, resource, name)
@@ -49,7 +50,7 @@ def granted(objects: list[dict]) -> set[tuple[str, str, str]]:
     }
 
 
-def test_the_hook_runs_with_a_sync_and_after_it_and_replaces_its_last_run(objects: list[dict]):
+def test_the_hook_runs_with_a_sync_and_after_it_and_replaces_its_last_run(objects: list[dict[str, Any]]):
     for name, phase in JOBS.items():
         assert by_name(objects, "Job")[name]["metadata"]["annotations"] == {
             "argocd.argoproj.io/hook": phase,
@@ -63,13 +64,13 @@ def test_there_is_no_helm_hook_that_an_argo_hook_would_disable(real_demo: Wrappe
     assert [key for one in annotations for key in one if key.startswith("helm.sh/hook")] == []
 
 
-def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: list[dict]):
+def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: list[dict[str, Any]]):
     hooks = [one for one in objects if "argocd.argoproj.io/hook" in (one["metadata"].get("annotations") or {})]
 
     assert {one["kind"] for one in hooks} == {"Job"}
 
 
-def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrapper, objects: list[dict]):
+def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrapper, objects: list[dict[str, Any]]):
     for job in JOBS:
         commands = [one["args"] for one in pod(objects, job)["initContainers"]]
         assert {one[0] for one in commands} == {"patch"}
@@ -79,20 +80,20 @@ def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrap
         assert set().union(*(targets(one) for one in waits if one[0] == command)) == listed(wrapper)
 
 
-def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict]):
+def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict[str, Any]]):
     """A database that cannot start keeps the Application from being Healthy: PostSync alone would never come to free it."""
     commands = [one["args"] for one in pod(objects, "stateful-placement-sync")["containers"]]
 
     assert all(one[0] == "wait" and any(".spec.template." in arg for arg in one) for one in commands)
 
 
-def test_every_patch_comes_before_the_first_wait(objects: list[dict]):
+def test_every_patch_comes_before_the_first_wait(objects: list[dict[str, Any]]):
     for job in JOBS:
         assert all(one["args"][0] == "patch" for one in pod(objects, job)["initContainers"])
         assert all(one["args"][0] != "patch" for one in pod(objects, job)["containers"])
 
 
-def test_the_role_grants_exactly_what_the_commands_ask_for(objects: list[dict]):
+def test_the_role_grants_exactly_what_the_commands_ask_for(objects: list[dict[str, Any]]):
     asked = {
         (verb, resource, name)
         for one in containers(objects)
@@ -106,7 +107,7 @@ def test_the_role_grants_exactly_what_the_commands_ask_for(objects: list[dict]):
     } == {"apps"}
 
 
-def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: list[dict]):
+def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: list[dict[str, Any]]):
     binding = by_name(objects, "RoleBinding")["stateful-placement"]
 
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "stateful-placement"}
@@ -114,21 +115,21 @@ def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: l
     assert {pod(objects, job)["serviceAccountName"] for job in JOBS} == {"stateful-placement"}
 
 
-def test_the_image_is_the_official_one_pinned_and_needs_no_shell(objects: list[dict]):
+def test_the_image_is_the_official_one_pinned_and_needs_no_shell(objects: list[dict[str, Any]]):
     for one in containers(objects):
         assert one["image"].startswith("registry.k8s.io/kubectl:v1.35.")
         assert "command" not in one
         assert not any(shell in arg for arg in one["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
 
 
-def test_the_hook_lands_on_nodes_that_exist_already(objects: list[dict]):
+def test_the_hook_lands_on_nodes_that_exist_already(objects: list[dict[str, Any]]):
     for job in JOBS:
         tolerated = {one["key"] for one in pod(objects, job)["tolerations"]}
         assert tolerated == {"CriticalAddonsOnly", "dedicated"}
         assert "nodeSelector" not in pod(objects, job)
 
 
-def test_the_hook_ends(wrapper: Wrapper, objects: list[dict]):
+def test_the_hook_ends(wrapper: Wrapper, objects: list[dict[str, Any]]):
     hook = wrapper.values("prod")["placementHook"]
     for job in JOBS:
         spec = by_name(objects, "Job")[job]["spec"]
@@ -147,7 +148,7 @@ def test_without_databases_or_without_the_hook_nothing_of_it_is_left(shell: Wrap
         assert "stateful-placement" not in one["metadata"]["name"]
 
 
-def applied(patch: list[dict], workload: dict) -> dict:
+def applied(patch: list[dict[str, Any]], workload: dict[str, Any]) -> dict[str, Any]:
     """RFC 6902 `add` of a member: it is created, or replaced whole."""
     result = json.loads(json.dumps(workload))
     for operation in patch:
@@ -160,14 +161,14 @@ def applied(patch: list[dict], workload: dict) -> dict:
     return result
 
 
-def patch_of(objects: list[dict]) -> list[dict]:
+def patch_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     (kind_and_text,) = {tuple(one["args"][-2:]) for job in JOBS for one in pod(objects, job)["initContainers"]}
     kind, text = kind_and_text
     assert kind == "--type=json"
     return json.loads(text.removeprefix("--patch="))
 
 
-def database(placement: dict | None) -> dict:
+def database(placement: dict[str, Any] | None) -> dict[str, Any]:
     rules = {} if placement is None else placement
     spec = {"containers": [{"name": "kafka", "image": "kafka:1"}], "priorityClassName": "stateful", **rules}
     selector = {"matchLabels": {"app": "kafka"}}
@@ -189,14 +190,14 @@ STARTS = {
 
 @pytest.mark.parametrize("start", STARTS)
 def test_the_patch_puts_a_database_on_the_data_pool_from_wherever_it_was(
-    wrapper: Wrapper, objects: list[dict], start: str
+    wrapper: Wrapper, objects: list[dict[str, Any]], start: str
 ):
     placement = wrapper.values("prod")["placement"]
 
     assert applied(patch_of(objects), database(STARTS[start])) == database(placement)
 
 
-def test_the_patch_changes_nothing_where_the_placement_is_declared(wrapper: Wrapper, objects: list[dict]):
+def test_the_patch_changes_nothing_where_the_placement_is_declared(wrapper: Wrapper, objects: list[dict[str, Any]]):
     declared = database(wrapper.values("prod")["placement"])
 
     assert applied(patch_of(objects), declared) == declared

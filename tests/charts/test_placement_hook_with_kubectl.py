@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.charts.test_placement_hook import STARTS, containers, database, grant
 
 
 @pytest.fixture(scope="module")
-def objects(wrapper: Wrapper) -> list[dict]:
+def objects(wrapper: Wrapper) -> list[dict[str, Any]]:
     return wrapper.objects("prod")
 
 
@@ -32,7 +33,7 @@ def run(kubectl: str, arguments: list[str], home: Path) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("start", STARTS)
 def test_kubectl_applies_the_patch_as_it_is_meant(
-    kubectl: str, wrapper: Wrapper, objects: list[dict], tmp_path: Path, start: str
+    kubectl: str, wrapper: Wrapper, objects: list[dict[str, Any]], tmp_path: Path, start: str
 ):
     file = tmp_path / "kafka.json"
     file.write_text(json.dumps(database(STARTS[start])))
@@ -58,7 +59,7 @@ def test_kubectl_applies_the_patch_as_it_is_meant(
     )
 
 
-def databases(wrapper: Wrapper, placement: dict) -> list[dict]:
+def databases(wrapper: Wrapper, placement: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for one in wrapper.values("prod")["stateful"]:
         workload = database(placement) | {"kind": one["kind"], "metadata": {"name": one["name"]}}
@@ -68,7 +69,7 @@ def databases(wrapper: Wrapper, placement: dict) -> list[dict]:
 
 
 def test_kubectl_asks_for_what_the_role_grants_and_for_nothing_else(
-    kubectl: str, wrapper: Wrapper, objects: list[dict], tmp_path: Path
+    kubectl: str, wrapper: Wrapper, objects: list[dict[str, Any]], tmp_path: Path
 ):
     commands = {tuple(one["args"]) for one in containers(objects)}
     with ApiServer(databases(wrapper, wrapper.values("prod")["placement"])) as api:
@@ -81,7 +82,7 @@ def test_kubectl_asks_for_what_the_role_grants_and_for_nothing_else(
 
 @pytest.mark.parametrize("start", ["undeclared", "on Spot"])
 def test_a_database_that_is_not_on_demand_fails_the_job_with_its_name(
-    kubectl: str, wrapper: Wrapper, objects: list[dict], tmp_path: Path, start: str
+    kubectl: str, wrapper: Wrapper, objects: list[dict[str, Any]], tmp_path: Path, start: str
 ):
     verify = pod(objects, "stateful-placement-postsync")["containers"][0]["args"]
     placed = databases(wrapper, wrapper.values("prod")["placement"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ SPOT = {"karpenter.sh/capacity-type": "spot"}
 DEMO = "opentelemetry-demo"
 
 
-def problems(wrapper: Wrapper, values: dict) -> list[str]:
+def problems(wrapper: Wrapper, values: dict[str, Any]) -> list[str]:
     """What the demo chart's own schema says of the values that it would see."""
     assert wrapper.demo.path is not None
     schema = json.loads((wrapper.demo.path / "values.schema.json").read_text())
@@ -34,7 +35,7 @@ def test_the_values_of_every_environment_pass_the_strict_schema(known_demo: Wrap
         {"components": {"kafka": {"nodeSelector": SPOT}}},
     ],
 )
-def test_a_plain_node_selector_is_refused_by_the_demo_chart(known_demo: Wrapper, fault: dict):
+def test_a_plain_node_selector_is_refused_by_the_demo_chart(known_demo: Wrapper, fault: dict[str, Any]):
     found = problems(known_demo, layered(known_demo.demo_values("dev"), fault))
 
     assert [problem for problem in found if "'nodeSelector' was unexpected" in problem] == found != []
@@ -51,7 +52,7 @@ def test_a_plain_node_selector_is_refused_by_the_demo_chart(known_demo: Wrapper,
         {"components": {"frontend-v2": {"enabled": True, "useDefault": {"env": True}}}},
     ],
 )
-def test_helm_refuses_what_the_demo_chart_would_refuse(wrapper: Wrapper, fault: dict):
+def test_helm_refuses_what_the_demo_chart_would_refuse(wrapper: Wrapper, fault: dict[str, Any]):
     with pytest.raises(HelmError, match=r"nodeSelector|topologySpread|priorityClassName|frontend-v2"):
         wrapper.objects("dev", {DEMO: fault})
 
@@ -96,7 +97,9 @@ def test_the_demo_charts_own_schema_stands_behind_the_wrappers(real_demo: Wrappe
         ({"components": {"frontend": {"replicas": 0}}}, "replicas"),
     ],
 )
-def test_the_wrapper_refuses_spot_on_a_database_and_a_selector_anywhere_else(shell: Wrapper, fault: dict, named: str):
+def test_the_wrapper_refuses_spot_on_a_database_and_a_selector_anywhere_else(
+    shell: Wrapper, fault: dict[str, Any], named: str
+):
     with pytest.raises(HelmError, match=named):
         shell.objects("dev", {DEMO: fault})
 
@@ -104,12 +107,12 @@ def test_the_wrapper_refuses_spot_on_a_database_and_a_selector_anywhere_else(she
 @pytest.mark.parametrize(
     "fault", [{"statefull": []}, {"networkPolicy": {"enable": False}}, {"placementHook": {"image": {"tag": "latest"}}}]
 )
-def test_the_wrappers_own_values_are_strict(shell: Wrapper, fault: dict):
+def test_the_wrappers_own_values_are_strict(shell: Wrapper, fault: dict[str, Any]):
     with pytest.raises(HelmError, match=r"statefull|enable|tag"):
         shell.objects("dev", fault)
 
 
-def lock_digest(dependencies: list[dict], locked: list[dict]) -> str:
+def lock_digest(dependencies: list[dict[str, Any]], locked: list[dict[str, Any]]) -> str:
     """The digest that Helm keeps in Chart.lock.
 
     Source: https://github.com/helm/helm/blob/v3.19.5/internal/resolver/resolver.go (HashReq)

@@ -1,6 +1,7 @@
 """Events arrive only where the queue's policy lets them; what is changed behind Pulumi's back is seen."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ WARNING = {
     ids=["this rule", "another rule", "no policy"],
 )
 def test_a_warning_reaches_the_queue_only_with_a_policy_for_its_rule(
-    aws: Maker, condition: dict | None, arrives: bool
+    aws: Maker, condition: dict[str, Any] | None, arrives: bool
 ) -> None:
     pattern = json.dumps({"source": ["aws.ec2"], "detail-type": [WARNING["detail-type"]]})
     queue = aws.make("aws:sqs/queue:Queue", "q", name="delivery")

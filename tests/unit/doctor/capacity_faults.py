@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from tests.unit.doctor.changes import HEALTHY, Change, added, all_of, changed, declares, named, one_of, without
 
@@ -13,7 +14,7 @@ POOL_NODE = one_of("instances", lambda one: one.spot)
 def condition(kind: str, status: str, message: str = "") -> Change:
     """The node class has this condition, and is not Ready for it."""
 
-    def change(listed: tuple) -> tuple:
+    def change(listed: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(
             replace(one, status=status, message=message) if one.type in (kind, "Ready") else one for one in listed
         )
@@ -21,7 +22,7 @@ def condition(kind: str, status: str, message: str = "") -> Change:
     return changed("node_classes", conditions=change)
 
 
-def unregistered(listed: tuple) -> tuple:
+def unregistered(listed: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
         replace(one, status="Unknown", message="Node not registered with cluster") if one.type == "Registered" else one
         for one in listed
@@ -32,7 +33,7 @@ def undecided(group: str, seconds: float) -> Change:
     """Karpenter has looked at the objects since so long ago, and not decided yet."""
     since = NOW - timedelta(seconds=seconds)
 
-    def change(listed: tuple) -> tuple:
+    def change(listed: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(replace(one, status="Unknown", since=since) if one.type == "Ready" else one for one in listed)
 
     return changed(group, conditions=change)

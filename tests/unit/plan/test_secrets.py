@@ -12,10 +12,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pytest
-from infra.settings.door import SECRET_KEYS
 from pulumi_kubernetes import core
 from rich.console import Console
 
+from infra.settings.loader import SECRET_KEYS
 from infra.settings.models import Settings
 from otel_on_spot.plan import compare, manifests, picture, tree
 from otel_on_spot.plan.record import record, record_program

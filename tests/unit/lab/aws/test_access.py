@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -171,7 +172,7 @@ def test_the_doors_may_review_tokens_and_read_aws_auth_and_nothing_else() -> Non
         ),
     ],
 )
-def test_a_trust_policy_decides_who_may_assume(statement: dict, expected: bool) -> None:
+def test_a_trust_policy_decides_who_may_assume(statement: dict[str, Any], expected: bool) -> None:
     document = {"Version": "2012-10-17", "Statement": statement}
     assert trusts(document, "Service", "ec2.amazonaws.com", "sts:AssumeRole") is expected
     assert trusts(json.dumps(document), "Service", "ec2.amazonaws.com", "sts:AssumeRole") is expected

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def queue(aws: Endpoint) -> Iterator[str]:
     sqs.delete_queue(QueueUrl=url)
 
 
-def received(aws: Endpoint, url: str) -> list[dict]:
+def received(aws: Endpoint, url: str) -> list[dict[str, Any]]:
     got = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
     return [json.loads(message["Body"]) for message in got.get("Messages", [])]
 

@@ -1,6 +1,7 @@
 """The real chart where DEMO_CHART holds it, the stand-in where nothing is given, a clear word where something else is."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ CHART = "name: {name}\nversion: {version}\ndependencies: [{{name: grafana}}, {{n
 
 def given(
     tmp_path: Path, name: str = "opentelemetry-demo", version: str = "0.38.6", vendored: tuple[str, ...] = ()
-) -> dict:
+) -> dict[str, Any]:
     folder = tmp_path / "given"
     folder.mkdir()
     (folder / "Chart.yaml").write_text(CHART.format(name=name, version=version))
@@ -47,7 +48,7 @@ def test_the_given_chart_is_the_real_one(source: Path, tmp_path: Path) -> None:
         ({"vendored": ("grafana",)}, r"charts/ lacks jaeger\. Run `helm dependency build` there"),
     ],
 )
-def test_another_chart_is_refused(source: Path, tmp_path: Path, change: dict, said: str) -> None:
+def test_another_chart_is_refused(source: Path, tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(DemoChartError, match=said):
         find(source, given(tmp_path, **change))
 

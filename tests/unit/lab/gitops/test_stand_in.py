@@ -97,7 +97,7 @@ def test_replicas_selectors_labels_containers_ports_and_resources_are_the_record
         ({"components": {"cart": {"mountedConfigMaps": [{"name": "x", "mountPath": "/x"}]}}}, "oneOf|oneof"),
     ],
 )
-def test_it_refuses_what_the_real_strict_schema_refuses(fault: dict, said: str) -> None:
+def test_it_refuses_what_the_real_strict_schema_refuses(fault: dict[str, Any], said: str) -> None:
     with pytest.raises(helm.HelmError, match=said):
         helm.render(STAND_IN, release="otel-demo", namespace="otel-demo", values=fault)
 

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 from infra.argocd import APPLICATION_HEALTH
 from otel_on_spot.lab.releases.argocd_config import config_maps, secret, unknown_keys, written
@@ -10,12 +11,12 @@ from otel_on_spot.plan.record import record
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
-def program_values() -> dict:
+def program_values() -> dict[str, Any]:
     found = [one.inputs for one in record("lab").registrations if one.type == RELEASE]
     return next(one["values"] for one in found if one["chart"] == "argo-cd")
 
 
-def data(values: dict, upstream: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
+def data(values: dict[str, Any], upstream: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
     return {one["metadata"]["name"]: one["data"] for one in config_maps(values, upstream or {}, name="argocd")}
 
 

@@ -83,7 +83,9 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
         ({"version": "1.13.0"}, r"version 1\.13\.0; the lab runs Karpenter 1\.14\.1"),
     ],
 )
-def test_another_chart_source_or_version_is_refused_by_name(releases: Releases, change: dict, said: str) -> None:
+def test_another_chart_source_or_version_is_refused_by_name(
+    releases: Releases, change: dict[str, Any], said: str
+) -> None:
     with pytest.raises(Refusal, match=said):
         releases.check({**KARPENTER, **change})
 
