@@ -130,7 +130,7 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
     ways = ("aws-auth",) if cluster.get("roleMappings") else ()
     if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
         ways = (*ways, "access-entry")
-    release = next(one.inputs for one in _releases(recording) if one.inputs["name"] == "karpenter")
+    release = next(resource.inputs for resource in _releases(recording) if resource.inputs["name"] == "karpenter")
     return Declared(
         stack=recording.stack,
         source="the plan of the stack's file",
@@ -142,9 +142,9 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         node_access=ways,
         controller_role=stack_names.controller_role,
         controller_policies={
-            one.inputs["name"]: actions(json.loads(one.inputs["policy"]))
-            for one in recording.of_type("aws:iam/policy:Policy")
-            if one.inputs["name"].startswith(stack_names.controller_policy(""))
+            resource.inputs["name"]: actions(json.loads(resource.inputs["policy"]))
+            for resource in recording.of_type("aws:iam/policy:Policy")
+            if resource.inputs["name"].startswith(stack_names.controller_policy(""))
         },
         identity="irsa" if (release["values"]["serviceAccount"].get("annotations")) else "pod-identity",
         karpenter_namespace=release["namespace"],
@@ -152,14 +152,14 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         karpenter_version=release["version"],
         interruption_queue=recording.of_type("aws:sqs/queue:Queue")[0].inputs["name"],
         rules={
-            one.inputs["name"]: json.loads(one.inputs["eventPattern"])
-            for one in recording.of_type("aws:cloudwatch/eventRule:EventRule")
+            resource.inputs["name"]: json.loads(resource.inputs["eventPattern"])
+            for resource in recording.of_type("aws:cloudwatch/eventRule:EventRule")
         },
         discovery_tags=stack_names.discovery_tags,
         node_classes=tuple(_object_names(recording, "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")),
         pools={
-            one.inputs["metadata"]["name"]: _pool(one.inputs["spec"])
-            for one in recording.of_type("kubernetes:karpenter.sh/v1:NodePool")
+            resource.inputs["metadata"]["name"]: _pool(resource.inputs["spec"])
+            for resource in recording.of_type("kubernetes:karpenter.sh/v1:NodePool")
         },
         argocd_namespace=names.ARGOCD_NAMESPACE,
         project=names.PROJECT,
@@ -174,30 +174,32 @@ def _releases(recording: "Recording") -> "tuple[Registration, ...]":
 
 
 def _object_names(recording: "Recording", token: str) -> list[str]:
-    return [one.inputs["metadata"]["name"] for one in recording.of_type(token)]
+    return [resource.inputs["metadata"]["name"] for resource in recording.of_type(token)]
 
 
 def _attached(recording: "Recording", role: str) -> tuple[str, ...]:
     """Names of the policies that the program attaches to a role."""
     return tuple(
         sorted(
-            one.inputs["policyArn"].rpartition("/")[2]
-            for one in recording.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
-            if one.inputs["role"] == role
+            resource.inputs["policyArn"].rpartition("/")[2]
+            for resource in recording.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+            if resource.inputs["role"] == role
         )
     )
 
 
 def _pool(spec: Mapping[str, Any]) -> DeclaredPool:
     template = spec["template"]["spec"]
-    wanted = next((one["values"] for one in template["requirements"] if one["key"] == CAPACITY_TYPE), ())
+    wanted = next(
+        (requirement["values"] for requirement in template["requirements"] if requirement["key"] == CAPACITY_TYPE), ()
+    )
     return DeclaredPool(capacity_types=tuple(wanted), tainted=bool(template.get("taints")))
 
 
 def stateful_workloads(values: Path) -> tuple[tuple[str, str], ...]:
     """(kind, name) of the databases that the wrapper chart lists."""
     listed = yaml.safe_load(values.read_text()).get("stateful") or []
-    return tuple((one["kind"], one["name"]) for one in listed)
+    return tuple((workload["kind"], workload["name"]) for workload in listed)
 
 
 def actions(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from otel_on_spot.findings import Finding, format_count
 
 FORMAT: Final = 1
 
-Status = Literal["ok", "found", "unseen"]
-MARKS: Final[dict[Status, tuple[str, str]]] = {"ok": ("✓", "green"), "found": ("✗", "red"), "unseen": ("?", "yellow")}
+Status = Literal["ok", "found", "unknown"]
+MARKS: Final[dict[Status, tuple[str, str]]] = {"ok": ("✓", "green"), "found": ("✗", "red"), "unknown": ("?", "yellow")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Verdict:
     runbook: str
     count: int = 0
     what: str = ""
-    why_unseen: str = ""
+    why_unknown: str = ""
     findings: tuple[Finding, ...] = ()
 
 
@@ -67,7 +67,7 @@ class Report:
     def exit_code(self) -> int:
         """0 nothing found, 1 found, 2 not everything was looked at: what was not seen may be wrong, and outranks the rest."""
         statuses = {verdict.status for verdict in self.verdicts}
-        return EXIT_INCOMPLETE if "unseen" in statuses else EXIT_FINDINGS if "found" in statuses else 0
+        return EXIT_INCOMPLETE if "unknown" in statuses else EXIT_FINDINGS if "found" in statuses else 0
 
 
 _ADAPTER: Final = TypeAdapter(Report)
@@ -86,7 +86,7 @@ def show(report: Report, console: Console) -> None:
     for name, measure in report.measures.items():
         console.print(Text(f"{name}: {measure}"), soft_wrap=True)
     console.print(_table(report))
-    found = [one for one in report.verdicts if one.findings]
+    found = [verdict for verdict in report.verdicts if verdict.findings]
     for verdict in found:
         console.print()
         console.print(Text(f"{verdict.title} ({verdict.id})", style="bold red"))
@@ -95,7 +95,7 @@ def show(report: Report, console: Console) -> None:
             for command in finding.remedy:
                 console.print(Text(f"  do    {command}"), soft_wrap=True)  # in one piece, to be copied
         console.print(Text(f"  see   {verdict.runbook}", style="dim"))
-    for why, ids in _unseen(report.verdicts).items():
+    for why, ids in _unknown(report.verdicts).items():
         console.print()
         console.print(Text("could not look: ", style="bold yellow").append(why, style="not bold"), soft_wrap=True)
         console.print(Text(f"  not judged: {', '.join(ids)}", style="dim"))
@@ -111,13 +111,13 @@ def _table(report: Report) -> Table:
         box=None,
         pad_edge=False,
     )
-    for name in ("", "line", "looked at", ""):
+    for name in ("", "check", "looked at", ""):
         table.add_column(name, overflow="fold")
-    for one in report.verdicts:
-        mark, colour = MARKS[one.status]
-        told = one.what if one.status != "unseen" else "not seen"
-        ending = Text(f"{len(one.findings)} found", style="red") if one.findings else Text("")
-        table.add_row(Text(mark, style=colour), one.id, told, ending)
+    for verdict in report.verdicts:
+        mark, colour = MARKS[verdict.status]
+        told = verdict.what if verdict.status != "unknown" else "unknown"
+        ending = Text(f"{len(verdict.findings)} found", style="red") if verdict.findings else Text("")
+        table.add_row(Text(mark, style=colour), verdict.id, told, ending)
     return table
 
 
@@ -128,10 +128,12 @@ def _moments(report: Report) -> Table:
     for name in ("at (UTC)", "since start", "step took", "what", ""):
         table.add_column(name, justify="right" if name.startswith(("since", "step")) else "left", overflow="fold")
     before = 0.0
-    for one in report.moments:
-        took = one.seconds - before
-        table.add_row(f"{one.at:%H:%M:%S}", f"{one.seconds:.1f} s", f"{took:.1f} s", one.what, Text(one.detail))
-        before = one.seconds
+    for moment in report.moments:
+        took = moment.seconds - before
+        table.add_row(
+            f"{moment.at:%H:%M:%S}", f"{moment.seconds:.1f} s", f"{took:.1f} s", moment.what, Text(moment.detail)
+        )
+        before = moment.seconds
     return table
 
 
@@ -145,20 +147,20 @@ def _finding(finding: Finding) -> RenderableType:
     return Group(Text(f"{finding.severity}: {finding.subject}", style=style), grid)
 
 
-def _unseen(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+def _unknown(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for one in verdicts:
-        if one.status == "unseen":
-            found.setdefault(one.why_unseen, []).append(one.id)
+    for verdict in verdicts:
+        if verdict.status == "unknown":
+            found.setdefault(verdict.why_unknown, []).append(verdict.id)
     return found
 
 
 def _summary(report: Report) -> Text:
-    counts = {status: sum(one.status == status for one in report.verdicts) for status in MARKS}
-    things = sum(one.count for one in report.verdicts if one.status != "unseen")
-    findings = sum(len(one.findings) for one in report.verdicts)
+    counts = {status: sum(verdict.status == status for verdict in report.verdicts) for status in MARKS}
+    things = sum(verdict.count for verdict in report.verdicts if verdict.status != "unknown")
+    findings = sum(len(verdict.findings) for verdict in report.verdicts)
     text = (
-        f"{format_count(len(report.verdicts), 'line')}, {format_count(things, 'thing')} looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
-        f"{counts['found']} with {findings} found, {counts['unseen']} not seen"
+        f"{format_count(len(report.verdicts), 'check')}, {format_count(things, 'thing')} looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
+        f"{counts['found']} with {findings} found, {counts['unknown']} unknown"
     )
     return Text(text, style={0: "green", 1: "red", 2: "yellow"}[report.exit_code])

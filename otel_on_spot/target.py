@@ -149,6 +149,6 @@ def _cluster(context: str | None, kubeconfig: Path | None) -> tuple[kubernetes_c
         return None, "", why
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
-    names = [one["name"] for one in contexts]
+    names = [context["name"] for context in contexts]
     used = context if context in names else current["name"]
     return kubernetes_client.ApiClient(configuration), str(used), ""

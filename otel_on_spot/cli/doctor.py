@@ -43,7 +43,7 @@ def doctor(
     from otel_on_spot.doctor import examine, facts
     from otel_on_spot.files import write_text
 
-    checks = examine.chosen(_names(only), _names(skip))
+    checks = examine.select_checks(_names(only), _names(skip))
     started = time.monotonic()
     notes: tuple[str, ...] = ()
     if facts_file is not None:

@@ -43,7 +43,7 @@ class Check:
         return f"{RUNBOOKS}/{self.id}.md"
 
 
-def seen(facts: Facts, group: str) -> Any:
+def require(facts: Facts, group: str) -> Any:
     """A group of facts.
 
     Raises:
@@ -55,14 +55,14 @@ def seen(facts: Facts, group: str) -> Any:
     return found
 
 
-def up(facts: Facts) -> str:
+def update_command(facts: Facts) -> str:
     """The command that puts back what the program declares, drift included."""
     if facts.simulated:
         return f"otel-on-spot lab up --stack {facts.declared.stack}"
     return f"pulumi up --stack {facts.declared.stack} --refresh"
 
 
-def aws(facts: Facts, command: str) -> str:
+def aws_command(facts: Facts, command: str) -> str:
     """A command of the AWS CLI in the stack's region."""
     return f"aws {command} --region {facts.declared.region}"
 

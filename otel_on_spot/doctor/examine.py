@@ -14,29 +14,29 @@ COMMAND: Final = "doctor"
 
 
 class UnknownCheckError(ToolError):
-    """``--only`` or ``--skip`` names no line. The message lists the lines."""
+    """``--only`` or ``--skip`` names no check. The message lists the checks."""
 
 
-def chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
+def select_checks(only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
     """The checks to run, in order of blast radius.
 
     Raises:
-        UnknownCheckError: a name is no line, or nothing is left.
+        UnknownCheckError: a name is no check, or nothing is left.
     """
-    known = [one.id for one in CHECKS]
-    for option, given in (("--only", only), ("--skip", skip)):
-        strangers = [name for name in given if name not in known]
-        if strangers:
-            raise UnknownCheckError(f"{option} {', '.join(strangers)}: no such line. Lines: {', '.join(known)}")
-    left = tuple(one for one in CHECKS if (not only or one.id in only) and one.id not in skip)
+    known = [check.id for check in CHECKS]
+    for option, names in (("--only", only), ("--skip", skip)):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise UnknownCheckError(f"{option} {', '.join(unknown)}: no such check. Checks: {', '.join(known)}")
+    left = tuple(check for check in CHECKS if (not only or check.id in only) and check.id not in skip)
     if not left:
         raise UnknownCheckError(
-            f"--only {','.join(only)} --skip {','.join(skip)}: no line is left. Leave one of them out"
+            f"--only {','.join(only)} --skip {','.join(skip)}: no check is left. Leave one of them out"
         )
     return left
 
 
-def judge(facts: Facts, check: Check) -> Verdict:
+def run_check(facts: Facts, check: Check) -> Verdict:
     """One check's verdict."""
     empty = Verdict(id=check.id, title=check.title, runbook=check.runbook, status="ok")
     try:
@@ -45,14 +45,14 @@ def judge(facts: Facts, check: Check) -> Verdict:
                 raise UnknownFactsError(group)
         looked = check.judge(facts)
     except UnknownFactsError as missing:
-        return replace(empty, status="unseen", why_unseen=_why(facts, missing.group))
+        return replace(empty, status="unknown", why_unknown=_why(facts, missing.group))
     status = "found" if looked.findings else "ok"
     return replace(empty, status=status, count=looked.count, what=looked.what, findings=looked.findings)
 
 
 def _why(facts: Facts, group: str) -> str:
     half = "AWS" if group in AWS_GROUPS else "Kubernetes"
-    why = facts.unseen.get(group, "these facts were not collected")
+    why = facts.unknown.get(group, "these facts were not collected")
     return why if why.startswith(f"{half}: ") else f"{half}: {group.replace('_', ' ')}: {why}"
 
 
@@ -67,5 +67,5 @@ def examine(facts: Facts, checks: Sequence[Check], *, seconds: float = 0.0, note
         taken_at=facts.taken_at,
         seconds=seconds,
         notes=tuple(notes),
-        verdicts=tuple(judge(facts, check) for check in checks),
+        verdicts=tuple(run_check(facts, check) for check in checks),
     )

@@ -1,6 +1,6 @@
-"""What the doctor saw: one frozen value, written to JSON and read back.
+"""Facts of a platform: one frozen value, written to JSON and read back.
 
-Each field of ``Facts`` below ``target`` is a group that one task collects. None means that it was not seen, and ``unseen``
+Each field of ``Facts`` below ``unknown`` is a group that one task collects. None means that it is unknown, and ``unknown``
 says why; an empty tuple means that it was looked at and nothing is there.
 """
 
@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.facts_aws import (
@@ -56,13 +56,18 @@ class FactsError(ToolError):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything that the verdicts may look at. ``simulated``: AWS was a lab's, on this machine."""
+    """Everything that the checks may look at.
+
+    ``simulated``: AWS was a lab's, on this machine; ``unknown``: reason by group (files of earlier versions say ``unseen``).
+    """
 
     format: int = FORMAT
     taken_at: datetime
     declared: Declared
     simulated: bool = False
-    unseen: Mapping[str, str] = field(default_factory=dict)
+    unknown: Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("unknown", "unseen"))] = field(
+        default_factory=dict
+    )
     # AWS
     clusters: tuple[AwsCluster, ...] | None = None
     cluster_names: tuple[str, ...] | None = None
@@ -118,7 +123,7 @@ KUBERNETES_GROUPS: Final = frozenset(
     }
 )
 AWS_GROUPS: Final = frozenset(
-    one.name for one in fields(Facts) if one.default is None and one.name not in KUBERNETES_GROUPS
+    field.name for field in fields(Facts) if field.default is None and field.name not in KUBERNETES_GROUPS
 )
 _ADAPTER: Final = TypeAdapter(Facts)
 

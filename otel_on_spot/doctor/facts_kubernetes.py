@@ -92,7 +92,9 @@ class Node(Fact):
 
 def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
     """(kind, name) of the workload: a ReplicaSet's name is its Deployment's and the hash that the pod's label repeats."""
-    owner = next((one for one in metadata.get("ownerReferences") or [] if one.get("controller")), None)
+    owner = next(
+        (reference for reference in metadata.get("ownerReferences") or [] if reference.get("controller")), None
+    )
     if owner is None:
         return "Pod", metadata["name"]
     template = (metadata.get("labels") or {}).get("pod-template-hash")
@@ -102,7 +104,7 @@ def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _claims(volumes: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [one["persistentVolumeClaim"]["claimName"] for one in volumes if one.get("persistentVolumeClaim")]
+    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +202,9 @@ class NodeClass(Fact):
 
 
 def _capacity_types(requirements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    return next((one.get("values") or () for one in requirements if one["key"] == CAPACITY_TYPE), ())
+    return next(
+        (requirement.get("values") or () for requirement in requirements if requirement["key"] == CAPACITY_TYPE), ()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,18 +237,18 @@ class NodeClaim(Fact):
 
 
 def _errors(conditions: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = (one for one in conditions if one["type"].endswith("Error"))
-    return [f"{one['type']}: {one.get('message') or ''}"[:TEXT_LIMIT] for one in found]
+    found = (condition for condition in conditions if condition["type"].endswith("Error"))
+    return [f"{condition['type']}: {condition.get('message') or ''}"[:TEXT_LIMIT] for condition in found]
 
 
 def _errors_since(conditions: Iterable[Mapping[str, Any]]) -> str | None:
-    times = (one.get("lastTransitionTime") for one in conditions if one["type"].endswith("Error"))
+    times = (condition.get("lastTransitionTime") for condition in conditions if condition["type"].endswith("Error"))
     return min(filter(None, times), default=None)
 
 
 def _out_of_sync(resources: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = (one for one in resources if one.get("status") == "OutOfSync")
-    return [f"{one['kind']}/{one['name']}" for one in found][:OUT_OF_SYNC_LIMIT]
+    found = (resource for resource in resources if resource.get("status") == "OutOfSync")
+    return [f"{resource['kind']}/{resource['name']}" for resource in found][:OUT_OF_SYNC_LIMIT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,7 +341,11 @@ class Service(Fact):
 
 
 def _messages(conditions: Iterable[Mapping[str, Any]]) -> str:
-    found = (one["message"] for one in conditions if one.get("message") and one.get("status", "True") == "True")
+    found = (
+        condition["message"]
+        for condition in conditions
+        if condition.get("message") and condition.get("status", "True") == "True"
+    )
     return "; ".join(found)[:TEXT_LIMIT]
 
 

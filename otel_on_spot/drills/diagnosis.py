@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from otel_on_spot.doctor.collectors import everything
-from otel_on_spot.doctor.examine import chosen, judge
+from otel_on_spot.doctor.examine import run_check, select_checks
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.report import Verdict
 from otel_on_spot.target import Target
@@ -17,7 +17,7 @@ def look(target: Target) -> Facts:
 
 def causes(facts: Facts, lines: Sequence[str]) -> tuple[Verdict, ...]:
     """Those lines of the doctor that found something, in its order of blast radius."""
-    return tuple(one for check in chosen(lines, ()) if (one := judge(facts, check)).status == "found")
+    return tuple(one for check in select_checks(lines, ()) if (one := run_check(facts, check)).status == "found")
 
 
 def told(found: Sequence[Verdict], lines: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ def keep(name: str, seen: Seen, *lines: str) -> None:
     if not folder:
         return
     out = io.StringIO()
-    report = examine.examine(seen.facts, examine.chosen(lines, ()), seconds=seen.report["seconds"])
+    report = examine.examine(seen.facts, examine.select_checks(lines, ()), seconds=seen.report["seconds"])
     show(replace(report, notes=()), Console(file=out, width=COLUMNS, color_system=None))
     file = Path(folder) / f"{name.replace(' ', '-')}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -93,7 +93,7 @@ class Seen:
         if not time:
             return self
         moved = replace(self.facts, taken_at=self.facts.taken_at + time)
-        report = examine.examine(moved, examine.chosen((), ()), seconds=self.report["seconds"])
+        report = examine.examine(moved, examine.select_checks((), ()), seconds=self.report["seconds"])
         return Seen(report=as_document(report), facts=moved)
 
     @property
@@ -102,9 +102,9 @@ class Seen:
         return {one["id"]: one["findings"] for one in self.report["verdicts"] if one["findings"]}
 
     @property
-    def unseen(self) -> dict[str, str]:
+    def unknown(self) -> dict[str, str]:
         """Why not, by line that was not judged."""
-        return {one["id"]: one["why_unseen"] for one in self.report["verdicts"] if one["status"] == "unseen"}
+        return {one["id"]: one["why_unknown"] for one in self.report["verdicts"] if one["status"] == "unknown"}
 
     def said(self, line: str) -> str:
         """What a line says was seen."""

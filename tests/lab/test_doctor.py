@@ -23,7 +23,7 @@ ONLY_ELSEWHERE = {"cluster", "invisible-nodes", "orphan-claims"}
 
 def healthy(lab: Lab, folder: Path, tree: Path = ROOT) -> Seen:
     seen = doctor(lab, folder, tree=tree)
-    assert seen.unseen == {}
+    assert seen.unknown == {}
     assert seen.lines == {}
     assert seen.report["exit_code"] == 0
     return seen
@@ -46,7 +46,7 @@ def named(lab: Lab, folder: Path, one: Fault) -> Seen:
 def test_a_fault_is_named_by_its_own_line(lab: Lab, tmp_path: Path, one: Fault) -> None:
     with one.seed(lab):
         seen = named(lab, tmp_path, one)
-    assert seen.unseen == {}
+    assert seen.unknown == {}
     assert one.said in seen.said(one.line), seen.lines
     assert set(seen.lines) - {one.line} <= one.also
     assert seen.report["exit_code"] == 1

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kubernetes.utils.quantity import parse_quantity
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
 from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool
@@ -43,13 +43,13 @@ def resolves(terms: Iterable[Mapping[str, Any]], things: Iterable[Located]) -> l
 
 def discovery(facts: Facts) -> CheckResult:
     """The selectors of every node class find subnets and a security group, in the cluster's own VPC."""
-    home = {one.vpc_id for one in seen(facts, "clusters")}
-    subnets, groups = seen(facts, "subnets"), seen(facts, "security_groups")
+    home = {cluster.vpc_id for cluster in require(facts, "clusters")}
+    subnets, groups = require(facts, "subnets"), require(facts, "security_groups")
     findings, found_subnets, found_groups = [], set(), set()
-    for one in seen(facts, "node_classes"):
+    for node_class in require(facts, "node_classes"):
         for kind, terms, things, found in (
-            ("subnet", one.subnet_terms, subnets, found_subnets),
-            ("security group", one.group_terms, groups, found_groups),
+            ("subnet", node_class.subnet_terms, subnets, found_subnets),
+            ("security group", node_class.group_terms, groups, found_groups),
         ):
             chosen = resolves(terms, things)
             found |= {thing.id for thing in chosen}
@@ -65,10 +65,10 @@ def discovery(facts: Facts) -> CheckResult:
             if problem:
                 findings.append(
                     Finding(
-                        subject=f"{one.name}: {kind}s",
+                        subject=f"{node_class.name}: {kind}s",
                         seen=problem,
                         rule="the node class finds every private subnet and the cluster's security group, and no other VPC's",
-                        remedy=(up(facts),),
+                        remedy=(update_command(facts),),
                         severity="critical" if not chosen else "warning",
                     )
                 )
@@ -81,42 +81,44 @@ def discovery(facts: Facts) -> CheckResult:
 
 def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], home: set[str]) -> list[str]:
     """Private subnets of this cluster's VPC that the selector does not find: they carry the other tag of private ones."""
-    ids = {one.id for one in chosen}
+    ids = {thing.id for thing in chosen}
     return sorted(
-        one.id
-        for one in things
-        if kind == "subnet" and one.vpc_id in home and INTERNAL_BALANCER_ROLE in one.tags and one.id not in ids
+        thing.id
+        for thing in things
+        if kind == "subnet" and thing.vpc_id in home and INTERNAL_BALANCER_ROLE in thing.tags and thing.id not in ids
     )
 
 
 def not_ready(facts: Facts, thing: NodeClass | NodePool) -> str:
     """Reason why an object is not Ready, in its own conditions' words; empty where it is, or where Karpenter may still be looking."""
-    ready = next((one for one in thing.conditions if one.type == "Ready"), None)
+    ready = next((condition for condition in thing.conditions if condition.type == "Ready"), None)
     if ready is not None and ready.status == "True":
         return ""
     since = ready.since if ready else thing.created_at
     undecided = ready is None or ready.status == "Unknown"
     if undecided and since is not None and age(facts, since) < SETTLING:
         return ""
-    causes = [one for one in thing.conditions if one.type != "Ready" and one.status == "False"]
+    causes = [condition for condition in thing.conditions if condition.type != "Ready" and condition.status == "False"]
     if not causes and ready is not None:
         causes = [ready]
-    told = "; ".join(f"{one.type}={one.status} {one.reason} {one.message}".strip() for one in causes)
+    told = "; ".join(
+        f"{condition.type}={condition.status} {condition.reason} {condition.message}".strip() for condition in causes
+    )
     return told or "it has no conditions: Karpenter has not looked at it"
 
 
 def _ready(facts: Facts, group: str, kind: str, declared: Iterable[str], noun: str) -> tuple[int, tuple[Finding, ...]]:
     """Number of objects, and a finding for each that is declared and not there, or not Ready."""
-    found: dict[str, NodeClass | NodePool] = {one.name: one for one in seen(facts, group)}
+    found: dict[str, NodeClass | NodePool] = {thing.name: thing for thing in require(facts, group)}
     problems = {name: f"there is no such {kind}" for name in declared if name not in found}
-    problems |= {name: why for name, one in found.items() if (why := not_ready(facts, one))}
+    problems |= {name: why for name, thing in found.items() if (why := not_ready(facts, thing))}
     look = f"kubectl describe {kind.lower()} "
     findings = (
         Finding(
             subject=name,
             seen=why,
             rule=f"every {noun} of the program exists and is Ready",
-            remedy=(look + name, up(facts)) if name in found else (up(facts),),
+            remedy=(look + name, update_command(facts)) if name in found else (update_command(facts),),
         )
         for name, why in problems.items()
     )
@@ -144,7 +146,7 @@ def raised(limit: str) -> str:
 def limits(facts: Facts) -> CheckResult:
     """No pool uses four fifths of a limit, or more."""
     findings, told = [], []
-    pools: tuple[NodePool, ...] = seen(facts, "node_pools")
+    pools: tuple[NodePool, ...] = require(facts, "node_pools")
     for pool in pools:
         for resource, limit in pool.limits.items():
             most, used = parse_quantity(limit), parse_quantity(pool.used.get(resource, "0"))
@@ -160,7 +162,7 @@ def limits(facts: Facts) -> CheckResult:
                             f"kubectl get nodeclaims -l {POOL_LABEL}={pool.name} -o wide",
                             f"pulumi config set --stack {facts.declared.stack} --type string "
                             f"--path 'otel-on-spot:pools.{pool.name}.limits.{resource}' {raised(limit)}",
-                            up(facts),
+                            update_command(facts),
                         ),
                         severity="critical" if share >= 1 else "warning",
                     )

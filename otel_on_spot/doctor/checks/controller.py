@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from otel_on_spot.declared import actions
-from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.checks.iam import allows
 from otel_on_spot.doctor.checks.node_access import node_roles
 from otel_on_spot.doctor.facts import Facts
@@ -25,12 +25,12 @@ def controller_role_arn(facts: Facts) -> str:
     """ARN of the role that the controller's service account gets; empty where it gets none."""
     declared = facts.declared
     if declared.identity == "irsa":
-        return next((one.service_account_role for one in seen(facts, "controllers")), "")
+        return next((controller.service_account_role for controller in require(facts, "controllers")), "")
     return next(
         (
-            one.role_arn
-            for one in seen(facts, "pod_identities")
-            if (one.namespace, one.service_account)
+            association.role_arn
+            for association in require(facts, "pod_identities")
+            if (association.namespace, association.service_account)
             == (declared.karpenter_namespace, declared.karpenter_service_account)
         ),
         "",
@@ -40,12 +40,15 @@ def controller_role_arn(facts: Facts) -> str:
 def permissions(facts: Facts) -> CheckResult:
     """The controller's role has every declared policy with every declared action, and may pass the node roles."""
     declared = facts.declared
-    role: Role | None = next((one for one in seen(facts, "roles") if one.name == declared.controller_role), None)
+    role: Role | None = next((role for role in require(facts, "roles") if role.name == declared.controller_role), None)
     rule = "the controller's role has the program's policies, whole, and may pass the node role to EC2"
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
     if role is None:
         gone = Finding(
-            subject=declared.controller_role, seen="the role does not exist", rule=rule, remedy=(up(facts), restart)
+            subject=declared.controller_role,
+            seen="the role does not exist",
+            rule=rule,
+            remedy=(update_command(facts), restart),
         )
         return CheckResult(count=0, what="no role", findings=(gone,))
     problems = []
@@ -56,14 +59,14 @@ def permissions(facts: Facts) -> CheckResult:
         lacking = [action for action in wanted if action not in actions(role.policies[name] or {})]
         if lacking:
             problems.append(f"policy {name} lacks {', '.join(lacking)}")
-    documents = [one for one in (*role.policies.values(), *role.inline.values()) if one]
+    documents = [document for document in (*role.policies.values(), *role.inline.values()) if document]
     problems += [
-        f"no statement lets it pass {one.arn} (iam:PassRole)"
-        for one in node_roles(facts)
-        if not allows(documents, "iam:PassRole", one.arn)
+        f"no statement lets it pass {role.arn} (iam:PassRole)"
+        for role in node_roles(facts)
+        if not allows(documents, "iam:PassRole", role.arn)
     ]
     findings = tuple(
-        Finding(subject=declared.controller_role, seen=problem, rule=rule, remedy=(up(facts), restart))
+        Finding(subject=declared.controller_role, seen=problem, rule=rule, remedy=(update_command(facts), restart))
         for problem in problems
     )
     return CheckResult(
@@ -80,7 +83,7 @@ def identity(facts: Facts) -> CheckResult:
     role_arn, way = controller_role_arn(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
     rule = f"service account {account} gets role {declared.controller_role} by {way}"
     problem = ""
-    role: Role | None = next((one for one in seen(facts, "roles") if one.arn == role_arn), None)
+    role: Role | None = next((role for role in require(facts, "roles") if role.arn == role_arn), None)
     if not role_arn:
         thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
         problem = f"{account} has no {thing}: Karpenter has no credentials"
@@ -90,10 +93,12 @@ def identity(facts: Facts) -> CheckResult:
         problem = f"{account} gets {role.name}"
     else:
         problem = _trust_problem(facts, role)
-    if not problem and way == "Pod Identity" and AGENT not in seen(facts, "addons"):
+    if not problem and way == "Pod Identity" and AGENT not in require(facts, "addons"):
         problem = f"the add-on {AGENT} is not there: associations have no effect"
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
-    findings = (Finding(subject=account, seen=problem, rule=rule, remedy=(up(facts), restart)),) if problem else ()
+    findings = (
+        (Finding(subject=account, seen=problem, rule=rule, remedy=(update_command(facts), restart)),) if problem else ()
+    )
     return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
 
 
@@ -101,7 +106,7 @@ def _trust_problem(facts: Facts, role: Role) -> str:
     declared = facts.declared
     if declared.identity == "irsa":
         subject = f"system:serviceaccount:{declared.karpenter_namespace}:{declared.karpenter_service_account}"
-        issuer = next((one.issuer.removeprefix("https://") for one in seen(facts, "clusters")), "")
+        issuer = next((cluster.issuer.removeprefix("https://") for cluster in require(facts, "clusters")), "")
         text = json.dumps(role.trust)
         if subject not in text:
             return f"the trust policy of {role.name} does not name {subject}"
@@ -125,36 +130,44 @@ def is_down(facts: Facts, controller: Controller) -> bool:
 def running(facts: Facts) -> CheckResult:
     """The controller has an available replica and serves this cluster."""
     declared = facts.declared
-    found: tuple[Controller, ...] = seen(facts, "controllers")
+    found: tuple[Controller, ...] = require(facts, "controllers")
     rule = f"Karpenter runs in {declared.karpenter_namespace} and serves {declared.cluster}"
     problems: list[tuple[str, tuple[str, ...]]] = []
     logs = f"kubectl -n {declared.karpenter_namespace} logs deployment/karpenter --since=15m"
     if not found:
         problems.append(
-            ("there is no Deployment of it: nothing launches, drains or handles an interruption", (up(facts),))
+            (
+                "there is no Deployment of it: nothing launches, drains or handles an interruption",
+                (update_command(facts),),
+            )
         )
-    for one in found:
-        if is_down(facts, one):
-            problems.append((f"{one.available} of {one.replicas} replicas are available", (logs, up(facts))))
-        served = one.environment.get("CLUSTER_NAME", "")
+    for controller in found:
+        if is_down(facts, controller):
+            problems.append(
+                (
+                    f"{controller.available} of {controller.replicas} replicas are available",
+                    (logs, update_command(facts)),
+                )
+            )
+        served = controller.environment.get("CLUSTER_NAME", "")
         if served != declared.cluster:
-            problems.append((f"CLUSTER_NAME is {served!r}", (up(facts),)))
+            problems.append((f"CLUSTER_NAME is {served!r}", (update_command(facts),)))
     findings = tuple(Finding(subject="karpenter", seen=text, rule=rule, remedy=remedy) for text, remedy in problems)
-    replicas = sum(one.available for one in found)
+    replicas = sum(controller.available for controller in found)
     return CheckResult(count=len(found), what=format_count(replicas, "available replica"), findings=findings)
 
 
 def versions(facts: Facts) -> CheckResult:
     """CRDs are served, and controller and CRD chart have the declared version."""
-    kinds, declared = seen(facts, "custom_kinds"), facts.declared
+    kinds, declared = require(facts, "custom_kinds"), facts.declared
     rule = f"controller and CRDs are both version {declared.karpenter_version}"
     problems = [
         f"CRD {name} is not there" for name in (kind.crd for kind in KARPENTER_KINDS) if name not in kinds.established
     ]
     problems += [f"CRD {name} is not served in v1" for name, served in kinds.established.items() if not served]
     told = []
-    for one in seen(facts, "controllers"):
-        version = one.version_label or one.image.partition("@")[0].rpartition(":")[2]
+    for controller in require(facts, "controllers"):
+        version = controller.version_label or controller.image.partition("@")[0].rpartition(":")[2]
         told.append(f"controller {version}")
         if version != declared.karpenter_version:
             problems.append(f"the controller is version {version}")
@@ -164,7 +177,7 @@ def versions(facts: Facts) -> CheckResult:
         if version and version != declared.karpenter_version:
             problems.append(f"the CRDs come from {release} version {version}")
     findings = tuple(
-        Finding(subject="karpenter", seen=text, rule=rule, remedy=(up(facts),), severity="critical")
+        Finding(subject="karpenter", seen=text, rule=rule, remedy=(update_command(facts),), severity="critical")
         for text in problems
     )
     return CheckResult(count=len(kinds.established), what=", ".join(told) or "no controller, no CRD", findings=findings)
@@ -173,7 +186,7 @@ def versions(facts: Facts) -> CheckResult:
 def spot_role(facts: Facts) -> CheckResult:
     """The account has the service-linked role without which EC2 launches no Spot instance."""
     spot = [name for name, pool in facts.declared.pools.items() if "spot" in pool.capacity_types]
-    found = seen(facts, "spot_roles")
+    found = require(facts, "spot_roles")
     findings = ()
     if spot and not found:
         findings = (

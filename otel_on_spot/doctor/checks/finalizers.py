@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.checks.controller import is_down
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Terminating
@@ -22,21 +22,21 @@ KARPENTER: Final = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 def finalizers(facts: Facts) -> CheckResult:
     """Every deletion that was asked for has ended, or is on its way with somebody who serves its finalizers."""
-    found: tuple[Terminating, ...] = seen(facts, "terminating")
+    found: tuple[Terminating, ...] = require(facts, "terminating")
     findings = []
-    for one in found:
-        cause = _cause(facts, one)
-        waited = age(facts, one.since)
-        if not cause and waited < PATIENCE.get(one.kind, OTHERWISE):
+    for deletion in found:
+        cause = _cause(facts, deletion)
+        waited = age(facts, deletion.since)
+        if not cause and waited < PATIENCE.get(deletion.kind, OTHERWISE):
             continue
-        place = f"-n {one.namespace} " if one.namespace else ""
-        told_by = f"; {one.message}" if one.message else ""
+        place = f"-n {deletion.namespace} " if deletion.namespace else ""
+        told_by = f"; {deletion.message}" if deletion.message else ""
         findings.append(
             Finding(
-                subject=f"{one.kind} {one.name}",
-                seen=f"Terminating for {format_duration(waited)}, waits for {', '.join(one.finalizers) or 'its dependents'}{cause and f': {cause}'}{told_by}",
+                subject=f"{deletion.kind} {deletion.name}",
+                seen=f"Terminating for {format_duration(waited)}, waits for {', '.join(deletion.finalizers) or 'its dependents'}{cause and f': {cause}'}{told_by}",
                 rule="whoever serves a finalizer lives longer than the object; never remove the finalizer first",
-                remedy=(f"kubectl {place}describe {one.kind.lower()} {one.name}", up(facts)),
+                remedy=(f"kubectl {place}describe {deletion.kind.lower()} {deletion.name}", update_command(facts)),
             )
         )
     return CheckResult(
@@ -46,14 +46,14 @@ def finalizers(facts: Facts) -> CheckResult:
     )
 
 
-def _cause(facts: Facts, one: Terminating) -> str:
+def _cause(facts: Facts, deletion: Terminating) -> str:
     """Why nobody will serve it; empty where somebody may."""
-    of_karpenter = any(finalizer.startswith(KARPENTER) for finalizer in one.finalizers)
-    if of_karpenter and all(is_down(facts, controller) for controller in seen(facts, "controllers")):
+    of_karpenter = any(finalizer.startswith(KARPENTER) for finalizer in deletion.finalizers)
+    if of_karpenter and all(is_down(facts, controller) for controller in require(facts, "controllers")):
         return "Karpenter is not running, and only it serves that"
-    if one.kind == "Application":
-        projects = {project.name for project in seen(facts, "projects")}
-        wanted = next((app.project for app in seen(facts, "applications") if app.name == one.name), "")
+    if deletion.kind == "Application":
+        projects = {project.name for project in require(facts, "projects")}
+        wanted = next((app.project for app in require(facts, "applications") if app.name == deletion.name), "")
         if wanted and wanted not in projects:
             return f"its AppProject {wanted} is gone, and Argo CD deletes nothing without it"
     return ""

@@ -4,8 +4,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, seen, up
-from otel_on_spot.doctor.checks.leases import Lease, covers, lease
+from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
+from otel_on_spot.doctor.checks.sync_windows import Suspension, covers, suspension_of
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project
 from otel_on_spot.findings import Finding, format_count, format_duration
@@ -30,14 +30,14 @@ def patch(namespace: str, what: str, kind: str, change: object) -> str:
     return f"kubectl -n {namespace} patch {what} --type={kind} --patch='{json.dumps(change)}'"
 
 
-def describe(one: Application) -> str:
+def describe(application: Application) -> str:
     """The command that tells an Application's conditions and the end of its last sync."""
-    return f"kubectl -n {one.namespace} describe application {one.name}"
+    return f"kubectl -n {application.namespace} describe application {application.name}"
 
 
-def sync(one: Application) -> str:
+def sync(application: Application) -> str:
     """The command that starts a full sync, hooks included."""
-    return patch(one.namespace, f"application {one.name}", "merge", {"operation": {"sync": {}}})
+    return patch(application.namespace, f"application {application.name}", "merge", {"operation": {"sync": {}}})
 
 
 def _without(project: Project, position: int, schedule: str) -> str:
@@ -47,48 +47,51 @@ def _without(project: Project, position: int, schedule: str) -> str:
     return patch(project.namespace, f"appproject {project.name}", "json", change)
 
 
-def active_leases(facts: Facts) -> list[tuple[Project, Lease]]:
-    """Leases that hold automatic syncs back now."""
+def active_suspensions(facts: Facts) -> list[tuple[Project, Suspension]]:
+    """Suspensions that hold automatic syncs back now."""
     found = [
-        (project, one)
-        for project in seen(facts, "projects")
+        (project, suspension)
+        for project in require(facts, "projects")
         for window in project.windows
-        if (one := lease(window, facts.taken_at))
+        if (suspension := suspension_of(window, facts.taken_at))
     ]
-    return [(project, one) for project, one in found if one.active(facts.taken_at)]
+    return [(project, suspension) for project, suspension in found if suspension.active(facts.taken_at)]
 
 
 def held(facts: Facts, application: Application) -> bool:
-    """Whether a lease holds the Application now."""
+    """True where a suspension holds the Application now."""
     return any(
-        project.name == application.project and covers(one.window, application) for project, one in active_leases(facts)
+        project.name == application.project and covers(suspension.window, application)
+        for project, suspension in active_suspensions(facts)
     )
 
 
 def applications(facts: Facts) -> CheckResult:
     """Every Application of the platform is Synced and Healthy, or on its way there."""
     declared = facts.declared
-    found = [one for one in seen(facts, "applications") if one.project == declared.project]
+    found = [application for application in require(facts, "applications") if application.project == declared.project]
     rule = "every Application of the platform is Synced and Healthy"
     findings, suspended, syncing = [], 0, 0
-    if declared.root_application not in {one.name for one in found}:
+    if declared.root_application not in {application.name for application in found}:
         gone = "there is no root Application: nothing deploys the platform"
-        findings.append(Finding(subject=declared.root_application, seen=gone, rule=rule, remedy=(up(facts),)))
-    going = {one.name for one in facts.terminating or () if one.kind == "Application"}
-    for one in found:
-        if one.name in going:
+        findings.append(
+            Finding(subject=declared.root_application, seen=gone, rule=rule, remedy=(update_command(facts),))
+        )
+    going = {deletion.name for deletion in facts.terminating or () if deletion.kind == "Application"}
+    for application in found:
+        if application.name in going:
             continue  # its deletion has a line of its own
-        suspended += held(facts, one) or not one.automated
-        syncing += one.operation == "Running"
-        problem = _problem(facts, one)
+        suspended += held(facts, application) or not application.automated
+        syncing += application.operation == "Running"
+        problem = _problem(facts, application)
         if problem:
             findings.append(
                 Finding(
-                    subject=one.name,
+                    subject=application.name,
                     seen=problem,
                     rule=rule,
-                    remedy=(describe(one), sync(one)),
-                    severity="critical" if one.health in ("Degraded", "Missing") else "warning",
+                    remedy=(describe(application), sync(application)),
+                    severity="critical" if application.health in ("Degraded", "Missing") else "warning",
                 )
             )
     told_too = "".join(f", {n} {what}" for n, what in ((suspended, "suspended"), (syncing, "syncing")) if n)
@@ -97,22 +100,26 @@ def applications(facts: Facts) -> CheckResult:
     )
 
 
-def _problem(facts: Facts, one: Application) -> str:
-    if one.problems and not _passing(facts, one.problems_since, REFRESH):
-        return one.problems[0]
-    if one.operation in ("Failed", "Error"):
-        return f"its last sync ended {one.operation}: {one.operation_message}"
-    if one.health == "Missing" and one.operation == "Running":
+def _problem(facts: Facts, application: Application) -> str:
+    if application.problems and not _passing(facts, application.problems_since, REFRESH):
+        return application.problems[0]
+    if application.operation in ("Failed", "Error"):
+        return f"its last sync ended {application.operation}: {application.operation_message}"
+    if application.health == "Missing" and application.operation == "Running":
         return ""
-    if one.health in ("Degraded", "Missing") and not _passing(facts, one.health_since, SETTLING):
-        return f"health {one.health}"
-    if one.operation == "Running":
+    if application.health in ("Degraded", "Missing") and not _passing(facts, application.health_since, SETTLING):
+        return f"health {application.health}"
+    if application.operation == "Running":
         return ""
-    if one.health == "Progressing" and one.health_since and age(facts, one.health_since) > PROGRESSING:
-        return f"Progressing for {format_duration(age(facts, one.health_since))}"
-    if one.sync != "Synced" and one.automated and not held(facts, one):
-        things = f" ({', '.join(one.out_of_sync)})" if one.out_of_sync else ""
-        return f"{one.sync}{things}, and automatic sync does not put it right"
+    if (
+        application.health == "Progressing"
+        and application.health_since
+        and age(facts, application.health_since) > PROGRESSING
+    ):
+        return f"Progressing for {format_duration(age(facts, application.health_since))}"
+    if application.sync != "Synced" and application.automated and not held(facts, application):
+        things = f" ({', '.join(application.out_of_sync)})" if application.out_of_sync else ""
+        return f"{application.sync}{things}, and automatic sync does not put it right"
     return ""
 
 
@@ -126,14 +133,14 @@ def suspensions(facts: Facts) -> CheckResult:
     declared = facts.declared
     findings: list[Finding] = []
     leases, recurring = 0, 0
-    for project in seen(facts, "projects"):
+    for project in require(facts, "projects"):
         for position, window in enumerate(project.windows):
-            one = lease(window, facts.taken_at)
-            if one is None:
+            suspension = suspension_of(window, facts.taken_at)
+            if suspension is None:
                 recurring += window.kind == "deny"
                 continue
-            leases += one.active(facts.taken_at)
-            problem = _overdue(facts, one)
+            leases += suspension.active(facts.taken_at)
+            problem = _overdue(facts, suspension)
             if problem:
                 findings.append(
                     Finding(
@@ -141,50 +148,50 @@ def suspensions(facts: Facts) -> CheckResult:
                         seen=f"deny window {window.schedule} for {window.duration}: {problem}",
                         rule="a suspension ends when its lease does, and its window is removed",
                         remedy=(_without(project, position, window.schedule),),
-                        severity="critical" if one.active(facts.taken_at) else "warning",
+                        severity="critical" if suspension.active(facts.taken_at) else "warning",
                     )
                 )
     findings += [
         Finding(
-            subject=f"Application {one.name}",
+            subject=f"Application {application.name}",
             seen="automatic sync is off, and no lease ends that",
             rule="a suspension is a deny window with an end; every Application of the platform syncs by itself",
-            remedy=(patch(one.namespace, f"application {one.name}", "merge", AUTOMATED),),
+            remedy=(patch(application.namespace, f"application {application.name}", "merge", AUTOMATED),),
             severity="warning",
         )
-        for one in seen(facts, "applications")
-        if one.project == declared.project and not one.automated
+        for application in require(facts, "applications")
+        if application.project == declared.project and not application.automated
     ]
-    findings += [one for held in seen(facts, "drill_leases") if (one := _left_behind(facts, held))]
+    findings += [finding for held in require(facts, "drill_leases") if (finding := _left_behind(facts, held))]
     what = f"{format_count(leases, 'lease')} held"
     if recurring:
         what += f", {format_count(recurring, 'recurring deny window')} not judged"
-    return CheckResult(count=len(seen(facts, "projects")), what=what, findings=tuple(findings))
+    return CheckResult(count=len(require(facts, "projects")), what=what, findings=tuple(findings))
 
 
-def _left_behind(facts: Facts, one: DrillLease) -> Finding | None:
+def _left_behind(facts: Facts, held: DrillLease) -> Finding | None:
     """A drill whose holder says nothing any more: it died, and what it changed is still so."""
-    silent = timedelta() if one.renewed_at is None else age(facts, one.renewed_at)
-    if silent <= timedelta(seconds=one.seconds):
+    silent = timedelta() if held.renewed_at is None else age(facts, held.renewed_at)
+    if silent <= timedelta(seconds=held.seconds):
         return None
-    why = f" ({one.why})" if one.why else ""
+    why = f" ({held.why})" if held.why else ""
     return Finding(
-        subject=f"Lease {one.namespace}/{one.name}",
-        seen=f"drill {one.drill} of {one.holder}{why} has said nothing for {format_duration(silent)}: it died, and what it changed may still be so",
-        rule=f"a drill that runs renews its lease, every {one.seconds:.0f} s at least, and gives it up at its end",
+        subject=f"Lease {held.namespace}/{held.name}",
+        seen=f"drill {held.drill} of {held.holder}{why} has said nothing for {format_duration(silent)}: it died, and what it changed may still be so",
+        rule=f"a drill that runs renews its lease, every {held.seconds:.0f} s at least, and gives it up at its end",
         remedy=(f"otel-on-spot drill restore --stack {facts.declared.stack}",),
         severity="warning",
     )
 
 
-def _overdue(facts: Facts, one: Lease) -> str:
+def _overdue(facts: Facts, suspension: Suspension) -> str:
     now = facts.taken_at
-    if one.active(now):
-        late = now - one.until > REMOVAL
-        return f"its lease ended {format_duration(now - one.until)} ago, and it still holds" if late else ""
-    if one.began_at > now:
-        return "" if one.began_at - now <= PLANNED else "over, and it comes back every year"
-    over = now - one.ends_at
+    if suspension.active(now):
+        late = now - suspension.until > REMOVAL
+        return f"its lease ended {format_duration(now - suspension.until)} ago, and it still holds" if late else ""
+    if suspension.began_at > now:
+        return "" if suspension.began_at - now <= PLANNED else "over, and it comes back every year"
+    over = now - suspension.ends_at
     return f"over for {format_duration(over)}, and it comes back every year" if over > REMOVAL else ""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, require, update_command
 from otel_on_spot.doctor.checks.iam import may_send
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Queue, Rule
@@ -16,7 +16,7 @@ RESTART: Final = "kubectl -n {namespace} rollout restart deployment/karpenter"
 
 def declared_queue(facts: Facts) -> Queue | None:
     """The stack's queue, where it exists."""
-    return next((one for one in seen(facts, "queues") if one.name == facts.declared.interruption_queue), None)
+    return next((queue for queue in require(facts, "queues") if queue.name == facts.declared.interruption_queue), None)
 
 
 def queue(facts: Facts) -> CheckResult:
@@ -25,30 +25,37 @@ def queue(facts: Facts) -> CheckResult:
     restart = RESTART.format(namespace=facts.declared.karpenter_namespace)
     problems = []
     if declared_queue(facts) is None:
-        problems.append(("the queue does not exist", (up(facts), restart)))
-    for one in seen(facts, "controllers"):
-        read = one.environment.get(QUEUE_VARIABLE, "")
+        problems.append(("the queue does not exist", (update_command(facts), restart)))
+    for controller in require(facts, "controllers"):
+        read = controller.environment.get(QUEUE_VARIABLE, "")
         if not read:
-            problems.append((f"the controller's {QUEUE_VARIABLE} is empty: interruption handling is off", (up(facts),)))
+            problems.append(
+                (f"the controller's {QUEUE_VARIABLE} is empty: interruption handling is off", (update_command(facts),))
+            )
         elif ":" in read:
             problems.append(
-                (f"the controller's {QUEUE_VARIABLE} is {read}: an ARN or URL where a name is asked for", (up(facts),))
+                (
+                    f"the controller's {QUEUE_VARIABLE} is {read}: an ARN or URL where a name is asked for",
+                    (update_command(facts),),
+                )
             )
         elif read != name:
-            problems.append((f"the controller reads {read}: warnings in {name} are seen by nobody", (up(facts),)))
+            problems.append(
+                (f"the controller reads {read}: warnings in {name} are seen by nobody", (update_command(facts),))
+            )
     findings = tuple(
         Finding(subject=name, seen=text, rule="the stack's queue exists and Karpenter reads it, by name", remedy=remedy)
         for text, remedy in problems
     )
-    return CheckResult(count=len(seen(facts, "queues")), what=name, findings=findings)
+    return CheckResult(count=len(require(facts, "queues")), what=name, findings=findings)
 
 
 def policy(facts: Facts) -> CheckResult:
     """The queue's policy lets every rule send."""
-    found, rules = declared_queue(facts), seen(facts, "rules")
+    found, rules = declared_queue(facts), require(facts, "rules")
     if found is None:
         return CheckResult(count=0, what="no queue: see interruption-queue")
-    refused = [one.name for one in rules if not may_send(found.policy, found.arn, one.arn)]
+    refused = [rule.name for rule in rules if not may_send(found.policy, found.arn, rule.arn)]
     findings = ()
     if refused:
         what = "it has no policy" if not found.policy else f"it does not let {', '.join(refused)} send"
@@ -57,7 +64,7 @@ def policy(facts: Facts) -> CheckResult:
                 subject=found.name,
                 seen=what,
                 rule="the queue's policy lets events.amazonaws.com send for each of the stack's rules",
-                remedy=(up(facts),),
+                remedy=(update_command(facts),),
             ),
         )
     return CheckResult(count=len(rules), what=f"{format_count(len(rules), 'rule')} may send", findings=findings)
@@ -65,27 +72,27 @@ def policy(facts: Facts) -> CheckResult:
 
 def rules(facts: Facts) -> CheckResult:
     """All declared rules exist, are enabled, match what AWS sends, and have the queue as a target."""
-    found: dict[str, Rule] = {one.name: one for one in seen(facts, "rules")}
+    found: dict[str, Rule] = {rule.name: rule for rule in require(facts, "rules")}
     wanted = facts.declared.rules
     findings = []
     for name, pattern in wanted.items():
-        one = found.get(name)
+        rule = found.get(name)
         problem = ""
-        if one is None:
+        if rule is None:
             problem = "the rule does not exist"
-        elif one.state != "ENABLED":
-            problem = f"the rule is {one.state}"
-        elif dict(one.pattern) != dict(pattern):
-            problem = f"its pattern is {dict(one.pattern)}, not {dict(pattern)}"
-        elif not any(target.rpartition(":")[2] == facts.declared.interruption_queue for target in one.targets):
-            problem = f"its targets are {', '.join(one.targets) or 'none'}; the queue is not among them"
+        elif rule.state != "ENABLED":
+            problem = f"the rule is {rule.state}"
+        elif dict(rule.pattern) != dict(pattern):
+            problem = f"its pattern is {dict(rule.pattern)}, not {dict(pattern)}"
+        elif not any(target.rpartition(":")[2] == facts.declared.interruption_queue for target in rule.targets):
+            problem = f"its targets are {', '.join(rule.targets) or 'none'}; the queue is not among them"
         if problem:
             findings.append(
                 Finding(
                     subject=name,
                     seen=problem,
                     rule=f"all {len(wanted)} rules are enabled and send to {facts.declared.interruption_queue}",
-                    remedy=(up(facts),),
+                    remedy=(update_command(facts),),
                     # A rebalance recommendation leaves an event and drains nothing.
                     severity="warning" if name.endswith("-rebalance") else "critical",
                 )
@@ -100,22 +107,22 @@ def backlog(facts: Facts) -> CheckResult:
 
     In a burst of events messages wait while others are taken: then a count falls, or some are in flight.
     """
-    one = declared_queue(facts)
-    if one is None:
+    queue = declared_queue(facts)
+    if queue is None:
         return CheckResult(count=0, what="no queue: see interruption-queue")
-    waiting = max(one.waiting, default=0)
-    if one.oldest_seconds is not None:
-        told = f"oldest message {one.oldest_seconds:.0f} s (CloudWatch)"
-        late = one.oldest_seconds >= OLD_SECONDS
+    waiting = max(queue.waiting, default=0)
+    if queue.oldest_seconds is not None:
+        told = f"oldest message {queue.oldest_seconds:.0f} s (CloudWatch)"
+        late = queue.oldest_seconds >= OLD_SECONDS
     else:
         told = f"{format_count(waiting, 'message')} waiting (by count; CloudWatch has no age)"
-        late = len(one.waiting) > 1 and list(one.waiting) == sorted(one.waiting) and one.in_flight == 0
+        late = len(queue.waiting) > 1 and list(queue.waiting) == sorted(queue.waiting) and queue.in_flight == 0
     findings = ()
     if late:
         namespace = facts.declared.karpenter_namespace
         findings = (
             Finding(
-                subject=one.name,
+                subject=queue.name,
                 seen=told,
                 rule=f"Karpenter receives a message at once; none waits for {OLD_SECONDS} s",
                 remedy=(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, age, aws, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, age, aws_command, require, update_command
 from otel_on_spot.doctor.checks.node_access import node_role
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
@@ -22,22 +22,26 @@ ALIVE: Final = ("pending", "running")
 def invisible_nodes(facts: Facts) -> CheckResult:
     """Every running instance that Karpenter or a node group launched for this cluster is a Node, or too young to be."""
     instances: list[Instance] = [
-        one
-        for one in seen(facts, "instances")
-        if one.state in ALIVE and facts.declared.owned_tag in one.tags and _launched_as_node(one)
+        instance
+        for instance in require(facts, "instances")
+        if instance.state in ALIVE and facts.declared.owned_tag in instance.tags and _launched_as_node(instance)
     ]
-    nodes, claims = seen(facts, "nodes"), seen(facts, "node_claims")
-    known = {one.instance_id for one in nodes if one.instance_id} | {one.name for one in nodes}
-    missing = [one for one in instances if one.id not in known and one.private_dns not in known]
-    young = [one for one in missing if age(facts, one.launched_at) < GRACE]
-    of: dict[str, NodeClaim] = {one.instance_id: one for one in claims if one.instance_id}
-    by_name = {one.name: one for one in claims}
+    nodes, claims = require(facts, "nodes"), require(facts, "node_claims")
+    known = {node.instance_id for node in nodes if node.instance_id} | {node.name for node in nodes}
+    missing = [instance for instance in instances if instance.id not in known and instance.private_dns not in known]
+    young = [instance for instance in missing if age(facts, instance.launched_at) < GRACE]
+    of: dict[str, NodeClaim] = {claim.instance_id: claim for claim in claims if claim.instance_id}
+    by_name = {claim.name: claim for claim in claims}
     findings = []
-    for one in missing:
-        claim = of.get(one.id) or by_name.get(one.tags.get(CLAIM_LABEL, ""))
-        if one in young or (claim is None and POOL_LABEL in one.tags) or (claim is not None and claim.deleted_at):
+    for instance in missing:
+        claim = of.get(instance.id) or by_name.get(instance.tags.get(CLAIM_LABEL, ""))
+        if (
+            instance in young
+            or (claim is None and POOL_LABEL in instance.tags)
+            or (claim is not None and claim.deleted_at)
+        ):
             continue  # too young; nobody's: an orphan, which has its own check; or Karpenter is terminating it
-        findings.append(_finding(facts, one, claim))
+        findings.append(_finding(facts, instance, claim))
     joining = f", {len(young)} still joining" if young else ""
     return CheckResult(
         count=len(instances), what=f"{format_count(len(instances), 'instance')}{joining}", findings=tuple(findings)
@@ -49,10 +53,10 @@ def _launched_as_node(instance: Instance) -> bool:
 
 
 def _finding(facts: Facts, instance: Instance, claim: NodeClaim | None) -> Finding:
-    remedy = [up(facts)]
+    remedy = [update_command(facts)]
     if claim is not None:
         remedy.append(f"kubectl delete nodeclaim {claim.name}")
-    remedy.append(aws(facts, f"ec2 get-console-output --latest --instance-id {instance.id}"))
+    remedy.append(aws_command(facts, f"ec2 get-console-output --latest --instance-id {instance.id}"))
     condition = _condition(claim)
     return Finding(
         subject=instance.id,
@@ -67,7 +71,7 @@ def _finding(facts: Facts, instance: Instance, claim: NodeClaim | None) -> Findi
 
 def _condition(claim: NodeClaim | None) -> str:
     for kind in ("Launched", "Registered", "Initialized"):
-        found = next((one for one in claim.conditions if one.type == kind), None) if claim else None
+        found = next((condition for condition in claim.conditions if condition.type == kind), None) if claim else None
         if found is None or found.status != "True":
             return f"{kind}={found.status if found else 'unset'} {found.reason if found else ''} {found.message if found else ''}".strip()
     return "Registered, and its Node is gone"
@@ -80,11 +84,11 @@ def cause(facts: Facts, instance: Instance) -> str:
     if not instance.profile_arn:
         return "the instance has no instance profile"
     profile = instance.profile_arn.rpartition("/")[2]
-    known = {one.name: one for one in facts.instance_profiles or ()}
+    known = {profile.name: profile for profile in facts.instance_profiles or ()}
     if facts.instance_profiles is not None and profile in known and not known[profile].role_arn:
         return f"instance profile {profile} holds no role"
     try:
-        refused = [one for one in node_role(facts).findings if one.severity == "critical"]
+        refused = [finding for finding in node_role(facts).findings if finding.severity == "critical"]
     except UnknownFactsError:
         return "unknown: who is admitted could not be seen"
     if refused:

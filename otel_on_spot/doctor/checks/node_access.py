@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws, seen, up
+from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws_command, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
 from otel_on_spot.findings import Finding, format_count
@@ -36,31 +36,31 @@ def without_path(arn: str) -> str:
 def cluster(facts: Facts) -> CheckResult:
     """The cluster exists and serves."""
     name = facts.declared.cluster
-    found: tuple[AwsCluster, ...] = seen(facts, "clusters")
+    found: tuple[AwsCluster, ...] = require(facts, "clusters")
     rule = "the stack's EKS cluster exists and is ACTIVE, or UPDATING"
-    remedy = (aws(facts, f"eks describe-cluster --name {name}"), up(facts))
+    remedy = (aws_command(facts, f"eks describe-cluster --name {name}"), update_command(facts))
     if not found:
         problem = Finding(
             subject=name, seen=f"no EKS cluster {name} in {facts.declared.region}", rule=rule, remedy=remedy
         )
         return CheckResult(count=0, what="no cluster", findings=(problem,))
-    one = found[0]
+    cluster = found[0]
     findings = ()
-    if one.status not in WORKING:
-        findings = (Finding(subject=name, seen=f"status {one.status}", rule=rule, remedy=remedy),)
-    updating = f", {one.status}" if one.status == "UPDATING" else ""
-    mode = one.authentication_mode or "CONFIG_MAP"
-    return CheckResult(count=1, what=f"{name}, Kubernetes {one.version}, {mode}{updating}", findings=findings)
+    if cluster.status not in WORKING:
+        findings = (Finding(subject=name, seen=f"status {cluster.status}", rule=rule, remedy=remedy),)
+    updating = f", {cluster.status}" if cluster.status == "UPDATING" else ""
+    mode = cluster.authentication_mode or "CONFIG_MAP"
+    return CheckResult(count=1, what=f"{name}, Kubernetes {cluster.version}, {mode}{updating}", findings=findings)
 
 
 def node_roles(facts: Facts) -> tuple[Role, ...]:
     """The roles that Karpenter's nodes use: of the node classes' profiles; the declared one where no class names any."""
-    roles = {one.name: one for one in seen(facts, "roles")}
-    profiles = {one.name: one for one in seen(facts, "instance_profiles")}
+    roles = {role.name: role for role in require(facts, "roles")}
+    profiles = {profile.name: profile for profile in require(facts, "instance_profiles")}
     used = set()
-    for one in facts.node_classes or ():
-        profile = profiles.get(one.instance_profile)
-        used |= {profile.role_arn.rpartition("/")[2]} if profile else {one.role}
+    for node_class in facts.node_classes or ():
+        profile = profiles.get(node_class.instance_profile)
+        used |= {profile.role_arn.rpartition("/")[2]} if profile else {node_class.role}
     used = {name for name in used if name} or {facts.declared.node_role}
     return tuple(roles[name] for name in sorted(used) if name in roles)
 
@@ -74,10 +74,10 @@ def node_role(facts: Facts) -> CheckResult:
             subject=declared.node_role,
             seen=f"no IAM role {declared.node_role}",
             rule="the role that Karpenter's nodes use exists",
-            remedy=(up(facts),),
+            remedy=(update_command(facts),),
         )
         return CheckResult(count=0, what="no node role", findings=(missing,))
-    mode = next((one.authentication_mode for one in seen(facts, "clusters")), "") or "CONFIG_MAP"
+    mode = next((cluster.authentication_mode for cluster in require(facts, "clusters")), "") or "CONFIG_MAP"
     findings: list[Finding] = []
     ways: list[str] = []
     for role in roles:
@@ -89,7 +89,7 @@ def node_role(facts: Facts) -> CheckResult:
         ]
     return CheckResult(
         count=len(roles),
-        what=f"{', '.join(one.name for one in roles)} by {' and '.join(dict.fromkeys(ways)) or 'nothing'}",
+        what=f"{', '.join(role.name for role in roles)} by {' and '.join(dict.fromkeys(ways)) or 'nothing'}",
         findings=tuple(findings),
     )
 
@@ -110,10 +110,13 @@ def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
 
 
 def _refused(facts: Facts, role: Role, way: str, problem: str, admitted: list[str]) -> Finding:
-    remedy: tuple[str, ...] = (up(facts),)
+    remedy: tuple[str, ...] = (update_command(facts),)
     if "its access entry" in problem:
         name = facts.declared.cluster
-        remedy = (aws(facts, f"eks delete-access-entry --cluster-name {name} --principal-arn {role.arn}"), *remedy)
+        remedy = (
+            aws_command(facts, f"eks delete-access-entry --cluster-name {name} --principal-arn {role.arn}"),
+            *remedy,
+        )
     otherwise = f"; nodes still join by {' and '.join(admitted)}" if admitted else "; no node joins"
     return Finding(
         subject=role.name,
@@ -126,15 +129,17 @@ def _refused(facts: Facts, role: Role, way: str, problem: str, admitted: list[st
 
 def _mapping_problem(facts: Facts, role: Role) -> str:
     """Why ``aws-auth`` does not admit the role; empty where it does."""
-    found = seen(facts, "aws_auth")
+    found = require(facts, "aws_auth")
     if not found:
         return "there is no ConfigMap aws-auth"
     if found[0].problem:
         return f"mapRoles cannot be read ({found[0].problem})"
     wanted = without_path(role.arn)
-    mapping = next((one for one in found[0].mappings if one.role_arn == wanted), None)
+    mapping = next((mapping for mapping in found[0].mappings if mapping.role_arn == wanted), None)
     if mapping is None:
-        near = next((one.role_arn for one in found[0].mappings if one.role_arn.rpartition("/")[2] == role.name), "")
+        near = next(
+            (mapping.role_arn for mapping in found[0].mappings if mapping.role_arn.rpartition("/")[2] == role.name), ""
+        )
         why = "with its path" if near and without_path(near) == wanted else "which is another ARN"
         return f"mapRoles has {near}, {why}; asked for is {wanted}" if near else f"mapRoles does not list {wanted}"
     lacking = [group for group in NODE_GROUPS if group not in mapping.groups]
@@ -150,8 +155,8 @@ def _entry_before_mapping(facts: Facts, role: Role) -> str:
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
     """
-    both = any(one.authentication_mode == "API_AND_CONFIG_MAP" for one in seen(facts, "clusters"))
-    entry = next((one for one in facts.access_entries or () if one.principal_arn == role.arn), None)
+    both = any(cluster.authentication_mode == "API_AND_CONFIG_MAP" for cluster in require(facts, "clusters"))
+    entry = next((entry for entry in facts.access_entries or () if entry.principal_arn == role.arn), None)
     if not both or entry is None or entry.type == NODE_ENTRY or _of_former_role(entry, role):
         return ""
     return f"its access entry of type {entry.type} goes before the mapping, and lets no node in"
@@ -168,7 +173,7 @@ def _entry_problem(facts: Facts, role: Role) -> str:
     entry older than the role cannot be the role's.
     Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
     """
-    entry = next((one for one in seen(facts, "access_entries") if one.principal_arn == role.arn), None)
+    entry = next((entry for entry in require(facts, "access_entries") if entry.principal_arn == role.arn), None)
     if entry is None:
         return "the cluster has no access entry for it"
     if entry.type != NODE_ENTRY:
@@ -183,9 +188,9 @@ def _entry_problem(facts: Facts, role: Role) -> str:
 
 def instance_profile(facts: Facts) -> CheckResult:
     """Each profile that a node class names exists, holds a living role that EC2 may give away, with the node policies."""
-    profiles: dict[str, InstanceProfile] = {one.name: one for one in seen(facts, "instance_profiles")}
-    roles: dict[str, Role] = {one.name: one for one in seen(facts, "roles")}
-    wanted = {one.instance_profile for one in facts.node_classes or () if one.instance_profile}
+    profiles: dict[str, InstanceProfile] = {profile.name: profile for profile in require(facts, "instance_profiles")}
+    roles: dict[str, Role] = {role.name: role for role in require(facts, "roles")}
+    wanted = {node_class.instance_profile for node_class in facts.node_classes or () if node_class.instance_profile}
     wanted = wanted or {facts.declared.instance_profile}
     findings = []
     for name in sorted(wanted):
@@ -196,7 +201,7 @@ def instance_profile(facts: Facts) -> CheckResult:
                     subject=name,
                     seen=problem,
                     rule="an instance profile that a node class names holds the node role, trusted by EC2, with its policies",
-                    remedy=(up(facts),),
+                    remedy=(update_command(facts),),
                 )
             )
     return CheckResult(count=len(wanted), what=format_count(len(wanted), "instance profile"), findings=tuple(findings))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, aws, seen
+from otel_on_spot.doctor.check import Check, CheckResult, age, aws_command, require
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer
 from otel_on_spot.doctor.facts_kubernetes import NodeClaim
@@ -48,41 +48,45 @@ def cluster_of(tags: Mapping[str, str]) -> str:
     )
 
 
-def gone(facts: Facts, cluster: str) -> bool:
+def cluster_is_missing(facts: Facts, cluster: str) -> bool:
     """Whether no EKS cluster of that name is in the region."""
-    return bool(cluster) and cluster not in seen(facts, "cluster_names")
+    return bool(cluster) and cluster not in require(facts, "cluster_names")
 
 
-def lost(facts: Facts, cluster: str) -> str:
+def missing_cluster(facts: Facts, cluster: str) -> str:
     """What is said of a cluster that is gone. One that is not EKS's own is not seen, so a person has to know."""
     return f"region {facts.declared.region} has no EKS cluster {cluster}"
 
 
-def ours(facts: Facts, cluster: str) -> bool:
+def is_own(facts: Facts, cluster: str) -> bool:
     """Whether the tags name this stack's cluster, and it is there."""
-    return cluster == facts.declared.cluster and not gone(facts, cluster)
+    return cluster == facts.declared.cluster and not cluster_is_missing(facts, cluster)
 
 
 def instances(facts: Facts) -> CheckResult:
     """Every instance that Karpenter launched has its cluster and its NodeClaim."""
-    found = [one for one in seen(facts, "instances") if POOL_LABEL in one.tags and one.state not in ENDING]
+    found = [
+        instance
+        for instance in require(facts, "instances")
+        if POOL_LABEL in instance.tags and instance.state not in ENDING
+    ]
     findings = []
-    for one in found:
-        cluster, why = cluster_of(one.tags), ""
-        if gone(facts, cluster):
-            why = lost(facts, cluster)
-        elif ours(facts, cluster) and age(facts, one.launched_at) > GRACE:
-            claims = seen(facts, "node_claims")
+    for instance in found:
+        cluster, why = cluster_of(instance.tags), ""
+        if cluster_is_missing(facts, cluster):
+            why = missing_cluster(facts, cluster)
+        elif is_own(facts, cluster) and age(facts, instance.launched_at) > GRACE:
+            claims = require(facts, "node_claims")
             known = {claim.instance_id for claim in claims} | {claim.name for claim in claims}
-            if one.id not in known and one.tags.get(CLAIM_LABEL) not in known:
+            if instance.id not in known and instance.tags.get(CLAIM_LABEL) not in known:
                 why = "no NodeClaim knows it: nothing will ever terminate it"
         if why:
             findings.append(
                 Finding(
-                    subject=one.id,
-                    seen=f"{one.state} for {format_duration(age(facts, one.launched_at))}; {why}",
+                    subject=instance.id,
+                    seen=f"{instance.state} for {format_duration(age(facts, instance.launched_at))}; {why}",
                     rule="an instance of Karpenter has its NodeClaim, or it is billed for ever",
-                    remedy=(aws(facts, f"ec2 terminate-instances --instance-ids {one.id}"),),
+                    remedy=(aws_command(facts, f"ec2 terminate-instances --instance-ids {instance.id}"),),
                 )
             )
     return CheckResult(count=len(found), what=format_count(len(found), "instance"), findings=tuple(findings))
@@ -93,20 +97,20 @@ def claims(facts: Facts) -> CheckResult:
 
     One whose deletion was asked for is not judged: Karpenter ends its instance first, then lets it go.
     """
-    found: tuple[NodeClaim, ...] = seen(facts, "node_claims")
-    instances: dict[str, Instance] = {one.id: one for one in seen(facts, "instances")}
+    found: tuple[NodeClaim, ...] = require(facts, "node_claims")
+    instances: dict[str, Instance] = {instance.id: instance for instance in require(facts, "instances")}
     findings = []
-    for one in found:
-        if not one.instance_id or one.deleted_at is not None:
+    for claim in found:
+        if not claim.instance_id or claim.deleted_at is not None:
             continue
-        until = _noticed_by(one, instances.get(one.instance_id))
+        until = _noticed_by(claim, instances.get(claim.instance_id))
         if until is not None and until < facts.taken_at:
             findings.append(
                 Finding(
-                    subject=one.name,
-                    seen=f"{format_duration(age(facts, one.created_at))} old; instance {one.instance_id} is not there",
+                    subject=claim.name,
+                    seen=f"{format_duration(age(facts, claim.created_at))} old; instance {claim.instance_id} is not there",
                     rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
-                    remedy=(f"kubectl delete nodeclaim {one.name}",),
+                    remedy=(f"kubectl delete nodeclaim {claim.name}",),
                     severity="warning",
                 )
             )
@@ -115,7 +119,7 @@ def claims(facts: Facts) -> CheckResult:
 
 def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
     """Time by which Karpenter has noticed that the instance is gone; None where it is there, or nobody knows since when not."""
-    conditions = {one.type: one for one in claim.conditions}
+    conditions = {condition.type: condition for condition in claim.conditions}
     launched = conditions.get("Launched")
     if instance is None:  # not even among those that were terminated within the hour: or EC2 does not list it yet
         gone_at = (launched.since if launched else None) or claim.created_at
@@ -131,33 +135,33 @@ def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
 
 def volumes(facts: Facts) -> CheckResult:
     """Every volume of a claim that is attached to nothing has its PersistentVolume, and its cluster."""
-    found = seen(facts, "volumes")
-    alone = tuple(seen(facts, "cluster_names")) == (facts.declared.cluster,)
+    found = require(facts, "volumes")
+    alone = tuple(require(facts, "cluster_names")) == (facts.declared.cluster,)
     findings, unnamed = [], 0
-    for one in found:
-        cluster = cluster_of(one.tags)
+    for volume in found:
+        cluster = cluster_of(volume.tags)
         if not cluster:
             # The driver tags the cluster only where it is told its name: with one cluster in the region, it is that one's.
             cluster = facts.declared.cluster if alone else ""
             unnamed += not alone
-        if one.state != "available":
+        if volume.state != "available":
             continue
         why = ""
-        if gone(facts, cluster):
-            why = lost(facts, cluster)
-        elif not ours(facts, cluster) or age(facts, one.created_at) < GRACE:
+        if cluster_is_missing(facts, cluster):
+            why = missing_cluster(facts, cluster)
+        elif not is_own(facts, cluster) or age(facts, volume.created_at) < GRACE:
             continue
-        elif one.id not in {pv.volume_id for pv in seen(facts, "persistent_volumes")}:
+        elif volume.id not in {pv.volume_id for pv in require(facts, "persistent_volumes")}:
             why = "no PersistentVolume knows it"
         if why:
             findings.append(
                 Finding(
-                    subject=one.id,
-                    seen=f"{one.gib} GiB of claim {one.tags.get(CLAIM_NAME_TAG, '?')}, attached to nothing; {why}",
+                    subject=volume.id,
+                    seen=f"{volume.gib} GiB of claim {volume.tags.get(CLAIM_NAME_TAG, '?')}, attached to nothing; {why}",
                     rule="a volume of a claim has its PersistentVolume, or it is billed for ever. Snapshot it first if it may matter",
                     remedy=(
-                        aws(facts, f"ec2 create-snapshot --volume-id {one.id}"),
-                        aws(facts, f"ec2 delete-volume --volume-id {one.id}"),
+                        aws_command(facts, f"ec2 create-snapshot --volume-id {volume.id}"),
+                        aws_command(facts, f"ec2 delete-volume --volume-id {volume.id}"),
                     ),
                     severity="warning",
                 )
@@ -168,51 +172,55 @@ def volumes(facts: Facts) -> CheckResult:
 
 def load_balancers(facts: Facts) -> CheckResult:
     """Every load balancer that Kubernetes made has its Service, and its cluster."""
-    found = [one for one in seen(facts, "load_balancers") if cluster_of(one.tags)]
+    found = [balancer for balancer in require(facts, "load_balancers") if cluster_of(balancer.tags)]
     findings = []
-    for one in found:
-        cluster, why = cluster_of(one.tags), ""
-        service = next((one.tags[key] for key in SERVICE_TAGS if key in one.tags), "")
-        if gone(facts, cluster):
-            why = lost(facts, cluster)
-        elif ours(facts, cluster) and service:
-            known = {f"{known.namespace}/{known.name}" for known in seen(facts, "services")}
+    for balancer in found:
+        cluster, why = cluster_of(balancer.tags), ""
+        service = next((balancer.tags[key] for key in SERVICE_TAGS if key in balancer.tags), "")
+        if cluster_is_missing(facts, cluster):
+            why = missing_cluster(facts, cluster)
+        elif is_own(facts, cluster) and service:
+            known = {f"{known.namespace}/{known.name}" for known in require(facts, "services")}
             why = "" if service in known else f"Service {service} is not there"
         if why:
             findings.append(
                 Finding(
-                    subject=one.arn.rpartition("loadbalancer/")[2],
+                    subject=balancer.arn.rpartition("loadbalancer/")[2],
                     seen=why,
                     rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC from going",
-                    remedy=(aws(facts, _removal(one)),),
+                    remedy=(aws_command(facts, _removal(balancer)),),
                     severity="warning",
                 )
             )
     return CheckResult(count=len(found), what=format_count(len(found), "load balancer"), findings=tuple(findings))
 
 
-def _removal(one: LoadBalancer) -> str:
-    kind = one.arn.rpartition("loadbalancer/")[2]
+def _removal(balancer: LoadBalancer) -> str:
+    kind = balancer.arn.rpartition("loadbalancer/")[2]
     if kind.partition("/")[0] in ("app", "net", "gwy"):
-        return f"elbv2 delete-load-balancer --load-balancer-arn {one.arn}"
+        return f"elbv2 delete-load-balancer --load-balancer-arn {balancer.arn}"
     return f"elb delete-load-balancer --load-balancer-name {kind}"
 
 
 def interfaces(facts: Facts) -> CheckResult:
     """No network interface of a cluster is attached to nothing."""
-    home = {one.vpc_id for one in facts.clusters or ()}
-    found = [(one, cluster) for one in seen(facts, "interfaces") if (cluster := _wanted_by(facts, one, home))]
+    home = {cluster.vpc_id for cluster in facts.clusters or ()}
+    found = [
+        (interface, cluster)
+        for interface in require(facts, "interfaces")
+        if (cluster := _wanted_by(facts, interface, home))
+    ]
     findings = []
-    for one, cluster in found:
-        former = f"; {lost(facts, cluster)}" if gone(facts, cluster) else ""
-        if not former and not _left_over(facts, one, cluster):
+    for interface, cluster in found:
+        former = f"; {missing_cluster(facts, cluster)}" if cluster_is_missing(facts, cluster) else ""
+        if not former and not _left_over(facts, interface, cluster):
             continue
         findings.append(
             Finding(
-                subject=one.id,
-                seen=f"{one.description or 'no description'}: attached to nothing{former}",
+                subject=interface.id,
+                seen=f"{interface.description or 'no description'}: attached to nothing{former}",
                 rule="an interface goes with what it was made for; left over, it keeps subnet and security group from going",
-                remedy=(aws(facts, f"ec2 delete-network-interface --network-interface-id {one.id}"),),
+                remedy=(aws_command(facts, f"ec2 delete-network-interface --network-interface-id {interface.id}"),),
                 severity="warning",
             )
         )
@@ -221,34 +229,34 @@ def interfaces(facts: Facts) -> CheckResult:
     )
 
 
-def _wanted_by(facts: Facts, one: Interface, home: set[str]) -> str:
+def _wanted_by(facts: Facts, interface: Interface, home: set[str]) -> str:
     """Name of the cluster for which the interface was made; empty where it was made for none."""
-    if one.description.startswith(EKS_OWN):
-        return one.description.removeprefix(EKS_OWN)
-    here = one.vpc_id in home and one.description.startswith(DESCRIPTIONS)
-    return cluster_of(one.tags) or (facts.declared.cluster if here else "")
+    if interface.description.startswith(EKS_OWN):
+        return interface.description.removeprefix(EKS_OWN)
+    here = interface.vpc_id in home and interface.description.startswith(DESCRIPTIONS)
+    return cluster_of(interface.tags) or (facts.declared.cluster if here else "")
 
 
-def _left_over(facts: Facts, one: Interface, cluster: str) -> bool:
+def _left_over(facts: Facts, interface: Interface, cluster: str) -> bool:
     """Whether nobody will attach or delete it any more, as far as the facts tell.
 
     The CNI frees an interface of a living node in two steps, and a load balancer's come and go with its load. What a
     terminated node left is deleted by the CNI of the next node that starts.
     Source: https://github.com/aws/amazon-vpc-cni-k8s/blob/master/pkg/awsutils/awsutils.go (cleanUpLeakedENIs)
     """
-    if cluster != facts.declared.cluster or one.description.startswith(EKS_OWN):
+    if cluster != facts.declared.cluster or interface.description.startswith(EKS_OWN):
         return False
-    of = one.tags.get(INSTANCE_TAG) or one.description.removeprefix("aws-K8S-")
+    of = interface.tags.get(INSTANCE_TAG) or interface.description.removeprefix("aws-K8S-")
     instance = next((known for known in facts.instances or () if known.id == of), None)
     if instance is not None and (
         instance.state not in TERMINATED or instance.changed_at is None or age(facts, instance.changed_at) < GRACE
     ):
         return False
-    balancer = f"loadbalancer/{one.description.removeprefix('ELB ')}"
+    balancer = f"loadbalancer/{interface.description.removeprefix('ELB ')}"
     if any(known.arn.endswith(balancer) for known in facts.load_balancers or ()):
         return False
     try:
-        return age(facts, datetime.fromisoformat(one.tags[INTERFACE_BORN])) > GRACE
+        return age(facts, datetime.fromisoformat(interface.tags[INTERFACE_BORN])) > GRACE
     except (KeyError, ValueError):
         return True
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.names import DEMO_NAMESPACE
-from otel_on_spot.doctor.check import Check, CheckResult, age, seen
+from otel_on_spot.doctor.check import Check, CheckResult, age, require
 from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
@@ -30,25 +30,25 @@ def workloads(facts: Facts) -> list[Pod]:
     declared = facts.declared
     own = {declared.karpenter_namespace, declared.argocd_namespace}
     return [
-        one
-        for one in seen(facts, "pods")
-        if one.namespace not in own and one.owner[0] not in ("DaemonSet", "Node", "Job") and one.deleted_at is None
+        pod
+        for pod in require(facts, "pods")
+        if pod.namespace not in own and pod.owner[0] not in ("DaemonSet", "Node", "Job") and pod.deleted_at is None
     ]
 
 
 def stateful(facts: Facts) -> CheckResult:
     """No pod that keeps data runs on a Spot node."""
-    capacity = {one.name: one.labels.get(CAPACITY_TYPE, "") for one in seen(facts, "nodes")}
-    pods = [one for one in workloads(facts) if keeps_data(facts, one) and one.node]
+    capacity = {node.name: node.labels.get(CAPACITY_TYPE, "") for node in require(facts, "nodes")}
+    pods = [pod for pod in workloads(facts) if keeps_data(facts, pod) and pod.node]
     findings = tuple(
         Finding(
-            subject=f"{one.namespace}/{one.name}",
-            seen=f"{one.owner[0]} {one.owner[1]} keeps data and runs on Spot node {one.node}",
+            subject=f"{pod.namespace}/{pod.name}",
+            seen=f"{pod.owner[0]} {pod.owner[1]} keeps data and runs on Spot node {pod.node}",
             rule="what keeps data runs on On-Demand nodes: AWS takes a Spot node back with two minutes' notice",
-            remedy=_back(facts, one),
+            remedy=_back(facts, pod),
         )
-        for one in pods
-        if capacity.get(one.node) == SPOT
+        for pod in pods
+        if capacity.get(pod.node) == SPOT
     )
     return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} with data", findings=findings)
 
@@ -57,7 +57,7 @@ def _back(facts: Facts, pod: Pod) -> tuple[str, ...]:
     """A full sync of the demo runs the guard, which moves its databases; anybody else's workload is theirs to change."""
     workload = f"{RESOURCE.get(pod.owner[0], pod.owner[0].lower())} {pod.owner[1]}"
     look = f"kubectl -n {pod.namespace} get {workload} -o jsonpath='{{.spec.template.spec.nodeSelector}}'"
-    demo = next((one for one in facts.applications or () if one.name == DEMO_NAMESPACE), None)
+    demo = next((application for application in facts.applications or () if application.name == DEMO_NAMESPACE), None)
     if pod.namespace == facts.declared.stateful_namespace and demo is not None:
         return look, sync(demo)
     return look, f"kubectl -n {pod.namespace} edit {workload}"
@@ -83,8 +83,8 @@ def kept_off_spot(facts: Facts, pod: Pod) -> str:
 
     def closed(term: Mapping[str, Any]) -> bool:
         return any(
-            excludes(one["key"], list(one.get("values") or ()), one["operator"])
-            for one in term.get("matchExpressions") or ()
+            excludes(expression["key"], list(expression.get("values") or ()), expression["operator"])
+            for expression in term.get("matchExpressions") or ()
         )
 
     if pod.required and all(closed(term) for term in pod.required):
@@ -96,12 +96,12 @@ def stateless(facts: Facts) -> CheckResult:
     """No pod without data is kept off Spot."""
     if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
         return CheckResult(count=0, what="no pool may launch Spot")
-    pods = [one for one in workloads(facts) if not keeps_data(facts, one)]
+    pods = [pod for pod in workloads(facts) if not keeps_data(facts, pod)]
     kept: dict[tuple[str, tuple[str, str]], tuple[str, int]] = {}
-    for one in pods:
-        why = kept_off_spot(facts, one)
+    for pod in pods:
+        why = kept_off_spot(facts, pod)
         if why:
-            kept[one.namespace, one.owner] = (why, kept.get((one.namespace, one.owner), ("", 0))[1] + 1)
+            kept[pod.namespace, pod.owner] = (why, kept.get((pod.namespace, pod.owner), ("", 0))[1] + 1)
     findings = tuple(
         Finding(
             subject=f"{namespace}/{owner[1]}",
@@ -117,20 +117,20 @@ def stateless(facts: Facts) -> CheckResult:
 
 def budgets(facts: Facts) -> CheckResult:
     """Every budget lets at least one pod go."""
-    found: tuple[Budget, ...] = seen(facts, "budgets")
+    found: tuple[Budget, ...] = require(facts, "budgets")
     findings = tuple(
         Finding(
-            subject=f"{one.namespace}/{one.name}",
+            subject=f"{budget.namespace}/{budget.name}",
             seen=problem,
             rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, and a Spot node dies undrained",
             remedy=(
-                f"kubectl -n {one.namespace} describe poddisruptionbudget {one.name}",
-                f"kubectl -n {one.namespace} delete poddisruptionbudget {one.name}",
+                f"kubectl -n {budget.namespace} describe poddisruptionbudget {budget.name}",
+                f"kubectl -n {budget.namespace} delete poddisruptionbudget {budget.name}",
             ),
             severity="warning",
         )
-        for one in found
-        if (problem := _blocks(facts, one))
+        for budget in found
+        if (problem := _blocks(facts, budget))
     )
     return CheckResult(count=len(found), what=format_count(len(found), "budget"), findings=findings)
 

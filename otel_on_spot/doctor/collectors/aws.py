@@ -124,10 +124,12 @@ def pod_identities(eks: Client, declared: Declared) -> Task:
             serviceAccount=declared.karpenter_service_account,
         )
         described = (
-            eks.describe_pod_identity_association(clusterName=declared.cluster, associationId=one["associationId"])
-            for one in listed
+            eks.describe_pod_identity_association(
+                clusterName=declared.cluster, associationId=association["associationId"]
+            )
+            for association in listed
         )
-        return parse_all(PodIdentity, (one["association"] for one in described))
+        return parse_all(PodIdentity, (answer["association"] for answer in described))
 
     return task
 
@@ -162,7 +164,7 @@ def roles(iam: Client, declared: Declared) -> Task:
         names = {declared.node_role, declared.controller_role}
         names |= {_role_name(profile.role_arn) for profile in gathered.wait("instance_profiles") or ()}
         names |= {node_class.role for node_class in gathered.wait("node_classes") or ()}
-        names |= {_role_name(one.service_account_role) for one in gathered.wait("controllers") or ()}
+        names |= {_role_name(controller.service_account_role) for controller in gathered.wait("controllers") or ()}
         names |= {_role_name(association.role_arn) for association in gathered.wait("pod_identities") or ()}
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda name: unless_absent(_role, iam, name), sorted(names - {""}))
@@ -179,7 +181,7 @@ def _role(iam: Client, name: str) -> Role:
         Role,
         {
             **found["Role"],
-            "policies": {one["PolicyName"]: _policy(iam, one["PolicyArn"]) for one in attached},
+            "policies": {policy["PolicyName"]: _policy(iam, policy["PolicyArn"]) for policy in attached},
             "inline": {
                 policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in inline
             },
@@ -204,7 +206,7 @@ def instances(ec2: Client) -> tuple[Instance, ...]:
     """Instances of any cluster, those among them that were terminated within the hour."""
     filters = [{"Name": "tag-key", "Values": [CLUSTER_TAG]}]
     reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
-    return parse_all(Instance, (instance for one in reservations for instance in one["Instances"]))
+    return parse_all(Instance, (instance for reservation in reservations for instance in reservation["Instances"]))
 
 
 def volumes(ec2: Client) -> tuple[Volume, ...]:
@@ -229,10 +231,14 @@ def load_balancers(client: Callable[[str], Client]) -> tuple[LoadBalancer, ...]:
     found = list(pages(tagging, "get_resources", "ResourceTagMappingList", ResourceTypeFilters=kinds))
     if not found:
         return ()
-    there = {one["LoadBalancerArn"] for one in pages(client("elbv2"), "describe_load_balancers", "LoadBalancers")}
+    there = {
+        balancer["LoadBalancerArn"] for balancer in pages(client("elbv2"), "describe_load_balancers", "LoadBalancers")
+    }
     classic = pages(client("elb"), "describe_load_balancers", "LoadBalancerDescriptions")
-    there |= {one["LoadBalancerName"] for one in classic}
-    named = (one for one in found if {one["ResourceARN"], one["ResourceARN"].rpartition("/")[2]} & there)
+    there |= {balancer["LoadBalancerName"] for balancer in classic}
+    named = (
+        balancer for balancer in found if {balancer["ResourceARN"], balancer["ResourceARN"].rpartition("/")[2]} & there
+    )
     return parse_all(LoadBalancer, named)
 
 
@@ -249,10 +255,12 @@ def located(ec2: Client, declared: Declared, call: str, key: str, id_key: str) -
 
     def task(gathered: Gathered) -> tuple[Located, ...]:
         tagged = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in declared.discovery_tags.items()]
-        found = {one[id_key]: one for one in pages(ec2, call, key, Filters=tagged)}
+        found = {item[id_key]: item for item in pages(ec2, call, key, Filters=tagged)}
         home = [cluster.vpc_id for cluster in gathered.wait("clusters") or ()]
         if home:
-            found |= {one[id_key]: one for one in pages(ec2, call, key, Filters=[{"Name": "vpc-id", "Values": home}])}
+            found |= {
+                item[id_key]: item for item in pages(ec2, call, key, Filters=[{"Name": "vpc-id", "Values": home}])
+            }
         return parse_all(Located, found.values())
 
     return task
@@ -269,7 +277,7 @@ def queues(sqs: Client, cloudwatch: Client, declared: Declared, sleep: Callable[
     """
 
     def task(gathered: Gathered) -> tuple[Queue, ...]:
-        read = {one.environment.get(QUEUE_VARIABLE, "") for one in gathered.wait("controllers") or ()}
+        read = {controller.environment.get(QUEUE_VARIABLE, "") for controller in gathered.wait("controllers") or ()}
         names = {declared.interruption_queue} | {name for name in read if name and ":" not in name}
         found = (unless_absent(_queue, sqs, cloudwatch, name, sleep) for name in sorted(names))
         return tuple(queue for queue in found if queue is not None)

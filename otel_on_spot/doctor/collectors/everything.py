@@ -31,14 +31,14 @@ KUBERNETES: Final = "Kubernetes"
 
 
 def collect(target: Target, progress: Progress) -> tuple[Facts, int]:
-    """Facts of a platform, and how many requests its API server got for them. What cannot be seen is in ``Facts.unseen``."""
+    """Facts of a platform, and how many requests its API server got for them. What cannot be seen is in ``Facts.unknown``."""
     api = None if target.cluster_api is None else Api(target.cluster_api)
     with ThreadPoolExecutor(1) as pool:
         of_kubernetes = pool.submit(kubernetes_tasks, target, api)
         tasks = {**aws_tasks(target), **of_kubernetes.result()}
-    facts, unseen = gather(tasks, progress)
+    facts, unknown = gather(tasks, progress)
     seen = Facts(
-        taken_at=datetime.now(UTC), declared=target.declared, simulated=target.simulated, unseen=unseen, **facts
+        taken_at=datetime.now(UTC), declared=target.declared, simulated=target.simulated, unknown=unknown, **facts
     )
     return seen, api.requests if api else 0
 

@@ -35,7 +35,7 @@ def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any
     """
     gathered = Gathered()
     facts: dict[str, Any] = {}
-    unseen: dict[str, str] = {}
+    unknown: dict[str, str] = {}
     with ThreadPoolExecutor(max(1, len(tasks)), thread_name_prefix="facts") as pool:
         ready = _Gate()
         for group, task in tasks.items():
@@ -47,11 +47,11 @@ def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any
             if problem is None:
                 facts[names[future]] = future.result()
             elif isinstance(problem, Exception):
-                unseen[names[future]] = reason(problem)
+                unknown[names[future]] = reason(problem)
             else:
                 raise problem
             progress(done, len(tasks), names[future])
-    return facts, unseen
+    return facts, unknown
 
 
 class _Gate:

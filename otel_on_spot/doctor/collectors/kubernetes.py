@@ -185,9 +185,9 @@ def custom_kinds(api: Api) -> CustomKinds:
     """
     listed = api.list(DEFINITION.path(), METADATA_ONLY)
     annotations = {
-        one["metadata"]["name"]: one["metadata"].get("annotations") or {}
-        for one in listed
-        if one["metadata"]["name"] in KARPENTER_CRDS
+        definition["metadata"]["name"]: definition["metadata"].get("annotations") or {}
+        for definition in listed
+        if definition["metadata"]["name"] in KARPENTER_CRDS
     }
     release_of = {
         name: f"{notes.get(RELEASE_NAMESPACE, '')}/{notes[RELEASE_NAME]}"
@@ -228,7 +228,10 @@ def applications(
 ) -> tuple[Application, ...]:
     """Every Application; where one differs from Git with no sync under way, it gets the time of a self-heal to be put right."""
     found = parse_all(Application, list_again())
-    if any(one.automated and one.sync != "Synced" and one.operation != "Running" for one in found):
+    if any(
+        application.automated and application.sync != "Synced" and application.operation != "Running"
+        for application in found
+    ):
         sleep(SELF_HEAL_SECONDS)
         return parse_all(Application, list_again())
     return found

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from otel_on_spot.doctor.checks.gitops import active_leases
-from otel_on_spot.doctor.checks.leases import covers
+from otel_on_spot.doctor.checks.gitops import active_suspensions
+from otel_on_spot.doctor.checks.sync_windows import covers
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.findings import Finding
 from otel_on_spot.report import Verdict
@@ -40,7 +40,7 @@ def why_not(facts: Facts, application: str) -> str:
     if not one.automated:
         return f"automatic sync of Application {application} is off"
     if facts.projects is not None:
-        for project, lease in active_leases(facts):
+        for project, lease in active_suspensions(facts):
             if project.name == one.project and covers(lease.window, one):
                 return f"a deny window of AppProject {project.name} holds automatic syncs until {lease.ends_at:%Y-%m-%d %H:%M} UTC"
         for project in facts.projects:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from otel_on_spot.doctor.check import aws
+from otel_on_spot.doctor.check import aws_command
 from otel_on_spot.doctor.checks.invisible import cause
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.findings import Finding
@@ -144,5 +144,5 @@ def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:
 def _remedy(seen: Joining, facts: Facts | None) -> tuple[str, ...]:
     remedy = ["kubectl get events -A --field-selector involvedObject.kind=NodeClaim --sort-by=.lastTimestamp"]
     if seen.instance and facts is not None:
-        remedy.append(aws(facts, f"ec2 get-console-output --latest --instance-id {seen.instance}"))
+        remedy.append(aws_command(facts, f"ec2 get-console-output --latest --instance-id {seen.instance}"))
     return tuple(remedy)

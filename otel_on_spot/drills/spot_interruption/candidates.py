@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from otel_on_spot.doctor.check import seen
+from otel_on_spot.doctor.check import require
 from otel_on_spot.doctor.checks.placement import SPOT, keeps_data
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod
@@ -39,9 +39,11 @@ def candidates(facts: Facts, *, allow_stateful: bool) -> tuple[Candidate, ...]:
         facts: with nodes, pods, node_claims and terminating.
         allow_stateful: a node that keeps the only copy of data may be interrupted too.
     """
-    claims: dict[str, NodeClaim] = {one.node: one for one in seen(facts, "node_claims") if one.node}
-    going = {one.name for one in seen(facts, "terminating") if one.kind == "NodeClaim"}
-    return tuple(_candidate(facts, node, claims.get(node.name), going, allow_stateful) for node in seen(facts, "nodes"))
+    claims: dict[str, NodeClaim] = {one.node: one for one in require(facts, "node_claims") if one.node}
+    going = {one.name for one in require(facts, "terminating") if one.kind == "NodeClaim"}
+    return tuple(
+        _candidate(facts, node, claims.get(node.name), going, allow_stateful) for node in require(facts, "nodes")
+    )
 
 
 def _candidate(
@@ -49,7 +51,7 @@ def _candidate(
 ) -> Candidate:
     pods: list[Pod] = [
         one
-        for one in seen(facts, "pods")
+        for one in require(facts, "pods")
         if one.node == node.name and one.owner[0] not in ("DaemonSet", "Node") and one.phase in ("Running", "Pending")
     ]
     front = [one for one in pods if one.namespace == facts.declared.stateful_namespace and one.owner[1] in FRONT]
@@ -94,7 +96,7 @@ def _only_copies(facts: Facts, node: Node, pods: Sequence[Pod]) -> list[str]:
     """Workloads that keep data and have a pod on this node and on no other."""
     elsewhere = {
         (one.namespace, one.owner)
-        for one in seen(facts, "pods")
+        for one in require(facts, "pods")
         if one.node not in ("", node.name) and one.phase == "Running"
     }
     return sorted(

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from otel_on_spot.doctor.checks import CHECKS
-from otel_on_spot.doctor.examine import examine, judge
+from otel_on_spot.doctor.examine import examine, run_check
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.findings import Finding
 from tests.unit.doctor import access_faults, capacity_faults, workload_faults
@@ -17,7 +17,7 @@ SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND
 
 def found(facts) -> dict[str, tuple[Finding, ...]]:
     report = examine(facts, CHECKS)
-    assert [one.why_unseen for one in report.verdicts if one.status == "unseen"] == []
+    assert [one.why_unknown for one in report.verdicts if one.status == "unknown"] == []
     assert report.exit_code == (1 if any(one.findings for one in report.verdicts) else 0)
     return {one.id: one.findings for one in report.verdicts if one.findings}
 
@@ -72,17 +72,17 @@ def test_a_way_in_that_is_declared_but_not_needed_is_a_warning() -> None:
 
 @pytest.mark.parametrize("group", sorted(AWS_GROUPS | KUBERNETES_GROUPS))
 def test_what_was_not_seen_is_never_judged(group: str) -> None:
-    blind = replace(HEALTHY, **{group: None}, unseen={group: "AccessDenied: no"})
+    blind = replace(HEALTHY, **{group: None}, unknown={group: "AccessDenied: no"})
     report = examine(blind, CHECKS)
     assert not any(one.findings for one in report.verdicts)
-    unseen = {one.id for one in report.verdicts if one.status == "unseen"}
-    assert {one.id for one in CHECKS if group in one.needs} <= unseen
-    assert all("AccessDenied: no" in one.why_unseen for one in report.verdicts if one.status == "unseen")
-    assert report.exit_code == (2 if unseen else 0)
+    unknown = {one.id for one in report.verdicts if one.status == "unknown"}
+    assert {one.id for one in CHECKS if group in one.needs} <= unknown
+    assert all("AccessDenied: no" in one.why_unknown for one in report.verdicts if one.status == "unknown")
+    assert report.exit_code == (2 if unknown else 0)
 
 
 def test_the_groups_of_both_halves_are_the_facts() -> None:
-    groups = {one.name for one in fields(HEALTHY)} - {"format", "taken_at", "declared", "simulated", "unseen"}
+    groups = {one.name for one in fields(HEALTHY)} - {"format", "taken_at", "declared", "simulated", "unknown"}
     assert groups == AWS_GROUPS | KUBERNETES_GROUPS
     assert {group for one in CHECKS for group in one.needs} <= groups
 
@@ -98,4 +98,4 @@ def test_on_aws_the_remedy_is_an_update_that_looks_first() -> None:
 
 def test_a_line_is_judged_by_itself() -> None:
     check = next(one for one in CHECKS if one.id == "spot-role")
-    assert judge(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), check).status == "found"
+    assert run_check(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), check).status == "found"

@@ -90,8 +90,8 @@ def target(front: KubernetesFront) -> Target:
 def test_a_refused_kind_costs_its_own_group_and_lines_only(front: KubernetesFront) -> None:
     front.refusing = {"poddisruptionbudgets"}
     tasks = everything.kubernetes_tasks(target(front), Api(connected(front)))
-    facts, unseen = gather(tasks, lambda *_: None)
-    assert unseen == {"budgets": "the Kubernetes API answered 403 Forbidden"}
+    facts, unknown = gather(tasks, lambda *_: None)
+    assert unknown == {"budgets": "the Kubernetes API answered 403 Forbidden"}
     assert set(facts) == KUBERNETES_GROUPS - {"budgets"}
 
 
@@ -103,9 +103,9 @@ def test_a_cluster_that_refuses_everything_is_told_once_for_all_its_lines(
     facts, requests = everything.collect(target(front), lambda *_: None)
     assert requests == len(front.requests) == 1
     report = examine(facts, CHECKS)
-    assert {one.status for one in report.verdicts} == {"unseen"}
+    assert {one.status for one in report.verdicts} == {"unknown"}
     assert report.exit_code == 2
-    whys = {one.why_unseen for one in report.verdicts}
+    whys = {one.why_unknown for one in report.verdicts}
     assert whys == {
         "AWS: no credentials",
         f"Kubernetes: the Kubernetes API at {front.url}: the Kubernetes API answered 401 Unauthorized",
@@ -146,9 +146,9 @@ def test_an_answer_that_is_not_understood_costs_its_own_group_only() -> None:
     def odd(_: object) -> None:
         raise KeyError("status")
 
-    facts, unseen = gather({"nodes": lambda _: ("n",), "pods": odd}, lambda *_: None)
+    facts, unknown = gather({"nodes": lambda _: ("n",), "pods": odd}, lambda *_: None)
     assert facts == {"nodes": ("n",)}
-    assert unseen == {"pods": "the answer was not understood (KeyError: 'status')"}
+    assert unknown == {"pods": "the answer was not understood (KeyError: 'status')"}
 
 
 def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:

@@ -41,7 +41,7 @@ def test_nothing_found_ends_with_0_and_a_line_for_everything_that_was_looked_at(
     code, told = doctor("--facts", str(HEALTHY_FILE))
     assert code == 0, told
     assert all(one.id in told for one in CHECKS)
-    assert "28 in order, 0 with 0 found, 0 not seen" in told
+    assert "28 in order, 0 with 0 found, 0 unknown" in told
 
 
 def test_what_was_found_ends_with_1_and_says_seen_rule_remedy_and_page(faulty: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_worst_comes_first(faulty: Path) -> None:
 
 def test_what_could_not_be_looked_at_ends_with_2_and_the_rest_is_judged(tmp_path: Path, faulty: Path) -> None:
     known = json.loads(faulty.read_text())
-    known["budgets"], known["unseen"] = None, {"budgets": "403 Forbidden"}
+    known["budgets"], known["unknown"] = None, {"budgets": "403 Forbidden"}
     file = tmp_path / "partly.json"
     file.write_text(json.dumps(known))
     code, told = doctor("--facts", str(file))
@@ -107,8 +107,8 @@ def test_only_and_skip_choose_lines(faulty: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--only", "nodes"), "--only nodes: no such line. Lines: cluster, node-role"),
-        (("--only", "cluster", "--skip", "cluster"), "no line is left"),
+        (("--only", "nodes"), "--only nodes: no such check. Checks: cluster, node-role"),
+        (("--only", "cluster", "--skip", "cluster"), "no check is left"),
         (("--facts", "/nowhere.json"), "--facts /nowhere.json: No such file or directory"),
         (("--stack", "none"), "Pulumi.none.yaml"),
     ],

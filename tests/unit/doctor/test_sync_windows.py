@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.doctor.checks.leases import covers, duration, lease
+from otel_on_spot.doctor.checks.sync_windows import covers, duration, suspension_of
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
@@ -18,7 +18,7 @@ def window(schedule: str, **more: Any) -> SyncWindow:
 
 
 def test_a_window_of_one_day_begins_at_its_minute_and_ends_after_its_duration() -> None:
-    found = lease(window("0 12 23 11 *"), NOW)
+    found = suspension_of(window("0 12 23 11 *"), NOW)
     assert found is not None
     assert found.began_at == NOW - timedelta(minutes=30)
     assert found.ends_at == found.until == NOW + timedelta(minutes=90)
@@ -27,21 +27,21 @@ def test_a_window_of_one_day_begins_at_its_minute_and_ends_after_its_duration() 
 
 
 def test_a_promise_in_the_description_ends_it_earlier() -> None:
-    found = lease(window("0 12 23 11 *", description="stress by ada until=2026-11-23T12:20:00Z"), NOW)
+    found = suspension_of(window("0 12 23 11 *", description="stress by ada until=2026-11-23T12:20:00Z"), NOW)
     assert found is not None
     assert found.until == NOW - timedelta(minutes=10)
     assert found.active(NOW)
 
 
 def test_the_nearest_occurrence_counts_across_the_turn_of_the_year() -> None:
-    found = lease(window("30 23 31 12 *"), datetime(2027, 1, 1, 0, 10, tzinfo=UTC))
+    found = suspension_of(window("30 23 31 12 *"), datetime(2027, 1, 1, 0, 10, tzinfo=UTC))
     assert found is not None
     assert found.began_at == datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
     assert found.active(datetime(2027, 1, 1, 0, 10, tzinfo=UTC))
 
 
 def test_a_windows_own_time_zone_counts() -> None:
-    found = lease(window("0 13 23 11 *", zone="Europe/Berlin"), NOW)
+    found = suspension_of(window("0 13 23 11 *", zone="Europe/Berlin"), NOW)
     assert found is not None
     assert found.began_at == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def test_a_windows_own_time_zone_counts() -> None:
     ids=["every day", "every month", "every five minutes", "allow", "no such day"],
 )
 def test_what_comes_back_or_denies_nothing_is_no_lease(none: SyncWindow) -> None:
-    assert lease(none, NOW) is None
+    assert suspension_of(none, NOW) is None
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1h30m", 5400), ("90s", 90), ("24h", 86400), ("", 0)])

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from otel_on_spot.doctor.checks.leases import lease as as_lease
+from otel_on_spot.doctor.checks.sync_windows import suspension_of
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
 from otel_on_spot.drills.lease import Record
 from otel_on_spot.drills.stress.window import deny, ended
@@ -49,7 +49,7 @@ def test_it_holds_from_now_to_the_leases_end_around_midnight_too(now: datetime, 
         applications=("*",),
         description=window["description"],
     )
-    found = as_lease(read, now)
+    found = suspension_of(read, now)
     assert found is not None
     assert found.began_at <= now - timedelta(minutes=1)
     assert found.ends_at == found.until == held.until

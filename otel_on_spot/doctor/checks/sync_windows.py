@@ -1,8 +1,8 @@
-"""Deny sync windows as leases: when each began and ends.
+"""Deny sync windows as suspensions: when each began and ends.
 
-A lease is a deny window whose schedule names one minute of one day (``30 9 23 11 *``) and whose duration ends it. Its
+A suspension is a deny window whose schedule names one minute of one day (``30 9 23 11 *``) and whose duration ends it. Its
 description may name an earlier end: ``until=2026-11-23T10:00:00Z``. A window that comes back every day or week is somebody's
-maintenance window and no lease.
+maintenance window and no suspension.
 """
 
 import re
@@ -19,7 +19,7 @@ UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lease:
+class Suspension:
     """A suspension with an end. ``ends_at`` is the window's; ``until`` what its holder promised."""
 
     window: SyncWindow
@@ -32,10 +32,10 @@ class Lease:
         return self.began_at <= now < self.ends_at
 
 
-def lease(window: SyncWindow, now: datetime) -> Lease | None:
-    """The window's latest or nearest occurrence as a lease; None where it is no deny window of one day."""
+def suspension_of(window: SyncWindow, now: datetime) -> Suspension | None:
+    """The window's latest or nearest occurrence as a suspension; None where it is no deny window of one day."""
     fields = window.schedule.split()
-    if window.kind != "deny" or len(fields) != 5 or not all(one.isdigit() for one in fields[:4]):
+    if window.kind != "deny" or len(fields) != 5 or not all(field.isdigit() for field in fields[:4]):
         return None
     minute, hour, day, month = map(int, fields[:4])
     zone = ZoneInfo(window.zone or "UTC")
@@ -48,10 +48,10 @@ def lease(window: SyncWindow, now: datetime) -> Lease | None:
             continue
     if not occurrences:
         return None
-    began = min(occurrences, key=lambda one: abs(one - now))
+    began = min(occurrences, key=lambda occurrence: abs(occurrence - now))
     ends = began + duration(window.duration)
     promised = UNTIL.search(window.description)
-    return Lease(
+    return Suspension(
         window=window, began_at=began, ends_at=ends, until=_moment(promised["end"], ends) if promised else ends
     )
 
@@ -72,4 +72,4 @@ def duration(text: str) -> timedelta:
 
 def covers(window: SyncWindow, application: Application) -> bool:
     """Whether the window is about the Application: by a name pattern, or by anything else that it names."""
-    return not window.applications or any(fnmatchcase(application.name, one) for one in window.applications)
+    return not window.applications or any(fnmatchcase(application.name, pattern) for pattern in window.applications)
