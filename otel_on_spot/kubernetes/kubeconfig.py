@@ -1,5 +1,6 @@
 """Kubeconfigs: written in one form, and read."""
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,3 +103,21 @@ def read(file: Path) -> Kubeconfig:
     except (KeyError, IndexError, TypeError) as problem:
         rule = "one cluster with certificate-authority, one user with token"
         raise ValueError(f"{file}: {problem!r} is missing. A kubeconfig of the lab has {rule}") from None
+
+
+def cluster_of(kubeconfig: Any) -> str:
+    """Name of the cluster that a kubeconfig leads to: what its token is asked for, else the end of the server's URL.
+
+    Empty where it is not known.
+    """
+    try:
+        content = json.loads(kubeconfig)
+    except (TypeError, json.JSONDecodeError):
+        return ""
+    for user in content.get("users") or []:
+        arguments = (((user.get("user") or {}).get("exec")) or {}).get("args") or []
+        for flag, value in itertools.pairwise(arguments):
+            if flag == "--cluster-name" and isinstance(value, str):
+                return value
+    server = content["clusters"][0]["cluster"]["server"]
+    return str(server).rpartition("/")[2] if isinstance(server, str) else ""

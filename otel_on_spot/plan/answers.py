@@ -12,22 +12,23 @@ from typing import Any, Final, get_args, get_origin
 import pulumi
 from pulumi.runtime import rpc
 
-from otel_on_spot.plan.identities import Where, arn, object_name, physical_name, queue_url, short_hash, token_is_release
+from otel_on_spot.plan.identities import arn, object_name, physical_name, short_hash
 from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.resource_types import ProviderScope, is_release
 from otel_on_spot.program.values import UNKNOWN, Secret, revealed
 
 PARTLY_COMPUTED: Final = {"vpcConfig"}
 """Inputs that come back with more in them than was given."""
 
 
-def outputs(registration: Registration, where: Where, *, preview: bool) -> dict[str, Any]:
+def outputs(registration: Registration, scope: ProviderScope, *, preview: bool) -> dict[str, Any]:
     """All outputs of a resource: its inputs, and what the cloud computes. None for a component."""
     if not registration.custom:
         return {}
     given = {key: value for key, value in registration.inputs.items() if value is not None}
     if registration.type.startswith("pulumi:providers:"):
         return given
-    specific = _specific(registration, where)
+    specific = _specific(registration, scope)
     required = required_outputs(registration.type)
     if preview:
         unknown = dict.fromkeys({*required, *specific} - given.keys(), UNKNOWN)
@@ -37,7 +38,7 @@ def outputs(registration: Registration, where: Where, *, preview: bool) -> dict[
         }
         found = unknown | given | partly | _named(registration)
     else:
-        generic = {key: _filled(kind, registration, where, key) for key, kind in required.items() if key not in given}
+        generic = {key: _filled(kind, registration, scope, key) for key, kind in required.items() if key not in given}
         found = generic | given | specific | _named(registration)
     return found | {
         key: Secret(found[key])
@@ -46,28 +47,28 @@ def outputs(registration: Registration, where: Where, *, preview: bool) -> dict[
     }
 
 
-def invoke(token: str, arguments: Mapping[str, Any], where: Where) -> dict[str, Any] | None:
+def invoke(token: str, arguments: Mapping[str, Any], scope: ProviderScope) -> dict[str, Any] | None:
     """The answer to a provider function, or None where a plan has none."""
-    region = where.region
+    region = scope.region
     known: dict[str, dict[str, Any]] = {
         "aws:index/getCallerIdentity:getCallerIdentity": {
-            "accountId": where.account,
-            "arn": f"arn:{where.partition}:iam::{where.account}:role/plan",
+            "accountId": scope.account,
+            "arn": f"arn:{scope.partition}:iam::{scope.account}:role/plan",
             "userId": "plan",
-            "id": where.account,
+            "id": scope.account,
         },
         "aws:index/getPartition:getPartition": {
-            "partition": where.partition,
-            "dnsSuffix": where.dns_suffix,
-            "reverseDnsPrefix": ".".join(reversed(where.dns_suffix.split("."))),
-            "id": where.partition,
+            "partition": scope.partition,
+            "dnsSuffix": scope.dns_suffix,
+            "reverseDnsPrefix": ".".join(reversed(scope.dns_suffix.split("."))),
+            "id": scope.partition,
         },
         "aws:index/getRegion:getRegion": {
             "name": region,
             "region": region,
             "id": region,
             "description": region,
-            "endpoint": f"ec2.{region}.{where.dns_suffix}",
+            "endpoint": f"ec2.{region}.{scope.dns_suffix}",
         },
         # A plan has no cloud: nothing is there yet.
         "aws:ec2/getSecurityGroups:getSecurityGroups": {"ids": [], "arns": [], "vpcIds": [], "id": region},
@@ -110,12 +111,12 @@ def sdk_class(token: str) -> type | None:
     return getattr(sys.modules[facts["fqn"]], facts["classes"][token], None)
 
 
-def _filled(kind: Any, registration: Registration, where: Where, key: str) -> Any:
+def _filled(kind: Any, registration: Registration, scope: ProviderScope, key: str) -> Any:
     origin = get_origin(kind) or kind
     if key == "arn":
-        return arn(registration, where, registration.id)
+        return arn(registration, scope, registration.id)
     if key == "region":
-        return where.region
+        return scope.region
     if key in ("name", "namePrefix"):
         return physical_name(registration)
     if origin is bool:
@@ -129,7 +130,7 @@ def _filled(kind: Any, registration: Registration, where: Where, key: str) -> An
 
 def _named(registration: Registration) -> dict[str, Any]:
     """The name that the provider gives an object without one, known at preview too."""
-    if token_is_release(registration.type):
+    if is_release(registration.type):
         return {} if registration.inputs.get("name") else {"name": physical_name(registration)}
     metadata = registration.inputs.get("metadata")
     if registration.type.startswith("kubernetes:") and (metadata is None or isinstance(metadata, Mapping)):
@@ -137,13 +138,13 @@ def _named(registration: Registration) -> dict[str, Any]:
     return {}
 
 
-def _specific(registration: Registration, where: Where) -> dict[str, Any]:
+def _specific(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
     """Computed outputs whose shape matters."""
     urn_hash = short_hash(registration.urn)
     identity = registration.id or urn_hash
     match registration.type:
         case "aws:sqs/queue:Queue":
-            return {"url": queue_url(registration, where)}
+            return {"url": identity}
         case "aws:kms/key:Key":
             return {"keyId": identity}
         case "aws:ec2/eip:Eip":
@@ -155,8 +156,8 @@ def _specific(registration: Registration, where: Where) -> dict[str, Any]:
         case "aws:eks/nodeGroup:NodeGroup":
             return {"nodeGroupName": physical_name(registration, "nodeGroupName"), "status": "ACTIVE"}
         case "aws:eks/cluster:Cluster":
-            return _cluster(registration, where)
-        case token if token_is_release(token):
+            return _cluster(registration, scope)
+        case token if is_release(token):
             status = {"status": "deployed", "revision": 1, "name": physical_name(registration)}
             return {"status": status, "resourceNames": {}, "manifest": {}}
     return {}
@@ -172,12 +173,12 @@ VPC_DEFAULTS: Final = {
 """What every VPC comes with, and the prefix of its id."""
 
 
-def _cluster(registration: Registration, where: Where) -> dict[str, Any]:
+def _cluster(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
     own = short_hash(registration.urn)
-    issuer = f"https://oidc.eks.{where.region}.{where.dns_suffix}/id/{own.upper()}"
+    issuer = f"https://oidc.eks.{scope.region}.{scope.dns_suffix}/id/{own.upper()}"
     authority = {"data": "cGxhbg=="}
     return {
-        "endpoint": f"https://{own.upper()}.gr7.{where.region}.eks.{where.dns_suffix}",
+        "endpoint": f"https://{own.upper()}.gr7.{scope.region}.eks.{scope.dns_suffix}",
         "certificateAuthority": authority,
         "certificateAuthorities": [authority],
         "identities": [{"oidcs": [{"issuer": issuer}]}],

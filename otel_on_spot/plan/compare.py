@@ -3,65 +3,34 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otel_on_spot.errors import ToolError
 from otel_on_spot.program import stack_file
+from otel_on_spot.program.resource_types import (
+    KUBERNETES_PROVIDER,
+    is_mutable,
+    kubernetes_provider_replaced,
+    resource_type,
+)
 from otel_on_spot.project import MARKER, PACKAGE_PARENT
-
-REPLACING: Final[dict[str, frozenset[str]]] = {
-    "aws:ec2/vpc:Vpc": frozenset({"cidrBlock"}),
-    "aws:ec2/subnet:Subnet": frozenset({"cidrBlock", "availabilityZone", "vpcId"}),
-    "aws:ec2/natGateway:NatGateway": frozenset({"subnetId", "allocationId"}),
-    "aws:ec2/route:Route": frozenset({"routeTableId", "destinationCidrBlock"}),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": frozenset({"subnetId"}),
-    "aws:ec2/securityGroup:SecurityGroup": frozenset({"name", "vpcId", "description"}),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"serviceName", "vpcEndpointType", "vpcId"}),
-    "aws:ec2/tag:Tag": frozenset({"key", "resourceId"}),
-    "aws:ec2/flowLog:FlowLog": frozenset(
-        {"vpcId", "logDestination", "trafficType", "iamRoleArn", "maxAggregationInterval"}
-    ),
-    "aws:iam/role:Role": frozenset({"name"}),
-    "aws:iam/policy:Policy": frozenset({"name", "description"}),
-    "aws:iam/instanceProfile:InstanceProfile": frozenset({"name"}),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"role", "policyArn"}),
-    "aws:sqs/queue:Queue": frozenset({"name", "fifoQueue"}),
-    "aws:sqs/queuePolicy:QueuePolicy": frozenset({"queueUrl"}),
-    "aws:cloudwatch/eventRule:EventRule": frozenset({"name"}),
-    "aws:cloudwatch/eventTarget:EventTarget": frozenset({"rule", "targetId"}),
-    "aws:cloudwatch/logGroup:LogGroup": frozenset({"name"}),
-    "aws:kms/alias:Alias": frozenset({"name"}),
-    "aws:eks/cluster:Cluster": frozenset({"name", "roleArn", "encryptionConfig"}),
-    "aws:eks/nodeGroup:NodeGroup": frozenset(
-        {"amiType", "capacityType", "clusterName", "instanceTypes", "nodeRoleArn", "subnetIds"}
-    ),
-    "aws:eks/addon:Addon": frozenset({"addonName", "clusterName"}),
-    "aws:eks/accessEntry:AccessEntry": frozenset({"clusterName", "principalArn", "type"}),
-    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": frozenset(
-        {"clusterName", "principalArn", "policyArn", "accessScope"}
-    ),
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": frozenset({"clusterName", "namespace", "serviceAccount"}),
-    "kubernetes:helm.sh/v3:Release": frozenset({"name", "namespace"}),
-    "pulumi:providers:kubernetes": frozenset({"clusterIdentifier"}),
-}
-"""Properties whose change makes AWS, or the provider, replace the resource.
-
-Source: the "forces new resource" marks of the providers' documentation; a Kubernetes object is replaced when its
-``kind``, ``metadata.name`` or ``metadata.namespace`` changes.
-"""
-IDENTITY: Final = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
 
 
 class RevisionError(ToolError):
     """A revision that Git does not know, or whose plan cannot be made."""
+
+
+INDEX: Final = re.compile(r"\[\d+\]")
+ANY, ONE = re.escape("[*]"), r"\[\d+\]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +125,7 @@ def _document(root: Path, stack: str, which: str) -> dict[str, Any]:
 def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: str) -> Difference:
     """Compare two documents of ``plan.manifests.as_document``, by URN, aliases honoured."""
     old = {r["urn"]: r for r in before["resources"]}
+    now = {r["urn"]: r for r in after["resources"]}
     changes: list[Change] = []
     unchanged = 0
     for new in after["resources"]:
@@ -163,11 +133,16 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: st
         if former is None:
             changes.append(_change("add", new))
             continue
-        edits = tuple(_edits(former["inputs"], new["inputs"]))
-        if not edits:
+        found = [
+            edit for edit in _edits(_whole(former), _whole(new)) if not _is_among(edit.path, new["ignore_changes"])
+        ]
+        if not found:
             unchanged += 1
             continue
-        changes.append(_change("replace" if _replaces(new["type"], edits) else "edit", new, edits))
+        provider = now.get(new["provider"].rpartition("::")[0], {})
+        action = "replace" if _replaces(new, former, provider.get("inputs", {}), found) else "edit"
+        edits = tuple(Edit(path=edit.path, before=_shown(edit.before), after=_shown(edit.after)) for edit in found)
+        changes.append(_change(action, new, edits))
     changes += [_change("remove", gone) for gone in old.values()]
     order = {"replace": 0, "remove": 1, "add": 2, "edit": 3}
     return Difference(
@@ -182,23 +157,56 @@ def _change(action: str, resource: Mapping[str, Any], edits: tuple[Edit, ...] = 
     return Change(action=action, urn=resource["urn"], type=resource["type"], name=resource["name"], edits=edits)
 
 
-def _replaces(token: str, edits: tuple[Edit, ...]) -> bool:
-    keys = REPLACING.get(token, frozenset())
-    kubernetes_object = token.startswith("kubernetes:") and token != "kubernetes:helm.sh/v3:Release"
+class _Edit(NamedTuple):
+    path: str
+    before: Any
+    after: Any
+
+
+def _replaces(
+    new: Mapping[str, Any], former: Mapping[str, Any], provider: Mapping[str, Any], edits: Iterable[_Edit]
+) -> bool:
+    """Decide if the engine makes a new resource, as ``program.resource_types`` has it and the program asks for.
+
+    Args:
+        new: the resource now.
+        former: the resource before.
+        provider: inputs of its provider.
+        edits: what differs.
+    """
+    if new["type"] == KUBERNETES_PROVIDER:
+        return kubernetes_provider_replaced(former["inputs"], new["inputs"])
+    facts = resource_type(new["type"], mutable=is_mutable(new["type"], provider, former["inputs"]))
     return any(
-        edit.path.split(".")[0].split("[")[0] in keys or (kubernetes_object and edit.path in IDENTITY) for edit in edits
+        facts.replaced_by(INDEX.sub("", edit.path), edit.before, edit.after)
+        or _is_among(edit.path, new["replace_on_changes"])
+        for edit in edits
     )
 
 
-def _edits(before: Any, after: Any, path: str = "") -> Iterator[Edit]:
+def _whole(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with those that the provider fills in."""
+    given = {key: value for key, value in resource["inputs"].items() if value is not None}
+    return {**resource_type(resource["type"]).defaults, **given}
+
+
+def _is_among(path: str, options: Iterable[str]) -> bool:
+    """Decide if a path is one that an option names: itself, or above it. Source: https://www.pulumi.com/docs/iac/concepts/options/ignorechanges/."""
+    return any(
+        option == "*" or re.match(rf"{re.escape(option).replace(ANY, ONE)}(?![^.[])", path) is not None
+        for option in options
+    )
+
+
+def _edits(before: Any, after: Any, path: str = "") -> Iterator[_Edit]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             yield from _edits(before.get(key), after.get(key), f"{path}.{key}" if path else key)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from _edits(one, other, f"{path}[{index}]")
+        for index, (earlier, later) in enumerate(zip(before, after, strict=True)):
+            yield from _edits(earlier, later, f"{path}[{index}]")
     elif before != after:
-        yield Edit(path=path, before=_shown(before), after=_shown(after))
+        yield _Edit(path, before, after)
 
 
 def _shown(value: Any) -> str:

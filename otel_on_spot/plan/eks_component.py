@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from otel_on_spot.kubernetes.kubeconfig import eks_kubeconfig
 from otel_on_spot.plan import answers
-from otel_on_spot.plan.identities import Where, identifier
+from otel_on_spot.plan.identities import identifier
 from otel_on_spot.program.eks_children import ArgumentError, Child, children, subnet_ids
 from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.program.values import UNKNOWN, Reference, mapped, references, revealed, secret_texts, veiled
 
 __all__ = ["TYPE", "ArgumentError", "expand"]
@@ -22,7 +23,7 @@ SIBLING: Final = re.compile(r"\$\{([\w-]+)(?:\.(\w+))?\}")
 
 
 def expand(
-    component: Registration, make_urn: MakeUrn, lookup: Lookup, where: Where, *, preview: bool
+    component: Registration, make_urn: MakeUrn, lookup: Lookup, scope: ProviderScope, *, preview: bool
 ) -> tuple[list[Registration], dict[str, Any]]:
     """The component's children as registrations, in the order of their creation, and its own outputs.
 
@@ -36,17 +37,17 @@ def expand(
     given = mapped(revealed(component.inputs), lambda leaf: _opened(leaf, lookup, preview))
     hidden = secret_texts(component.inputs)
     made: dict[str, Registration] = {}
-    facts: dict[str, Any] = {"partition": where.partition}
+    facts: dict[str, Any] = {"partition": scope.partition}
     for child in children(component.name, given):
         made[child.key] = registration = _registered(
-            child, component, made, facts, hidden, make_urn, where, preview=preview
+            child, component, made, facts, hidden, make_urn, scope, preview=preview
         )
         if child.key == "cluster":
             made[child.key] = registration = _in_vpc(registration, given, hidden)
         facts |= {f"{child.key}.{key}": value for key, value in registration.outputs.items()}
         facts[f"{child.key}.id"] = registration.id or UNKNOWN
         if child.key == "cluster":
-            facts |= _after_cluster(registration, where, given.get("providerCredentialOpts") or {}, preview=preview)
+            facts |= _after_cluster(registration, scope, given.get("providerCredentialOpts") or {}, preview=preview)
     outputs = _outputs(component, given, made, facts)
     return list(made.values()), {key: veiled(value, hidden) for key, value in outputs.items()}
 
@@ -66,7 +67,7 @@ def _registered(
     facts: Mapping[str, Any],
     hidden: set[str],
     make_urn: MakeUrn,
-    where: Where,
+    scope: ProviderScope,
     *,
     preview: bool,
 ) -> Registration:
@@ -97,8 +98,8 @@ def _registered(
         ignore_changes=child.ignore_changes,
         inside_component=True,
     )
-    registration = replace(registration, id=identifier(registration, where, preview=preview))
-    return replace(registration, outputs=answers.outputs(registration, where, preview=preview))
+    registration = replace(registration, id=identifier(registration, scope, preview=preview))
+    return replace(registration, outputs=answers.outputs(registration, scope, preview=preview))
 
 
 SOURCES: Final = {"kubeconfig": "cluster"}
@@ -138,31 +139,31 @@ def _in_vpc(cluster: Registration, given: Mapping[str, Any], hidden: set[str]) -
 
 
 def _after_cluster(
-    cluster: Registration, where: Where, credentials: Mapping[str, Any], *, preview: bool
+    cluster: Registration, scope: ProviderScope, credentials: Mapping[str, Any], *, preview: bool
 ) -> dict[str, Any]:
     if preview:
         return dict.fromkeys(
             ("kubeconfig.plain", "kubeconfig.json", "kubeconfig.text", "cluster.issuer", "cluster.thumbprint"), UNKNOWN
         )
-    plain = _kubeconfig(cluster, where, credentials, profile=False)
+    plain = _kubeconfig(cluster, scope, credentials, profile=False)
     return {
         "kubeconfig.plain": plain,
         "kubeconfig.text": json.dumps(plain),
-        "kubeconfig.json": json.dumps(_kubeconfig(cluster, where, credentials, profile=True)),
+        "kubeconfig.json": json.dumps(_kubeconfig(cluster, scope, credentials, profile=True)),
         "cluster.issuer": cluster.outputs["identities"][0]["oidcs"][0]["issuer"],
         "cluster.thumbprint": "0" * 40,
     }
 
 
 def _kubeconfig(
-    cluster: Registration, where: Where, credentials: Mapping[str, Any], *, profile: bool
+    cluster: Registration, scope: ProviderScope, credentials: Mapping[str, Any], *, profile: bool
 ) -> dict[str, Any]:
     outputs = cluster.outputs
     return eks_kubeconfig(
         revealed(outputs["name"]),
         outputs["endpoint"],
         outputs["certificateAuthority"]["data"],
-        where.region,
+        scope.region,
         role=credentials.get("roleArn"),
         profile=credentials.get("profileName") if profile else None,
     )

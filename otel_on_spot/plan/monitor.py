@@ -12,9 +12,10 @@ from pulumi.runtime.proto import resource_pb2
 
 from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import answers, eks_component
-from otel_on_spot.plan.identities import Where, identifier
+from otel_on_spot.plan.identities import identifier
 from otel_on_spot.program import urns
 from otel_on_spot.program.recording import Invoke, Recording, Registration, of_request
+from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.program.urns import STACK_TYPE
 from otel_on_spot.program.values import decoded, encoded, revealed
 
@@ -42,7 +43,7 @@ class RecordingMonitor(mocks.MockMonitor):
         """``region`` is the default AWS provider's; source positions are shown relative to ``root``."""
         super().__init__(_NoMocks())
         self.project, self.stack, self.preview, self.root = project, stack, preview, root
-        self.default = Where(region=region) if region else Where()
+        self.default = ProviderScope(region=region) if region else ProviderScope()
         self.registrations: dict[str, Registration] = {}
         self.invokes: list[Invoke] = []
         self.messages: list[str] = []
@@ -59,15 +60,15 @@ class RecordingMonitor(mocks.MockMonitor):
         parent = self.registrations.get(request.parent)
         former = urns.former(request, self.stack, self.project, parent.aliases if parent else ())
         registration = of_request(request, urn, former, self.root)
-        where = self._where(registration.provider or registration.providers.get("aws", ""))
-        registration = replace(registration, id=identifier(registration, where, preview=self.preview))
+        scope = self._scope(registration.provider or registration.providers.get("aws", ""))
+        registration = replace(registration, id=identifier(registration, scope, preview=self.preview))
         self._keep(registration)
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         if registration.remote:
-            outputs = self._expand(registration, where)
+            outputs = self._expand(registration, scope)
         else:
-            outputs = answers.outputs(registration, where, preview=self.preview)
+            outputs = answers.outputs(registration, scope, preview=self.preview)
         with self._lock:
             self.registrations[urn] = registration = replace(registration, outputs=outputs)
         return resource_pb2.RegisterResourceResponse(urn=urn, id=registration.id, object=encoded(outputs))
@@ -85,7 +86,7 @@ class RecordingMonitor(mocks.MockMonitor):
         self.problems.append(problem)
         raise PlanError(problem)
 
-    def _expand(self, component: Registration, where: Where) -> dict[str, Any]:
+    def _expand(self, component: Registration, scope: ProviderScope) -> dict[str, Any]:
         if component.type != eks_component.TYPE:
             self._refuse(
                 f"{component.type} {component.name!r}: a plan cannot look into this remote component; "
@@ -93,7 +94,7 @@ class RecordingMonitor(mocks.MockMonitor):
             )
         try:
             children, outputs = eks_component.expand(
-                component, self.make_urn, self.registrations.__getitem__, where, preview=self.preview
+                component, self.make_urn, self.registrations.__getitem__, scope, preview=self.preview
             )
         except eks_component.ArgumentError as problem:
             self._refuse(f"{component.type} {component.name!r}: {problem}")
@@ -107,7 +108,7 @@ class RecordingMonitor(mocks.MockMonitor):
         if request.tok == GET_RESOURCE:
             known = self.registrations[str(arguments["urn"])]
             return _answered({"urn": known.urn, "id": known.id, "state": dict(known.outputs)})
-        answer = answers.invoke(request.tok, arguments, self._where(request.provider))
+        answer = answers.invoke(request.tok, arguments, self._scope(request.provider))
         if answer is None:
             self._refuse(
                 f"invoke {request.tok}: a plan has no answer for it. Use a setting or an output instead of asking AWS"
@@ -115,17 +116,17 @@ class RecordingMonitor(mocks.MockMonitor):
         self.invokes.append(Invoke(token=request.tok, arguments=arguments))
         return _answered(answer)
 
-    def _where(self, provider: str) -> Where:
+    def _scope(self, provider: str) -> ProviderScope:
         """The region and account that a provider is bound to, as far as it says."""
         registration = self.registrations.get(provider.rpartition("::")[0])
         given = revealed(registration.inputs) if registration else {}
         allowed = given.get("allowedAccountIds")
         if isinstance(allowed, str):  # a provider's lists and maps travel as JSON text
             allowed = json.loads(allowed)
-        where = self.default
+        scope = self.default
         if isinstance(given.get("region"), str):
-            where = replace(where, region=given["region"])
-        return replace(where, account=str(allowed[0])) if allowed and isinstance(allowed[0], str) else where
+            scope = replace(scope, region=given["region"])
+        return replace(scope, account=str(allowed[0])) if allowed and isinstance(allowed[0], str) else scope
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         """Refuse: the program imports nothing."""

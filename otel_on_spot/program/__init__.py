@@ -5,4 +5,5 @@ values        plain values out of the wire format, with markers for unknowns, se
 urns          URNs as the engine makes them
 recording     what was registered: the immutable graph and its questions
 eks_children  the children that the pulumi-eks component makes
+resource_types  what replaces a resource of a type, its id, its name and its outputs
 """

@@ -10,8 +10,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.program.resource_types import ProviderScope, identity, resource_type
 from otel_on_spot.recovery.deployment import Identity, Pending, State, known_ids, provider_inputs
-from otel_on_spot.recovery.identities import COMPUTED, Account, kubernetes_id
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.recovery.settling import settle
 
@@ -43,8 +43,8 @@ class Searcher:
             return Answer()
         try:
             if pending.type.startswith("kubernetes:"):
-                return Answer(Identity(kubernetes_id(pending.type, pending.inputs)))
-            if pending.type in COMPUTED or pending.type in FINDERS:
+                return Answer(Identity(identity(pending.type, pending.inputs)))
+            if resource_type(pending.type).id or pending.type in FINDERS:
                 return self._in_aws(pending)
         except KeyError as missing:
             return Answer(problem=f"its input {missing} is missing: {_by_hand(pending)}")
@@ -55,9 +55,9 @@ class Searcher:
         region = str(pending.inputs.get("region") or configuration.get("region") or "")
         clients = _clients(region, str(configuration.get("profile") or ""))
         try:
-            if pending.type in COMPUTED:
-                account = Account(_account(clients), region)
-                candidates = [Identity(COMPUTED[pending.type](pending.inputs, account))]
+            if resource_type(pending.type).id:
+                scope = ProviderScope(account=_account(clients), region=region)
+                candidates = [Identity(identity(pending.type, pending.inputs, scope))]
             else:
                 tags = {**_default_tags(configuration), **(pending.inputs.get("tags") or {})}
                 found = FINDERS[pending.type](clients, pending.inputs, tags)

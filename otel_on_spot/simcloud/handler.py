@@ -4,11 +4,13 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.program import resource_types
+from otel_on_spot.program.resource_types import ProviderScope, ResourceType, resource_type
 from otel_on_spot.program.values import UNKNOWN, holds_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
@@ -34,9 +36,10 @@ class Site:
             raise Refusal("Unreachable", f"there is no cluster named {self.cluster!r}")
         return self.cloud.client(service, row["region"])
 
-    def arn(self, service: str, resource: str, region: bool = True) -> str:
-        """ARN of something of the site's account."""
-        return f"arn:aws:{service}:{self.region if region else ''}:{self.cloud.account}:{resource}"
+    @property
+    def scope(self) -> ProviderScope:
+        """The site's account and region."""
+        return ProviderScope(account=self.cloud.account, region=self.region)
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,27 @@ class Call:
 class Handler:
     """A resource type. Subclasses say how the cloud does it; this class says how an engine asks.
 
-    ``replace_on``: input paths whose change makes a new resource, as the real provider's schema has it.
-    ``autoname``: the input that is made up where it is not given. ``computed``: outputs known only after creation.
+    What replaces it, its name, its id and its computed outputs are in ``program.resource_types``.
     """
 
     token: ClassVar[str]
-    replace_on: ClassVar[tuple[str, ...]] = ()
-    autoname: ClassVar[str | None] = None
-    autoname_limit: ClassVar[int] = 255
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    computed: ClassVar[tuple[str, ...]] = ()
     taggable: ClassVar[bool] = False
     seconds: ClassVar[Seconds] = Seconds()
     timeouts: ClassVar[Seconds] = Seconds(1200, 1200, 1200)
+
+    @property
+    def facts(self) -> ResourceType:
+        """What is known of the type."""
+        return resource_type(self.token)
+
+    def identity(self, site: Site, inputs: Properties) -> str:
+        """The id, of a type whose id follows from its inputs."""
+        return resource_types.identity(self.token, inputs, site.scope)
+
+    def arn(self, site: Site, identity: str, inputs: Mapping[str, Any] | None = None, made_up: str = "") -> str:
+        """The ARN of a resource; ``made_up`` is the part that AWS makes up."""
+        known = resource_types.fields(inputs or {}, site.scope)
+        return self.facts.arn.format_map({**known, "id": identity, "hash": made_up})
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         """Make it: (id, outputs)."""
@@ -112,7 +123,9 @@ class Handler:
         """
         asked = sorted(path for path, _ in changes(state, old, new))
         if asked:
-            raise NotImplementedError(f"{self.token}: no update of {', '.join(asked)}. Name them in replace_on")
+            raise NotImplementedError(
+                f"{self.token}: no update of {', '.join(asked)}. Name them in program/resource_types.py"
+            )
         return {}
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -127,20 +140,17 @@ class Handler:
         """(inputs with defaults, (property, reason) for each refusal)."""
         checked = dict(new)
         filled = []
-        for key, value in self.defaults.items():
+        for key, value in self.facts.defaults.items():
             if checked.get(key) is None:
                 checked[key] = value
                 filled.append(key)
-        if self.autoname and checked.get(self.autoname) is None:
-            kept = old.get(self.autoname) if self.autoname in old.get(DEFAULTS, ()) else None
-            checked[self.autoname] = kept or self._made_up(name, seed)
-            filled.append(self.autoname)
+        if self.facts.name and checked.get(self.facts.name[0]) is None:
+            key, limit = self.facts.name
+            kept = old.get(key) if key in old.get(DEFAULTS, ()) else None
+            checked[key] = kept or _made_up(name, limit, seed)
+            filled.append(key)
         checked[DEFAULTS] = sorted(filled)
         return checked, self.failures(checked)
-
-    def _made_up(self, name: str, seed: bytes) -> str:
-        random = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(8)
-        return f"{name[: self.autoname_limit - 8]}-{random[:7]}"
 
     def failures(self, inputs: Properties) -> list[tuple[str, str]]:  # noqa: ARG002 (for subclasses)
         """(property, reason) for inputs that the provider itself refuses."""
@@ -156,21 +166,14 @@ class Handler:
         for path in list(found):
             if path.split(".")[0] in self.unwatched(state, new):
                 del found[path]
-        replaced = {path: (change, self._replaces(path)) for path, change in found.items()}
-        must_free_name = (
-            self.autoname is not None
-            and self.autoname not in new.get(DEFAULTS, ())
-            and any(replace for _, replace in replaced.values())
-            and same_name(state, new, self.autoname)
-        )
-        return Difference(replaced, must_free_name)
+        difference = judged(self.facts, found, state, new)
+        name = self.facts.name[0] if self.facts.name else ""
+        must_free_name = bool(name) and name not in new.get(DEFAULTS, ()) and state.get(name) == new.get(name)
+        return replace(difference, delete_before_replace=must_free_name and bool(difference.replaces))
 
     def unwatched(self, state: Properties, new: Properties) -> tuple[str, ...]:  # noqa: ARG002 (for subclasses)
         """Top-level inputs whose difference is none."""
         return ()
-
-    def _replaces(self, path: str) -> bool:
-        return any(path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.") for key in self.replace_on)
 
     def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
         """Outputs as far as they are known before the operation; without a state, of a creation."""
@@ -179,10 +182,10 @@ class Handler:
             outputs["tagsAll"] = (
                 {**site.default_tags, **(new.get("tags") or {})} if not holds_unknown(new.get("tags")) else UNKNOWN
             )
-        for key in self.computed:
+        for key in self.facts.computed:
             if outputs.get(key) is None:
                 outputs[key] = state.get(key, UNKNOWN)
-        return {**{key: value for key, value in state.items() if key in self.computed}, **outputs}
+        return {**{key: value for key, value in state.items() if key in self.facts.computed}, **outputs}
 
     # One operation, with its time, its faults and its log
 
@@ -219,7 +222,7 @@ class Handler:
             call = Call(site, spend, limit, cancelled)
             outputs = {**state, **self.update(call, identity, state, old, new)}
             for key in old:
-                if key not in new and key not in self.computed:
+                if key not in new and key not in self.facts.computed:
                     outputs.pop(key, None)
             return self._finish(call, identity, self._outputs(site, new, outputs), self.seconds.update)
 
@@ -263,7 +266,7 @@ class Handler:
 
     def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
         """Keep what the cloud made up: whoever takes the resource in by its id knows nothing but that."""
-        told = {key: outputs[key] for key in self.computed if outputs.get(key) is not None}
+        told = {key: outputs[key] for key in self.facts.computed if outputs.get(key) is not None}
         site.cloud.tables.put("made-up", self._place(site, identity), told)
 
     def _remembered(self, site: Site, identity: str) -> Properties:
@@ -306,9 +309,25 @@ class Handler:
             raise of_client_error(problem) from problem
 
 
-def same_name(state: Properties, new: Properties, key: str) -> bool:
-    """Whether the name stays, so that the old resource must go first."""
-    return state.get(key) == new.get(key)
+def judged(facts: ResourceType, found: Mapping[str, Change], state: Properties, new: Properties) -> Difference:
+    """The difference of changed inputs (path -> change): which of them make a new resource."""
+    paths = {
+        path: (change, facts.replaced_by(path, value_at(state, path), value_at(new, path)))
+        for path, change in found.items()
+    }
+    return Difference(paths)
+
+
+def value_at(properties: Any, path: str) -> Any:
+    """The value at a path; None where there is none."""
+    for key in path.split("."):
+        properties = properties.get(key) if isinstance(properties, Mapping) else None
+    return properties
+
+
+def _made_up(name: str, limit: int, seed: bytes) -> str:
+    random = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(8)
+    return f"{name[: limit - 8]}-{random[:7]}"
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

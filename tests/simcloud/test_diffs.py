@@ -72,7 +72,7 @@ def test_each_change_replaces_or_not_as_the_real_provider_says(
 def test_a_config_map_changes_in_place_only_where_the_provider_says_that_it_is_mutable(
     aws: Maker, mutable: bool, replaces: bool
 ) -> None:
-    handler = KubernetesObject("kubernetes:core/v1:ConfigMap", config_map_mutable=mutable)
+    handler = KubernetesObject("kubernetes:core/v1:ConfigMap", {"enableConfigMapMutable": mutable})
     difference = handler.difference({"data": {"a": "1"}}, {"data": {"a": "1"}}, {"data": {"a": "2"}}, aws.site)
     assert bool(difference.replaces) is replaces
 

@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from otel_on_spot.cli import app
 from otel_on_spot.plan.record import record
+from otel_on_spot.program.resource_types import AWS, ProviderScope, identity
 from otel_on_spot.recovery.checkpoint import Checkpoint
 from otel_on_spot.recovery.deployment import Identity, decided, pending
 from otel_on_spot.recovery.engine import RecoveryError
 from otel_on_spot.recovery.finding import Searcher
-from otel_on_spot.recovery.identities import COMPUTED, Account, kubernetes_id
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.recovery.settling import settle
 
-ACCOUNT = Account("111122223333", "eu-west-1")
+SCOPE = ProviderScope(account="111122223333", region="eu-west-1")
 ENGINE = "urn:pulumi:dev::otel-on-spot::"
 VPC = f"{ENGINE}aws:ec2/vpc:Vpc::network-vpc"
 
@@ -82,11 +82,11 @@ def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: st
     }
     ours = {token for token in tokens if token.startswith("aws:")}
     assert ours, "the recording has no AWS resource"
-    assert sorted(ours - COMPUTED.keys() - FINDERS.keys()) == []
+    assert sorted(ours - {token for token, facts in AWS.items() if facts.id} - FINDERS.keys()) == []
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "identity"),
+    ("token", "inputs", "expected"),
     [
         (
             "aws:ec2/route:Route",
@@ -99,8 +99,8 @@ def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: st
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"role": "r", "policyArn": "arn"}, "r/arn"),
     ],
 )
-def test_an_id_that_follows_from_the_inputs(token: str, inputs: dict[str, str], identity: str) -> None:
-    assert COMPUTED[token](inputs, ACCOUNT) == identity
+def test_an_id_that_follows_from_the_inputs(token: str, inputs: dict[str, str], expected: str) -> None:
+    assert identity(token, inputs, SCOPE) == expected
 
 
 class Aws:
@@ -155,9 +155,9 @@ def test_a_services_role_that_the_program_did_not_make_is_left_alone() -> None:
 
 
 def test_ids_of_kubernetes_objects_and_releases() -> None:
-    assert kubernetes_id("kubernetes:core/v1:ConfigMap", {"metadata": {"namespace": "a", "name": "b"}}) == "a/b"
-    assert kubernetes_id("kubernetes:core/v1:Namespace", {"metadata": {"name": "b"}}) == "b"
-    assert kubernetes_id("kubernetes:helm.sh/v3:Release", {"namespace": "a", "name": "b"}) == "a/b"
+    assert identity("kubernetes:core/v1:ConfigMap", {"metadata": {"namespace": "a", "name": "b"}}) == "a/b"
+    assert identity("kubernetes:core/v1:Namespace", {"metadata": {"name": "b"}}) == "b"
+    assert identity("kubernetes:helm.sh/v3:Release", {"namespace": "a", "name": "b"}) == "a/b"
 
 
 def test_a_type_that_nobody_wrote_down_is_a_question_for_a_person() -> None:

@@ -67,10 +67,7 @@ class AccessEntry(Handler):
     """A principal that the cluster knows."""
 
     token = "aws:eks/accessEntry:AccessEntry"
-    replace_on = ("clusterName", "principalArn", "type")
     taggable = True
-    computed = ("accessEntryArn", "createdAt", "modifiedAt", "userName", "kubernetesGroups")
-    defaults = {"type": "STANDARD"}
     seconds = Seconds(1, 1, 1)
 
     @override
@@ -92,10 +89,8 @@ class AccessEntry(Handler):
                 f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}",
             )
         remember_entry(site, cluster, principal, inputs["type"], "user", **more)
-        return f"{cluster}:{principal}", {
-            "accessEntryArn": site.arn(
-                "eks", f"access-entry/{cluster}/role/{site.cloud.account}/{principal.rpartition('/')[2]}"
-            ),
+        return self.identity(site, inputs), {
+            "accessEntryArn": self.arn(site, "", inputs, principal.rpartition("/")[2]),
             "createdAt": "2026-01-01T00:00:00Z",
             "modifiedAt": "2026-01-01T00:00:00Z",
             "userName": more["userName"] or (NODE_USERNAME if inputs["type"] == "EC2_LINUX" else principal),
@@ -131,8 +126,6 @@ class AccessPolicyAssociation(Handler):
     """A policy of EKS's own on an access entry."""
 
     token = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
-    replace_on = ("clusterName", "principalArn", "policyArn", "accessScope")
-    computed = ("associatedAt", "modifiedAt")
     seconds = Seconds(1, 1, 1)
 
     @override
@@ -149,7 +142,7 @@ class AccessPolicyAssociation(Handler):
             )
         tables.put("access-policies", f"{entry}/{inputs['policyArn']}", {"scope": inputs["accessScope"]})
         now = "2026-01-01T00:00:00Z"
-        return f"{inputs['clusterName']}#{inputs['principalArn']}#{inputs['policyArn']}", {
+        return self.identity(call.site, inputs), {
             "associatedAt": now,
             "modifiedAt": now,
         }

@@ -58,9 +58,7 @@ class Addon(Handler):
     """An add-on."""
 
     token = "aws:eks/addon:Addon"
-    replace_on = ("clusterName", "addonName")
     taggable = True
-    computed = ("arn", "createdAt", "modifiedAt", "addonVersion", "configurationValues")
     seconds = Seconds(20, 20, 15)
     timeouts = Seconds(1200, 1200, 2400)
 
@@ -80,8 +78,8 @@ class Addon(Handler):
             "tags": all_tags(site, inputs),
         }
         site.cloud.tables.put("addons", key, row)
-        return f"{cluster}:{name}", {
-            "arn": site.arn("eks", f"addon/{cluster}/{name}"),
+        return self.identity(site, inputs), {
+            "arn": self.arn(site, "", inputs, hashlib.sha256(key.encode()).hexdigest()[:12]),
             "createdAt": "2026-01-01T00:00:00Z",
             "modifiedAt": "2026-01-01T00:00:00Z",
         }
@@ -160,9 +158,7 @@ class PodIdentityAssociation(Handler):
     """A role for a service account."""
 
     token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
-    replace_on = ("clusterName", "namespace", "serviceAccount")
     taggable = True
-    computed = ("associationArn", "associationId", "externalId")
     seconds = Seconds(2, 2, 2)
 
     @override
@@ -173,7 +169,7 @@ class PodIdentityAssociation(Handler):
         identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
         return identity, {
             "associationId": identity,
-            "associationArn": site.arn("eks", f"podidentityassociation/{cluster}/{identity}"),
+            "associationArn": self.arn(site, identity, inputs),
             "externalId": "",
         }
 

@@ -49,28 +49,7 @@ class Cluster(Handler):
     """A control plane."""
 
     token = "aws:eks/cluster:Cluster"
-    autoname, autoname_limit = "name", 100
-    replace_on = (
-        "name",
-        "roleArn",
-        "bootstrapSelfManagedAddons",
-        "accessConfig.bootstrapClusterCreatorAdminPermissions",
-        "kubernetesNetworkConfig.serviceIpv4Cidr",
-        "kubernetesNetworkConfig.ipFamily",
-        "outpostConfig",
-    )
     taggable = True
-    computed = (
-        "arn",
-        "certificateAuthority",
-        "clusterId",
-        "createdAt",
-        "endpoint",
-        "identities",
-        "platformVersion",
-        "status",
-    )
-    defaults = {"bootstrapSelfManagedAddons": True}
     seconds = Seconds(540, 60, 150)
     timeouts = Seconds(1800, 3600, 900)
 
@@ -146,7 +125,7 @@ class Cluster(Handler):
     def _known(self, site: Site, name: str, inputs: Properties, row: dict[str, Any]) -> Properties:
         authority = site.cloud.certificate_authority or f"certificate authority of {name}"
         return {
-            "arn": site.arn("eks", f"cluster/{name}"),
+            "arn": self.arn(site, name, {"name": name}),
             "endpoint": site.cloud.endpoint(name),
             "certificateAuthority": {"data": base64.b64encode(authority.encode()).decode()},
             **_service_addresses(site, inputs),

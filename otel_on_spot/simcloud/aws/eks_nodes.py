@@ -63,34 +63,7 @@ class NodeGroup(Handler):
     """A managed node group. Its nodes join only with a network plugin, a route, and their role's policies."""
 
     token = "aws:eks/nodeGroup:NodeGroup"
-    autoname, autoname_limit = "nodeGroupName", 63
-    replace_on = (
-        "clusterName",
-        "nodeGroupName",
-        "nodeGroupNamePrefix",
-        "nodeRoleArn",
-        "subnetIds",
-        "instanceTypes",
-        "amiType",
-        "capacityType",
-        "diskSize",
-        "launchTemplate.id",
-        "launchTemplate.name",
-        "remoteAccess",
-    )
     taggable = True
-    computed = (
-        "arn",
-        "status",
-        "resources",
-        "version",
-        "releaseVersion",
-        "diskSize",
-        "amiType",
-        "capacityType",
-        "instanceTypes",
-        "nodeGroupNamePrefix",
-    )
     seconds = Seconds(115, 300, 150)
     timeouts = Seconds(3600, 3600, 3600)
 
@@ -139,14 +112,13 @@ class NodeGroup(Handler):
             },
         )
         remember_entry(site, cluster, inputs["nodeRoleArn"], "EC2_LINUX", by="eks")
-        return f"{cluster}:{name}", self._known(site, inputs, release, "CREATING")
+        return self.identity(site, inputs), self._known(site, inputs, release, "CREATING")
 
-    @staticmethod
-    def _known(site: Site, inputs: Properties, release: str, status: str) -> Properties:
+    def _known(self, site: Site, inputs: Properties, release: str, status: str) -> Properties:
         cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
         unique = hashlib.sha256(f"{cluster}/{name}".encode()).hexdigest()[:12]
         return {
-            "arn": site.arn("eks", f"nodegroup/{cluster}/{name}/{unique}"),
+            "arn": self.arn(site, "", inputs, unique),
             "status": status,
             "version": ".".join(release.split(".")[:2]),
             "releaseVersion": release,

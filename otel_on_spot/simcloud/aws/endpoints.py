@@ -14,19 +14,6 @@ class VpcEndpoint(Ec2Handler):
 
     token = "aws:ec2/vpcEndpoint:VpcEndpoint"
     kind = "vpc-endpoint"
-    replace_on = ("vpcId", "serviceName", "vpcEndpointType", "serviceRegion")
-    computed = (
-        "arn",
-        "cidrBlocks",
-        "dnsEntries",
-        "networkInterfaceIds",
-        "ownerId",
-        "policy",
-        "prefixListId",
-        "requesterManaged",
-        "state",
-    )
-    defaults = {"vpcEndpointType": "Gateway"}
     seconds = Seconds(60, 30, 60)
 
     @override
@@ -59,7 +46,7 @@ class VpcEndpoint(Ec2Handler):
         ]
         call.site.cloud.tables.put("endpoint-interfaces", identity, {"interfaces": interfaces})
         return identity, {
-            "arn": call.site.arn("ec2", f"vpc-endpoint/{identity}"),
+            "arn": self.arn(call.site, identity),
             "networkInterfaceIds": interfaces,
             "ownerId": call.site.cloud.account,
             "state": "available",
@@ -112,18 +99,6 @@ class FlowLog(Ec2Handler):
 
     token = "aws:ec2/flowLog:FlowLog"
     kind = "vpc-flow-log"
-    replace_on = (
-        "vpcId",
-        "subnetId",
-        "eniId",
-        "trafficType",
-        "iamRoleArn",
-        "logDestination",
-        "logDestinationType",
-        "logFormat",
-        "maxAggregationInterval",
-    )
-    computed = ("arn", "logFormat", "logDestinationType")
     seconds = Seconds(3, 1, 2)
 
     @override
@@ -140,7 +115,7 @@ class FlowLog(Ec2Handler):
         )
         identity = made["FlowLogIds"][0]
         return identity, {
-            "arn": call.site.arn("ec2", f"vpc-flow-log/{identity}"),
+            "arn": self.arn(call.site, identity),
             "logDestinationType": "cloud-watch-logs",
             "logFormat": "",
         }

@@ -31,16 +31,12 @@ class EventRule(Handler):
     """A rule on the default event bus."""
 
     token = "aws:cloudwatch/eventRule:EventRule"
-    autoname, autoname_limit = "name", 64
-    replace_on = ("name", "namePrefix", "eventBusName")
     taggable = True
-    computed = ("arn",)
-    defaults = {"eventBusName": "default", "forceDestroy": False}
     seconds = Seconds(2, 1, 1)
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        return inputs["name"], {"arn": self._put(call, inputs)}
+        return self.identity(call.site, inputs), {"arn": self._put(call, inputs)}
 
     def _put(self, call: Call, inputs: Properties) -> str:
         made = call.site.client("events").put_rule(
@@ -78,9 +74,6 @@ class EventTarget(Handler):
     """Where a rule sends its events."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
-    autoname, autoname_limit = "targetId", 64
-    replace_on = ("rule", "targetId", "eventBusName")
-    defaults = {"eventBusName": "default", "forceDestroy": False}
     seconds = Seconds(2, 1, 1)
 
     @override
@@ -90,7 +83,7 @@ class EventTarget(Handler):
         )
         if answer.get("FailedEntryCount"):
             raise Refusal("FailedEntry", json.dumps(answer["FailedEntries"]))
-        return f"{inputs['rule']}-{inputs['targetId']}", {}
+        return self.identity(call.site, inputs), {}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -109,11 +102,6 @@ class EventTarget(Handler):
         call.site.client("events").remove_targets(Rule=state["rule"], Ids=[state["targetId"]])
 
 
-def queue_url(site: Site, name: str) -> str:
-    """URL of a queue as AWS writes it: moto's changes with its port, and a state that outlives moto must not."""
-    return f"https://sqs.{site.region}.amazonaws.com/{site.cloud.account}/{name}"
-
-
 def moto_url(site: Site, url: str) -> str:
     """moto's URL of the queue with this URL."""
     return f"{site.cloud.moto.url}/{'/'.join(url.split('/')[-2:])}"
@@ -123,17 +111,7 @@ class Queue(Handler):
     """An SQS queue. moto frees a deleted queue's name at once; AWS after a minute, and so do we."""
 
     token = "aws:sqs/queue:Queue"
-    autoname, autoname_limit = "name", 80
-    replace_on = ("name", "namePrefix", "fifoQueue")
     taggable = True
-    computed = ("arn", "url", "policy", "kmsDataKeyReusePeriodSeconds", "sqsManagedSseEnabled")
-    defaults = {
-        "delaySeconds": 0,
-        "fifoQueue": False,
-        "messageRetentionSeconds": 345600,
-        "receiveWaitTimeSeconds": 0,
-        "visibilityTimeoutSeconds": 30,
-    }
     seconds = Seconds(25, 5, 60)
 
     @override
@@ -150,8 +128,14 @@ class Queue(Handler):
         else:
             raise Refusal("QueueAlreadyExists", f"A queue named {name} already exists")
         sqs.create_queue(QueueName=name, Attributes=self._attributes(inputs), tags=all_tags(call.site, inputs))
-        url = queue_url(call.site, name)
-        return url, {"arn": call.site.arn("sqs", name), "url": url, "policy": "", "kmsDataKeyReusePeriodSeconds": 300}
+        # moto's URL changes with its port, and a state that outlives moto must not.
+        url = self.identity(call.site, inputs)
+        return url, {
+            "arn": self.arn(call.site, url, inputs),
+            "url": url,
+            "policy": "",
+            "kmsDataKeyReusePeriodSeconds": 300,
+        }
 
     @staticmethod
     def _attributes(inputs: Properties) -> dict[str, str]:
@@ -190,7 +174,6 @@ class QueuePolicy(Handler):
     """Who may use a queue."""
 
     token = "aws:sqs/queuePolicy:QueuePolicy"
-    replace_on = ("queueUrl",)
     seconds = Seconds(25, 25, 5)
 
     @override

@@ -14,10 +14,7 @@ class Key(Handler):
     """A KMS key. Deleting it schedules its deletion. moto takes a policy that locks its owner out; AWS refuses, and so do we."""
 
     token = "aws:kms/key:Key"
-    replace_on = ("customerMasterKeySpec", "keyUsage", "multiRegion", "customKeyStoreId", "xksKeyId")
     taggable = True
-    computed = ("arn", "keyId", "policy", "rotationPeriodInDays")
-    defaults = {"customerMasterKeySpec": "SYMMETRIC_DEFAULT", "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"}
     seconds = Seconds(12, 5, 2)
 
     @override
@@ -92,8 +89,6 @@ class Alias(Handler):
     """A name of a KMS key."""
 
     token = "aws:kms/alias:Alias"
-    replace_on = ("name", "namePrefix")
-    computed = ("arn", "targetKeyArn")
     seconds = Seconds(1, 1, 1)
 
     @override
@@ -101,7 +96,10 @@ class Alias(Handler):
         kms = call.site.client("kms")
         kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["Arn"]
-        return inputs["name"], {"arn": call.site.arn("kms", inputs["name"]), "targetKeyArn": target}
+        return self.identity(call.site, inputs), {
+            "arn": self.arn(call.site, inputs["name"], inputs),
+            "targetKeyArn": target,
+        }
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -124,11 +122,7 @@ class LogGroup(Handler):
     """A CloudWatch log group."""
 
     token = "aws:cloudwatch/logGroup:LogGroup"
-    autoname, autoname_limit = "name", 512
-    replace_on = ("name", "namePrefix", "logGroupClass")
     taggable = True
-    computed = ("arn", "logGroupClass")
-    defaults = {"retentionInDays": 0, "skipDestroy": False}
     seconds = Seconds(2, 1, 1)
 
     @override
@@ -136,8 +130,8 @@ class LogGroup(Handler):
         logs = call.site.client("logs")
         logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs))
         self._retain(logs, inputs)
-        return inputs["name"], {
-            "arn": call.site.arn("logs", f"log-group:{inputs['name']}"),
+        return self.identity(call.site, inputs), {
+            "arn": self.arn(call.site, inputs["name"], inputs),
             "logGroupClass": "STANDARD",
         }
 

@@ -59,9 +59,6 @@ class LaunchTemplate(Ec2Handler):
 
     token = "aws:ec2/launchTemplate:LaunchTemplate"
     kind = "launch-template"
-    autoname, autoname_limit = "name", 125
-    replace_on = ("name", "namePrefix")
-    computed = ("arn", "latestVersion", "defaultVersion")
     seconds = Seconds(2, 2, 1)
 
     @override
@@ -74,7 +71,7 @@ class LaunchTemplate(Ec2Handler):
         identity = made["LaunchTemplateId"]
         call.site.cloud.tables.put("launch-templates", identity, {"versions": 1})
         return identity, {
-            "arn": call.site.arn("ec2", f"launch-template/{identity}"),
+            "arn": self.arn(call.site, identity),
             "latestVersion": 1,
             "defaultVersion": 1,
         }

@@ -37,16 +37,6 @@ class Vpc(Ec2Handler):
 
     token = "aws:ec2/vpc:Vpc"
     kind = "vpc"
-    replace_on = ("cidrBlock", "instanceTenancy", "ipv4IpamPoolId")
-    computed = (
-        "arn",
-        "defaultNetworkAclId",
-        "defaultRouteTableId",
-        "defaultSecurityGroupId",
-        "mainRouteTableId",
-        "ownerId",
-    )
-    defaults = {"instanceTenancy": "default", "enableDnsSupport": True}
     seconds = Seconds(24, 5, 3)
 
     @override
@@ -75,7 +65,7 @@ class Vpc(Ec2Handler):
         ][0]["GroupId"]
         acls = ec2.describe_network_acls(Filters=here)["NetworkAcls"]
         return {
-            "arn": call.site.arn("ec2", f"vpc/{vpc}"),
+            "arn": self.arn(call.site, vpc),
             "defaultRouteTableId": table,
             "mainRouteTableId": table,
             "defaultSecurityGroupId": group,
@@ -109,8 +99,6 @@ class DefaultSecurityGroup(Ec2Handler):
 
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
     kind = "security-group"
-    replace_on = ("vpcId",)
-    computed = ("arn", "name", "ownerId", "description")
     seconds = Seconds(2, 1, 0)
 
     @override
@@ -125,7 +113,7 @@ class DefaultSecurityGroup(Ec2Handler):
             ec2.revoke_security_group_egress(GroupId=identity, IpPermissions=group["IpPermissionsEgress"])
         self.retag(call, identity, {}, inputs)
         return identity, {
-            "arn": call.site.arn("ec2", f"security-group/{identity}"),
+            "arn": self.arn(call.site, identity),
             "name": "default",
             "ownerId": call.site.cloud.account,
             "description": group["Description"],
@@ -154,7 +142,6 @@ class InternetGateway(Ec2Handler):
 
     token = "aws:ec2/internetGateway:InternetGateway"
     kind = "internet-gateway"
-    computed = ("arn", "ownerId")
     seconds = Seconds(3, 2, 12)
 
     @override
@@ -166,7 +153,7 @@ class InternetGateway(Ec2Handler):
         if inputs.get("vpcId"):
             ec2.attach_internet_gateway(InternetGatewayId=identity, VpcId=inputs["vpcId"])
         return identity, {
-            "arn": call.site.arn("ec2", f"internet-gateway/{identity}"),
+            "arn": self.arn(call.site, identity),
             "ownerId": call.site.cloud.account,
         }
 
@@ -202,8 +189,6 @@ class Subnet(Ec2Handler):
 
     token = "aws:ec2/subnet:Subnet"
     kind = "subnet"
-    replace_on = ("vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "ipv6Native", "outpostArn")
-    computed = ("arn", "availabilityZoneId", "ownerId")
     seconds = Seconds(12, 2, 5)
 
     @override
@@ -220,7 +205,7 @@ class Subnet(Ec2Handler):
             SubnetId=identity, MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))}
         )
         return identity, {
-            "arn": call.site.arn("ec2", f"subnet/{identity}"),
+            "arn": self.arn(call.site, identity),
             "availabilityZone": made["AvailabilityZone"],
             "availabilityZoneId": made["AvailabilityZoneId"],
             "ownerId": call.site.cloud.account,

@@ -22,11 +22,7 @@ class Role(Handler):
     """A role. moto and AWS both refuse to delete one that still has policies or profiles."""
 
     token = "aws:iam/role:Role"
-    autoname, autoname_limit = "name", 64
-    replace_on = ("name", "namePrefix", "path")
     taggable = True
-    computed = ("arn", "createDate", "uniqueId", "managedPolicyArns", "inlinePolicies")
-    defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
     seconds = Seconds(2, 1, 1)
 
     @override
@@ -82,13 +78,12 @@ class RolePolicyAttachment(Handler):
     """A managed policy on a role."""
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-    replace_on = ("role", "policyArn")
     seconds = Seconds(1, 1, 1)
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         call.site.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
-        return f"{inputs['role']}-{inputs['policyArn']}", {}
+        return self.identity(call.site, inputs), {}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -104,8 +99,6 @@ class RolePolicy(Handler):
     """A policy inside a role."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
-    autoname, autoname_limit = "name", 128
-    replace_on = ("name", "namePrefix", "role")
     seconds = Seconds(1, 1, 1)
 
     @override
@@ -113,7 +106,7 @@ class RolePolicy(Handler):
         call.site.client("iam").put_role_policy(
             RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
         )
-        return f"{inputs['role']}:{inputs['name']}", {}
+        return self.identity(call.site, inputs), {}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -134,11 +127,7 @@ class Policy(Handler):
     """A managed policy. moto takes one of any size and deletes one that is attached; AWS does neither, nor do we."""
 
     token = "aws:iam/policy:Policy"
-    autoname, autoname_limit = "name", 128
-    replace_on = ("name", "namePrefix", "path", "description")
     taggable = True
-    computed = ("arn", "policyId", "attachmentCount")
-    defaults = {"path": "/"}
     seconds = Seconds(2, 1, 1)
 
     @override
@@ -201,11 +190,7 @@ class InstanceProfile(Handler):
     """An instance profile and the role in it. AWS deletes one that instances use, and so does moto."""
 
     token = "aws:iam/instanceProfile:InstanceProfile"
-    autoname, autoname_limit = "name", 128
-    replace_on = ("name", "namePrefix", "path")
     taggable = True
-    computed = ("arn", "createDate", "uniqueId")
-    defaults = {"path": "/"}
     seconds = Seconds(8, 2, 1)
 
     @override
@@ -250,8 +235,6 @@ class ServiceLinkedRole(Handler):
     """A role that a service made its own. moto makes one twice; AWS refuses, and so do we."""
 
     token = "aws:iam/serviceLinkedRole:ServiceLinkedRole"
-    replace_on = ("awsServiceName", "customSuffix")
-    computed = ("arn", "createDate", "name", "path", "uniqueId")
     seconds = Seconds(3, 1, 3)
 
     @override
@@ -295,9 +278,7 @@ class OpenIdConnectProvider(Handler):
     """An OIDC provider, for IRSA."""
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
-    replace_on = ("url",)
     taggable = True
-    computed = ("arn", "thumbprintLists")
     seconds = Seconds(1, 1, 1)
 
     @override

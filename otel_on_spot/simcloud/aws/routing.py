@@ -23,8 +23,6 @@ class RouteTable(Ec2Handler):
 
     token = "aws:ec2/routeTable:RouteTable"
     kind = "route-table"
-    replace_on = ("vpcId",)
-    computed = ("arn", "ownerId", "routes", "propagatingVgws")
     seconds = Seconds(6, 2, 3)
 
     @override
@@ -34,7 +32,7 @@ class RouteTable(Ec2Handler):
         )
         identity = made["RouteTable"]["RouteTableId"]
         return identity, {
-            "arn": call.site.arn("ec2", f"route-table/{identity}"),
+            "arn": self.arn(call.site, identity),
             "ownerId": call.site.cloud.account,
             "routes": [],
             "propagatingVgws": [],
@@ -58,15 +56,12 @@ class Route(Handler):
     """One route."""
 
     token = "aws:ec2/route:Route"
-    replace_on = ("routeTableId", "destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
-    computed = ("instanceId", "instanceOwnerId", "networkInterfaceId", "origin", "state")
     seconds = Seconds(2, 2, 2)
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         call.site.client("ec2").create_route(**self._asked(inputs))
-        identity = f"r-{inputs['routeTableId']}{abs(hash_of(inputs['destinationCidrBlock']))}"
-        return identity, {
+        return self.identity(call.site, inputs), {
             "origin": "CreateRoute",
             "state": "active",
             "instanceId": "",
@@ -108,7 +103,6 @@ class RouteTableAssociation(Handler):
     """Which table a subnet follows. moto forgets nothing when the subnet goes first; AWS ends the association with it."""
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-    replace_on = ("subnetId", "gatewayId")
     seconds = Seconds(2, 2, 2)
 
     @override
@@ -157,17 +151,6 @@ class Eip(Ec2Handler):
 
     token = "aws:ec2/eip:Eip"
     kind = "elastic-ip"
-    replace_on = ("domain", "address", "networkBorderGroup", "publicIpv4Pool")
-    computed = (
-        "allocationId",
-        "arn",
-        "associationId",
-        "publicIp",
-        "publicDns",
-        "privateIp",
-        "instance",
-        "networkInterface",
-    )
     seconds = Seconds(2, 2, 2)
 
     @override
@@ -178,7 +161,7 @@ class Eip(Ec2Handler):
         identity = made["AllocationId"]
         return identity, {
             "allocationId": identity,
-            "arn": call.site.arn("ec2", f"elastic-ip/{identity}"),
+            "arn": self.arn(call.site, identity),
             "publicIp": made["PublicIp"],
             "domain": "vpc",
         }
@@ -205,9 +188,6 @@ class NatGateway(Ec2Handler):
 
     token = "aws:ec2/natGateway:NatGateway"
     kind = "natgateway"
-    replace_on = ("allocationId", "subnetId", "connectivityType", "privateIp")
-    computed = ("associationId", "networkInterfaceId", "privateIp", "publicIp")
-    defaults = {"connectivityType": "public"}
     seconds = Seconds(110, 2, 60)
 
     @override
@@ -247,10 +227,3 @@ class NatGateway(Ec2Handler):
         for address in found[0].get("NatGatewayAddresses", []) if found else []:
             if in_use.interfaces(call.site, "network-interface-id", address["NetworkInterfaceId"]):
                 ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
-
-
-def hash_of(text: str) -> int:
-    """A number that stays the same in every process."""
-    import zlib
-
-    return zlib.crc32(text.encode())

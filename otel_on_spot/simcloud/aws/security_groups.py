@@ -5,12 +5,14 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.network import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 Permission = dict[str, Any]
+GROUP = resource_type("aws:ec2/securityGroup:SecurityGroup").arn
 GET_BY_TAGS = "aws:ec2/getSecurityGroups:getSecurityGroups"
 
 
@@ -22,7 +24,7 @@ def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     ids = [group["GroupId"] for group in found]
     return {
         "ids": ids,
-        "arns": [site.arn("ec2", f"security-group/{one}") for one in ids],
+        "arns": [GROUP.format_map({**fields({}, site.scope), "id": group}) for group in ids],
         "vpcIds": [group["VpcId"] for group in found],
         "tags": dict(tags),
         "id": site.region,
@@ -75,10 +77,6 @@ class SecurityGroup(Ec2Handler):
 
     token = "aws:ec2/securityGroup:SecurityGroup"
     kind = "security-group"
-    autoname = "name"
-    replace_on = ("name", "namePrefix", "description", "vpcId")
-    computed = ("arn", "ownerId", "vpcId", "ingress", "egress")
-    defaults = {"description": "Managed by Pulumi", "revokeRulesOnDelete": False}
     seconds = Seconds(4, 2, 4)
 
     @override
@@ -92,7 +90,7 @@ class SecurityGroup(Ec2Handler):
         )["GroupId"]
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
         self._rules(ec2, identity, group["IpPermissions"], group["IpPermissionsEgress"], inputs)
-        return identity, {"arn": call.site.arn("ec2", f"security-group/{identity}"), "ownerId": call.site.cloud.account}
+        return identity, {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
 
     def _rules(
         self, ec2: Any, group: str, ingress: list[Permission], egress: list[Permission], inputs: Properties
@@ -136,14 +134,13 @@ class Tag(Handler):
     """One tag on a resource of EC2 that is not ours."""
 
     token = "aws:ec2/tag:Tag"
-    replace_on = ("resourceId", "key")
     seconds = Seconds(1, 1, 1)
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         tag = {"Key": inputs["key"], "Value": inputs["value"]}
         call.site.client("ec2").create_tags(Resources=[inputs["resourceId"]], Tags=[tag])
-        return f"{inputs['resourceId']},{inputs['key']}", {}
+        return self.identity(call.site, inputs), {}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:

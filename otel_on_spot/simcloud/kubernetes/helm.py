@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
@@ -10,7 +11,7 @@ from typing_extensions import override
 from otel_on_spot.kubernetes.names import NAMESPACE
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
-from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
+from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
 from otel_on_spot.simcloud.properties import Properties, changes
@@ -61,17 +62,13 @@ class Release(Handler):
     """A Helm release. It waits for its pods, and its pods for nodes."""
 
     token = "kubernetes:helm.sh/v3:Release"
-    autoname, autoname_limit = "name", 53
-    replace_on = ("name", "namespace")
-    computed = ("status", "resourceNames", "manifest", "checksum")
-    defaults = {"namespace": "default"}
     seconds = Seconds(0, 0, 20)
     timeouts = Seconds(DEFAULT_TIMEOUT, DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
 
     @override
     def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
-        found = dict(changes(state, old, new))
-        return Difference({path: (change, self._replaces(path)) for path, change in found.items()}, True)
+        difference = judged(self.facts, dict(changes(state, old, new)), state, new)
+        return replace(difference, delete_before_replace=True)
 
     @override
     def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
@@ -94,7 +91,7 @@ class Release(Handler):
         if release(site, namespace, name):
             raise Refusal("AlreadyExists", "cannot re-use a name that is still in use")
         self._install(call, inputs, revision=1)
-        return f"{namespace}/{name}", self._known(inputs, 1)
+        return self.identity(site, inputs), self._known(inputs, 1)
 
     def _install(self, call: Call, inputs: Properties, revision: int) -> None:
         site, name, namespace, chart = call.site, inputs["name"], inputs["namespace"], chart_name(inputs)

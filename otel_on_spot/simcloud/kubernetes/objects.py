@@ -2,12 +2,14 @@
 
 import base64
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.program.resource_types import is_mutable, resource_type
 from otel_on_spot.program.values import UNKNOWN
-from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site
+from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged, value_at
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
 from otel_on_spot.simcloud.kubernetes.kinds import CLUSTER_SCOPED
 from otel_on_spot.simcloud.properties import Properties, changes
@@ -25,15 +27,11 @@ class KubernetesObject(Handler):
     seconds = Seconds(1, 1, 1)
     timeouts = Seconds(600, 600, 600)
 
-    def __init__(self, token: str, config_map_mutable: bool = False, secret_mutable: bool = False) -> None:
+    def __init__(self, token: str, configuration: Properties | None = None) -> None:
+        """``configuration``: of the provider."""
         self.kind = token.rpartition(":")[2]
         self.token = token  # ty: ignore[invalid-attribute-access]
-        immutable = (self.kind == "ConfigMap" and not config_map_mutable) or (
-            self.kind == "Secret" and not secret_mutable
-        )
-        content = ("data", "binaryData", "stringData", "immutable") if immutable else ()
-        # Source: pulumi-kubernetes, provider/pkg/provider/diff.go (forceNewProperties)
-        self.replace_on = ("metadata.name", "metadata.namespace", "apiVersion", "kind", "type", *content)  # ty: ignore[invalid-attribute-access]
+        self.configuration = configuration or {}
         self.seconds = Seconds(1, 1, DRAIN.get(self.kind, 1.0))  # ty: ignore[invalid-attribute-access]
 
     @override
@@ -53,10 +51,10 @@ class KubernetesObject(Handler):
 
     @override
     def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
-        found = dict(changes(state, old, new))
-        replaced = {path: (change, self._replaces(path)) for path, change in found.items()}
-        stays = (state.get("metadata") or {}).get("name") == (new.get("metadata") or {}).get("name")
-        return Difference(replaced, stays and any(replace for _, replace in replaced.values()))
+        facts = resource_type(self.token, mutable=is_mutable(self.token, self.configuration, old))
+        difference = judged(facts, dict(changes(state, old, new)), state, new)
+        stays = value_at(state, "metadata.name") == value_at(new, "metadata.name")
+        return replace(difference, delete_before_replace=stays and bool(difference.replaces))
 
     @override
     def preview(self, state: Properties, new: Properties, site: Site) -> Properties:

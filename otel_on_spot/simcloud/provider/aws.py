@@ -6,9 +6,10 @@ from typing import Any
 from pulumi.runtime.proto import provider_pb2
 from typing_extensions import override
 
+from otel_on_spot.program.resource_types import resource_type
 from otel_on_spot.program.values import UNKNOWN, encoded
 from otel_on_spot.simcloud.aws import registry
-from otel_on_spot.simcloud.handler import Difference, Handler, Site
+from otel_on_spot.simcloud.handler import Difference, Handler, Site, judged
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.provider.servicer import Servicer, decoded
 from otel_on_spot.simcloud.refusal import Refusal
@@ -47,7 +48,9 @@ class Aws(Servicer):
     @override
     def configuration_difference(self, old: Properties, new: Properties) -> Difference:
         found = super().configuration_difference(old, new)
-        return Difference({path: (change, path == "region") for path, (change, _) in found.paths.items()})
+        return judged(
+            resource_type("pulumi:providers:aws"), {path: change for path, (change, _) in found.paths.items()}, old, new
+        )
 
     @override
     def Invoke(self, request: Any, context: Any) -> Any:

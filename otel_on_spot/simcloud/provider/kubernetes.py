@@ -2,12 +2,12 @@
 
 from typing_extensions import override
 
-from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.kubernetes.kubeconfig import cluster_of
+from otel_on_spot.program.resource_types import kubernetes_provider_replaced
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
 from otel_on_spot.simcloud.kubernetes.objects import KubernetesObject
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.provider.kubeconfig import cluster_of
 from otel_on_spot.simcloud.provider.servicer import Servicer
 
 RELEASE = Release()
@@ -20,11 +20,7 @@ class Kubernetes(Servicer):
     def handler(self, token: str, configuration: Properties) -> Handler:
         if token == Release.token:
             return RELEASE
-        return KubernetesObject(
-            token,
-            config_map_mutable=str(configuration.get("enableConfigMapMutable")).lower() == "true",
-            secret_mutable=str(configuration.get("enableSecretMutable")).lower() == "true",
-        )
+        return KubernetesObject(token, configuration)
 
     @override
     def site(self, configuration: Properties) -> Site:
@@ -32,19 +28,9 @@ class Kubernetes(Servicer):
 
     @override
     def configuration_difference(self, old: Properties, new: Properties) -> Difference:
-        """A new cluster replaces everything in it; a cluster identifier says which cluster it is, whatever the kubeconfig.
-
-        Source: pulumi-kubernetes, provider/pkg/provider/provider.go (DiffConfig)
-        """
+        """A new cluster replaces everything in it."""
         found = super().configuration_difference(old, new)
-        identifiers = old.get("clusterIdentifier"), new.get("clusterIdentifier")
-        if identifiers[0] and identifiers[0] == identifiers[1]:
-            replacing = False
-        elif any(identifiers):
-            replacing = identifiers[0] is not None or old.get("kubeconfig") != new.get("kubeconfig")
-        else:
-            unknown = UNKNOWN in (old.get("kubeconfig"), new.get("kubeconfig"))
-            replacing = unknown or cluster_of(old.get("kubeconfig")) != cluster_of(new.get("kubeconfig"))
+        replacing = kubernetes_provider_replaced(old, new)
         return Difference(
             {
                 path: (change, replacing and path in ("kubeconfig", "clusterIdentifier"))

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.kubernetes.kubeconfig import cluster_of
 from otel_on_spot.simcloud.aws.eks_cluster import Cluster
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Call, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
-from otel_on_spot.simcloud.provider.kubeconfig import cluster_of, kubeconfig
+from otel_on_spot.simcloud.provider.kubeconfig import kubeconfig
 from otel_on_spot.simcloud.refusal import Refusal
 
 INPUTS = {
