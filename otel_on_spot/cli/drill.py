@@ -44,7 +44,7 @@ def _platform(
         same_cluster: refuse a kubeconfig that leads to another cluster than the stack's.
 
     Raises:
-        DrillRefused: there is no cluster that answers, or it is another one.
+        DrillRefusedError: there is no cluster that answers, or it is another one.
     """
     from otel_on_spot.drills.drill import reach, require_same_cluster
 
@@ -94,18 +94,17 @@ def stress(
             f"for example {plot_file.with_suffix('.svg')}"
         )
     from otel_on_spot.cli.stress_display import keep_samples, live_display
-    from otel_on_spot.drills.drill import begun
-    from otel_on_spot.drills.stress.run import Wanted, longest
-    from otel_on_spot.drills.stress.run import stress as run
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.stress.run import Options, longest, run
 
-    wanted = Wanted(namespace=namespace, deployment=deployment, replicas=replicas, hold=hold, max_wait=max_wait)
+    options = Options(namespace=namespace, deployment=deployment, replicas=replicas, hold=hold, max_wait=max_wait)
     with _platform(stack, kube_context, kubeconfig) as (target, api):
         title = f"{deployment} scaled to {replicas} on {target.declared.cluster}"
         with (
-            begun(target, api, "stress", why=why, seconds=longest(hold, max_wait), tell=log) as running,
-            live_display(title) as shown,
+            start(target, api, "stress", why=why, seconds=longest(hold, max_wait), log=log) as running,
+            live_display(title) as show,
         ):
-            report = run(running, wanted, tell=log, shown=shown, keep=keep_samples(csv_file, plot_file, title))
+            report = run(running, options, log=log, on_sample=show, keep=keep_samples(csv_file, plot_file, title))
     exit_with_report(report, json_file)
 
 
@@ -131,13 +130,13 @@ def drift(
 
     Exit codes: 0 put back, 1 not put back, 2 it could not begin.
     """
-    from otel_on_spot.drills.drift.rehearsal import plan, rehearse
-    from otel_on_spot.drills.drill import begun
+    from otel_on_spot.drills.drift.run import make_plan, run
+    from otel_on_spot.drills.drill import start
 
     with _platform(stack, kube_context, kubeconfig) as (target, api):
-        planned = plan(target, api, deployment, replicas)
-        with begun(target, api, "drift", why=why, seconds=2 * timeout + 60, tell=log) as running:
-            report = rehearse(running, planned, timeout)
+        plan = make_plan(target, api, deployment, replicas)
+        with start(target, api, "drift", why=why, seconds=2 * timeout + 60, log=log) as running:
+            report = run(running, plan, timeout)
     exit_with_report(report, json_file)
 
 
@@ -157,13 +156,13 @@ def node_join(
 
     Exit codes: 0 the pod ran, 1 it did not, 2 it could not begin.
     """
-    from otel_on_spot.drills.drill import begun
-    from otel_on_spot.drills.node_join.rehearsal import Rehearsal, pool_of
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.node_join.run import NodeJoin, pool_of
 
     with _platform(stack, kube_context, kubeconfig) as (target, api):
         node_pool = pool_of(api, pool)
-        with begun(target, api, "node-join", why=why, seconds=timeout + 60, tell=log) as running:
-            report = Rehearsal(running, node_pool, timeout).run()
+        with start(target, api, "node-join", why=why, seconds=timeout + 60, log=log) as running:
+            report = NodeJoin(running, node_pool, timeout).run()
     exit_with_report(report, json_file)
 
 
@@ -197,13 +196,13 @@ def spot_interruption(
 
     Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
     """
-    from otel_on_spot.drills.drill import begun
-    from otel_on_spot.drills.spot_interruption.rehearsal import plan, rehearse
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.spot_interruption.run import choose_node, run
 
     with _platform(stack, kube_context, kubeconfig) as (target, api):
-        candidate = plan(target, api, node, allow_stateful=allow_stateful, fis=fis)
-        with begun(target, api, "spot-interruption", why=why, seconds=timeout + 180, tell=log) as running:
-            report = rehearse(running, candidate, fis=fis, patience=timeout, gap=gap)
+        candidate = choose_node(target, api, node, allow_stateful=allow_stateful, fis=fis)
+        with start(target, api, "spot-interruption", why=why, seconds=timeout + 180, log=log) as running:
+            report = run(running, candidate, fis=fis, timeout=timeout, gap=gap)
     exit_with_report(report, json_file)
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from otel_on_spot.cli.output import log
 from otel_on_spot.drills.stress.plot import svg
-from otel_on_spot.drills.stress.record import as_csv
 from otel_on_spot.drills.stress.run import Keep
-from otel_on_spot.drills.stress.watching import Sample, Shown
+from otel_on_spot.drills.stress.samples_csv import as_csv
+from otel_on_spot.drills.stress.watch import OnSample, Sample
 from otel_on_spot.files import write_text
 from otel_on_spot.report import Moment
 
@@ -40,7 +40,7 @@ def keep_samples(csv_file: Path | None, plot_file: Path | None, title: str) -> K
 
 
 @contextmanager
-def live_display(title: str) -> Generator[Shown]:
+def live_display(title: str) -> Generator[OnSample]:
     """A live table on a terminal; a line now and then in a log."""
     if not sys.stderr.isatty():
         next_line = 0.0
@@ -69,6 +69,6 @@ def _table(title: str, sample: Sample) -> Table:
         str(sample.nodes.get("spot", 0)),
         str(sample.nodes.get("on-demand", 0)),
         str(len(sample.claims)),
-        sample.told_cost,
+        sample.cost_text,
     )
     return table

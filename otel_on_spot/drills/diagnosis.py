@@ -1,4 +1,4 @@
-"""Why a drill stopped: lines of the doctor, judged on facts that are taken there and then."""
+"""Reasons why a drill stopped: checks of the doctor, on facts that are collected there and then."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,13 @@ from otel_on_spot.report import Verdict
 from otel_on_spot.target import Target
 
 
-def look(target: Target) -> Facts:
-    """What the doctor sees now."""
+def collect_facts(target: Target) -> Facts:
+    """Facts of the platform as it is now."""
     facts, _requests = everything.collect(target, lambda _done, _total, _group: None)
     return facts
 
 
-def causes(facts: Facts, lines: Sequence[str]) -> tuple[Verdict, ...]:
-    """Those lines of the doctor that found something, in its order of blast radius."""
-    return tuple(one for check in select_checks(lines, ()) if (one := run_check(facts, check)).status == "found")
-
-
-def told(found: Sequence[Verdict], lines: Sequence[str]) -> str:
-    """Where the likely cause is, on one line."""
-    if not found:
-        return f"the doctor's lines {', '.join(lines)} found nothing"
-    first = found[0].findings[0]
-    return f"likely cause: {first.seen} (doctor: {', '.join(one.id for one in found)})"
+def causes(facts: Facts, checks: Sequence[str]) -> tuple[Verdict, ...]:
+    """Those checks that found something, in the doctor's order of blast radius."""
+    judged = (run_check(facts, check) for check in select_checks(checks, ()))
+    return tuple(verdict for verdict in judged if verdict.status == "found")

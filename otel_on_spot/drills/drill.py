@@ -1,36 +1,41 @@
 """What every drill has: a platform that answers, the lease, a timeline, and a report at its end."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot import target as targets
 from otel_on_spot.declared import Declared
-from otel_on_spot.drills.holding import Hold, held
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.timeline import Tell, Timeline
+from otel_on_spot.drills.lease import HeldLease, LeaseHeldError, hold_lease
+from otel_on_spot.drills.resilience import is_outage
+from otel_on_spot.drills.timeline import Log, Timeline
 from otel_on_spot.errors import ToolError
 from otel_on_spot.failures import UnreachableError, reason
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
+from otel_on_spot.waiting import wait_until
+
+POLL_SECONDS: Final = 0.5
 
 
-class DrillRefused(ToolError):  # noqa: N818
+class DrillRefusedError(ToolError):
     """A drill does not begin. The message says what was given or seen, the rule, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drill:
-    """A drill under way. Every change goes through ``hold.will`` first; ``timeline`` gets what happens."""
+    """A drill under way. Every change goes through ``lease.record_undo`` first; ``timeline`` gets what happens."""
 
     name: str
     target: Target
     api: Api
-    hold: Hold
+    lease: HeldLease
     timeline: Timeline
 
     @property
@@ -38,8 +43,45 @@ class Drill:
         """Names and rules of the stack."""
         return self.target.declared
 
+    def require_lease(self) -> None:
+        """Go on only while the lease is this drill's.
+
+        Raises:
+            LeaseHeldError: somebody took it over: nothing more may be done.
+        """
+        if self.lease.lost.is_set():
+            raise LeaseHeldError(
+                "the lease was taken over while the drill ran: it stops here, and its successor puts things back"
+            )
+
+    def wait_until(self, predicate: Callable[[], bool], seconds: float, every: float = POLL_SECONDS) -> bool:
+        """Call a predicate until it returns True: False where it did not within ``seconds``.
+
+        A server that does not answer for a while is asked again.
+
+        Args:
+            predicate: costs a few requests a call, which the report counts.
+            seconds: length of the wait.
+            every: seconds between two calls.
+
+        Raises:
+            LeaseHeldError: somebody took the drill's lease over.
+            ApiException: the server refused.
+        """
+
+        def holds() -> bool:
+            self.require_lease()
+            try:
+                return predicate()
+            except Exception as problem:
+                if not is_outage(problem):
+                    raise
+                return False
+
+        return wait_until(holds, seconds, every)
+
     def report(self, verdicts: Sequence[Verdict], measures: Mapping[str, str]) -> Report:
-        """What it says at its end."""
+        """The report at its end."""
         requests = self.api.requests / max(self.timeline.seconds, 0.001)
         return Report(
             command=f"drill {self.name}",
@@ -59,17 +101,17 @@ def reach(stack: str, context: str | None, kubeconfig: Path | None) -> tuple[Tar
     """The platform of a stack, and its API server, which answers.
 
     Raises:
-        DrillRefused: there is no cluster to talk to.
+        DrillRefusedError: there is no cluster to talk to.
         program.stack_file.StackFileError, plan.record.ProgramError, plan.record.PlanError: there is no such stack.
     """
     target = targets.find(stack, context=context, kubeconfig=kubeconfig)
     if target.cluster_api is None:
-        raise DrillRefused(target.why_no_cluster)
+        raise DrillRefusedError(target.why_no_cluster)
     api = Api(target.cluster_api)
     try:
         api.require()
     except UnreachableError as problem:
-        raise DrillRefused(
+        raise DrillRefusedError(
             f"{problem}. A drill needs a cluster that answers: see otel-on-spot doctor --stack {stack}"
         ) from None
     return target, api
@@ -81,36 +123,42 @@ def require_same_cluster(target: Target) -> None:
     Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html (``endpoint``)
 
     Raises:
-        DrillRefused: it is another one, or AWS does not say.
+        DrillRefusedError: it is another one, or AWS does not say.
     """
     declared = target.declared
-    assert target.cluster_api is not None
-    given = str(target.cluster_api.configuration.host).rstrip("/")
+    if target.cluster_api is None:
+        raise DrillRefusedError(target.why_no_cluster)
+    server = str(target.cluster_api.configuration.host).rstrip("/")
     update = f"aws eks update-kubeconfig --region {declared.region} --name {declared.cluster}"
     try:
         endpoint = target.aws("eks").describe_cluster(name=declared.cluster)["cluster"].get("endpoint", "")
     except (BotoCoreError, ClientError) as problem:
-        raise DrillRefused(
-            f"whether context {target.context} ({given}) is cluster {declared.cluster} cannot be told: {reason(problem)}. "
+        raise DrillRefusedError(
+            f"whether context {target.context} ({server}) is {declared.cluster} is not known: {reason(problem)}. "
             f"A drill changes things, so it must be known. Check credentials and region, and `{update}`"
         ) from None
-    if endpoint.rstrip("/").lower() != given.lower():
-        raise DrillRefused(
-            f"context {target.context} leads to {given}, but cluster {declared.cluster} of stack {declared.stack} is at {endpoint}. "
-            f"A drill changes things, so it must be the stack's: give --context, or run `{update}`"
+    if endpoint.rstrip("/").lower() != server.lower():
+        raise DrillRefusedError(
+            f"context {target.context} leads to {server}, but cluster {declared.cluster} of stack {declared.stack} is "
+            f"at {endpoint}. A drill changes things, so it must be the stack's: give --context, or run `{update}`"
         )
 
 
 @contextmanager
-def begun(target: Target, api: Api, name: str, *, why: str, seconds: float, tell: Tell) -> Generator[Drill]:
-    """A drill with the lease held; at its end everything that it changed is taken back.
+def start(target: Target, api: Api, name: str, *, why: str, seconds: float, log: Log) -> Generator[Drill]:
+    """Start a drill with the lease held; at its end everything that it changed is taken back.
 
     Args:
+        target: the platform.
+        api: its API server.
+        name: of the drill.
+        why: for whoever meets the lease.
         seconds: how long it may take at most; others read it as the lease's end.
+        log: gets a line for each thing that happens.
 
     Raises:
-        drills.holding.LeaseHeld: another drill is under way.
-        drills.holding.NotRestored: something could not be taken back.
+        LeaseHeldError: another drill is under way.
+        NotRestoredError: something could not be taken back.
     """
-    with held(target, api, drill=name, why=why, seconds=seconds, tell=tell) as hold:
-        yield Drill(name=name, target=target, api=api, hold=hold, timeline=Timeline(tell))
+    with hold_lease(target, api, drill=name, why=why, seconds=seconds, log=log) as lease:
+        yield Drill(name=name, target=target, api=api, lease=lease, timeline=Timeline(log))

@@ -1,35 +1,41 @@
-"""What interrupted drills left: the lease with everything in it, and windows whose lease is gone."""
+"""Leftovers of interrupted drills: the lease with everything in it, and windows whose lease is gone."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otel_on_spot.drills.holding import put_back
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.lease import read
+from otel_on_spot.drills.lease import put_back, read
 from otel_on_spot.drills.stress.window import ended
-from otel_on_spot.drills.timeline import Tell
+from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import change_windows
 from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def clean_up(target: Target, api: Api, tell: Tell, *, force: bool = False) -> list[str]:
+
+def clean_up(target: Target, api: Api, log: Log, *, force: bool = False) -> list[str]:
     """Put back what is left: a line a thing; none where nothing was.
 
     A Deployment that is still scaled up though nothing says so is Argo CD's to put back: automatic sync is on again.
 
     Args:
+        target: the platform.
+        api: its API server.
+        log: gets a line for each thing that happens.
         force: without looking whether the drill's holder is alive.
 
     Raises:
-        LeaseHeld: a drill is under way.
-        NotRestored: something could not be put back.
+        LeaseHeldError: a drill is under way.
+        NotRestoredError: something could not be put back.
         ApiException, urllib3.exceptions.HTTPError: the windows could not be read or written.
     """
     left = read(target, api)
-    told = [] if left is None else [*put_back(target, api, left, tell, force=force), f"the lease of {left.told}: gone"]
-    return [*told, *remove_ended_windows(target, api)]
+    if left is None:
+        return remove_ended_windows(target, api)
+    lines = put_back(target, api, left, log, force=force)
+    return [*lines, f"the lease of {left.summary}: gone", *remove_ended_windows(target, api)]
 
 
 def remove_ended_windows(target: Target, api: Api) -> list[str]:
@@ -42,9 +48,11 @@ def remove_ended_windows(target: Target, api: Api) -> list[str]:
     over: list[Mapping[str, Any]] = []
 
     def without(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        over[:] = [one for one in windows if ended(one, now)]
-        return [one for one in windows if not ended(one, now)]
+        over[:] = [window for window in windows if ended(window, now)]
+        return [window for window in windows if not ended(window, now)]
 
-    place = PROJECT.path(target.declared.argocd_namespace, target.declared.project)
-    change_windows(api, place, without)
-    return [f"deny window {one['schedule']} for {one['duration']} of an earlier drill: removed" for one in over]
+    path = PROJECT.path(target.declared.argocd_namespace, target.declared.project)
+    change_windows(api, path, without)
+    return [
+        f"deny window {window['schedule']} for {window['duration']} of an earlier drill: removed" for window in over
+    ]

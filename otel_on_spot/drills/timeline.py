@@ -1,4 +1,4 @@
-"""What happened when, in a drill: told as it happens, kept for the report."""
+"""The course of a drill: what happened when, logged as it happens, kept for the report."""
 
 import threading
 import time
@@ -7,18 +7,19 @@ from datetime import UTC, datetime
 
 from otel_on_spot.report import Moment
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
+"""Takes a line for people."""
 
 
 class Timeline:
     """Moments in the order in which they were seen. Threads may add to it.
 
     Args:
-        tell: gets a line for every moment.
+        log: gets a line for every moment.
     """
 
-    def __init__(self, tell: Tell = lambda _line: None) -> None:
-        self._tell = tell
+    def __init__(self, log: Log = lambda _line: None) -> None:
+        self._log = log
         self._began = time.monotonic()
         self._adding = threading.Lock()
         self._moments: list[Moment] = []
@@ -39,9 +40,9 @@ class Timeline:
         with self._adding:
             moment = Moment(at=datetime.now(UTC), seconds=self.seconds, what=what, detail=detail)
             self._moments.append(moment)
-            self._tell(f"{moment.seconds:7.1f} s  {what}" + (f"  {detail}" if detail else ""))
+            self._log(f"{moment.seconds:7.1f} s  {what}" + (f"  {detail}" if detail else ""))
         return moment
 
     def at(self, what: str) -> Moment | None:
         """The first moment of that name; None where it did not come."""
-        return next((one for one in self.moments if one.what == what), None)
+        return next((moment for moment in self.moments if moment.what == what), None)

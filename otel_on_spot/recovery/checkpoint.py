@@ -20,7 +20,8 @@ class Checkpoint:
     """Files of a stack in a backend on disk.
 
     Source: https://github.com/pulumi/pulumi/blob/master/pkg/backend/diystate
-    (``.pulumi/stacks/<project>/<stack>.json``, ``.bak`` beside it, ``.pulumi/locks/organization/<project>/<stack>/<id>.json``)
+    (``.pulumi/stacks/<project>/<stack>.json``, ``.bak`` beside it,
+    ``.pulumi/locks/organization/<project>/<stack>/<id>.json``)
     """
 
     root: Path

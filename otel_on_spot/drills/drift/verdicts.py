@@ -1,4 +1,4 @@
-"""What the drift drill says: pure functions of what was seen."""
+"""Verdicts of the drift drill: pure functions of what was seen."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,22 +10,23 @@ from otel_on_spot.findings import Finding
 from otel_on_spot.report import Verdict
 
 RUNBOOK: Final = "docs/runbooks/drills/drift.md"
-LINES: Final = ("applications", "suspensions")
-"""Lines of the doctor that explain why nothing is put back."""
+CHECKS: Final = ("applications", "suspensions")
+"""Checks of the doctor that explain why nothing is put back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """A scale by hand. Seconds count from the scale; None where it did not come within ``patience``.
+    """A scale by hand. Seconds count from the scale; None where it did not come within ``timeout``.
 
-    ``deployment``: namespace/name. ``application``: the Argo CD Application that declares it. ``why``: why it was not put back.
+    ``deployment``: namespace/name. ``application``: the Argo CD Application that declares it. ``why``: why it was not
+    put back.
     """
 
     deployment: str
     application: str
     before: int
     after: int
-    patience: float
+    timeout: float
     reverted: float | None
     synced: float | None
     sync: str = ""
@@ -33,26 +34,27 @@ class Drift:
 
 
 def why_not(facts: Facts, application: str) -> str:
-    """Why Argo CD does not put things back: off, held by a window, or broken; empty where nothing speaks against it."""
-    one = next((one for one in facts.applications or () if one.name == application), None)
-    if one is None:
+    """Reason why Argo CD does not put things back: off, held by a window, or broken; empty where none was seen."""
+    found = next((each for each in facts.applications or () if each.name == application), None)
+    if found is None:
         return "" if facts.applications is None else f"there is no Application {application}"
-    if not one.automated:
+    if not found.automated:
         return f"automatic sync of Application {application} is off"
     if facts.projects is not None:
         for project, lease in active_suspensions(facts):
-            if project.name == one.project and covers(lease.window, one):
-                return f"a deny window of AppProject {project.name} holds automatic syncs until {lease.ends_at:%Y-%m-%d %H:%M} UTC"
+            if project.name == found.project and covers(lease.window, found):
+                until = f"{lease.ends_at:%Y-%m-%d %H:%M} UTC"
+                return f"a deny window of AppProject {project.name} holds automatic syncs until {until}"
         for project in facts.projects:
-            if project.name == one.project and any(window.kind == "allow" for window in project.windows):
+            if project.name == found.project and any(window.kind == "allow" for window in project.windows):
                 return f"AppProject {project.name} allows syncs within its windows only"
-    if one.operation in ("Failed", "Error"):
-        return f"the last sync of Application {application} ended {one.operation}: {one.operation_message}"
-    return one.problems[0] if one.problems else ""
+    if found.operation in ("Failed", "Error"):
+        return f"the last sync of Application {application} ended {found.operation}: {found.operation_message}"
+    return found.problems[0] if found.problems else ""
 
 
 def verdicts(seen: Drift, namespace: str) -> tuple[Verdict, ...]:
-    """Two lines: put back in time, and Synced afterwards. ``namespace``: Argo CD's."""
+    """Two verdicts: put back in time, and Synced afterwards. ``namespace``: Argo CD's."""
     return (_reverted(seen, namespace), *(() if seen.reverted is None else (_synced(seen, namespace),)))
 
 
@@ -63,8 +65,8 @@ def _reverted(seen: Drift, namespace: str) -> Verdict:
     why = seen.why or "nothing that was seen speaks against it"
     finding = Finding(
         subject=seen.deployment,
-        seen=f"{seen.after} replicas for {seen.patience:.0f} s where Git declares {seen.before}: {why}",
-        rule=f"Argo CD puts a change by hand back within {seen.patience:.0f} s",
+        seen=f"{seen.after} replicas for {seen.timeout:.0f} s where Git declares {seen.before}: {why}",
+        rule=f"Argo CD puts a change by hand back within {seen.timeout:.0f} s",
         remedy=(
             f"kubectl -n {namespace} describe application {seen.application}",
             f"kubectl -n {namespace} logs statefulset/argocd-application-controller --since=10m",
@@ -82,7 +84,7 @@ def _synced(seen: Drift, namespace: str) -> Verdict:
         return Verdict(id="synced", title="Synced again", status="ok", runbook=RUNBOOK, count=1, what=what)
     finding = Finding(
         subject=seen.application,
-        seen=f"{seen.sync or 'no state'} {seen.patience:.0f} s after the scale, although the Deployment was put back",
+        seen=f"{seen.sync or 'no state'} {seen.timeout:.0f} s after the scale, although the Deployment was put back",
         rule="an Application is Synced once what was changed by hand is put back",
         remedy=(f"kubectl -n {namespace} describe application {seen.application}",),
         severity="warning",

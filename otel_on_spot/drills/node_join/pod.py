@@ -24,15 +24,17 @@ CONTAINER: Final[Mapping[str, Any]] = {
 }
 
 
-def document(
+def manifest(
     name: str, pool: str, taints: Iterable[Mapping[str, Any]], empty_types: Iterable[str], seconds: int
 ) -> Object:
-    """A small pod for which Karpenter must launch a node: required anti-affinity keeps it away from every pod but a DaemonSet's.
+    """A small pod for which Karpenter must launch a node: anti-affinity keeps it from every pod but a DaemonSet's.
 
     The scheduler keeps other pods off its node for the same reason. A node that is empty would still do for it, so the
     instance types of such nodes are ruled out: Karpenter allows no pod to rule out nodes by name.
 
     Args:
+        name: of the pod.
+        pool: name of the NodePool.
         taints: of the pool, which the pod tolerates.
         empty_types: instance types of the pool's nodes that run nothing.
         seconds: after which the kubelet ends it, if nobody has.
@@ -43,9 +45,9 @@ def document(
         {
             "topologyKey": HOSTNAME,
             "namespaceSelector": {},
-            "labelSelector": {"matchExpressions": [one]},
+            "labelSelector": {"matchExpressions": [expression]},
         }
-        for one in NOT_OF_A_DAEMON_SET
+        for expression in NOT_OF_A_DAEMON_SET
     ]
     return {
         "apiVersion": "v1",
@@ -68,7 +70,7 @@ def document(
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "terminationGracePeriodSeconds": 0,
-            "tolerations": [toleration(one) for one in taints],
+            "tolerations": [toleration(taint) for taint in taints],
             "affinity": {
                 **({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [elsewhere]}}} if types else {}),
                 "podAntiAffinity": {REQUIRED: alone},
@@ -78,10 +80,6 @@ def document(
 
 
 def toleration(taint: Mapping[str, Any]) -> dict[str, Any]:
-    """What tolerates a taint and no other."""
-    found = {"key": taint["key"], "effect": taint["effect"]}
-    return (
-        {**found, "operator": "Equal", "value": taint["value"]}
-        if taint.get("value")
-        else {**found, "operator": "Exists"}
-    )
+    """A toleration of a taint and no other."""
+    value = {"operator": "Equal", "value": taint["value"]} if taint.get("value") else {"operator": "Exists"}
+    return {"key": taint["key"], "effect": taint["effect"], **value}

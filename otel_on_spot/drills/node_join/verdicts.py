@@ -1,4 +1,4 @@
-"""How far a node came, and why no further: pure functions of what was seen."""
+"""Verdicts of the node-join drill: how far a node came, and why no further; pure functions of what was seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ RUNBOOK: Final = "docs/runbooks/drills/node-join.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of a node's way. ``lines``: what the doctor looks at where it stops there."""
+    """One step of a joining node. ``checks``: the doctor's, where it stops there."""
 
     id: str
     title: str
     rule: str
-    lines: tuple[str, ...]
+    checks: tuple[str, ...]
 
 
 LAUNCHING: Final = (
@@ -40,46 +40,46 @@ STEPS: Final = (
         id="claimed",
         title="Karpenter makes a NodeClaim",
         rule="Karpenter makes a NodeClaim for a pod that no node takes",
-        lines=LAUNCHING,
+        checks=LAUNCHING,
     ),
     Step(
         id="launched",
         title="EC2 launches the instance",
         rule="EC2 has room for one of the pool's instance types in one of its zones, and Karpenter may launch it",
-        lines=LAUNCHING,
+        checks=LAUNCHING,
     ),
     Step(
         id="authenticated",
         title="The cluster lets the instance in",
         rule="the instance's role is admitted, and its kubelet makes its Node",
-        lines=JOINING,
+        checks=JOINING,
     ),
-    Step(id="registered", title="Karpenter knows the Node", rule="Karpenter finds the claim's Node", lines=JOINING),
+    Step(id="registered", title="Karpenter knows the Node", rule="Karpenter finds the claim's Node", checks=JOINING),
     Step(
         id="ready",
         title="The Node is Ready",
         rule="the kubelet reports Ready, which it does once the CNI plugin runs",
-        lines=("node-role", "invisible-nodes"),
+        checks=("node-role", "invisible-nodes"),
     ),
     Step(
         id="initialized",
         title="The Node is initialized",
         rule="startup taints are gone and the Node offers what was asked for",
-        lines=("node-pools", "karpenter-running"),
+        checks=("node-pools", "karpenter-running"),
     ),
-    Step(id="running", title="A pod runs on it", rule="the scheduler binds the pod and the kubelet runs it", lines=()),
+    Step(id="running", title="A pod runs on it", rule="the scheduler binds the pod and the kubelet runs it", checks=()),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joining:
-    """A node's way. ``reached``: seconds since the pod was made, by step. ``details``: what the step showed.
+    """A joining node. ``reached``: seconds since the pod was made, by step. ``details``: what the step showed.
 
-    ``claim``, ``instance``: empty where there is none. ``words``: what the objects and events on the way said last.
+    ``claim``, ``instance``: empty where there is none. ``words``: what the objects and events of its steps said last.
     """
 
     pool: str
-    patience: float
+    timeout: float
     reached: Mapping[str, float]
     details: Mapping[str, str] = field(default_factory=dict)
     pod: str = ""
@@ -90,29 +90,29 @@ class Joining:
     @property
     def stopped(self) -> Step | None:
         """The first step that was not reached; None where all were."""
-        return next((one for one in STEPS if one.id not in self.reached), None)
+        return next((step for step in STEPS if step.id not in self.reached), None)
 
 
 def verdicts(seen: Joining, facts: Facts | None) -> tuple[Verdict, ...]:
-    """A line for each step up to the one where it stopped. ``facts``: what the doctor saw there and then."""
-    found = []
+    """A verdict for each step up to the one where it stopped. ``facts``: what the doctor saw there and then."""
+    judged = []
     before = 0.0
-    for one in STEPS:
-        if one is seen.stopped:
-            found.append(_stopped(seen, one, facts))
+    for step in STEPS:
+        if step is seen.stopped:
+            judged.append(_stopped(seen, step, facts))
             break
-        took = max(0.0, seen.reached[one.id] - before)  # Ready and registered come in either order
-        before = max(before, seen.reached[one.id])
-        detail = seen.details.get(one.id, "")
+        took = max(0.0, seen.reached[step.id] - before)  # Ready and registered come in either order
+        before = max(before, seen.reached[step.id])
+        detail = seen.details.get(step.id, "")
         what = f"{took:.1f} s" + (f", {detail}" if detail else "")
-        found.append(Verdict(id=one.id, title=one.title, status="ok", runbook=RUNBOOK, count=1, what=what))
-    return tuple(found)
+        judged.append(Verdict(id=step.id, title=step.title, status="ok", runbook=RUNBOOK, count=1, what=what))
+    return tuple(judged)
 
 
 def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
-    reached = [one.id for one in STEPS if one.id in seen.reached]
+    reached = [each.id for each in STEPS if each.id in seen.reached]
     after = f"after {reached[-1]}" if reached else "at the beginning"
-    said = f"stopped {after}: not {step.id} {seen.patience:.0f} s after the pod was made"
+    said = f"stopped {after}: not {step.id} {seen.timeout:.0f} s after the pod was made"
     why = why_stopped(seen, step, facts)
     finding = Finding(
         subject=seen.instance or seen.claim or seen.pod,
@@ -132,8 +132,8 @@ def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
 
 
 def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:
-    """What is known about the reason, on one line; empty where nothing is."""
-    instance = next((one for one in (facts.instances if facts else None) or () if one.id == seen.instance), None)
+    """Reason why it stopped, on one line; empty where none is known."""
+    instance = next((each for each in (facts.instances if facts else None) or () if each.id == seen.instance), None)
     if step.id == "authenticated" and facts is not None and instance is not None and instance.state != "terminated":
         return f"{instance.state}, no Node; likely cause: {cause(facts, instance)}"
     if step.id == "authenticated" and facts is not None and facts.instances is not None and seen.instance:

@@ -1,4 +1,4 @@
-"""Which node may be interrupted: pure functions of what was seen."""
+"""Nodes that may be interrupted: pure functions of what was seen."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from otel_on_spot.doctor.check import require
 from otel_on_spot.doctor.checks.placement import SPOT, keeps_data
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 
@@ -21,7 +21,7 @@ Workload = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A node. ``why_not``: why it must not be interrupted; empty where it may be. ``front``: its pods of the front path."""
+    """A node. ``why_not``: why it must not be interrupted, or nothing. ``front``: number of its front path's pods."""
 
     node: str
     claim: str = ""
@@ -32,38 +32,39 @@ class Candidate:
     why_not: str = ""
 
 
-def candidates(facts: Facts, *, allow_stateful: bool) -> tuple[Candidate, ...]:
-    """Every node, with why it must not be interrupted.
+def judge_nodes(facts: Facts, *, allow_stateful: bool) -> tuple[Candidate, ...]:
+    """Judge every node: why it must not be interrupted.
 
     Args:
         facts: with nodes, pods, node_claims and terminating.
         allow_stateful: a node that keeps the only copy of data may be interrupted too.
     """
-    claims: dict[str, NodeClaim] = {one.node: one for one in require(facts, "node_claims") if one.node}
-    going = {one.name for one in require(facts, "terminating") if one.kind == "NodeClaim"}
+    claims: dict[str, NodeClaim] = {claim.node: claim for claim in require(facts, "node_claims") if claim.node}
+    going = {thing.name for thing in require(facts, "terminating") if thing.kind == "NodeClaim"}
     return tuple(
-        _candidate(facts, node, claims.get(node.name), going, allow_stateful) for node in require(facts, "nodes")
+        _candidate(facts, node, claims.get(node.name), going, allow_stateful=allow_stateful)
+        for node in require(facts, "nodes")
     )
 
 
 def _candidate(
-    facts: Facts, node: Node, claim: NodeClaim | None, going: Collection[str], allow_stateful: bool
+    facts: Facts, node: Node, claim: NodeClaim | None, going: Collection[str], *, allow_stateful: bool
 ) -> Candidate:
     pods: list[Pod] = [
-        one
-        for one in require(facts, "pods")
-        if one.node == node.name and one.owner[0] not in ("DaemonSet", "Node") and one.phase in ("Running", "Pending")
+        pod
+        for pod in require(facts, "pods")
+        if pod.node == node.name and pod.owner[0] not in ("DaemonSet", "Node") and pod.phase in ("Running", "Pending")
     ]
-    front = [one for one in pods if one.namespace == facts.declared.stateful_namespace and one.owner[1] in FRONT]
+    front = [pod for pod in pods if pod.namespace == facts.declared.stateful_namespace and pod.owner[1] in FRONT]
     found = Candidate(
         node=node.name,
         claim=claim.name if claim else "",
         instance=claim.instance_id if claim else "",
         front=len(front),
         pods=len(pods),
-        workloads=tuple(sorted({(one.namespace, *one.owner) for one in pods if one.owner[0] in MOVING})),
+        workloads=tuple(sorted({(pod.namespace, *pod.owner) for pod in pods if pod.owner[0] in MOVING})),
     )
-    why_not = _why_not(facts, node, claim, going, pods, allow_stateful)
+    why_not = _why_not(facts, node, claim, going, pods, allow_stateful=allow_stateful)
     return replace(found, why_not=why_not)
 
 
@@ -73,6 +74,7 @@ def _why_not(
     claim: NodeClaim | None,
     going: Collection[str],
     pods: Sequence[Pod],
+    *,
     allow_stateful: bool,
 ) -> str:
     if claim is None:
@@ -83,7 +85,7 @@ def _why_not(
         return "its NodeClaim is being deleted already"
     if not node.ready:
         return "it is not Ready"
-    bare = [f"{one.namespace}/{one.name}" for one in pods if one.owner[0] == "Pod"]
+    bare = [f"{pod.namespace}/{pod.name}" for pod in pods if pod.owner[0] == "Pod"]
     if bare:
         return f"nothing would make {', '.join(bare)} again: a pod without a controller"
     only = [] if allow_stateful else _only_copies(facts, node, pods)
@@ -95,36 +97,37 @@ def _why_not(
 def _only_copies(facts: Facts, node: Node, pods: Sequence[Pod]) -> list[str]:
     """Workloads that keep data and have a pod on this node and on no other."""
     elsewhere = {
-        (one.namespace, one.owner)
-        for one in require(facts, "pods")
-        if one.node not in ("", node.name) and one.phase == "Running"
+        (pod.namespace, pod.owner)
+        for pod in require(facts, "pods")
+        if pod.node not in ("", node.name) and pod.phase == "Running"
     }
     return sorted(
         {
-            f"{one.namespace}/{one.owner[1]}"
-            for one in pods
-            if keeps_data(facts, one) and (one.namespace, one.owner) not in elsewhere
+            f"{pod.namespace}/{pod.owner[1]}"
+            for pod in pods
+            if keeps_data(facts, pod) and (pod.namespace, pod.owner) not in elsewhere
         }
     )
 
 
-def choose(found: Sequence[Candidate], wanted: str | None) -> Candidate:
-    """The node to interrupt: the one that was asked for, else one of the front path, with as many pods as there are.
+def choose(candidates: Sequence[Candidate], name: str | None) -> Candidate:
+    """The node to interrupt: the named one, else one of the front path, with as many pods as there are.
 
     Raises:
-        DrillRefused: there is none that may be; the message says why of each.
+        DrillRefusedError: there is none that may be; the message says why of each.
     """
-    if wanted is not None:
-        one = next((one for one in found if one.node == wanted), None)
-        if one is None:
-            raise DrillRefused(
-                f"--node {wanted}: there is no such node. Nodes: {', '.join(c.node for c in found) or 'none'}"
+    if name is not None:
+        named = next((candidate for candidate in candidates if candidate.node == name), None)
+        if named is None:
+            nodes = ", ".join(candidate.node for candidate in candidates) or "none"
+            raise DrillRefusedError(f"--node {name}: there is no such node. Nodes: {nodes}")
+        if named.why_not:
+            raise DrillRefusedError(
+                f"--node {name}: {named.why_not}. Give another node, or none, and the drill chooses one"
             )
-        if one.why_not:
-            raise DrillRefused(f"--node {wanted}: {one.why_not}. Give another node, or none, and the drill chooses one")
-        return one
-    free = [one for one in found if not one.why_not]
+        return named
+    free = [candidate for candidate in candidates if not candidate.why_not]
     if not free:
-        told = "".join(f"\n  {one.node}: {one.why_not}" for one in found)
-        raise DrillRefused(f"none of {format_count(len(found), 'node')} may be interrupted:{told}")
-    return max(free, key=lambda one: (one.front > 0, one.pods, one.node))
+        reasons = "".join(f"\n  {candidate.node}: {candidate.why_not}" for candidate in candidates)
+        raise DrillRefusedError(f"none of {format_count(len(candidates), 'node')} may be interrupted:{reasons}")
+    return max(free, key=lambda candidate: (candidate.front > 0, candidate.pods, candidate.node))

@@ -7,7 +7,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.undo import Step, experiment, tagged
 from otel_on_spot.failures import reason
 from otel_on_spot.target import Target
@@ -20,40 +20,43 @@ def require(target: Target) -> str:
     """Id of the stack's experiment template.
 
     Raises:
-        DrillRefused: this is a lab, or the stack has no template.
+        DrillRefusedError: this is a lab, or the stack has no template.
     """
     if target.simulated:
-        raise DrillRefused("--fis: a lab has no AWS FIS. Leave --fis out: the simulated bus takes EC2's own event")
+        raise DrillRefusedError("--fis: a lab has no AWS FIS. Leave --fis out: the simulated bus takes EC2's own event")
     if not target.declared.experiment:
-        raise DrillRefused(
-            f"--fis: the stack exports no interruptionExperiment. Set `{SETTING}: true` in Pulumi.{target.declared.stack}.yaml "
-            "and run `pulumi up`, or leave --fis out: the warning then goes to the queue"
+        raise DrillRefusedError(
+            f"--fis: the stack exports no interruptionExperiment. Set `{SETTING}: true` in "
+            f"Pulumi.{target.declared.stack}.yaml and run `pulumi up`, or leave --fis out: the warning then goes to "
+            "the queue"
         )
     return target.declared.experiment
 
 
-def start(target: Target, will: Callable[[Step], None], instance: str) -> str:
+def start(target: Target, record_undo: Callable[[Step], None], instance: str) -> str:
     """Tag the instance, so that the template's target is this one and no other, and start an experiment: its id.
 
     Args:
-        will: writes a change down.
+        target: the platform.
+        record_undo: writes a change down.
+        instance: that is warned.
 
     Raises:
-        DrillRefused: AWS refused.
+        DrillRefusedError: AWS refused.
     """
     template = require(target)
     try:
-        will(tagged(instance, names.DRILL_TAGS))
+        record_undo(tagged(instance, names.DRILL_TAGS))
         tags = [{"Key": key, "Value": value} for key, value in names.DRILL_TAGS.items()]
         target.aws("ec2").create_tags(Resources=[instance], Tags=tags)
         begun = target.aws("fis").start_experiment(experimentTemplateId=template, clientToken=str(uuid.uuid4()))
     except (ClientError, BotoCoreError) as problem:
-        raise DrillRefused(
+        raise DrillRefusedError(
             f"--fis: the experiment could not be started: {reason(problem)}. It takes fis:StartExperiment on template "
             f"{template}, and ec2:CreateTags and ec2:DeleteTags on the cluster's instances"
         ) from None
     identity = str(begun["experiment"]["id"])
-    will(experiment(identity))
+    record_undo(experiment(identity))
     return identity
 
 

@@ -1,4 +1,4 @@
-"""Whether the front path answers, all along: success ratio and longest gap."""
+"""A probe of the front path, all along: success ratio and longest gap."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Final
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.kubernetes_api import Api
-from otel_on_spot.drills.patience import CONNECTION
+from otel_on_spot.drills.resilience import CONNECTION_ERRORS
 from otel_on_spot.kubernetes.names import ENDPOINT_SLICE, SERVICE_NAME
 
 EVERY_SECONDS: Final = 0.5
@@ -20,7 +20,7 @@ PROXY: Final = "/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/"
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One look. ``seconds``: since the probe began."""
+    """One probe. ``seconds``: since the first one."""
 
     seconds: float
     served: bool
@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Availability:
-    """What all looks say together. ``longest_gap``: seconds from the last success before a failure to the next success."""
+    """Availability over all probes. ``longest_gap``: seconds from the last success before a failure to the next one."""
 
     looks: int
     served: int
@@ -44,25 +44,25 @@ def availability(samples: Sequence[Sample]) -> Availability:
     """Success ratio and longest gap. A gap is as long as it may have been: failures lie between two successes."""
     longest, good = 0.0, samples[0].seconds if samples else 0.0
     failing = False
-    for one in samples:
-        if failing or not one.served:
-            longest = max(longest, one.seconds - good)
-        failing = not one.served
-        if one.served:
-            good = one.seconds
-    return Availability(looks=len(samples), served=sum(one.served for one in samples), longest_gap=longest)
+    for sample in samples:
+        if failing or not sample.served:
+            longest = max(longest, sample.seconds - good)
+        failing = not sample.served
+        if sample.served:
+            good = sample.seconds
+    return Availability(looks=len(samples), served=sum(sample.served for sample in samples), longest_gap=longest)
 
 
 def through_the_proxy(api: Api, namespace: str) -> bool:
-    """Whether the Service answers an HTTP request that the API server passes on."""
+    """True where the Service answers an HTTP request that the API server passes on."""
     return 200 <= api.status(PROXY.format(namespace=namespace, service=SERVICE, port=PORT)) <= 399
 
 
 def ready_endpoints(api: Api, namespace: str) -> bool:
-    """Whether the Service has a ready endpoint: what there is to look at where no container runs."""
+    """True where the Service has a ready endpoint: what there is to look at where no container runs."""
     slices = api.list(ENDPOINT_SLICE.path(namespace), labelSelector=f"{SERVICE_NAME}={SERVICE}")
-    endpoints = [one for each in slices for one in each.get("endpoints") or []]
-    return any((one.get("conditions") or {}).get("ready") in (True, None) for one in endpoints)
+    endpoints = [endpoint for part in slices for endpoint in part.get("endpoints") or []]
+    return any((endpoint.get("conditions") or {}).get("ready") in (True, None) for endpoint in endpoints)
 
 
 class Probe:
@@ -95,7 +95,7 @@ class Probe:
             started = time.monotonic()
             try:
                 served = self._look()
-            except (ApiException, *CONNECTION):
+            except (ApiException, *CONNECTION_ERRORS):
                 served = False
             self._samples.append(Sample(seconds=started - self._began, served=served))
             self._over.wait(max(0.0, started + EVERY_SECONDS - time.monotonic()))

@@ -1,4 +1,4 @@
-"""What the spot-interruption drill says: pure functions of what was seen."""
+"""Verdicts of the spot-interruption drill: pure functions of what was seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,29 +11,30 @@ from otel_on_spot.report import Verdict
 RUNBOOK: Final = "docs/runbooks/drills/spot-interruption.md"
 NOTICE_SECONDS: Final = 120
 """From the warning to the end of a Spot instance."""
-LINES: Final = (
+CHECKS: Final = (
     "interruption-queue",
     "interruption-policy",
     "interruption-rules",
     "interruption-backlog",
     "karpenter-running",
 )
-"""Lines of the doctor on the way of a warning."""
+"""Checks of the doctor on the way of a warning."""
 REPLACING: Final = ("node-classes", "node-pools", "node-role", "pool-limits", "spot-role", "disruption-budgets")
-"""Lines of the doctor about what comes after it."""
+"""Checks of the doctor about what comes after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interruption:
-    """One warning. ``at``: seconds since it was sent, by what happened; what is missing did not happen within ``patience``.
+    """One warning. ``at``: seconds since it was sent, by what happened; what is missing did not happen in ``timeout``.
 
-    Keys of ``at``: deleting, tainted, drained, replaced (a NodeClaim), registered, ready (its Node), gone (the instance),
-    workloads (all pods Ready again). ``waiting``: workloads that are not whole. ``left``: pods that are still on the node.
+    Keys of ``at``: deleting, tainted, drained, replaced (a NodeClaim), registered, ready (its Node), gone (the
+    instance), workloads (all pods Ready again). ``waiting``: workloads that are not whole. ``left``: pods that are
+    still on the node.
     """
 
     node: str
     instance: str
-    patience: float
+    timeout: float
     at: Mapping[str, float]
     replacement: str
     waiting: tuple[str, ...]
@@ -45,18 +46,18 @@ class Interruption:
 
     @property
     def heard(self) -> bool:
-        """Whether Karpenter did anything at all."""
+        """True where Karpenter did anything at all."""
         return "deleting" in self.at
 
 
 def verdicts(seen: Interruption) -> tuple[Verdict, ...]:
-    """A line for each promise; only the first where nobody heard the warning."""
+    """A verdict for each promise; only the first where nobody heard the warning."""
     if not seen.heard:
         return (_heard(seen),)
     return (_heard(seen), _tainted(seen), _drained(seen), _replaced(seen), _workloads(seen), _front(seen))
 
 
-def _line(identity: str, title: str, what: str, *findings: Finding) -> Verdict:
+def _verdict(identity: str, title: str, what: str, *findings: Finding) -> Verdict:
     status = "found" if findings else "ok"
     return Verdict(
         id=identity, title=title, status=status, runbook=RUNBOOK, count=1, what=what, findings=tuple(findings)
@@ -66,91 +67,98 @@ def _line(identity: str, title: str, what: str, *findings: Finding) -> Verdict:
 def _heard(seen: Interruption) -> Verdict:
     title = "Karpenter hears the warning"
     if seen.heard:
-        return _line("heard", title, f"NodeClaim of {seen.node} deleted {seen.at['deleting']:.1f} s after the warning")
+        return _verdict(
+            "heard", title, f"NodeClaim of {seen.node} deleted {seen.at['deleting']:.1f} s after the warning"
+        )
     finding = Finding(
         subject=seen.instance,
-        seen=f"the warning was sent, and {seen.patience:.0f} s later its NodeClaim is as it was: it stopped on the way",
-        rule=f"Karpenter deletes a NodeClaim within {NOTICE_SECONDS} s of its Spot warning: rule, queue policy, queue, controller",
+        seen=f"the warning was sent, and {seen.timeout:.0f} s later its NodeClaim is as it was: it stopped on the way",
+        rule=f"Karpenter deletes a NodeClaim within {NOTICE_SECONDS} s of its Spot warning: rule, queue policy, queue, "
+        "controller",
         remedy=(
-            "otel-on-spot doctor --only " + ",".join(LINES),
+            "otel-on-spot doctor --only " + ",".join(CHECKS),
             "kubectl -n kube-system logs deployment/karpenter --since=10m",
         ),
     )
-    return _line("heard", title, "nothing happened", finding)
+    return _verdict("heard", title, "nothing happened", finding)
 
 
 def _tainted(seen: Interruption) -> Verdict:
     title, at = "No new pod goes there", seen.at.get("tainted", seen.at.get("gone"))
     if at is not None and at <= NOTICE_SECONDS:
-        return _line("tainted", title, f"tainted {at:.1f} s after the warning")
+        return _verdict("tainted", title, f"tainted {at:.1f} s after the warning")
     finding = Finding(
         subject=seen.node,
         seen="not tainted" if at is None else f"tainted {at:.0f} s after the warning",
         rule=f"a node is tainted within {NOTICE_SECONDS} s of its warning: then it goes",
         remedy=(f"kubectl describe node {seen.node}",),
     )
-    return _line("tainted", title, "too late", finding)
+    return _verdict("tainted", title, "too late", finding)
 
 
 def _drained(seen: Interruption) -> Verdict:
     title, at = "Drained before it goes", seen.at.get("drained")
     if at is not None and at <= NOTICE_SECONDS:
-        return _line("drained", title, f"empty {at:.1f} s after the warning, of {NOTICE_SECONDS} s")
+        return _verdict("drained", title, f"empty {at:.1f} s after the warning, of {NOTICE_SECONDS} s")
     there = f": {', '.join(seen.left)}" if seen.left else ""
     finding = Finding(
         subject=seen.node,
-        seen=f"{format_count(len(seen.left), 'pod')} still there after {seen.patience:.0f} s{there}"
+        seen=f"{format_count(len(seen.left), 'pod')} still there after {seen.timeout:.0f} s{there}"
         if at is None
         else f"empty after {at:.0f} s",
-        rule=f"every pod has left {NOTICE_SECONDS} s after the warning; a budget, or a long terminationGracePeriodSeconds, holds it",
+        rule=f"every pod has left {NOTICE_SECONDS} s after the warning; a budget, or a long "
+        "terminationGracePeriodSeconds, holds it",
         remedy=(
             "kubectl get poddisruptionbudgets -A",
             f"kubectl get pods -A --field-selector spec.nodeName={seen.node}",
         ),
     )
-    return _line("drained", title, "not in time", finding)
+    return _verdict("drained", title, "not in time", finding)
 
 
 def _replaced(seen: Interruption) -> Verdict:
     title = "A replacement joins"
     if "ready" in seen.at:
-        return _line("replaced", title, f"{seen.replacement} Ready {seen.at['ready']:.1f} s after the warning")
+        return _verdict("replaced", title, f"{seen.replacement} Ready {seen.at['ready']:.1f} s after the warning")
     if not seen.replacement and "workloads" in seen.at:
-        return _line("replaced", title, "none was needed: other nodes had room")
+        return _verdict("replaced", title, "none was needed: other nodes had room")
     finding = Finding(
         subject=seen.replacement or seen.node,
         seen=f"NodeClaim {seen.replacement} has no Ready node" if seen.replacement else "Karpenter made no NodeClaim",
-        rule=f"where pods have no room, another node is Ready within {seen.patience:.0f} s",
+        rule=f"where pods have no room, another node is Ready within {seen.timeout:.0f} s",
         remedy=("otel-on-spot drill node-join", "kubectl get nodeclaims -o wide"),
     )
-    return _line("replaced", title, "not in time", finding)
+    return _verdict("replaced", title, "not in time", finding)
 
 
 def _workloads(seen: Interruption) -> Verdict:
     title = "Workloads are whole again"
     if "workloads" in seen.at:
-        return _line("workloads", title, f"all Ready {seen.at['workloads']:.1f} s after the warning")
+        return _verdict("workloads", title, f"all Ready {seen.at['workloads']:.1f} s after the warning")
+    waiting = ", ".join(seen.waiting) or "the node is not drained"
     finding = Finding(
-        subject=f"{format_count(len(seen.waiting), 'workload')}",
-        seen=f"not whole {seen.patience:.0f} s after the warning: {', '.join(seen.waiting) or 'the node is not drained'}",
+        subject=format_count(len(seen.waiting), "workload"),
+        seen=f"not whole {seen.timeout:.0f} s after the warning: {waiting}",
         rule="what ran on the node is Ready again elsewhere",
         remedy=("kubectl get pods -A --field-selector status.phase=Pending",),
     )
-    return _line("workloads", title, "not in time", finding)
+    return _verdict("workloads", title, "not in time", finding)
 
 
 def _front(seen: Interruption) -> Verdict:
     title, front = "The front path", seen.front
-    what = f"{front.ratio:.1%} of {format_count(front.looks, 'look')} at {seen.probe} served, longest gap {front.longest_gap:.1f} s"
+    looks = f"{front.ratio:.1%} of {format_count(front.looks, 'look')} at {seen.probe}"
+    what = f"{looks} served, longest gap {front.longest_gap:.1f} s"
     if front.longest_gap <= seen.longest_gap_allowed:
-        return _line("front-path", title, what)
+        return _verdict("front-path", title, what)
     finding = Finding(
         subject=seen.probe,
         seen=f"nothing served for {front.longest_gap:.1f} s",
         rule=f"the front path is never away for more than {seen.longest_gap_allowed:.0f} s (--gap)",
         remedy=(
-            f"kubectl -n {seen.namespace} get deployments frontend frontend-proxy  # two replicas on two nodes, and a budget",
+            f"kubectl -n {seen.namespace} get deployments frontend frontend-proxy"
+            "  # two replicas on two nodes, and a budget",
         ),
         severity="warning",
     )
-    return _line("front-path", title, what, finding)
+    return _verdict("front-path", title, what, finding)

@@ -1,4 +1,4 @@
-"""Spot's interruption warning, in the ways that there are to send one."""
+"""Spot's interruption warning, and the channels to send it by."""
 
 import json
 import uuid
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.failures import reason
 from otel_on_spot.target import Target
 
@@ -17,25 +17,28 @@ KIND: Final = "EC2 Spot Instance Interruption Warning"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How a warning goes. ``told``: for people, with what it proves."""
+class Channel:
+    """A channel for a warning. ``description``: for people, with what it proves."""
 
     id: str
-    told: str
+    description: str
 
 
-BUS: Final = Way(id="bus", told="event on the simulated bus: through rule, queue policy and queue to Karpenter")
-QUEUE: Final = Way(
+BUS: Final = Channel(
+    id="bus", description="event on the simulated bus: through rule, queue policy and queue to Karpenter"
+)
+QUEUE: Final = Channel(
     id="queue",
-    told="message to the queue, as EventBridge writes it: through queue to Karpenter; the rules are not in its way (--fis has them)",
+    description="message to the queue, as EventBridge writes it: through queue to Karpenter; "
+    "the rules are not in its way (--fis has them)",
 )
-FIS: Final = Way(
-    id="fis", told="experiment of AWS FIS: EC2's own warning, through rule, queue policy and queue to Karpenter"
+FIS: Final = Channel(
+    id="fis", description="experiment of AWS FIS: EC2's own warning, through rule, queue policy and queue to Karpenter"
 )
 
 
-def way(target: Target, *, fis: bool) -> Way:
-    """The way for this platform: AWS refuses events of ``aws.*`` sources from users, a lab's bus takes them."""
+def channel(target: Target, *, fis: bool) -> Channel:
+    """The channel for this platform: AWS refuses events of ``aws.*`` sources from users, a lab's bus takes them."""
     return FIS if fis else BUS if target.simulated else QUEUE
 
 
@@ -58,29 +61,29 @@ def event(region: str, account: str, instance: str) -> dict[str, Any]:
     }
 
 
-def send(target: Target, chosen: Way, instance: str) -> None:
+def send(target: Target, chosen: Channel, instance: str) -> None:
     """Send the warning by the bus or to the queue.
 
     Raises:
-        DrillRefused: AWS refused it, or the queue is not there.
+        DrillRefusedError: AWS refused it, or the queue is not there.
     """
     region, queue = target.declared.region, target.declared.interruption_queue
     try:
         account = target.aws("sts").get_caller_identity()["Account"]
-        told = event(region, account, instance)
+        warning = event(region, account, instance)
         if chosen is BUS:
             entry = {
                 "Source": SOURCE,
                 "DetailType": KIND,
-                "Resources": told["resources"],
-                "Detail": json.dumps(told["detail"]),
+                "Resources": warning["resources"],
+                "Detail": json.dumps(warning["detail"]),
             }
             target.aws("events").put_events(Entries=[entry])
             return
         sqs = target.aws("sqs")
-        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=json.dumps(told))
+        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=json.dumps(warning))
     except (ClientError, BotoCoreError) as problem:
-        raise DrillRefused(
+        raise DrillRefusedError(
             f"the warning could not be sent: {reason(problem)}. Look at the queue with "
             f"`otel-on-spot doctor --stack {target.declared.stack} --only interruption-queue,interruption-policy`"
         ) from None

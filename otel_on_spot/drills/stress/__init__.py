@@ -1,11 +1,12 @@
-"""The stress drill: many replicas for a while, automatic sync suspended by a lease, and everything as it was afterwards.
+"""The stress drill: many replicas for a while, automatic sync suspended by a lease, then everything as it was.
 
-beginning  what it finds, and why it may not begin
-window     the deny window that suspends automatic sync
-watching   what is looked at all along
-prices     what the nodes cost
-run        the drill itself
-judging    its verdicts
-record     CSV
-plot       the picture
+preconditions  what it finds, and why it may not begin
+window         the deny window that suspends automatic sync
+watch          what is looked at all along
+prices         what the nodes cost
+run            the drill itself
+verification   whether everything is as before
+verdicts       what was promised, and what was seen
+samples_csv    the samples as CSV
+plot           the samples as a picture
 """

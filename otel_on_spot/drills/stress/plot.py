@@ -1,11 +1,11 @@
-"""The stress drill as a picture: replicas and pending pods, nodes by capacity type, cost, and what happened when."""
+"""Samples of the stress drill as a picture: replicas, pending pods, nodes by capacity type, cost, moments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from otel_on_spot.drills.stress.watching import ON_DEMAND, SPOT, Sample
+from otel_on_spot.drills.stress.watch import ON_DEMAND, SPOT, Sample
 from otel_on_spot.report import Moment
 from otel_on_spot.svg import FAINT, INK, MARGIN, document, element, line, path, rectangle, text
 
@@ -22,7 +22,7 @@ Value = Callable[[Sample], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """One diagram: lines as (name, colour, value), below each other in one scale. ``filled``: areas, each upon the one before."""
+    """One diagram: lines as (name, colour, value) in one scale. ``filled``: areas, each upon the one before."""
 
     title: str
     top: float
@@ -34,11 +34,11 @@ class Lane:
 def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str:
     """The picture; time runs from the first sample to the last."""
     lanes = _lanes()
-    marks = [one for one in moments if not any(what in one.what for what in MANY)]
+    marks = [moment for moment in moments if not any(what in moment.what for what in MANY)]
     bottom = lanes[-1].top + lanes[-1].height
     legend = bottom + 62
     width, height = LEFT + WIDTH + RIGHT, legend + ROW * len(marks) + MARGIN
-    span = max([1.0, *(one.seconds for one in samples), *(one.seconds for one in marks)])
+    span = max([1.0, *(sample.seconds for sample in samples), *(moment.seconds for moment in marks)])
 
     def x(seconds: float) -> float:
         return LEFT + WIDTH * seconds / span
@@ -46,12 +46,12 @@ def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str
     parts = [
         text(MARGIN, MARGIN + 12, title, size=17, bold=True),
         _axis(span, x, bottom),
-        *(_lane(one, samples, x) for one in lanes),
-        *(_mark(number, one, x, bottom) for number, one in enumerate(marks, start=1)),
+        *(_lane(lane, samples, x) for lane in lanes),
+        *(_mark(number, moment, x, bottom) for number, moment in enumerate(marks, start=1)),
     ]
-    for number, one in enumerate(marks, start=1):
-        told = f"{number}  {one.seconds:.1f} s  {one.what}" + (f": {one.detail}" if one.detail else "")
-        parts.append(text(LEFT, legend + ROW * (number - 1), told))
+    for number, moment in enumerate(marks, start=1):
+        label = f"{number}  {moment.seconds:.1f} s  {moment.what}" + (f": {moment.detail}" if moment.detail else "")
+        parts.append(text(LEFT, legend + ROW * (number - 1), label))
     return document(width, height, parts)
 
 
@@ -62,9 +62,9 @@ def _lanes() -> tuple[Lane, ...]:
             top=TOP,
             height=200,
             lines=(
-                ("wanted", WANTED, lambda one: one.wanted),
-                ("Running", RUNNING, lambda one: one.running),
-                ("Pending", PENDING, lambda one: one.pending),
+                ("wanted", WANTED, lambda sample: sample.wanted),
+                ("Running", RUNNING, lambda sample: sample.running),
+                ("Pending", PENDING, lambda sample: sample.pending),
             ),
         ),
         Lane(
@@ -73,11 +73,11 @@ def _lanes() -> tuple[Lane, ...]:
             height=110,
             filled=True,
             lines=(
-                ("Spot", SPOT_COLOUR, lambda one: one.nodes.get(SPOT, 0)),
-                ("On-Demand", ON_DEMAND_COLOUR, lambda one: one.nodes.get(ON_DEMAND, 0)),
+                ("Spot", SPOT_COLOUR, lambda sample: sample.nodes.get(SPOT, 0)),
+                ("On-Demand", ON_DEMAND_COLOUR, lambda sample: sample.nodes.get(ON_DEMAND, 0)),
             ),
         ),
-        Lane(title="USD an hour", top=TOP + 378, height=70, lines=(("cost", COST, lambda one: one.cost or 0.0),)),
+        Lane(title="USD an hour", top=TOP + 378, height=70, lines=(("cost", COST, lambda sample: sample.cost or 0.0),)),
     )
 
 
@@ -85,7 +85,7 @@ def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) ->
     stacks = []
     below = [0.0] * len(samples)
     for name, colour, value in lane.lines:
-        values = [value(one) + (below[n] if lane.filled else 0.0) for n, one in enumerate(samples)]
+        values = [value(sample) + (below[n] if lane.filled else 0.0) for n, sample in enumerate(samples)]
         stacks.append((name, colour, list(below), values))
         below = values
     most = max([value for *_, values in stacks for value in values] or [0.0]) or 1.0
@@ -100,7 +100,7 @@ def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) ->
         text(LEFT - 8, lane.top + 5, f"{most:.3g}", anchor="end", colour=FAINT),
         text(LEFT - 8, foot, "0", anchor="end", colour=FAINT),
     ]
-    seconds = [one.seconds for one in samples]
+    seconds = [sample.seconds for sample in samples]
     for number, (name, colour, base, values) in enumerate(stacks):
         upper = _steps([(x(at), y(value)) for at, value in zip(seconds, values, strict=True)])
         if lane.filled and samples:
@@ -126,7 +126,7 @@ def _steps(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _axis(span: float, x: Callable[[float], float], bottom: float) -> str:
-    step = next((one for one in NICE if span / one <= TICKS), NICE[-1])
+    step = next((step for step in NICE if span / step <= TICKS), NICE[-1])
     drawn = []
     for second in range(0, int(span) + 1, step):
         drawn.append(line(x(second), TOP, x(second), bottom, stroke=FAINT, stroke_opacity="0.18"))

@@ -1,4 +1,4 @@
-"""What nodes cost an hour, in AWS's own words. Where AWS does not say, there is no price: none is made up."""
+"""Prices of nodes an hour, by AWS's own APIs. Where AWS does not say, there is no price: none is made up."""
 
 import json
 from datetime import UTC, datetime
@@ -11,7 +11,10 @@ from otel_on_spot.target import Target
 
 LINUX: Final = "Linux/UNIX"
 PRICE_LIST_REGION: Final = "us-east-1"
-"""The Price List service is in few regions. Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html"""
+"""The Price List service is in few regions.
+
+Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html
+"""
 ORDINARY: Final = {
     "operatingSystem": "Linux",
     "tenancy": "Shared",
@@ -52,30 +55,33 @@ class Prices:
         return found
 
     def _spot(self, instance_type: str, zone: str) -> float | None:
-        """Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html (StartTime now: the price in effect)"""
-        told = self._target.aws("ec2").describe_spot_price_history(
+        """The price in effect: its history from now on.
+
+        Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html
+        """
+        history = self._target.aws("ec2").describe_spot_price_history(
             InstanceTypes=[instance_type],
             AvailabilityZone=zone,
             ProductDescriptions=[LINUX],
             StartTime=datetime.now(UTC),
         )
         rows = [
-            one
-            for one in told["SpotPriceHistory"]
-            if (one["InstanceType"], one["AvailabilityZone"]) == (instance_type, zone)
+            row
+            for row in history["SpotPriceHistory"]
+            if (row["InstanceType"], row["AvailabilityZone"]) == (instance_type, zone)
         ]
-        return float(max(rows, key=lambda one: one["Timestamp"])["SpotPrice"]) if rows else None
+        return float(max(rows, key=lambda row: row["Timestamp"])["SpotPrice"]) if rows else None
 
     def _on_demand(self, instance_type: str) -> float | None:
         """Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html"""
-        wanted = {**ORDINARY, "instanceType": instance_type, "regionCode": self._target.declared.region}
+        fields = {**ORDINARY, "instanceType": instance_type, "regionCode": self._target.declared.region}
         client = self._target.session.client("pricing", region_name=PRICE_LIST_REGION)
-        told = client.get_products(
+        answer = client.get_products(
             ServiceCode="AmazonEC2",
-            Filters=[{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()],
+            Filters=[{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in fields.items()],
         )
-        products = [json.loads(one) for one in told["PriceList"]]
-        return next((price for one in products if (price := _hourly(one, instance_type)) is not None), None)
+        products = [json.loads(product) for product in answer["PriceList"]]
+        return next((price for product in products if (price := _hourly(product, instance_type)) is not None), None)
 
 
 def _hourly(product: dict[str, Any], instance_type: str) -> float | None:

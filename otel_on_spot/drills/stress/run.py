@@ -7,33 +7,32 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from otel_on_spot.drills import undo
-from otel_on_spot.drills.drill import Drill, DrillRefused
-from otel_on_spot.drills.holding import LeaseHeld
-from otel_on_spot.drills.patience import undisturbed, whoever_listens
-from otel_on_spot.drills.stress import beginning, judging
-from otel_on_spot.drills.stress.beginning import Workload
-from otel_on_spot.drills.stress.judging import Course
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
+from otel_on_spot.drills.resilience import safe_log, signals_deferred
+from otel_on_spot.drills.stress import preconditions, verdicts
+from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.prices import Prices
-from otel_on_spot.drills.stress.verifying import Before, verified
-from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Sample, Shown, Watch, claims
+from otel_on_spot.drills.stress.verdicts import Course
+from otel_on_spot.drills.stress.verification import Before, verify
+from otel_on_spot.drills.stress.watch import EVERY_SECONDS, OnSample, Sample, Watch, claims
 from otel_on_spot.drills.stress.window import deny
-from otel_on_spot.drills.timeline import Tell
+from otel_on_spot.drills.timeline import Log
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.report import Moment, Report
 
 TRIAL_SECONDS: Final = 8.0
-"""How long one more replica must stay before many are made. Argo CD undoes the first difference within a second or two."""
+"""How long one more replica must stay before many are made. Argo CD undoes a difference within a second or two."""
 NOTICED_SECONDS: Final = 30.0
 """How long Argo CD may take to see that replica: where it sees nothing, nobody knows whether the suspension holds."""
 BESIDE_SECONDS: Final = 60.0
-"""What the lease has beyond waiting and holding: to begin, to see that the suspension holds, and to put things back."""
+"""Seconds of the lease beyond waiting and holding: to begin, to see the suspension hold, and to put things back."""
 Keep = Callable[[Sequence[Sample], Sequence[Moment]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the drill is asked to do. ``hold`` and ``max_wait`` in seconds: held for, and waited at most until all pods run."""
+class Options:
+    """Options of the drill. ``hold`` and ``max_wait`` in seconds: held for, and waited at most until all pods run."""
 
     namespace: str
     deployment: str
@@ -47,73 +46,77 @@ def longest(hold: float, max_wait: float) -> float:
     return max_wait + hold + BESIDE_SECONDS
 
 
-def stress(drill: Drill, wanted: Wanted, *, tell: Tell, shown: Shown, keep: Keep) -> Report:
-    """Run the drill; the lease is held. Everything is taken back and looked at again before this returns or raises.
+def run(drill: Drill, options: Options, *, log: Log, on_sample: OnSample, keep: Keep) -> Report:
+    """Run the drill; the lease is held. Everything is taken back and verified before this returns or raises.
 
     Args:
-        shown: gets every sample.
+        drill: under way.
+        options: of the drill.
+        log: gets a line for each thing that happens.
+        on_sample: gets every sample.
         keep: gets all samples and moments at the end, whatever happened.
 
     Raises:
-        DrillRefused: it may not begin, or automatic sync could not be seen to be suspended.
-        LeaseHeld: somebody took the lease over.
-        NotRestored: something could not be taken back.
+        DrillRefusedError: it may not begin, or automatic sync could not be seen to be suspended.
+        LeaseHeldError: somebody took the lease over.
+        NotRestoredError: something could not be taken back.
     """
-    work = beginning.workload(drill, wanted.namespace, wanted.deployment, wanted.replicas)
+    work = preconditions.workload(drill, options.namespace, options.deployment, options.replicas)
     prices = Prices(drill.target)
-    estimate = _tell_estimate(drill, work, wanted, prices, tell)
-    before = Before.taken(drill)
-    watch = Watch(drill, work, prices, shown)
-    course = Course(work=work, replicas=wanted.replicas, hold=wanted.hold, max_wait=wanted.max_wait)
+    estimate = _estimate(drill, work, options, prices, log)
+    before = Before.take(drill)
+    watch = Watch(drill, work, prices, on_sample)
+    course = Course(work=work, replicas=options.replicas, hold=options.hold, max_wait=options.max_wait)
     try:
-        watch.look()
+        watch.sample()
         _suspend(drill)
-        _trial(drill, work, wanted.replicas, watch)
-        _scale(drill, work, wanted.replicas)
+        _trial(drill, work, options.replicas, watch)
+        _scale(drill, work, options.replicas)
         _wait(drill, course, watch)
         if course.all_running is not None:
             _hold(drill, course, watch)
     finally:
         try:
-            with undisturbed(whoever_listens(tell)):
-                drill.hold.restore()
+            with signals_deferred(safe_log(log)):
+                drill.lease.restore()
             drill.timeline.add("everything is taken back")
-            restored = verified(drill, work, before, watch)
-            watch.look()
+            restored = verify(drill, work, before, watch)
+            watch.sample()
         finally:
             keep(tuple(watch.samples), drill.timeline.moments)
-    measures = judging.measures(course, watch, estimate, _left_over(drill, before))
-    report = drill.report(judging.verdicts(course, restored), measures)
+    measures = verdicts.measures(course, watch, estimate, _left_over(drill, before))
+    report = drill.report(verdicts.verdicts(course, restored), measures)
     return replace(report, notes=(*report.notes, *_price_notes(drill, prices)))
 
 
-def _tell_estimate(drill: Drill, work: Workload, wanted: Wanted, prices: Prices, tell: Tell) -> str:
-    found = beginning.room(drill, work, wanted.replicas)
+def _estimate(drill: Drill, work: Workload, options: Options, prices: Prices, log: Log) -> str:
+    found = preconditions.headroom(drill, work, options.replicas)
     if found.short:
-        tell(f"warning: {found.short}; some will stay Pending")
+        log(f"warning: {found.short}; some will stay Pending")
     if found.nodes is None or found.like is None:
         estimate = "no price: there is no node of these pools to go by"
     else:
         price = prices.of(*found.like)
-        what = f"about {format_count(found.nodes, f'{found.like[0]} node')} more, like the smallest that is there ({found.like[1]})"
-        hours = (wanted.max_wait + wanted.hold) / 3600
+        nodes = format_count(found.nodes, f"{found.like[0]} node")
+        what = f"about {nodes} more, like the smallest that is there ({found.like[1]})"
+        hours = (options.max_wait + options.hold) / 3600
         estimate = what + (
             f", {price * found.nodes:.3f} USD/h, at most {price * found.nodes * hours:.3f} USD until it is over"
             if price is not None
             else ", no price"
         )
-    tell(f"{work.name}: {work.before} -> {wanted.replicas} replicas; {estimate}")
+    log(f"{work.name}: {work.before} -> {options.replicas} replicas; {estimate}")
     return estimate
 
 
 def _suspend(drill: Drill) -> None:
     """The window is in the lease before it is in the project."""
     declared = drill.declared
-    window: Mapping[str, Any] = deny(drill.hold.record, datetime.now(UTC))
+    window: Mapping[str, Any] = deny(drill.lease.written, datetime.now(UTC))
     step = undo.suspended(declared.argocd_namespace, declared.project, window)
-    drill.hold.will(step)
-    if not undo.change_windows(drill.api, step.given["path"], lambda windows: [*windows, dict(window)]):
-        raise DrillRefused(
+    drill.lease.record_undo(step)
+    if not undo.change_windows(drill.api, step.arguments["path"], lambda windows: [*windows, dict(window)]):
+        raise DrillRefusedError(
             f"there is no AppProject {declared.project} in {declared.argocd_namespace}: nothing can be suspended. "
             f"See otel-on-spot doctor --stack {declared.stack}"
         )
@@ -126,32 +129,33 @@ def _scaled(drill: Drill, work: Workload, replicas: int) -> None:
 
 def _trial(drill: Drill, work: Workload, replicas: int, watch: Watch) -> None:
     """One more replica: Argo CD must see it, and leave it."""
-    drill.hold.will(undo.scaled(work.path, work.before, replicas))
+    drill.lease.record_undo(undo.scaled(work.path, work.before, replicas))
     one_more = work.before + 1
     _scaled(drill, work, one_more)
     drill.timeline.add("one more replica, to see whether the suspension holds")
     began, noticed = time.monotonic(), False
     while time.monotonic() - began < (TRIAL_SECONDS if noticed else NOTICED_SECONDS):
         _pause(drill, EVERY_SECONDS / 2)
-        found = watch.look()
+        found = watch.sample()
         if found is not None and found.wanted != one_more:
-            raise DrillRefused(
-                f"automatic sync could not be suspended: {work.name} was put back from {one_more} to {found.wanted} replicas "
-                f"after {time.monotonic() - began:.0f} s, though AppProject {drill.declared.project} has a deny window. Compare "
-                "the clock of this machine with the cluster's, and see docs/runbooks/argocd-reverts-a-scale.md"
+            raise DrillRefusedError(
+                f"automatic sync could not be suspended: {work.name} was put back from {one_more} to {found.wanted} "
+                f"replicas after {time.monotonic() - began:.0f} s, though AppProject {drill.declared.project} has a "
+                "deny window. Compare the clock of this machine with the cluster's, and see "
+                "docs/runbooks/argocd-reverts-a-scale.md"
             )
-        noticed = noticed or beginning.sync_status(drill, work.application) == "OutOfSync"
+        noticed = noticed or preconditions.sync_status(drill, work.application) == "OutOfSync"
     if not noticed:
-        raise DrillRefused(
-            f"Argo CD did not notice one more replica of {work.name} in {NOTICED_SECONDS:.0f} s: whether the suspension holds "
-            f"cannot be seen. Does its controller run? kubectl -n {drill.declared.argocd_namespace} get pods"
+        raise DrillRefusedError(
+            f"Argo CD did not notice one more replica of {work.name} in {NOTICED_SECONDS:.0f} s: whether the "
+            "suspension holds cannot be seen. Does its controller run? "
+            f"kubectl -n {drill.declared.argocd_namespace} get pods"
         )
     drill.timeline.add("the suspension holds", f"OutOfSync, and not reverted for {TRIAL_SECONDS:.0f} s")
 
 
 def _scale(drill: Drill, work: Workload, replicas: int) -> None:
-    if drill.hold.lost.is_set():
-        _pause(drill, 0)
+    drill.require_lease()
     _scaled(drill, work, replicas)
     drill.timeline.add(f"scaled to {replicas}")
 
@@ -160,9 +164,9 @@ def _wait(drill: Drill, course: Course, watch: Watch) -> None:
     """Until all pods run, somebody reverts the scale, or the time is up."""
     began = course.scaled = drill.timeline.seconds
     while drill.timeline.seconds - began < course.max_wait:
-        found = watch.look()
+        found = watch.sample()
         if found is not None:
-            course.saw(found)
+            course.add(found)
             if course.reverted is not None:
                 drill.timeline.add(f"reverted to {format_count(found.wanted, 'replica')}")
                 return
@@ -181,9 +185,9 @@ def _hold(drill: Drill, course: Course, watch: Watch) -> None:
     drill.timeline.add(f"holding for {course.hold:.0f} s")
     began = drill.timeline.seconds
     while True:
-        found = watch.look()
+        found = watch.sample()
         if found is not None:
-            course.held_saw(found)
+            course.add_held(found)
             if course.reverted is not None:
                 drill.timeline.add(f"reverted to {format_count(found.wanted, 'replica')}")
                 break
@@ -196,20 +200,21 @@ def _hold(drill: Drill, course: Course, watch: Watch) -> None:
 
 
 def _pause(drill: Drill, seconds: float) -> None:
-    if drill.hold.lost.wait(seconds):
-        raise LeaseHeld("the lease was taken over while the drill ran: nothing more is changed")
+    drill.lease.lost.wait(seconds)
+    drill.require_lease()
 
 
 def _left_over(drill: Drill, before: Before) -> str:
-    more = [one for one in claims(drill.api) if one.name not in before.claims]
+    more = [claim for claim in claims(drill.api) if claim.name not in before.claims]
     if not more:
         return "no NodeClaim more than before"
     after = {
-        one["metadata"]["name"]: (one["spec"].get("disruption") or {}).get("consolidateAfter", "not said")
-        for one in drill.api.list(NODE_POOL.path())
+        pool["metadata"]["name"]: (pool["spec"].get("disruption") or {}).get("consolidateAfter", "not said")
+        for pool in drill.api.list(NODE_POOL.path())
     }
-    told = ", ".join(f"{pool}: {after.get(pool, 'not said')}" for pool in sorted({one.pool for one in more}))
-    return f"{format_count(len(more), 'NodeClaim')} more than before; Karpenter consolidates by itself (consolidateAfter {told})"
+    delays = ", ".join(f"{pool}: {after.get(pool, 'not said')}" for pool in sorted({claim.pool for claim in more}))
+    count = format_count(len(more), "NodeClaim")
+    return f"{count} more than before; Karpenter consolidates by itself (consolidateAfter {delays})"
 
 
 def _price_notes(drill: Drill, prices: Prices) -> tuple[str, ...]:

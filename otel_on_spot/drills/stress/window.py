@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from otel_on_spot.drills.lease import Record
+from otel_on_spot.drills.lease import Lease
 
 SLACK: Final = timedelta(minutes=1)
 """How far the window begins before this minute: the clock of Argo CD's node may be behind ours."""
@@ -14,19 +14,20 @@ OURS: Final = "otel-on-spot drill "
 UNTIL: Final = re.compile(r"\buntil=(\S+)")
 
 
-def deny(record: Record, now: datetime) -> dict[str, Any]:
-    """The window, as an AppProject's ``syncWindows`` has it, for every Application of the project; syncs by hand stay possible.
+def deny(lease: Lease, now: datetime) -> dict[str, Any]:
+    """The entry of an AppProject's ``syncWindows``, for every Application of it; syncs by hand stay possible.
 
     Its schedule names one minute of one day, so it comes again next year: who makes it removes it.
     Source: https://argo-cd.readthedocs.io/en/stable/user-guide/sync_windows/
 
     Args:
-        record: the lease; the window ends when it does, to the second.
+        lease: of the drill; the window ends when it does, to the second.
+        now: when the window begins.
     """
     start = now.astimezone(UTC).replace(second=0, microsecond=0) - SLACK
-    until = record.until.astimezone(UTC)
+    until = lease.until.astimezone(UTC)
     seconds = max(1, int((until - start).total_seconds()))
-    why = f" ({record.why})" if record.why else ""
+    why = f" ({lease.why})" if lease.why else ""
     return {
         "kind": "deny",
         "schedule": f"{start.minute} {start.hour} {start.day} {start.month} *",
@@ -34,12 +35,12 @@ def deny(record: Record, now: datetime) -> dict[str, Any]:
         "timeZone": "UTC",
         "applications": ["*"],
         "manualSync": True,
-        "description": f"{OURS}{record.drill} by {record.holder}{why} until={until:%Y-%m-%dT%H:%M:%SZ}",
+        "description": f"{OURS}{lease.drill} by {lease.holder}{why} until={until:%Y-%m-%dT%H:%M:%SZ}",
     }
 
 
 def ended(window: Mapping[str, Any], now: datetime) -> bool:
-    """Whether it is a drill's window whose promise is over."""
+    """True for a window of a drill whose promised end is over."""
     description = str(window.get("description") or "")
     promised = UNTIL.search(description)
     if window.get("kind") != "deny" or not description.startswith(OURS) or promised is None:

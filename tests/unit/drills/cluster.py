@@ -61,7 +61,7 @@ class Cluster:
         return self.front.one("AppProject", "platform")["spec"].get("syncWindows") or []
 
     @property
-    def lease(self) -> lease.Record | None:
+    def lease(self) -> lease.Lease | None:
         """The lease as it stands in the cluster."""
         return lease.read(self.target, self.api)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from otel_on_spot.drills import holding, lease, patience, undo
-from otel_on_spot.drills.holding import acquire
+from otel_on_spot.drills import lease, resilience, undo
+from otel_on_spot.drills.lease import acquire
 from tests.unit.drills.cluster import DEAD, DEPLOYMENT, Cluster, cluster
 
 WINDOW = {
@@ -25,25 +25,25 @@ SUSPENDED = undo.suspended("argocd", "platform", WINDOW)
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setattr(lease, "DURATION_SECONDS", 0.3)
-    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(resilience, "RETRY_SECONDS", 0.02)
     with cluster() as one:
         yield one
 
 
-def drilling(there: Cluster, *, seconds: float = 60.0) -> holding.Hold:
-    return acquire(there.target, there.api, drill="stress", why="a test", seconds=seconds, tell=there.told.append)
+def drilling(there: Cluster, *, seconds: float = 60.0) -> lease.HeldLease:
+    return acquire(there.target, there.api, drill="stress", why="a test", seconds=seconds, log=there.told.append)
 
 
-def change(there: Cluster, hold: holding.Hold) -> None:
+def change(there: Cluster, hold: lease.HeldLease) -> None:
     """What a stress drill changes."""
-    hold.will(SUSPENDED)
-    undo.change_windows(there.api, SUSPENDED.given["path"], lambda windows: [*windows, WINDOW])
-    hold.will(SCALED)
+    hold.record_undo(SUSPENDED)
+    undo.change_windows(there.api, SUSPENDED.arguments["path"], lambda windows: [*windows, WINDOW])
+    hold.record_undo(SCALED)
     there.api.merge(f"{DEPLOYMENT}/scale", {"spec": {"replicas": 50}})
 
 
-def die(there: Cluster, hold: holding.Hold, holder: str = "") -> None:
+def die(there: Cluster, hold: lease.HeldLease, holder: str = "") -> None:
     """The holder is gone without a word, and everything that it changed stays."""
     hold._ended.set()
     hold._renewing.join()

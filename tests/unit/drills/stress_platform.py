@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.drills import holding
-from otel_on_spot.drills.drill import begun
+from otel_on_spot.drills import lease
+from otel_on_spot.drills.drill import start
 from otel_on_spot.drills.kubernetes_api import Object
-from otel_on_spot.drills.stress import beginning, prices, run, verifying
-from otel_on_spot.drills.stress.run import Wanted
-from otel_on_spot.drills.stress.watching import Sample
+from otel_on_spot.drills.stress import preconditions, prices, run, verification
+from otel_on_spot.drills.stress.run import Options
+from otel_on_spot.drills.stress.watch import Sample
 from otel_on_spot.report import Moment, Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.kubernetes_front import Answer
@@ -72,14 +72,14 @@ class Platform:
 
     def drill(self, **more: Any) -> Report:
         given = {"replicas": 5, "hold": 0.1, "max_wait": 0.3, "deployment": "frontend", **more}
-        wanted = Wanted(namespace="otel-demo", **given)
+        options = Options(namespace="otel-demo", **given)
         there = self.there
 
         def keep(samples: Sequence[Sample], moments: Sequence[Moment]) -> None:
             self.moments = moments
 
-        with begun(there.target, there.api, "stress", why="", seconds=60, tell=there.told.append) as one:
-            return run.stress(one, wanted, tell=there.told.append, shown=self.samples.append, keep=keep)
+        with start(there.target, there.api, "stress", why="", seconds=60, log=there.told.append) as one:
+            return run.run(one, options, log=there.told.append, on_sample=self.samples.append, keep=keep)
 
     def put_back(self) -> None:
         assert self.there.replicas == 1
@@ -93,11 +93,11 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
         (run, "EVERY_SECONDS", 0.02),
         (run, "TRIAL_SECONDS", 0.1),
         (run, "NOTICED_SECONDS", 0.2),
-        (verifying, "EVERY_SECONDS", 0.02),
-        (verifying, "STAYS_SECONDS", 0.05),
-        (verifying, "SYNCED_SECONDS", 0.2),
-        (beginning, "SYNCED_SECONDS", 0.0),
-        (holding, "RENEW_SECONDS", 0.05),
+        (verification, "EVERY_SECONDS", 0.02),
+        (verification, "STAYS_SECONDS", 0.05),
+        (verification, "SYNCED_SECONDS", 0.2),
+        (preconditions, "SYNCED_SECONDS", 0.0),
+        (lease, "RENEW_SECONDS", 0.05),
     ):
         monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03}.get(kind))

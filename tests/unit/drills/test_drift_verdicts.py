@@ -9,9 +9,9 @@ import pytest
 
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
-from otel_on_spot.drills.drift import rehearsal
+from otel_on_spot.drills.drift import run
 from otel_on_spot.drills.drift.verdicts import Drift, verdicts, why_not
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY, added, changed, named
@@ -21,7 +21,7 @@ SEEN = Drift(
     application="otel-demo",
     before=1,
     after=2,
-    patience=60.0,
+    timeout=60.0,
     reverted=0.4,
     synced=1.2,
     sync="Synced",
@@ -104,7 +104,7 @@ class Deployments(Api):
         return self.thing
 
 
-TRACKED = {"metadata": {"annotations": {rehearsal.TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
+TRACKED = {"metadata": {"annotations": {run.TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
 
 
 PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_api=None, context="")
@@ -120,12 +120,12 @@ PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_ap
     ids=["no such Deployment", "nobody's", "nothing to change"],
 )
 def test_what_proves_nothing_is_refused(thing: Any, replicas: int | None, said: str) -> None:
-    with pytest.raises(DrillRefused, match=said):
-        rehearsal.plan(PLATFORM, Deployments(thing), "frontend", replicas)
+    with pytest.raises(DrillRefusedError, match=said):
+        run.make_plan(PLATFORM, Deployments(thing), "frontend", replicas)
 
 
 def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it() -> None:
     api = Deployments({**TRACKED, "spec": {"replicas": 3}})
-    found = rehearsal.plan(PLATFORM, api, "shop/frontend", None)
+    found = run.make_plan(PLATFORM, api, "shop/frontend", None)
     assert (found.before, found.after, found.application) == (3, 4, "otel-demo")
     assert api.asked == ["/apis/apps/v1/namespaces/shop/deployments/frontend"]

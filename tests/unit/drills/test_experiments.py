@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra import names
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.undo import Step, tagged, take_back
@@ -68,14 +68,14 @@ def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down
     answers["ec2"].add_response("create_tags", {})
     answers["fis"].add_client_error("start_experiment", "AccessDeniedException", "no")
     with pytest.raises(
-        DrillRefused, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
+        DrillRefusedError, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
     ):
         experiment.start(platform(), written.append, "i-a")
     assert [one.kind for one in written] == ["tags"]
 
 
 def test_a_stack_without_the_setting_is_refused_with_what_to_set() -> None:
-    with pytest.raises(DrillRefused, match=r"Set `karpenter\.interruptionExperiments: true` in Pulumi\.lab\.yaml"):
+    with pytest.raises(DrillRefusedError, match=r"Set `karpenter\.interruptionExperiments: true` in Pulumi\.lab\.yaml"):
         experiment.require(platform(template=""))
 
 

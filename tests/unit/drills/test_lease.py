@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from otel_on_spot.drills.holding import LeaseHeld, NotRestored, held, put_back
 from otel_on_spot.drills.kubernetes_api import Object
+from otel_on_spot.drills.lease import LeaseHeldError, NotRestoredError, hold_lease, put_back
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import SCALED, SUSPENDED, WINDOW, change, die, drilling, restored, there
 from tests.unit.drills.kubernetes_front import Answer
@@ -16,7 +16,7 @@ __all__ = ["there"]
 
 
 def test_a_drill_takes_its_changes_back_in_reverse_order_and_gives_the_lease_up(there: Cluster) -> None:
-    with held(there.target, there.api, drill="stress", why="", seconds=60, tell=there.told.append) as hold:
+    with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
         change(there, hold)
         assert there.replicas == 50
         assert there.windows == [WINDOW]
@@ -26,7 +26,7 @@ def test_a_drill_takes_its_changes_back_in_reverse_order_and_gives_the_lease_up(
 
 
 def test_a_change_is_in_the_lease_before_it_is_made(there: Cluster) -> None:
-    with held(there.target, there.api, drill="stress", why="", seconds=60, tell=there.told.append) as hold:
+    with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
         change(there, hold)
     kinds = ["lease" if "leases" in path else path.rpartition("/")[2] for _, path, _ in there.front.writes]
     for step, made in (("AppProject platform", "platform"), ("frontend scaled", "scale")):
@@ -56,7 +56,7 @@ def test_the_lease_says_who_why_and_until_when(there: Cluster) -> None:
 
 def test_a_second_drill_is_refused_while_the_holder_lives(there: Cluster) -> None:
     hold = drilling(there)
-    with pytest.raises(LeaseHeld, match=r"drill stress of .* \(a test\).*drill restore --stack lab --force"):
+    with pytest.raises(LeaseHeldError, match=r"drill stress of .* \(a test\).*drill restore --stack lab --force"):
         drilling(there)
     assert there.lease is not None
     hold.restore()
@@ -74,7 +74,7 @@ def test_a_holder_elsewhere_that_renews_is_alive_and_its_changes_are_left(there:
 
     renewed = threading.Thread(target=renewing)
     renewed.start()
-    with pytest.raises(LeaseHeld, match="ada@elsewhere/1"):
+    with pytest.raises(LeaseHeldError, match="ada@elsewhere/1"):
         drilling(there)
     stop.set()
     renewed.join()
@@ -99,8 +99,8 @@ def test_what_a_dead_holder_left_is_put_back_before_the_next_drill_begins(there:
 
 def test_what_was_written_down_and_never_made_is_taken_back_as_nothing(there: Cluster) -> None:
     before = drilling(there)
-    before.will(SUSPENDED)
-    before.will(SCALED)
+    before.record_undo(SUSPENDED)
+    before.record_undo(SCALED)
     die(there, before)
     left = there.lease
     assert left is not None
@@ -118,7 +118,7 @@ def test_of_two_that_begin_at_once_one_is_refused(there: Cluster) -> None:
         return None
 
     there.front.meddle = faster
-    with pytest.raises(LeaseHeld, match="grace@elsewhere/7"):
+    with pytest.raises(LeaseHeldError, match="grace@elsewhere/7"):
         drilling(there)
 
 
@@ -129,7 +129,7 @@ def test_of_two_that_put_back_at_once_one_is_refused(there: Cluster) -> None:
     left = there.lease
     assert left is not None
     there.held_by("grace@elsewhere/7")
-    with pytest.raises(LeaseHeld, match="grace@elsewhere/7"):
+    with pytest.raises(LeaseHeldError, match="grace@elsewhere/7"):
         put_back(there.target, there.api, left, there.told.append, force=True)
     assert there.replicas == 50
 
@@ -139,9 +139,9 @@ def test_a_lease_that_was_taken_over_is_lost_and_nothing_is_touched_any_more(the
     change(there, hold)
     there.held_by("grace@elsewhere/7")
     assert hold.lost.wait(5)
-    with pytest.raises(LeaseHeld, match="taken over: drill stress of grace@elsewhere/7"):
-        hold.will(SCALED)
-    with pytest.raises(NotRestored, match=r"grace@elsewhere/7.*It puts back what is left: frontend scaled"):
-        hold.restore(patience=0.2)
+    with pytest.raises(LeaseHeldError, match="taken over: drill stress of grace@elsewhere/7"):
+        hold.record_undo(SCALED)
+    with pytest.raises(NotRestoredError, match=r"grace@elsewhere/7.*It puts back what is left: frontend scaled"):
+        hold.restore(timeout=0.2)
     assert (there.replicas, there.windows) == (50, [WINDOW])
     assert there.lease is not None

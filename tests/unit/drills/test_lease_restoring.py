@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from otel_on_spot.drills import undo
-from otel_on_spot.drills.holding import NotRestored, held, put_back
 from otel_on_spot.drills.kubernetes_api import Object
+from otel_on_spot.drills.lease import NotRestoredError, hold_lease, put_back
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import THEIRS, WINDOW, change, drilling, restored, there
 from tests.unit.drills.kubernetes_front import Answer
@@ -47,7 +47,7 @@ def test_a_lost_connection_while_restoring_is_tried_again(there: Cluster) -> Non
         return (left.pop(), {"message": "later"}) if left and path.endswith("scale") else None
 
     there.front.meddle = broken
-    hold.restore(patience=10)
+    hold.restore(timeout=10)
     assert left == []
     assert any("frontend scaled from 1 to 50: no answer (503 later), trying again for" in one for one in there.told)
     restored(there)
@@ -57,13 +57,13 @@ def test_what_cannot_be_restored_is_said_with_its_end_and_stays_in_the_lease(the
     hold = drilling(there)
     change(there, hold)
     there.front.meddle = lambda *_: (0, {})
-    with pytest.raises(NotRestored) as told:
-        hold.restore(patience=0.2)
+    with pytest.raises(NotRestoredError) as told:
+        hold.restore(timeout=0.2)
     assert "not taken back: frontend scaled from 1 to 50; automatic sync of AppProject platform suspended" in str(
         told.value
     )
     assert "Run `otel-on-spot drill restore --stack lab`" in str(told.value)
-    assert f"a suspension ends by itself at {hold.record.until:%H:%M:%S} UTC" in str(told.value)
+    assert f"a suspension ends by itself at {hold.written.until:%H:%M:%S} UTC" in str(told.value)
     there.front.meddle = lambda *_: None
     left = there.lease
     assert left is not None
@@ -76,8 +76,8 @@ def test_a_refused_step_does_not_keep_the_others_from_being_taken_back(there: Cl
     hold = drilling(there)
     change(there, hold)
     there.front.meddle = lambda _verb, path, _body: (403, {"message": "scale: no"}) if path.endswith("scale") else None
-    with pytest.raises(NotRestored, match=r"not taken back: frontend scaled from 1 to 50\. Reason: 403 scale: no"):
-        hold.restore(patience=5)
+    with pytest.raises(NotRestoredError, match=r"not taken back: frontend scaled from 1 to 50\. Reason: 403 scale: no"):
+        hold.restore(timeout=5)
     assert there.windows == []
     left = there.lease
     assert left is not None
@@ -95,7 +95,7 @@ def test_ctrl_c_waits_until_everything_is_taken_back(there: Cluster) -> None:
         return None
 
     def ctrl_c() -> None:
-        with held(there.target, there.api, drill="stress", why="", seconds=60, tell=there.told.append) as hold:
+        with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
             change(there, hold)
             there.front.meddle = press
             raise KeyboardInterrupt
@@ -116,7 +116,7 @@ def test_a_terminal_that_is_gone_does_not_keep_anything_from_being_taken_back(th
         if gone.is_set():
             raise BrokenPipeError
 
-    with held(there.target, there.api, drill="stress", why="", seconds=60, tell=tell) as hold:
+    with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=tell) as hold:
         change(there, hold)
         gone.set()
     restored(there)
@@ -124,7 +124,7 @@ def test_a_terminal_that_is_gone_does_not_keep_anything_from_being_taken_back(th
 
 def test_other_peoples_windows_are_untouched(there: Cluster) -> None:
     there.front.one("AppProject", "platform")["spec"]["syncWindows"] = [THEIRS]
-    with held(there.target, there.api, drill="stress", why="", seconds=60, tell=there.told.append) as hold:
+    with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
         change(there, hold)
         assert there.windows == [THEIRS, WINDOW]
     assert there.windows == [THEIRS]
@@ -139,7 +139,7 @@ def test_somebody_who_adds_a_window_meanwhile_keeps_it(there: Cluster) -> None:
             project["metadata"]["resourceVersion"] += "x"
         return None
 
-    with held(there.target, there.api, drill="stress", why="", seconds=60, tell=there.told.append) as hold:
+    with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
         there.front.meddle = faster
         change(there, hold)
         assert there.windows == [THEIRS, WINDOW]
@@ -158,4 +158,4 @@ def test_somebody_who_adds_a_window_meanwhile_keeps_it(there: Cluster) -> None:
     ],
 )
 def test_a_window_is_ours_though_an_older_argo_cd_dropped_a_field(found: dict[str, Any], ours: bool) -> None:
-    assert undo.same(found, WINDOW) is ours
+    assert undo.is_same(found, WINDOW) is ours

@@ -12,16 +12,16 @@ from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.node_join import pod as pods
-from otel_on_spot.drills.node_join.rehearsal import empty_types
+from otel_on_spot.drills.node_join.observation import combine, nominated, words
+from otel_on_spot.drills.node_join.run import empty_types
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
-from otel_on_spot.drills.node_join.watched import judge, nominated, words
 from tests.unit.doctor import access_faults
 from tests.unit.doctor.changes import HEALTHY, added, one_of
 
 ALL = {one.id: float(number) for number, one in enumerate(STEPS)}
 SEEN = Joining(
     pool="spot",
-    patience=60.0,
+    timeout=60.0,
     reached=ALL,
     details={"claimed": "spot-abcde"},
     pod="default/drill-node-join-1",
@@ -88,7 +88,7 @@ def test_an_instance_that_is_gone_is_said_to_be() -> None:
 
 
 def test_the_pod_shares_its_node_with_no_pod_but_those_of_daemon_sets() -> None:
-    thing = pods.document("p", "spot", [], [], 100)
+    thing = pods.manifest("p", "spot", [], [], 100)
     terms = thing["spec"]["affinity"]["podAntiAffinity"][pods.REQUIRED]
     sets: dict[str, dict[str, str]] = {
         "Deployment": {"pod-template-hash": "1"},
@@ -117,7 +117,7 @@ def test_instance_types_of_empty_nodes_of_the_pool_are_ruled_out() -> None:
     there = [node("busy", "spot", "a.large"), node("idle", "spot", "b.large"), node("other", "data", "c.large")]
     types = empty_types(there, [pod("busy", "Deployment"), pod("idle", "DaemonSet")], "spot")
     assert types == {"b.large"}
-    affinity = pods.document("p", "spot", [], types, 100)["spec"]["affinity"]["nodeAffinity"]
+    affinity = pods.manifest("p", "spot", [], types, 100)["spec"]["affinity"]["nodeAffinity"]
     assert affinity[pods.REQUIRED]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"] == ["b.large"]
 
 
@@ -129,7 +129,7 @@ def test_instance_types_of_empty_nodes_of_the_pool_are_ruled_out() -> None:
     ],
 )
 def test_the_pools_taints_are_tolerated(taint: dict[str, str], wanted: dict[str, str]) -> None:
-    assert pods.document("p", "data", [taint], [], 9)["spec"]["tolerations"] == [
+    assert pods.manifest("p", "data", [taint], [], 9)["spec"]["tolerations"] == [
         {"key": "dedicated", "effect": "NoSchedule", **wanted}
     ]
 
@@ -155,7 +155,7 @@ CLAIM: dict[str, Any] = {
 
 
 def test_a_claim_that_is_launched_and_no_node_says_what_it_waits_for() -> None:
-    seen = judge({"metadata": {"name": "p"}}, CLAIM, None)
+    seen = combine({"metadata": {"name": "p"}}, CLAIM, None)
     assert set(seen.at) == {"claimed", "launched"}
     assert seen.details["launched"] == "i-0new c7a.large spot"
     assert seen.instance == "i-0new"
@@ -167,8 +167,8 @@ def test_a_node_that_is_not_ready_was_let_in_all_the_same() -> None:
         "metadata": {"name": "n", "creationTimestamp": "2026-11-23T12:00:04Z"},
         "status": {"conditions": [condition("Ready", "False")]},
     }
-    assert "ready" not in judge({"metadata": {"name": "p"}}, CLAIM, node).at
-    assert "authenticated" in judge({"metadata": {"name": "p"}}, CLAIM, node).at
+    assert "ready" not in combine({"metadata": {"name": "p"}}, CLAIM, node).at
+    assert "authenticated" in combine({"metadata": {"name": "p"}}, CLAIM, node).at
 
 
 class Events(Api):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from otel_on_spot.cli import app
 from otel_on_spot.drills import drill
-from otel_on_spot.drills.drill import DrillRefused, require_same_cluster
+from otel_on_spot.drills.drill import DrillRefusedError, require_same_cluster
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
@@ -57,7 +57,7 @@ def test_the_stacks_own_cluster_is_taken_however_its_name_is_written() -> None:
 
 
 def test_another_cluster_is_refused_with_both_addresses_and_the_command() -> None:
-    with pytest.raises(DrillRefused) as refused:
+    with pytest.raises(DrillRefusedError) as refused:
         require_same_cluster(at(OTHERS))
     said = str(refused.value)
     assert f"context somebody@somewhere leads to {OTHERS}, but cluster {HEALTHY.declared.cluster}" in said
@@ -66,7 +66,7 @@ def test_another_cluster_is_refused_with_both_addresses_and_the_command() -> Non
 
 
 def test_a_cluster_that_aws_does_not_tell_is_refused() -> None:
-    with pytest.raises(DrillRefused, match=r"cannot be told: .*Check credentials"):
+    with pytest.raises(DrillRefusedError, match=r"is not known: .*Check credentials"):
         require_same_cluster(at(OURS, endpoint=None))
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.spot_interruption import warning
-from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidates, choose
+from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.probe import Availability, Sample, availability
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
-from otel_on_spot.drills.spot_interruption.watched import whole
+from otel_on_spot.drills.spot_interruption.watch import is_whole
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from tests.unit.doctor.changes import HEALTHY
 
@@ -41,7 +41,7 @@ def platform(*pods: Pod, nodes: tuple[Node, ...] = (node("a"),), claims: tuple[N
 
 
 def only(facts: Facts, *, allow_stateful: bool = False) -> Candidate:
-    (found,) = candidates(facts, allow_stateful=allow_stateful)
+    (found,) = judge_nodes(facts, allow_stateful=allow_stateful)
     return found
 
 
@@ -102,7 +102,7 @@ def test_a_node_of_the_front_path_is_chosen_before_a_fuller_one() -> None:
         pod("c", "frontend", namespace="other"),
         nodes=(node("a"), node("b"), node("c")),
     )
-    found = candidates(facts, allow_stateful=False)
+    found = judge_nodes(facts, allow_stateful=False)
     assert choose(found, None).node == "b"
     assert choose(found, "a").workloads == tuple(("otel-demo", "Deployment", name) for name in ("ad", "cart", "quote"))
     without = [one for one in found if one.node != "b"]
@@ -110,8 +110,8 @@ def test_a_node_of_the_front_path_is_chosen_before_a_fuller_one() -> None:
 
 
 def test_where_none_may_be_interrupted_the_reason_of_each_is_told() -> None:
-    found = candidates(platform(pod("a", "kafka"), nodes=(node("a"), node("b", "on-demand"))), allow_stateful=False)
-    with pytest.raises(DrillRefused) as refused:
+    found = judge_nodes(platform(pod("a", "kafka"), nodes=(node("a"), node("b", "on-demand"))), allow_stateful=False)
+    with pytest.raises(DrillRefusedError) as refused:
         choose(found, None)
     told = str(refused.value)
     assert "none of 2 nodes may be interrupted" in told
@@ -123,8 +123,8 @@ def test_where_none_may_be_interrupted_the_reason_of_each_is_told() -> None:
     ("wanted", "said"), [("z", "there is no such node. Nodes: a"), ("a", "--node a: it keeps the only")]
 )
 def test_a_node_that_was_asked_for_is_refused_with_its_reason(wanted: str, said: str) -> None:
-    with pytest.raises(DrillRefused, match=said):
-        choose(candidates(platform(pod("a", "kafka")), allow_stateful=False), wanted)
+    with pytest.raises(DrillRefusedError, match=said):
+        choose(judge_nodes(platform(pod("a", "kafka")), allow_stateful=False), wanted)
 
 
 def samples(text: str) -> list[Sample]:
@@ -162,7 +162,7 @@ AT = {
 SEEN = Interruption(
     node="a",
     instance="i-a",
-    patience=300.0,
+    timeout=300.0,
     at=AT,
     replacement="spot-b",
     waiting=(),
@@ -226,10 +226,10 @@ def test_a_workload_is_whole_when_a_status_of_its_newest_spec_says_so() -> None:
         "spec": {"replicas": 2},
         "status": {"observedGeneration": 2, "readyReplicas": 2},
     }
-    assert whole(thing)
-    assert not whole({**thing, "status": {"observedGeneration": 1, "readyReplicas": 2}})
-    assert not whole({**thing, "status": {"observedGeneration": 2, "readyReplicas": 1}})
-    assert not whole({**thing, "status": {"observedGeneration": 2}})
+    assert is_whole(thing)
+    assert not is_whole({**thing, "status": {"observedGeneration": 1, "readyReplicas": 2}})
+    assert not is_whole({**thing, "status": {"observedGeneration": 2, "readyReplicas": 1}})
+    assert not is_whole({**thing, "status": {"observedGeneration": 2}})
 
 
 def test_the_message_has_the_shape_that_the_rule_asks_for() -> None:

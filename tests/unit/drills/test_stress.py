@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from otel_on_spot.drills import holding
-from otel_on_spot.drills.drill import Drill, DrillRefused
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
+from otel_on_spot.drills.lease import NotRestoredError
 from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.plot import svg
-from otel_on_spot.drills.stress.record import COLUMNS, as_csv
+from otel_on_spot.drills.stress.samples_csv import COLUMNS, as_csv
 from otel_on_spot.report import Report
 from tests.unit.drills.kubernetes_front import Answer
 from tests.unit.drills.stress_platform import APPLICATION, Platform, platform
@@ -47,7 +47,9 @@ def test_the_window_is_there_before_the_first_replica_and_goes_after_the_scale(p
 
 def test_a_suspension_that_does_not_hold_is_refused_before_many_replicas_are_made(platform: Platform) -> None:
     platform.heals = True
-    with pytest.raises(DrillRefused, match="automatic sync could not be suspended: frontend was put back from 2 to 1"):
+    with pytest.raises(
+        DrillRefusedError, match="automatic sync could not be suspended: frontend was put back from 2 to 1"
+    ):
         platform.drill()
     asked = [body["spec"]["replicas"] for _, path, body in platform.there.front.writes if path.endswith("scale")]
     assert 5 not in asked
@@ -56,7 +58,7 @@ def test_a_suspension_that_does_not_hold_is_refused_before_many_replicas_are_mad
 
 def test_an_argo_cd_that_notices_nothing_is_refused(platform: Platform) -> None:
     platform.sees = False
-    with pytest.raises(DrillRefused, match="Argo CD did not notice one more replica of frontend"):
+    with pytest.raises(DrillRefusedError, match="Argo CD did not notice one more replica of frontend"):
         platform.drill()
     platform.put_back()
 
@@ -133,7 +135,7 @@ def test_a_lease_that_is_lost_ends_it_and_nothing_is_touched(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_the_hold(platform, monkeypatch, lambda: platform.there.held_by("grace@elsewhere/7"))
-    with pytest.raises(holding.NotRestored, match="taken over"):
+    with pytest.raises(NotRestoredError, match="taken over"):
         platform.drill(hold=30)
     assert platform.there.replicas == 5
     assert len(platform.there.windows) == 1

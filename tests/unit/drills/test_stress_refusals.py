@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.drills.drill import DrillRefused
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.stress import prices
 from tests.unit.drills.stress_platform import Platform, platform
 
@@ -12,7 +12,7 @@ __all__ = ["platform"]
 
 
 def refusal(platform: Platform, **more: Any) -> str:
-    with pytest.raises(DrillRefused) as told:
+    with pytest.raises(DrillRefusedError) as told:
         platform.drill(**more)
     assert not [path for _, path, _ in platform.there.front.writes if "leases" not in path]
     return str(told.value)

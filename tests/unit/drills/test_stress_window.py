@@ -6,12 +6,12 @@ import pytest
 
 from otel_on_spot.doctor.checks.sync_windows import suspension_of
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
-from otel_on_spot.drills.lease import Record
+from otel_on_spot.drills.lease import Lease
 from otel_on_spot.drills.stress.window import deny, ended
 
 
-def record(now: datetime, seconds: float) -> Record:
-    return Record(
+def record(now: datetime, seconds: float) -> Lease:
+    return Lease(
         drill="stress",
         holder="ada@here/7",
         why="before the sale",

@@ -1,4 +1,4 @@
-"""Whether everything is as it was before the drill: looked at, not assumed."""
+"""Verification that everything is as it was before the drill: looked at, not assumed."""
 
 import time
 from collections.abc import Mapping
@@ -8,11 +8,12 @@ from typing import Any, Final
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.drill import Drill
-from otel_on_spot.drills.patience import CONNECTION, in_words
-from otel_on_spot.drills.stress.beginning import Workload, applications
-from otel_on_spot.drills.stress.watching import EVERY_SECONDS, Watch, claims
+from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
+from otel_on_spot.drills.stress.preconditions import Workload, applications
+from otel_on_spot.drills.stress.watch import EVERY_SECONDS, Watch, claims
 from otel_on_spot.findings import Finding
 from otel_on_spot.kubernetes.names import PROJECT
+from otel_on_spot.waiting import Deadline
 
 SYNCED_SECONDS: Final = 60.0
 STAYS_SECONDS: Final = 10.0
@@ -21,25 +22,25 @@ RULE: Final = "afterwards everything is as Git and other people had it"
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """How it was. ``synced``: Applications that were. ``windows``: the project's sync windows. ``claims``: NodeClaims."""
+    """State before the drill. ``synced``: Applications. ``windows``: the project's. ``claims``: NodeClaims."""
 
     synced: frozenset[str]
     windows: tuple[Mapping[str, Any], ...]
     claims: frozenset[str]
 
     @classmethod
-    def taken(cls, drill: Drill) -> "Before":
-        """As it is now."""
+    def take(cls, drill: Drill) -> "Before":
+        """Take it now."""
         return cls(
             synced=frozenset(name for name, status in _statuses(drill).items() if status == "Synced"),
             windows=_windows(drill),
-            claims=frozenset(one.name for one in claims(drill.api)),
+            claims=frozenset(claim.name for claim in claims(drill.api)),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What is not as it was; nothing where all is. ``own``: the workload and the suspension; ``others``: everything else."""
+    """Differences, if any. ``own``: of the workload and the suspension; ``others``: of everything else."""
 
     own: tuple[Finding, ...]
     others: tuple[Finding, ...]
@@ -53,40 +54,37 @@ def _windows(drill: Drill) -> tuple[Mapping[str, Any], ...]:
 
 def _statuses(drill: Drill) -> dict[str, str]:
     return {
-        one["metadata"]["name"]: ((one.get("status") or {}).get("sync") or {}).get("status") or "Unknown"
-        for one in applications(drill)
-        if one["spec"].get("project") == drill.declared.project
+        thing["metadata"]["name"]: ((thing.get("status") or {}).get("sync") or {}).get("status") or "Unknown"
+        for thing in applications(drill)
+        if thing["spec"].get("project") == drill.declared.project
     }
 
 
-def verified(drill: Drill, work: Workload, before: Before, watch: Watch) -> Restored:
+def verify(drill: Drill, work: Workload, before: Before, watch: Watch) -> Restored:
     """Look until all is as it was, and stays so for a while; what is not by then is found.
 
     Raises:
-        DrillRefused: the workload is gone.
+        DrillRefusedError: the workload is gone.
     """
-    began = time.monotonic()
-    since: float | None = None
-    found = Restored(own=(), others=(), seconds=0.0)
+    overall, stays = Deadline(SYNCED_SECONDS), None
     while True:
-        found = _compared(drill, work, before, watch, time.monotonic() - began)
-        now = time.monotonic()
-        since = None if found.own or found.others else (since or now)
-        if since is not None and now - since >= STAYS_SECONDS:
+        found = _compare(drill, work, before, watch, overall.elapsed)
+        stays = None if found.own or found.others else (stays or Deadline(STAYS_SECONDS))
+        if stays and stays.over:
             drill.timeline.add("all is as it was", f"and stayed so for {STAYS_SECONDS:.0f} s")
             return found
-        if since is None and now - began > SYNCED_SECONDS:
+        if not stays and overall.over:
             drill.timeline.add("not all is as it was")
             return found
         time.sleep(EVERY_SECONDS / 2)
 
 
-def _compared(drill: Drill, work: Workload, before: Before, watch: Watch, seconds: float) -> Restored:
+def _compare(drill: Drill, work: Workload, before: Before, watch: Watch, seconds: float) -> Restored:
     try:
-        sample = watch.look()
+        sample = watch.sample()
         statuses, windows = _statuses(drill), _windows(drill)
-    except (ApiException, *CONNECTION) as problem:
-        silent = _finding(drill, "the API server", f"does not answer: {in_words(problem)}")
+    except (ApiException, *CONNECTION_ERRORS) as problem:
+        silent = _finding(drill, "the API server", f"does not answer: {describe(problem)}")
         return Restored(own=(silent,), others=(), seconds=seconds)
     own = []
     if sample is None:

@@ -1,4 +1,4 @@
-"""What the stress drill looks at all along: the workload's replicas and pods, Karpenter's claims and nodes, what they cost."""
+"""The watch of the stress drill: the workload's replicas and pods, Karpenter's claims and nodes, what they cost."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.drills.drill import Drill, DrillRefused
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
-from otel_on_spot.drills.patience import CONNECTION, in_words, passing
-from otel_on_spot.drills.stress.beginning import Workload
+from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe, is_outage
+from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, POOL_LABEL, ZONE
@@ -22,7 +22,7 @@ SPOT, ON_DEMAND = "spot", "on-demand"
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A NodeClaim: where it comes from, and what it launched."""
+    """A NodeClaim: its pool, and what it launched."""
 
     name: str
     pool: str
@@ -34,11 +34,12 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One look. ``seconds``: since the drill began. ``wanted``: what the workload is scaled to. ``claims``: NodeClaims.
+    """One sample. ``seconds``: since the drill began. ``wanted``: replicas that the workload is scaled to.
 
-    ``nodes``: Karpenter's nodes that joined, by capacity type. ``cost``: USD an hour of what Karpenter launched; None where
-    nothing has a price, and ``unpriced`` instances are not in it. ``event``: what happened since the sample before.
-    ``observed``: the Deployment's controller has acted on what is wanted; before that, the pods may be an earlier scale's.
+    ``nodes``: Karpenter's nodes that joined, by capacity type. ``cost``: USD an hour of what Karpenter launched; None
+    where nothing has a price, and ``unpriced`` instances are not in it. ``event``: what happened since the sample
+    before. ``observed``: the Deployment's controller has acted on what is wanted; before that, the pods may be of an
+    earlier scale.
     """
 
     at: datetime
@@ -58,19 +59,19 @@ class Sample:
         """For a log."""
         nodes = ", ".join(f"{count} {kind}" for kind, count in sorted(self.nodes.items())) or "none"
         return (
-            f"{self.seconds:7.1f} s  wanted {self.wanted}, Running {self.running}, Pending {self.pending}; nodes {nodes}; "
-            f"claims {len(self.claims)}; {self.told_cost}"
+            f"{self.seconds:7.1f} s  wanted {self.wanted}, Running {self.running}, Pending {self.pending}; "
+            f"nodes {nodes}; claims {len(self.claims)}; {self.cost_text}"
         )
 
     @property
-    def told_cost(self) -> str:
+    def cost_text(self) -> str:
         """The cost in words."""
         if self.cost is None:
             return "no price" if self.claims else "no node of Karpenter's"
         return f"{self.cost:.3f} USD/h" + (f" and {self.unpriced} without a price" if self.unpriced else "")
 
 
-Shown = Callable[[Sample], None]
+OnSample = Callable[[Sample], None]
 
 
 def claims(api: Api) -> tuple[Claim, ...]:
@@ -102,29 +103,29 @@ def _observed(deployment: Object) -> bool:
 
 
 class Watch:
-    """Looks, keeps every sample, and shows it."""
+    """Takes samples, keeps them all, and hands each on."""
 
-    def __init__(self, drill: Drill, workload: Workload, prices: Prices, shown: Shown) -> None:
-        self._drill, self._workload, self._prices, self._shown = drill, workload, prices, shown
-        self._told = 0
+    def __init__(self, drill: Drill, workload: Workload, prices: Prices, on_sample: OnSample) -> None:
+        self._drill, self._workload, self._prices, self._on_sample = drill, workload, prices, on_sample
+        self._reported = 0
         self._silent = False
         self.samples: list[Sample] = []
         self.highest_cost: float | None = None
 
-    def look(self) -> Sample | None:
-        """One more sample; None while nobody answers.
+    def sample(self) -> Sample | None:
+        """Take one more sample; None while nobody answers.
 
         Raises:
-            DrillRefused: the workload is gone.
+            DrillRefusedError: the workload is gone.
             ApiException: the server refused to show something.
         """
         try:
-            found = self._looked()
+            found = self._observe()
         except ApiException as refused:
-            if not passing(refused):
+            if not is_outage(refused):
                 raise
             return self._no_answer(refused)
-        except CONNECTION as problem:
+        except CONNECTION_ERRORS as problem:
             return self._no_answer(problem)
         if self._silent:
             self._silent = False
@@ -132,29 +133,31 @@ class Watch:
         self.samples.append(found)
         if found.cost is not None:
             self.highest_cost = max(found.cost, self.highest_cost or 0.0)
-        self._shown(found)
+        self._on_sample(found)
         return found
 
     def _no_answer(self, problem: Exception) -> None:
         if not self._silent:
             self._silent = True
-            self._drill.timeline.add("the API server does not answer", in_words(problem))
+            self._drill.timeline.add("the API server does not answer", describe(problem))
 
-    def _looked(self) -> Sample:
+    def _observe(self) -> Sample:
         api = self._drill.api
         deployment = api.get(self._workload.path)
         if deployment is None:
-            raise DrillRefused(f"{self._workload.name} was deleted while the drill ran")
+            raise DrillRefusedError(f"{self._workload.name} was deleted while the drill ran")
         phases: Counter[str] = Counter()
         for pod in api.list(POD.path(self._workload.namespace), labelSelector=self._workload.selector):
             if not pod["metadata"].get("deletionTimestamp"):
                 phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
-        labels = [one["metadata"].get("labels") or {} for one in api.list(NODE.path(), METADATA_ONLY)]
+        labels = [node["metadata"].get("labels") or {} for node in api.list(NODE.path(), METADATA_ONLY)]
         now = claims(api)
-        costs = [self._prices.of(one.capacity_type, one.instance_type, one.zone) for one in now if one.launched]
-        priced = [one for one in costs if one is not None]
-        joined = dict(Counter(one[CAPACITY_TYPE] for one in labels if POOL_LABEL in one and CAPACITY_TYPE in one))
-        self._tell_changes(now, joined)
+        costs = [
+            self._prices.of(claim.capacity_type, claim.instance_type, claim.zone) for claim in now if claim.launched
+        ]
+        priced = [cost for cost in costs if cost is not None]
+        joined = dict(Counter(node[CAPACITY_TYPE] for node in labels if POOL_LABEL in node and CAPACITY_TYPE in node))
+        self._report_changes(now, joined)
         return Sample(
             at=datetime.now(UTC),
             seconds=self._drill.timeline.seconds,
@@ -169,7 +172,7 @@ class Watch:
             observed=_observed(deployment),
         )
 
-    def _tell_changes(self, now: tuple[Claim, ...], joined: Mapping[str, int]) -> None:
+    def _report_changes(self, now: tuple[Claim, ...], joined: Mapping[str, int]) -> None:
         """Claims and nodes that came or went since the last sample."""
         if not self.samples:
             return
@@ -179,12 +182,12 @@ class Watch:
             if difference:
                 verb = "joined" if difference > 0 else "left"
                 self._drill.timeline.add(f"{format_count(abs(difference), f'{kind} node')} {verb}")
-        more = len({one.name for one in now} - {one.name for one in before.claims})
+        more = len({claim.name for claim in now} - {claim.name for claim in before.claims})
         if more:
             self._drill.timeline.add(f"{format_count(more, 'NodeClaim')} made")
 
     def _events(self) -> str:
-        """What the timeline got since the last sample."""
+        """Moments of the timeline since the last sample."""
         moments = self._drill.timeline.moments
-        new, self._told = moments[self._told :], len(moments)
-        return "; ".join(one.what for one in new)
+        new, self._reported = moments[self._reported :], len(moments)
+        return "; ".join(moment.what for moment in new)

@@ -1,11 +1,11 @@
-"""The stress drill's timeline as CSV: a row a sample, and what happened before it."""
+"""Samples of the stress drill as CSV: a row a sample, and what happened before it."""
 
 import csv
 import io
 from collections.abc import Sequence
 from typing import Final
 
-from otel_on_spot.drills.stress.watching import ON_DEMAND, SPOT, Sample
+from otel_on_spot.drills.stress.watch import ON_DEMAND, SPOT, Sample
 
 COLUMNS: Final = (
     "time",
@@ -28,22 +28,22 @@ def as_csv(samples: Sequence[Sample]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for one in samples:
-        spot, on_demand = one.nodes.get(SPOT, 0), one.nodes.get(ON_DEMAND, 0)
+    for sample in samples:
+        spot, on_demand = sample.nodes.get(SPOT, 0), sample.nodes.get(ON_DEMAND, 0)
         writer.writerow(
             (
-                f"{one.at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
-                f"{one.seconds:.1f}",
-                one.wanted,
-                one.running,
-                one.pending,
+                f"{sample.at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+                f"{sample.seconds:.1f}",
+                sample.wanted,
+                sample.running,
+                sample.pending,
                 spot,
                 on_demand,
-                sum(one.nodes.values()) - spot - on_demand,
-                len(one.claims),
-                "" if one.cost is None else f"{one.cost:.4f}",
-                one.unpriced,
-                one.event,
+                sum(sample.nodes.values()) - spot - on_demand,
+                len(sample.claims),
+                "" if sample.cost is None else f"{sample.cost:.4f}",
+                sample.unpriced,
+                sample.event,
             )
         )
     return out.getvalue()

@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from otel_on_spot.doctor.collectors.kubernetes import moment, pods
 from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills import diagnosis
-from otel_on_spot.drills.drill import Drill, DrillRefused
-from otel_on_spot.drills.following import follow
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import Api, Object
-from otel_on_spot.drills.node_join.pod import NAMESPACE, document
+from otel_on_spot.drills.node_join.observation import Observation, nominated, observe, words
+from otel_on_spot.drills.node_join.pod import NAMESPACE, manifest
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
-from otel_on_spot.drills.node_join.watched import CheckResult, look, nominated, words
 from otel_on_spot.drills.undo import Step, made
 from otel_on_spot.kubernetes.names import INSTANCE_TYPE, NODE, NODE_CLAIM, NODE_POOL, POD, POOL_LABEL
 from otel_on_spot.report import Report, Verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 SPARE_SECONDS: Final = 120
 """How much longer than the drill the pod may live."""
@@ -27,32 +28,37 @@ def pool_of(api: Api, name: str) -> Object:
     """The NodePool.
 
     Raises:
-        DrillRefused: there is none of that name.
+        DrillRefusedError: there is none of that name.
     """
     found = api.get(NODE_POOL.path(name=name))
     if found is None:
-        there = ", ".join(sorted(one["metadata"]["name"] for one in api.list(NODE_POOL.path()))) or "none"
-        raise DrillRefused(f"--pool {name}: there is no such NodePool. NodePools of this cluster: {there}")
+        there = ", ".join(sorted(pool["metadata"]["name"] for pool in api.list(NODE_POOL.path()))) or "none"
+        raise DrillRefusedError(f"--pool {name}: there is no such NodePool. NodePools of this cluster: {there}")
     return found
 
 
-def empty_types(there: Iterable[Node], running: Iterable[Pod], pool: str) -> set[str]:
+def empty_types(nodes: Iterable[Node], running: Iterable[Pod], pool: str) -> set[str]:
     """Instance types of the pool's nodes that run nothing but what runs on every node."""
-    busy = {one.node for one in running if one.owner[0] not in ("DaemonSet", "Node")}
-    idle = [one for one in there if one.labels.get(POOL_LABEL) == pool and one.name not in busy]
-    return {one.labels[INSTANCE_TYPE] for one in idle if INSTANCE_TYPE in one.labels}
+    busy = {pod.node for pod in running if pod.owner[0] not in ("DaemonSet", "Node")}
+    idle = [node for node in nodes if node.labels.get(POOL_LABEL) == pool and node.name not in busy]
+    return {node.labels[INSTANCE_TYPE] for node in idle if INSTANCE_TYPE in node.labels}
 
 
-class Rehearsal:
-    """One run. ``pool``: the NodePool; ``patience``: seconds from the pod until it runs.
+class NodeJoin:
+    """One run of the drill.
+
+    Args:
+        drill: under way.
+        pool: the NodePool.
+        timeout: seconds from the pod until it runs.
 
     Raises:
-        LeaseHeld: somebody took the lease over.
+        LeaseHeldError: somebody took the lease over.
         ApiException: the server refused.
     """
 
-    def __init__(self, drill: Drill, pool: Object, patience: float) -> None:
-        self.drill, self.pool, self.patience = drill, pool, patience
+    def __init__(self, drill: Drill, pool: Object, timeout: float) -> None:
+        self.drill, self.pool, self.timeout = drill, pool, timeout
         self.name = f"drill-node-join-{int(time.time())}"
         self.uid = ""
         self.began = 0.0
@@ -61,19 +67,19 @@ class Rehearsal:
         self.reached: dict[str, float] = {}
         self.details: dict[str, str] = {}
         self.own: dict[str, datetime] = {}
-        self.last = CheckResult(at={})
+        self.last = Observation(at={})
 
     def run(self) -> Report:
-        """Make the pod, follow its node, and say how far it came."""
+        """Make the pod, follow its node, and report how far it came."""
         path = POD.path(NAMESPACE, self.name)
         try:
             self._make(path)
-            follow(self.drill, self._look, self.patience)
+            self.drill.wait_until(self._observe, self.timeout)
             seen, causes, facts = self._seen(), (), None
             if seen.stopped is not None:
                 self.drill.timeline.add("stopped", f"not {seen.stopped.id} in time: asking the doctor")
-                facts = diagnosis.look(self.drill.target)
-                causes = diagnosis.causes(facts, seen.stopped.lines) if seen.stopped.lines else ()
+                facts = diagnosis.collect_facts(self.drill.target)
+                causes = diagnosis.causes(facts, seen.stopped.checks) if seen.stopped.checks else ()
                 seen = self._seen()
         finally:
             # Before its NodeClaim: for a pod that still waits Karpenter would make another one.
@@ -87,8 +93,8 @@ class Rehearsal:
         taints = [*(template.get("taints") or ()), *(template.get("startupTaints") or ())]
         pool = self.pool["metadata"]["name"]
         empty = empty_types(parse_all(Node, api.list(NODE.path())), pods(api), pool)
-        thing = document(self.name, pool, taints, empty, int(self.patience) + SPARE_SECONDS)
-        self.drill.hold.will(made(path))
+        thing = manifest(self.name, pool, taints, empty, int(self.timeout) + SPARE_SECONDS)
+        self.drill.lease.record_undo(made(path))
         born = api.create(path.rpartition("/")[0], thing)["metadata"]
         self.uid, self.born = born["uid"], moment(born["creationTimestamp"])
         self.began = self.drill.timeline.add("pod made", f"{self.name}, which wants a node of pool {pool}").seconds
@@ -97,14 +103,16 @@ class Rehearsal:
         """Write down every NodeClaim that was made for the pod: each is taken back."""
         for name in nominated(self.drill.api, self.uid):
             if name not in self.claims:
-                step = Step(kind="object", what=f"NodeClaim {name} made", given={"path": NODE_CLAIM.path(name=name)})
-                self.drill.hold.will(step)
+                step = Step(
+                    kind="object", what=f"NodeClaim {name} made", arguments={"path": NODE_CLAIM.path(name=name)}
+                )
+                self.drill.lease.record_undo(step)
                 self.claims = (*self.claims, name)
 
-    def _look(self) -> bool:
+    def _observe(self) -> bool:
         if "launched" not in self.reached:
             self._own_claims()
-        self.last = look(self.drill.api, self.name, self.claims[-1] if self.claims else "")
+        self.last = observe(self.drill.api, self.name, self.claims[-1] if self.claims else "")
         for step in STEPS:
             if step.id not in self.last.at:
                 continue
@@ -117,7 +125,7 @@ class Rehearsal:
     def _seen(self) -> Joining:
         return Joining(
             pool=self.pool["metadata"]["name"],
-            patience=self.patience,
+            timeout=self.timeout,
             reached=dict(self.reached),
             details=dict(self.details),
             pod=f"{NAMESPACE}/{self.name}",
@@ -126,16 +134,16 @@ class Rehearsal:
             words=words(self.drill.api, self.uid, self.claims) or self.last.words,
         )
 
-    def _report(self, lines: tuple[Verdict, ...]) -> Report:
+    def _report(self, verdicts: tuple[Verdict, ...]) -> Report:
         """Durations by the objects' own clocks too: they count from what happened, not from when it was seen."""
-        before, told = self.born, []
+        before, durations = self.born, []
         for step in STEPS:
             if before is not None and step.id in self.own:
-                told.append(f"{step.id} +{max(0.0, (self.own[step.id] - before).total_seconds()):.0f} s")
+                durations.append(f"{step.id} +{max(0.0, (self.own[step.id] - before).total_seconds()):.0f} s")
                 before = self.own[step.id]
         measures = {
-            "by the objects' own clocks (to the second), each after the one before": ", ".join(told) or "nothing"
+            "by the objects' own clocks (to the second), each after the one before": ", ".join(durations) or "nothing"
         }
         if len(self.reached) == len(STEPS):
             measures["from the pod to its running"] = f"{self.reached['running']:.1f} s"
-        return self.drill.report(lines, measures)
+        return self.drill.report(verdicts, measures)

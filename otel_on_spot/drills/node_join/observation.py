@@ -1,4 +1,4 @@
-"""What the objects on a node's way say: NodeClaim, Node, pod and their events."""
+"""Observation of a joining node: its NodeClaim, its Node, the pod and their events."""
 
 import re
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ CLAIM_STEPS: Final = {"launched": "Launched", "registered": "Registered", "initi
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckResult:
-    """One look: when each step was reached, by the objects' own clocks (to the second), and what they show."""
+class Observation:
+    """When each step was reached, by the objects' own clocks (to the second), and what they show."""
 
     at: Mapping[str, datetime]
     details: Mapping[str, str] = field(default_factory=dict)
@@ -31,10 +31,12 @@ class CheckResult:
     words: str = ""
 
 
-def look(api: Api, pod_name: str, claim_name: str) -> CheckResult:
-    """How far the pod's node is.
+def observe(api: Api, pod_name: str, claim_name: str) -> Observation:
+    """Observe the pod's node.
 
     Args:
+        api: the API server.
+        pod_name: of the drill.
         claim_name: the NodeClaim that Karpenter made for the pod; empty where there is none yet.
 
     Raises:
@@ -44,18 +46,18 @@ def look(api: Api, pod_name: str, claim_name: str) -> CheckResult:
     claim = api.get(NODE_CLAIM.path(name=claim_name)) if claim_name else None
     node_name = ((claim or {}).get("status") or {}).get("nodeName") or (pod.get("spec") or {}).get("nodeName") or ""
     node = api.get(NODE.path(name=node_name)) if node_name else None
-    return judge(pod, claim, node)
+    return combine(pod, claim, node)
 
 
-def judge(pod: Object, claim: Object | None, node: Object | None) -> CheckResult:
-    """What the objects say together."""
+def combine(pod: Object, claim: Object | None, node: Object | None) -> Observation:
+    """Combine what the objects show."""
     at: dict[str, datetime | None] = {}
     details: dict[str, str] = {}
-    told = conditions(claim or {})
+    claimed = conditions(claim or {})
     if claim is not None:
         at["claimed"] = moment(claim["metadata"]["creationTimestamp"])
         details["claimed"] = claim["metadata"]["name"]
-        at |= {step: _since(told, kind) for step, kind in CLAIM_STEPS.items()}
+        at |= {step: _since(claimed, kind) for step, kind in CLAIM_STEPS.items()}
         details["launched"] = _instance(claim)
     if node is not None:
         at["authenticated"] = moment(node["metadata"]["creationTimestamp"])
@@ -64,9 +66,9 @@ def judge(pod: Object, claim: Object | None, node: Object | None) -> CheckResult
     if (pod.get("status") or {}).get("phase") == "Running":
         at["running"] = _since(conditions(pod), "Ready") or moment(pod["status"].get("startTime"))
         details["running"] = pod["metadata"]["name"]
-    waiting = next((one for one in told if one.status != "True" and one.type in CLAIM_STEPS.values()), None)
+    waiting = next((each for each in claimed if each.status != "True" and each.type in CLAIM_STEPS.values()), None)
     words = f"{waiting.type}={waiting.status} {waiting.reason} {waiting.message}" if waiting else ""
-    return CheckResult(
+    return Observation(
         at={step: since for step, since in at.items() if since is not None},
         details=details,
         claim=claim["metadata"]["name"] if claim else "",
@@ -75,8 +77,8 @@ def judge(pod: Object, claim: Object | None, node: Object | None) -> CheckResult
     )
 
 
-def _since(told: tuple[Condition, ...], kind: str) -> datetime | None:
-    return next((one.since for one in told if one.type == kind and one.status == "True"), None)
+def _since(found: tuple[Condition, ...], kind: str) -> datetime | None:
+    return next((condition.since for condition in found if condition.type == kind and condition.status == "True"), None)
 
 
 def _instance(claim: Object) -> str:
@@ -87,28 +89,29 @@ def _instance(claim: Object) -> str:
 
 
 def nominated(api: Api, pod_uid: str) -> tuple[str, ...]:
-    """NodeClaims that Karpenter said it made for the pod, the newest last: by its events, so nobody else's claim is taken for it."""
-    found = sorted(_events(api, involvedObject_uid=pod_uid), key=_when)
-    names = [match[1] for one in found if (match := NOMINATED.search(one.get("message") or ""))]
+    """NodeClaims that Karpenter's events name for the pod, the newest last: nobody else's claim is taken for it."""
+    events = sorted(_events(api, involvedObject_uid=pod_uid), key=_when)
+    names = [match[1] for event in events if (match := NOMINATED.search(event.get("message") or ""))]
     return tuple(dict.fromkeys(names))
 
 
 def words(api: Api, pod_uid: str, claims: tuple[str, ...]) -> str:
-    """What the events of the last NodeClaim say, else those of the pod: the newest warning; empty where there is none."""
-    for given in ({"involvedObject_name": claims[-1]} if claims else {}, {"involvedObject_uid": pod_uid}):
-        found = (
-            [one for one in _events(api, **given) if one.get("type") == "Warning" and one["reason"] not in CONSEQUENCES]
-            if given
-            else []
-        )
-        if found:
-            last = max(found, key=_when)
+    """The newest warning about the last NodeClaim, else about the pod; empty where there is none."""
+    fields = [{"involvedObject_uid": pod_uid}]
+    for selected in [{"involvedObject_name": claims[-1]}, *fields] if claims else fields:
+        warnings = [
+            event
+            for event in _events(api, **selected)
+            if event.get("type") == "Warning" and event["reason"] not in CONSEQUENCES
+        ]
+        if warnings:
+            last = max(warnings, key=_when)
             return " ".join(f"{last['reason']}: {last.get('message', '')}".split())[:LONGEST]
     return ""
 
 
-def _events(api: Api, **given: str) -> list[Object]:
-    selector = ",".join(f"{key.replace('_', '.')}={value}" for key, value in given.items())
+def _events(api: Api, **fields: str) -> list[Object]:
+    selector = ",".join(f"{key.replace('_', '.')}={value}" for key, value in fields.items())
     return list(api.list(EVENT.path(NAMESPACE), fieldSelector=selector))
 
 

@@ -1,7 +1,6 @@
-"""What the stress drill finds before it changes anything, and why it may not begin."""
+"""Preconditions of the stress drill, seen before anything is changed."""
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 from kubernetes.utils.quantity import parse_quantity
 
-from otel_on_spot.drills.drill import Drill, DrillRefused
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.kubernetes.names import (
     APPLICATION,
@@ -23,14 +22,15 @@ from otel_on_spot.kubernetes.names import (
     POOL_LABEL,
     ZONE,
 )
+from otel_on_spot.waiting import wait_until
 
 SYNCED_SECONDS: Final = 30
-"""How long an Application may take to be Synced before the drill begins: what an earlier drill left was just put back."""
+"""How long an Application may take to be Synced before the drill begins: an earlier drill may just be undone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """The Deployment under stress. ``before``: replicas that Git declares. ``application``: the Application that deploys it."""
+    """The Deployment under stress. ``before``: replicas that Git declares. ``application``: what deploys it."""
 
     namespace: str
     name: str
@@ -43,37 +43,43 @@ class Workload:
     @property
     def requests(self) -> tuple[Decimal, Decimal]:
         """(vCPUs, bytes) that one pod asks for."""
-        asked = [
-            (one.get("resources") or {}).get("requests") or {} for one in self.template["spec"].get("containers") or []
-        ]
-        cpu = sum((parse_quantity(one.get("cpu", 0)) for one in asked), Decimal(0))
-        return cpu, sum((parse_quantity(one.get("memory", 0)) for one in asked), Decimal(0))
+        containers = self.template["spec"].get("containers") or []
+        requests = [(container.get("resources") or {}).get("requests") or {} for container in containers]
+        cpu = sum((parse_quantity(request.get("cpu", 0)) for request in requests), Decimal(0))
+        return cpu, sum((parse_quantity(request.get("memory", 0)) for request in requests), Decimal(0))
 
     @property
-    def one_a_node(self) -> bool:
-        """Whether two of its pods never share a node."""
+    def exclusive(self) -> bool:
+        """True where two of its pods never share a node."""
         spec = self.template["spec"]
         spread = any(
-            one.get("topologyKey") == HOSTNAME and one.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
-            for one in spec.get("topologySpreadConstraints") or []
+            rule.get("topologyKey") == HOSTNAME and rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
+            for rule in spec.get("topologySpreadConstraints") or []
         )
         anti = ((spec.get("affinity") or {}).get("podAntiAffinity") or {}).get(
             "requiredDuringSchedulingIgnoredDuringExecution"
         ) or []
-        return spread or any(one.get("topologyKey") == HOSTNAME for one in anti)
+        return spread or any(term.get("topologyKey") == HOSTNAME for term in anti)
 
 
 def workload(drill: Drill, namespace: str, name: str, replicas: int) -> Workload:
-    """The Deployment, when the drill may begin on it.
+    """The Deployment, where the drill may begin on it.
+
+    Args:
+        drill: under way.
+        namespace: of the Deployment.
+        name: of the Deployment.
+        replicas: to scale to.
 
     Raises:
-        DrillRefused: it is not there, has as many replicas already, is scaled by an HPA, is not from Git, or differs from it.
+        DrillRefusedError: it is not there, has as many replicas already, is scaled by an HPA, is not from Git, or
+            differs from it.
     """
     api = drill.api
     path = DEPLOYMENT.path(namespace, name)
     found = api.get(path)
     if found is None:
-        raise DrillRefused(
+        raise DrillRefusedError(
             f"there is no Deployment {name} in namespace {namespace}. Look: kubectl -n {namespace} get deployments; "
             "then give --deployment and --namespace"
         )
@@ -83,7 +89,7 @@ def workload(drill: Drill, namespace: str, name: str, replicas: int) -> Workload
     found = api.get(path) or found
     before = found["spec"].get("replicas", 1)
     if replicas <= before:
-        raise DrillRefused(
+        raise DrillRefusedError(
             f"--replicas {replicas}: {name} has {before} already. A stress drill scales up: give more than {before}"
         )
     labels = found["spec"]["selector"].get("matchLabels") or {}
@@ -99,26 +105,26 @@ def workload(drill: Drill, namespace: str, name: str, replicas: int) -> Workload
 
 
 def _no_autoscaler(api: Api, namespace: str, name: str) -> None:
-    for one in api.list(AUTOSCALER.path(namespace)):
-        target = one["spec"].get("scaleTargetRef") or {}
+    for autoscaler in api.list(AUTOSCALER.path(namespace)):
+        target = autoscaler["spec"].get("scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) == ("Deployment", name):
-            raise DrillRefused(
-                f"HorizontalPodAutoscaler {one['metadata']['name']} owns the scale of Deployment {name}, and would undo the drill's. "
-                "Choose another Deployment (--deployment), or raise the autoscaler's minReplicas in Git instead"
+            raise DrillRefusedError(
+                f"HorizontalPodAutoscaler {autoscaler['metadata']['name']} owns the scale of Deployment {name}, and "
+                "would undo the drill's. Choose another Deployment (--deployment), or raise minReplicas in Git instead"
             )
 
 
 def _application(drill: Drill, namespace: str, name: str) -> str:
     declared = drill.declared
-    for one in applications(drill):
-        if one["spec"].get("project") != declared.project:
+    for application in applications(drill):
+        if application["spec"].get("project") != declared.project:
             continue
-        for thing in (one.get("status") or {}).get("resources") or ():
+        for thing in (application.get("status") or {}).get("resources") or ():
             if (thing.get("kind"), thing.get("namespace"), thing.get("name")) == ("Deployment", namespace, name):
-                return str(one["metadata"]["name"])
-    raise DrillRefused(
-        f"no Application of project {declared.project} deploys Deployment {namespace}/{name}: what it should be afterwards is "
-        f"not known from Git. Look: kubectl -n {declared.argocd_namespace} get applications"
+                return str(application["metadata"]["name"])
+    raise DrillRefusedError(
+        f"no Application of project {declared.project} deploys Deployment {namespace}/{name}: what it should be "
+        f"afterwards is not known from Git. Look: kubectl -n {declared.argocd_namespace} get applications"
     )
 
 
@@ -134,29 +140,30 @@ def sync_status(drill: Drill, name: str) -> str:
 
 
 def _synced(drill: Drill, application: str) -> None:
-    end = time.monotonic() + SYNCED_SECONDS
-    while (status := sync_status(drill, application)) != "Synced":
-        if time.monotonic() > end:
-            raise DrillRefused(
-                f"Application {application} is {status}: the cluster differs from Git before the drill begins, so afterwards nobody "
-                f"could tell. Wait for its sync, or see otel-on-spot doctor --stack {drill.declared.stack} --only applications"
-            )
-        time.sleep(1.0)
+    if not wait_until(lambda: sync_status(drill, application) == "Synced", SYNCED_SECONDS, every=1.0):
+        raise DrillRefusedError(
+            f"Application {application} is {sync_status(drill, application)}: the cluster differs from Git before the "
+            "drill begins, so afterwards nobody could tell. Wait for its sync, or see otel-on-spot doctor "
+            f"--stack {drill.declared.stack} --only applications"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
-    """What the pods to come need. ``short``: how much the pools' limits lack, empty where they have it. ``nodes``: about how many more."""
+class Headroom:
+    """Room for the pods to come. ``short``: what the pools' limits lack, or nothing. ``nodes``: about how many more.
+
+    ``like``: capacity type, instance type and zone of the node that they are taken to be like.
+    """
 
     short: str
     nodes: int | None
     like: tuple[str, str, str] | None
 
 
-def room(drill: Drill, work: Workload, replicas: int) -> Room:
-    """Whether the limits of the pools that the pods may use have room for them, and about how many nodes they need."""
+def headroom(drill: Drill, work: Workload, replicas: int) -> Headroom:
+    """Room for the pods under the limits of the pools that they may use, and about how many nodes they need."""
     more = replicas - work.before
-    pools = [one for one in drill.api.list(NODE_POOL.path()) if _may_use(work, one)]
+    pools = [pool for pool in drill.api.list(NODE_POOL.path()) if _may_use(work, pool)]
     cpu, memory = work.requests
     lacks = []
     for resource, each, unit in (("cpu", cpu, Decimal(1)), ("memory", memory, Decimal(2**30))):
@@ -164,10 +171,10 @@ def room(drill: Drill, work: Workload, replicas: int) -> Room:
         if free is not None and each * more > free:
             what = "vCPU" if resource == "cpu" else "GiB"
             lacks.append(f"{(each * more - free) / unit:.1f} {what} of {each * more / unit:.1f}")
-    nodes, like = _nodes(drill, work, {one["metadata"]["name"] for one in pools}, more)
-    names = ", ".join(sorted(one["metadata"]["name"] for one in pools)) or "none"
+    nodes, like = _nodes(drill, work, {pool["metadata"]["name"] for pool in pools}, more)
+    names = ", ".join(sorted(pool["metadata"]["name"] for pool in pools)) or "none"
     short = f"{more} more pods lack {' and '.join(lacks)} under the limits of the pools ({names})" if lacks else ""
-    return Room(short=short, nodes=nodes, like=like)
+    return Headroom(short=short, nodes=nodes, like=like)
 
 
 def _may_use(work: Workload, pool: Object) -> bool:
@@ -177,24 +184,24 @@ def _may_use(work: Workload, pool: Object) -> bool:
     if selector.get(POOL_LABEL, pool["metadata"]["name"]) != pool["metadata"]["name"]:
         return False
     kinds = next(
-        (one.get("values") for one in inside.get("requirements") or [] if one["key"] == CAPACITY_TYPE),
+        (rule.get("values") for rule in inside.get("requirements") or [] if rule["key"] == CAPACITY_TYPE),
         None,
     )
     wanted = selector.get(CAPACITY_TYPE)
     if wanted and kinds and wanted not in kinds:
         return False
-    tolerated = {one.get("key") for one in spec.get("tolerations") or []}
-    return None in tolerated or all(one["key"] in tolerated for one in inside.get("taints") or [])
+    tolerated = {toleration.get("key") for toleration in spec.get("tolerations") or []}
+    return None in tolerated or all(taint["key"] in tolerated for taint in inside.get("taints") or [])
 
 
 def _free(pools: list[Object], resource: str) -> Decimal | None:
-    """What is left below the limits of all of them; None where one has no limit."""
+    """Room below the limits of all of them; None where one has no limit."""
     left = Decimal(0)
-    for one in pools:
-        limit = (one["spec"].get("limits") or {}).get(resource)
+    for pool in pools:
+        limit = (pool["spec"].get("limits") or {}).get(resource)
         if limit is None:
             return None
-        used = ((one.get("status") or {}).get("resources") or {}).get(resource, "0")
+        used = ((pool.get("status") or {}).get("resources") or {}).get(resource, "0")
         left += max(Decimal(0), parse_quantity(limit) - parse_quantity(used))
     return left
 
@@ -202,15 +209,15 @@ def _free(pools: list[Object], resource: str) -> Decimal | None:
 def _nodes(drill: Drill, work: Workload, pools: set[str], more: int) -> tuple[int | None, tuple[str, str, str] | None]:
     """(how many nodes, their capacity type, instance type and zone) as if they were like the smallest that is there."""
     there = [
-        one for one in drill.api.list(NODE.path()) if (one["metadata"].get("labels") or {}).get(POOL_LABEL) in pools
+        node for node in drill.api.list(NODE.path()) if (node["metadata"].get("labels") or {}).get(POOL_LABEL) in pools
     ]
     if not there:
         return None, None
-    smallest = min(there, key=lambda one: parse_quantity(one["status"]["allocatable"]["cpu"]))
+    smallest = min(there, key=lambda node: parse_quantity(node["status"]["allocatable"]["cpu"]))
     labels, size = smallest["metadata"]["labels"], smallest["status"]["allocatable"]
     cpu, memory = work.requests
     fit = parse_quantity(size.get("pods", "110"))
     fit = min([fit, *(parse_quantity(size[key]) / each for key, each in (("cpu", cpu), ("memory", memory)) if each)])
-    nodes = more if work.one_a_node else math.ceil(more / max(1, int(fit)))
+    nodes = more if work.exclusive else math.ceil(more / max(1, int(fit)))
     keys = (CAPACITY_TYPE, INSTANCE_TYPE, ZONE)
     return nodes, (labels.get(keys[0], ""), labels.get(keys[1], ""), labels.get(keys[2], ""))

@@ -3,7 +3,7 @@
 import pytest
 
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
-from otel_on_spot.drills.spot_interruption.watched import DISRUPTED, Watch
+from otel_on_spot.drills.spot_interruption.watch import DISRUPTED, Watch
 from otel_on_spot.drills.timeline import Timeline
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import there

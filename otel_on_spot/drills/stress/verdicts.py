@@ -1,12 +1,12 @@
-"""The stress drill's verdicts: what it promised, and what was seen."""
+"""Verdicts of the stress drill: what it promised, and what was seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from otel_on_spot.drills.stress.beginning import Workload
-from otel_on_spot.drills.stress.verifying import Restored
-from otel_on_spot.drills.stress.watching import Sample, Watch
+from otel_on_spot.drills.stress.preconditions import Workload
+from otel_on_spot.drills.stress.verification import Restored
+from otel_on_spot.drills.stress.watch import Sample, Watch
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict
 
@@ -16,9 +16,10 @@ EVENTS: Final = "kubectl get events --all-namespaces --sort-by=.lastTimestamp"
 
 @dataclass(kw_only=True)
 class Course:
-    """How it went. Seconds: ``scaled`` since the drill began, ``all_running`` since the scale, ``held`` as long as it lasted.
+    """The course of a drill. Seconds: ``scaled`` since it began, ``all_running`` since the scale, ``held``.
 
-    ``reverted``: the sample that showed other replicas than the drill's. ``dips``: samples with fewer pods Running, while holding.
+    ``reverted``: the sample that showed other replicas than the drill's. ``dips``: samples with fewer pods Running,
+    while holding.
     """
 
     work: Workload
@@ -32,15 +33,15 @@ class Course:
     reverted: Sample | None = None
     dips: list[Sample] = field(default_factory=list)
 
-    def saw(self, sample: Sample) -> None:
-        """A sample since the scale."""
+    def add(self, sample: Sample) -> None:
+        """Take in a sample since the scale."""
         self.most_running = max(self.most_running, sample.running)
         if sample.wanted != self.replicas and self.reverted is None:
             self.reverted = sample
 
-    def held_saw(self, sample: Sample) -> None:
-        """A sample while holding."""
-        self.saw(sample)
+    def add_held(self, sample: Sample) -> None:
+        """Take in a sample while holding."""
+        self.add(sample)
         if sample.running < self.replicas:
             self.dips.append(sample)
 
@@ -95,9 +96,10 @@ def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
         look = ("kubectl get appprojects --all-namespaces -o jsonpath='{.items[*].spec.syncWindows}'", EVENTS)
         found.append(Finding(subject=name, seen=seen, rule=rule, remedy=look))
     elif course.dips:
-        lowest = min(one.running for one in course.dips)
+        lowest = min(sample.running for sample in course.dips)
         when = course.dips[0].seconds - course.scaled
-        seen = f"{lowest} of {course.replicas} pods Running in {format_count(len(course.dips), 'look')}, first {when:.0f} s after the scale"
+        looks = format_count(len(course.dips), "look")
+        seen = f"{lowest} of {course.replicas} pods Running in {looks}, first {when:.0f} s after the scale"
         found.append(Finding(subject=name, seen=seen, rule=rule, remedy=(EVENTS,), severity="warning"))
     elif course.all_running is None:
         seen = "never held: not all pods ran"
@@ -110,8 +112,8 @@ def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
 def measures(course: Course, watch: Watch, estimate: str, left_over: str) -> Mapping[str, str]:
     """Numbers of the drill, by name."""
     samples = watch.samples
-    kinds = sorted({kind for one in samples for kind in one.nodes})
-    nodes = ", ".join(f"{max(one.nodes.get(kind, 0) for one in samples)} {kind}" for kind in kinds) or "none"
+    kinds = sorted({kind for sample in samples for kind in sample.nodes})
+    nodes = ", ".join(f"{max(sample.nodes.get(kind, 0) for sample in samples)} {kind}" for kind in kinds) or "none"
     first, highest = samples[0] if samples else None, watch.highest_cost
     cost = "no price" if highest is None else f"{highest:.3f} USD/h"
     return {
@@ -119,7 +121,7 @@ def measures(course: Course, watch: Watch, estimate: str, left_over: str) -> Map
         "all Running": "never" if course.all_running is None else f"{course.all_running:.1f} s after the scale",
         "held": f"{course.held:.1f} s",
         "Karpenter's nodes at most": nodes,
-        "their cost": f"{first.told_cost if first else 'not seen'} before, at most {cost}",
+        "their cost": f"{first.cost_text if first else 'not seen'} before, at most {cost}",
         "estimated": estimate,
         "left over": left_over,
     }

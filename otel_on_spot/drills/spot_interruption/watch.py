@@ -1,4 +1,4 @@
-"""What becomes of a node that was warned: looked at again and again."""
+"""The watch over a node that was warned."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -16,6 +16,9 @@ class Watch:
     """A warned node. ``at``: seconds since the warning, by what happened; the timeline gets a moment for each.
 
     Args:
+        api: the API server.
+        timeline: of the drill.
+        warned: the node.
         before: NodeClaims that were there before: none of them is the replacement.
     """
 
@@ -29,7 +32,7 @@ class Watch:
         self.waiting: tuple[str, ...] = ()
 
     def heard(self) -> bool:
-        """Whether Karpenter deletes the node's claim."""
+        """True once Karpenter deletes the node's claim."""
         claim = self._api.get(NODE_CLAIM.path(name=self._warned.claim))
         if claim is None or claim["metadata"].get("deletionTimestamp"):
             self._add("deleting", f"NodeClaim {self._warned.claim}")
@@ -37,7 +40,7 @@ class Watch:
         return "deleting" in self.at
 
     def settled(self) -> bool:
-        """Whether all is over: the instance gone, the pods Ready elsewhere, the replacement Ready where there is one."""
+        """True once all is over: the instance gone, its pods Ready elsewhere, and any replacement Ready."""
         self._unless("tainted", self._tainted)
         self._unless("drained", self._drained)
         self._unless("ready", self._joined)
@@ -57,7 +60,7 @@ class Watch:
     def _tainted(self) -> str:
         node = self._node() or {}
         taints = (node.get("spec") or {}).get("taints") or []
-        return next((f"{one['key']}:{one['effect']}" for one in taints if one["key"] == DISRUPTED), "")
+        return next((f"{taint['key']}:{taint['effect']}" for taint in taints if taint["key"] == DISRUPTED), "")
 
     def _node(self) -> Object | None:
         """The warned Node; None where another instance has its address, and so its name, by now."""
@@ -69,8 +72,8 @@ class Watch:
         if self._node() is None:
             self.left = ()
             return f"{self._warned.pods} pods have left, and the Node is gone"
-        found = pods(self._api, fieldSelector=f"spec.nodeName={self._warned.node}")
-        self.left = tuple(f"{one.namespace}/{one.name}" for one in found if one.owner[0] not in ("DaemonSet", "Node"))
+        there = pods(self._api, fieldSelector=f"spec.nodeName={self._warned.node}")
+        self.left = tuple(f"{pod.namespace}/{pod.name}" for pod in there if pod.owner[0] not in ("DaemonSet", "Node"))
         return "" if self.left else f"{self._warned.pods} pods have left"
 
     def _gone(self) -> str:
@@ -78,10 +81,10 @@ class Watch:
 
     def _joined(self) -> str:
         """The first NodeClaim that was not there before, and how far it is."""
-        new = [one for one in self._api.list(NODE_CLAIM.path()) if one["metadata"]["name"] not in self._before]
+        new = [claim for claim in self._api.list(NODE_CLAIM.path()) if claim["metadata"]["name"] not in self._before]
         if not new:
             return ""
-        claim = min(new, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
+        claim = min(new, key=lambda claim: (claim["metadata"]["creationTimestamp"], claim["metadata"]["name"]))
         self.replacement = claim["metadata"]["name"]
         if "replaced" not in self.at:
             self._add("replaced", f"NodeClaim {self.replacement}")
@@ -95,25 +98,25 @@ class Watch:
 
 
 def _holds(thing: Object, kind: str) -> bool:
-    return any(one.type == kind and one.status == "True" for one in conditions(thing))
+    return any(condition.type == kind and condition.status == "True" for condition in conditions(thing))
 
 
-def waiting(api: Api, wanted: Collection[Workload]) -> list[str]:
+def waiting(api: Api, workloads: Collection[Workload]) -> list[str]:
     """Workloads that are not whole, as namespace/name: one list a namespace and kind."""
     found = []
-    for namespace, kind in sorted({(namespace, kind) for namespace, kind, _ in wanted}):
+    for namespace, kind in sorted({(namespace, kind) for namespace, kind, _ in workloads}):
         things = api.list(f"/apis/apps/v1/namespaces/{namespace}/{KINDS[kind]}")
-        names = {name for where, what, name in wanted if (where, what) == (namespace, kind)}
+        names = {name for where, what, name in workloads if (where, what) == (namespace, kind)}
         found += [
-            f"{namespace}/{one['metadata']['name']}"
-            for one in things
-            if one["metadata"]["name"] in names and not whole(one)
+            f"{namespace}/{thing['metadata']['name']}"
+            for thing in things
+            if thing["metadata"]["name"] in names and not is_whole(thing)
         ]
     return found
 
 
-def whole(workload: Object) -> bool:
-    """Whether all its pods are Ready, by a status that knows its newest spec."""
+def is_whole(workload: Object) -> bool:
+    """True where all its pods are Ready, by a status that knows its newest spec."""
     status, metadata = workload.get("status") or {}, workload["metadata"]
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):
         return False

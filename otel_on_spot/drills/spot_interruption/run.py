@@ -7,15 +7,14 @@ from typing import Final
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
-from otel_on_spot.drills.drill import Drill, DrillRefused
-from otel_on_spot.drills.following import follow
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.spot_interruption import experiment, probe
-from otel_on_spot.drills.spot_interruption.candidates import Candidate, candidates, choose
+from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.probe import Probe
-from otel_on_spot.drills.spot_interruption.verdicts import LINES, NOTICE_SECONDS, REPLACING, Interruption, verdicts
-from otel_on_spot.drills.spot_interruption.warning import FIS, Way, send, way
-from otel_on_spot.drills.spot_interruption.watched import Watch
+from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, NOTICE_SECONDS, REPLACING, Interruption, verdicts
+from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel, send
+from otel_on_spot.drills.spot_interruption.watch import Watch
 from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
@@ -24,11 +23,11 @@ ENDPOINTS: Final = "Service {namespace}/{service}'s ready endpoints (no containe
 HTTP: Final = "Service {namespace}/{service} by HTTP through the API server's proxy"
 
 
-def plan(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fis: bool) -> Candidate:
-    """The node that would be interrupted.
+def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fis: bool) -> Candidate:
+    """Choose the node to interrupt.
 
     Raises:
-        DrillRefused: none may be, the front path is away already, or there is no experiment to start.
+        DrillRefusedError: none may be, the front path is away already, or there is no experiment to start.
     """
     if fis:
         experiment.require(target)
@@ -41,18 +40,18 @@ def plan(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fi
         node_claims=lists.facts(NODE_CLAIM),
         terminating=lists.terminating(),
     )
-    chosen = choose(candidates(facts, allow_stateful=allow_stateful), node)
-    look, told = front_path(target, api)
-    if not look():
-        raise DrillRefused(
-            f"{told}: nothing is served, before any drill. A drill shows what an interruption does to a platform that is well: "
-            f"see otel-on-spot doctor --stack {target.declared.stack}"
+    chosen = choose(judge_nodes(facts, allow_stateful=allow_stateful), node)
+    served, name = front_path(target, api)
+    if not served():
+        raise DrillRefusedError(
+            f"{name}: nothing is served, before any drill. A drill shows what an interruption does to a platform that "
+            f"is well: see otel-on-spot doctor --stack {target.declared.stack}"
         )
     return chosen
 
 
 def front_path(target: Target, api: Api) -> tuple[Callable[[], bool], str]:
-    """How to look at the front path, and its name."""
+    """A probe of the front path, and its name."""
     namespace = target.declared.stateful_namespace
     if target.simulated:
         return lambda: probe.ready_endpoints(api, namespace), ENDPOINTS.format(
@@ -61,34 +60,36 @@ def front_path(target: Target, api: Api) -> tuple[Callable[[], bool], str]:
     return lambda: probe.through_the_proxy(api, namespace), HTTP.format(namespace=namespace, service=probe.SERVICE)
 
 
-def rehearse(drill: Drill, chosen: Candidate, *, fis: bool, patience: float, gap: float) -> Report:
+def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: float) -> Report:
     """Warn the node and watch.
 
     Args:
+        drill: under way.
+        chosen: the node.
         fis: by an experiment of AWS FIS, where this is AWS.
-        patience: seconds from the warning until all is over.
+        timeout: seconds from the warning until all is over.
         gap: how long the front path may be away, in seconds.
 
     Raises:
-        DrillRefused: the warning could not be sent.
-        LeaseHeld: somebody took the lease over.
+        DrillRefusedError: the warning could not be sent.
+        LeaseHeldError: somebody took the lease over.
         ApiException: the server refused.
     """
     api, timeline = drill.api, drill.timeline
-    look, told = front_path(drill.target, api)
-    before = {one["metadata"]["name"] for one in api.list(NODE_CLAIM.path())}
-    by = way(drill.target, fis=fis)
+    served, name = front_path(drill.target, api)
+    before = {claim["metadata"]["name"] for claim in api.list(NODE_CLAIM.path())}
+    by = channel(drill.target, fis=fis)
     timeline.add("chosen", f"{chosen.node}, {chosen.instance}: {chosen.pods} pods, {chosen.front} of the front path")
-    with Probe(look) as probed:
+    with Probe(served) as probed:
         started = ""
         if by is FIS:
-            started = experiment.start(drill.target, drill.hold.will, chosen.instance)
+            started = experiment.start(drill.target, drill.lease.record_undo, chosen.instance)
         else:
             send(drill.target, by, chosen.instance)
-        timeline.add("warned", f"{by.told} {started}".rstrip())
+        timeline.add("warned", f"{by.description} {started}".rstrip())
         watch = Watch(api, timeline, chosen, before)
-        if follow(drill, watch.heard, min(patience, NOTICE_SECONDS)):
-            follow(drill, watch.settled, patience)
+        if drill.wait_until(watch.heard, min(timeout, NOTICE_SECONDS)):
+            drill.wait_until(watch.settled, timeout)
         else:
             why = experiment.failure(drill.target, started) if started else ""
             timeline.add("stopped", why or "Karpenter did nothing: asking the doctor")
@@ -96,27 +97,29 @@ def rehearse(drill: Drill, chosen: Candidate, *, fis: bool, patience: float, gap
     seen = Interruption(
         node=chosen.node,
         instance=chosen.instance,
-        patience=patience,
+        timeout=timeout,
         at=dict(watch.at),
         replacement=watch.replacement,
         waiting=watch.waiting,
         left=watch.left,
         front=front,
-        probe=told,
+        probe=name,
         longest_gap_allowed=gap,
         namespace=drill.declared.stateful_namespace,
     )
     return _report(drill, seen, by)
 
 
-def _report(drill: Drill, seen: Interruption, by: Way) -> Report:
-    lines = verdicts(seen)
+def _report(drill: Drill, seen: Interruption, by: Channel) -> Report:
+    judged = verdicts(seen)
     causes: tuple[Verdict, ...] = ()
-    if any(one.status == "found" and one.id != "front-path" for one in lines):
-        wanted = REPLACING if seen.heard else LINES
-        causes = diagnosis.causes(diagnosis.look(drill.target), wanted)
+    if any(verdict.status == "found" and verdict.id != "front-path" for verdict in judged):
+        checks = REPLACING if seen.heard else CHECKS
+        causes = diagnosis.causes(diagnosis.collect_facts(drill.target), checks)
+    front = seen.front
     measures = {
-        "warning": by.told,
-        "front path": f"{seen.front.ratio:.2%} of {seen.front.looks} looks served, longest gap {seen.front.longest_gap:.1f} s: {seen.probe}",
+        "warning": by.description,
+        "front path": f"{front.ratio:.2%} of {front.looks} looks served, "
+        f"longest gap {front.longest_gap:.1f} s: {seen.probe}",
     }
-    return drill.report((*lines, *causes), measures)
+    return drill.report((*judged, *causes), measures)
