@@ -1,123 +1,153 @@
 """Rules about the AWS account: IAM, the cluster, the network, logs."""
 
 from collections.abc import Iterator
-from typing import Final
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+from typing import Any, Final
 
-from policy.resource import Resource, Stack, statements
+from policy.stack import Fault, Resource, Stack, each, statements
+from policy.values import NO, UNKNOWN, YES, is_one_of, is_set, items, may_be, may_be_set, may_hold, surely
 
 CLUSTER: Final = "aws:eks/cluster:Cluster"
-LOG_TYPES: Final = {"api", "audit", "authenticator", "controllerManager", "scheduler"}
-READ_PREFIXES: Final = ("Get", "List", "Describe", "BatchGet")
+VPC, FLOW_LOG = "aws:ec2/vpc:Vpc", "aws:ec2/flowLog:FlowLog"
+DEFAULT_GROUP: Final = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+POLICIES: Final = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
+LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+READ_PREFIXES: Final = ("get", "list", "describe", "batchget")
+WIDEST_NETWORK: Final = 8
+"""Prefix length; a network with a shorter one is open to the world."""
 
 
-def _policies(stack: Stack) -> Iterator[tuple[Resource, dict]]:
-    for resource in stack.of("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy"):
-        document = resource.document("policy")
-        if document is not None:
-            yield resource, document
+def _starred(text: Any) -> bool:
+    return isinstance(text, str) and ("*" in text or "?" in text)
 
 
-def only_exact_roles_are_passed(stack: Stack) -> Iterator[str]:
+def _passes_roles(action: Any) -> bool:
+    return isinstance(action, str) and fnmatchcase("iam:passrole", action.lower())
+
+
+def _writes(action: Any) -> bool:
+    return isinstance(action, str) and not action.lower().partition(":")[2].startswith(READ_PREFIXES)
+
+
+@each(*POLICIES)
+def only_exact_roles_are_passed(policy: Resource) -> Iterator[str]:
     """iam:PassRole names one role, with no star."""
-    for resource, document in _policies(stack):
-        for row in statements(document):
-            if row["Effect"] == "Allow" and any(action in ("iam:PassRole", "iam:*", "*") for action in row["Action"]):
-                for target in row["Resource"]:
-                    if "*" in target:
-                        yield f"{resource.name}: may pass {target}"
-
-
-def no_wildcard_writes(stack: Stack) -> Iterator[str]:
-    """No action has a star; only reads apply to every resource."""
-    for resource, document in _policies(stack):
-        for row in statements(document):
-            if row["Effect"] != "Allow":
-                continue
-            for action in row["Action"]:
-                if "*" in action:
-                    yield f"{resource.name}: action {action}"
-                elif "*" in row["Resource"] and not action.split(":")[1].startswith(READ_PREFIXES):
-                    yield f"{resource.name}: {action} on everything"
-
-
-def endpoint_is_not_open(stack: Stack) -> Iterator[str]:
-    """A public endpoint names its networks."""
-    for cluster in stack.of(CLUSTER):
-        if cluster.at("vpcConfig", "endpointPublicAccess") is False:
+    for row in statements(policy.document("policy"), "Allow"):
+        if not any(surely(action, _passes_roles) for action in row.get("Action", [])):
             continue
-        cidrs = cluster.at("vpcConfig", "publicAccessCidrs")
-        if not cidrs or "0.0.0.0/0" in cidrs:
-            yield f"{cluster.name}: public endpoint for {cidrs or 'everybody'}"
+        for role in row.get("Resource", []):
+            if surely(role, _starred):
+                yield f"may pass {role}"
+        if row.get("NotResource"):
+            yield "may pass every role but some (NotResource)"
 
 
-def endpoint_is_private(stack: Stack) -> Iterator[str]:
+@each(*POLICIES)
+def no_wildcard_writes(policy: Resource) -> Iterator[str]:
+    """No action has a star; only reads apply to every resource."""
+    for row in statements(policy.document("policy"), "Allow"):
+        if row.get("NotAction"):
+            yield "allows every action but some (NotAction)"
+        everything = any(is_one_of(resource, "*") for resource in row.get("Resource", [])) or row.get("NotResource")
+        for action in row.get("Action", []):
+            if surely(action, _starred):
+                yield f"action {action}"
+            elif everything and surely(action, _writes):
+                yield f"{action} on everything"
+
+
+def _open(network: Any) -> bool:
+    try:
+        return ip_network(network, strict=False).prefixlen < WIDEST_NETWORK
+    except ValueError:
+        return False
+
+
+@each(CLUSTER)
+def endpoint_is_not_open(cluster: Resource) -> Iterator[str]:
+    """A public endpoint names its networks."""
+    networks = cluster.at("vpcConfig", "publicAccessCidrs")
+    if may_be(cluster.at("vpcConfig", "endpointPublicAccess"), *NO):
+        return
+    if not may_be_set(networks):
+        yield "public endpoint for everybody"
+    for network in items(networks):
+        if surely(network, _open):
+            yield f"public endpoint for {network}"
+
+
+@each(CLUSTER)
+def endpoint_is_private(cluster: Resource) -> Iterator[str]:
     """No public endpoint, and a private one."""
-    for cluster in stack.of(CLUSTER):
-        if (
-            cluster.at("vpcConfig", "endpointPublicAccess") is not False
-            or cluster.at("vpcConfig", "endpointPrivateAccess") is not True
-        ):
-            yield f"{cluster.name}: the endpoint is not private only"
+    for key, expected in (("endpointPublicAccess", False), ("endpointPrivateAccess", True)):
+        if not may_be(cluster.at("vpcConfig", key), expected):
+            yield f"vpcConfig.{key} is not {str(expected).lower()}"
 
 
-def secrets_are_encrypted(stack: Stack) -> Iterator[str]:
+def secrets_are_encrypted(stack: Stack) -> Iterator[Fault]:
     """A customer key encrypts secrets, and rotates."""
     for cluster in stack.of(CLUSTER):
-        if cluster.at("encryptionConfig", "resources") != ["secrets"]:
-            yield f"{cluster.name}: secrets are not encrypted with a key of ours"
+        if not may_hold(cluster.at("encryptionConfig", "resources"), "secrets"):
+            yield Fault(cluster, "secrets are not encrypted with a key of this stack")
     for key in stack.of("aws:kms/key:Key"):
-        if key.at("enableKeyRotation") is not True:
-            yield f"{key.name}: does not rotate"
+        if not may_be(key.at("enableKeyRotation"), *YES):
+            yield Fault(key, "the key does not rotate")
 
 
-def audit_log_is_kept(stack: Stack) -> Iterator[str]:
+@each(CLUSTER)
+def audit_log_is_kept(cluster: Resource) -> Iterator[str]:
     """The audit log is on."""
-    for cluster in stack.of(CLUSTER):
-        if "audit" not in (cluster.at("enabledClusterLogTypes") or []):
-            yield f"{cluster.name}: no audit log"
+    if not may_hold(cluster.at("enabledClusterLogTypes"), "audit"):
+        yield "no audit log"
 
 
-def all_logs_are_kept(stack: Stack) -> Iterator[str]:
+@each(CLUSTER)
+def all_logs_are_kept(cluster: Resource) -> Iterator[str]:
     """All five logs are on."""
-    for cluster in stack.of(CLUSTER):
-        missing = LOG_TYPES - set(cluster.at("enabledClusterLogTypes") or [])
-        if missing:
-            yield f"{cluster.name}: without {', '.join(sorted(missing))}"
+    missing = [name for name in LOG_TYPES if not may_hold(cluster.at("enabledClusterLogTypes"), name)]
+    if missing:
+        yield f"without {', '.join(missing)}"
 
 
-def logs_expire(stack: Stack) -> Iterator[str]:
+@each("aws:cloudwatch/logGroup:LogGroup")
+def logs_expire(group: Resource) -> Iterator[str]:
     """Every log group has a retention."""
-    for group in stack.of("aws:cloudwatch/logGroup:LogGroup"):
-        if not group.at("retentionInDays"):
-            yield f"{group.name}: keeps for ever"
+    if not may_be_set(group.at("retentionInDays")):
+        yield "never expires"
 
 
-def flow_logs_are_kept(stack: Stack) -> Iterator[str]:
+def _of_vpc(resource: Resource, vpc: Resource) -> bool:
+    identity = vpc.at("id")
+    return may_be(resource.at("vpcId"), UNKNOWN if identity is None else identity)
+
+
+def flow_logs_are_kept(stack: Stack) -> Iterator[Fault]:
     """Every VPC has a flow log of all traffic."""
-    if stack.has("aws:ec2/vpc:Vpc") and not any(
-        f.at("trafficType") == "ALL" for f in stack.of("aws:ec2/flowLog:FlowLog")
-    ):
-        yield "the VPC has no flow log of all traffic"
+    for vpc in stack.of(VPC):
+        if not any(_of_vpc(log, vpc) and may_be(log.at("trafficType"), "ALL") for log in stack.of(FLOW_LOG)):
+            yield Fault(vpc, "no flow log of all traffic")
 
 
-def default_group_is_closed(stack: Stack) -> Iterator[str]:
-    """The VPC's default security group is taken over, and empty."""
-    if stack.has("aws:ec2/vpc:Vpc") and not stack.has("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"):
-        yield "the default security group is as AWS made it: open inside"
-    for group in stack.of("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"):
-        if group.at("ingress") or group.at("egress"):
-            yield f"{group.name}: has rules"
+def default_group_is_closed(stack: Stack) -> Iterator[Fault]:
+    """Every VPC's default security group is taken over, and empty."""
+    for vpc in stack.of(VPC):
+        if not any(_of_vpc(group, vpc) for group in stack.of(DEFAULT_GROUP)):
+            yield Fault(vpc, "its default security group is as AWS made it: open inside")
+    for group in stack.of(DEFAULT_GROUP):
+        if any(is_set(group.at(key)) for key in ("ingress", "egress")):
+            yield Fault(group, "has rules")
 
 
-def cluster_is_protected(stack: Stack) -> Iterator[str]:
+@each(CLUSTER)
+def cluster_is_protected(cluster: Resource) -> Iterator[str]:
     """AWS refuses to delete the cluster."""
-    for cluster in stack.of(CLUSTER):
-        if cluster.at("deletionProtection") is not True:
-            yield f"{cluster.name}: not protected"
+    if not may_be(cluster.at("deletionProtection"), *YES):
+        yield "deletionProtection is not true"
 
 
-def addons_are_pinned(stack: Stack) -> Iterator[str]:
+@each("aws:eks/addon:Addon")
+def addons_are_pinned(addon: Resource) -> Iterator[str]:
     """Every add-on names its version."""
-    for addon in stack.of("aws:eks/addon:Addon"):
-        if not addon.at("addonVersion"):
-            yield f"{addon.name}: no version"
+    if not may_be_set(addon.at("addonVersion")):
+        yield "no version"

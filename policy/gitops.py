@@ -2,103 +2,118 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
-from policy.resource import Resource, Stack
+from policy.stack import Resource, each
+from policy.values import NO, at, is_one_of, is_set, items, leaves, may, may_be, may_be_set, may_hold, surely
 
 PROJECT, APPLICATION = "kubernetes:argoproj.io/v1alpha1:AppProject", "kubernetes:argoproj.io/v1alpha1:Application"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
-PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
+PINNED_REVISION: Final = re.compile(r"v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40}")
+PINNED_CHART: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][\w.+-]+)?")
 SUSPENSION: Final = "/spec/syncPolicy/automated"
+CASCADE: Final = "resources-finalizer.argocd.argoproj.io"
+BOUNDS: Final = (
+    "sourceRepos",
+    "sourceNamespaces",
+    "destinations",
+    "clusterResourceWhitelist",
+    "namespaceResourceWhitelist",
+)
 
 
-def project_is_bounded(stack: Stack) -> Iterator[str]:
+def _admits_all(entry: Any) -> bool:
+    return isinstance(entry, str) and "*" in entry and not entry.startswith("!")
+
+
+@each(APPLICATION, PROJECT)
+def project_is_bounded(resource: Resource) -> Iterator[str]:
     """Applications use a project of their own, in which nothing is a star."""
-    for application in stack.of(APPLICATION):
-        if application.at("spec", "project") in (None, "", "default"):
-            yield f"{application.name}: in project default"
-    for project in stack.of(PROJECT):
-        for key in ("sourceRepos", "destinations", "clusterResourceWhitelist"):
-            for entry in project.at("spec", key) or []:
-                if "*" in str(entry):
-                    yield f"{project.name}: {key} has {entry}"
+    if resource.type == APPLICATION and is_one_of(resource.at("spec", "project"), None, "", "default"):
+        yield "in project default"
+    for key in BOUNDS if resource.type == PROJECT else ():
+        for entry in items(resource.at("spec", key)):
+            if any(surely(leaf, _admits_all) for leaf in leaves(entry)):
+                yield f"{key} has {entry}"
 
 
 def _ignores_suspension(application: Resource) -> bool:
-    ignored = application.at("spec", "ignoreDifferences") or []
-    options = application.at("spec", "syncPolicy", "syncOptions") or []
-    return "RespectIgnoreDifferences=true" in options and any(
-        i.get("kind") == "Application"
-        and i.get("group") == "argoproj.io"
-        and SUSPENSION in (i.get("jsonPointers") or [])
-        for i in ignored
+    options = application.at("spec", "syncPolicy", "syncOptions")
+    return may_hold(options, "RespectIgnoreDifferences=true") and any(
+        may_be(at(difference, "kind"), "Application")
+        and may_be(at(difference, "group"), "argoproj.io")
+        and may_hold(at(difference, "jsonPointers"), SUSPENSION)
+        for difference in items(application.at("spec", "ignoreDifferences"))
     )
 
 
-def root_respects_suspension(stack: Stack) -> Iterator[str]:
+@each(APPLICATION)
+def root_respects_suspension(application: Resource) -> Iterator[str]:
     """A self-healing root leaves its children's ``automated`` alone."""
-    for application in stack.of(APPLICATION):
-        if application.at("spec", "syncPolicy", "automated", "selfHeal") and not _ignores_suspension(application):
-            yield f"{application.name}: puts back a child's suspended sync within a second"
+    if is_set(application.at("spec", "syncPolicy", "automated", "selfHeal")) and not _ignores_suspension(application):
+        yield "puts back a child's suspended sync within a second"
 
 
-def root_cascades(stack: Stack) -> Iterator[str]:
+@each(APPLICATION)
+def root_cascades(application: Resource) -> Iterator[str]:
     """Every Application has the cascading finalizer."""
-    for application in stack.of(APPLICATION):
-        if "resources-finalizer.argocd.argoproj.io" not in (application.at("metadata", "finalizers") or []):
-            yield f"{application.name}: leaves behind what it deployed"
+    if not may_hold(application.at("metadata", "finalizers"), CASCADE):
+        yield "leaves behind what it deployed"
 
 
-def project_leaves_sync_windows(stack: Stack) -> Iterator[str]:
+@each(PROJECT)
+def project_leaves_sync_windows(project: Resource) -> Iterator[str]:
     """Pulumi declares no sync windows: they belong to whoever holds the lease."""
-    for project in stack.of(PROJECT):
-        if project.at("spec", "syncWindows") is not None:
-            yield f"{project.name}: declares sync windows"
+    if surely(project.at("spec", "syncWindows"), lambda windows: windows is not None):
+        yield "declares sync windows"
 
 
-def _argocd(stack: Stack) -> Iterator[Resource]:
-    return (r for r in stack.of(RELEASE) if r.at("chart") == "argo-cd")
+def _is_argocd(release: Resource) -> bool:
+    return is_one_of(release.at("chart"), "argo-cd")
 
 
-def waves_wait(stack: Stack) -> Iterator[str]:
+@each(RELEASE)
+def waves_wait(release: Resource) -> Iterator[str]:
     """The health of a child Application is defined."""
-    for release in _argocd(stack):
-        if "obj.status.health" not in str(
-            release.at("values", "configs", "cm", "resource.customizations.health.argoproj.io_Application")
-        ):
-            yield f"{release.name}: no health check for Applications"
+    check = release.at("values", "configs", "cm", "resource.customizations.health.argoproj.io_Application")
+    if _is_argocd(release) and not may(check, lambda text: "obj.status.health" in str(text)):
+        yield "no health check for Applications"
 
 
-def argocd_is_closed(stack: Stack) -> Iterator[str]:
+@each(RELEASE)
+def argocd_is_closed(release: Resource) -> Iterator[str]:
     """Insecure switches are off, in so many words."""
-    wanted: dict[tuple[str, str], Any] = {
-        ("params", "server.insecure"): False,
-        ("cm", "exec.enabled"): False,
-        ("cm", "users.anonymous.enabled"): False,
-    }
-    for release in _argocd(stack):
-        for (section, key), value in wanted.items():
-            if release.at("values", "configs", section, key) is not value:
-                yield f"{release.name}: {key} is not {value}"
+    switches = (("params", "server.insecure"), ("cm", "exec.enabled"), ("cm", "users.anonymous.enabled"))
+    for section, key in switches if _is_argocd(release) else ():
+        if not may_be(release.at("values", "configs", section, key), *NO):
+            yield f"{key} is not false"
 
 
-def argocd_admin_is_disabled(stack: Stack) -> Iterator[str]:
+@each(RELEASE)
+def argocd_admin_is_disabled(release: Resource) -> Iterator[str]:
     """No local admin."""
-    for release in _argocd(stack):
-        if release.at("values", "configs", "cm", "admin.enabled") is not False:
-            yield f"{release.name}: the local admin is enabled"
+    if _is_argocd(release) and not may_be(release.at("values", "configs", "cm", "admin.enabled"), *NO):
+        yield "the local admin is enabled"
 
 
-def charts_are_pinned(stack: Stack) -> Iterator[str]:
+def _is_whole(pattern: re.Pattern[str], text: Any) -> bool:
+    return pattern.fullmatch(str(text)) is not None
+
+
+@each(RELEASE)
+def charts_are_pinned(release: Resource) -> Iterator[str]:
     """Every release names an exact version."""
-    for release in stack.of(RELEASE):
-        if not re.fullmatch(r"\d+\.\d+\.\d+", str(release.at("version"))):
-            yield f"{release.name}: version {release.at('version')}"
+    version = release.at("version")
+    if not may(version, partial(_is_whole, PINNED_CHART)):
+        yield f"version {version or 'left open'}"
 
 
-def revision_is_pinned(stack: Stack) -> Iterator[str]:
-    """Every Application deploys a tag or a commit."""
-    for application in stack.of(APPLICATION):
-        revision = str(application.at("spec", "source", "targetRevision"))
-        if not PINNED_REVISION.fullmatch(revision):
-            yield f"{application.name}: follows {revision}"
+@each(APPLICATION)
+def revision_is_pinned(application: Resource) -> Iterator[str]:
+    """Every Application deploys a tag, a commit or an exact chart version."""
+    for source in items(application.at("spec", "source")) + items(application.at("spec", "sources")):
+        pinned = PINNED_CHART if may_be_set(at(source, "chart")) else PINNED_REVISION
+        revision = at(source, "targetRevision")
+        if not may(revision, partial(_is_whole, pinned)):
+            yield f"follows {revision or 'HEAD'}"

@@ -1,79 +1,297 @@
-"""The list of rules.
+"""The list of rules, and what a stack breaks of it.
 
 Control ids: FSBP = AWS Foundational Security Best Practices, CIS = CIS EKS benchmark, CKV = checkov.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from policy import cloud, gitops, interruption, nodes
-from policy.resource import Stack
+from policy.stack import Check, Fault, Stack
 from policy.waivers import waived
 
-Check = Callable[[Stack], Iterator[str]]
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rule:
-    """A rule: its name, why it is there, and a check that yields what breaks it."""
+    """A rule: its name, a check that yields what breaks it, why it is there, and what mends it.
+
+    ``declared_only``: judged on what the program declares, not on what others wrote into the living object.
+    """
 
     name: str
-    why: str
     check: Check
+    why: str
+    do: str
+    declared_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """A broken rule: which, and what was seen. ``waiver`` is the recorded reason where the environment may break it."""
+    """A broken rule, and what breaks it. ``waiver`` is the recorded reason where the environment may break it."""
 
-    rule: str
-    seen: str
+    rule: Rule
+    fault: Fault
     waiver: str | None
+
+    @property
+    def resource(self) -> str:
+        """Logical name of the resource that breaks the rule; ``the stack`` where it is no single one."""
+        return self.fault.resource.name if self.fault.resource else "the stack"
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.fault.problem}. Do: {self.rule.do}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the rules say of a stack: every violation, and the rules that wait for values that are not known yet."""
+
+    environment: str
+    violations: tuple[Violation, ...]
+    undecided: tuple[Rule, ...]
+
+    @property
+    def refused(self) -> tuple[Violation, ...]:
+        """Violations without a waiver."""
+        return tuple(violation for violation in self.violations if violation.waiver is None)
+
+    @property
+    def passed(self) -> tuple[Rule, ...]:
+        """Rules that the stack keeps, whatever the values that are not known yet."""
+        broken = {violation.rule for violation in self.violations}
+        return tuple(rule for rule in RULES if rule not in broken and rule not in self.undecided)
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(name="node-role-admitted", why="a node whose role is not admitted never joins (lesson 1)", check=nodes.role_is_admitted),
-    Rule(name="node-entry-type", why="only an EC2_LINUX access entry lets a node in (Karpenter #7558)", check=nodes.entry_is_ec2_linux),
-    Rule(name="imdsv2-hop-one", why="pods must not use the node's role (FSBP EC2.8, CKV_AWS_341)", check=nodes.imds_is_closed_to_pods),
-    Rule(name="volumes-encrypted", why="root volumes are encrypted (FSBP EC2.3, CKV_AWS_8)", check=nodes.volumes_are_encrypted),
-    Rule(name="no-ssh", why="a shell comes through SSM, not a key (CKV_AWS_100)", check=nodes.nobody_enters_by_ssh),
-    Rule(name="no-public-nodes", why="nodes have no public address (FSBP EC2.9, CIS 5.4.3)", check=nodes.nodes_are_private),
-    Rule(name="discovery-matches", why="Karpenter finds what the tags say (Karpenter #1558)", check=nodes.discovery_matches),
-    Rule(name="stateful-on-demand", why="databases have an On-Demand, tainted pool (lesson 2)", check=nodes.databases_have_a_home),
-    Rule(name="ami-pinned", why="@latest replaces nodes when AWS publishes", check=nodes.ami_is_pinned),
-    Rule(name="interruption-rules", why="all five events reach the queue, in AWS's own words (lesson 3)", check=interruption.every_event_has_a_rule),
-    Rule(name="interruption-targets", why="every rule sends to this stack's queue (lesson 3)", check=interruption.every_rule_has_a_target),
-    Rule(name="interruption-queue-policy", why="the queue takes what these rules send, over TLS, and nothing else (lesson 3)", check=interruption.queue_policy_is_exact),
-    Rule(name="interruption-queue-encrypted", why="messages are encrypted at rest (FSBP SQS.1)", check=interruption.queue_is_encrypted),
-    Rule(name="interruption-queue-name", why="the controller gets the queue's name, not its ARN (Karpenter #6024)", check=interruption.controller_reads_the_queue),
-    Rule(name="pass-role-exact", why="only the node role can be passed (CKV_AWS_110)", check=cloud.only_exact_roles_are_passed),
-    Rule(name="no-wildcard-writes", why="no action has a star, and no write applies to everything (CKV_AWS_62, 63, 355)", check=cloud.no_wildcard_writes),
-    Rule(name="endpoint-not-open", why="the API is not open to the world (CKV_AWS_38)", check=cloud.endpoint_is_not_open),
-    Rule(name="endpoint-private", why="the API is private (FSBP EKS.1, CIS 5.4.2)", check=cloud.endpoint_is_private),
-    Rule(name="secrets-encrypted", why="Kubernetes secrets are encrypted with a rotated key (FSBP EKS.3, CKV_AWS_7)", check=cloud.secrets_are_encrypted),
-    Rule(name="audit-logs", why="the audit log is kept (FSBP EKS.8)", check=cloud.audit_log_is_kept),
-    Rule(name="all-control-plane-logs", why="all five logs are kept (CKV_AWS_37)", check=cloud.all_logs_are_kept),
-    Rule(name="log-retention", why="no log group keeps for ever (CKV_AWS_66)", check=cloud.logs_expire),
-    Rule(name="flow-logs", why="the VPC keeps flow logs (FSBP EC2.6)", check=cloud.flow_logs_are_kept),
-    Rule(name="default-group-closed", why="the default security group has no rule (FSBP EC2.2)", check=cloud.default_group_is_closed),
-    Rule(name="deletion-protected", why="nobody deletes the cluster by accident", check=cloud.cluster_is_protected),
-    Rule(name="addons-pinned", why="a preview changes nothing that nobody changed", check=cloud.addons_are_pinned),
-    Rule(name="project-bounded", why="a project of its own, with no star (argo-cd app-of-apps is admin-only)", check=gitops.project_is_bounded),
-    Rule(name="root-respects-suspension", why="a person's suspension survives the root (lesson 4)", check=gitops.root_respects_suspension),
-    Rule(name="root-cascades", why="deleting the root deletes what it deployed, load balancers too", check=gitops.root_cascades),
-    Rule(name="project-keeps-sync-windows", why="`pulumi up` does not end a drill's lease (lesson 4)", check=gitops.project_leaves_sync_windows),
-    Rule(name="waves-wait", why="Argo CD waits for a child's health between waves (argo-cd #5585)", check=gitops.waves_wait),
-    Rule(name="argocd-closed", why="no insecure server, no exec, no anonymous user", check=gitops.argocd_is_closed),
-    Rule(name="argocd-admin-disabled", why="no shared local admin", check=gitops.argocd_admin_is_disabled),
-    Rule(name="charts-pinned", why="a chart version does not move", check=gitops.charts_are_pinned),
-    Rule(name="git-revision-pinned", why="a branch moves; a tag or commit does not", check=gitops.revision_is_pinned),
-)  # fmt: skip
+    Rule(
+        "node-role-admitted",
+        nodes.role_is_admitted,
+        why="a node whose role is not admitted never joins (lesson 1)",
+        do="admit the role by cluster.nodeAccess: the cluster hands out the AdmittedNodeRole that node classes take",
+    ),
+    Rule(
+        "node-entry-type",
+        nodes.entry_is_ec2_linux,
+        why="only an EC2_LINUX access entry lets a node in (Karpenter #7558)",
+        do="give the access entry type EC2_LINUX",
+    ),
+    Rule(
+        "imdsv2-hop-one",
+        nodes.imds_is_closed_to_pods,
+        why="pods must not use the node's role (FSBP EC2.8, CKV_AWS_341)",
+        do="set httpTokens: required and httpPutResponseHopLimit: 1",
+    ),
+    Rule(
+        "volumes-encrypted",
+        nodes.volumes_are_encrypted,
+        why="root volumes are encrypted (FSBP EC2.3, CKV_AWS_8)",
+        do="declare the root volume as a block device with encrypted: true",
+    ),
+    Rule(
+        "no-ssh",
+        nodes.nobody_enters_by_ssh,
+        why="a shell comes through SSM, not a key (CKV_AWS_100)",
+        do="remove the key pair; open a shell with `aws ssm start-session`",
+    ),
+    Rule(
+        "no-public-nodes",
+        nodes.nodes_are_private,
+        why="nodes have no public address (FSBP EC2.9, CIS 5.4.3)",
+        do="set associatePublicIPAddress: false, and leave mapPublicIpOnLaunch out",
+    ),
+    Rule(
+        "discovery-matches",
+        nodes.discovery_matches,
+        why="Karpenter finds what the tags say (Karpenter #1558)",
+        do="use the tags of this stack's subnets and security groups in the selector terms",
+    ),
+    Rule(
+        "stateful-on-demand",
+        nodes.databases_have_a_home,
+        why="databases have an On-Demand, tainted pool (lesson 2)",
+        do="keep a tainted pool with stateful: true, and an untainted one with spot among its capacityTypes",
+    ),
+    Rule(
+        "ami-pinned",
+        nodes.ami_is_pinned,
+        why="@latest replaces nodes when AWS publishes",
+        do="set nodeClass.amiAlias to a release, al2023@v and its date",
+    ),
+    Rule(
+        "interruption-rules",
+        interruption.every_event_has_a_rule,
+        why="all five events reach the queue, in AWS's own words (lesson 3)",
+        do="declare one enabled rule for each event that Karpenter parses, with source and detail-type alone",
+    ),
+    Rule(
+        "interruption-targets",
+        interruption.every_rule_has_a_target,
+        why="every rule sends to this stack's queue (lesson 3)",
+        do="give each rule a target with the queue's ARN",
+    ),
+    Rule(
+        "interruption-queue-policy",
+        interruption.queue_policy_is_exact,
+        why="the queue takes what these rules send, over TLS, and nothing else (lesson 3)",
+        do="allow sqs:SendMessage to events.amazonaws.com for this stack's rules, and deny sqs:* without TLS",
+    ),
+    Rule(
+        "interruption-queue-encrypted",
+        interruption.queue_is_encrypted,
+        why="messages are encrypted at rest (FSBP SQS.1)",
+        do="set sqsManagedSseEnabled: true, without a KMS key",
+    ),
+    Rule(
+        "interruption-queue-name",
+        interruption.controller_reads_the_queue,
+        why="the controller gets the queue's name, not its ARN (Karpenter #6024)",
+        do="set the chart's settings.interruptionQueue to the queue's name",
+    ),
+    Rule(
+        "pass-role-exact",
+        cloud.only_exact_roles_are_passed,
+        why="only the node role can be passed (CKV_AWS_110)",
+        do="name the role's ARN as the statement's Resource",
+    ),
+    Rule(
+        "no-wildcard-writes",
+        cloud.no_wildcard_writes,
+        why="no action has a star, and no write applies to everything (CKV_AWS_62, 63, 355)",
+        do="name each action, and the resources that it writes to",
+    ),
+    Rule(
+        "endpoint-not-open",
+        cloud.endpoint_is_not_open,
+        why="the API is not open to the world (CKV_AWS_38)",
+        do="list the networks in cluster.endpoint.publicCidrs",
+    ),
+    Rule(
+        "endpoint-private",
+        cloud.endpoint_is_private,
+        why="the API is private (FSBP EKS.1, CIS 5.4.2)",
+        do="set cluster.endpoint.public: false and private: true",
+    ),
+    Rule(
+        "secrets-encrypted",
+        cloud.secrets_are_encrypted,
+        why="Kubernetes secrets are encrypted with a rotated key (FSBP EKS.3, CKV_AWS_7)",
+        do="encrypt secrets by encryptionConfig with a key that has enableKeyRotation: true",
+    ),
+    Rule(
+        "audit-logs",
+        cloud.audit_log_is_kept,
+        why="the audit log is kept (FSBP EKS.8)",
+        do="add audit to cluster.logTypes",
+    ),
+    Rule(
+        "all-control-plane-logs",
+        cloud.all_logs_are_kept,
+        why="all five logs are kept (CKV_AWS_37)",
+        do="set cluster.logTypes to all five",
+    ),
+    Rule(
+        "log-retention",
+        cloud.logs_expire,
+        why="no log group keeps for ever (CKV_AWS_66)",
+        do="set retentionInDays",
+    ),
+    Rule(
+        "flow-logs",
+        cloud.flow_logs_are_kept,
+        why="the VPC keeps flow logs (FSBP EC2.6)",
+        do="set network.flowLogs: true",
+    ),
+    Rule(
+        "default-group-closed",
+        cloud.default_group_is_closed,
+        why="the default security group has no rule (FSBP EC2.2)",
+        do="declare the VPC's default security group without rules",
+    ),
+    Rule(
+        "deletion-protected",
+        cloud.cluster_is_protected,
+        why="nobody deletes the cluster by accident",
+        do="set cluster.deletionProtection: true",
+    ),
+    Rule(
+        "addons-pinned",
+        cloud.addons_are_pinned,
+        why="a preview changes nothing that nobody changed",
+        do="set the add-on's version in cluster.addons",
+    ),
+    Rule(
+        "project-bounded",
+        gitops.project_is_bounded,
+        why="a project of its own, with no star (argo-cd app-of-apps is admin-only)",
+        do="name repositories, namespaces and kinds one by one, in a project other than default",
+    ),
+    Rule(
+        "root-respects-suspension",
+        gitops.root_respects_suspension,
+        why="a person's suspension survives the root (lesson 4)",
+        do="ignore /spec/syncPolicy/automated of Applications, with RespectIgnoreDifferences=true",
+    ),
+    Rule(
+        "root-cascades",
+        gitops.root_cascades,
+        why="deleting the root deletes what it deployed, load balancers too",
+        do="add the finalizer resources-finalizer.argocd.argoproj.io",
+    ),
+    Rule(
+        "project-keeps-sync-windows",
+        gitops.project_leaves_sync_windows,
+        why="`pulumi up` does not end a drill's lease (lesson 4)",
+        do="remove spec.syncWindows from the program; drills and people write it",
+        declared_only=True,
+    ),
+    Rule(
+        "waves-wait",
+        gitops.waves_wait,
+        why="Argo CD waits for a child's health between waves (argo-cd #5585)",
+        do="define resource.customizations.health.argoproj.io_Application in the chart's configs.cm",
+    ),
+    Rule(
+        "argocd-closed",
+        gitops.argocd_is_closed,
+        why="no insecure server, no exec, no anonymous user",
+        do="set server.insecure, exec.enabled and users.anonymous.enabled to false in the chart's values",
+    ),
+    Rule(
+        "argocd-admin-disabled",
+        gitops.argocd_admin_is_disabled,
+        why="no shared local admin",
+        do="set argocd.adminEnabled: false",
+    ),
+    Rule(
+        "charts-pinned",
+        gitops.charts_are_pinned,
+        why="a chart version does not move",
+        do="give the chart's version as three numbers",
+    ),
+    Rule(
+        "git-revision-pinned",
+        gitops.revision_is_pinned,
+        why="a branch moves; a tag or commit does not",
+        do="set gitops.revision to a tag such as v1.2.3 or to a full commit",
+    ),
+)
 
 
-def violations(stack: Stack) -> list[Violation]:
-    """Everything that breaks a rule, waived or not."""
+def violations(stack: Stack, *rules: Rule) -> list[Violation]:
+    """Everything that breaks one of the rules (all, where none is named), waived or not."""
     return [
-        Violation(rule=rule.name, seen=seen, waiver=waived(stack.environment, rule.name))
-        for rule in RULES
-        for seen in rule.check(stack)
+        Violation(rule=rule, fault=fault, waiver=waived(stack.environment, rule.name))
+        for rule in rules or RULES
+        for fault in rule.check(stack)
     ]
+
+
+def judge(stack: Stack) -> Verdict:
+    """The verdict on a stack. A rule is undecided where only a value that is not known yet could break it."""
+    found = violations(stack)
+    possible = {violation.rule for violation in violations(stack.strict())}
+    undecided = possible - {violation.rule for violation in found}
+    return Verdict(
+        environment=stack.environment,
+        violations=tuple(found),
+        undecided=tuple(rule for rule in RULES if rule in undecided),
+    )

@@ -1,10 +1,10 @@
 """Rules about the path EventBridge -> SQS -> Karpenter."""
 
-import json
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from policy.resource import Stack, statements
+from policy.stack import Fault, Resource, Stack, each, statements
+from policy.values import NO, YES, at, is_one_of, is_set, items, may_be, may_hold
 
 QUEUE, QUEUE_POLICY = "aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy"
 RULE, TARGET = "aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"
@@ -23,81 +23,105 @@ Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.1/pkg/controlle
 """
 
 
-def every_event_has_a_rule(stack: Stack) -> Iterator[str]:
+def _listens(rule: Resource, source: str, detail_type: str) -> bool:
+    pattern = rule.document("eventPattern")
+    return may_hold(at(pattern, "source"), source) and may_hold(at(pattern, "detail-type"), detail_type)
+
+
+def every_event_has_a_rule(stack: Stack) -> Iterator[Fault]:
     """Exactly these five patterns, each enabled."""
-    seen = set()
-    for rule in stack.of(RULE):
-        pattern = json.loads(rule.at("eventPattern") or "{}")
-        for source in pattern.get("source", []):
-            for detail_type in pattern.get("detail-type", []):
-                seen.add((source, detail_type))
-        if set(pattern) - {"source", "detail-type"}:
-            yield f"{rule.name}: narrowed by {sorted(set(pattern) - {'source', 'detail-type'})}"
-        if rule.at("state") == "DISABLED":
-            yield f"{rule.name}: disabled"
-    for source, detail_type in sorted(PATTERNS - seen):
-        yield f"no rule for {source} / {detail_type}"
-    for source, detail_type in sorted(seen - PATTERNS):
-        yield f"a rule for {source} / {detail_type}, which Karpenter does not parse"
+    rules = list(stack.of(RULE))
+    for rule in rules:
+        pattern = rule.document("eventPattern")
+        if isinstance(pattern, Mapping):
+            if narrowed := sorted(set(pattern) - {"source", "detail-type"}):
+                yield Fault(rule, f"narrowed by {', '.join(narrowed)}")
+            for source in items(at(pattern, "source")):
+                for detail_type in items(at(pattern, "detail-type")):
+                    if not any(may_be(source, known) and may_be(detail_type, event) for known, event in PATTERNS):
+                        yield Fault(rule, f"matches {source} / {detail_type}, which Karpenter does not parse")
+        if is_one_of(rule.at("state"), "DISABLED") or is_one_of(rule.at("isEnabled"), *NO):
+            yield Fault(rule, "disabled")
+    for source, detail_type in sorted(PATTERNS):
+        if not any(_listens(rule, source, detail_type) for rule in rules):
+            yield Fault(None, f"no rule for {source} / {detail_type}")
 
 
-def every_rule_has_a_target(stack: Stack) -> Iterator[str]:
+def every_rule_has_a_target(stack: Stack) -> Iterator[Fault]:
     """Each rule has a target that is the queue."""
-    queues = {q.at("arn") for q in stack.of(QUEUE)}
-    targets = {t.at("rule"): t.at("arn") for t in stack.of(TARGET)}
+    queues = [queue.at("arn") for queue in stack.of(QUEUE)]
     for rule in stack.of(RULE):
-        name = rule.at("name")
-        if name not in targets:
-            yield f"{rule.name}: has no target"
-        elif targets[name] not in queues and isinstance(targets[name], str):
-            yield f"{rule.name}: sends to {targets[name]}, which is not the queue"
+        targets = [target.at("arn") for target in stack.of(TARGET) if may_be(target.at("rule"), rule.at("name"))]
+        if not targets:
+            yield Fault(rule, "has no target")
+        elif not any(may_be(target, *queues) for target in targets):
+            yield Fault(rule, f"sends to {', '.join(map(str, targets))}, which is not the queue")
 
 
-def queue_policy_is_exact(stack: Stack) -> Iterator[str]:
+def _denies_plain_http(document: Any) -> bool:
+    return any(
+        may_hold(row.get("Action"), "sqs:*")
+        and (may_hold(row.get("Principal"), "*") or any(may_hold(at(p, "AWS"), "*") for p in row.get("Principal", [])))
+        and any(may_hold(at(c, "Bool", "aws:SecureTransport"), *NO) for c in row.get("Condition", []))
+        for row in statements(document, "Deny")
+    )
+
+
+def _source_arns(row: Mapping[str, Any]) -> list[Any]:
+    """What the conditions of a statement compare ``aws:SourceArn`` with."""
+    return [
+        arn
+        for condition in row.get("Condition", [])
+        for operator in ("ArnEquals", "ArnLike", "StringEquals")
+        for arn in items(at(condition, operator, "aws:SourceArn"))
+    ]
+
+
+def _allows_too_much(document: Any) -> Iterator[str]:
+    for row in statements(document, "Allow"):
+        for action in row.get("Action", []):
+            if not may_be(action, "sqs:SendMessage"):
+                yield f"allows {action}"
+        for principal in row.get("Principal", []):
+            if not may_hold(at(principal, "Service"), "events.amazonaws.com"):
+                yield f"allows {principal}"
+        if not _source_arns(row):
+            yield "any rule of any account may send"
+
+
+def queue_policy_is_exact(stack: Stack) -> Iterator[Fault]:
     """SendMessage for exactly the stack's rules, everything denied without TLS, nothing else."""
-    rule_arns = {r.at("arn") for r in stack.of(RULE)}
-    if stack.has(QUEUE) and not stack.has(QUEUE_POLICY):
-        yield "the queue has no policy: EventBridge may not send to it"
-    for policy in stack.of(QUEUE_POLICY):
+    rules = [rule.at("arn") for rule in stack.of(RULE)]
+    policies = list(stack.of(QUEUE_POLICY))
+    for queue in () if policies else stack.of(QUEUE):
+        yield Fault(queue, "the queue has no policy: EventBridge may not send to it")
+    for policy in policies:
         document = policy.document("policy")
-        if document is None:
-            continue  # ARNs are not known before the first update
-        rows = statements(document)
-        allowed = [row for row in rows if row["Effect"] == "Allow"]
-        tls = [
-            row
-            for row in rows
-            if row["Effect"] == "Deny" and row.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-        ]
-        if not tls or tls[0]["Action"] != ["sqs:*"] or tls[0].get("Principal") != "*":
-            yield f"{policy.name}: plain HTTP is not denied"
-        sources: set[str] = set()
-        for row in allowed:
-            if row["Action"] != ["sqs:SendMessage"] or row.get("Principal") != {"Service": "events.amazonaws.com"}:
-                yield f"{policy.name}: allows {row['Action']} to {row.get('Principal')}"
-            arns = row.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])
-            sources |= {arns} if isinstance(arns, str) else set(arns)
-            if not arns:
-                yield f"{policy.name}: any rule of any account may send"
-        for arn in sorted(str(a) for a in rule_arns - sources if a):
-            yield f"{policy.name}: rule {arn} may not send"
-        for arn in sorted(sources - rule_arns):
-            yield f"{policy.name}: {arn} is no rule of this stack"
+        if not _denies_plain_http(document):
+            yield Fault(policy, "plain HTTP is not denied")
+        for problem in _allows_too_much(document):
+            yield Fault(policy, problem)
+        senders = [arn for row in statements(document, "Allow") for arn in _source_arns(row)]
+        for arn in rules:
+            if not may_be(arn, *senders):
+                yield Fault(policy, f"rule {arn} may not send")
+        for arn in senders:
+            if not may_be(arn, *rules):
+                yield Fault(policy, f"{arn} is no rule of this stack")
 
 
-def queue_is_encrypted(stack: Stack) -> Iterator[str]:
+@each(QUEUE)
+def queue_is_encrypted(queue: Resource) -> Iterator[str]:
     """SSE-SQS. A KMS key of AWS's own would stop EventBridge from sending."""
-    for queue in stack.of(QUEUE):
-        if queue.at("sqsManagedSseEnabled") is not True or queue.at("kmsMasterKeyId"):
-            yield f"{queue.name}: not encrypted with SSE-SQS"
+    if not may_be(queue.at("sqsManagedSseEnabled"), *YES) or is_set(queue.at("kmsMasterKeyId")):
+        yield "not encrypted with SSE-SQS"
 
 
-def controller_reads_the_queue(stack: Stack) -> Iterator[str]:
+def controller_reads_the_queue(stack: Stack) -> Iterator[Fault]:
     """``settings.interruptionQueue`` is the name of this stack's queue."""
-    names = {q.at("name") for q in stack.of(QUEUE)}
+    names = [queue.at("name") for queue in stack.of(QUEUE)]
     for release in stack.of(RELEASE):
-        if release.at("name") != "karpenter":
-            continue
-        given = release.at("values", "settings", "interruptionQueue")
-        if given not in names:
-            yield f"{release.name}: settings.interruptionQueue is {given!r}; the queue's name is {', '.join(map(str, names)) or 'missing'}"
+        setting = release.at("values", "settings", "interruptionQueue")
+        if is_one_of(release.at("name"), "karpenter") and not may_be(setting, *names):
+            queues = ", ".join(map(str, names)) or "missing"
+            yield Fault(release, f"settings.interruptionQueue is {setting!r}; the queue's name is {queues}")

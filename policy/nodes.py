@@ -1,141 +1,168 @@
 """Rules about nodes: who may join, what they are made of, where Karpenter finds their parts."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from policy.resource import Resource, Stack
+from policy.stack import Fault, Resource, Stack, each
+from policy.values import NO, YES, at, is_one_of, is_set, items, may, may_be, may_be_set, may_hold, may_match
 
 NODE_CLASS, NODE_POOL = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass", "kubernetes:karpenter.sh/v1:NodePool"
 CONFIG_MAP, ENTRY = "kubernetes:core/v1:ConfigMap", "aws:eks/accessEntry:AccessEntry"
-NODE_GROUPS = {"system:bootstrappers", "system:nodes"}
-NODE_USERNAME = "system:node:{{EC2PrivateDNSName}}"
+ROLE, PROFILE = "aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile"
+TEMPLATE, GROUP = "aws:ec2/launchTemplate:LaunchTemplate", "aws:eks/nodeGroup:NodeGroup"
+INSTANCE: Final = "aws:ec2/instance:Instance"
+SUBNET, SECURITY_GROUP, TAG = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/tag:Tag"
+NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
+NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
+SPEC: Final[dict[str, tuple[str, ...]]] = {TEMPLATE: (), NODE_CLASS: ("spec",)}
+"""What instances are made from -> where its properties are."""
+CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
 
 
-def _mapped_roles(stack: Stack) -> list[dict[str, Any]]:
+def _mapped_roles(stack: Stack) -> list[Any]:
+    """Rows of ``mapRoles`` in aws-auth; an unknown row where its text is unknown."""
     for config_map in stack.of(CONFIG_MAP):
-        if config_map.at("metadata", "name") == "aws-auth":
+        if is_one_of(config_map.at("metadata", "name"), "aws-auth"):
             text = config_map.at("data", "mapRoles")
-            return yaml.safe_load(text) if isinstance(text, str) else []
+            if isinstance(text, str):
+                try:
+                    text = yaml.safe_load(text)
+                except yaml.YAMLError:
+                    return []
+            return items(text)
     return []
 
 
-def _unknown_map(stack: Stack) -> bool:
-    return any(
-        c.at("metadata", "name") == "aws-auth" and not isinstance(c.at("data", "mapRoles"), str)
-        for c in stack.of(CONFIG_MAP)
-    )
+def _admits_nodes(row: Any) -> bool:
+    groups = at(row, "groups")
+    return all(may_hold(groups, group) for group in NODE_GROUPS) and may_be(at(row, "username"), NODE_USERNAME)
 
 
-def role_is_admitted(stack: Stack) -> Iterator[str]:
-    """Every instance profile that a node class names holds a role in aws-auth, or with an access entry."""
-    profiles = {p.at("name"): p.at("role") for p in stack.of("aws:iam/instanceProfile:InstanceProfile")}
-    roles = {r.at("name"): r.at("arn") for r in stack.of("aws:iam/role:Role")}
-    mapped = {
-        row["rolearn"]
-        for row in _mapped_roles(stack)
-        if set(row["groups"]) >= NODE_GROUPS and row["username"] == NODE_USERNAME
-    }
-    entries = {e.at("principalArn") for e in stack.of(ENTRY) if e.at("type") == "EC2_LINUX"}
+def _role_names(stack: Stack, node_class: Resource) -> list[Any]:
+    """Names of the roles that a node class's nodes may have: its own, or those of the profiles that it may name."""
+    if may_be_set(node_class.at("spec", "role")):
+        return [node_class.at("spec", "role")]
+    profile = node_class.at("spec", "instanceProfile")
+    return [declared.at("role") for declared in stack.of(PROFILE) if may_be(profile, declared.at("name"))]
+
+
+def role_is_admitted(stack: Stack) -> Iterator[Fault]:
+    """The role of every node class is in aws-auth, or has an access entry."""
+    admitted = [at(row, "rolearn") for row in _mapped_roles(stack) if _admits_nodes(row)]
+    admitted += [entry.at("principalArn") for entry in stack.of(ENTRY) if may_be(entry.at("type"), "EC2_LINUX")]
     for node_class in stack.of(NODE_CLASS):
-        profile = node_class.at("spec", "instanceProfile")
-        if not isinstance(profile, str) or _unknown_map(stack):
-            continue  # not known before the first update; the type of the argument holds until then
-        arn = roles.get(profiles.get(profile))
-        if arn not in mapped | entries:
-            yield f"{node_class.name}: instance profile {profile} holds role {profiles.get(profile)}, which neither aws-auth nor an EC2_LINUX access entry admits"
+        names = _role_names(stack, node_class)
+        arns = [role.at("arn") for role in stack.of(ROLE) if may_be(role.at("name"), *names)]
+        if not any(may_be(arn, *admitted) for arn in arns):
+            roles = ", ".join(map(str, names)) or "missing"
+            yield Fault(node_class, f"its role ({roles}) is neither in aws-auth nor has an EC2_LINUX access entry")
 
 
-def entry_is_ec2_linux(stack: Stack) -> Iterator[str]:
+def entry_is_ec2_linux(stack: Stack) -> Iterator[Fault]:
     """An access entry for a role that an instance profile holds is of type EC2_LINUX."""
-    roles = {r.at("arn"): r.at("name") for r in stack.of("aws:iam/role:Role")}
-    node_roles = {p.at("role") for p in stack.of("aws:iam/instanceProfile:InstanceProfile")}
+    holders = [profile.at("role") for profile in stack.of(PROFILE)]
+    arns = [role.at("arn") for role in stack.of(ROLE) if is_one_of(role.at("name"), *holders)]
     for entry in stack.of(ENTRY):
-        if roles.get(entry.at("principalArn")) in node_roles and entry.at("type") != "EC2_LINUX":
-            yield f"{entry.name}: node role with an entry of type {entry.at('type')}"
+        if is_one_of(entry.at("principalArn"), *arns) and not may_be(entry.at("type"), "EC2_LINUX"):
+            yield Fault(entry, f"a node role with an entry of type {entry.at('type') or 'STANDARD'}")
 
 
-def imds_is_closed_to_pods(stack: Stack) -> Iterator[str]:
+@each(*SPEC)
+def imds_is_closed_to_pods(template: Resource) -> Iterator[str]:
     """IMDSv2 only, one hop."""
-    for template in stack.of("aws:ec2/launchTemplate:LaunchTemplate"):
-        options = template.at("metadataOptions") or {}
-        if options.get("httpTokens") != "required" or options.get("httpPutResponseHopLimit") != 1:
-            yield f"{template.name}: metadata options {options}"
-    for node_class in stack.of(NODE_CLASS):
-        options = node_class.at("spec", "metadataOptions") or {}
-        if options.get("httpTokens") != "required" or options.get("httpPutResponseHopLimit") != 1:
-            yield f"{node_class.name}: metadata options {options}"
+    options = template.at(*SPEC[template.type], "metadataOptions")
+    for key, expected in (("httpTokens", "required"), ("httpPutResponseHopLimit", 1)):
+        if not may_be(at(options, key), expected):
+            yield f"metadataOptions.{key} is {at(options, key)}, not {expected}"
 
 
-def volumes_are_encrypted(stack: Stack) -> Iterator[str]:
+@each(*SPEC)
+def volumes_are_encrypted(template: Resource) -> Iterator[str]:
     """Every block device is encrypted."""
-    for template in stack.of("aws:ec2/launchTemplate:LaunchTemplate"):
-        devices = template.at("blockDeviceMappings") or []
-        if not devices or any((d.get("ebs") or {}).get("encrypted") != "true" for d in devices):
-            yield f"{template.name}: {devices}"
-    for node_class in stack.of(NODE_CLASS):
-        devices = node_class.at("spec", "blockDeviceMappings") or []
-        if not devices or any((d.get("ebs") or {}).get("encrypted") is not True for d in devices):
-            yield f"{node_class.name}: {devices}"
+    devices = items(template.at(*SPEC[template.type], "blockDeviceMappings"))
+    if not devices:
+        yield "the root volume is the AMI's"
+    for device in devices:
+        if not may_be(at(device, "ebs", "encrypted"), *YES):
+            yield f"device {at(device, 'deviceName')} is not encrypted"
 
 
-def nobody_enters_by_ssh(stack: Stack) -> Iterator[str]:
+@each(GROUP, TEMPLATE, INSTANCE)
+def nobody_enters_by_ssh(node: Resource) -> Iterator[str]:
     """No key pair and no remote access anywhere."""
-    for group in stack.of("aws:eks/nodeGroup:NodeGroup"):
-        if group.at("remoteAccess"):
-            yield f"{group.name}: remote access"
-    for template in stack.of("aws:ec2/launchTemplate:LaunchTemplate"):
-        if template.at("keyName"):
-            yield f"{template.name}: key {template.at('keyName')}"
+    for path in (("keyName",), ("remoteAccess", "ec2SshKey"), ("remoteAccess", "sourceSecurityGroupIds")):
+        if is_set(node.at(*path)):
+            yield f"{'.'.join(path)} is {node.at(*path)}"
 
 
-def nodes_are_private(stack: Stack) -> Iterator[str]:
-    """No public address from the node class or a subnet."""
-    for node_class in stack.of(NODE_CLASS):
-        if node_class.at("spec", "associatePublicIPAddress") is not False:
-            yield f"{node_class.name}: may get a public address"
-    for subnet in stack.of("aws:ec2/subnet:Subnet"):
-        if subnet.at("mapPublicIpOnLaunch"):
-            yield f"{subnet.name}: maps public addresses on launch"
+@each(NODE_CLASS, TEMPLATE, SUBNET)
+def nodes_are_private(resource: Resource) -> Iterator[str]:
+    """No public address from a node class, a launch template or a subnet."""
+    if resource.type == NODE_CLASS and not may_be(resource.at("spec", "associatePublicIPAddress"), *NO):
+        yield "nodes may get a public address"
+    for interface in items(resource.at("networkInterfaces")):
+        if is_one_of(at(interface, "associatePublicIpAddress"), *YES):
+            yield "nodes get a public address"
+    if is_set(resource.at("mapPublicIpOnLaunch")):
+        yield "maps public addresses on launch"
 
 
-def discovery_matches(stack: Stack) -> Iterator[str]:
+def _group_tags(stack: Stack) -> list[Any]:
+    """Tags of each security group; single tags are one group's where they may have the same group."""
+    tags = list(stack.of(TAG))
+    groups: list[Any] = [
+        {other.at("key"): other.at("value") for other in tags if may_be(other.at("resourceId"), tag.at("resourceId"))}
+        for tag in tags
+    ]
+    return groups + [group.at("tags") for group in stack.of(SECURITY_GROUP)]
+
+
+def discovery_matches(stack: Stack) -> Iterator[Fault]:
     """Each selector of a node class finds a subnet and a security group by its tags."""
-    subnets = [s.at("tags") or {} for s in stack.of("aws:ec2/subnet:Subnet")]
-    groups = [{t.at("key"): t.at("value")} for t in stack.of("aws:ec2/tag:Tag")]
+    subnets = [subnet.at("tags") for subnet in stack.of(SUBNET)]
+    groups = _group_tags(stack)
     for node_class in stack.of(NODE_CLASS):
-        for terms, tagged, kind in (
+        for selector, tagged, kind in (
             ("subnetSelectorTerms", subnets, "subnet"),
             ("securityGroupSelectorTerms", groups, "security group"),
         ):
-            for term in node_class.at("spec", terms) or [{}]:
-                wanted = term.get("tags") or {}
-                if not wanted or not any(wanted.items() <= tags.items() for tags in tagged):
-                    yield f"{node_class.name}: no {kind} has the tags {wanted}"
+            terms = items(node_class.at("spec", selector))
+            if not terms:
+                yield Fault(node_class, f"{selector} is empty")
+            for term in terms:
+                tags = at(term, "tags")
+                if may_be_set(at(term, "id")) or may_be_set(at(term, "name")):
+                    continue  # by identity, not by tags
+                if not may_be_set(tags) or not any(may_match(candidate, tags) for candidate in tagged):
+                    yield Fault(node_class, f"no {kind} has the tags {tags}")
 
 
-def _spot(pool: Resource) -> set[str]:
-    terms = pool.at("spec", "template", "spec", "requirements") or []
-    return {
-        value for term in terms if term.get("key") == "karpenter.sh/capacity-type" for value in term.get("values", [])
-    }
+def _requirements(pool: Resource, key: str) -> list[Any]:
+    terms = items(pool.at("spec", "template", "spec", "requirements"))
+    return [value for term in terms if may_be(at(term, "key"), key) for value in items(at(term, "values"))]
 
 
-def databases_have_a_home(stack: Stack) -> Iterator[str]:
+def databases_have_a_home(stack: Stack) -> Iterator[Fault]:
     """At least one pool is On-Demand only and tainted; and stateless pods have an untainted one on Spot."""
-    pools = list(stack.of(NODE_POOL))
-    if not pools:
-        return
-    if not any(_spot(p) == {"on-demand"} and p.at("spec", "template", "spec", "taints") for p in pools):
-        yield "no On-Demand pool with a taint: the databases would share Spot nodes"
-    if not any("spot" in _spot(p) and not p.at("spec", "template", "spec", "taints") for p in pools):
-        yield "no untainted pool on Spot: nothing runs on Spot by default"
+    pools = [
+        (_requirements(pool, CAPACITY_TYPE), pool.at("spec", "template", "spec", "taints"))
+        for pool in stack.of(NODE_POOL)
+    ]
+    if pools and not any(
+        types and all(may_be(capacity, "on-demand") for capacity in types) and may_be_set(taints)
+        for types, taints in pools
+    ):
+        yield Fault(None, "no On-Demand pool with a taint: the databases would share Spot nodes")
+    if pools and not any(may_hold(types, "spot") and not is_set(taints) for types, taints in pools):
+        yield Fault(None, "no untainted pool on Spot: nothing runs on Spot by default")
 
 
-def ami_is_pinned(stack: Stack) -> Iterator[str]:
-    """No alias ends in @latest."""
-    for node_class in stack.of(NODE_CLASS):
-        for term in node_class.at("spec", "amiSelectorTerms") or [{}]:
-            if str(term.get("alias", "@latest")).endswith("@latest"):
-                yield f"{node_class.name}: {term}"
+@each(NODE_CLASS)
+def ami_is_pinned(node_class: Resource) -> Iterator[str]:
+    """Every AMI is named by its id, or by an alias with a release."""
+    for term in items(node_class.at("spec", "amiSelectorTerms")) or [None]:
+        alias = at(term, "alias")
+        if not may_be_set(at(term, "id")) and not may(alias, lambda text: text and not text.endswith("@latest")):
+            yield f"selects {alias or term}"

@@ -1,0 +1,95 @@
+"""What a rule judges: resources as plain values, from wherever they come."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from policy.values import Unknown, at, items, strict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A resource's type, logical name, URN and properties: plain values, with a marker for what is not known."""
+
+    type: str
+    name: str
+    urn: str = ""
+    props: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, *path: str | int) -> Any:
+        """The value at a path: None where a step is absent, the marker where one is unknown."""
+        return at(self.props, *path)
+
+    def document(self, key: str) -> Any:
+        """A document held as JSON text or as a map; the marker while it is unknown, None where it is no document."""
+        value = self.props.get(key)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+        return value if isinstance(value, Mapping | Unknown) else None
+
+
+class Fault(NamedTuple):
+    """What breaks a rule: the resource, or None for the stack as a whole, and what is wrong with it."""
+
+    resource: Resource | None
+    problem: str
+
+
+Check = Callable[["Stack"], Iterator[Fault]]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All resources of a stack, and the environment whose rules apply."""
+
+    environment: str
+    resources: tuple[Resource, ...]
+
+    def of(self, *types: str) -> Iterator[Resource]:
+        """Resources of these types."""
+        return (r for r in self.resources if r.type in types)
+
+    def has(self, *types: str) -> bool:
+        """Whether there is a resource of one of these types."""
+        return any(True for _ in self.of(*types))
+
+    def strict(self) -> "Stack":
+        """The stack with every unknown value taken for one that no rule allows."""
+        return replace(self, resources=tuple(replace(r, props=strict(r.props)) for r in self.resources))
+
+
+def each(*types: str) -> Callable[[Callable[[Resource], Iterator[str]]], Check]:
+    """Make a check of one resource into a check of every resource of these types."""
+
+    def decorated(check: Callable[[Resource], Iterator[str]]) -> Check:
+        def whole(stack: Stack) -> Iterator[Fault]:
+            return (Fault(resource, problem) for resource in stack.of(*types) for problem in check(resource))
+
+        return whole
+
+    return decorated
+
+
+def environment_of(resources: Iterable[Resource]) -> str:
+    """The environment tag that the program puts on everything; prod, the strictest, where there is none."""
+    for resource in resources:
+        if resource.type == "pulumi:providers:aws":
+            tag = at(resource.document("defaultTags"), "tags", "environment")
+            if isinstance(tag, str):
+                return tag
+    return "prod"
+
+
+def statements(document: Any, effect: str) -> list[dict[str, list[Any]]]:
+    """A policy document's statements of one effect, every element as a list; an unknown one has unknown elements."""
+    rows = []
+    for statement in items(at(document, "Statement")):
+        if isinstance(statement, Unknown):
+            rows.append({key: [statement] for key in ("Action", "Resource", "Principal", "Condition")})
+        elif isinstance(statement, Mapping) and statement.get("Effect") == effect:
+            rows.append({key: items(value) for key, value in statement.items()})
+    return rows
