@@ -9,7 +9,6 @@ from pulumi_policy import (
     EnforcementLevel,
     Policy,
     PolicyPack,
-    PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
@@ -41,38 +40,38 @@ def _item(container: Any, key: Any) -> Any:
         return UNKNOWN
 
 
-def resource_of(args: PolicyResource | ResourceValidationArgs) -> Resource:
-    """A resource as the rules see it."""
-    return Resource(type=args.resource_type, name=args.name, urn=args.urn, props=plain(args.props))
+declared: dict[str, Any] = {}
+"""URN -> inputs of each resource that this run has registered.
+
+The engine shows a stack policy the outputs alone, and they are empty while a provider is not configured: on a first
+preview, every Kubernetes object. A resource policy sees the inputs, earlier in the same run.
+Source: https://github.com/pulumi/pulumi/blob/v3.272.0/pkg/resource/plugin/provider_plugin.go (Create, pcfg.known)
+"""
+
+
+def remember(args: ResourceValidationArgs, _report: ReportViolation) -> None:
+    """Keep a resource's inputs for the rules, which judge at the end."""
+    declared[args.urn] = plain(args.props)
 
 
 def policy_of(rule: Rule) -> Policy:
-    """A rule as a policy of the engine. A rule that the environment waives reports nothing."""
+    """A rule as a stack policy of the engine. A rule that the environment waives reports nothing."""
 
-    def judge(stack: Stack, report: ReportViolation) -> None:
-        for violation in violations(stack, rule):
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        resources = tuple(
+            Resource.registered(r.resource_type, r.name, r.urn, outputs=plain(r.props), inputs=declared.get(r.urn))
+            for r in args.resources
+        )
+        for violation in violations(Stack(environment_of(resources), resources), rule):
             if violation.waiver is None:
                 report(str(violation), violation.fault.resource.urn if violation.fault.resource else None)
 
-    def of_stack(args: StackValidationArgs, report: ReportViolation) -> None:
-        resources = tuple(map(resource_of, args.resources))
-        judge(Stack(environment_of(resources), resources), report)
+    return StackValidationPolicy(rule.name, rule.why, validate, EnforcementLevel.MANDATORY, remediation_steps=rule.do)
 
-    def of_resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        resources = (resource_of(args),)
-        judge(Stack(environment_of(resources), resources), report)
 
-    common: dict[str, Any] = {
-        "name": rule.name,
-        "description": rule.why,
-        "remediation_steps": rule.do,
-        "enforcement_level": EnforcementLevel.MANDATORY,
-    }
-    # The engine shows a resource policy the declared inputs, and a stack policy the outputs.
-    if rule.declared_only:
-        return ResourceValidationPolicy(validate=of_resource, **common)
-    return StackValidationPolicy(validate=of_stack, **common)
-
+DECLARED_INPUTS = ResourceValidationPolicy(
+    "declared-inputs", "keeps what the program declares for the rules, and reports nothing", remember
+)
 
 if __name__ == "__main__":
-    PolicyPack("otel-on-spot", policies=[policy_of(rule) for rule in RULES])
+    PolicyPack("otel-on-spot", policies=[DECLARED_INPUTS, *(policy_of(rule) for rule in RULES)])

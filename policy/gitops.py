@@ -65,7 +65,7 @@ def root_cascades(application: Resource) -> Iterator[str]:
 @each(PROJECT)
 def project_leaves_sync_windows(project: Resource) -> Iterator[str]:
     """Pulumi declares no sync windows: they belong to whoever holds the lease."""
-    if surely(project.at("spec", "syncWindows"), lambda windows: windows is not None):
+    if surely(project.declared_at("spec", "syncWindows"), lambda windows: windows is not None):
         yield "declares sync windows"
 
 

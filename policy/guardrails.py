@@ -12,16 +12,12 @@ from policy.waivers import waived
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, a check that yields what breaks it, why it is there, and what mends it.
-
-    ``declared_only``: judged on what the program declares, not on what others wrote into the living object.
-    """
+    """A rule: its name, a check that yields what breaks it, why it is there, and what mends it."""
 
     name: str
     check: Check
     why: str
     do: str
-    declared_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +237,6 @@ RULES: tuple[Rule, ...] = (
         gitops.project_leaves_sync_windows,
         why="`pulumi up` does not end a drill's lease (lesson 4)",
         do="remove spec.syncWindows from the program; drills and people write it",
-        declared_only=True,
     ),
     Rule(
         "waves-wait",

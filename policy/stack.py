@@ -5,25 +5,46 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from policy.values import Unknown, at, items, strict
+from policy.values import UNKNOWN, Unknown, at, completed, items, strict
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A resource's type, logical name, URN and properties: plain values, with a marker for what is not known."""
+    """A resource's type, logical name, URN and properties: plain values, with a marker for what is not known.
+
+    ``props``: as the cloud or the cluster has it, else as declared. ``declared``: what the program declares, by itself.
+    """
 
     type: str
     name: str
     urn: str = ""
-    props: Mapping[str, Any] = field(default_factory=dict)
+    props: Any = field(default_factory=dict)
+    declared: Any = None
+
+    @classmethod
+    def registered(cls, kind: str, name: str, urn: str, *, outputs: Any, inputs: Any) -> "Resource":
+        """The resource of an engine's registration.
+
+        Args:
+            kind: its type token.
+            name: its logical name.
+            urn: its URN.
+            outputs: empty where a preview asked no provider: then they are unknown as a whole.
+            inputs: None where they were not registered in this run.
+        """
+        return cls(type=kind, name=name, urn=urn, props=completed(outputs or UNKNOWN, inputs), declared=inputs)
 
     def at(self, *path: str | int) -> Any:
         """The value at a path: None where a step is absent, the marker where one is unknown."""
         return at(self.props, *path)
 
+    def declared_at(self, *path: str | int) -> Any:
+        """The value at a path of what the program declares."""
+        return at(self.props if self.declared is None else self.declared, *path)
+
     def document(self, key: str) -> Any:
         """A document held as JSON text or as a map; the marker while it is unknown, None where it is no document."""
-        value = self.props.get(key)
+        value = self.at(key)
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -59,7 +80,8 @@ class Stack:
 
     def strict(self) -> "Stack":
         """The stack with every unknown value taken for one that no rule allows."""
-        return replace(self, resources=tuple(replace(r, props=strict(r.props)) for r in self.resources))
+        resources = (replace(r, props=strict(r.props), declared=strict(r.declared)) for r in self.resources)
+        return replace(self, resources=tuple(resources))
 
 
 def each(*types: str) -> Callable[[Callable[[Resource], Iterator[str]]], Check]:

@@ -107,6 +107,17 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def completed(value: Any, declared: Any) -> Any:
+    """The value with each leaf that is unknown or absent taken from what was declared."""
+    if value is None or isinstance(value, Unknown):
+        return value if declared is None else declared
+    if isinstance(value, Mapping) and isinstance(declared, Mapping):
+        return {key: completed(value.get(key), declared.get(key)) for key in value.keys() | declared.keys()}
+    if isinstance(value, list) and isinstance(declared, list) and len(value) == len(declared):
+        return [completed(*pair) for pair in zip(value, declared, strict=True)]
+    return value
+
+
 def strict(value: Any) -> Any:
     """The value with every unknown leaf taken for one that no rule allows."""
     if isinstance(value, Mapping):

@@ -3,10 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from rich.table import Table
-
 from otel_on_spot.plan.recording import Recording
-from otel_on_spot.plan.values import Asset, Reference, Secret, Unknown, mapped, revealed, secret_texts
+from otel_on_spot.plan.values import Asset, Reference, Secret, Unknown, mapped, secret_texts
 from policy.guardrails import Verdict, judge
 from policy.stack import Fault, Resource, Stack, environment_of
 from policy.values import UNKNOWN
@@ -15,7 +13,7 @@ from policy.values import UNKNOWN
 def stack_of(recording: Recording) -> Stack:
     """The recording's resources as the engine shows them to a policy pack: secrets open, references as URNs."""
     resources = tuple(
-        Resource(type=r.type, name=r.name, urn=r.urn, props=_opened(dict(r.inputs) | dict(r.outputs)))
+        Resource.registered(r.type, r.name, r.urn, outputs=_opened(dict(r.outputs)), inputs=_opened(dict(r.inputs)))
         for r in recording
         if r.custom
     )
