@@ -1,12 +1,13 @@
 """Rules about nodes: who may join, what they are made of, where Karpenter finds their parts."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import yaml
 
 from policy.stack import Fault, Resource, Stack, each
-from policy.values import NO, YES, at, is_one_of, is_set, items, may, may_be, may_be_set, may_hold, may_match
+from policy.values import NO, YES, Unknown, at, is_one_of, is_set, items, may, may_be, may_be_set, may_hold, may_match
 
 NODE_CLASS, NODE_POOL = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass", "kubernetes:karpenter.sh/v1:NodePool"
 CONFIG_MAP, ENTRY = "kubernetes:core/v1:ConfigMap", "aws:eks/accessEntry:AccessEntry"
@@ -18,21 +19,17 @@ NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
 NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
 SPEC: Final[dict[str, tuple[str, ...]]] = {TEMPLATE: (), NODE_CLASS: ("spec",)}
 """What instances are made from -> where its properties are."""
-CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
 
 
-def _mapped_roles(stack: Stack) -> list[Any]:
-    """Rows of ``mapRoles`` in aws-auth; an unknown row where its text is unknown."""
+def _mapped_roles(stack: Stack) -> Iterator[Any]:
+    """Rows of ``mapRoles`` in aws-auth; an unknown row where its text, or which object it is, is unknown."""
     for config_map in stack.of(CONFIG_MAP):
-        if is_one_of(config_map.at("metadata", "name"), "aws-auth"):
-            text = config_map.at("data", "mapRoles")
-            if isinstance(text, str):
-                try:
-                    text = yaml.safe_load(text)
-                except yaml.YAMLError:
-                    return []
-            return items(text)
-    return []
+        name, text = config_map.at("metadata", "name"), config_map.at("data", "mapRoles")
+        if isinstance(name, Unknown):
+            yield name
+        elif name == "aws-auth":
+            with suppress(yaml.YAMLError):
+                yield from items(yaml.safe_load(text) if isinstance(text, str) else text)
 
 
 def _admits_nodes(row: Any) -> bool:
@@ -51,7 +48,7 @@ def _role_names(stack: Stack, node_class: Resource) -> list[Any]:
 def role_is_admitted(stack: Stack) -> Iterator[Fault]:
     """The role of every node class is in aws-auth, or has an access entry."""
     admitted = [at(row, "rolearn") for row in _mapped_roles(stack) if _admits_nodes(row)]
-    admitted += [entry.at("principalArn") for entry in stack.of(ENTRY) if may_be(entry.at("type"), "EC2_LINUX")]
+    admitted += [entry.at("principalArn") for entry in stack.of(ENTRY) if may_be(_type(entry), "EC2_LINUX")]
     for node_class in stack.of(NODE_CLASS):
         names = _role_names(stack, node_class)
         arns = [role.at("arn") for role in stack.of(ROLE) if may_be(role.at("name"), *names)]
@@ -65,8 +62,13 @@ def entry_is_ec2_linux(stack: Stack) -> Iterator[Fault]:
     holders = [profile.at("role") for profile in stack.of(PROFILE)]
     arns = [role.at("arn") for role in stack.of(ROLE) if is_one_of(role.at("name"), *holders)]
     for entry in stack.of(ENTRY):
-        if is_one_of(entry.at("principalArn"), *arns) and not may_be(entry.at("type"), "EC2_LINUX"):
-            yield Fault(entry, f"a node role with an entry of type {entry.at('type') or 'STANDARD'}")
+        if is_one_of(entry.at("principalArn"), *arns) and not may_be(_type(entry), "EC2_LINUX"):
+            yield Fault(entry, f"a node role with an entry of type {_type(entry)}")
+
+
+def _type(entry: Resource) -> Any:
+    """The type that an access entry declares, else AWS's default."""
+    return entry.declared_at("type") or "STANDARD"
 
 
 @each(*SPEC)
@@ -111,12 +113,12 @@ def nodes_are_private(resource: Resource) -> Iterator[str]:
 
 def _group_tags(stack: Stack) -> list[Any]:
     """Tags of each security group; single tags are one group's where they may have the same group."""
-    tags = list(stack.of(TAG))
-    groups: list[Any] = [
-        {other.at("key"): other.at("value") for other in tags if may_be(other.at("resourceId"), tag.at("resourceId"))}
-        for tag in tags
-    ]
-    return groups + [group.at("tags") for group in stack.of(SECURITY_GROUP)]
+    groups = [group.at("tags") for group in stack.of(SECURITY_GROUP)]
+    for tag in stack.of(TAG):
+        same = [other for other in stack.of(TAG) if may_be(other.at("resourceId"), tag.at("resourceId"))]
+        unknown = [other.at("key") for other in same if isinstance(other.at("key"), Unknown)]
+        groups.append(unknown[0] if unknown else {str(other.at("key")): other.at("value") for other in same})
+    return groups
 
 
 def discovery_matches(stack: Stack) -> Iterator[Fault]:
@@ -139,17 +141,21 @@ def discovery_matches(stack: Stack) -> Iterator[Fault]:
                     yield Fault(node_class, f"no {kind} has the tags {tags}")
 
 
-def _requirements(pool: Resource, key: str) -> list[Any]:
-    terms = items(pool.at("spec", "template", "spec", "requirements"))
-    return [value for term in terms if may_be(at(term, "key"), key) for value in items(at(term, "values"))]
+def _capacity_types(pool: Resource) -> list[Any]:
+    """What a pool requires of the capacity type; an unknown one where the key of a requirement is unknown."""
+    types: list[Any] = []
+    for term in items(pool.at("spec", "template", "spec", "requirements")):
+        key = at(term, "key")
+        if isinstance(key, Unknown):
+            types.append(key)
+        elif key == "karpenter.sh/capacity-type":
+            types += items(at(term, "values"))
+    return types
 
 
 def databases_have_a_home(stack: Stack) -> Iterator[Fault]:
     """At least one pool is On-Demand only and tainted; and stateless pods have an untainted one on Spot."""
-    pools = [
-        (_requirements(pool, CAPACITY_TYPE), pool.at("spec", "template", "spec", "taints"))
-        for pool in stack.of(NODE_POOL)
-    ]
+    pools = [(_capacity_types(pool), pool.at("spec", "template", "spec", "taints")) for pool in stack.of(NODE_POOL)]
     if pools and not any(
         types and all(may_be(capacity, "on-demand") for capacity in types) and may_be_set(taints)
         for types, taints in pools

@@ -42,13 +42,18 @@ def plan(
         bool, typer.Option("--markdown", help="With --against: print Markdown for a pull request.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="With --against: exit with 1 if something changes.")
+        bool,
+        typer.Option(
+            "--exit-code",
+            help="Exit with 1 if a policy rule is violated; with --against, if something changes.",
+        ),
     ] = False,
 ) -> None:
     """Show what `pulumi up` would declare. Needs no account, no CLI and no network.
 
     Runs the unmodified __main__.py with the committed stack file under Pulumi's own mocks, and records every resource.
-    Ids and ARNs are made up; names, tags, policies, chart values and order are the real ones.
+    Ids and ARNs are made up; names, tags, policies, chart values and order are the real ones. The project's policy
+    rules judge the plan as the policy pack judges a preview.
     """
     from otel_on_spot.plan.record import record
 
@@ -61,10 +66,16 @@ def plan(
         raise typer.Exit(EXIT_FINDINGS if exit_code and difference.changes else 0)
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
+    judged = None
+    if (project.root() / "policy").is_dir():
+        from otel_on_spot.plan import verdict
+
+        judged = verdict.verdict(recording)
     if as_json:
         from otel_on_spot.plan.manifests import as_document
 
-        typer.echo(json.dumps(as_document(recording), indent=2, sort_keys=True))
+        document = as_document(recording) | {"policy": judged and verdict.as_document(judged)}
+        typer.echo(json.dumps(document, indent=2, sort_keys=True))
     elif mermaid:
         from otel_on_spot.plan.picture import mermaid as drawn
 
@@ -82,6 +93,11 @@ def plan(
             written = write(recording, yaml_dir)
             typer.echo(f"wrote {len(written)} files to {yaml_dir}")
     else:
-        from otel_on_spot.plan.tree import show
+        from otel_on_spot.plan import tree
 
-        show(recording)
+        console = tree.terminal()
+        tree.show(recording, console)
+        if judged:
+            verdict.show(judged, console)
+    if exit_code and judged and judged.refused:
+        raise typer.Exit(EXIT_FINDINGS)

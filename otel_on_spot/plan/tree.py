@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -18,9 +19,13 @@ PIPE_WIDTH: Final = 160
 """Columns where nobody watches, so that a log keeps whole lines."""
 
 
-def show(recording: Recording, console: Console | None = None) -> None:
+def terminal() -> Console:
+    """Standard output, with a fixed width where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def show(recording: Recording, console: Console) -> None:
     """Print the tree, the counts by type, and the exports."""
-    console = console or Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(tree(recording))
     console.print(counts(recording))
     console.print(exports(recording))
@@ -96,5 +101,5 @@ def exports(recording: Recording) -> Table:
     """The stack's outputs."""
     table = Table("export", "value", title="exports", title_justify="left")
     for key, value in sorted(masked(dict(recording.exports)).items()):
-        table.add_row(key, str(value))
+        table.add_row(key, escape(str(value)))
     return table

@@ -1,10 +1,14 @@
-"""The guard rails' verdict on a plan: the rules of the policy pack, on the recorded graph."""
+"""The policy rules' verdict on a plan: the list that the policy pack runs, on the recorded graph."""
 
 from dataclasses import replace
 from typing import Any
 
-from otel_on_spot.plan.recording import Recording
-from otel_on_spot.plan.values import Asset, Reference, Secret, Unknown, mapped, secret_texts
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.values import Asset, Reference, Secret, Unknown, mapped, secret_texts
 from policy.guardrails import Verdict, judge
 from policy.stack import Fault, Resource, Stack, environment_of
 from policy.values import UNKNOWN
@@ -69,3 +73,30 @@ def as_document(judged: Verdict) -> dict[str, Any]:
             for violation in judged.violations
         ],
     }
+
+
+def summary(judged: Verdict) -> str:
+    """``28 of 35 passed, 7 waived``."""
+    broken = {violation.rule.name: violation.waiver for violation in judged.violations}
+    refused = sum(waiver is None for waiver in broken.values())
+    counts = (
+        (refused, "violated"),
+        (len(broken) - refused, "waived"),
+        (len(judged.undecided), "undecided before the update"),
+    )
+    total = len(judged.passed) + len(judged.undecided) + len(broken)
+    return ", ".join([f"{len(judged.passed)} of {total} passed", *(f"{n} {what}" for n, what in counts if n)])
+
+
+def show(judged: Verdict, console: Console) -> None:
+    """Print every rule that did not simply pass: what breaks it and what mends it, or why it is waived."""
+    title = f"policy rules of {judged.environment}: {summary(judged)}"
+    table = Table("rule", "verdict", "detail", title=title, title_justify="left")
+    for violation in judged.refused:
+        rule, problem = violation.rule, f"{violation.resource}: {violation.fault.problem}"
+        table.add_row(rule.name, "violated", escape(f"{problem}\nwhy: {rule.why}\ndo:  {rule.do}"), style="red")
+    for name, waiver in sorted({(v.rule.name, v.waiver) for v in judged.violations if v.waiver}):
+        table.add_row(name, "waived", waiver)
+    for rule in judged.undecided:
+        table.add_row(rule.name, "undecided", "depends on values that only the update knows")
+    console.print(table if table.row_count else title)

@@ -9,12 +9,12 @@ import pytest
 from botocore.stub import Stubber
 
 from otel_on_spot.plan.record import record
+from otel_on_spot.plan.verdict import stack_of
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.simcloud.aws.experiments import ExperimentTemplate
 from otel_on_spot.simcloud.refusal import Refusal
 from policy.guardrails import violations
-from otel_on_spot.plan.verdict import stack_of
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
 
