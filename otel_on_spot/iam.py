@@ -170,6 +170,18 @@ def _is_account_of(name: str, asked: str) -> bool:
     return account is not None and f"::{account.group(1)}:" in asked
 
 
+EVENTS: Final = "events.amazonaws.com"
+
+
+def may_send(policy: Document, queue_arn: str, rule_arn: str) -> Decision:
+    """Decide if a queue's policy lets EventBridge send for a rule.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    """
+    context = {"aws:SourceArn": rule_arn, "aws:SourceAccount": rule_arn.split(":")[4], "aws:SecureTransport": True}
+    return allows(policy, "sqs:SendMessage", queue_arn, context, {"Service": EVENTS})
+
+
 # Conditions
 
 

@@ -1,21 +1,15 @@
 """Facts of AWS. Tags are plain mappings; times carry a zone; policies are documents."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
 
 from pydantic import AliasChoices, Field
 
 from otel_on_spot.doctor.fact import Fact, at, computed
-
-
-def _document(text: str) -> Any:
-    """Policy document, which AWS gives as text or as URL-encoded text where boto3 did not decode it."""
-    return json.loads(unquote(text) if text.startswith("%7B") else text or "{}")
+from otel_on_spot.iam import document
 
 
 def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -23,7 +17,7 @@ def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 TRANSITION: Final = re.compile(r"\((?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (GMT|UTC)\)")
-Document = Annotated[Mapping[str, Any], computed(_document, str)]
+Document = Annotated[Mapping[str, Any], computed(document, str)]
 Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(_tags, list)]
 
 

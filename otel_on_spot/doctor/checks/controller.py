@@ -6,12 +6,12 @@ from typing import Final
 
 from otel_on_spot.declared import actions
 from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
-from otel_on_spot.doctor.checks.iam import allows
 from otel_on_spot.doctor.checks.node_access import node_roles
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Role
 from otel_on_spot.doctor.facts_kubernetes import Controller
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import KARPENTER_KINDS, POD_IDENTITY
 
 AGENT: Final = "eks-pod-identity-agent"

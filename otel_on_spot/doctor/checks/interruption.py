@@ -3,11 +3,11 @@
 from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, require, update_command
-from otel_on_spot.doctor.checks.iam import may_send
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Queue, Rule
 from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.iam import may_send
 
 OLD_SECONDS: Final = 60
 """A warning is two minutes: a message that waited for one of them is half lost."""

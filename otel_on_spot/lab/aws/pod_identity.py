@@ -18,11 +18,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.sts_front import Server
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
-from otel_on_spot.lab.aws.trust import trusts
 from otel_on_spot.simcloud.tables import Tables
 
 ADDON = "eks-pod-identity-agent"
@@ -77,7 +77,8 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
         trust = aws.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     except ClientError:
         trust = {}
-    if not all(trusts(trust, "Service", POD_IDENTITY, action) for action in ("sts:AssumeRole", "sts:TagSession")):
+    service = {"Service": POD_IDENTITY}
+    if not all(allows(trust, action, context={}, principal=service) for action in ("sts:AssumeRole", "sts:TagSession")):
         text = "Unauthorized Exception! EKS does not have permissions to assume the associated role."
         raise CredentialsRefused("AccessDeniedException", 400, text)
     session = f"eks-{associations.cluster}-{account.pod or account.name}"[:27] + f"-{uuid.uuid4()}"

@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from otel_on_spot.iam import allows
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
-from otel_on_spot.lab.aws.trust import trusts
 
 AUDIENCE = "sts.amazonaws.com"
 ACTION = "sts:AssumeRoleWithWebIdentity"
@@ -76,5 +76,5 @@ def check(iam: Any, reviewer: Reviewer, role_arn: str, token: str) -> None:
     except ClientError:
         trust = {}
     facts = {f"{issuer}:aud": AUDIENCE, f"{issuer}:sub": account.subject}
-    if not trusts(trust, "Federated", provider, ACTION, facts):
+    if not allows(trust, ACTION, context=facts, principal={"Federated": provider}):
         raise WebIdentityRefused("AccessDenied", 403, f"Not authorized to perform {ACTION}")

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from botocore.model import ServiceId
 from botocore.signers import RequestSigner
 
+from otel_on_spot.iam import allows
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.aws.trust import trusts
 
 TOKEN_SECONDS = 600
 """How long a token is used; aws-iam-authenticator takes one for 15 minutes."""
@@ -95,7 +95,7 @@ class Identities:
             role = self.aws.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
         except ClientError as problem:
             raise NoCredentials(f"role {role_arn}: {problem.response['Error']['Message']}") from None
-        if not trusts(role["AssumeRolePolicyDocument"], "Service", SERVICE, "sts:AssumeRole"):
+        if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", context={}, principal={"Service": SERVICE}):
             raise NoCredentials(f"the trust policy of {role_arn} does not let {SERVICE} assume it")
         made = self.aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=instance)["Credentials"]
         return boto3.Session(

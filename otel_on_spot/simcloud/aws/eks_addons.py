@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from typing_extensions import override
 
+from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.refusal import Gone, Refusal
 
+POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 """Add-ons with Deployments: they stay DEGRADED until there is a node for their pods."""
 
@@ -42,8 +44,7 @@ def associate(
             "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
         )
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
-    trust = json.dumps(role) if not isinstance(role, str) else role
-    if POD_IDENTITY not in trust or "sts:TagSession" not in trust:
+    if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
         raise Refusal(
             "InvalidParameterException",
             f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",

@@ -1,10 +1,10 @@
 """KMS keys and aliases, and log groups."""
 
-import json
 from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.iam import allows
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.refusal import Refusal
@@ -37,13 +37,8 @@ class Key(Handler):
     @staticmethod
     def _not_locked_out(call: Call, policy: str) -> None:
         root = f"arn:aws:iam::{call.site.cloud.account}:root"
-        for statement in json.loads(policy)["Statement"]:
-            principal = statement.get("Principal")
-            named = principal.get("AWS", []) if isinstance(principal, dict) else principal
-            if statement["Effect"] == "Allow" and (
-                named == "*" or root in (named if isinstance(named, list) else [named])
-            ):
-                return
+        if allows(policy, "kms:PutKeyPolicy", principal={"AWS": root}):
+            return
         raise Refusal(
             "MalformedPolicyDocumentException",
             "The new key policy will not allow you to update the key policy in the future.",

@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.iam import document
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.refusal import Refusal
@@ -15,7 +16,7 @@ MANAGED_POLICY_LIMIT = 6144
 
 def document_of(value: Any) -> str:
     """A policy document as JSON text, whether boto3 decoded it or not."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(document(value))
 
 
 class Role(Handler):

@@ -1,8 +1,8 @@
 """Who serves finalizers: Karpenter drains nodes, Argo CD removes what an Application deployed. Both must be alive to do it."""
 
-import json
 from typing import Any
 
+from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import CASCADE, NODE, NODE_CLAIM, PROJECT, ROLE_ANNOTATION, TERMINATION
 from otel_on_spot.simcloud.handler import Site
 
@@ -61,12 +61,12 @@ def _may_terminate(site: Site, role_arn: str) -> bool:
         attached = iam.list_attached_role_policies(RoleName=role_arn.rpartition("/")[2])["AttachedPolicies"]
     except iam.exceptions.NoSuchEntityException:
         return False
+    documents = []
     for policy in attached:
         default = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
-        document = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=default)["PolicyVersion"]["Document"]
-        if TERMINATE in json.dumps(document):
-            return True
-    return False
+        version = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=default)["PolicyVersion"]
+        documents.append(version["Document"])
+    return bool(allows(documents, TERMINATE))
 
 
 def _queue_exists(site: Site, name: str) -> bool:

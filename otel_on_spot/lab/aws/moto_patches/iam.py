@@ -12,11 +12,10 @@ Not decided: resources and conditions. An Allow counts wherever it is scoped to;
 resource and has no condition. Callers that are no session of a role (the lab itself) may do everything.
 """
 
-import fnmatch
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
+
+from otel_on_spot.iam import allows
 
 FREE = ("sts:GetCallerIdentity",)
 """Allowed to everybody. Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
@@ -24,46 +23,13 @@ PREFIXES = {"eventbridge": "events", "cloudwatch logs": "logs"}
 """IAM's name of a service where moto's is another."""
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _document(policy: Any) -> Any:
+    return next(version.document for version in policy.versions if version.version_id == policy.default_version_id)
 
 
-def _names(patterns: Any, action: str) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), str(pattern).lower()) for pattern in _listed(patterns))
-
-
-def allowed(documents: Iterable[str], action: str) -> bool:
-    """Whether policy documents (JSON) allow an action such as ``ec2:CreateFleet``, as far as the module decides it."""
-    granted = False
-    for document in documents:
-        for statement in _listed(json.loads(document)["Statement"]):
-            if "NotAction" in statement:
-                about = not _names(statement["NotAction"], action)
-            else:
-                about = _names(statement.get("Action", []), action)
-            if not about:
-                continue
-            if statement["Effect"] == "Allow":
-                granted = True
-            elif not statement.get("Condition") and "*" in _listed(statement.get("Resource", [])):
-                return False
-    return granted
-
-
-def _text(document: Any) -> str:
-    text = document if isinstance(document, str) else json.dumps(document)
-    return unquote(text) if text.startswith("%7B") else text
-
-
-def _document(policy: Any) -> str:
-    return _text(
-        next(version.document for version in policy.versions if version.version_id == policy.default_version_id)
-    )
-
-
-def documents_of(role: Any) -> Iterator[str]:
+def documents_of(role: Any) -> Iterator[Any]:
     """Policy documents of one of moto's roles, inline and attached."""
-    yield from (_text(document) for document in role.policies.values())
+    yield from role.policies.values()
     yield from (_document(policy) for policy in role.managed_policies.values())
 
 
@@ -80,9 +46,9 @@ def refused(account: str, access_key: str, action: str) -> str:
     if role is None:
         return f"User: {session.arn} is not authorized to perform: {action} because its role is gone"
     boundary = backend.managed_policies.get(role.permissions_boundary_arn) if role.permissions_boundary_arn else None
-    if not allowed(documents_of(role), action):
+    if not allows(documents_of(role), action):
         return f"User: {session.arn} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
-    if boundary is not None and not allowed([_document(boundary)], action):
+    if boundary is not None and not allows([_document(boundary)], action):
         return f"User: {session.arn} is not authorized to perform: {action} because no permissions boundary allows the {action} action"
     return ""
 

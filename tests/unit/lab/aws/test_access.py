@@ -11,9 +11,9 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from otel_on_spot.iam import allows
 from otel_on_spot.lab import certificates, rbac
 from otel_on_spot.lab.aws import access_entries, authenticator
-from otel_on_spot.lab.aws.trust import trusts
 from otel_on_spot.simcloud.moto_process import free_port
 from otel_on_spot.simcloud.tables import Tables
 from tests.unit.lab.aws.conftest import CLUSTER
@@ -174,5 +174,6 @@ def test_the_doors_may_review_tokens_and_read_aws_auth_and_nothing_else() -> Non
 )
 def test_a_trust_policy_decides_who_may_assume(statement: dict[str, Any], expected: bool) -> None:
     document = {"Version": "2012-10-17", "Statement": statement}
-    assert trusts(document, "Service", "ec2.amazonaws.com", "sts:AssumeRole") is expected
-    assert trusts(json.dumps(document), "Service", "ec2.amazonaws.com", "sts:AssumeRole") is expected
+    service = {"Service": "ec2.amazonaws.com"}
+    for form in (document, json.dumps(document)):
+        assert bool(allows(form, "sts:AssumeRole", context={}, principal=service)) is expected

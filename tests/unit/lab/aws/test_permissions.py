@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.karpenter.policies import Scope, controller_policies
+from otel_on_spot.iam import allows
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.aws.moto_patches.iam import allowed
 from tests.unit.lab.aws.conftest import REGION, role, session_of
 
 ALLOW, DENY = "Allow", "Deny"
@@ -40,7 +40,7 @@ def says(effect: str, action: Any, resource: Any = "*", **more: Any) -> dict[str
     ],
 )
 def test_policies_decide_by_action(documents: list[str], expected: bool) -> None:
-    assert allowed(documents, "ec2:RunInstances") is expected
+    assert bool(allows(documents, "ec2:RunInstances")) is expected
 
 
 @pytest.fixture
