@@ -1,8 +1,8 @@
 """Names and rules that a stack's program declares, as plain values: what checks and drills compare with.
 
-They come out of the recorded plan, so a renamed rule, tag or policy is renamed here too. Ids and account numbers of a plan
-are made up: only names, actions and patterns are taken from it. What was read out of a plan is kept in the user's cache, as
-long as the program, the stack's file, the recorder and the SDKs are what they were.
+They come out of the recorded plan, so a renamed rule, tag or policy is renamed here too. Ids and account numbers of
+a plan are made up: only names, actions and patterns are taken from it. What was read out of a plan is kept in the
+user's cache, as long as the program, the stack's file, the recorder and the SDKs are what they were.
 """
 
 import contextlib
@@ -123,7 +123,7 @@ def _sources(stack: str, root: Path) -> Iterator[Path]:
 
 
 def from_recording(recording: "Recording", *, root: Path) -> Declared:
-    """What a recorded plan declares; the list of databases comes from the wrapper chart's values under ``root``."""
+    """Names and rules of a recorded plan; the databases are those of the wrapper chart's values under ``root``."""
     exports = recording.exports
     stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
     cluster = recording.of_type("eks:index:Cluster")[0].inputs

@@ -1,4 +1,4 @@
-"""What a check or a drill finds, and how counts and durations are written for people."""
+"""Findings of checks and drills, and counts and durations as text."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a command of this room says at its end: a verdict table, a JSON report, an exit code."""
+"""Report of a check-up or a drill: a table of verdicts, JSON, an exit code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Verdict:
 class Report:
     """The verdicts of one run; the doctor's in order of blast radius. ``seconds``: how long it took.
 
-    ``moments`` and ``measures``: what happened in a drill, and its numbers by name, each with its unit in the name or text.
+    ``moments`` and ``measures``: what happened in a drill, and its numbers by name, each with its unit.
     """
 
     format: int = FORMAT
@@ -65,17 +65,14 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing found, 1 found, 2 not everything was looked at: what was not seen may be wrong, and outranks the rest."""
+        """0 nothing found, 1 found, 2 something is unknown: it may be wrong, and outranks the rest."""
         statuses = {verdict.status for verdict in self.verdicts}
         return EXIT_INCOMPLETE if "unknown" in statuses else EXIT_FINDINGS if "found" in statuses else 0
 
 
-_ADAPTER: Final = TypeAdapter(Report)
-
-
 def as_document(report: Report) -> dict[str, Any]:
     """The report as plain values."""
-    return {**_ADAPTER.dump_python(report, mode="json"), "exit_code": report.exit_code}
+    return {**TypeAdapter(Report).dump_python(report, mode="json"), "exit_code": report.exit_code}
 
 
 def show(report: Report, console: Console) -> None:
@@ -160,7 +157,8 @@ def _summary(report: Report) -> Text:
     things = sum(verdict.count for verdict in report.verdicts if verdict.status != "unknown")
     findings = sum(len(verdict.findings) for verdict in report.verdicts)
     text = (
-        f"{format_count(len(report.verdicts), 'check')}, {format_count(things, 'thing')} looked at in {report.seconds:.1f} s: {counts['ok']} in order, "
+        f"{format_count(len(report.verdicts), 'check')}, {format_count(things, 'thing')} looked at "
+        f"in {report.seconds:.1f} s: {counts['ok']} in order, "
         f"{counts['found']} with {findings} found, {counts['unknown']} unknown"
     )
     return Text(text, style={0: "green", 1: "red", 2: "yellow"}[report.exit_code])

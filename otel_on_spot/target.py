@@ -1,6 +1,7 @@
-"""Which platform a command looks at: the stack's names, an AWS session, a Kubernetes client.
+"""The platform that a command looks at: the stack's names, an AWS session, a Kubernetes client.
 
-Credentials come from the usual places of boto3 and kubectl; ``AWS_ENDPOINT_URL`` is boto3's own, so a lab works the same.
+Credentials come from the usual places of boto3 and kubectl; ``AWS_ENDPOINT_URL`` is boto3's own, so a lab works the
+same.
 """
 
 import json
@@ -25,7 +26,7 @@ from otel_on_spot.declared import Declared
 
 OUTPUT_SECONDS: Final = 20
 CALL_SECONDS: Final = 10
-"""How long one call may take before its answer counts as not seen."""
+"""Time that one call may take before its answer counts as unknown."""
 CONNECTIONS: Final = 32
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -45,7 +46,7 @@ class Target:
 
     @property
     def simulated(self) -> bool:
-        """Whether AWS is on this machine: a lab's."""
+        """True where AWS is on this machine: a lab's."""
         return urlsplit(str(self.aws("sts").meta.endpoint_url)).hostname in LOOPBACK
 
     def aws(self, service: str) -> Any:
@@ -67,6 +68,7 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
     """The platform of a stack.
 
     Args:
+        stack: name of the stack.
         context: context of the kubeconfig; None takes its current one.
         kubeconfig: the file; None takes the usual places (KUBECONFIG, the home folder).
 
@@ -92,7 +94,7 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
 
 
 def stack_outputs(stack: str, root: Path) -> tuple[Mapping[str, Any], str]:
-    """What the stack exports, and why it could not be read; the plan's names stand in for it then."""
+    """Outputs of the stack, and the reason where they cannot be read; the plan's names stand in for them then."""
     if shutil.which("pulumi") is None:
         return {}, "no pulumi CLI on PATH: names come from the plan of the stack's file"
     try:

@@ -1,4 +1,4 @@
-"""The shape of a verdict: what was looked at, and what was found."""
+"""Checks, their results, and what they share: required facts, ages, commands of a remedy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ RUNBOOKS: Final = "docs/runbooks/doctor"
 
 
 class UnknownFactsError(Exception):
-    """A check needs a group of facts that was not seen."""
+    """A check needs a group of facts that is unknown."""
 
     def __init__(self, group: str) -> None:
         super().__init__(group)
@@ -21,7 +21,7 @@ class UnknownFactsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a check looked at: how many things, in words, and what is wrong with them."""
+    """Result of a check: how many things it looked at, in words, and what is wrong with them."""
 
     count: int
     what: str
@@ -30,7 +30,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of the doctor. ``needs`` are the groups of facts without which it never judges."""
+    """A check of the doctor. ``needs``: the groups of facts without which it never judges."""
 
     id: str
     title: str
@@ -47,7 +47,7 @@ def require(facts: Facts, group: str) -> Any:
     """A group of facts.
 
     Raises:
-        UnknownFactsError: it was not seen.
+        UnknownFactsError: it is unknown.
     """
     found = getattr(facts, group)
     if found is None:
@@ -68,5 +68,5 @@ def aws_command(facts: Facts, command: str) -> str:
 
 
 def age(facts: Facts, since: datetime) -> timedelta:
-    """How long ago something was when the facts were taken."""
+    """Time since something happened, when the facts were taken."""
     return facts.taken_at - since

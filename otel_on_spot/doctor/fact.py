@@ -32,7 +32,7 @@ def at(key: str, *path: str | int) -> Any:
 
 
 def computed(compute: Callable[[Any], Any], kind: type) -> BeforeValidator:
-    """Field that is computed from the ``kind`` of value at its path; recorded values, among them lists of texts, stay."""
+    """Field that is computed from a ``kind`` of value at its path; recorded values, also lists of texts, stay."""
 
     def validate(value: Any) -> Any:
         recorded = isinstance(value, list) and value and isinstance(value[0], str)

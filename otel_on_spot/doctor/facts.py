@@ -1,12 +1,13 @@
 """Facts of a platform: one frozen value, written to JSON and read back.
 
-Each field of ``Facts`` below ``unknown`` is a group that one task collects. None means that it is unknown, and ``unknown``
-says why; an empty tuple means that it was looked at and nothing is there.
+Each field of ``Facts`` below ``unknown`` is a group that one task collects. None means that it is unknown, and
+``unknown`` says why; an empty tuple means that it was looked at and nothing is there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -58,7 +59,7 @@ class FactsError(ToolError):
 class Facts:
     """Everything that the checks may look at.
 
-    ``simulated``: AWS was a lab's, on this machine; ``unknown``: reason by group (files of earlier versions say ``unseen``).
+    ``simulated``: AWS was a lab's, on this machine; ``unknown``: reason by group (earlier versions wrote ``unseen``).
     """
 
     format: int = FORMAT
@@ -125,12 +126,17 @@ KUBERNETES_GROUPS: Final = frozenset(
 AWS_GROUPS: Final = frozenset(
     field.name for field in fields(Facts) if field.default is None and field.name not in KUBERNETES_GROUPS
 )
-_ADAPTER: Final = TypeAdapter(Facts)
+
+
+@cache
+def _adapter() -> TypeAdapter[Facts]:
+    """Made when it is asked for: facts that are collected and judged at once need none."""
+    return TypeAdapter(Facts)
 
 
 def dump(facts: Facts) -> str:
     """The facts as JSON."""
-    return _ADAPTER.dump_json(facts, indent=1).decode()
+    return _adapter().dump_json(facts, indent=1).decode()
 
 
 def load(file: Path) -> Facts:
@@ -140,7 +146,7 @@ def load(file: Path) -> Facts:
         FactsError: no such file, no such JSON, or another version's.
     """
     try:
-        facts = _ADAPTER.validate_json(file.read_bytes())
+        facts = _adapter().validate_json(file.read_bytes())
     except OSError as problem:
         raise FactsError(f"--facts {file}: {problem.strerror}. Write such a file with --facts-out FILE") from None
     except ValidationError as problem:

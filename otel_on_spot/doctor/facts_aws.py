@@ -79,7 +79,7 @@ class InstanceProfile(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Located(Fact):
-    """A subnet or a security group: what Karpenter's selectors choose from. ``name``: the group's, or the subnet's tag."""
+    """A subnet or a security group, for Karpenter's selectors. ``name``: the group's, or the subnet's tag."""
 
     id: Annotated[str, Field(validation_alias=AliasChoices("SubnetId", "GroupId"))]
     vpc_id: Annotated[str, at("VpcId")] = ""
@@ -92,7 +92,7 @@ class Located(Fact):
 
 
 def _transition(reason: str) -> datetime | None:
-    """Time in ``User initiated (2026-11-23 12:00:00 GMT)``; None where the reason names none, as for a reclaimed Spot instance."""
+    """Time in ``User initiated (2026-11-23 12:00:00 GMT)``; None without one, as for a reclaimed Spot instance."""
     found = TRANSITION.search(reason)
     return datetime.fromisoformat(found["time"]).replace(tzinfo=UTC) if found else None
 
@@ -148,8 +148,9 @@ class Interface(Fact):
 class Queue(Fact):
     """An SQS queue.
 
-    ``waiting`` counts the messages that nobody has received, at several looks some seconds apart while nobody takes any;
-    ``in_flight``: the most that were received and not deleted; ``oldest_seconds`` is CloudWatch's ApproximateAgeOfOldestMessage, None where it has no datapoint.
+    ``waiting`` counts the messages that nobody has received, at several looks some seconds apart while nobody takes
+    any; ``in_flight``: the most that were received and not deleted; ``oldest_seconds``: CloudWatch's
+    ApproximateAgeOfOldestMessage, None where it has no datapoint.
     """
 
     name: str

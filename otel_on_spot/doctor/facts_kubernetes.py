@@ -91,7 +91,7 @@ class Node(Fact):
 
 
 def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
-    """(kind, name) of the workload: a ReplicaSet's name is its Deployment's and the hash that the pod's label repeats."""
+    """(kind, name) of the workload: a ReplicaSet's name is its Deployment's and the hash in the pod's label."""
     owner = next(
         (reference for reference in metadata.get("ownerReferences") or [] if reference.get("controller")), None
     )
@@ -111,7 +111,8 @@ def _claims(volumes: Iterable[Mapping[str, Any]]) -> list[str]:
 class Pod(Fact):
     """A pod that has not ended. ``owner`` is (kind, name) of its workload: Deployment, StatefulSet, DaemonSet, Job, ...
 
-    ``deleted_at``: when its deletion was asked for; ``claims``: names of its volume claims; ``selector`` and ``required``: its node selector and required affinity.
+    ``deleted_at``: when its deletion was asked for; ``claims``: names of its volume claims; ``selector`` and
+    ``required``: its node selector and required affinity.
     """
 
     namespace: Namespace
@@ -253,10 +254,10 @@ def _out_of_sync(resources: Iterable[Mapping[str, Any]]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Application(Fact):
-    """An Argo CD Application. ``automated``: whether automatic sync is on. ``operation``: phase of its last or running sync.
+    """An Argo CD Application.
 
-    ``problems``: its errors, the oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git,
-    as Kind/name.
+    ``automated``: automatic sync is on; ``operation``: phase of its last or running sync; ``problems``: its errors, the
+    oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git, as Kind/name.
     """
 
     namespace: Namespace

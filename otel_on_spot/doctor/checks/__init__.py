@@ -1,4 +1,4 @@
-"""What is wrong with the facts: pure functions, in order of blast radius."""
+"""All checks, in order of blast radius: pure functions that find what is wrong with the facts."""
 
 from typing import Final
 
@@ -28,4 +28,4 @@ CHECKS: Final[tuple[Check, ...]] = (
     *finalizers.CHECKS,
     *orphans.CHECKS,
 )
-"""What stops every node first; what only costs money last."""
+"""First what stops every node; last what only costs money."""

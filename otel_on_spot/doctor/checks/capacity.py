@@ -1,4 +1,4 @@
-"""Whether Karpenter can launch: what its selectors find, whether classes and pools are Ready, how near the limits are."""
+"""Checks of what Karpenter needs to launch: matches of its selectors, Ready classes and pools, room below limits."""
 
 import math
 import re
@@ -23,7 +23,7 @@ NEARLY: Final = Decimal("0.8")
 
 
 def resolves(terms: Iterable[Mapping[str, Any]], things: Iterable[Located]) -> list[Located]:
-    """What a node class's selector terms find: any term, all tags of it; ``*`` is any value.
+    """Matches of a node class's selector terms: any term, all tags of it; ``*`` is any value.
 
     Source: https://karpenter.sh/v1.14/concepts/nodeclasses/#specsubnetselectorterms
     """
@@ -67,7 +67,8 @@ def discovery(facts: Facts) -> CheckResult:
                     Finding(
                         subject=f"{node_class.name}: {kind}s",
                         seen=problem,
-                        rule="the node class finds every private subnet and the cluster's security group, and no other VPC's",
+                        rule="the node class finds every private subnet and the cluster's security group, "
+                        "and no other VPC's",
                         remedy=(update_command(facts),),
                         severity="critical" if not chosen else "warning",
                     )
@@ -80,7 +81,7 @@ def discovery(facts: Facts) -> CheckResult:
 
 
 def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], home: set[str]) -> list[str]:
-    """Private subnets of this cluster's VPC that the selector does not find: they carry the other tag of private ones."""
+    """Private subnets of this cluster's VPC that the selector does not find: they carry the other private tag."""
     ids = {thing.id for thing in chosen}
     return sorted(
         thing.id
@@ -90,7 +91,10 @@ def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], 
 
 
 def not_ready(facts: Facts, thing: NodeClass | NodePool) -> str:
-    """Reason why an object is not Ready, in its own conditions' words; empty where it is, or where Karpenter may still be looking."""
+    """Reason why an object is not Ready, in its own conditions' words.
+
+    Empty where it is, or where Karpenter may still be looking at it.
+    """
     ready = next((condition for condition in thing.conditions if condition.type == "Ready"), None)
     if ready is not None and ready.status == "True":
         return ""

@@ -1,4 +1,4 @@
-"""Whether Karpenter's controller runs, who it is, and what it may do."""
+"""Checks of Karpenter's controller: that it runs, its identity, its permissions, its version."""
 
 import json
 from datetime import timedelta
@@ -122,7 +122,7 @@ def _trust_problem(facts: Facts, role: Role) -> str:
 
 
 def is_down(facts: Facts, controller: Controller) -> bool:
-    """Whether no replica is available, for longer than a replica takes to start on another node."""
+    """True where no replica is available, for longer than a replica takes to start on another node."""
     starting = controller.replicas and controller.available_since and age(facts, controller.available_since) < STARTING
     return controller.available < 1 and not starting
 
@@ -192,7 +192,8 @@ def spot_role(facts: Facts) -> CheckResult:
         findings = (
             Finding(
                 subject="AWSServiceRoleForEC2Spot",
-                seen=f"the account has no such role; {format_count(len(spot), 'pool')} may launch Spot ({', '.join(spot)})",
+                seen=f"the account has no such role; {format_count(len(spot), 'pool')} may launch Spot "
+                f"({', '.join(spot)})",
                 rule="EC2 launches Spot instances with this service-linked role, once per account",
                 remedy=("aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",),
             ),

@@ -16,7 +16,7 @@ PATIENCE: Final = {
     "Node": timedelta(minutes=60),
 }
 OTHERWISE: Final = timedelta(minutes=15)
-"""How long a deletion may take: nodes are drained first, within terminationGracePeriod; everything else is quick."""
+"""Time that a deletion may take: nodes are drained first, within terminationGracePeriod; everything else is quick."""
 KARPENTER: Final = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 
@@ -30,11 +30,13 @@ def finalizers(facts: Facts) -> CheckResult:
         if not cause and waited < PATIENCE.get(deletion.kind, OTHERWISE):
             continue
         place = f"-n {deletion.namespace} " if deletion.namespace else ""
-        told_by = f"; {deletion.message}" if deletion.message else ""
+        message = f"; {deletion.message}" if deletion.message else ""
+        waits_for = ", ".join(deletion.finalizers) or "its dependents"
         findings.append(
             Finding(
                 subject=f"{deletion.kind} {deletion.name}",
-                seen=f"Terminating for {format_duration(waited)}, waits for {', '.join(deletion.finalizers) or 'its dependents'}{cause and f': {cause}'}{told_by}",
+                seen=f"Terminating for {format_duration(waited)}, waits for {waits_for}"
+                f"{cause and f': {cause}'}{message}",
                 rule="whoever serves a finalizer lives longer than the object; never remove the finalizer first",
                 remedy=(f"kubectl {place}describe {deletion.kind.lower()} {deletion.name}", update_command(facts)),
             )
@@ -47,7 +49,7 @@ def finalizers(facts: Facts) -> CheckResult:
 
 
 def _cause(facts: Facts, deletion: Terminating) -> str:
-    """Why nobody will serve it; empty where somebody may."""
+    """Reason why nobody will serve it; empty where somebody may."""
     of_karpenter = any(finalizer.startswith(KARPENTER) for finalizer in deletion.finalizers)
     if of_karpenter and all(is_down(facts, controller) for controller in require(facts, "controllers")):
         return "Karpenter is not running, and only it serves that"

@@ -17,7 +17,7 @@ SETTLING: Final = timedelta(minutes=2)
 REFRESH: Final = timedelta(minutes=5)
 """Time in which an error of Argo CD's own is over: its repository server moved to another node, and it looks again.
 
-Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/high_availability/ (timeout.reconciliation: 2 to 3 minutes)
+Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/high_availability/ (timeout.reconciliation)
 """
 REMOVAL: Final = timedelta(minutes=2)
 """Time in which a drill that came to its end takes everything back, its window last."""
@@ -124,12 +124,12 @@ def _problem(facts: Facts, application: Application) -> str:
 
 
 def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:
-    """Whether it may be over by itself: it is known to be younger than that."""
+    """True where it may be over by itself: it is known to be younger than ``patience``."""
     return since is not None and age(facts, since) < patience
 
 
 def suspensions(facts: Facts) -> CheckResult:
-    """No suspension without an end, none past its end, and no window of the past that comes back in a year, no dead drill."""
+    """No suspension is without an end or past it, no window of the past comes back in a year, and no drill has died."""
     declared = facts.declared
     findings: list[Finding] = []
     leases, recurring = 0, 0
@@ -177,7 +177,8 @@ def _left_behind(facts: Facts, held: DrillLease) -> Finding | None:
     why = f" ({held.why})" if held.why else ""
     return Finding(
         subject=f"Lease {held.namespace}/{held.name}",
-        seen=f"drill {held.drill} of {held.holder}{why} has said nothing for {format_duration(silent)}: it died, and what it changed may still be so",
+        seen=f"drill {held.drill} of {held.holder}{why} has said nothing for {format_duration(silent)}: "
+        "it died, and what it changed may still be so",
         rule=f"a drill that runs renews its lease, every {held.seconds:.0f} s at least, and gives it up at its end",
         remedy=(f"otel-on-spot drill restore --stack {facts.declared.stack}",),
         severity="warning",

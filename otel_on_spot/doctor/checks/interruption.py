@@ -1,4 +1,4 @@
-"""The way of an interruption, link by link: rules, targets, queue policy, queue, controller, and whether it is emptied."""
+"""Checks of an interruption's way, link by link: rules, targets, queue policy, queue, controller, backlog."""
 
 from typing import Final
 

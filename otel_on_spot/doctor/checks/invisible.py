@@ -73,7 +73,7 @@ def _condition(claim: NodeClaim | None) -> str:
     for kind in ("Launched", "Registered", "Initialized"):
         found = next((condition for condition in claim.conditions if condition.type == kind), None) if claim else None
         if found is None or found.status != "True":
-            return f"{kind}={found.status if found else 'unset'} {found.reason if found else ''} {found.message if found else ''}".strip()
+            return f"{kind}={found.status} {found.reason} {found.message}".strip() if found else f"{kind}=unset"
     return "Registered, and its Node is gone"
 
 
@@ -93,7 +93,10 @@ def cause(facts: Facts, instance: Instance) -> str:
         return "unknown: who is admitted could not be seen"
     if refused:
         return f"the cluster does not admit its role ({refused[0].seen})"
-    return "the role is admitted: the instance does not reach the API (route, security group, endpoint), or its kubelet failed"
+    return (
+        "the role is admitted: the instance does not reach the API (route, security group, endpoint), "
+        "or its kubelet failed"
+    )
 
 
 CHECKS: Final = (

@@ -1,4 +1,4 @@
-"""Whether the cluster lets the nodes in: mapping or entry of their role, its instance profile."""
+"""Checks of the nodes' way into the cluster: mapping or access entry of their role, its instance profile."""
 
 import re
 from typing import Final
@@ -54,7 +54,7 @@ def cluster(facts: Facts) -> CheckResult:
 
 
 def node_roles(facts: Facts) -> tuple[Role, ...]:
-    """The roles that Karpenter's nodes use: of the node classes' profiles; the declared one where no class names any."""
+    """Roles that Karpenter's nodes use: of the node classes' profiles; the declared one where no class names any."""
     roles = {role.name: role for role in require(facts, "roles")}
     profiles = {profile.name: profile for profile in require(facts, "instance_profiles")}
     used = set()
@@ -95,7 +95,7 @@ def node_role(facts: Facts) -> CheckResult:
 
 
 def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
-    """Why a way does not admit the role; empty where it does.
+    """Reason why a way does not admit the role; empty where it does.
 
     Every way is asked: nodes may join by one that nobody declared. Only the declared ones must be seen.
     """
@@ -128,7 +128,7 @@ def _refused(facts: Facts, role: Role, way: str, problem: str, admitted: list[st
 
 
 def _mapping_problem(facts: Facts, role: Role) -> str:
-    """Why ``aws-auth`` does not admit the role; empty where it does."""
+    """Reason why ``aws-auth`` does not admit the role; empty where it does."""
     found = require(facts, "aws_auth")
     if not found:
         return "there is no ConfigMap aws-auth"
@@ -151,7 +151,7 @@ def _mapping_problem(facts: Facts, role: Role) -> str:
 
 
 def _entry_before_mapping(facts: Facts, role: Role) -> str:
-    """Why the mapping is never looked at: where both count, an access entry of the role goes first.
+    """Reason why the mapping is never looked at: where both count, an access entry of the role goes first.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
     """
@@ -167,7 +167,7 @@ def _of_former_role(entry: AccessEntry, role: Role) -> bool:
 
 
 def _entry_problem(facts: Facts, role: Role) -> str:
-    """Why no access entry admits the role; empty where one does.
+    """Reason why no access entry admits the role; empty where one does.
 
     An entry belongs to the role that bore the name when it was made; EKS does not tell that role's unique id, but an
     entry older than the role cannot be the role's.
@@ -180,14 +180,14 @@ def _entry_problem(facts: Facts, role: Role) -> str:
         return f"its access entry has type {entry.type}, which lets no node in; asked for is {NODE_ENTRY}"
     if _of_former_role(entry, role) and entry.created_at:
         return (
-            f"its access entry of {entry.created_at:%Y-%m-%d %H:%M} is older than the role ({role.created_at:%Y-%m-%d %H:%M}): "
-            "it belongs to an earlier role of that name"
+            f"its access entry of {entry.created_at:%Y-%m-%d %H:%M} is older than the role "
+            f"({role.created_at:%Y-%m-%d %H:%M}): it belongs to an earlier role of that name"
         )
     return ""
 
 
 def instance_profile(facts: Facts) -> CheckResult:
-    """Each profile that a node class names exists, holds a living role that EC2 may give away, with the node policies."""
+    """Each profile that a node class names exists and holds a living role that trusts EC2, with the node policies."""
     profiles: dict[str, InstanceProfile] = {profile.name: profile for profile in require(facts, "instance_profiles")}
     roles: dict[str, Role] = {role.name: role for role in require(facts, "roles")}
     wanted = {node_class.instance_profile for node_class in facts.node_classes or () if node_class.instance_profile}
@@ -200,7 +200,8 @@ def instance_profile(facts: Facts) -> CheckResult:
                 Finding(
                     subject=name,
                     seen=problem,
-                    rule="an instance profile that a node class names holds the node role, trusted by EC2, with its policies",
+                    rule="an instance profile that a node class names holds the node role, trusted by EC2, "
+                    "with its policies",
                     remedy=(update_command(facts),),
                 )
             )

@@ -1,4 +1,4 @@
-"""What a former life left: tagged with a cluster that is not there, or with this one, which does not know it."""
+"""Checks for leftovers: tagged with a cluster that is missing, or with this one, which does not know them."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ BALANCER_TAG: Final = "elbv2.k8s.aws/cluster"
 SERVICE_TAGS: Final = (SERVICE_NAME, "service.k8s.aws/stack")
 DESCRIPTIONS: Final = ("ELB ", "aws-K8S-")
 EKS_OWN: Final = "Amazon EKS "
-"""Description of a control plane's own interfaces; the cluster's name follows. EKS looks after those of a living cluster."""
+"""Description of a control plane's own interfaces, before the cluster's name. EKS keeps those of a living cluster."""
 GRACE: Final = timedelta(minutes=5)
 """Karpenter and the CSI driver clean up after themselves within minutes."""
 REGISTRATION: Final = timedelta(minutes=15)
@@ -49,17 +49,17 @@ def cluster_of(tags: Mapping[str, str]) -> str:
 
 
 def cluster_is_missing(facts: Facts, cluster: str) -> bool:
-    """Whether no EKS cluster of that name is in the region."""
+    """True where no EKS cluster of that name is in the region."""
     return bool(cluster) and cluster not in require(facts, "cluster_names")
 
 
 def missing_cluster(facts: Facts, cluster: str) -> str:
-    """What is said of a cluster that is gone. One that is not EKS's own is not seen, so a person has to know."""
+    """Words for a cluster that is missing. One that is not EKS's own is not listed, so a person has to know."""
     return f"region {facts.declared.region} has no EKS cluster {cluster}"
 
 
 def is_own(facts: Facts, cluster: str) -> bool:
-    """Whether the tags name this stack's cluster, and it is there."""
+    """True where the tags name this stack's cluster, and it is there."""
     return cluster == facts.declared.cluster and not cluster_is_missing(facts, cluster)
 
 
@@ -108,7 +108,8 @@ def claims(facts: Facts) -> CheckResult:
             findings.append(
                 Finding(
                     subject=claim.name,
-                    seen=f"{format_duration(age(facts, claim.created_at))} old; instance {claim.instance_id} is not there",
+                    seen=f"{format_duration(age(facts, claim.created_at))} old; "
+                    f"instance {claim.instance_id} is not there",
                     rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
                     remedy=(f"kubectl delete nodeclaim {claim.name}",),
                     severity="warning",
@@ -118,7 +119,10 @@ def claims(facts: Facts) -> CheckResult:
 
 
 def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
-    """Time by which Karpenter has noticed that the instance is gone; None where it is there, or nobody knows since when not."""
+    """Time by which Karpenter has noticed that the instance is gone.
+
+    None where it is there, or where nobody knows since when it is not.
+    """
     conditions = {condition.type: condition for condition in claim.conditions}
     launched = conditions.get("Launched")
     if instance is None:  # not even among those that were terminated within the hour: or EC2 does not list it yet
@@ -141,7 +145,7 @@ def volumes(facts: Facts) -> CheckResult:
     for volume in found:
         cluster = cluster_of(volume.tags)
         if not cluster:
-            # The driver tags the cluster only where it is told its name: with one cluster in the region, it is that one's.
+            # The driver tags the cluster only where it knows its name: with one cluster in the region, it is its.
             cluster = facts.declared.cluster if alone else ""
             unnamed += not alone
         if volume.state != "available":
@@ -157,8 +161,10 @@ def volumes(facts: Facts) -> CheckResult:
             findings.append(
                 Finding(
                     subject=volume.id,
-                    seen=f"{volume.gib} GiB of claim {volume.tags.get(CLAIM_NAME_TAG, '?')}, attached to nothing; {why}",
-                    rule="a volume of a claim has its PersistentVolume, or it is billed for ever. Snapshot it first if it may matter",
+                    seen=f"{volume.gib} GiB of claim {volume.tags.get(CLAIM_NAME_TAG, '?')}, "
+                    f"attached to nothing; {why}",
+                    rule="a volume of a claim has its PersistentVolume, or it is billed for ever. "
+                    "Snapshot it first if it may matter",
                     remedy=(
                         aws_command(facts, f"ec2 create-snapshot --volume-id {volume.id}"),
                         aws_command(facts, f"ec2 delete-volume --volume-id {volume.id}"),
@@ -187,7 +193,8 @@ def load_balancers(facts: Facts) -> CheckResult:
                 Finding(
                     subject=balancer.arn.rpartition("loadbalancer/")[2],
                     seen=why,
-                    rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC from going",
+                    rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC "
+                    "from going",
                     remedy=(aws_command(facts, _removal(balancer)),),
                     severity="warning",
                 )
@@ -219,7 +226,8 @@ def interfaces(facts: Facts) -> CheckResult:
             Finding(
                 subject=interface.id,
                 seen=f"{interface.description or 'no description'}: attached to nothing{former}",
-                rule="an interface goes with what it was made for; left over, it keeps subnet and security group from going",
+                rule="an interface goes with what it was made for; left over, it keeps subnet and security group "
+                "from going",
                 remedy=(aws_command(facts, f"ec2 delete-network-interface --network-interface-id {interface.id}"),),
                 severity="warning",
             )
@@ -238,7 +246,7 @@ def _wanted_by(facts: Facts, interface: Interface, home: set[str]) -> str:
 
 
 def _left_over(facts: Facts, interface: Interface, cluster: str) -> bool:
-    """Whether nobody will attach or delete it any more, as far as the facts tell.
+    """True where nobody will attach or delete it any more, as far as the facts tell.
 
     The CNI frees an interface of a living node in two steps, and a load balancer's come and go with its load. What a
     terminated node left is deleted by the CNI of the next node that starts.

@@ -1,4 +1,4 @@
-"""Where pods run: data on On-Demand, everything else free to run on Spot; and budgets that let a node go."""
+"""Checks of where pods run: data on On-Demand, everything else free for Spot; and of budgets, which let a node go."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,12 +14,12 @@ from otel_on_spot.kubernetes.names import CAPACITY_TYPE, POOL_LABEL
 
 SPOT: Final = "spot"
 STUCK: Final = timedelta(minutes=10)
-"""How long a budget may allow nothing before it is more than a rollout."""
+"""Time for which a budget may allow nothing before it is more than a rollout."""
 RESOURCE: Final = {"Deployment": "deployment", "StatefulSet": "statefulset"}
 
 
 def keeps_data(facts: Facts, pod: Pod) -> bool:
-    """Whether the pod is one of the listed databases, or has a volume claim of its own."""
+    """True where the pod is of a listed database, or has a volume claim of its own."""
     declared = facts.declared
     listed = pod.namespace == declared.stateful_namespace and pod.owner in set(declared.stateful)
     return listed or bool(pod.claims)
@@ -54,7 +54,7 @@ def stateful(facts: Facts) -> CheckResult:
 
 
 def _back(facts: Facts, pod: Pod) -> tuple[str, ...]:
-    """A full sync of the demo runs the guard, which moves its databases; anybody else's workload is theirs to change."""
+    """Remedy: a full sync of the demo runs the guard, which moves databases; other workloads are others' to change."""
     workload = f"{RESOURCE.get(pod.owner[0], pod.owner[0].lower())} {pod.owner[1]}"
     look = f"kubectl -n {pod.namespace} get {workload} -o jsonpath='{{.spec.template.spec.nodeSelector}}'"
     demo = next((application for application in facts.applications or () if application.name == DEMO_NAMESPACE), None)
@@ -64,7 +64,7 @@ def _back(facts: Facts, pod: Pod) -> tuple[str, ...]:
 
 
 def kept_off_spot(facts: Facts, pod: Pod) -> str:
-    """What in the pod's spec leaves no Spot node; empty where a Spot node would do."""
+    """Field of the pod's spec that leaves no Spot node; empty where a Spot node would do."""
     pools = {name: pool.capacity_types for name, pool in facts.declared.pools.items()}
 
     def excludes(key: str, values: list[str], operator: str = "In") -> bool:
@@ -122,7 +122,8 @@ def budgets(facts: Facts) -> CheckResult:
         Finding(
             subject=f"{budget.namespace}/{budget.name}",
             seen=problem,
-            rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, and a Spot node dies undrained",
+            rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, "
+            "and a Spot node dies undrained",
             remedy=(
                 f"kubectl -n {budget.namespace} describe poddisruptionbudget {budget.name}",
                 f"kubectl -n {budget.namespace} delete poddisruptionbudget {budget.name}",
@@ -149,8 +150,8 @@ def _blocks(facts: Facts, budget: Budget) -> str:
     if since is None or age(facts, since) < STUCK:
         return ""
     return (
-        f"{budget.healthy} of {format_count(budget.expected, 'pod')} healthy, {budget.desired} asked for: no eviction for "
-        f"{format_duration(age(facts, since))}"
+        f"{budget.healthy} of {format_count(budget.expected, 'pod')} healthy, {budget.desired} asked for: "
+        f"no eviction for {format_duration(age(facts, since))}"
     )
 
 

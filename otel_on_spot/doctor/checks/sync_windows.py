@@ -1,8 +1,8 @@
 """Deny sync windows as suspensions: when each began and ends.
 
-A suspension is a deny window whose schedule names one minute of one day (``30 9 23 11 *``) and whose duration ends it. Its
-description may name an earlier end: ``until=2026-11-23T10:00:00Z``. A window that comes back every day or week is somebody's
-maintenance window and no suspension.
+A suspension is a deny window whose schedule names one minute of one day (``30 9 23 11 *``) and whose duration ends it.
+Its description may name an earlier end: ``until=2026-11-23T10:00:00Z``. A window that comes back every day or week is
+somebody's maintenance window and no suspension.
 """
 
 import re
@@ -28,7 +28,7 @@ class Suspension:
     until: datetime
 
     def active(self, now: datetime) -> bool:
-        """Whether Argo CD holds automatic syncs back because of it."""
+        """True while Argo CD holds automatic syncs back because of it."""
         return self.began_at <= now < self.ends_at
 
 
@@ -71,5 +71,5 @@ def duration(text: str) -> timedelta:
 
 
 def covers(window: SyncWindow, application: Application) -> bool:
-    """Whether the window is about the Application: by a name pattern, or by anything else that it names."""
+    """True where the window is about the Application: by a name pattern, or by anything else that it names."""
     return not window.applications or any(fnmatchcase(application.name, pattern) for pattern in window.applications)

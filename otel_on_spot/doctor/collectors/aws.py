@@ -43,7 +43,7 @@ WAITING: Final = "ApproximateNumberOfMessages"
 IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
 LOOKS: Final = 4
 LOOK_SECONDS: Final = 2.0
-"""Looks at a queue in which messages wait, as long as nothing says that somebody takes them, and the time between two."""
+"""Looks at a queue in which messages wait, while nothing says that somebody takes them, and the time between two."""
 AGE_WINDOW: Final = timedelta(minutes=10)
 QUEUE_ATTRIBUTES: Final = [
     "QueueArn",

@@ -31,7 +31,10 @@ KUBERNETES: Final = "Kubernetes"
 
 
 def collect(target: Target, progress: Progress) -> tuple[Facts, int]:
-    """Facts of a platform, and how many requests its API server got for them. What cannot be seen is in ``Facts.unknown``."""
+    """Facts of a platform, and the number of requests that its API server got for them.
+
+    ``Facts.unknown`` says which groups could not be read, and why.
+    """
     api = None if target.cluster_api is None else Api(target.cluster_api)
     with ThreadPoolExecutor(1) as pool:
         of_kubernetes = pool.submit(kubernetes_tasks, target, api)

@@ -19,10 +19,8 @@ class Gathered:
 
     def wait(self, group: str) -> Any:
         """The facts of another group when they are there; None when they could not be seen."""
-        try:
-            return self.futures[group].result()
-        except Exception:
-            return None
+        future = self.futures[group]
+        return None if future.exception() else future.result()
 
 
 Task = Callable[[Gathered], Any]

@@ -91,7 +91,7 @@ class SharedLists:
         self._known: dict[Kind, list[Object]] = {}
 
     def of(self, kind: Kind, *, again: bool = False) -> list[Object]:
-        """Objects of a kind; none where the API server does not serve it. ``again``: as they are now, for all who ask."""
+        """Objects of a kind; none where the API server does not serve it. ``again``: as they are now, for all."""
         with self._locks[kind]:
             if again or kind not in self._known:
                 self._known[kind] = list(self._api.list(kind.path()))
@@ -226,7 +226,7 @@ def _chart_version(api: Api, namespace: str, release: str) -> str:
 def applications(
     list_again: Callable[[], Iterable[Object]], sleep: Callable[[float], None] = time.sleep
 ) -> tuple[Application, ...]:
-    """Every Application; where one differs from Git with no sync under way, it gets the time of a self-heal to be put right."""
+    """Every Application; where one differs from Git and nothing syncs it, it gets the time of a self-heal."""
     found = parse_all(Application, list_again())
     if any(
         application.automated and application.sync != "Synced" and application.operation != "Running"

@@ -35,7 +35,8 @@ IRSA = all_of(
         trust={
             "Statement": [
                 {
-                    "Condition": "oidc.eks.eu-west-1.amazonaws.com/id/41F2C5798AC6718B3308203CC1EBD6A0:sub system:serviceaccount:kube-system:karpenter"
+                    "Condition": "oidc.eks.eu-west-1.amazonaws.com/id/41F2C5798AC6718B3308203CC1EBD6A0:sub "
+                    "system:serviceaccount:kube-system:karpenter"
                 }
             ]
         },

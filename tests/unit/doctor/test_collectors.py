@@ -1,4 +1,4 @@
-"""Reads of the Kubernetes API: in pages, out of the server's cache, each kind once; a refusal costs its own group only."""
+"""Reads of AWS and the Kubernetes API: in pages, each kind once; a refusal costs its own group only."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

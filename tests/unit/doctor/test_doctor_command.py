@@ -130,7 +130,8 @@ def test_a_file_that_holds_no_facts_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["boto3", "kubernetes"])
 def test_without_its_packages_it_says_which_and_how_to_install_them(missing: str) -> None:
-    script = f"import sys; sys.modules[{missing!r}] = None\nfrom otel_on_spot.cli.main import app\napp(['doctor', '--stack', 'lab'])"
+    hide = f"import sys; sys.modules[{missing!r}] = None"
+    script = f"{hide}\nfrom otel_on_spot.cli.main import app\napp(['doctor', '--stack', 'lab'])"
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

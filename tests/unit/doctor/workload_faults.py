@@ -87,7 +87,7 @@ def terminating(kind: str, name: str, hours: float, finalizer: str) -> Terminati
 
 
 def vanished(*, terminated: float | None, born: float = 175, registered: str = "True") -> Change:
-    """A NodeClaim is ``born`` minutes old, and its instance was terminated so many minutes ago; None: EC2 does not list it."""
+    """A NodeClaim is ``born`` minutes old, its instance was terminated so many minutes ago; None: EC2 lists it not."""
     since = NOW - timedelta(minutes=born)
     kinds = {"Launched": "True", "Registered": registered}
     claim = NodeClaim(
