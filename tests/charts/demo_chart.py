@@ -84,7 +84,11 @@ def checked(path: Path) -> Path:
         raise DemoChartError(
             f"DEMO_CHART={path}: holds {found}; the wrapper depends on {name} {version}. Give that one."
         )
-    missing = [one["name"] for one in chart["dependencies"] if not list((path / "charts").glob(f"{one['name']}*"))]
+    missing = [
+        dependency["name"]
+        for dependency in chart["dependencies"]
+        if not list((path / "charts").glob(f"{dependency['name']}*"))
+    ]
     if missing:
         raise DemoChartError(
             f"DEMO_CHART={path}: charts/ lacks {', '.join(missing)}. Run `helm dependency build` there."

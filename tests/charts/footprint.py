@@ -94,10 +94,10 @@ def children_footprint(wrapper: Wrapper, overrides: dict[str, Any] | None = None
         namespaces.add(spec["destination"]["namespace"])
         if "CreateNamespace=true" in spec["syncPolicy"]["syncOptions"]:
             kinds.add(("", "Namespace"))
-        for one in child_objects(wrapper, application):
-            if scope(one) == "cluster":
-                kinds.add(group_kind(one))
-            elif explicit := one["metadata"].get("namespace"):
+        for child_object in child_objects(wrapper, application):
+            if scope(child_object) == "cluster":
+                kinds.add(group_kind(child_object))
+            elif explicit := child_object["metadata"].get("namespace"):
                 namespaces.add(explicit)
     complete = wrapper.demo.source == "real"
     return Footprint(frozenset(kinds), frozenset(namespaces), frozenset(repositories), complete)

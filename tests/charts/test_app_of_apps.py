@@ -13,7 +13,7 @@ FINALIZER = "resources-finalizer.argocd.argoproj.io"
 
 
 def applications(overrides: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in root_objects(overrides)}
+    return {root_object["metadata"]["name"]: root_object for root_object in root_objects(overrides)}
 
 
 def wave(application: dict[str, Any]) -> int:
@@ -25,12 +25,14 @@ def child(name: str, **keys: object) -> dict[str, Any]:
 
 
 def test_the_root_renders_applications_and_nothing_else():
-    assert {(one["apiVersion"], one["kind"]) for one in root_objects()} == {("argoproj.io/v1alpha1", "Application")}
-    assert {one["metadata"]["namespace"] for one in root_objects()} == {"argocd"}
+    assert {(root_object["apiVersion"], root_object["kind"]) for root_object in root_objects()} == {
+        ("argoproj.io/v1alpha1", "Application")
+    }
+    assert {root_object["metadata"]["namespace"] for root_object in root_objects()} == {"argocd"}
 
 
 def test_every_child_is_deleted_with_what_it_deployed():
-    assert all(one["metadata"]["finalizers"] == [FINALIZER] for one in root_objects())
+    assert all(root_object["metadata"]["finalizers"] == [FINALIZER] for root_object in root_objects())
 
 
 def test_what_others_rely_on_comes_in_an_earlier_wave():
@@ -168,14 +170,21 @@ def test_a_child_puts_nothing_into_a_namespace_other_than_its_own(wrapper: Wrapp
     for application in root_objects():
         own = application["spec"]["destination"]["namespace"]
 
-        assert {one["metadata"].get("namespace", own) for one in child_objects(wrapper, application)} == {own}
+        assert {
+            child_object["metadata"].get("namespace", own) for child_object in child_objects(wrapper, application)
+        } == {own}
 
 
 def test_no_two_children_render_the_same_object(wrapper: Wrapper):
     rendered = [
-        (one["apiVersion"], one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"])
+        (
+            child_object["apiVersion"],
+            child_object["kind"],
+            child_object["metadata"].get("namespace"),
+            child_object["metadata"]["name"],
+        )
         for application in root_objects()
-        for one in child_objects(wrapper, application)
+        for child_object in child_objects(wrapper, application)
     ]
 
     assert len(rendered) == len(set(rendered))

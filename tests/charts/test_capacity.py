@@ -34,11 +34,11 @@ def test_every_container_of_every_workload_asks_for_cpu_and_memory(known_demo: W
     }
 
     assert without == {}
-    assert all(one.requests for one in workloads(known_demo, environment).values())
+    assert all(workload.requests for workload in workloads(known_demo, environment).values())
 
 
 def test_every_image_is_pinned(known_demo: Wrapper, environment: str):
-    images = {image for one in workloads(known_demo, environment).values() for image in one.images.values()}
+    images = {image for workload in workloads(known_demo, environment).values() for image in workload.images.values()}
 
     assert [image for image in images if ":" not in image.rpartition("/")[2] or image.endswith(":latest")] == []
 
@@ -74,7 +74,7 @@ def test_replicas_of_a_component_never_share_a_node_and_prefer_other_zones(known
         assert required["topologyKey"] == "kubernetes.io/hostname"
         assert preferred["podAffinityTerm"]["topologyKey"] == "topology.kubernetes.io/zone"
         for term in (required, preferred["podAffinityTerm"]):
-            selected = {one["key"] for one in term["labelSelector"]["matchExpressions"]}
+            selected = {match_expression["key"] for match_expression in term["labelSelector"]["matchExpressions"]}
             assert "opentelemetry.io/name" in term["matchLabelKeys"]
             assert "pod-template-hash" in term["matchLabelKeys"], "a rollout would wait for the revision it replaces"
             assert selected.isdisjoint(term["matchLabelKeys"]), "the API server refuses a key that is in both"
@@ -123,7 +123,7 @@ def containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
 def baseline_problems(spec: dict[str, Any]) -> list[str]:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline"""
     found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
-    found += [f"hostPath {one['name']}" for one in spec.get("volumes") or [] if "hostPath" in one]
+    found += [f"hostPath {volume['name']}" for volume in spec.get("volumes") or [] if "hostPath" in volume]
     found += (
         [f"sysctls {spec['securityContext']['sysctls']}"] if (spec.get("securityContext") or {}).get("sysctls") else []
     )
@@ -139,8 +139,8 @@ def restricted_problems(spec: dict[str, Any]) -> list[str]:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     pod = spec.get("securityContext") or {}
     found = []
-    for one in containers(spec):
-        context = one.get("securityContext") or {}
+    for container in containers(spec):
+        context = container.get("securityContext") or {}
         seccomp = context.get("seccompProfile") or pod.get("seccompProfile") or {}
         dropped = (context.get("capabilities") or {}).get("drop") or []
         found += ["allowPrivilegeEscalation"] if context.get("allowPrivilegeEscalation") is not False else []
@@ -167,9 +167,9 @@ def test_a_pod_that_runs_as_non_root_says_as_whom(real_demo: Wrapper):
     """An image whose user is a name does not start with runAsNonRoot alone: the kubelet cannot tell that it is not root."""
     for name, spec in pod_specs(real_demo.objects("prod")).items():
         pod = spec.get("securityContext") or {}
-        for one in containers(spec):
-            context = pod | (one.get("securityContext") or {})
-            assert not context.get("runAsNonRoot") or context.get("runAsUser"), (name, one["name"])
+        for container in containers(spec):
+            context = pod | (container.get("securityContext") or {})
+            assert not context.get("runAsNonRoot") or context.get("runAsUser"), (name, container["name"])
 
 
 def test_the_recorded_places_of_resources_are_those_of_the_chart(real_demo: Wrapper):
@@ -181,7 +181,11 @@ def test_the_recorded_places_of_resources_are_those_of_the_chart(real_demo: Wrap
 
 
 def test_no_secret_of_the_demo_chart_is_used_where_another_can_be_made(real_demo: Wrapper):
-    ui = next(one for one in containers(pod_specs(real_demo.objects("prod"))["flagd"]) if one["name"] == "flagd-ui")
+    ui = next(
+        container
+        for container in containers(pod_specs(real_demo.objects("prod"))["flagd"])
+        if container["name"] == "flagd-ui"
+    )
     names = [one["name"] for one in ui["env"]]
     key = next(one["value"] for one in ui["env"] if one["name"] == "SECRET_KEY_BASE")
 

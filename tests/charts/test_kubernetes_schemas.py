@@ -126,7 +126,7 @@ def test_every_child_is_an_application_that_argo_cd_accepts(environment: str):
 
 def test_kubernetes_accepts_every_object_of_every_child(wrapper: Wrapper, environment: str):
     children = root_objects({"clusterMetadata": {"environment": environment}})
-    objects = [one for application in children for one in child_objects(wrapper, application)]
+    objects = [child_object for application in children for child_object in child_objects(wrapper, application)]
 
     assert len(objects) >= (100 if wrapper.demo.source == "real" else 30)
     assert problems(objects) == []

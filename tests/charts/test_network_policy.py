@@ -115,9 +115,9 @@ def test_only_who_has_rights_in_the_cluster_reaches_the_api_server(real_demo: Wr
         and one["spec"]["template"]["spec"].get("serviceAccountName") in bound
     }
     reach = {
-        one["metadata"]["name"]
-        for one in policies(real_demo, environment)
-        if any(block["ipBlock"]["cidr"] == "10.0.0.0/8" for rule in block_rules(one) for block in rule["to"])
+        policy["metadata"]["name"]
+        for policy in policies(real_demo, environment)
+        if any(block["ipBlock"]["cidr"] == "10.0.0.0/8" for rule in block_rules(policy) for block in rule["to"])
     }
 
     assert reach == holders | {"stateful-placement"}
@@ -137,9 +137,9 @@ def test_the_hook_reaches_the_api_server_and_nothing_else(wrapper: Wrapper, envi
 
 def test_only_grafana_leaves_the_cluster_and_never_for_a_private_address(known_demo: Wrapper, environment: str):
     leaves = {
-        one["metadata"]["name"]: rule
-        for one in policies(known_demo, environment)
-        for rule in block_rules(one)
+        policy["metadata"]["name"]: rule
+        for policy in policies(known_demo, environment)
+        for rule in block_rules(policy)
         if any(block["ipBlock"]["cidr"] == "0.0.0.0/0" for block in rule["to"])
     }
 

@@ -41,7 +41,11 @@ def test_everything_else_names_no_node_and_stays_off_the_data_pool(known_demo: W
 
 
 def test_the_list_of_databases_is_the_workloads_declared_onto_the_data_pool(known_demo: Wrapper, environment: str):
-    declared = {(one.kind, one.name) for one in workloads(known_demo, environment).values() if one.node_selector}
+    declared = {
+        (workload.kind, workload.name)
+        for workload in workloads(known_demo, environment).values()
+        if workload.node_selector
+    }
     listed = {(one["kind"], one["name"]) for one in known_demo.values(environment)["stateful"]}
 
     assert listed == declared
@@ -109,4 +113,4 @@ def test_a_database_may_leave_its_placement_to_the_hook(real_demo: Wrapper, tmp_
 
     assert kafka.node_selector == {}
     assert kafka.tolerations == []
-    assert "patch-kafka" in {one["name"] for one in patches}
+    assert "patch-kafka" in {patch["name"] for patch in patches}

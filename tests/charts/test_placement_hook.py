@@ -31,7 +31,7 @@ def containers(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def targets(arguments: list[str]) -> set[tuple[str, str]]:
     """The (resource, name) pairs that a kubectl command names."""
-    pairs = [one.split("/", 1) for one in arguments if not one.startswith("--") and "/" in one]
+    pairs = [argument.split("/", 1) for argument in arguments if not argument.startswith("--") and "/" in argument]
     return {(KINDS[kind], name) for kind, name in pairs}
 
 
@@ -61,44 +61,44 @@ def test_the_hook_runs_with_a_sync_and_after_it_and_replaces_its_last_run(object
 def test_there_is_no_helm_hook_that_an_argo_hook_would_disable(real_demo: Wrapper, environment: str):
     annotations = [one["metadata"].get("annotations") or {} for one in real_demo.objects(environment)]
 
-    assert [key for one in annotations for key in one if key.startswith("helm.sh/hook")] == []
+    assert [key for annotation in annotations for key in annotation if key.startswith("helm.sh/hook")] == []
 
 
 def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: list[dict[str, Any]]):
     hooks = [one for one in objects if "argocd.argoproj.io/hook" in (one["metadata"].get("annotations") or {})]
 
-    assert {one["kind"] for one in hooks} == {"Job"}
+    assert {hook["kind"] for hook in hooks} == {"Job"}
 
 
 def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrapper, objects: list[dict[str, Any]]):
     for job in JOBS:
-        commands = [one["args"] for one in pod(objects, job)["initContainers"]]
+        commands = [init_container["args"] for init_container in pod(objects, job)["initContainers"]]
         assert {one[0] for one in commands} == {"patch"}
         assert set().union(*map(targets, commands)) == listed(wrapper)
-    waits = [one["args"] for one in pod(objects, "stateful-placement-postsync")["containers"]]
+    waits = [container["args"] for container in pod(objects, "stateful-placement-postsync")["containers"]]
     for command in ("wait", "rollout"):
-        assert set().union(*(targets(one) for one in waits if one[0] == command)) == listed(wrapper)
+        assert set().union(*(targets(wait) for wait in waits if wait[0] == command)) == listed(wrapper)
 
 
 def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict[str, Any]]):
     """A database that cannot start keeps the Application from being Healthy: PostSync alone would never come to free it."""
-    commands = [one["args"] for one in pod(objects, "stateful-placement-sync")["containers"]]
+    commands = [container["args"] for container in pod(objects, "stateful-placement-sync")["containers"]]
 
-    assert all(one[0] == "wait" and any(".spec.template." in arg for arg in one) for one in commands)
+    assert all(command[0] == "wait" and any(".spec.template." in arg for arg in command) for command in commands)
 
 
 def test_every_patch_comes_before_the_first_wait(objects: list[dict[str, Any]]):
     for job in JOBS:
-        assert all(one["args"][0] == "patch" for one in pod(objects, job)["initContainers"])
-        assert all(one["args"][0] != "patch" for one in pod(objects, job)["containers"])
+        assert all(init_container["args"][0] == "patch" for init_container in pod(objects, job)["initContainers"])
+        assert all(container["args"][0] != "patch" for container in pod(objects, job)["containers"])
 
 
 def test_the_role_grants_exactly_what_the_commands_ask_for(objects: list[dict[str, Any]]):
     asked = {
         (verb, resource, name)
-        for one in containers(objects)
-        for resource, name in targets(one["args"])
-        for verb in VERBS[one["args"][0]]
+        for container in containers(objects)
+        for resource, name in targets(container["args"])
+        for verb in VERBS[container["args"][0]]
     }
 
     assert granted(objects) == asked
@@ -116,15 +116,15 @@ def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: l
 
 
 def test_the_image_is_the_official_one_pinned_and_needs_no_shell(objects: list[dict[str, Any]]):
-    for one in containers(objects):
-        assert one["image"].startswith("registry.k8s.io/kubectl:v1.35.")
-        assert "command" not in one
-        assert not any(shell in arg for arg in one["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
+    for container in containers(objects):
+        assert container["image"].startswith("registry.k8s.io/kubectl:v1.35.")
+        assert "command" not in container
+        assert not any(shell in arg for arg in container["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
 
 
 def test_the_hook_lands_on_nodes_that_exist_already(objects: list[dict[str, Any]]):
     for job in JOBS:
-        tolerated = {one["key"] for one in pod(objects, job)["tolerations"]}
+        tolerated = {toleration["key"] for toleration in pod(objects, job)["tolerations"]}
         assert tolerated == {"CriticalAddonsOnly", "dedicated"}
         assert "nodeSelector" not in pod(objects, job)
 
@@ -135,7 +135,10 @@ def test_the_hook_ends(wrapper: Wrapper, objects: list[dict[str, Any]]):
         spec = by_name(objects, "Job")[job]["spec"]
         assert spec["activeDeadlineSeconds"] > hook["rolloutTimeoutSeconds"]
         assert spec["backoffLimit"] >= 1
-        assert all(any(arg.startswith("--timeout=") for arg in one["args"]) for one in pod(objects, job)["containers"])
+        assert all(
+            any(arg.startswith("--timeout=") for arg in container["args"])
+            for container in pod(objects, job)["containers"]
+        )
 
 
 def test_a_deadline_that_cuts_the_wait_short_is_refused(shell: Wrapper):
@@ -162,7 +165,9 @@ def applied(patch: list[dict[str, Any]], workload: dict[str, Any]) -> dict[str, 
 
 
 def patch_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    (kind_and_text,) = {tuple(one["args"][-2:]) for job in JOBS for one in pod(objects, job)["initContainers"]}
+    (kind_and_text,) = {
+        tuple(init_container["args"][-2:]) for job in JOBS for init_container in pod(objects, job)["initContainers"]
+    }
     kind, text = kind_and_text
     assert kind == "--type=json"
     return json.loads(text.removeprefix("--patch="))

@@ -71,7 +71,7 @@ def databases(wrapper: Wrapper, placement: dict[str, Any]) -> list[dict[str, Any
 def test_kubectl_asks_for_what_the_role_grants_and_for_nothing_else(
     kubectl: str, wrapper: Wrapper, objects: list[dict[str, Any]], tmp_path: Path
 ):
-    commands = {tuple(one["args"]) for one in containers(objects)}
+    commands = {tuple(container["args"]) for container in containers(objects)}
     with ApiServer(databases(wrapper, wrapper.values("prod")["placement"])) as api:
         for command in commands:
             done = run(kubectl, [f"--server={api.url}", *command], tmp_path)

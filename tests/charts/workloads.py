@@ -69,8 +69,10 @@ def from_object(rendered: dict[str, Any]) -> Workload:
         node_selector=spec.get("nodeSelector") or {},
         tolerations=spec.get("tolerations") or [],
         affinity=spec.get("affinity") or {},
-        requests={one["name"]: (one.get("resources") or {}).get("requests") or {} for one in containers},
-        images={one["name"]: one["image"] for one in containers},
+        requests={
+            container["name"]: (container.get("resources") or {}).get("requests") or {} for container in containers
+        },
+        images={container["name"]: container["image"] for container in containers},
     )
 
 
@@ -79,7 +81,8 @@ def recorded(wrapper: Wrapper, environment: str) -> list[Workload]:
     assert wrapper.demo.path is not None
     values = wrapper.demo_values(environment)
     return [
-        computed(one, values) for one in json.loads((wrapper.demo.path / "workloads.json").read_text())["workloads"]
+        computed(workload, values)
+        for workload in json.loads((wrapper.demo.path / "workloads.json").read_text())["workloads"]
     ]
 
 
@@ -91,7 +94,7 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
     requests = {
         one: at(values, path).get("requests", {}) for (owner, one), path in SUBCHART_RESOURCES.items() if owner == name
     }
-    images = {one["name"]: one["image"] for one in record["containers"]}
+    images = {container["name"]: container["image"] for container in record["containers"]}
     if component:
         requests[name] = component["resources"].get("requests", {})
         requests |= {key: one.get("resources", {}).get("requests", {}) for key, one in extra.items()}

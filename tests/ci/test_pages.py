@@ -98,7 +98,7 @@ def is_setting(path: list[str]) -> bool:
         if part not in fields:
             return False
         kinds = (fields[part].annotation, *get_args(fields[part].annotation))
-        model = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
     return True
 
 
