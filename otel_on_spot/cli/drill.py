@@ -15,7 +15,7 @@ from otel_on_spot.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from otel_on_spot.drills.kubernetes_api import Api
+    from otel_on_spot.kubernetes.client import Api
     from otel_on_spot.target import Target
 
 STRESS_EXAMPLE = """

@@ -6,7 +6,6 @@ undo             how each change is taken back
 resilience       trying again while nobody answers, and not being ended half-way
 leftovers        what interrupted drills left, put back
 diagnosis        why a drill stopped: the doctor's checks
-kubernetes_api   reads and writes of the cluster's API server
 stress/             many replicas for a while, automatic sync suspended
 node_join/          does a node join, and how long does each step take
 drift/              who puts a change by hand back, and how fast

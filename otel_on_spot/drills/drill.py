@@ -11,12 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot import target as targets
 from otel_on_spot.declared import Declared
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.lease import HeldLease, LeaseHeldError, hold_lease
 from otel_on_spot.drills.resilience import is_outage
 from otel_on_spot.drills.timeline import Log, Timeline
 from otel_on_spot.errors import ToolError
 from otel_on_spot.failures import UnreachableError, reason
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
 from otel_on_spot.waiting import wait_until

@@ -20,7 +20,6 @@ from typing import Any, Final
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX, lease_path
-from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.resilience import (
     CONNECTION_ERRORS,
     REFUSALS,
@@ -32,6 +31,7 @@ from otel_on_spot.drills.resilience import (
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import CONFLICT, Step, take_back
 from otel_on_spot.errors import EXIT_FINDINGS, ToolError
+from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.target import Target
 from otel_on_spot.waiting import Deadline, wait_until
 

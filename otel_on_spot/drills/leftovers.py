@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.lease import put_back, read
 from otel_on_spot.drills.stress.window import ended
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import change_windows
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
 

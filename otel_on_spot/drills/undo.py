@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.aws_errors import is_not_found
-from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import PROJECT
 from otel_on_spot.target import Target
 

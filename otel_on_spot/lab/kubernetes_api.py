@@ -1,30 +1,28 @@
-"""The lab's API server where the simulated cloud expects a cluster's Kubernetes API: same methods, real objects, real controllers."""
+"""The lab's API server where the simulated cloud expects a cluster's Kubernetes API: same methods, real objects and controllers."""
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import urllib3
-from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
-from kubernetes.dynamic import DynamicClient
-from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
-from kubernetes.dynamic.resource import Resource, ResourceList
 from typing_extensions import override
+from urllib3.exceptions import HTTPError
 
+from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.names import Kind
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.api import Kubernetes, Object
 from otel_on_spot.simcloud.refusal import Gone, Refusal
+from otel_on_spot.waiting import Deadline, retry
 
 Answer = TypeVar("Answer")
 
 GRACE_SECONDS = 15.0
 """How long an API server that is being started again is waited for."""
 POLL_SECONDS = 0.5
-REQUEST_SECONDS = 60.0
+REQUEST_SECONDS = (5.0, 60.0)
 UNLISTED = frozenset({"Event", "ComponentStatus", "Lease", "Endpoints", "EndpointSlice"})
 """Kinds that say nothing about what a user made."""
 TABLES = ("objects", "crds", "releases", "release-objects")
@@ -46,121 +44,92 @@ class KubernetesApi(Kubernetes):
         self, cloud: Cloud, cluster: str, *, kubeconfig: Path, forgotten: Callable[[], None] | None = None
     ) -> None:
         super().__init__(cloud, cluster)
-        settings = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings)
-        settings.connection_pool_maxsize = 64
-        settings.proxy = None
-        self.client = client.ApiClient(settings)
+        self.client = Api.from_kubeconfig(kubeconfig, REQUEST_SECONDS)
         self._forgotten = forgotten
-        self._cache = cloud.directory / f"discovery-{cluster}.json"
-        self._lock = threading.Lock()
-        self._dynamic_client: DynamicClient | None = None
-
-    @property
-    def _dynamic(self) -> DynamicClient:
-        """Made when first asked, which is when the API server is there: it discovers what is served at once."""
-        if self._dynamic_client is None:
-            self._cache.unlink(missing_ok=True)
-            self._dynamic_client = DynamicClient(self.client, cache_file=str(self._cache))
-        return self._dynamic_client
 
     @override
     def require_reachable(self) -> None:
         super().require_reachable()
-        end = time.monotonic() + GRACE_SECONDS
-        while True:
-            try:
-                client.VersionApi(self.client).get_code(_request_timeout=5)
-                return
-            except (ApiException, urllib3.exceptions.HTTPError) as problem:
-                if time.monotonic() > end:
-                    raise Refusal(
-                        "Unreachable",
-                        f"configured Kubernetes cluster is unreachable: {self.client.configuration.host}: {_first_line(problem)}",
-                    ) from problem
-                time.sleep(POLL_SECONDS)
-
-    def _resource(self, version: str, kind: str) -> Resource:
-        """Where the API server serves a kind.
-
-        Raises:
-            Refusal: it does not serve it.
-        """
-        with self._lock:
-            try:
-                return self._asked(lambda: self._dynamic.resources.get(api_version=version, kind=kind))
-            except ResourceNotUniqueError:
-                found = self._asked(lambda: self._dynamic.resources.search(api_version=version, kind=kind))
-                return next(one for one in found if not isinstance(one, ResourceList))
-            except ResourceNotFoundError as problem:
-                raise _no_match(version, kind) from problem
+        try:
+            retry(
+                lambda: self.client.get("/version"),
+                Deadline(GRACE_SECONDS),
+                passing=lambda problem: isinstance(problem, (ApiException, HTTPError)),
+                every=POLL_SECONDS,
+            )
+        except (ApiException, HTTPError) as problem:
+            raise Refusal(
+                "Unreachable",
+                f"configured Kubernetes cluster is unreachable: {self.client.server}: {_first_line(problem)}",
+            ) from problem
 
     @staticmethod
-    def _asked(request: Callable[[], Answer]) -> Answer:
-        """The answer of the API server, its refusal as the cloud's."""
+    def ask(request: Callable[[], Answer]) -> Answer:
+        """The answer of the API server.
+
+        Raises:
+            Refusal: the API server refused; ``Gone`` where there is no such object.
+        """
         try:
             return request()
         except ApiException as problem:
             raise refusal_of(problem) from problem
-        except urllib3.exceptions.HTTPError as problem:
+        except HTTPError as problem:
             raise Refusal("Unreachable", f"the API server does not answer: {_first_line(problem)}") from problem
 
+    def _kind(self, version: str, kind: str) -> Kind:
+        """The kind as the API server serves it.
+
+        Raises:
+            Refusal: it does not serve it.
+        """
+        found = self.ask(lambda: self.client.kind(version, kind))
+        if found is None:
+            raise _no_match(version, kind)
+        return found
+
+    def _path(self, version: str, kind: str, name: str, namespace: str) -> str:
+        found = self._kind(version, kind)
+        return found.path((namespace or "default") if found.namespaced else "", name)
+
+    def _path_of(self, thing: Object) -> str:
+        metadata = thing["metadata"]
+        return self._path(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
+
     def namespaced(self, version: str, kind: str) -> bool:
-        """Whether objects of a kind are in namespaces."""
-        return bool(self._resource(version, kind).namespaced)
+        """True where objects of a kind are in namespaces."""
+        return self._kind(version, kind).namespaced
 
     @override
     def knows(self, version: str, kind: str) -> bool:
-        try:
-            self._resource(version, kind)
-        except Refusal as problem:
-            if problem.code != "NoMatch":
-                raise
-            return False
-        return True
+        return self.ask(lambda: self.client.kind(version, kind)) is not None
 
     @override
     def get(self, version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         if not self.knows(version, kind):
             return None
-        resource = self._resource(version, kind)
-        where = {"namespace": namespace or "default"} if resource.namespaced else {}
-        try:
-            found = self._asked(
-                lambda: self._dynamic.get(resource, name=name, _request_timeout=REQUEST_SECONDS, **where)
-            )
-        except Gone:
-            return None
-        return _plain(found.to_dict())
+        found = self.ask(lambda: self.client.get(self._path(version, kind, name, namespace)))
+        return None if found is None else _plain(found)
 
     @override
     def objects(self, version: str = "", kind: str = "", namespace: str = "") -> list[Object]:
         if version and kind:
-            resources = [self._resource(version, kind)] if self.knows(version, kind) else []
+            kinds = [self._kind(version, kind)] if self.knows(version, kind) else []
         else:
-            with self._lock:
-                every = self._asked(lambda: list(self._dynamic.resources.search(preferred=True)))
-            resources = [
-                one
-                for one in every
-                if not isinstance(one, ResourceList)
-                and "list" in (one.verbs or [])
-                and one.kind not in UNLISTED
-                and (not version or one.group_version == version)
-                and (not kind or one.kind == kind)
+            kinds = [
+                entry
+                for entry in self.ask(self.client.kinds)
+                if entry.kind not in UNLISTED
+                and (not version or entry.version == version)
+                and (not kind or entry.kind == kind)
             ]
-        return [thing for one in resources for thing in self._listed(one, namespace)]
+        return [thing for entry in kinds for thing in self._listed(entry, namespace)]
 
-    def _listed(self, resource: Resource, namespace: str) -> list[Object]:
-        if namespace and not resource.namespaced:
+    def _listed(self, kind: Kind, namespace: str) -> list[Object]:
+        if namespace and not kind.namespaced:
             return []
-        where = {"namespace": namespace} if namespace else {}
-        try:
-            found = self._asked(lambda: self._dynamic.get(resource, _request_timeout=REQUEST_SECONDS, **where))
-        except Gone:
-            return []
-        identity = {"apiVersion": resource.group_version, "kind": resource.kind}
-        return [_plain({**identity, **thing}) for thing in found.to_dict().get("items") or []]
+        found = self.ask(lambda: self.client.get(kind.path(namespace))) or {}
+        return [_plain({"apiVersion": kind.version, "kind": kind.kind, **thing}) for thing in found.get("items") or []]
 
     @override
     def define(self, version: str, kind: str, owner: str) -> None:
@@ -172,42 +141,28 @@ class KubernetesApi(Kubernetes):
 
     @override
     def apply(self, wanted: Object, manager: str, force: bool = False) -> Object:
-        version, kind, metadata = wanted["apiVersion"], wanted["kind"], wanted["metadata"]
-        resource = self._resource(version, kind)
-        where = {"namespace": metadata.get("namespace") or "default"} if resource.namespaced else {}
+        version, kind, name = wanted["apiVersion"], wanted["kind"], wanted["metadata"]["name"]
+        path = self._path_of(wanted)
         try:
-            made = self._asked(
-                lambda: self._dynamic.server_side_apply(
-                    resource,
-                    body=wanted,
-                    name=metadata["name"],
-                    field_manager=manager,
-                    force_conflicts=force,
-                    _request_timeout=REQUEST_SECONDS,
-                    **where,
-                )
-            )
+            return _plain(self.ask(lambda: self.client.apply(path, wanted, manager, force=force)))
         except Gone as problem:
             if "could not find the requested resource" in problem.sentence:
                 raise _no_match(version, kind) from problem
             raise Refusal("NotFound", problem.sentence) from problem
         except Refusal as problem:
             if problem.code == "Conflict":
-                raise Refusal("Conflict", f"{kind} {metadata['name']}: {problem.sentence}") from problem
+                raise Refusal("Conflict", f"{kind} {name}: {problem.sentence}") from problem
             raise
-        return _plain(made.to_dict())
 
     @override
     def replace(self, thing: Object) -> None:
-        resource = self._resource(thing["apiVersion"], thing["kind"])
-        metadata = thing["metadata"]
-        where = {"namespace": metadata.get("namespace") or "default"} if resource.namespaced else {}
-        now = self.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
+        path, metadata = self._path_of(thing), thing["metadata"]
+        now = self.ask(lambda: self.client.get(path))
         if now is None:
-            self._asked(lambda: self._dynamic.create(resource, body=thing, **where))
+            self.ask(lambda: self.client.create(path.rpartition("/")[0], thing))
             return
         body = {**thing, "metadata": {**metadata, "resourceVersion": now["metadata"]["resourceVersion"]}}
-        self._asked(lambda: self._dynamic.replace(resource, body=body, **where))
+        self.ask(lambda: self.client.replace(path, body))
 
     def merge(self, thing: Object, change: Object) -> Object:
         """Change a few fields of an object by a merge patch, as a person's ``kubectl patch`` does.
@@ -215,25 +170,18 @@ class KubernetesApi(Kubernetes):
         Raises:
             Refusal: the API server refuses; ``Gone`` where the object is not there.
         """
-        resource = self._resource(thing["apiVersion"], thing["kind"])
-        metadata = thing["metadata"]
-        where = {"namespace": metadata.get("namespace") or "default"} if resource.namespaced else {}
-        kind = "application/merge-patch+json"
-        made = self._asked(
-            lambda: self._dynamic.patch(resource, body=change, name=metadata["name"], content_type=kind, **where)
-        )
-        return _plain(made.to_dict())
+        path = self._path_of(thing)
+        return _plain(self.ask(lambda: self.client.merge(path, change)))
 
     @override
     def delete(self, thing: Object) -> None:
-        metadata = thing["metadata"]
-        if not self.knows(thing["apiVersion"], thing["kind"]):
-            raise Gone("NotFound", f"{thing['kind']} {metadata['name']} not found")
-        resource = self._resource(thing["apiVersion"], thing["kind"])
-        where = {"namespace": metadata.get("namespace") or "default"} if resource.namespaced else {}
         # Source: pulumi-kubernetes, provider/pkg/await/await.go (Deletion): what an object owns goes before it
-        body = {"propagationPolicy": "Foreground"}
-        self._asked(lambda: self._dynamic.delete(resource, name=metadata["name"], body=body, **where))
+        options = {"propagationPolicy": "Foreground"}
+        there = self.knows(thing["apiVersion"], thing["kind"]) and self.ask(
+            lambda: self.client.delete(self._path_of(thing), options)
+        )
+        if not there:
+            raise Gone("NotFound", f"{thing['kind']} {thing['metadata']['name']} not found")
 
     @override
     def collect(self, thing: Object) -> bool:

@@ -13,8 +13,8 @@ from otel_on_spot.doctor.collectors import aws, kubernetes
 from otel_on_spot.doctor.collectors.gathering import Gathered, Progress, Task, gather
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS, Facts
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.failures import UnreachableError, reason
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import (
     APPLICATION,
     NODE,

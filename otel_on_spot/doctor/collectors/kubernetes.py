@@ -37,7 +37,7 @@ from otel_on_spot.doctor.facts_kubernetes import (
     Terminating,
 )
 from otel_on_spot.drill_lease import lease_path
-from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
+from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import (
     APP_NAME,
     APPLICATION,

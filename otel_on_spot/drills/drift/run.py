@@ -6,8 +6,8 @@ from typing import Final
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drift.verdicts import CHECKS, Drift, verdicts, why_not
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.undo import scaled
+from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import APPLICATION, DEPLOYMENT, TRACKING
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target

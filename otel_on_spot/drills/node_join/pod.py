@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from otel_on_spot.drills.kubernetes_api import Object
+from otel_on_spot.kubernetes.client import Object
 from otel_on_spot.kubernetes.names import DO_NOT_DISRUPT, HOSTNAME, INSTANCE_TYPE, POD_NAME, POOL_LABEL
 
 NAMESPACE: Final = "default"

@@ -9,11 +9,11 @@ from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.node_join.observation import Observation, nominated, observe, words
 from otel_on_spot.drills.node_join.pod import NAMESPACE, manifest
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
 from otel_on_spot.drills.undo import Step, made
+from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import INSTANCE_TYPE, NODE, NODE_CLAIM, NODE_POOL, POD, POOL_LABEL
 from otel_on_spot.report import Report, Verdict
 

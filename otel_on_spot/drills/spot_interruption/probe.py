@@ -8,8 +8,8 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import ENDPOINT_SLICE, SERVICE_NAME
 
 EVERY_SECONDS: Final = 0.5

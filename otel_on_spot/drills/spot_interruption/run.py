@@ -8,13 +8,13 @@ from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.spot_interruption import experiment, probe
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.probe import Probe
 from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, NOTICE_SECONDS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel, send
 from otel_on_spot.drills.spot_interruption.watch import Watch
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target

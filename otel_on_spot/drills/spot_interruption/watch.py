@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions, pods
-from otel_on_spot.drills.kubernetes_api import Api, Object
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, Workload
 from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import DISRUPTED, NODE, NODE_CLAIM
 
 KINDS: Final = {"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from kubernetes.utils.quantity import parse_quantity
 
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api, Object
+from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import (
     APPLICATION,
     AUTOSCALER,

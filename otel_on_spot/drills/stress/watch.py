@@ -9,11 +9,11 @@ from typing import Final
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import METADATA_ONLY, Api, Object
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe, is_outage
 from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.findings import format_count
+from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, POOL_LABEL, ZONE
 
 EVERY_SECONDS: Final = 2.0

@@ -1,14 +1,14 @@
-"""Asks the API server whose token this is: the lab's stand-in for EKS's own check of service account tokens."""
+"""Reviews of service account tokens by the API server: the lab's stand-in for EKS's own check."""
 
-import json
-import ssl
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from otel_on_spot.kubernetes.kubeconfig import read
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from otel_on_spot.failures import reason
+from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.names import TOKEN_REVIEW
 
 
 class TokenRefused(Exception):  # noqa: N818
@@ -30,39 +30,27 @@ class ServiceAccount:
 
 
 class Reviewer:
-    """Makes TokenReviews with the user of a kubeconfig that has a bearer token.
-
-    Args:
-        kubeconfig: its first cluster and user are taken.
-    """
+    """Makes TokenReviews with the user of a kubeconfig that has a bearer token."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        found = read(kubeconfig)
-        self.server = found.server
-        context = ssl.create_default_context(cafile=str(found.authority))
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-        self._headers = {"Content-Type": "application/json"}
-        self._headers["Authorization"] = f"Bearer {found.token}"
+        self._api = Api.from_kubeconfig(kubeconfig)
 
     def review(self, token: str, audience: str) -> ServiceAccount:
         """The service account that a token is of.
 
         Raises:
             TokenRefused: it is not a service account's token for this audience, or it is no longer valid.
-            OSError: the API server does not answer.
+            ConnectionError: the API server does not answer, or refuses the review.
         """
-        asked = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
+        review = {
+            "apiVersion": TOKEN_REVIEW.version,
+            "kind": TOKEN_REVIEW.kind,
             "spec": {"token": token, "audiences": [audience]},
         }
-        request = urllib.request.Request(
-            f"{self.server}/apis/authentication.k8s.io/v1/tokenreviews", json.dumps(asked).encode(), self._headers
-        )
-        with self._opener.open(request, timeout=10) as answer:
-            status: dict[str, Any] = json.load(answer)["status"]
+        try:
+            status = self._api.create(TOKEN_REVIEW.path(), review)["status"]
+        except (ApiException, HTTPError) as problem:
+            raise ConnectionError(reason(problem)) from None
         if not status.get("authenticated"):
             raise TokenRefused(status.get("error") or "the API server does not know this token")
         name = status["user"]["username"]

@@ -5,27 +5,30 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from otel_on_spot.failures import UnreachableError
 from otel_on_spot.kubernetes import kubeconfig
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.nodes.identity import Identities
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubelets import Cluster, Kubelets
-from otel_on_spot.lab.nodes.kubernetes_http import KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.pods import Pods
-from otel_on_spot.lab.nodes.state_changes import StateChanges, tell
+from otel_on_spot.lab.nodes.state_changes import StateChanges, publish
 from otel_on_spot.simcloud.tables import Tables
+from otel_on_spot.waiting import Deadline, retry
 
 THREADS = 16
 POLL_SECONDS = 1.0
 
 
-def _version(client: KubernetesHttp, token: str) -> str:
-    while True:
-        try:
-            return client.ask(token, "GET", "/version")["gitVersion"]
-        except Refused as refused:
-            print(f"waiting for the API server: {refused}", flush=True)
-            time.sleep(POLL_SECONDS)
+def _version(api: Api) -> str:
+    return retry(
+        api.require,
+        Deadline(float("inf")),
+        passing=lambda problem: isinstance(problem, UnreachableError),
+        failed=lambda problem: print(f"waiting for the API server: {problem}", flush=True),
+        every=POLL_SECONDS,
+    )
 
 
 def main() -> None:
@@ -40,21 +43,21 @@ def main() -> None:
     parser.add_argument("--kubectl", type=Path, required=True)
     parser.add_argument("--boot-seconds", type=float, default=5.0)
     given = parser.parse_args()
-    told = kubeconfig.read(given.kubeconfig)
-    cloud_controller, aws = KubernetesHttp(told.server, told.authority), Endpoint(given.moto, given.region)
+    config, api = kubeconfig.read(given.kubeconfig), Api.from_kubeconfig(given.kubeconfig)
+    aws = Endpoint(given.moto, given.region)
     cluster = Cluster(
         name=given.cluster,
-        server=told.server,
-        authority=told.authority,
-        cloud_controller=(cloud_controller, told.token),
-        kubernetes_version=_version(cloud_controller, told.token),
+        server=config.server,
+        authority=config.authority,
+        cloud_controller=api,
+        kubernetes_version=_version(api),
         tables=Tables(given.tables),
         boot_seconds=given.boot_seconds,
     )
     journal = Journal(given.folder)
     pool = ThreadPoolExecutor(THREADS)
     kubelets = Kubelets(cluster, Identities(aws, given.cluster), journal, pool)
-    Pods(kubelets, told, given.kubectl, given.folder / "pods", journal).start()
+    Pods(kubelets, api, config, given.kubectl, given.folder / "pods", journal).start()
     states = StateChanges()
     while True:
         started = time.monotonic()
@@ -65,7 +68,7 @@ def main() -> None:
         else:
             changes = states.changes(rows)
             if changes:
-                pool.submit(tell, aws, given.region, changes)
+                pool.submit(publish, aws, given.region, changes)
             kubelets.look(rows, time.monotonic())
         time.sleep(max(0.0, POLL_SECONDS - (time.monotonic() - started)))
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE
 from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
 from otel_on_spot.lab.nodes.journal import Journal
-from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
 from otel_on_spot.lab.nodes.registration import (
     GROUP_TAG,
@@ -58,28 +61,24 @@ class Kubelet:
 
 @dataclass(kw_only=True)
 class Cluster:
-    """What the kubelets need to know. ``cloud_controller`` is (client, token) of the user that plays EC2 and the cloud controller."""
+    """The cluster that the nodes join. ``cloud_controller`` is the API as the user that plays EC2 and the cloud controller."""
 
     name: str
     server: str
     authority: Path
-    cloud_controller: tuple[KubernetesHttp, str]
+    cloud_controller: Api
     kubernetes_version: str
     tables: Tables
     boot_seconds: float
-    clients: dict[tuple[str, str], KubernetesHttp] = field(default_factory=dict)
+    apis: dict[tuple[str, str], Api] = field(default_factory=dict)
 
-    def client(self, registration: NodeRegistration) -> KubernetesHttp:
-        """A client of the endpoint that the user data names, trusting the authority that it carries."""
+    def api(self, registration: NodeRegistration, token: str) -> Api:
+        """The API at the endpoint that the user data names, trusting the authority that it carries, as a node."""
         key = (registration.endpoint, registration.certificate_authority)
-        if key not in self.clients:
-            carried = (
-                base64.b64decode(registration.certificate_authority).decode()
-                if registration.certificate_authority
-                else None
-            )
-            self.clients[key] = KubernetesHttp(registration.endpoint, None if carried else self.authority, carried)
-        return self.clients[key]
+        if key not in self.apis:
+            ca = base64.b64decode(registration.certificate_authority).decode() or self.authority
+            self.apis[key] = Api.of(registration.endpoint, ca)
+        return self.apis[key].as_user(token)
 
 
 class Kubelets:
@@ -113,8 +112,8 @@ class Kubelets:
                 del self.known[identity]
                 self.identities.forget(identity)
 
-    def playing(self, node_name: str) -> tuple[KubernetesHttp, str] | None:
-        """(client, token) of a node whose instance runs and has joined; None of any other."""
+    def api_of(self, node_name: str) -> Api | None:
+        """The API as a node whose instance runs and has joined; None for any other node."""
         for kubelet in list(self.known.values()):
             if (
                 kubelet.node == node_name
@@ -123,7 +122,7 @@ class Kubelets:
                 and kubelet.registration
             ):
                 token = self.identities.token(kubelet.row["id"], kubelet.registration.role_arn)
-                return self.cluster.client(kubelet.registration), token
+                return self.cluster.api(kubelet.registration, token)
         return None
 
     def _start(self, kubelet: Kubelet, work: Callable[[Kubelet], None]) -> None:
@@ -166,10 +165,13 @@ class Kubelets:
             self._register(kubelet, kubelet.registration, token)
         except (NoCredentials, NotANodeConfig) as problem:
             self._refused(kubelet, 0, str(problem))
-        except Refused as refused:
+        except HTTPError as problem:
+            endpoint = kubelet.registration.endpoint if kubelet.registration else self.cluster.server
+            self._refused(kubelet, 0, f"{endpoint} does not answer: {problem}")
+        except ApiException as refused:
             if refused.status == 401:
                 self.identities.forget(row["id"])
-            self._refused(kubelet, refused.status, refused.message)
+            self._refused(kubelet, int(refused.status or 0), str(refused.reason))
         else:
             kubelet.joined = True
             seconds = round(time.monotonic() - kubelet.seen, 3)
@@ -180,19 +182,17 @@ class Kubelets:
 
     def _register(self, kubelet: Kubelet, registration: NodeRegistration, token: str) -> None:
         wanted = node(kubelet.row, registration, self.cluster.kubernetes_version)
-        client = self.cluster.client(registration)
+        api, path = self.cluster.api(registration, token), NODE.path(name=kubelet.node)
         try:
-            client.ask(token, "POST", NODE.path(), wanted)
-        except Refused as refused:
+            api.create(NODE.path(), wanted)
+        except ApiException as refused:
             if refused.status != 409:
                 raise
-            there = client.ask(token, "GET", NODE.path(name=kubelet.node))
-            if there["spec"].get("providerID") != wanted["spec"]["providerID"]:
-                raise Refused(
-                    409, f"node {kubelet.node} is there already, of {there['spec'].get('providerID')}"
-                ) from None
-            told = {"metadata": {"labels": {KWOK_LABEL[0]: KWOK_LABEL[1]}}}
-            client.ask(token, "PATCH", NODE.path(name=kubelet.node), told, MERGE)
+            owner = ((api.get(path) or {}).get("spec") or {}).get("providerID")
+            if owner != wanted["spec"]["providerID"]:
+                why = f"node {kubelet.node} is there already, of {owner}"
+                raise ApiException(status=409, reason=why) from None
+            api.merge(path, {"metadata": {"labels": {KWOK_LABEL[0]: KWOK_LABEL[1]}}})
 
     def _refused(self, kubelet: Kubelet, status: int, message: str) -> None:
         kubelet.due = time.monotonic() + min(BACKOFF_SECONDS, 0.5 * 2 ** min(kubelet.attempts, 6))
@@ -208,13 +208,13 @@ class Kubelets:
         EKS's cloud controller does that for every node, whoever launched it; Karpenter's finalizer holds its own until
         it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
         """
-        client, token = self.cluster.cloud_controller
+        api = self.cluster.cloud_controller
         path, ended = NODE.path(name=kubelet.node), kubelet.row["state"] in GONE
         try:
-            client.ask(token, "PATCH", path, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
+            api.merge(path, {"metadata": {"labels": {KWOK_LABEL[0]: None}}})
             if ended:
-                client.ask(token, "DELETE", path)
-        except Refused as refused:
+                api.delete(path)
+        except ApiException as refused:
             if refused.status != 404:
                 raise
         kubelet.left = True

@@ -6,32 +6,34 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubernetes.client.exceptions import ApiException
+
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig, kubeconfig, write
+from otel_on_spot.kubernetes.names import POD, SERVICE_ACCOUNT
 from otel_on_spot.lab.nodes.container import Container, now
-from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 
 TOKEN_SECONDS = 3607
 """Source: https://kubernetes.io/docs/concepts/configuration/secret/#service-account-token-secrets (projected by default)"""
 BACKOFF_SECONDS = (10, 20, 40, 80, 160, 300)
 """Between restarts of a container. Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy"""
 
-Node = tuple[KubernetesHttp, str]
-
 
 class PodRun:
     """One pod under way.
 
     Args:
-        node: gives the client and the token of the pod's node, or None when its instance is gone.
+        node: gives the API as the pod's node, or None when its instance has ended.
+        config: address and authority of the API server, for the pod's own kubeconfig.
         folder: the pod's own: its HOME, its token, and a log a container.
     """
 
     def __init__(
-        self, pod: dict[str, Any], node: Callable[[], Node | None], told: Kubeconfig, kubectl: Path, folder: Path
+        self, pod: dict[str, Any], node: Callable[[], Api | None], config: Kubeconfig, kubectl: Path, folder: Path
     ) -> None:
         self.pod = pod
         self.node = node
-        self.told = told
+        self.config = config
         self.kubectl = kubectl
         self.folder = folder
         self.cancelled = threading.Event()
@@ -44,17 +46,17 @@ class PodRun:
     @property
     def _path(self) -> str:
         about = self.pod["metadata"]
-        return f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}"
+        return POD.path(about["namespace"], about["name"])
 
     def run(self) -> str:
         """Run it to its end: the pod's last phase.
 
         Raises:
-            Refused: the API server lets the node not do it.
+            ApiException: the API server does not let the node do it.
         """
         for container in (*self.inits, *self.mains):
             container.state = {"waiting": {"reason": "PodInitializing" if self.inits else "ContainerCreating"}}
-        self._tell("Pending")
+        self._write_status("Pending")
         environment = self._environment()
         for container in self.inits:
             if self._to_the_end(container, environment, "Pending") != 0:
@@ -80,22 +82,22 @@ class PodRun:
             return
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.pod["metadata"]["uid"]}}
         try:
-            node[0].ask(node[1], "DELETE", self._path, body)
-        except Refused as refused:
-            if refused.status not in (404, 409):
+            node.delete(self._path, body)
+        except ApiException as refused:
+            if refused.status != 409:
                 raise
 
     def _to_the_end(self, container: Container, environment: dict[str, str], phase: str) -> int:
         while True:
             container.start(self.kubectl, environment, self.folder)
-            self._tell(phase)
+            self._write_status(phase)
             code = container.wait()
             again = (
                 code != 0
                 and self.pod["spec"].get("restartPolicy") == "OnFailure"
                 and "ContainerCannotRun" not in str(container.state)
             )
-            self._tell(phase)
+            self._write_status(phase)
             if not again or self.cancelled.is_set():
                 return code
             pause = BACKOFF_SECONDS[min(container.restarts, len(BACKOFF_SECONDS) - 1)]
@@ -104,11 +106,11 @@ class PodRun:
             container.restarts += 1
 
     def _over(self, phase: str) -> str:
-        self._tell(phase)
+        self._write_status(phase)
         return phase
 
     def _environment(self) -> dict[str, str]:
-        server = urlsplit(self.told.server)
+        server = urlsplit(self.config.server)
         found = {
             "HOME": str(self.folder),
             "PATH": "/usr/bin:/bin",
@@ -122,16 +124,16 @@ class PodRun:
     def _kubeconfig(self) -> Path:
         node, about = self.node(), self.pod["metadata"]
         if node is None:
-            raise Refused(0, f"the node of pod {about['name']} is gone")
+            raise ApiException(status=0, reason=f"the node of pod {about['name']} is gone")
         bound = {"kind": "Pod", "apiVersion": "v1", "name": about["name"], "uid": about["uid"]}
         account = self.pod["spec"].get("serviceAccountName") or "default"
-        path = f"/api/v1/namespaces/{about['namespace']}/serviceaccounts/{account}/token"
-        asked: dict[str, Any] = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
-        asked |= {"spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound, "audiences": None}}
-        token = node[0].ask(node[1], "POST", path, asked)["status"]["token"]
+        path = f"{SERVICE_ACCOUNT.path(about['namespace'], account)}/token"
+        request: dict[str, Any] = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+        request |= {"spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound, "audiences": None}}
+        token = node.create(path, request)["status"]["token"]
         content = kubeconfig(
-            self.told.server,
-            self.told.authority,
+            self.config.server,
+            self.config.authority,
             account,
             {"token": token},
             cluster="in-cluster",
@@ -139,7 +141,7 @@ class PodRun:
         )
         return write(self.folder / "kubeconfig", content)
 
-    def _tell(self, phase: str) -> None:
+    def _write_status(self, phase: str) -> None:
         """Write the pod's status as its node; a pod that is gone needs none."""
         node = self.node()
         if node is None:
@@ -159,7 +161,7 @@ class PodRun:
         }
         body = {"metadata": {"uid": self.pod["metadata"]["uid"]}, "status": status}
         try:
-            node[0].ask(node[1], "PATCH", f"{self._path}/status", body, MERGE)
-        except Refused as refused:
+            node.merge(f"{self._path}/status", body)
+        except ApiException as refused:
             if refused.status not in (404, 409, 422):
                 raise

@@ -8,14 +8,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from otel_on_spot.failures import reason
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
+from otel_on_spot.kubernetes.names import POD
 from otel_on_spot.lab.nodes.identity import NoCredentials
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubelets import Kubelets
-from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
-from otel_on_spot.lab.nodes.pod_run import Node, PodRun
+from otel_on_spot.lab.nodes.pod_run import PodRun
 
-OF_JOBS = "/api/v1/pods?labelSelector=batch.kubernetes.io/job-name"
+OF_JOBS = "batch.kubernetes.io/job-name"
+"""Label of the pods of Jobs."""
 WATCH_SECONDS = 240
 RETRY_SECONDS = 1.0
 
@@ -28,13 +34,15 @@ def of_a_job(pod: dict[str, Any]) -> bool:
 class Pods:
     """Watches the pods of Jobs, and runs each in a thread of its own."""
 
-    def __init__(self, kubelets: Kubelets, told: Kubeconfig, kubectl: Path, folder: Path, journal: Journal) -> None:
+    def __init__(
+        self, kubelets: Kubelets, api: Api, config: Kubeconfig, kubectl: Path, folder: Path, journal: Journal
+    ) -> None:
         self.kubelets = kubelets
-        self.told = told
+        self.api = api
+        self.config = config
         self.kubectl = kubectl
         self.folder = folder
         self.journal = journal
-        self.client = KubernetesHttp(told.server, told.authority)
         self.running: dict[str, PodRun] = {}
         self.waiting: dict[str, dict[str, Any]] = {}
         self._done: set[str] = set()
@@ -48,7 +56,7 @@ class Pods:
     def _watch(self) -> None:
         while True:
             try:
-                listed = self.client.ask(self.told.token, "GET", OF_JOBS)
+                listed = self.api.get(POD.path(), labelSelector=OF_JOBS) or {"items": [], "metadata": {}}
                 present = {pod["metadata"]["uid"] for pod in listed["items"]}
                 for identity in set(self.running) - present:
                     self._gone(identity)
@@ -57,15 +65,15 @@ class Pods:
                 for pod in listed["items"]:
                     self.see(pod)
                 version = listed["metadata"]["resourceVersion"]
-                for event in self.client.watch(self.told.token, f"{OF_JOBS}&resourceVersion={version}", WATCH_SECONDS):
+                for event in self.api.watch(POD.path(), WATCH_SECONDS, labelSelector=OF_JOBS, resourceVersion=version):
                     if event["type"] == "ERROR":
                         break
                     if event["type"] == "DELETED":
                         self._gone(event["object"]["metadata"]["uid"])
                     else:
                         self.see(event["object"])
-            except Refused as refused:
-                print(f"pods of Jobs: {refused}", flush=True)
+            except (ApiException, HTTPError) as problem:
+                print(f"pods of Jobs: {reason(problem)}", flush=True)
                 time.sleep(RETRY_SECONDS)
 
     def _retry(self) -> None:
@@ -98,14 +106,18 @@ class Pods:
             self._done.add(identity)
             about = pod["metadata"]
             run = PodRun(
-                pod, lambda: self._node(node), self.told, self.kubectl, self.folder / about["namespace"] / about["name"]
+                pod,
+                lambda: self._node(node),
+                self.config,
+                self.kubectl,
+                self.folder / about["namespace"] / about["name"],
             )
             self.running[identity] = run
         threading.Thread(target=self._run, args=(run, node), daemon=True).start()
 
-    def _node(self, name: str) -> Node | None:
+    def _node(self, name: str) -> Api | None:
         try:
-            return self.kubelets.playing(name)
+            return self.kubelets.api_of(name)
         except NoCredentials as problem:
             print(f"node {name}: {problem}", flush=True)
             return None
@@ -123,8 +135,8 @@ class Pods:
             phase = run.run()
             codes = {one.spec["name"]: one.exit_code for one in (*run.inits, *run.mains)}
             self.journal.write("ran", **facts, phase=phase, exit_codes=codes)
-        except Refused as refused:
-            print(f"pod {about['namespace']}/{about['name']}: {refused}", flush=True)
+        except (ApiException, HTTPError) as problem:
+            print(f"pod {about['namespace']}/{about['name']}: {reason(problem)}", flush=True)
             with self._lock:
                 self._done.discard(about["uid"])
                 self.waiting[about["uid"]] = run.pod
@@ -144,8 +156,8 @@ class Pods:
             {**one.status, "ready": False, "started": False, "state": {"terminated": lost}} for one in run.mains
         ]
         about = run.pod["metadata"]
-        path = f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}/status"
-        node[0].ask(node[1], "PATCH", path, {"status": {"phase": "Failed", "containerStatuses": statuses}}, MERGE)
+        path = f"{POD.path(about['namespace'], about['name'])}/status"
+        node.merge(path, {"status": {"phase": "Failed", "containerStatuses": statuses}})
 
     def _gone(self, identity: str) -> None:
         with self._lock:

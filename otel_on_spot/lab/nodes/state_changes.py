@@ -40,8 +40,8 @@ class StateChanges:
         return found
 
 
-def tell(clients: Clients, region: str, changes: list[tuple[str, State]]) -> None:
-    """Put the changes on the bus; one that cannot be put is told of, as a thread's error would be lost."""
+def publish(clients: Clients, region: str, changes: list[tuple[str, State]]) -> None:
+    """Put the changes on the bus; one that cannot be put is logged, as a thread's error would be lost."""
     for identity, state in changes:
         try:
             deliveries = put_event(clients, state_change(region, identity, state))

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes.client import AuthenticationV1TokenRequest, CoreV1Api, V1TokenRequestSpec
-from kubernetes.client.exceptions import ApiException
-
 from otel_on_spot.kubernetes import kubeconfig
+from otel_on_spot.kubernetes.names import SERVICE_ACCOUNT
 from otel_on_spot.lab import addresses
-from otel_on_spot.lab.kubernetes_api import KubernetesApi, refusal_of
+from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.simcloud.refusal import Refusal
 
 TOKEN_SECONDS = 3600
@@ -69,19 +67,16 @@ class TokenFiles:
         self._closed.set()
 
     def _write(self, api: KubernetesApi, token: _Token) -> None:
-        audiences = [token.audience] if token.audience else []
-        asked = AuthenticationV1TokenRequest(
-            spec=V1TokenRequestSpec(audiences=audiences, expiration_seconds=TOKEN_SECONDS)
-        )
-        try:
-            made: Any = CoreV1Api(api.client).create_namespaced_service_account_token(
-                token.account, token.namespace, asked, _request_timeout=30
-            )
-        except ApiException as problem:
-            raise refusal_of(problem) from problem
+        spec: dict[str, Any] = {
+            "audiences": [token.audience] if token.audience else [],
+            "expirationSeconds": TOKEN_SECONDS,
+        }
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        path = f"{SERVICE_ACCOUNT.path(token.namespace, token.account)}/token"
+        made = api.ask(lambda: api.client.create(path, request))
         fresh = token.file.with_name(f".{token.file.name}.new")
         fresh.touch(mode=0o600)
-        fresh.write_text(made.status.token)
+        fresh.write_text(made["status"]["token"])
         fresh.replace(token.file)
         with self._lock:
             self._renew_at[token] = (time.time() + TOKEN_SECONDS * RENEW_AT, api)

@@ -16,8 +16,8 @@ from otel_on_spot.doctor.examine import examine
 from otel_on_spot.doctor.fact import parse
 from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
 from otel_on_spot.doctor.facts_aws import Instance
-from otel_on_spot.drills.kubernetes_api import PAGE, Api
 from otel_on_spot.failures import UnreachableError
+from otel_on_spot.kubernetes.client import PAGE, Api
 from otel_on_spot.kubernetes.names import PERSISTENT_VOLUME
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY

@@ -9,7 +9,7 @@ import boto3
 from kubernetes import client
 
 from otel_on_spot.drills import lease
-from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront

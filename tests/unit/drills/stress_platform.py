@@ -8,10 +8,10 @@ import pytest
 
 from otel_on_spot.drills import lease
 from otel_on_spot.drills.drill import start
-from otel_on_spot.drills.kubernetes_api import Object
 from otel_on_spot.drills.stress import preconditions, prices, run, verification
 from otel_on_spot.drills.stress.run import Options
 from otel_on_spot.drills.stress.watch import Sample
+from otel_on_spot.kubernetes.client import Object
 from otel_on_spot.report import Moment, Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.kubernetes_front import Answer

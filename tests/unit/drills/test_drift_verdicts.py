@@ -12,7 +12,7 @@ from otel_on_spot.doctor.facts_kubernetes import SyncWindow
 from otel_on_spot.drills.drift import run
 from otel_on_spot.drills.drift.verdicts import Drift, verdicts, why_not
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY, added, changed, named
 

@@ -10,9 +10,9 @@ from botocore.stub import ANY, Stubber
 
 from infra import names
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.undo import Step, tagged, take_back
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target, with_outputs
 from tests.unit.doctor.changes import HEALTHY
 

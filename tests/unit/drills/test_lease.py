@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from otel_on_spot.drills.kubernetes_api import Object
 from otel_on_spot.drills.lease import LeaseHeldError, NotRestoredError, hold_lease, put_back
+from otel_on_spot.kubernetes.client import Object
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import SCALED, SUSPENDED, WINDOW, change, die, drilling, restored, there
 from tests.unit.drills.kubernetes_front import Answer

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from otel_on_spot.drills import undo
-from otel_on_spot.drills.kubernetes_api import Object
 from otel_on_spot.drills.lease import NotRestoredError, hold_lease, put_back
+from otel_on_spot.kubernetes.client import Object
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import THEIRS, WINDOW, change, drilling, restored, there
 from tests.unit.drills.kubernetes_front import Answer

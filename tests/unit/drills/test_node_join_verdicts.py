@@ -10,11 +10,11 @@ import pytest
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
-from otel_on_spot.drills.kubernetes_api import Api
 from otel_on_spot.drills.node_join import pod as pods
 from otel_on_spot.drills.node_join.observation import combine, nominated, words
 from otel_on_spot.drills.node_join.run import empty_types
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
+from otel_on_spot.kubernetes.client import Api
 from tests.unit.doctor import access_faults
 from tests.unit.doctor.changes import HEALTHY, added, one_of
 

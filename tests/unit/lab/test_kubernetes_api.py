@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.kubernetes import kubeconfig
+from otel_on_spot.lab import certificates
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
@@ -90,14 +92,9 @@ def server() -> Generator[Recording]:
 
 @pytest.fixture
 def api(server: Recording, tmp_path: Path) -> Generator[KubernetesApi]:
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    file = tmp_path / "kubeconfig"
-    file.write_text(json.dumps(config))
+    authority = certificates.Authority(tmp_path).ca_file
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    file = kubeconfig.write(tmp_path / "kubeconfig", kubeconfig.kubeconfig(url, authority, "u", {"token": "t"}))
     cloud = Cloud(tmp_path / "cloud", kubernetes=lambda cloud, name: KubernetesApi(cloud, name, kubeconfig=file))
     cloud.tables.put("clusters", "c", {"status": "ACTIVE", "region": "eu-west-1", "inputs": {"vpcConfig": {}}})
     made = cloud.kubernetes("c")

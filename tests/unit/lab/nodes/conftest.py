@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.kubernetes import client
 from otel_on_spot.lab import certificates
-from otel_on_spot.lab.nodes.kubernetes_http import KubernetesHttp
 
 Answer = Callable[[str, str, Any], tuple[int, Any]]
 
@@ -26,8 +26,8 @@ class Api:
     answer: Answer = lambda _method, _path, _body: (200, {})
 
     @property
-    def client(self) -> KubernetesHttp:
-        return KubernetesHttp(self.server, self.authority)
+    def client(self) -> client.Api:
+        return client.Api.of(self.server, self.authority)
 
 
 @pytest.fixture
@@ -45,8 +45,9 @@ def api(tmp_path: Path) -> Iterator[Api]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-            made.asked.append((self.command, self.path, body, token))
-            status, told = made.answer(self.command, self.path, body)
+            path = self.path.partition("?")[0]
+            made.asked.append((self.command, path, body, token))
+            status, told = made.answer(self.command, path, body)
             text = json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))

@@ -4,24 +4,26 @@ import csv
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.kubernetes.names import POD_IDENTITY as AUDIENCE
 from otel_on_spot.lab import certificates
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
-from otel_on_spot.lab.nodes.kubernetes_http import MERGE, KubernetesHttp, Refused
 from otel_on_spot.lab.nodes.node_config import parse
 from otel_on_spot.lab.nodes.pod_run import PodRun
 from otel_on_spot.lab.nodes.registration import KWOK_LABEL, karpenter_registration, node
 from otel_on_spot.lab.rbac import manifests
 from otel_on_spot.simcloud.moto_process import free_port
+from otel_on_spot.waiting import wait_until
 from tests.unit.lab.nodes.conftest import instance
 from tests.unit.lab.nodes.test_pods import container, pod
 from tests.unit.lab.nodes.test_registration import ROLE, USER_DATA
@@ -38,16 +40,24 @@ USERS = {
 
 @dataclass
 class Server:
-    client: KubernetesHttp
+    client: Api
     folder: Path
 
-    def ask(self, user: str, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-        return self.client.ask(user, method, path, body, kind)
+    def ask(self, user: str, method: str, path: str, body: Any = None) -> Any:
+        api = self.client.as_user(user)
+        if method == "GET":
+            return api.get(path)
+        if method == "DELETE":
+            return api.delete(path)
+        return api.create(path, body) if method == "POST" else api.merge(path, body)
 
-    def refusal(self, user: str, method: str, path: str, body: Any = None, kind: str = "application/json") -> int:
-        with pytest.raises(Refused) as caught:
-            self.ask(user, method, path, body, kind)
-        return caught.value.status
+    def refusal(self, user: str, method: str, path: str, body: Any = None) -> int:
+        try:
+            found = self.ask(user, method, path, body)
+        except ApiException as refused:
+            return int(refused.status or 0)
+        assert not found, f"{method} {path} was not refused"
+        return 404
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ],
     )  # fmt: skip
     processes = []
-    made = Server(KubernetesHttp(f"https://127.0.0.1:{port}", folder / "ca.crt"), folder)
+    made = Server(Api.of(f"https://127.0.0.1:{port}", folder / "ca.crt"), folder)
     try:
         for command in commands:
             with (folder / f"{command[0]}.log").open("w") as log:
@@ -97,18 +107,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _until_ready(server: Server) -> None:
-    end, last = time.monotonic() + 90, None
-    while time.monotonic() < end:
+    def ready() -> bool:
         try:
-            server.ask("admin", "GET", "/api/v1/namespaces/kube-system")
-            server.ask("admin", "GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node")
-            return
-        except (Refused, ValueError) as problem:
-            last = problem
-            time.sleep(0.3)
-    raise AssertionError(
-        f"the API server is not ready: {last}: {(server.folder / 'kube-apiserver.log').read_text()[-800:]}"
-    )
+            return all(
+                server.ask("admin", "GET", path)
+                for path in (
+                    "/api/v1/namespaces/kube-system",
+                    "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node",
+                )
+            )
+        except (ApiException, HTTPError, ValueError):
+            return False
+
+    log = server.folder / "kube-apiserver.log"
+    assert wait_until(ready, 90, every=0.3), f"the API server is not ready: {log.read_text()[-800:]}"
 
 
 def _create(server: Server, thing: dict[str, Any]) -> None:
@@ -146,10 +158,10 @@ def test_a_node_gives_itself_no_label_that_is_reserved(server: Server) -> None:
 
 
 def test_the_keeper_lets_go_of_a_node_and_may_do_little_else(server: Server, joined: str) -> None:
-    server.ask("cloud_controller", "PATCH", joined, {"metadata": {"labels": {KWOK_LABEL[0]: None}}}, MERGE)
+    server.ask("cloud_controller", "PATCH", joined, {"metadata": {"labels": {KWOK_LABEL[0]: None}}})
     assert KWOK_LABEL[0] not in server.ask("admin", "GET", joined)["metadata"]["labels"]
     assert server.refusal("cloud_controller", "GET", "/api/v1/namespaces/default/secrets") == 403
-    assert server.refusal("cloud_controller", "PATCH", f"{joined}/status", {"status": {}}, MERGE) == 403
+    assert server.refusal("cloud_controller", "PATCH", f"{joined}/status", {"status": {}}) == 403
 
 
 @pytest.fixture
@@ -165,6 +177,13 @@ def account(server: Server) -> Iterator[str]:
         "subjects": [{"kind": "ServiceAccount", "name": "placer", "namespace": "default"}],
     }
     server.ask("admin", "POST", f"{rbac}/rolebindings", binding)
+    review = {
+        "user": "system:serviceaccount:default:placer",
+        "resourceAttributes": {"verb": "patch", "resource": "configmaps", "name": "mine", "namespace": "default"},
+    }
+    reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    allowed = wait_until(lambda: server.ask("admin", "POST", reviews, {"spec": review})["status"]["allowed"], 30)
+    assert allowed, "the API server does not know the binding"
     yield "placer"
     for path in (f"{rbac}/rolebindings/placer", f"{rbac}/roles/placer"):
         server.ask("admin", "DELETE", path)
@@ -186,7 +205,7 @@ def test_a_pod_runs_with_its_own_rights_and_its_node_reports_how_it_ended(
     made = server.ask("admin", "POST", "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", **told})
     kubectl = Path(str(shutil.which("kubectl")))
     config = Kubeconfig(server.client.server, server.folder / "ca.crt", "cloud_controller")
-    run = PodRun(made, lambda: (server.client, "node"), config, kubectl, server.folder / "pod")
+    run = PodRun(made, lambda: server.client.as_user("node"), config, kubectl, server.folder / "pod")
     assert run.run() == "Failed"
     status = server.ask("admin", "GET", "/api/v1/namespaces/default/pods/hook")["status"]
     ended = {one["name"]: one["state"]["terminated"] for one in status["containerStatuses"]}

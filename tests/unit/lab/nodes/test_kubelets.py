@@ -65,7 +65,7 @@ def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets
         name="otel-lab",
         server=api.server,
         authority=api.authority,
-        cloud_controller=(api.client, "cloud_controller"),
+        cloud_controller=api.client.as_user("cloud_controller"),
         kubernetes_version="v1.35.4",
         tables=tables,
         boot_seconds=0,
@@ -263,13 +263,14 @@ def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: Api
 
 def test_only_a_joined_node_of_a_running_instance_is_played(kubelets: Kubelets, api: Api) -> None:
     now, name = time.monotonic(), instance()["privateDnsName"]
-    assert kubelets.playing(name) is None
+    assert kubelets.api_of(name) is None
     kubelets.look([launched(api)], now)
-    played = kubelets.playing(name)
+    played = kubelets.api_of(name)
     assert played is not None
-    assert played[1] == f"i-1 as {ROLE}"
+    played.get(NODES)
+    assert api.asked[-1][3] == f"i-1 as {ROLE}"
     kubelets.look([launched(api, state="stopped")], now)
-    assert kubelets.playing(name) is None
+    assert kubelets.api_of(name) is None
 
 
 def test_state_changes_are_told_once_in_order_and_not_at_the_start() -> None:

@@ -48,7 +48,7 @@ def run_of(api: Api, kubectl: Path, told: dict[str, Any]) -> PodRun:
 
     api.answer = answer
     kubeconfig = Kubeconfig(api.server, api.authority, "cloud_controller")
-    return PodRun(told, lambda: (api.client, "node"), kubeconfig, kubectl, kubectl.parent / "pod")
+    return PodRun(told, lambda: api.client.as_user("node"), kubeconfig, kubectl, kubectl.parent / "pod")
 
 
 def last_status(api: Api) -> dict[str, Any]:
