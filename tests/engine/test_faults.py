@@ -53,7 +53,9 @@ def test_an_update_that_a_fault_cut_off_is_recovered(bench: Workbench, way: Way,
     struck_and_recovered(bench, way, what)
 
 
-def test_the_update_then_ends_as_if_nothing_had_happened(bench: Workbench, tmp_path: Path) -> None:
+def test_the_update_then_ends_as_if_nothing_had_happened_with_the_cloud_that_the_recorded_graph_makes(
+    bench: Workbench, tmp_path: Path
+) -> None:
     with Cloud(tmp_path, patience=30, forgetful=True) as undisturbed:
         graph.apply("dev", undisturbed)
         expected = shape(undisturbed, REGION)

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from otel_on_spot.plan.record import record
-from otel_on_spot.simcloud import graph
-from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import shape
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from tests.engine.workbench import REGION, Workbench, own_provider, position, workbench
@@ -56,12 +54,6 @@ def test_preview_update_and_plan_declare_the_same_resources(dev: Dev) -> None:
     assert {step["urn"] for step in dev.preview if not own_provider(step["urn"])} == planned
     assert {step["op"] for step in dev.preview} == {"create"}
     assert dev.bench.urns() == planned
-
-
-def test_the_engine_makes_the_same_cloud_as_the_recorded_graph(dev: Dev, tmp_path: Path) -> None:
-    with Cloud(tmp_path, patience=30, forgetful=True) as cloud:
-        graph.apply("dev", cloud, config_overrides={"gitToken": SENTINEL})
-        assert shape(dev.bench.cloud, REGION) == shape(cloud, REGION)
 
 
 def test_nat_queue_and_roles_do_not_hold_the_control_plane_up_nor_wait_for_it(dev: Dev) -> None:

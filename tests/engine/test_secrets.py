@@ -14,7 +14,6 @@ from tests.engine.workbench import PROJECT, Workbench, workbench
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
 LOUD = "-v=8"
 """The most that the engine logs without its own wire log, which shows every secret: docs/operations.md says so."""
-pytestmark = pytest.mark.smoke
 USER_SENTINEL = "sentinel-of-a-person"
 
 
@@ -46,6 +45,7 @@ def showing(sentinel: str, texts: dict[str, str]) -> list[str]:
     return [name for name, text in texts.items() if any(one in text for one in hidden)]
 
 
+@pytest.mark.smoke
 def test_there_is_a_secret_setting_and_it_reaches_the_state(bench: Workbench) -> None:
     assert SECRETS
     opened = bench.run("stack", "export", "--show-secrets")
@@ -54,6 +54,7 @@ def test_there_is_a_secret_setting_and_it_reaches_the_state(bench: Workbench) ->
         assert showing(sentinel, {"opened": opened}), "it is not in the stack: the others would see nothing"
 
 
+@pytest.mark.smoke
 def test_secrets_are_in_no_state_no_output_and_no_log(bench: Workbench) -> None:
     bench.run("stack", "export")
     bench.run("stack", "output", "--json")
