@@ -19,8 +19,8 @@ class Gathered:
 
     def wait(self, group: str) -> Any:
         """The facts of another group when they are there; None when they could not be seen."""
-        future = self.futures[group]
-        return None if future.exception() else future.result()
+        future = self.futures.get(group)
+        return None if future is None or future.exception() else future.result()
 
 
 Task = Callable[[Gathered], Any]
