@@ -221,8 +221,7 @@ def _holds(name: str, wanted: list[str], actual: list[str] | None) -> bool:
         return True
     positive = re.sub("Not", "", exists, count=1)
     negated = positive != exists
-    test = OPERATORS.get(positive)
-    if test is None or quantifier not in ("", "ForAllValues", "ForAnyValue"):
+    if positive not in OPERATORS or quantifier not in ("", "ForAllValues", "ForAnyValue"):
         return False
     if actual is None:
         return quantifier == "ForAllValues" or (negated and not quantifier)
@@ -231,7 +230,7 @@ def _holds(name: str, wanted: list[str], actual: list[str] | None) -> bool:
         wanted = [text.replace(LITERAL["*"], "*").replace(LITERAL["?"], "?") for text in wanted]
 
     def matches(value: str) -> bool:
-        return any(_safely(test, value, text) for text in wanted)
+        return any(_safely(positive, value, text) for text in wanted)
 
     if quantifier == "ForAllValues":
         return all(matches(value) != negated for value in actual)
@@ -240,9 +239,9 @@ def _holds(name: str, wanted: list[str], actual: list[str] | None) -> bool:
     return any(map(matches, actual)) != negated
 
 
-def _safely(test: Callable[[str, str], bool], value: str, wanted: str) -> bool:
+def _safely(name: str, value: str, wanted: str) -> bool:
     try:
-        return test(value, wanted)
+        return OPERATORS[name](value, wanted)
     except ValueError:  # no number, date or address: not equal to one
         return False
 

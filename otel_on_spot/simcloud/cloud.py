@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -15,13 +15,37 @@ from otel_on_spot.simcloud.faults import FaultPlan
 from otel_on_spot.simcloud.kubernetes.api import Kubernetes
 from otel_on_spot.simcloud.moto_process import MotoProcess, free_port
 from otel_on_spot.simcloud.operations import Operations
+from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.tables import Tables
-
-if TYPE_CHECKING:
-    from otel_on_spot.simcloud.kubernetes.helm import ReleaseRunner
 
 ACCOUNT = "123456789012"
 """moto's account. Source: https://docs.getmoto.org/en/latest/docs/multi_account.html"""
+
+
+class ReleaseRunner(Protocol):
+    """Installs releases for real. ``inputs`` are the release's; ``seconds`` are real ones."""
+
+    def check(self, inputs: Properties) -> None:
+        """Refuse a chart, a version or values that it cannot install, before anything is changed.
+
+        Raises:
+            Refusal: it cannot install them.
+        """
+        ...
+
+    def installed(
+        self, cloud: "Cloud", cluster: str, inputs: Properties, *, seconds: float, cancelled: threading.Event
+    ) -> None:
+        """Install the release, or bring it to these inputs, and wait until it is ready.
+
+        Raises:
+            Refusal: it is not ready in time, or the cluster refuses an object.
+        """
+        ...
+
+    def deleted(self, cloud: "Cloud", cluster: str, inputs: Properties) -> None:
+        """Remove what the release started and made. What is gone already is fine."""
+        ...
 
 
 class Cloud:
@@ -52,7 +76,7 @@ class Cloud:
         faults: FaultPlan | None = None,
         patience: float = 15.0,
         kubernetes: "Callable[[Cloud, str], Kubernetes] | None" = None,
-        releases: "ReleaseRunner | None" = None,
+        releases: ReleaseRunner | None = None,
         api_url: str | None = None,
         certificate_authority: str | None = None,
         service_cidr: str | None = None,

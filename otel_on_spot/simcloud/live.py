@@ -19,6 +19,7 @@ from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.refusal import Refusal
 
 NODE_TYPE = "m7i.large"
@@ -62,8 +63,6 @@ def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
     Raises:
         Refusal: Karpenter is not alive, or the NodePool, its class, subnets or security groups are missing.
     """
-    from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
-
     why = why_karpenter_is_dead(site)
     if why:
         raise Refusal("NotLaunched", f"Karpenter launches nothing: {why}")
@@ -168,25 +167,3 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
 def _require_csi(site: Site) -> None:
     if site.cloud.tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
         raise Refusal("ProvisioningFailed", "the aws-ebs-csi-driver add-on is missing")
-
-
-def remove_workloads(site: Site, application: str) -> bool:
-    """Remove an Application's load balancers and volumes, and its children's: whether all of it is gone.
-
-    The control plane removes load balancers; only a living EBS CSI driver removes volumes.
-    """
-    tables, ec2 = site.cloud.tables, site.client("ec2")
-    for key, row in tables.all("load-balancers", f"{site.cluster}/").items():
-        if row["application"] == application:
-            for interface in row["interfaces"]:
-                ec2.delete_network_interface(NetworkInterfaceId=interface)
-            tables.remove("load-balancers", key)
-    claims = {
-        key: row for key, row in tables.all("volumes", f"{site.cluster}/").items() if row["application"] == application
-    }
-    if claims and tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
-        return False
-    for key, row in claims.items():
-        ec2.delete_volume(VolumeId=row["volume"])
-        tables.remove("volumes", key)
-    return True

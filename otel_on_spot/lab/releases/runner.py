@@ -20,7 +20,7 @@ SOURCES: Final = {"karpenter-crd": karpenter.SOURCE, "karpenter": karpenter.SOUR
 
 
 class Releases:
-    """Installs the releases that the lab knows; ``simcloud.kubernetes.helm.ReleaseRunner`` is its shape.
+    """Installs the releases that the lab knows; ``simcloud.cloud.ReleaseRunner`` is its shape.
 
     Args:
         tools: the lab's tools.

@@ -5,7 +5,7 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.program.values import UNKNOWN
-from otel_on_spot.simcloud.aws.network import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties, changes
 

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.aws.network import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -128,6 +128,47 @@ class SecurityGroup(Ec2Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_group(call.site, identity)
         call.site.client("ec2").delete_security_group(GroupId=identity)
+
+
+class DefaultSecurityGroup(Ec2Handler):
+    """The group that comes with a VPC: adopted, its rules replaced. Deleting it only forgets it."""
+
+    token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+    kind = "security-group"
+    seconds = Seconds(2, 1, 0)
+
+    @override
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        ec2 = call.site.client("ec2")
+        here = [{"Name": "vpc-id", "Values": [inputs["vpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+        group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][0]
+        identity = group["GroupId"]
+        if group["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=identity, IpPermissions=group["IpPermissions"])
+        if group["IpPermissionsEgress"]:
+            ec2.revoke_security_group_egress(GroupId=identity, IpPermissions=group["IpPermissionsEgress"])
+        self.retag(call, identity, {}, inputs)
+        return identity, {
+            "arn": self.arn(call.site, identity),
+            "name": "default",
+            "ownerId": call.site.cloud.account,
+            "description": group["Description"],
+        }
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        rules = {"ingress": rules_of(group["IpPermissions"]), "egress": rules_of(group["IpPermissionsEgress"])}
+        return {**rules, **own_tags(call.site, state, tags_of(group.get("Tags")))}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self.create(call, new)
+        return self.retag(call, identity, state, new)
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        """AWS keeps it as long as its VPC."""
 
 
 class Tag(Handler):

@@ -3,16 +3,27 @@
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from otel_on_spot.kubernetes.names import NAMESPACE, TERMINATION
 from otel_on_spot.simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from otel_on_spot.simcloud.refusal import Gone, Refusal
-
-if TYPE_CHECKING:
-    from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.tables import Tables
 
 Object = dict[str, Any]
+
+
+class AwsSide(Protocol):
+    """What an API server needs of the cloud that it is in."""
+
+    @property
+    def tables(self) -> Tables:
+        """The cloud's tables."""
+        ...
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client."""
+        ...
 
 
 class Kubernetes:
@@ -23,7 +34,7 @@ class Kubernetes:
 
     serves_itself: ClassVar[bool] = False
 
-    def __init__(self, cloud: "Cloud", cluster: str) -> None:
+    def __init__(self, cloud: AwsSide, cluster: str) -> None:
         self.cloud = cloud
         self.cluster = cluster
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import CASCADE, NODE, NODE_CLAIM, PROJECT, ROLE_ANNOTATION, TERMINATION
+from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
+from otel_on_spot.simcloud.aws.eks_nodes import terminate
 from otel_on_spot.simcloud.handler import Site
 
 KARPENTER = ("kube-system", "karpenter")
@@ -21,8 +23,6 @@ def why_karpenter_is_dead(site: Site, installing: bool = False) -> str:
 
     ``installing``: its release is not there yet; what its pod needs to start is asked for too.
     """
-    from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
-
     row = release(site, *KARPENTER)
     if row is None or (row["status"] != "deployed" and not installing):
         return "the karpenter release is not installed"
@@ -80,8 +80,6 @@ def _queue_exists(site: Site, name: str) -> bool:
 
 def why_argocd_is_dead(site: Site) -> str:
     """Why Argo CD does nothing; empty where it works."""
-    from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
-
     row = release(site, *ARGOCD)
     if row is None or row["status"] != "deployed":
         return "the argocd release is not installed"
@@ -108,8 +106,6 @@ def reconcile(site: Site) -> None:
 
 def _terminate(site: Site, thing: dict[str, Any]) -> None:
     """Karpenter: a NodeClaim's instance is terminated; an EC2NodeClass goes when no NodeClaim refers to it."""
-    from otel_on_spot.simcloud.aws.eks_nodes import terminate
-
     api = site.cloud.kubernetes(site.cluster)
     if thing["kind"] == "NodeClaim":
         terminate(site, [thing["status"]["instanceID"]])
@@ -126,16 +122,36 @@ def _cascade(site: Site, application: dict[str, Any]) -> None:
 
     Source: https://github.com/argoproj/argo-cd/issues/7860
     """
-    from otel_on_spot.simcloud.live import remove_workloads
-
     api = site.cloud.kubernetes(site.cluster)
     metadata = application["metadata"]
     if CASCADE not in metadata.get("finalizers", []):
         return
     if api.get(*PROJECT.identity, application["spec"]["project"], metadata["namespace"]) is None:
         return
-    if remove_workloads(site, metadata["name"]):
+    if _remove_workloads(site, metadata["name"]):
         _unblock(site, application, CASCADE)
+
+
+def _remove_workloads(site: Site, application: str) -> bool:
+    """Remove an Application's load balancers and volumes, and its children's: whether all of it is gone.
+
+    The control plane removes load balancers; only a living EBS CSI driver removes volumes.
+    """
+    tables, ec2 = site.cloud.tables, site.client("ec2")
+    for key, row in tables.all("load-balancers", f"{site.cluster}/").items():
+        if row["application"] == application:
+            for interface in row["interfaces"]:
+                ec2.delete_network_interface(NetworkInterfaceId=interface)
+            tables.remove("load-balancers", key)
+    claims = {
+        key: row for key, row in tables.all("volumes", f"{site.cluster}/").items() if row["application"] == application
+    }
+    if claims and tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
+        return False
+    for key, row in claims.items():
+        ec2.delete_volume(VolumeId=row["volume"])
+        tables.remove("volumes", key)
+    return True
 
 
 def _unblock(site: Site, thing: dict[str, Any], finalizer: str) -> None:

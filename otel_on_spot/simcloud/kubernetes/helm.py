@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from typing_extensions import override
 
@@ -16,36 +15,6 @@ from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why
 from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
 from otel_on_spot.simcloud.properties import Properties, changes
 from otel_on_spot.simcloud.refusal import Gone, Refusal
-
-if TYPE_CHECKING:
-    from otel_on_spot.simcloud.cloud import Cloud
-
-
-class ReleaseRunner(Protocol):
-    """Installs releases for real. ``inputs`` are the release's; ``seconds`` are real ones."""
-
-    def check(self, inputs: Properties) -> None:
-        """Refuse a chart, a version or values that it cannot install, before anything is changed.
-
-        Raises:
-            Refusal: it cannot install them.
-        """
-        ...
-
-    def installed(
-        self, cloud: "Cloud", cluster: str, inputs: Properties, *, seconds: float, cancelled: threading.Event
-    ) -> None:
-        """Install the release, or bring it to these inputs, and wait until it is ready.
-
-        Raises:
-            Refusal: it is not ready in time, or the cluster refuses an object.
-        """
-        ...
-
-    def deleted(self, cloud: "Cloud", cluster: str, inputs: Properties) -> None:
-        """Remove what the release started and made. What is gone already is fine."""
-        ...
-
 
 INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}
 """Cloud seconds of an installation once there are nodes. Estimates: charts, image pulls, probes."""
