@@ -95,13 +95,13 @@ def stress(
         )
     from otel_on_spot.cli.stress_display import keep_samples, live_display
     from otel_on_spot.drills.drill import start
-    from otel_on_spot.drills.stress.run import Options, longest, run
+    from otel_on_spot.drills.stress.run import Options, longest_seconds, run
 
     options = Options(namespace=namespace, deployment=deployment, replicas=replicas, hold=hold, max_wait=max_wait)
     with _platform(stack, kube_context, kubeconfig) as (target, api):
         title = f"{deployment} scaled to {replicas} on {target.declared.cluster}"
         with (
-            start(target, api, "stress", why=why, seconds=longest(hold, max_wait), log=log) as running,
+            start(target, api, "stress", why=why, seconds=longest_seconds(hold, max_wait), log=log) as running,
             live_display(title) as show,
         ):
             report = run(running, options, log=log, on_sample=show, keep=keep_samples(csv_file, plot_file, title))

@@ -1,4 +1,4 @@
-"""What commands print: reports on standard output, progress on standard error."""
+"""Output of commands: reports on standard output, progress on standard error."""
 
 import contextlib
 import json

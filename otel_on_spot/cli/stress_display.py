@@ -1,4 +1,4 @@
-"""What ``drill stress`` shows while it runs, and the files that it writes."""
+"""Display of ``drill stress`` while it runs, and the files that it writes."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What every drill has: a platform that answers, the lease, a timeline, and a report at its end."""
+"""Base of every drill: a platform that answers, the lease, a timeline, and a report at its end."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager

@@ -37,7 +37,7 @@ from otel_on_spot.waiting import Deadline, wait_until
 
 RENEW_SECONDS: Final = 5
 RESTORE_SECONDS: Final = 120
-"""How long taking back is tried again while nobody answers."""
+"""Seconds for which taking back is tried again while nobody answers."""
 
 
 class LeaseHeldError(ToolError):
@@ -173,11 +173,6 @@ class HeldLease:
     def written(self) -> Lease:
         """The lease as it was last written."""
         return self._lease
-
-    @property
-    def restored(self) -> bool:
-        """True where nothing is left to take back."""
-        return not self._lease.steps
 
     def start(self) -> None:
         """Renew from now on."""

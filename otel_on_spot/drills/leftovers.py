@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from otel_on_spot.drills.lease import put_back, read
-from otel_on_spot.drills.stress.window import ended
+from otel_on_spot.drills.stress.window import is_over
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import change_windows
 from otel_on_spot.kubernetes.client import Api
@@ -48,8 +48,8 @@ def remove_ended_windows(target: Target, api: Api) -> list[str]:
     over: list[Mapping[str, Any]] = []
 
     def without(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        over[:] = [window for window in windows if ended(window, now)]
-        return [window for window in windows if not ended(window, now)]
+        over[:] = [window for window in windows if is_over(window, now)]
+        return [window for window in windows if not is_over(window, now)]
 
     path = PROJECT.path(target.declared.argocd_namespace, target.declared.project)
     change_windows(api, path, without)

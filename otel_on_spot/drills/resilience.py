@@ -58,7 +58,7 @@ def is_outage(problem: Exception) -> bool:
 
 
 def describe(problem: Exception) -> str:
-    """Why something failed, on one line."""
+    """Describe a failure on one line."""
     if isinstance(problem, ApiException):
         return f"{problem.status} {problem.reason}"
     return " ".join(f"{type(problem).__name__}: {problem}".split())[:300]

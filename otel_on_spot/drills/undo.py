@@ -1,4 +1,4 @@
-"""What a drill changes, and how each change is taken back: written down before it is made.
+"""Changes of a drill, and how each is taken back: written down before it is made.
 
 Each step can be taken back twice, or before it was made: then it does nothing.
 """
@@ -42,7 +42,7 @@ def scaled(path: str, before: int, after: int) -> Step:
     )
 
 
-def made(path: str) -> Step:
+def created(path: str) -> Step:
     """An object that the drill makes. ``path``: of the object."""
     return Step(kind="object", what=f"{path.rpartition('/')[2]} made", arguments={"path": path})
 

@@ -40,7 +40,7 @@ class Pending:
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """What the program asked for, as it was sent to the provider."""
+        """Inputs that the program declared, as they were sent to the provider."""
         return self.resource.get("inputs") or {}
 
 

@@ -31,7 +31,7 @@ Confirm = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pending operation came to, and the resource in the state then; empty where it holds none."""
+    """Outcome of a pending operation, and the resource in the state then; empty where it holds none."""
 
     status: str
     resource: Mapping[str, Any] = field(default_factory=dict)

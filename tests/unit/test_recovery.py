@@ -49,7 +49,7 @@ def test_a_pending_create_that_is_there_becomes_a_resource_and_one_that_is_not_l
     after = decided(before, {VPC: Identity("vpc-1", {"arn": "a"})}, set())["deployment"]
 
     assert after["pending_operations"] == []
-    assert [(one["urn"], one["id"], one["outputs"]) for one in after["resources"]] == [
+    assert [(resource["urn"], resource["id"], resource["outputs"]) for resource in after["resources"]] == [
         (VPC, "vpc-1", {"cidrBlock": "10.0.0.0/16", "arn": "a"})
     ]
     assert json.dumps(before) == kept
@@ -57,18 +57,21 @@ def test_a_pending_create_that_is_there_becomes_a_resource_and_one_that_is_not_l
 
 def test_what_nobody_could_find_out_stays_pending() -> None:
     after = decided(state(("creating", VPC)), {}, {VPC})["deployment"]
-    assert [one["resource"]["urn"] for one in after["pending_operations"]] == [VPC]
+    assert [entry["resource"]["urn"] for entry in after["pending_operations"]] == [VPC]
 
 
 def test_the_older_one_of_a_cut_off_replacement_is_deleted_by_the_next_update() -> None:
     old = {"urn": VPC, "type": "aws:ec2/vpc:Vpc", "id": "vpc-0"}
     after = decided(state(("creating", VPC), resources=(old,)), {VPC: Identity("vpc-1")}, set())["deployment"]
-    assert [(one["id"], bool(one.get("delete"))) for one in after["resources"]] == [("vpc-0", True), ("vpc-1", False)]
+    assert [(resource["id"], bool(resource.get("delete"))) for resource in after["resources"]] == [
+        ("vpc-0", True),
+        ("vpc-1", False),
+    ]
 
 
 def test_each_urn_is_decided_once_and_its_create_counts() -> None:
     found = pending(state(("reading", VPC), ("creating", VPC)))
-    assert [(one.operation, one.name) for one in found] == [("creating", "network-vpc")]
+    assert [(operation.operation, operation.name) for operation in found] == [("creating", "network-vpc")]
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
@@ -78,7 +81,8 @@ def test_each_urn_is_decided_once_and_its_create_counts() -> None:
 def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: str, karpenter: dict[str, Any]) -> None:
     settings = {"version": "1.14.1", **karpenter}
     tokens = {
-        one.urn.split("::")[2].rpartition("$")[2] for one in record(stack, config_overrides={"karpenter": settings})
+        registration.urn.split("::")[2].rpartition("$")[2]
+        for registration in record(stack, config_overrides={"karpenter": settings})
     }
     ours = {token for token in tokens if token.startswith("aws:")}
     assert ours, "the recording has no AWS resource"
@@ -143,7 +147,7 @@ def test_a_default_group_counts_as_made_when_it_is_closed(
     clients = Aws(SecurityGroups=[{"GroupId": "sg-1", **group}])
     finder = FINDERS["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"]
     asked = {"vpcId": "vpc-1", "ingress": [], "egress": [], **inputs}
-    assert [one.id for one in finder(clients, asked, {"Name": "closed", "stack": "dev"})] == found
+    assert [identity.id for identity in finder(clients, asked, {"Name": "closed", "stack": "dev"})] == found
 
 
 def test_a_services_role_that_the_program_did_not_make_is_left_alone() -> None:
@@ -151,7 +155,7 @@ def test_a_services_role_that_the_program_did_not_make_is_left_alone() -> None:
     clients = Aws(Roles=[{"Arn": "arn:ours", "Description": ours}, {"Arn": "arn:other", "Description": aws_own}])
     finder = FINDERS["aws:iam/serviceLinkedRole:ServiceLinkedRole"]
     asked = {"awsServiceName": "spot.amazonaws.com", "description": ours}
-    assert [one.id for one in finder(clients, asked, {})] == ["arn:ours"]
+    assert [identity.id for identity in finder(clients, asked, {})] == ["arn:ours"]
 
 
 def test_ids_of_kubernetes_objects_and_releases() -> None:

@@ -18,7 +18,7 @@ EVERY_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to scale: path of the Deployment, its Application, its replicas before and after."""
+    """A change by hand: path of the Deployment, its Application, its replicas before and after."""
 
     path: str
     name: str

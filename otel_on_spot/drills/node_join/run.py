@@ -12,7 +12,7 @@ from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.node_join.observation import Observation, nominated, observe, words
 from otel_on_spot.drills.node_join.pod import NAMESPACE, manifest
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
-from otel_on_spot.drills.undo import Step, made
+from otel_on_spot.drills.undo import Step, created
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import INSTANCE_TYPE, NODE, NODE_CLAIM, NODE_POOL, POD, POOL_LABEL
 from otel_on_spot.report import Report, Verdict
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 SPARE_SECONDS: Final = 120
-"""How much longer than the drill the pod may live."""
+"""Seconds that the pod may outlive the drill."""
 
 
 def pool_of(api: Api, name: str) -> Object:
@@ -94,7 +94,7 @@ class NodeJoin:
         pool = self.pool["metadata"]["name"]
         empty = empty_types(parse_all(Node, api.list(NODE.path())), pods(api), pool)
         thing = manifest(self.name, pool, taints, empty, int(self.timeout) + SPARE_SECONDS)
-        self.drill.lease.record_undo(made(path))
+        self.drill.lease.record_undo(created(path))
         born = api.create(path.rpartition("/")[0], thing)["metadata"]
         self.uid, self.born = born["uid"], moment(born["creationTimestamp"])
         self.began = self.drill.timeline.add("pod made", f"{self.name}, which wants a node of pool {pool}").seconds

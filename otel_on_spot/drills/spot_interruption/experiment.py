@@ -61,7 +61,7 @@ def start(target: Target, record_undo: Callable[[Step], None], instance: str) ->
 
 
 def failure(target: Target, identity: str) -> str:
-    """Why an experiment failed; empty where it did not, or nobody can say."""
+    """Reason why an experiment failed; empty where it did not, or AWS does not say."""
     try:
         state = target.aws("fis").get_experiment(id=identity)["experiment"]["state"]
     except (ClientError, BotoCoreError):

@@ -25,7 +25,7 @@ from otel_on_spot.kubernetes.names import (
 from otel_on_spot.waiting import wait_until
 
 SYNCED_SECONDS: Final = 30
-"""How long an Application may take to be Synced before the drill begins: an earlier drill may just be undone."""
+"""Seconds for an Application to be Synced before the drill begins: an earlier drill may just be undone."""
 
 
 @dataclass(frozen=True, kw_only=True)

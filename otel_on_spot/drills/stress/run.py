@@ -22,9 +22,9 @@ from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.report import Moment, Report
 
 TRIAL_SECONDS: Final = 8.0
-"""How long one more replica must stay before many are made. Argo CD undoes a difference within a second or two."""
+"""Seconds that one more replica must stay before many are made. Argo CD undoes a difference within two."""
 NOTICED_SECONDS: Final = 30.0
-"""How long Argo CD may take to see that replica: where it sees nothing, nobody knows whether the suspension holds."""
+"""Seconds for Argo CD to see that replica: where it sees nothing, nobody knows whether the suspension holds."""
 BESIDE_SECONDS: Final = 60.0
 """Seconds of the lease beyond waiting and holding: to begin, to see the suspension hold, and to put things back."""
 Keep = Callable[[Sequence[Sample], Sequence[Moment]], None]
@@ -41,7 +41,7 @@ class Options:
     max_wait: float
 
 
-def longest(hold: float, max_wait: float) -> float:
+def longest_seconds(hold: float, max_wait: float) -> float:
     """Seconds that a drill may take: the lease's promise, and the end of the deny window."""
     return max_wait + hold + BESIDE_SECONDS
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from otel_on_spot.drills.lease import Lease
 
 SLACK: Final = timedelta(minutes=1)
-"""How far the window begins before this minute: the clock of Argo CD's node may be behind ours."""
+"""Time by which the window begins before this minute: the clock of Argo CD's node may be behind ours."""
 OURS: Final = "otel-on-spot drill "
-"""How the description of a window of ours begins."""
+"""Beginning of the description of a drill's window."""
 UNTIL: Final = re.compile(r"\buntil=(\S+)")
 
 
@@ -39,7 +39,7 @@ def deny(lease: Lease, now: datetime) -> dict[str, Any]:
     }
 
 
-def ended(window: Mapping[str, Any], now: datetime) -> bool:
+def is_over(window: Mapping[str, Any], now: datetime) -> bool:
     """True for a window of a drill whose promised end is over."""
     description = str(window.get("description") or "")
     promised = UNTIL.search(description)

@@ -150,7 +150,10 @@ def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(cl
 
 def test_without_being_asked_a_change_is_told_as_text_and_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
     document = as_document(recorded("dev"))
-    less = {**document, "resources": [one for one in document["resources"] if "::capacity-spot" not in one["urn"]]}
+    less = {
+        **document,
+        "resources": [resource for resource in document["resources"] if "::capacity-spot" not in resource["urn"]],
+    }
     monkeypatch.setattr(compare, "against", lambda *_: compare.difference(less, document, "HEAD"))
     ended = invoked("plan", "--against", "HEAD")
 

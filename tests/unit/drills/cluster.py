@@ -53,12 +53,12 @@ class Cluster:
     @property
     def replicas(self) -> int:
         """What the Deployment is scaled to."""
-        return self.front.one("Deployment", "frontend")["spec"]["replicas"]
+        return self.front.find("Deployment", "frontend")["spec"]["replicas"]
 
     @property
     def windows(self) -> list[dict[str, Any]]:
         """The project's sync windows."""
-        return self.front.one("AppProject", "platform")["spec"].get("syncWindows") or []
+        return self.front.find("AppProject", "platform")["spec"].get("syncWindows") or []
 
     @property
     def lease(self) -> lease.Lease | None:
@@ -67,7 +67,7 @@ class Cluster:
 
     def held_by(self, holder: str) -> None:
         """The lease is somebody's from now on."""
-        thing = self.front.one("Lease", lease.NAME)
+        thing = self.front.find("Lease", lease.NAME)
         thing["spec"]["holderIdentity"] = holder
         thing["metadata"]["resourceVersion"] += "x"
 

@@ -27,8 +27,8 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setattr(lease, "DURATION_SECONDS", 0.3)
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     monkeypatch.setattr(resilience, "RETRY_SECONDS", 0.02)
-    with cluster() as one:
-        yield one
+    with cluster() as shown:
+        yield shown
 
 
 def drilling(there: Cluster, *, seconds: float = 60.0) -> lease.HeldLease:

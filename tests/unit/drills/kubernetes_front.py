@@ -1,4 +1,4 @@
-"""A Kubernetes API server in memory: paths, label selectors, pages, refusals; writes with resource versions, and ``scale``."""
+"""A Kubernetes API server in memory: paths, selectors, pages, refusals; versioned writes, and ``scale``."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object 
 
 
 class KubernetesFront:
-    """An API server on loopback. ``refusing``: plurals that it answers with 403; ``unserved``: group/versions that it does not know."""
+    """An API server on loopback. ``refusing``: plurals answered with 403; ``unserved``: group/versions it does not know."""
 
     def __init__(self) -> None:
         self.objects: list[Object] = []
@@ -44,7 +44,7 @@ class KubernetesFront:
         self.requests: list[str] = []
         self.writes: list[tuple[str, str, Object]] = []
         self.meddle: Callable[[str, str, Object], Answer | None] = lambda *_: None
-        """Called with (verb, path, body) before each write: an answer in place of the server's, or None. Status 0 hangs up."""
+        """Called with (verb, path, body) before a write: an answer in place of the server's, or None. Status 0 hangs up."""
         self._writing = threading.Lock()
         front = self
 
@@ -103,7 +103,7 @@ class KubernetesFront:
         if group in self.unserved:
             return 404, {"kind": "Status", "code": 404}
         if not rest:
-            served = {PLURALS[one["kind"]] for one in self.objects if one["apiVersion"] == group}
+            served = {PLURALS[thing["kind"]] for thing in self.objects if thing["apiVersion"] == group}
             return 200, {"resources": [{"name": plural} for plural in sorted(served)]}
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2:
@@ -114,14 +114,14 @@ class KubernetesFront:
         if len(rest) == 3 and found:
             return 200, _scale(next(thing for thing in found if thing["metadata"]["name"] == rest[1]))
         if len(rest) == 2:
-            one = next((thing for thing in found if thing["metadata"]["name"] == rest[1]), None)
-            return (404, {"kind": "Status", "code": 404}) if one is None else (200, one)
+            named = next((thing for thing in found if thing["metadata"]["name"] == rest[1]), None)
+            return (404, {"kind": "Status", "code": 404}) if named is None else (200, named)
         start, limit = int(query.get("continue", 0)), int(query.get("limit", 0)) or len(found)
         metadata = {"continue": str(start + limit)} if start + limit < len(found) else {}
         return 200, {"kind": "List", "metadata": metadata, "items": found[start : start + limit]}
 
     def _selected(self, group: str, kind: str, namespace: str, selector: str) -> Iterator[Object]:
-        wanted = dict(one.split("=", 1) for one in selector.split(",") if one)
+        wanted = dict(term.split("=", 1) for term in selector.split(",") if term)
         for thing in self.objects:
             metadata = thing["metadata"]
             if (thing["apiVersion"], thing["kind"]) != (group, kind):
@@ -170,9 +170,9 @@ class KubernetesFront:
         thing["metadata"]["resourceVersion"] = str(self._version)
         return thing
 
-    def one(self, kind: str, name: str) -> Object:
+    def find(self, kind: str, name: str) -> Object:
         """The object itself: change it, and the server answers so."""
-        return next(one for one in self.objects if one["kind"] == kind and one["metadata"]["name"] == name)
+        return next(thing for thing in self.objects if thing["kind"] == kind and thing["metadata"]["name"] == name)
 
 
 def _scale(thing: Object) -> Object:

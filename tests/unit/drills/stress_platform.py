@@ -33,7 +33,8 @@ APPLICATION = {
 class Platform:
     """A cluster in memory with a scheduler and an Argo CD that do as told.
 
-    ``stuck``: no pod goes any more. ``heals``: Argo CD undoes a scale in spite of any window. ``sees``: it notices. ``runs``: how many pods may run at most.
+    ``stuck``: no pod goes any more. ``heals``: Argo CD undoes a scale in spite of any window. ``sees``: it notices.
+    ``runs``: how many pods may run at most.
     """
 
     there: Cluster
@@ -53,8 +54,8 @@ class Platform:
 
     def scaled(self, replicas: int) -> None:
         objects = self.there.front.objects
-        there = sum(one["kind"] == "Pod" for one in objects)
-        objects[:] = [one for one in objects if one["kind"] != "Pod"]
+        there = sum(thing["kind"] == "Pod" for thing in objects)
+        objects[:] = [thing for thing in objects if thing["kind"] != "Pod"]
         for number in range(max(replicas, there) if self.stuck else replicas):
             phase = "Running" if number < self.runs else "Pending"
             objects.append(
@@ -66,7 +67,7 @@ class Platform:
                 }
             )
         synced = replicas == 1 or not self.sees
-        self.there.front.one("Application", "otel-demo")["status"]["sync"]["status"] = (
+        self.there.front.find("Application", "otel-demo")["status"]["sync"]["status"] = (
             "Synced" if synced else "OutOfSync"
         )
 
@@ -78,8 +79,8 @@ class Platform:
         def keep(samples: Sequence[Sample], moments: Sequence[Moment]) -> None:
             self.moments = moments
 
-        with start(there.target, there.api, "stress", why="", seconds=60, log=there.told.append) as one:
-            return run.run(one, options, log=there.told.append, on_sample=self.samples.append, keep=keep)
+        with start(there.target, there.api, "stress", why="", seconds=60, log=there.told.append) as running:
+            return run.run(running, options, log=there.told.append, on_sample=self.samples.append, keep=keep)
 
     def put_back(self) -> None:
         assert self.there.replicas == 1
@@ -103,7 +104,7 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03}.get(kind))
     with cluster() as there:
         container = {"name": "c", "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}}
-        there.front.one("Deployment", "frontend")["spec"] |= {
+        there.front.find("Deployment", "frontend")["spec"] |= {
             "selector": {"matchLabels": {"app": "frontend"}},
             "template": {"spec": {"containers": [container]}},
         }

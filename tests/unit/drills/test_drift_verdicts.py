@@ -29,7 +29,7 @@ SEEN = Drift(
 
 
 def statuses(seen: Drift) -> dict[str, str]:
-    return {one.id: one.status for one in verdicts(seen, "argocd")}
+    return {verdict.id: verdict.status for verdict in verdicts(seen, "argocd")}
 
 
 def test_put_back_and_synced_is_in_order() -> None:
@@ -88,7 +88,7 @@ def test_why_nothing_is_put_back(facts: Facts, said: str) -> None:
 def test_a_window_of_another_project_is_not_the_reason() -> None:
     window = held("deny").projects
     assert window is not None
-    other = replace(next(one for one in window if one.name == "platform"), name="other")
+    other = replace(next(application for application in window if application.name == "platform"), name="other")
     assert why_not(added("projects", other)(HEALTHY), "otel-demo") == ""
 
 

@@ -36,11 +36,11 @@ def answers() -> Iterator[dict[str, Stubber]]:
     session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
     CLIENTS.update({name: session.client(name) for name in ("ec2", "fis")})
     stubs = {name: Stubber(client) for name, client in CLIENTS.items()}
-    for one in stubs.values():
-        one.activate()
+    for stub in stubs.values():
+        stub.activate()
     yield stubs
-    for one in stubs.values():
-        one.assert_no_pending_responses()
+    for stub in stubs.values():
+        stub.assert_no_pending_responses()
 
 
 def platform(template: str = "EXT1") -> Target:
@@ -58,7 +58,7 @@ def test_the_instance_is_tagged_before_the_experiment_starts_and_both_are_writte
     answers["ec2"].add_response("create_tags", {}, {"Resources": ["i-a"], "Tags": TAGS})
     answers["fis"].add_response("start_experiment", BEGUN, {"experimentTemplateId": "EXT1", "clientToken": ANY})
     assert experiment.start(platform(), written.append, "i-a") == "EXP1"
-    assert [one.kind for one in written] == ["tags", "experiment"]
+    assert [step.kind for step in written] == ["tags", "experiment"]
 
 
 def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down_all_the_same(
@@ -71,7 +71,7 @@ def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down
         DrillRefusedError, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
     ):
         experiment.start(platform(), written.append, "i-a")
-    assert [one.kind for one in written] == ["tags"]
+    assert [step.kind for step in written] == ["tags"]
 
 
 def test_a_stack_without_the_setting_is_refused_with_what_to_set() -> None:

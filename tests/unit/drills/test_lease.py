@@ -30,7 +30,7 @@ def test_a_change_is_in_the_lease_before_it_is_made(there: Cluster) -> None:
         change(there, hold)
     kinds = ["lease" if "leases" in path else path.rpartition("/")[2] for _, path, _ in there.front.writes]
     for step, made in (("AppProject platform", "platform"), ("frontend scaled", "scale")):
-        written = next(n for n, one in enumerate(there.front.writes) if step in str(one[2]) and kinds[n] == "lease")
+        written = next(n for n, write in enumerate(there.front.writes) if step in str(write[2]) and kinds[n] == "lease")
         assert written < kinds.index(made)
 
 

@@ -1,4 +1,4 @@
-"""Taking back what a drill changed: past lost answers, refusals, Ctrl-C and a closed terminal, and nobody else's things."""
+"""Taking back what a drill changed: past lost answers, refusals, Ctrl-C, a closed terminal; nobody else's things."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def test_a_lost_connection_while_restoring_is_tried_again(there: Cluster) -> Non
     there.front.meddle = broken
     hold.restore(timeout=10)
     assert left == []
-    assert any("frontend scaled from 1 to 50: no answer (503 later), trying again for" in one for one in there.told)
+    assert any("frontend scaled from 1 to 50: no answer (503 later), trying again for" in line for line in there.told)
     restored(there)
 
 
@@ -67,7 +67,7 @@ def test_what_cannot_be_restored_is_said_with_its_end_and_stays_in_the_lease(the
     there.front.meddle = lambda *_: None
     left = there.lease
     assert left is not None
-    assert [one.kind for one in left.steps] == ["window", "scale"]
+    assert [step.kind for step in left.steps] == ["window", "scale"]
     put_back(there.target, there.api, left, there.told.append, force=True)
     restored(there)
 
@@ -81,7 +81,7 @@ def test_a_refused_step_does_not_keep_the_others_from_being_taken_back(there: Cl
     assert there.windows == []
     left = there.lease
     assert left is not None
-    assert [one.kind for one in left.steps] == ["scale"]
+    assert [step.kind for step in left.steps] == ["scale"]
 
 
 def test_ctrl_c_waits_until_everything_is_taken_back(there: Cluster) -> None:
@@ -123,7 +123,7 @@ def test_a_terminal_that_is_gone_does_not_keep_anything_from_being_taken_back(th
 
 
 def test_other_peoples_windows_are_untouched(there: Cluster) -> None:
-    there.front.one("AppProject", "platform")["spec"]["syncWindows"] = [THEIRS]
+    there.front.find("AppProject", "platform")["spec"]["syncWindows"] = [THEIRS]
     with hold_lease(there.target, there.api, drill="stress", why="", seconds=60, log=there.told.append) as hold:
         change(there, hold)
         assert there.windows == [THEIRS, WINDOW]
@@ -134,7 +134,7 @@ def test_somebody_who_adds_a_window_meanwhile_keeps_it(there: Cluster) -> None:
     def faster(_verb: str, path: str, _body: Object) -> Answer | None:
         if path.endswith("platform"):
             there.front.meddle = lambda *_: None
-            project = there.front.one("AppProject", "platform")
+            project = there.front.find("AppProject", "platform")
             project["spec"].setdefault("syncWindows", []).append(THEIRS)
             project["metadata"]["resourceVersion"] += "x"
         return None

@@ -10,7 +10,7 @@ from tests.unit.drills.cluster import Cluster, cluster
 
 @contextmanager
 def windowed(there: Cluster, *windows: dict[str, Any]) -> Generator[None]:
-    there.front.one("AppProject", "platform")["spec"]["syncWindows"] = list(windows)
+    there.front.find("AppProject", "platform")["spec"]["syncWindows"] = list(windows)
     yield
 
 

@@ -18,7 +18,7 @@ from otel_on_spot.kubernetes.client import Api
 from tests.unit.doctor import access_faults
 from tests.unit.doctor.changes import HEALTHY, added, one_of
 
-ALL = {one.id: float(number) for number, one in enumerate(STEPS)}
+ALL = {step.id: float(number) for number, step in enumerate(STEPS)}
 SEEN = Joining(
     pool="spot",
     timeout=60.0,
@@ -33,12 +33,12 @@ SEEN = Joining(
 
 def until_step(step: str) -> Joining:
     """As far as the step before this one."""
-    names = [one.id for one in STEPS]
+    names = [step.id for step in STEPS]
     return replace(SEEN, reached={name: ALL[name] for name in names[: names.index(step)]})
 
 
 def with_instance(facts: Facts) -> Facts:
-    known = one_of("instances", lambda one: one.profile_arn)
+    known = one_of("instances", lambda instance: instance.profile_arn)
     young: Instance = replace(
         known,
         id="i-0new",
@@ -51,23 +51,23 @@ def with_instance(facts: Facts) -> Facts:
 
 def test_every_step_has_its_line_with_the_time_that_it_took() -> None:
     found = verdicts(SEEN, None)
-    assert [one.id for one in found] == [one.id for one in STEPS]
-    assert {one.status for one in found} == {"ok"}
+    assert [step.id for step in found] == [step.id for step in STEPS]
+    assert {verdict.status for verdict in found} == {"ok"}
     assert found[0].what == "0.0 s, spot-abcde"
     assert found[1].what == "1.0 s"
 
 
-@pytest.mark.parametrize("step", [one.id for one in STEPS])
+@pytest.mark.parametrize("step", [step.id for step in STEPS])
 def test_the_first_step_that_was_not_reached_is_found_and_none_behind_it_is_judged(step: str) -> None:
     found = verdicts(until_step(step), HEALTHY)
-    assert [one.status for one in found] == ["ok"] * (len(found) - 1) + ["found"]
+    assert [verdict.status for verdict in found] == ["ok"] * (len(found) - 1) + ["found"]
     assert found[-1].id == step
     assert f"not {step} 60 s after the pod was made" in found[-1].findings[0].seen
 
 
 def test_steps_that_come_in_another_order_never_take_less_than_nothing() -> None:
     found = verdicts(replace(SEEN, reached={**ALL, "registered": 9.0}), None)
-    assert [one.what for one in found if one.id in ("registered", "ready")] == ["7.0 s", "0.0 s"]
+    assert [verdict.what for verdict in found if verdict.id in ("registered", "ready")] == ["7.0 s", "0.0 s"]
 
 
 def test_a_launch_that_the_cloud_refuses_is_told_in_the_clouds_words() -> None:
@@ -98,11 +98,11 @@ def test_the_pod_shares_its_node_with_no_pod_but_those_of_daemon_sets() -> None:
     }
 
     def kept_away(labels: dict[str, str]) -> bool:
-        (rules,) = zip(*(one["labelSelector"]["matchExpressions"] for one in terms), strict=True)
-        return any((one["key"] in labels) == (one["operator"] == "Exists") for one in rules)
+        (rules,) = zip(*(term["labelSelector"]["matchExpressions"] for term in terms), strict=True)
+        return any((rule["key"] in labels) == (rule["operator"] == "Exists") for rule in rules)
 
     assert {kind for kind, labels in sets.items() if kept_away(labels)} == {"Deployment", "StatefulSet", "bare"}
-    assert all(one["namespaceSelector"] == {} for one in terms)
+    assert all(term["namespaceSelector"] == {} for term in terms)
     assert "nodeAffinity" not in thing["spec"]["affinity"]
 
 
@@ -179,7 +179,7 @@ class Events(Api):
 
     def list(self, path: str, accept: str = "", **query: str) -> Iterator[dict[str, Any]]:
         key, value = query["fieldSelector"].removeprefix("involvedObject.").split("=")
-        return (one for one in self.things if one["involvedObject"].get(key) == value)
+        return (event for event in self.things if event["involvedObject"].get(key) == value)
 
 
 def event(of: dict[str, str], kind: str, why: str, message: str, second: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda one: one.id)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
     page = ROOT / check.runbook
     assert page.is_file(), f"{check.runbook}: write the page of the line {check.id}"

@@ -71,7 +71,9 @@ def test_a_cluster_that_aws_does_not_tell_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["stress", "--replicas", "5"], ["drift"], ["node-join"], ["spot-interruption"]], ids=lambda one: one[0]
+    "options",
+    [["stress", "--replicas", "5"], ["drift"], ["node-join"], ["spot-interruption"]],
+    ids=lambda arguments: arguments[0],
 )
 def test_no_drill_changes_another_cluster(there: Cluster, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
     known = there.target

@@ -36,7 +36,7 @@ def pod(where: str, owner: str, kind: str = "Deployment", **more: Any) -> Pod:
 
 
 def platform(*pods: Pod, nodes: tuple[Node, ...] = (node("a"),), claims: tuple[NodeClaim, ...] | None = None) -> Facts:
-    made = tuple(claim(one.name) for one in nodes) if claims is None else claims
+    made = tuple(claim(node.name) for node in nodes) if claims is None else claims
     return replace(HEALTHY, nodes=nodes, pods=pods, node_claims=made, terminating=())
 
 
@@ -105,7 +105,7 @@ def test_a_node_of_the_front_path_is_chosen_before_a_fuller_one() -> None:
     found = judge_nodes(facts, allow_stateful=False)
     assert choose(found, None).node == "b"
     assert choose(found, "a").workloads == tuple(("otel-demo", "Deployment", name) for name in ("ad", "cart", "quote"))
-    without = [one for one in found if one.node != "b"]
+    without = [candidate for candidate in found if candidate.node != "b"]
     assert choose(without, None).node == "a"
 
 
@@ -129,7 +129,7 @@ def test_a_node_that_was_asked_for_is_refused_with_its_reason(wanted: str, said:
 
 def samples(text: str) -> list[Sample]:
     """A character every half second: . served, x not."""
-    return [Sample(seconds=number / 2, served=one == ".") for number, one in enumerate(text)]
+    return [Sample(seconds=number / 2, served=mark == ".") for number, mark in enumerate(text)]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ SEEN = Interruption(
 
 
 def statuses(seen: Interruption) -> dict[str, str]:
-    return {one.id: one.status for one in verdicts(seen)}
+    return {verdict.id: verdict.status for verdict in verdicts(seen)}
 
 
 def lacking(*names: str, **more: Any) -> Interruption:
@@ -211,7 +211,7 @@ def test_a_warning_that_nobody_hears_is_found_and_nothing_else_is_judged() -> No
 )
 def test_each_promise_that_did_not_hold_is_found_by_its_own_line(seen: Interruption, line: str, said: str) -> None:
     assert statuses(seen)[line] == "found"
-    assert said in next(one for one in verdicts(seen) if one.id == line).findings[0].seen
+    assert said in next(verdict for verdict in verdicts(seen) if verdict.id == line).findings[0].seen
 
 
 def test_where_other_nodes_had_room_no_replacement_is_needed() -> None:

@@ -34,7 +34,7 @@ def has_node(there: Cluster, instance: str, *, tainted: bool) -> None:
     taints = [{"key": DISRUPTED, "effect": "NoSchedule"}] if tainted else []
     spec = {"providerID": f"aws:///eu-west-1a/{instance}", "taints": taints}
     thing = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": WARNED.node}, "spec": spec}
-    there.front.objects[:] = [one for one in there.front.objects if one["kind"] != "Node"] + [thing]
+    there.front.objects[:] = [other for other in there.front.objects if other["kind"] != "Node"] + [thing]
 
 
 def test_a_node_with_pods_is_tainted_and_not_drained(there: Cluster, watch: Watch) -> None:

@@ -21,18 +21,20 @@ __all__ = ["platform"]
 
 
 def statuses(report: Report) -> dict[str, str]:
-    return {one.id: one.status for one in report.verdicts}
+    return {verdict.id: verdict.status for verdict in report.verdicts}
 
 
 def seen(report: Report) -> str:
-    return " | ".join(f"{one.subject}: {one.seen}" for verdict in report.verdicts for one in verdict.findings)
+    return " | ".join(
+        f"{finding.subject}: {finding.seen}" for verdict in report.verdicts for finding in verdict.findings
+    )
 
 
 def test_it_scales_holds_and_puts_everything_back(platform: Platform) -> None:
     report = platform.drill()
     assert statuses(report) == {"replicas": "ok", "held": "ok", "restored": "ok", "untouched": "ok"}
     assert report.exit_code == 0
-    assert max(one.running for one in platform.samples) == 5
+    assert max(sample.running for sample in platform.samples) == 5
     assert report.measures["their cost"] == "0.030 USD/h before, at most 0.030 USD/h"
     assert report.measures["left over"] == "no NodeClaim more than before"
     platform.put_back()
@@ -85,7 +87,7 @@ def at_the_hold(platform: Platform, monkeypatch: pytest.MonkeyPatch, act: Any) -
 
 def test_a_scale_that_somebody_reverts_is_found(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     at_the_hold(
-        platform, monkeypatch, lambda: platform.there.front.one("Deployment", "frontend")["spec"].update(replicas=1)
+        platform, monkeypatch, lambda: platform.there.front.find("Deployment", "frontend")["spec"].update(replicas=1)
     )
     report = platform.drill(hold=30)
     assert statuses(report)["held"] == "found"
@@ -105,7 +107,7 @@ def test_a_pod_that_goes_while_holding_is_found(platform: Platform, monkeypatch:
 
 
 def test_pods_of_an_earlier_scale_are_no_proof_that_all_run(platform: Platform) -> None:
-    deployment = platform.there.front.one("Deployment", "frontend")
+    deployment = platform.there.front.find("Deployment", "frontend")
     deployment["metadata"]["generation"] = 3
     deployment["status"] = {"observedGeneration": 2}
     report = platform.drill()
@@ -151,7 +153,7 @@ def test_a_silent_api_server_is_waited_for(platform: Platform, monkeypatch: pyte
     at_the_hold(platform, monkeypatch, lambda: monkeypatch.setattr(platform.there.front, "answer", broken))
     report = platform.drill()
     assert report.exit_code == 0
-    assert [one.what for one in report.moments if "answer" in one.what] == [
+    assert [moment.what for moment in report.moments if "answer" in moment.what] == [
         "the API server does not answer",
         "the API server answers again",
     ]
@@ -163,7 +165,7 @@ def test_what_is_not_as_before_is_found(platform: Platform, monkeypatch: pytest.
     front.objects.append({**other, "status": {"sync": {"status": "Synced"}}})
 
     def act() -> None:
-        front.one("Application", "cluster-base")["status"]["sync"]["status"] = "OutOfSync"
+        front.find("Application", "cluster-base")["status"]["sync"]["status"] = "OutOfSync"
 
     at_the_hold(platform, monkeypatch, act)
     report = platform.drill()
@@ -178,8 +180,8 @@ def test_the_csv_has_a_row_a_sample_with_what_happened(platform: Platform) -> No
     assert len(rows) == len(platform.samples)
     assert max(int(row["replicas_wanted"]) for row in rows) == 5
     assert (rows[0]["nodes_spot"], rows[0]["cost_usd_per_hour"]) == ("1", "0.0300")
-    events = [one for row in rows for one in row["event"].split("; ") if one]
-    assert events == [one.what for one in report.moments]
+    events = [event for row in rows for event in row["event"].split("; ") if event]
+    assert events == [moment.what for moment in report.moments]
 
 
 def test_the_picture_draws_every_lane_and_marks_every_moment(platform: Platform) -> None:
@@ -191,7 +193,7 @@ def test_the_picture_draws_every_lane_and_marks_every_moment(platform: Platform)
         assert words in told
     for moment in report.moments:
         assert moment.what in told
-    numbers = [float(one) for one in re.findall(r"(?<=[ ,LM\"])-?\d+\.\d(?=[ ,\"])", drawn)]
+    numbers = [float(number) for number in re.findall(r"(?<=[ ,LM\"])-?\d+\.\d(?=[ ,\"])", drawn)]
     assert max(numbers) <= float(root.attrib["height"]) + float(root.attrib["width"])
 
 

@@ -37,7 +37,7 @@ class Aws:
 
     def get_products(self, **asked: Any) -> Any:
         self.asked.append("on-demand")
-        wanted = {one["Field"]: one["Value"] for one in asked["Filters"]}
+        wanted = {field["Field"]: field["Value"] for field in asked["Filters"]}
         assert (wanted["regionCode"], wanted["operatingSystem"], wanted["tenancy"]) == ("eu-west-1", "Linux", "Shared")
 
         def product(name: str, usd: str) -> str:
@@ -76,4 +76,4 @@ def test_a_refusal_is_no_price(aws: Aws) -> None:
     aws.refused = True
     prices = Prices(aws)  # ty: ignore[invalid-argument-type]
     assert prices.of("spot", "m7i.large", "eu-west-1a") is None
-    assert any("UnauthorizedOperation" in one for one in prices.why)
+    assert any("UnauthorizedOperation" in why for why in prices.why)

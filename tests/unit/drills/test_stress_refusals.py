@@ -23,7 +23,7 @@ def test_a_deployment_that_is_not_there_is_refused(platform: Platform) -> None:
 
 
 def test_an_application_that_differs_from_git_already_is_refused(platform: Platform) -> None:
-    platform.there.front.one("Application", "otel-demo")["status"]["sync"]["status"] = "OutOfSync"
+    platform.there.front.find("Application", "otel-demo")["status"]["sync"]["status"] = "OutOfSync"
     assert "Application otel-demo is OutOfSync: the cluster differs from Git" in refusal(platform)
 
 
@@ -41,7 +41,7 @@ def test_an_autoscaler_that_owns_the_scale_is_refused(platform: Platform) -> Non
 
 
 def test_a_deployment_that_is_not_from_git_is_refused(platform: Platform) -> None:
-    platform.there.front.one("Application", "otel-demo")["status"]["resources"] = []
+    platform.there.front.find("Application", "otel-demo")["status"]["resources"] = []
     assert "no Application of project platform deploys Deployment otel-demo/frontend" in refusal(platform)
 
 

@@ -7,7 +7,7 @@ import pytest
 from otel_on_spot.doctor.checks.sync_windows import suspension_of
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
 from otel_on_spot.drills.lease import Lease
-from otel_on_spot.drills.stress.window import deny, ended
+from otel_on_spot.drills.stress.window import deny, is_over
 
 
 def record(now: datetime, seconds: float) -> Lease:
@@ -66,11 +66,11 @@ def test_its_description_says_who_why_and_until_when() -> None:
 def test_only_a_drills_window_past_its_promise_is_over() -> None:
     now = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
     window = deny(record(now, 60), now)
-    assert not ended(window, now)
-    assert ended(window, now + timedelta(seconds=60))
+    assert not is_over(window, now)
+    assert is_over(window, now + timedelta(seconds=60))
     later = now + timedelta(days=1)
-    assert not ended({**window, "description": "maintenance until=2026-11-23T12:31:00Z"}, later)
-    assert not ended({**window, "description": "otel-on-spot drill by hand"}, later)
-    assert not ended({**window, "description": "otel-on-spot drill stress until=tomorrow"}, later)
-    assert not ended({**window, "kind": "allow"}, later)
-    assert not ended({"kind": "deny", "schedule": "0 22 * * *", "duration": "1h"}, later)
+    assert not is_over({**window, "description": "maintenance until=2026-11-23T12:31:00Z"}, later)
+    assert not is_over({**window, "description": "otel-on-spot drill by hand"}, later)
+    assert not is_over({**window, "description": "otel-on-spot drill stress until=tomorrow"}, later)
+    assert not is_over({**window, "kind": "allow"}, later)
+    assert not is_over({"kind": "deny", "schedule": "0 22 * * *", "duration": "1h"}, later)
