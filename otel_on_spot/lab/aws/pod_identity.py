@@ -12,16 +12,16 @@ import argparse
 import json
 import uuid
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import ClientError
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
+from otel_on_spot.lab import http_server
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.aws.sts_front import Server
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
 from otel_on_spot.simcloud.tables import Tables
 
@@ -92,47 +92,23 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
     }
 
 
-class Agent(BaseHTTPRequestHandler):
-    """One request to the agent. The class attributes are set by ``server``."""
-
-    protocol_version = "HTTP/1.1"
-    associations: Associations
-    aws: Endpoint
-    reviewer: Reviewer
-
-    def do_GET(self) -> None:
-        """Answer ``/v1/credentials``."""
-        if not self.associations.agent_installed:
-            self.close_connection = True
-            self.log_message("%s", "no agent: the add-on is not installed")
-            return
-        if self.path != "/v1/credentials":
-            self._send(404, "text/plain", b"404 page not found\n")
-            return
-        try:
-            made = credentials(self.associations, self.aws, self.reviewer, self.headers.get("Authorization") or "")
-        except CredentialsRefused as refused:
-            self.log_message("%s", refused)
-            self._send(refused.status, "text/plain; charset=utf-8", f"{refused}\n".encode())
-            return
-        self._send(200, "application/json", json.dumps(made).encode())
-
-    def _send(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """One line."""
-        print(format % args, flush=True)
-
-
-def server(address: tuple[str, int], associations: Associations, aws: Endpoint, reviewer: Reviewer) -> Server:
+def server(address: tuple[str, int], associations: Associations, aws: Endpoint, reviewer: Reviewer) -> BaseWSGIServer:
     """The agent, bound to its address and not yet serving."""
-    told = {"associations": associations, "aws": aws, "reviewer": reviewer}
-    return Server(address, type("BoundAgent", (Agent,), told))
+
+    @Request.application
+    def application(request: Request) -> Response:
+        if not associations.agent_installed:
+            raise ConnectionError("no agent: the add-on is not installed")
+        if request.path != "/v1/credentials":
+            return Response("404 page not found\n", 404)
+        try:
+            made = credentials(associations, aws, reviewer, request.headers.get("Authorization", ""))
+        except CredentialsRefused as refused:
+            print(refused, flush=True)
+            return Response(f"{refused}\n", refused.status)
+        return Response(json.dumps(made), mimetype="application/json")
+
+    return http_server.server(address, application)
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ import re
 from functools import cache
 from typing import Any
 
+from werkzeug import Request
+
 from otel_on_spot.lab.aws.moto_patches.iam import refused
 
 VCPU_HOUR = 0.034
@@ -65,13 +67,12 @@ def _product(instance_type: str) -> str:
     )
 
 
-def price_list(environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """(HTTP status, body) of a WSGI request for GetProducts, its caller's permissions looked at."""
+def price_list(request: Request) -> tuple[int, dict[str, Any]]:
+    """(HTTP status, body) of a request for GetProducts, its caller's permissions looked at."""
     from moto.core import DEFAULT_ACCOUNT_ID
 
-    key = KEY.search(environ.get("HTTP_AUTHORIZATION", ""))
+    key = KEY.search(request.headers.get("Authorization", ""))
     why = refused(DEFAULT_ACCOUNT_ID, key.group(1) if key else "", "pricing:GetProducts")
     if why:
-        return "400 Bad Request", {"__type": "AccessDeniedException", "Message": why}
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    return "200 OK", products(json.loads(environ["wsgi.input"].read(length) or "{}"))
+        return 400, {"__type": "AccessDeniedException", "Message": why}
+    return 200, products(json.loads(request.get_data() or "{}"))

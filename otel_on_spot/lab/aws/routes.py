@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+
+from werkzeug import Request, Response
 
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.lab.aws import prices
@@ -65,29 +66,27 @@ class LabRoutes:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("HTTP_X_AMZ_TARGET") == prices.TARGET:
-            status, told = prices.price_list(environ)
-            return _send(start_response, status, told)
-        path = environ.get("PATH_INFO", "")
-        if not path.startswith(START):
+        request = Request(environ)
+        if request.headers.get("X-Amz-Target") == prices.TARGET:
+            return _json(*prices.price_list(request))(environ, start_response)
+        if not request.path.startswith(START):
             return self.app(environ, start_response)
-        asked = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         try:
-            body = self._answer(environ, path.removeprefix(START), asked)
+            body = self._answer(request, request.path.removeprefix(START))
         except (ValueError, TypeError) as problem:
-            return _send(start_response, "400 Bad Request", {"error": str(problem)})
+            return _json(400, {"error": str(problem)})(environ, start_response)
         if body is None:
-            return _send(start_response, "404 Not Found", {"error": f"{path}: the lab has instances and capacity"})
-        return _send(start_response, "200 OK", body)
+            body = {"error": f"{request.path}: the lab has instances and capacity"}
+            return _json(404, body)(environ, start_response)
+        return _json(200, body)(environ, start_response)
 
-    def _answer(self, environ: dict[str, Any], name: str, asked: dict[str, str]) -> Any:
+    def _answer(self, request: Request, name: str) -> Any:
         if name == "instances":
-            return self._instances(asked["region"], asked.get("cluster", ""))
+            return self._instances(request.args["region"], request.args.get("cluster", ""))
         if name == "capacity":
-            if environ.get("REQUEST_METHOD") == "PUT":
-                length = int(environ.get("CONTENT_LENGTH") or 0)
-                set_shortages(self.folder, [Shortage(**row) for row in json.loads(environ["wsgi.input"].read(length))])
-            return [asdict(one) for one in shortages(self.folder)]
+            if request.method == "PUT":
+                set_shortages(self.folder, [Shortage(**row) for row in json.loads(request.get_data())])
+            return [asdict(shortage) for shortage in shortages(self.folder)]
         return None
 
     @staticmethod
@@ -101,7 +100,5 @@ class LabRoutes:
         return [row for row in rows if row is not None]
 
 
-def _send(start_response: Callable[..., Any], status: str, body: Any) -> list[bytes]:
-    text = json.dumps(body).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
-    return [text]
+def _json(status: int, body: Any) -> Response:
+    return Response(json.dumps(body), status, mimetype="application/json")

@@ -8,12 +8,13 @@ import argparse
 import http.client
 import json
 import re
-import ssl
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer
+
+from otel_on_spot.lab import http_server
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.token_review import Reviewer
 from otel_on_spot.lab.aws.web_identity import WebIdentityRefused, check
@@ -56,82 +57,49 @@ def caller_identity_json(answer: bytes) -> bytes:
     return json.dumps({"GetCallerIdentityResponse": told}).encode()
 
 
-class Front(BaseHTTPRequestHandler):
-    """Forwards to moto. ``aws`` and ``reviewer`` are set by ``serve``."""
-
-    protocol_version = "HTTP/1.1"
-    aws: Endpoint
-    reviewer: Reviewer
-
-    def do_GET(self) -> None:
-        """Forward one request."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        asked = parse_qs(urlsplit(self.path).query)
-        if "application/x-www-form-urlencoded" in (self.headers.get("Content-Type") or ""):
-            asked |= parse_qs(body.decode())
-        flat = {key: values[0] for key, values in asked.items()}
-        if flat.get("Action") == "AssumeRoleWithWebIdentity":
-            try:
-                check(self.aws.client("iam"), self.reviewer, flat.get("RoleArn", ""), flat.get("WebIdentityToken", ""))
-            except WebIdentityRefused as refused:
-                self._send(refused.status, "text/xml", xml_error(refused.code, str(refused)))
-                return
-        status, kind, answer = self._forward(body, flat.get("X-Amz-Credential", ""))
-        if b"GetCallerIdentityResult" in answer:
-            if UNKNOWN_KEY in answer:
-                text = "The security token included in the request is invalid."
-                status, kind, answer = 403, "text/xml", xml_error("InvalidClientTokenId", text)
-            elif "json" in (self.headers.get("Accept") or ""):
-                kind, answer = "application/json", caller_identity_json(answer)
-        self._send(status, kind, answer)
-
-    do_POST = do_GET  # noqa: N815
-
-    def _forward(self, body: bytes, credential: str) -> tuple[int, str, bytes]:
-        headers = {key: value for key, value in self.headers.items() if key.lower() in FORWARDED}
-        if credential and "Authorization" not in headers:
-            headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
-        if "Authorization" not in headers:  # AssumeRoleWithWebIdentity is not signed; moto finds the service by this
-            headers["Authorization"] = (
-                f"AWS4-HMAC-SHA256 Credential=none/20260101/{self.aws.region}/sts/aws4_request, SignedHeaders=host, Signature=0"
-            )
-        moto = urlsplit(self.aws.url)
-        connection = http.client.HTTPConnection(moto.hostname or "", moto.port, timeout=60)
-        try:
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.getheader("Content-Type") or "text/xml", answer.read()
-        except OSError as problem:
-            return 503, "text/xml", xml_error("ServiceUnavailable", f"the simulated AWS does not answer: {problem}")
-        finally:
-            connection.close()
-
-    def _send(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002 (its signature)
-        """A line a request, without the query: it holds a credential."""
-        print(self.command, self.headers.get("Host"), urlsplit(self.path).path, *args[1:2], flush=True)
-
-
-class Server(ThreadingHTTPServer):
-    """Many connections at once; a client that hangs up is no event."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-
-def server(address: tuple[str, int], certificate: Path, key: Path, aws: Endpoint, reviewer: Reviewer) -> Server:
+def server(address: tuple[str, int], certificate: Path, key: Path, aws: Endpoint, reviewer: Reviewer) -> BaseWSGIServer:
     """The front, bound to its address and not yet serving."""
-    made = Server(address, type("BoundFront", (Front,), {"aws": aws, "reviewer": reviewer}))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    made.socket = context.wrap_socket(made.socket, server_side=True, do_handshake_on_connect=False)
-    return made
+
+    @Request.application
+    def application(request: Request) -> Response:
+        return _answer(request, aws, reviewer)
+
+    return http_server.server(address, application, (certificate, key))
+
+
+def _answer(request: Request, aws: Endpoint, reviewer: Reviewer) -> Response:
+    body = request.get_data(parse_form_data=False)
+    asked = http_server.query_and_form(request)
+    if asked.get("Action") == "AssumeRoleWithWebIdentity":
+        try:
+            check(aws.client("iam"), reviewer, asked.get("RoleArn", ""), asked.get("WebIdentityToken", ""))
+        except WebIdentityRefused as refused:
+            return Response(xml_error(refused.code, str(refused)), refused.status, mimetype="text/xml")
+    status, kind, answer = _forward(request, aws, body, asked.get("X-Amz-Credential", ""))
+    if b"GetCallerIdentityResult" in answer:
+        if UNKNOWN_KEY in answer:
+            text = "The security token included in the request is invalid."
+            status, kind, answer = 403, "text/xml", xml_error("InvalidClientTokenId", text)
+        elif "json" in request.headers.get("Accept", ""):
+            kind, answer = "application/json", caller_identity_json(answer)
+    return Response(answer, status, content_type=kind)
+
+
+def _forward(request: Request, aws: Endpoint, body: bytes, credential: str) -> tuple[int, str, bytes]:
+    headers = {key: value for key, value in request.headers.items() if key.lower() in FORWARDED}
+    if "Authorization" not in headers:  # AssumeRoleWithWebIdentity is not signed; moto finds the service by this
+        scope = credential or f"none/20260101/{aws.region}/sts/aws4_request"
+        headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    moto = urlsplit(aws.url)
+    connection = http.client.HTTPConnection(moto.hostname or "", moto.port, timeout=60)
+    try:
+        connection.request(request.method, request.full_path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type") or "text/xml", answer.read()
+    except OSError as problem:
+        return 503, "text/xml", xml_error("ServiceUnavailable", f"the simulated AWS does not answer: {problem}")
+    finally:
+        connection.close()
 
 
 def main() -> None:

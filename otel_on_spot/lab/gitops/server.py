@@ -4,22 +4,25 @@ import argparse
 import os
 import re
 import shutil
-import ssl
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer
+
+from otel_on_spot.lab import http_server
 
 SERVICE: Final = "git-upload-pack"
 PATHS: Final = re.compile(r"/(?P<repository>[A-Za-z0-9._-]+\.git)/(?P<rest>info/refs|git-upload-pack|HEAD)")
 """What reading takes. Source: https://git-scm.com/docs/http-protocol"""
 LONGEST_REQUEST: Final = 64 * 1024 * 1024
+TIMEOUT_SECONDS: Final = 60
 
 
-class Server(ThreadingHTTPServer):
-    """Serves the bare repositories of a folder.
+def server(folder: Path, address: tuple[str, int], certificate: tuple[Path, Path]) -> BaseWSGIServer:
+    """The server of a folder's bare repositories, bound to its address and not yet serving.
 
     Args:
         folder: holds ``<name>.git`` folders.
@@ -30,125 +33,60 @@ class Server(ThreadingHTTPServer):
         OSError: the port is in use, or a file cannot be read.
     """
 
-    daemon_threads = True
-    allow_reuse_address = True
+    @Request.application
+    def application(request: Request) -> Response:
+        return _answer(request, folder)
 
-    def __init__(self, folder: Path, address: tuple[str, int], certificate: tuple[Path, Path]) -> None:
-        self.folder = folder
-        super().__init__(address, Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(*certificate)
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+    return http_server.server(address, application, certificate)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One request, answered by ``git http-backend`` as a CGI program."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-
-    @property
-    def folder(self) -> Path:
-        """Where the repositories are."""
-        assert isinstance(self.server, Server)
-        return self.server.folder
-
-    def do_GET(self) -> None:
-        """The list of refs; ``/healthz`` answers ``ok``."""
-        if self.path == "/healthz":
-            self._answer(200, b"ok")
-            return
-        found = PATHS.fullmatch(urlsplit(self.path).path)
-        service = parse_qs(urlsplit(self.path).query).get("service", [SERVICE])
-        if found is None or found["rest"] == SERVICE:
-            self._answer(404, b"not here: this server has <repository>.git, for fetching over smart HTTP\n")
-        elif service != [SERVICE]:
-            self._answer(403, b"read only: push to your own repository, and the lab serves its next commit\n")
-        else:
-            self._backend(found, b"")
-
-    def do_POST(self) -> None:
-        """The negotiation of a fetch."""
-        found = PATHS.fullmatch(urlsplit(self.path).path)
-        try:
-            body = self._body()
-        except ValueError as problem:
-            self.close_connection = True
-            self._answer(413, f"{problem}\n".encode())
-            return
+def _answer(request: Request, folder: Path) -> Response:
+    found = PATHS.fullmatch(request.path)
+    request.max_content_length = LONGEST_REQUEST
+    if request.path == "/healthz":
+        return Response("ok")
+    if request.method == "POST":
+        body = request.get_data()
         if found is None or found["rest"] != SERVICE:
-            self._answer(403, b"read only: only fetches are served\n")
-        else:
-            self._backend(found, body)
+            return Response("read only: only fetches are served\n", 403)
+        return _backend(request, folder, found, body)
+    if found is None or found["rest"] == SERVICE:
+        return Response("not here: this server has <repository>.git, for fetching over smart HTTP\n", 404)
+    if request.args.getlist("service") not in ([], [SERVICE]):
+        return Response("read only: push to your own repository, and the lab serves its next commit\n", 403)
+    return _backend(request, folder, found, b"")
 
-    def _body(self) -> bytes:
-        """The request's body, in one piece or in chunks.
 
-        Raises:
-            ValueError: it is longer than any negotiation.
-        """
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            length = int(self.headers.get("Content-Length") or 0)
-            if length > LONGEST_REQUEST:
-                raise ValueError(f"a request of {length} bytes; at most {LONGEST_REQUEST} are taken")
-            return self.rfile.read(length)
-        parts, total = [], 0
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            total += size
-            if total > LONGEST_REQUEST:
-                raise ValueError(f"a request of more than {LONGEST_REQUEST} bytes")
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass
-        return b"".join(parts)
-
-    def _backend(self, found: re.Match[str], body: bytes) -> None:
-        """Run the CGI program. Source: https://git-scm.com/docs/git-http-backend"""
-        variables = {
-            "PATH": os.environ.get("PATH", ""),
-            "GIT_PROJECT_ROOT": str(self.folder),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_COUNT": "2",
-            "GIT_CONFIG_KEY_0": "http.receivepack",
-            "GIT_CONFIG_VALUE_0": "false",
-            "GIT_CONFIG_KEY_1": "safe.directory",
-            "GIT_CONFIG_VALUE_1": "*",
-            "HOME": str(self.folder),
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": f"/{found['repository']}/{found['rest']}",
-            "QUERY_STRING": urlsplit(self.path).query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_ADDR": self.client_address[0],
-            "SERVER_PROTOCOL": self.request_version,
-        }
-        command = ["git", "http-backend"]
-        done = subprocess.run(command, input=body, capture_output=True, env=variables, timeout=self.timeout)
-        head, separator, content = done.stdout.partition(b"\r\n\r\n")
-        if done.returncode or not separator:
-            self._answer(500, done.stderr or b"git http-backend failed\n")
-            return
-        headers = [line.partition(": ") for line in head.decode("latin-1").split("\r\n")]
-        status = next((value.split()[0] for name, _, value in headers if name.lower() == "status"), "200")
-        self.send_response(int(status))
-        for name, _, value in headers:
-            if name.lower() not in ("status", "content-length"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _answer(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+def _backend(request: Request, folder: Path, found: re.Match[str], body: bytes) -> Response:
+    """Run git as a CGI program. Source: https://git-scm.com/docs/git-http-backend"""
+    variables = {
+        "PATH": os.environ.get("PATH", ""),
+        "GIT_PROJECT_ROOT": str(folder),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "http.receivepack",
+        "GIT_CONFIG_VALUE_0": "false",
+        "GIT_CONFIG_KEY_1": "safe.directory",
+        "GIT_CONFIG_VALUE_1": "*",
+        "HOME": str(folder),
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": f"/{found['repository']}/{found['rest']}",
+        "QUERY_STRING": request.query_string.decode(),
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "REMOTE_ADDR": request.remote_addr or "",
+        "SERVER_PROTOCOL": request.environ["SERVER_PROTOCOL"],
+    }
+    command = ["git", "http-backend"]
+    done = subprocess.run(command, input=body, capture_output=True, env=variables, timeout=TIMEOUT_SECONDS)
+    head, separator, content = done.stdout.partition(b"\r\n\r\n")
+    if done.returncode or not separator:
+        return Response(done.stderr or "git http-backend failed\n", 500)
+    headers = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n"))
+    return Response(content, headers.pop("Status", "200 OK"), headers)
 
 
 def main() -> int:
@@ -164,12 +102,12 @@ def main() -> int:
         print("git: not on PATH; install Git 2.30 or newer", file=sys.stderr)
         return 2
     try:
-        server = Server(given.folder, (given.host, given.port), (given.certificate, given.key))
+        made = server(given.folder, (given.host, given.port), (given.certificate, given.key))
     except OSError as problem:
         print(f"cannot serve {given.folder} on {given.host}:{given.port}: {problem}", file=sys.stderr)
         return 1
     print(f"serving {given.folder} on https://{given.host}:{given.port}", flush=True)
-    server.serve_forever(poll_interval=0.5)
+    made.serve_forever()
     return 0
 
 

@@ -1,7 +1,5 @@
 """The Git server: a real git clones and fetches over TLS, and cannot push."""
 
-import datetime
-import ipaddress
 import os
 import subprocess
 import threading
@@ -9,37 +7,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from otel_on_spot.lab import certificates
 from otel_on_spot.lab.gitops.demo_chart import DemoChart
-from otel_on_spot.lab.gitops.server import Server
+from otel_on_spot.lab.gitops.server import server
 from otel_on_spot.lab.gitops.snapshot import Snapshot
 from tests.unit.lab.gitops.conftest import git
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(alternative, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "crt.pem").write_bytes(made.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(private)
-    return folder / "crt.pem", folder / "key.pem"
+    authority = certificates.Authority(folder)
+    return authority.issue("git", "git", ("127.0.0.1",))
 
 
 @pytest.fixture
@@ -51,16 +29,16 @@ def snapshot(source: Path, chart: DemoChart, tmp_path: Path) -> Snapshot:
 
 @pytest.fixture
 def url(snapshot: Snapshot, tmp_path: Path) -> Generator[str]:
-    server = Server(snapshot.repository.parent, ("127.0.0.1", 0), certificate(tmp_path))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_address[1]}/otel-on-spot.git"
-    server.shutdown()
-    server.server_close()
+    made = server(snapshot.repository.parent, ("127.0.0.1", 0), certificate(tmp_path))
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield f"https://127.0.0.1:{made.server_address[1]}/otel-on-spot.git"
+    made.shutdown()
+    made.server_close()
 
 
 def client(tmp_path: Path, *arguments: str, ca: bool = True) -> subprocess.CompletedProcess[str]:
     hidden = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-    trust = {"GIT_SSL_CAINFO": str(tmp_path / "crt.pem")} if ca else {}
+    trust = {"GIT_SSL_CAINFO": str(tmp_path / "ca.crt")} if ca else {}
     command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments]
     environment = {**hidden, **trust, "GIT_TERMINAL_PROMPT": "0"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=30)
@@ -103,7 +81,7 @@ def test_nobody_reads_it_without_trusting_the_authority(url: str, tmp_path: Path
     "path", ["/otel-on-spot.git/config", "/../secret.git/info/refs", "/otel-on-spot.git/objects/info/packs"]
 )
 def test_only_what_a_fetch_takes_is_served(url: str, tmp_path: Path, path: str) -> None:
-    command = ["curl", "-s", "--path-as-is", "--noproxy", "*", "--cacert", str(tmp_path / "crt.pem"), "-o", "/dev/null"]
+    command = ["curl", "-s", "--path-as-is", "--noproxy", "*", "--cacert", str(tmp_path / "ca.crt"), "-o", "/dev/null"]
     command += ["-w", "%{http_code}", url.removesuffix("/otel-on-spot.git") + path]
 
     assert subprocess.run(command, capture_output=True, text=True, timeout=20).stdout == "404"
