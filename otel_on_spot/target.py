@@ -12,17 +12,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-import boto3
-from botocore.config import Config
-from kubernetes import client as kubernetes_client
-from kubernetes import config as kubernetes_config
-from kubernetes.config.config_exception import ConfigException
 
 from otel_on_spot import declared, project
 from otel_on_spot.declared import Declared
+
+if TYPE_CHECKING:
+    import boto3
+    from kubernetes.client import ApiClient
 
 OUTPUT_SECONDS: Final = 20
 CALL_SECONDS: Final = 10
@@ -36,8 +34,8 @@ class Target:
     """A platform. ``cluster_api`` is None where there is no usable kubeconfig; ``why_no_cluster`` then says why."""
 
     declared: Declared
-    session: boto3.Session
-    cluster_api: kubernetes_client.ApiClient | None
+    session: "boto3.Session"
+    cluster_api: "ApiClient | None"
     context: str
     why_no_cluster: str = ""
     notes: tuple[str, ...] = ()
@@ -51,6 +49,8 @@ class Target:
 
     def aws(self, service: str) -> Any:
         """The client of an AWS service in the stack's region: two retries, short time-outs. Threads may share it."""
+        from botocore.config import Config
+
         limits = Config(
             connect_timeout=CALL_SECONDS / 2,
             read_timeout=CALL_SECONDS,
@@ -79,6 +79,8 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
     root = project.root()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(stack_outputs, stack, root)
+        import boto3  # it and the Kubernetes client take a second to load: meanwhile the stack is asked
+
         planned = declared.of_stack(stack, root)
         api, used, why = _cluster(context, kubeconfig)
         outputs, note = asked.result()
@@ -139,12 +141,15 @@ def with_outputs(planned: Declared, outputs: Mapping[str, Any]) -> Declared:
     )
 
 
-def _cluster(context: str | None, kubeconfig: Path | None) -> tuple[kubernetes_client.ApiClient | None, str, str]:
-    configuration = kubernetes_client.Configuration()
+def _cluster(context: str | None, kubeconfig: Path | None) -> "tuple[ApiClient | None, str, str]":
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
+
+    configuration = Configuration()
     file = str(kubeconfig) if kubeconfig else None
     try:
-        kubernetes_config.load_kube_config(config_file=file, context=context, client_configuration=configuration)
-        contexts, current = kubernetes_config.list_kube_config_contexts(config_file=file)
+        load_kube_config(config_file=file, context=context, client_configuration=configuration)
+        contexts, current = list_kube_config_contexts(config_file=file)
     except (ConfigException, OSError, ValueError) as problem:
         given = f"context {context!r}" if context else "the current context"
         why = f"no kubeconfig with {given}: {str(problem).strip()}. Run `aws eks update-kubeconfig`, or give --context"
@@ -153,4 +158,4 @@ def _cluster(context: str | None, kubeconfig: Path | None) -> tuple[kubernetes_c
     configuration.connection_pool_maxsize = CONNECTIONS
     names = [context["name"] for context in contexts]
     used = context if context in names else current["name"]
-    return kubernetes_client.ApiClient(configuration), str(used), ""
+    return ApiClient(configuration), str(used), ""

@@ -64,10 +64,11 @@ def _names(lists: list[str] | None) -> tuple[str, ...]:
 def _collect(stack: str, context: str | None, kubeconfig: Path | None) -> "tuple[Facts, tuple[str, ...]]":
     """Facts of the stack's platform, and notes about where they come from."""
     from otel_on_spot import target
-    from otel_on_spot.doctor.collectors import everything
 
     with progress_bar(f"planning {stack}") as progress:
         found = target.find(stack, context=context, kubeconfig=kubeconfig)
+        from otel_on_spot.doctor.collectors import everything  # loads what find loads while it asks the stack
+
         seen, requests = everything.collect(found, progress)
     where = f"context {found.context}, {requests} requests to its API" if found.context else "no cluster"
     return seen, (f"names from {found.declared.source}; {where}", *found.notes)

@@ -7,8 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from kubernetes.utils.quantity import parse_quantity
-
 from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
@@ -149,6 +147,8 @@ def raised(limit: str) -> str:
 
 def limits(facts: Facts) -> CheckResult:
     """No pool uses four fifths of a limit, or more."""
+    from kubernetes.utils.quantity import parse_quantity  # the package takes half a second to load
+
     findings, told = [], []
     pools: tuple[NodePool, ...] = require(facts, "node_pools")
     for pool in pools:

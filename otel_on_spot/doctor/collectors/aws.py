@@ -5,7 +5,7 @@ Karpenter; counts and CloudWatch's age are harmless.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.declared import Declared
-from otel_on_spot.doctor.collectors.gathering import Gathered, Task
+from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.fact import parse, parse_all
 from otel_on_spot.doctor.facts_aws import (
     AccessEntry,
@@ -89,88 +89,66 @@ def cluster_names(eks: Client) -> tuple[str, ...]:
     return tuple(map(str, pages(eks, "list_clusters", "clusters")))
 
 
-def access_entries(eks: Client, declared: Declared) -> Task:
+def access_entries(eks: Client, declared: Declared, gathered: Gathered) -> tuple[AccessEntry, ...]:
     """Principals that have an access entry; those of the node roles with type and time."""
+    if gathered.wait("clusters") == ():
+        return ()
+    listed = list(pages(eks, "list_access_entries", "accessEntries", clusterName=declared.cluster))
+    ours = {role.name for role in gathered.wait("roles") or ()} | {declared.node_role}
 
-    def task(gathered: Gathered) -> tuple[AccessEntry, ...]:
-        if gathered.wait("clusters") == ():
-            return ()
-        listed = list(pages(eks, "list_access_entries", "accessEntries", clusterName=declared.cluster))
-        ours = {role.name for role in gathered.wait("roles") or ()} | {declared.node_role}
+    def described(arn: str) -> AccessEntry:
+        if _role_name(arn) not in ours:
+            return AccessEntry(principal_arn=arn)
+        found = eks.describe_access_entry(clusterName=declared.cluster, principalArn=arn)
+        return parse(AccessEntry, found["accessEntry"])
 
-        def described(arn: str) -> AccessEntry:
-            if _role_name(arn) not in ours:
-                return AccessEntry(principal_arn=arn)
-            found = eks.describe_access_entry(clusterName=declared.cluster, principalArn=arn)
-            return parse(AccessEntry, found["accessEntry"])
-
-        return tuple(described(str(arn)) for arn in listed)
-
-    return task
+    return tuple(described(str(arn)) for arn in listed)
 
 
-def pod_identities(eks: Client, declared: Declared) -> Task:
+def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple[PodIdentity, ...]:
     """Associations of the controller's service account."""
-
-    def task(gathered: Gathered) -> tuple[PodIdentity, ...]:
-        if gathered.wait("clusters") == ():
-            return ()
-        listed = pages(
-            eks,
-            "list_pod_identity_associations",
-            "associations",
-            clusterName=declared.cluster,
-            namespace=declared.karpenter_namespace,
-            serviceAccount=declared.karpenter_service_account,
-        )
-        described = (
-            eks.describe_pod_identity_association(
-                clusterName=declared.cluster, associationId=association["associationId"]
-            )
-            for association in listed
-        )
-        return parse_all(PodIdentity, (answer["association"] for answer in described))
-
-    return task
+    if gathered.wait("clusters") == ():
+        return ()
+    listed = pages(
+        eks,
+        "list_pod_identity_associations",
+        "associations",
+        clusterName=declared.cluster,
+        namespace=declared.karpenter_namespace,
+        serviceAccount=declared.karpenter_service_account,
+    )
+    described = (
+        eks.describe_pod_identity_association(clusterName=declared.cluster, associationId=association["associationId"])
+        for association in listed
+    )
+    return parse_all(PodIdentity, (answer["association"] for answer in described))
 
 
-def addons(eks: Client, declared: Declared) -> Task:
+def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[str, ...]:
     """Names of the add-ons."""
-
-    def task(gathered: Gathered) -> tuple[str, ...]:
-        if gathered.wait("clusters") == ():
-            return ()
-        return tuple(map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster)))
-
-    return task
+    if gathered.wait("clusters") == ():
+        return ()
+    return tuple(map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster)))
 
 
-def instance_profiles(iam: Client, declared: Declared) -> Task:
+def instance_profiles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[InstanceProfile, ...]:
     """The declared instance profile, and those that node classes name."""
-
-    def task(gathered: Gathered) -> tuple[InstanceProfile, ...]:
-        named = {node_class.instance_profile for node_class in gathered.wait("node_classes") or ()}
-        names = sorted((named | {declared.instance_profile}) - {""})
-        answers = [unless_absent(iam.get_instance_profile, InstanceProfileName=name) for name in names]
-        return parse_all(InstanceProfile, (answer["InstanceProfile"] for answer in answers if answer))
-
-    return task
+    named = {node_class.instance_profile for node_class in gathered.wait("node_classes") or ()}
+    names = sorted((named | {declared.instance_profile}) - {""})
+    answers = [unless_absent(iam.get_instance_profile, InstanceProfileName=name) for name in names]
+    return parse_all(InstanceProfile, (answer["InstanceProfile"] for answer in answers if answer))
 
 
-def roles(iam: Client, declared: Declared) -> Task:
+def roles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[Role, ...]:
     """The node roles and the controller's role, whole: declared ones, and those that the cluster's objects name."""
-
-    def task(gathered: Gathered) -> tuple[Role, ...]:
-        names = {declared.node_role, declared.controller_role}
-        names |= {_role_name(profile.role_arn) for profile in gathered.wait("instance_profiles") or ()}
-        names |= {node_class.role for node_class in gathered.wait("node_classes") or ()}
-        names |= {_role_name(controller.service_account_role) for controller in gathered.wait("controllers") or ()}
-        names |= {_role_name(association.role_arn) for association in gathered.wait("pod_identities") or ()}
-        with ThreadPoolExecutor(8) as pool:
-            found = pool.map(lambda name: unless_absent(_role, iam, name), sorted(names - {""}))
-            return tuple(role for role in found if role)
-
-    return task
+    names = {declared.node_role, declared.controller_role}
+    names |= {_role_name(profile.role_arn) for profile in gathered.wait("instance_profiles") or ()}
+    names |= {node_class.role for node_class in gathered.wait("node_classes") or ()}
+    names |= {_role_name(controller.service_account_role) for controller in gathered.wait("controllers") or ()}
+    names |= {_role_name(association.role_arn) for association in gathered.wait("pod_identities") or ()}
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda name: unless_absent(_role, iam, name), sorted(names - {""}))
+        return tuple(role for role in found if role)
 
 
 def _role(iam: Client, name: str) -> Role:
@@ -242,47 +220,49 @@ def load_balancers(client: Callable[[str], Client]) -> tuple[LoadBalancer, ...]:
     return parse_all(LoadBalancer, named)
 
 
-def located(ec2: Client, declared: Declared, call: str, key: str, id_key: str) -> Task:
-    """Subnets or security groups of the cluster's VPC, and those of any VPC that carry its discovery tag.
-
-    Args:
-        ec2: client.
-        declared: names the discovery tag.
-        call: the paginated call that lists them.
-        key: their key in its pages.
-        id_key: key of their id.
-    """
-
-    def task(gathered: Gathered) -> tuple[Located, ...]:
-        tagged = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in declared.discovery_tags.items()]
-        found = {item[id_key]: item for item in pages(ec2, call, key, Filters=tagged)}
-        home = [cluster.vpc_id for cluster in gathered.wait("clusters") or ()]
-        if home:
-            found |= {
-                item[id_key]: item for item in pages(ec2, call, key, Filters=[{"Name": "vpc-id", "Values": home}])
-            }
-        return parse_all(Located, found.values())
-
-    return task
+def subnets(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[Located, ...]:
+    """Subnets of the cluster's VPC, and those of any VPC that carry its discovery tag."""
+    return _located(lambda only: pages(ec2, "describe_subnets", "Subnets", Filters=only), declared, gathered)
 
 
-def queues(sqs: Client, cloudwatch: Client, declared: Declared, sleep: Callable[[float], None] = time.sleep) -> Task:
+def security_groups(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[Located, ...]:
+    """Security groups of the cluster's VPC, and those of any VPC that carry its discovery tag."""
+    return _located(
+        lambda only: pages(ec2, "describe_security_groups", "SecurityGroups", Filters=only), declared, gathered
+    )
+
+
+def _located(
+    listed: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]], declared: Declared, gathered: Gathered
+) -> tuple[Located, ...]:
+    tagged: list[dict[str, Any]] = [
+        {"Name": f"tag:{tag}", "Values": [value]} for tag, value in declared.discovery_tags.items()
+    ]
+    home = [cluster.vpc_id for cluster in gathered.wait("clusters") or ()]
+    found = [*listed(tagged), *(listed([{"Name": "vpc-id", "Values": home}]) if home else ())]
+    return tuple({thing.id: thing for thing in parse_all(Located, found)}.values())
+
+
+def queues(
+    sqs: Client,
+    cloudwatch: Client,
+    declared: Declared,
+    gathered: Gathered,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Queue, ...]:
     """The declared queue, and the one that the controller reads where it is another.
 
     Args:
         sqs: client.
         cloudwatch: client.
         declared: names the queue.
+        gathered: the controllers name theirs.
         sleep: waits between two counts of messages, in seconds.
     """
-
-    def task(gathered: Gathered) -> tuple[Queue, ...]:
-        read = {controller.environment.get(QUEUE_VARIABLE, "") for controller in gathered.wait("controllers") or ()}
-        names = {declared.interruption_queue} | {name for name in read if name and ":" not in name}
-        found = (unless_absent(_queue, sqs, cloudwatch, name, sleep) for name in sorted(names))
-        return tuple(queue for queue in found if queue is not None)
-
-    return task
+    read = {controller.environment.get(QUEUE_VARIABLE, "") for controller in gathered.wait("controllers") or ()}
+    names = {declared.interruption_queue} | {name for name in read if name and ":" not in name}
+    found = (unless_absent(_queue, sqs, cloudwatch, name, sleep) for name in sorted(names))
+    return tuple(queue for queue in found if queue is not None)
 
 
 def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], None]) -> Queue:

@@ -52,24 +52,30 @@ def aws_tasks(target: Target) -> dict[str, Task]:
     if why:
         return {group: _failing(f"{AWS}: {why}") for group in AWS_GROUPS}
     declared = target.declared
-    eks, iam, ec2 = target.aws("eks"), target.aws("iam"), target.aws("ec2")
+
+    def alone(act: Callable[..., Any], service: str, *arguments: Any) -> Task:
+        return lambda _gathered: act(target.aws(service), *arguments)
+
+    def after_others(act: Callable[..., Any], *services: str) -> Task:
+        return lambda gathered: act(*map(target.aws, services), declared, gathered)
+
     return {
-        "clusters": _alone(aws.clusters, eks, declared),
-        "cluster_names": _alone(aws.cluster_names, eks),
-        "access_entries": aws.access_entries(eks, declared),
-        "pod_identities": aws.pod_identities(eks, declared),
-        "addons": aws.addons(eks, declared),
-        "roles": aws.roles(iam, declared),
-        "instance_profiles": aws.instance_profiles(iam, declared),
-        "spot_roles": _alone(aws.spot_roles, iam),
-        "subnets": aws.located(ec2, declared, "describe_subnets", "Subnets", "SubnetId"),
-        "security_groups": aws.located(ec2, declared, "describe_security_groups", "SecurityGroups", "GroupId"),
-        "instances": _alone(aws.instances, ec2),
-        "volumes": _alone(aws.volumes, ec2),
+        "clusters": alone(aws.clusters, "eks", declared),
+        "cluster_names": alone(aws.cluster_names, "eks"),
+        "access_entries": after_others(aws.access_entries, "eks"),
+        "pod_identities": after_others(aws.pod_identities, "eks"),
+        "addons": after_others(aws.addons, "eks"),
+        "roles": after_others(aws.roles, "iam"),
+        "instance_profiles": after_others(aws.instance_profiles, "iam"),
+        "spot_roles": alone(aws.spot_roles, "iam"),
+        "subnets": after_others(aws.subnets, "ec2"),
+        "security_groups": after_others(aws.security_groups, "ec2"),
+        "instances": alone(aws.instances, "ec2"),
+        "volumes": alone(aws.volumes, "ec2"),
         "load_balancers": _alone(aws.load_balancers, target.aws),
-        "interfaces": _alone(aws.interfaces, ec2),
-        "queues": aws.queues(target.aws("sqs"), target.aws("cloudwatch"), declared),
-        "rules": _alone(aws.rules, target.aws("events"), declared),
+        "interfaces": alone(aws.interfaces, "ec2"),
+        "queues": after_others(aws.queues, "sqs", "cloudwatch"),
+        "rules": alone(aws.rules, "events", declared),
     }
 
 

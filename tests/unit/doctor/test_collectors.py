@@ -231,8 +231,7 @@ class Metrics:
 def test_a_queue_is_looked_at_as_long_as_nobody_takes_a_message(
     looks: list[tuple[int, int]], waiting: tuple[int, ...], in_flight: int
 ) -> None:
-    gathered = Gathered()
-    found = aws.queues(Messages(*looks), Metrics(), HEALTHY.declared, lambda _: None)(gathered)
+    found = aws.queues(Messages(*looks), Metrics(), HEALTHY.declared, Gathered(), lambda _: None)
     assert [(one.waiting, one.in_flight) for one in found] == [(waiting, in_flight)]
 
 
