@@ -5,8 +5,8 @@ python -m tests.tiers unit charts      only these
 python -m tests.tiers --must-run crds  a tier that would be skipped fails
 python -m tests.tiers --coverage       the lines of the program and of the tools that no test ran, too
 
-All tests run in one session of pytest on all cores; a module's tests stay together, in their order, on one of them. Format, lint
-and types are checked beside it. Exit codes: 0 none failed, 1 one did, 2 a name that is no tier.
+All tests run in one session of pytest on all cores; a module's tests stay together, in their order, on one of them.
+Format, lint and types are checked beside it. Exit codes: 0 none failed, 1 one did, 2 a name that is no tier.
 """
 
 import argparse
@@ -47,8 +47,8 @@ class Tier:
     """A group of checks with one need.
 
     ``tests``: paths for pytest. ``commands``: what is run instead. ``asked_for``: why a run of all tiers leaves it out.
-    ``alone``: its tests share one thing, so they have a session of their own without workers. ``smoke``: only its tests with
-    this mark.
+    ``alone``: its tests share one thing, so they have a session of their own without workers. ``smoke``: only its tests
+    with this mark.
     """
 
     name: str
@@ -78,18 +78,22 @@ TIERS = (
     Tier(
         name="style",
         what="format, lint, types",
-        commands=((str(BIN / "ruff"), "format", "--check", "."), (str(BIN / "ruff"), "check", "."), (str(BIN / "ty"), "check")),
+        commands=(
+            (f"{BIN / 'ruff'}", "format", "--check", "."),
+            (f"{BIN / 'ruff'}", "check", "."),
+            (f"{BIN / 'ty'}", "check"),
+        ),
     ),
     Tier(
         name="smoke",
-        what="the real Pulumi engine on the simulated cloud: a life, secrets, a kill with its recovery, the policy pack",
+        what="the real Pulumi engine on the simulated cloud: a life, secrets, a kill and its recovery, the policy pack",
         tests=("tests/engine",),
         smoke=True,
         reason_to_skip=why_no_engine,
     ),
     Tier(
         name="engine",
-        what="the lives of dev, staging and prod under the real Pulumi engine: order, changes, faults, secrets, bad input",
+        what="the real Pulumi engine: the lives of dev, staging and prod, order, changes, faults, secrets, bad input",
         tests=("tests/engine",),
         asked_for="about 8 minutes: run `make test-engine`",
         reason_to_skip=why_no_engine,
@@ -248,7 +252,7 @@ def main(arguments: Sequence[str]) -> int:
         outcome.failed += options.must_run and bool(outcome.why)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
-        f"\n{time.monotonic() - started:.0f} s, of which {used.ru_utime + used.ru_stime:.0f} CPU seconds on {WORKERS} workers"
+        f"\n{time.monotonic() - started:.0f} s on {WORKERS} workers, {used.ru_utime + used.ru_stime:.0f} s of CPU time"
     )
     print(summary(outcomes), flush=True)
     return 1 if any(outcome.failed for outcome in outcomes) else 0

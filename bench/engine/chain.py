@@ -75,7 +75,7 @@ def longest(seconds: Mapping[str, float], needs: Needs) -> Chain:
 def serial(seconds: Mapping[str, float], needs: Needs, modules: Sequence[Module]) -> list[Stretch]:
     """The same steps, module after module; inside a module the graph, with as many steps at once as it allows.
 
-    Edges between modules are those of the barriers: a need in an earlier module is met, one in a later module is dropped.
+    Edges between modules are those of the barriers: a need in an earlier module is met, one in a later is dropped.
 
     Raises:
         ValueError: a step is in no module or in two, a module holds a step that does not exist, or as ``ends``.
@@ -101,7 +101,10 @@ def limited(seconds: Mapping[str, float], needs: Needs, at_once: int, holding: N
     """Makespan where at most ``at_once`` steps run; what was ready first goes first, as in the engine.
 
     Args:
-        holding: needs that a step waits for when it has begun already: meanwhile it takes one of the addresses.
+        seconds: step -> its seconds.
+        needs: step -> what must have ended before it.
+        at_once: steps that may run at one time.
+        holding: needs that a step waits for when it has begun already: meanwhile it takes one of the places.
 
     Returns:
         Seconds; infinity where steps that wait take every place from what they wait for.

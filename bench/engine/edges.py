@@ -55,6 +55,7 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
     """Every edge between resources that are made; providers and components between two of them carry it on.
 
     Args:
+        recording: the plan.
         made: URNs of what takes time in the cloud.
     """
     steps = set(made)
@@ -63,7 +64,7 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
     clusters = {urn for urn in steps if recording.by_urn[urn].type == "aws:eks/cluster:Cluster"}
     for urn in steps:
         if recording.by_urn[urn].type.startswith("kubernetes:"):
-            # The kubeconfig is an output of the component, but of all that the component makes only the cluster is in it.
+            # The kubeconfig is an output of the component, but of all that it makes only the cluster is in it.
             found[urn] |= dict.fromkeys(clusters & found[urn].keys(), (PROVIDER, "its API"))
             for release in steps:
                 if brings(recording.by_urn[release], recording.by_urn[urn]):
@@ -111,11 +112,11 @@ def kind_of(registration: Registration) -> str:
     return short_type(registration.type).rpartition(":")[2]
 
 
-def _of(recording: Recording, one: Registration, steps: set[str]) -> Iterator[tuple[str, Why]]:
+def _of(recording: Recording, registration: Registration, steps: set[str]) -> Iterator[tuple[str, Why]]:
     strongest = {VALUE: 0, PROVIDER: 1, DECLARED: 2, COMPONENT: 3}
     best: dict[str, Why] = {}
-    for urn in sorted(recording.direct_dependencies(one)):
-        why = _why(one, urn, recording)
+    for urn in sorted(recording.direct_dependencies(registration)):
+        why = _why(registration, urn, recording)
         carried = {urn: why} if urn in steps else _through(recording, recording.by_urn[urn], why, steps)
         for earlier, reason in carried.items():
             if earlier not in best or strongest[reason[0]] < strongest[best[earlier][0]]:
@@ -131,14 +132,18 @@ def _through(recording: Recording, between: Registration, why: Why, steps: set[s
     return {urn: why if kind == VALUE else (kind, what) for urn, (kind, what) in inner.items()}
 
 
-def _why(one: Registration, urn: str, recording: Recording) -> Why:
-    if urn == one.provider.rpartition("::")[0]:
+def _why(registration: Registration, urn: str, recording: Recording) -> Why:
+    if urn == registration.provider.rpartition("::")[0]:
         return PROVIDER, recording.by_urn[urn].name
-    carriers = sorted(name for name, urns in one.property_dependencies.items() if urn in urns)
+    carriers = sorted(name for name, urns in registration.property_dependencies.items() if urn in urns)
     if carriers:
         return VALUE, carriers[0]
-    if urn in one.dependencies:
-        rule = rule_of(one, recording.by_urn[urn])
+    if urn in registration.dependencies:
+        rule = rule_of(registration, recording.by_urn[urn])
         # A remote component hands its own needs to all that it makes: only those with a rule are the resource's own.
-        return (COMPONENT, recording.by_urn[one.parent].name) if one.inside_component and not rule else (DECLARED, rule)
-    return COMPONENT, recording.by_urn[one.parent].name if one.parent in recording.by_urn else ""
+        return (
+            (COMPONENT, recording.by_urn[registration.parent].name)
+            if registration.inside_component and not rule
+            else (DECLARED, rule)
+        )
+    return COMPONENT, recording.by_urn[registration.parent].name if registration.parent in recording.by_urn else ""

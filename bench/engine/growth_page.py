@@ -71,9 +71,15 @@ def _times(runs: Sequence[Row]) -> list[str]:
 
 
 def _memory() -> str:
-    return "MiB: the greatest resident sum of all processes of the command, shared pages counted for each; the cloud stands outside."
+    return (
+        "MiB: the greatest resident sum of all processes of the command, shared pages counted for each; the cloud "
+        "stands outside."
+    )
 
 
 def _load(rows: Sequence[Row]) -> str:
     loads = [row["load"] for row in rows]
-    return f"The machine had other work too (load average {min(loads):.0f} to {max(loads):.0f}): read CPU seconds rather than seconds."
+    return (
+        f"The machine had other work too (load average {min(loads):.0f} to {max(loads):.0f}): read CPU seconds rather "
+        "than seconds."
+    )

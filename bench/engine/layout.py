@@ -3,7 +3,8 @@
 network -> cluster -> 30 s wait -> node group -> add-ons -> charts -> apps, as in modules that are applied one after
 another. What that row does not name (queue, roles, policies) stands in the cluster's module, where it costs nothing
 beside the control plane; the controller's association, which needs the cluster, stands beside the add-ons.
-Source of the wait: https://github.com/terraform-aws-modules/terraform-aws-eks/blob/master/variables.tf (dataplane_wait_duration)
+Source of the wait (dataplane_wait_duration):
+https://github.com/terraform-aws-modules/terraform-aws-eks/blob/master/variables.tf
 """
 
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ def modules(recording: Recording, made: Iterable[str], *, wait: bool = True) -> 
     """The steps by module, in the modules' order.
 
     Args:
+        recording: the plan.
         made: URNs of what takes time in the cloud.
         wait: with the 30 seconds before the node group.
 
@@ -50,25 +52,27 @@ def modules(recording: Recording, made: Iterable[str], *, wait: bool = True) -> 
     return [Module(name, frozenset(homes[name]), WAITS.get(name, 0.0) if wait else 0.0) for name in ORDER]
 
 
-def module_of(recording: Recording, one: Registration) -> str:
+def module_of(recording: Recording, registration: Registration) -> str:
     """Name of the module that a resource would be in.
 
     Raises:
         ValueError: none of the components around it is named by a rule.
     """
-    if one.type in BY_TYPE:
-        return BY_TYPE[one.type]
-    for around in ancestors(recording, one):
+    if registration.type in BY_TYPE:
+        return BY_TYPE[registration.type]
+    for around in ancestors(recording, registration):
         kind = around.type.rpartition(":")[2]
         if around.type.startswith("otel-on-spot:") and kind in BY_COMPONENT:
             return BY_COMPONENT[kind]
-    raise ValueError(f"{one.type} {one.name}: none of its components has a module. Name one in BY_COMPONENT")
+    raise ValueError(
+        f"{registration.type} {registration.name}: none of its components has a module. Name one in BY_COMPONENT"
+    )
 
 
-def ancestors(recording: Recording, one: Registration) -> list[Registration]:
+def ancestors(recording: Recording, registration: Registration) -> list[Registration]:
     """The components around a resource, the innermost first, the stack left out."""
     found: list[Registration] = []
-    above = recording.by_urn.get(one.parent)
+    above = recording.by_urn.get(registration.parent)
     while above is not None and above.type != STACK_TYPE:
         found.append(above)
         above = recording.by_urn.get(above.parent)

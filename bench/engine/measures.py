@@ -47,47 +47,52 @@ def created(operations: list[Operation]) -> dict[str, Operation]:
         ValueError: one of them was refused, or made twice.
     """
     found: dict[str, Operation] = {}
-    for one in operations:
-        if one.operation != "create":
+    for operation in operations:
+        if operation.operation != "create":
             continue
-        if one.result != "ok" or one.urn in found:
-            raise ValueError(f"{one.token} {one.name}: {one.result}. Each step must be made once, without a refusal")
-        found[one.urn] = one
+        if operation.result != "ok" or operation.urn in found:
+            raise ValueError(
+                f"{operation.token} {operation.name}: {operation.result}. Each step must be made once, without a "
+                "refusal"
+            )
+        found[operation.urn] = operation
     return found
 
 
 def makespan(stack: str, scale: float, parallel: int | None = None) -> Row:
     """One ``up`` of a stack against its longest chains and the serial layout; all in AWS's seconds, unless named real.
 
-    ``parallel``: of the CLI, None for its default. ``steps``: every creation, with its start and end since the first one's start.
+    ``parallel``: of the CLI, None for its default. ``steps``: every creation, with its start and end since the first
+    one's start.
     """
     with bench(scale) as (workspace, session):
         workspace.new_stack(session, stack, stack)
         command = workspace.up(session, stack, *_parallel(parallel))
         log = created(session.cloud.operations.read())
     recording = record(stack)
-    first, last = min(one.start for one in log.values()), max(one.end for one in log.values())
+    first, last = min(operation.start for operation in log.values()), max(operation.end for operation in log.values())
     return {
         "stack": stack,
         "scale": scale,
         "parallel": parallel,
         "makespan": last - first,
         "command_real": command.seconds,
-        "steps": [_step(recording, one, first) for one in log.values()],
-        **against(recording, {urn: one.cloud_seconds for urn, one in log.items()}),
+        "steps": [_step(recording, operation, first) for operation in log.values()],
+        **against(recording, {urn: operation.cloud_seconds for urn, operation in log.items()}),
     }
 
 
 def against(recording: Recording, seconds: Mapping[str, float]) -> Row:
-    """What a makespan is compared with.
+    """Chains, layouts and sums that a makespan is compared with.
 
     Args:
+        recording: the plan of the stack.
         seconds: URN of each step -> AWS's seconds.
     """
     found = edges(recording, seconds)
     needed = necessary(found)
     floor = longest(seconds, needed)
-    in_order = {one.urn: seconds[one.urn] for one in recording if one.urn in seconds}
+    in_order = {step.urn: seconds[step.urn] for step in recording if step.urn in seconds}
     waited = {later: {urn for urn, (kind, _) in below.items() if kind == CLOUD} for later, below in found.items()}
     declared = {later: set(below) - waited[later] for later, below in found.items()}
     return {
@@ -95,23 +100,23 @@ def against(recording: Recording, seconds: Mapping[str, float]) -> Row:
         "declared": asdict(longest(seconds, {later: set(below) for later, below in found.items()})),
         "necessary": asdict(floor),
         "why": [list(found[later][earlier]) for earlier, later in pairwise(floor.steps)],
-        "serial": [asdict(one) for one in serial(seconds, needed, modules(recording, seconds))],
+        "serial": [asdict(span) for span in serial(seconds, needed, modules(recording, seconds))],
         "computed": [[places, limited(in_order, declared, places, waited)] for places in COMPUTED],
         "serial_without_wait": serial(seconds, needed, modules(recording, seconds, wait=False))[-1].end,
     }
 
 
-def _step(recording: Recording, one: Operation, first: float) -> Row:
-    around = ancestors(recording, recording.by_urn[one.urn])
+def _step(recording: Recording, operation: Operation, first: float) -> Row:
+    around = ancestors(recording, recording.by_urn[operation.urn])
     return {
-        "urn": one.urn,
-        "name": one.name,
-        "kind": kind_of(recording.by_urn[one.urn]),
-        "type": one.token,
-        "component": around[-1].name if around else one.name,
-        "start": one.start - first,
-        "end": one.end - first,
-        "seconds": one.cloud_seconds,
+        "urn": operation.urn,
+        "name": operation.name,
+        "kind": kind_of(recording.by_urn[operation.urn]),
+        "type": operation.token,
+        "component": around[-1].name if around else operation.name,
+        "start": operation.start - first,
+        "end": operation.end - first,
+        "seconds": operation.cloud_seconds,
     }
 
 
@@ -124,10 +129,13 @@ def parallelism(stack: str, scale: float) -> Iterator[Row]:
             try:
                 workspace.up(session, stack, *_parallel(value))
             except CommandError:
-                failed = next((one.result for one in session.cloud.operations.read() if one.result != "ok"), "unknown")
+                failed = next(
+                    (operation.result for operation in session.cloud.operations.read() if operation.result != "ok"),
+                    "unknown",
+                )
             log = session.cloud.operations.read()
-            span = max(one.end for one in log) - min(one.start for one in log)
-            most = greatest_at_once([(one.start, one.end) for one in log])
+            span = max(operation.end for operation in log) - min(operation.start for operation in log)
+            most = greatest_at_once([(operation.start, operation.end) for operation in log])
         yield {"parallel": value, "scale": scale, "makespan": span, "at_once": most, "failed": failed}
 
 
@@ -187,8 +195,8 @@ def with_applications(size: int) -> Callable[[dict[str, Any]], None]:
     """Settings with this many added Applications: values of one resource, not resources."""
 
     def change(settings: dict[str, Any]) -> None:
-        one = {"path": "gitops/charts/cluster-base", "namespace": "cluster-base"}
-        settings["gitops"] = settings["gitops"] | {"applications": {f"app-{n}": dict(one) for n in range(size)}}
+        application = {"path": "gitops/charts/cluster-base", "namespace": "cluster-base"}
+        settings["gitops"] = settings["gitops"] | {"applications": {f"app-{n}": dict(application) for n in range(size)}}
 
     return change
 

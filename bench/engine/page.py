@@ -1,4 +1,4 @@
-"""The page of what was measured, from the rows of ``bench.engine.measures``. Ratios are computed here, from the rows."""
+"""The page of the measurements, from the rows of ``bench.engine.measures``. Ratios are computed here."""
 
 import math
 from collections import Counter
@@ -23,11 +23,16 @@ def page(kept: Kept, *, cores: int) -> str:
     parts = [
         "# `pulumi up`, measured",
         "",
-        f"By `{COMMAND}`: the real engine on the simulated cloud, on a machine with {cores} cores. The cloud takes as long as AWS does",
-        "(540 s for a control plane, 115 s for a node group; what no public measurement gives is an estimate), on a clock that may run faster:",
-        "*scale* is real seconds for a second of AWS. Start and end of each step come from the cloud's own log of operations.",
-        "Seconds are AWS's, unless called real. What the machine itself takes does not shrink with the clock, so a small scale makes it weigh more",
-        "than it would on AWS: scale 1 is what to read. Parts can be measured one by one (`python -m bench.engine --only growth`); the page is of all kept.",
+        f"By `{COMMAND}`: the real engine on the simulated cloud, on a machine with {cores} cores. The cloud takes as "
+        "long as AWS does",
+        "(540 s for a control plane, 115 s for a node group; what no public measurement gives is an estimate), on a "
+        "clock that may run faster:",
+        "*scale* is real seconds for a second of AWS. Start and end of each step come from the cloud's own log of "
+        "operations.",
+        "Seconds are AWS's, unless called real. What the machine itself takes does not shrink with the clock, so a "
+        "small scale makes it weigh more",
+        "than it would on AWS: scale 1 is what to read. Parts can be measured one by one (`python -m bench.engine "
+        "--only growth`); the page is of all kept.",
         "",
     ]
     if kept.get("makespan"):
@@ -77,22 +82,22 @@ def _makespan(rows: Sequence[Row]) -> list[str]:
     lines = []
     for key in dict.fromkeys((row["stack"], row["scale"], row["parallel"]) for row in rows):
         runs = [row for row in rows if (row["stack"], row["scale"], row["parallel"]) == key]
-        one = _median(runs)
+        run = _median(runs)
         spans = sorted(row["makespan"] for row in runs)
         lines.append(
             [
                 key[0],
                 f"{key[1]:g}",
                 "default" if key[2] is None else str(key[2]),
-                f"{len(one['steps'])}",
-                f"{one['sum']:.0f}",
-                f"{one['necessary']['seconds']:.0f}",
-                f"{one['declared']['seconds']:.0f}",
+                f"{len(run['steps'])}",
+                f"{run['sum']:.0f}",
+                f"{run['necessary']['seconds']:.0f}",
+                f"{run['declared']['seconds']:.0f}",
                 " to ".join(f"{span:.0f}" for span in (spans[0], *spans[1:][-1:])),
-                f"{ratio(one):.3f}",
-                f"{one['command_real']:.0f}",
-                f"{one['serial'][-1]['end']:.0f}",
-                f"{saved(one):.1%}",
+                f"{ratio(run):.3f}",
+                f"{run['command_real']:.0f}",
+                f"{run['serial'][-1]['end']:.0f}",
+                f"{saved(run):.1%}",
             ]
         )
     header = (
@@ -105,14 +110,18 @@ def _makespan(rows: Sequence[Row]) -> list[str]:
         "![What ran when in `up`, by component, with the longest necessary chain](pictures/up.svg)",
         "",
         *table(header, lines),
-        f"Aims: at most {CHAIN_AIM} times the longest necessary chain, and at least {SERIAL_AIM:.0%} below the serial layout.",
+        f"Aims: at most {CHAIN_AIM} times the longest necessary chain, and at least {SERIAL_AIM:.0%} below the serial "
+        "layout.",
         "",
         *(_aims(row) for row in _headlines(rows)),
-        *(_other(row) for row in rows if not any(row is one for one in _headlines(rows))),
+        *(_other(row) for row in rows if not any(row is headline for headline in _headlines(rows))),
         "",
-        "*Necessary* are edges that carry a value, lead to a provider, or that AWS or Kubernetes has too (`bench/engine/edges.py` names each rule).",
-        "*Declared* are all edges of the program, those for the order of the teardown and those of the pulumi-eks component included: what it",
-        "declares without need costs the difference. The layout is computed, so it pays neither for the machine nor for a limit of operations.",
+        "*Necessary* are edges that carry a value, lead to a provider, or that AWS or Kubernetes has too "
+        "(`bench/engine/edges.py` names each rule).",
+        "*Declared* are all edges of the program, those for the order of the teardown and those of the pulumi-eks "
+        "component included: what it",
+        "declares without need costs the difference. The layout is computed, so it pays neither for the machine nor "
+        "for a limit of operations.",
         "",
     ]
 
@@ -121,8 +130,10 @@ def _aims(row: Row) -> str:
     chain, layout = ratio(row) <= CHAIN_AIM, saved(row) >= SERIAL_AIM
     computed = 1 - row["declared"]["seconds"] / row["serial"][-1]["end"]
     return (
-        f"- {row['stack']}: **{ratio(row):.3f}, {'met' if chain else 'not met'}**; **{saved(row):.1%} below, {'met' if layout else 'not met'}** "
-        f"(computed against computed {computed:.1%}; without the layout's 30 s wait {saved(row, wait=False):.1%} below {row['serial_without_wait']:.0f} s). "
+        f"- {row['stack']}: **{ratio(row):.3f}, {'met' if chain else 'not met'}**; **{saved(row):.1%} below, "
+        f"{'met' if layout else 'not met'}** "
+        f"(computed against computed {computed:.1%}; without the layout's 30 s wait {saved(row, wait=False):.1%} "
+        f"below {row['serial_without_wait']:.0f} s). "
         f"{overhead(row):.0f} s are not the chain's: {_late(row)}."
     )
 
@@ -130,11 +141,14 @@ def _aims(row: Row) -> str:
 def _other(row: Row) -> str:
     how = "the default parallelism" if row["parallel"] is None else f"`--parallel {row['parallel']}`"
     beyond = row["makespan"] - row["necessary"]["seconds"]
-    return f"- {row['stack']} at scale {row['scale']:g} with {how}: {ratio(row):.3f}. {beyond:.0f} s ({overhead(row):.0f} real) are not the chain's: {_late(row)}."
+    return (
+        f"- {row['stack']} at scale {row['scale']:g} with {how}: {ratio(row):.3f}. {beyond:.0f} s "
+        f"({overhead(row):.0f} real) are not the chain's: {_late(row)}."
+    )
 
 
 def _late(row: Row) -> str:
-    """Where the longest gap before a step of the chain is, what ran in its middle, and what the machine added to the steps."""
+    """The longest gap before a step of the chain, what ran in its middle, and what the machine added to the steps."""
     by_urn = {step["urn"]: step for step in row["steps"]}
     steps = [by_urn[urn] for urn in row["necessary"]["steps"]]
     gaps = [(later["start"] - earlier["end"], earlier["end"], later["name"]) for earlier, later in pairwise(steps)]
@@ -167,15 +181,18 @@ def _steps(row: Row) -> list[str]:
 
 def _serial(row: Row) -> list[str]:
     lines = [
-        [one["module"], f"{one['start']:.0f}", f"{one['end']:.0f}", f"{one['end'] - one['start']:.0f}"]
-        for one in row["serial"]
+        [module["module"], f"{module['start']:.0f}", f"{module['end']:.0f}", f"{module['end'] - module['start']:.0f}"]
+        for module in row["serial"]
     ]
     return [
         "### The serial layout",
         "",
-        "The same steps with the same times, computed: each module starts when all of the one before is done, 30 s are waited before the node group, inside a",
-        "module everything runs beside everything that its necessary edges allow, and a need in a later module is dropped. The queue and the roles stand with the",
-        "cluster, where they cost nothing. The engine's own seconds are not added here, though they are in `up`'s makespan.",
+        "The same steps with the same times, computed: each module starts when all of the one before is done, 30 s "
+        "are waited before the node group, inside a",
+        "module everything runs beside everything that its necessary edges allow, and a need in a later module is "
+        "dropped. The queue and the roles stand with the",
+        "cluster, where they cost nothing. The engine's own seconds are not added here, though they are in `up`'s "
+        "makespan.",
         "",
         *table(("module", "starts at", "ends at", "takes"), lines),
     ]
@@ -183,13 +200,13 @@ def _serial(row: Row) -> list[str]:
 
 def _parallel(rows: Sequence[Row], headlines: Sequence[Row], cores: int) -> list[str]:
     default = 4 * cores
-    places = sorted({int(one) for row in headlines for one, _ in row["computed"]})
+    places = sorted({int(parallel) for row in headlines for parallel, _ in row["computed"]})
     computed = [
         [
-            f"{one} (default)" if one == default else str(one),
-            *(_share(dict(row["computed"])[one], row) for row in headlines),
+            f"{parallel} (default)" if parallel == default else str(parallel),
+            *(_share(dict(row["computed"])[parallel], row) for row in headlines),
         ]
-        for one in places
+        for parallel in places
     ]
     lines = []
     for row in rows:
@@ -205,12 +222,15 @@ def _parallel(rows: Sequence[Row], headlines: Sequence[Row], cores: int) -> list
     return [
         "## The default parallelism",
         "",
-        f"The CLI's default is four operations per core (`pulumi up --help` tells it: {default} here). Computed makespan, and what it is above that of the most places:",
-        "the declared edges, what is ready first goes first, and a release that waits for a node takes a place meanwhile.",
+        f"The CLI's default is four operations per core (`pulumi up --help` tells it: {default} here). Computed "
+        "makespan, and what it is above that of the most places:",
+        "the declared edges, what is ready first goes first, and a release that waits for a node takes a place "
+        "meanwhile.",
         "",
         *table(("`--parallel`", *(row["stack"] for row in headlines)), computed),
         *_advice(headlines, default),
-        f"Measured, dev, one run each at scale {rows[0]['scale']:g}, where ten seconds of the machine count as {10 / rows[0]['scale']:.0f}: whether it gets through, and how many steps ran at once;",
+        f"Measured, dev, one run each at scale {rows[0]['scale']:g}, where ten seconds of the machine count as "
+        f"{10 / rows[0]['scale']:.0f}: whether it gets through, and how many steps ran at once;",
         "what a value costs is the computed table's to say, because the machine's other work differed from run to run:",
         "",
         *table(("`--parallel`", "makespan", "most at once", "outcome"), lines),
@@ -229,7 +249,9 @@ def _advice(headlines: Sequence[Row], default: int) -> list[str]:
         endless = [f"`--parallel {places}`" for places, seconds in computed.items() if math.isinf(seconds)]
         if endless:
             lines.append(
-                f"- {row['stack']}: {', '.join(endless)}: two releases that wait for a node can take every place, and the node group never begins. The engine's order among ready steps is its own, so a run may get through."
+                f"- {row['stack']}: {', '.join(endless)}: two releases that wait for a node can take every place, and "
+                "the node group never begins. The engine's order among ready steps is its own, so a run may get "
+                "through."
             )
     return [*lines, ""] if lines else []
 

@@ -1,4 +1,4 @@
-"""Commands of the real engine on a simulated cloud, as a person runs them: nothing kept warm, time and memory watched."""
+"""Commands of the real engine on a simulated cloud, as a person runs them: nothing kept warm, resources watched."""
 
 import os
 import resource

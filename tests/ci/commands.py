@@ -1,4 +1,4 @@
-"""The commands that workflows and pages give, held against the Makefile and the command line, and started as far as that is cheap."""
+"""The commands of workflows and pages, against the Makefile and the command line; started as far as that is cheap."""
 
 import re
 import shlex
@@ -51,7 +51,7 @@ def options_of_target(target: str) -> set[str] | None:
 
 
 def refused_by_the_command_line(words: Sequence[str]) -> str:
-    """The error of ``otel-on-spot`` with these words, started in this process as far as its help; empty where there is none."""
+    """The error of ``otel-on-spot`` with these words, started in this process as far as its help; empty without one."""
     end = words.index("--") if "--" in words else len(words)
     ended = CliRunner().invoke(cli.app, [*words[:end], "--help"])
     return "" if ended.exit_code == 0 else ended.output

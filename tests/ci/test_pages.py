@@ -61,7 +61,7 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 def foreign_commands(text: str) -> list[str]:
-    """Command lines that start with anything but the tools that the pages may use, and make targets that do not exist."""
+    """Command lines that start with another tool than the pages may use, and make targets that do not exist."""
     found = []
     for line in shell(text):
         words = shlex.split(line, comments=True)

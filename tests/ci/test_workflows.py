@@ -131,7 +131,7 @@ def test_jobs_end_keep_no_token_paste_no_expression_and_assume_a_role_behind_a_g
     ],
 )
 def test_a_careless_job_is_seen(name, old, new, seen):
-    assert any(seen in one for one in workflows.careless(parse(with_fault(workflow(name), old, new))))
+    assert any(seen in problem for problem in workflows.careless(parse(with_fault(workflow(name), old, new))))
 
 
 def test_a_fork_never_reaches_the_job_with_the_role():
@@ -224,7 +224,7 @@ def test_a_target_or_option_that_does_not_exist_is_seen(script, seen):
 
 @pytest.fixture(scope="session")
 def actionlint(tmp_path_factory) -> Path:
-    """actionlint, built from the module that the repository pins. On CI it must be there; elsewhere its absence is said."""
+    """actionlint, built from the pinned module. On CI it must be there; elsewhere its absence is said."""
     module = REPOSITORY / "otel_on_spot" / "lab" / "go" / "actionlint"
 
     def absent(why: str) -> None:
@@ -237,7 +237,8 @@ def actionlint(tmp_path_factory) -> Path:
     fetched = subprocess.run(["go", "mod", "download"], cwd=module, capture_output=True, text=True, check=False)
     if fetched.returncode:
         absent(
-            f"the modules of otel_on_spot/lab/go/actionlint cannot be downloaded: {fetched.stderr.strip().splitlines()[-1:]}"
+            "the modules of otel_on_spot/lab/go/actionlint cannot be downloaded: "
+            f"{fetched.stderr.strip().splitlines()[-1:]}"
         )
     binary = tmp_path_factory.mktemp("actionlint") / "actionlint"
     package = "github.com/rhysd/actionlint/cmd/actionlint"

@@ -1,4 +1,4 @@
-"""What is wrong with a workflow, as sentences. Each function takes text or a parsed document, so that a fault can be tried."""
+"""Problems of a workflow, as sentences. Each function takes text or a parsed document, so that a fault can be tried."""
 
 import re
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def steps(document: Document) -> Iterator[tuple[str, Document]]:
 def unpinned(text: str) -> list[str]:
     """Actions of others that are not pinned by commit, with the version as a comment."""
     used = [match["used"] for match in USES.finditer(text)]
-    return [one for one in used if not one.startswith("./") and not PINNED.fullmatch(one)]
+    return [action for action in used if not action.startswith("./") and not PINNED.fullmatch(action)]
 
 
 def pins(texts: list[str]) -> dict[str, set[str]]:

@@ -18,8 +18,8 @@ class Change:
     """A setting with another value.
 
     ``key``: as ``infra.settings.table`` writes it. ``to``: values by dotted path; the first is the setting's own, the
-    others are what the rules ask to go along. ``replaces``: ``Type:name`` of what is replaced, all of it. ``untouched``: the
-    setting is for the rules alone. ``refused``: words of the rule that refuses every other value.
+    others are what the rules ask to go along. ``replaces``: ``Type:name`` of what is replaced, all of it.
+    ``untouched``: the setting is for the rules alone. ``refused``: words of the rule that refuses every other value.
     """
 
     key: str
@@ -48,7 +48,9 @@ KEPT: Final = ("Cluster:", "Vpc:", "Subnet:", "ConfigMap:cluster-eks-nodeAccess"
 BY_NATURE: Final[Mapping[str, Nature]] = {
     "region": Nature(reason="everything of AWS lives in a region", kinds=KEPT),
     "cluster.name": Nature(reason="EKS cannot rename a cluster; queue and roles carry its name", kinds=KEPT),
-    "network.cidr": Nature(reason="a VPC keeps its range, and AWS refuses to move a cluster to another VPC", kinds=("Vpc:", "Subnet:")),
+    "network.cidr": Nature(
+        reason="a VPC keeps its range, and AWS refuses to move a cluster to another VPC", kinds=("Vpc:", "Subnet:")
+    ),
     "network.zones": Nature(reason="a subnet keeps its zone and its range", kinds=("Subnet:",)),
     "network.privatePrefix": Nature(reason="a subnet keeps its range", kinds=("Subnet:",)),
     "network.publicPrefix": Nature(reason="a subnet keeps its range", kinds=("Subnet:",)),
@@ -67,49 +69,53 @@ NO_HOME: Final[Mapping[str, Any]] = {
 REASON_FIRST: Final = dict(reversed(NO_HOME.items()))
 
 
-def one(key: str, value: Any, *replaces: str, path: str = "", **more: Any) -> Change:
+def change(key: str, value: Any, *replaces: str, path: str = "", **more: Any) -> Change:
     """A change of one setting; ``more`` has what goes along under its dotted path."""
     return Change(key=key, to={path or key.replace("<name>", "spot"): value, **more}, replaces=replaces)
 
 
 def addon(name: str, version: str) -> Change:
     """Another version of an add-on."""
-    return one(f"cluster.addons.{name}", version)
+    return change(f"cluster.addons.{name}", version)
 
 
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
 CHANGES: Final[tuple[Change, ...]] = (
-    one("environment", "staging"),
-    one("region", "eu-west-2", **{"network.zones": ["eu-west-2a", "eu-west-2b"]}),
-    one("accountId", "123456789012"),
-    one("tags", {"cost-centre": "other"}),
-    one("network.cidr", "10.99.0.0/16"),
-    one("network.zones", ["eu-west-1a", "eu-west-1c"]),
-    one("network.privatePrefix", 21),
-    one("network.publicPrefix", 25),
-    one("network.nat", "per-zone"),
-    one("network.flowLogs", False),
-    one("network.flowLogRetentionDays", 30),
-    one("network.gatewayEndpoints", ["s3", "dynamodb"]),
-    one("network.interfaceEndpoints", ["sts"]),
-    one("cluster.name", "otel-next"),
-    one("cluster.kubernetesVersion", "1.36", **{"cluster.addons.kubeProxy": "v1.36.0-eksbuild.1"}),
-    Change(key="cluster.endpoint.public", to={"cluster.endpoint.public": False, **RUNNER, "cluster.endpoint.publicCidrs": []}),
+    change("environment", "staging"),
+    change("region", "eu-west-2", **{"network.zones": ["eu-west-2a", "eu-west-2b"]}),
+    change("accountId", "123456789012"),
+    change("tags", {"cost-centre": "other"}),
+    change("network.cidr", "10.99.0.0/16"),
+    change("network.zones", ["eu-west-1a", "eu-west-1c"]),
+    change("network.privatePrefix", 21),
+    change("network.publicPrefix", 25),
+    change("network.nat", "per-zone"),
+    change("network.flowLogs", False),
+    change("network.flowLogRetentionDays", 30),
+    change("network.gatewayEndpoints", ["s3", "dynamodb"]),
+    change("network.interfaceEndpoints", ["sts"]),
+    change("cluster.name", "otel-next"),
+    change("cluster.kubernetesVersion", "1.36", **{"cluster.addons.kubeProxy": "v1.36.0-eksbuild.1"}),
+    Change(
+        key="cluster.endpoint.public",
+        to={"cluster.endpoint.public": False, **RUNNER, "cluster.endpoint.publicCidrs": []},
+    ),
     Change(key="cluster.endpoint.private", to={"cluster.endpoint.private": False}, refused="nodes in private subnets"),
-    one("cluster.endpoint.publicCidrs", ["203.0.113.0/24"]),
-    one("cluster.endpoint.reachedFrom", "runner-in-vpc", **{"cluster.endpoint.runnerCidrs": ["10.10.0.0/16"]}),
-    one("cluster.endpoint.runnerCidrs", ["10.10.0.0/20"], **{"cluster.endpoint.reachedFrom": "runner-in-vpc"}),
-    one("cluster.adminRoleArns", ["arn:aws:iam::111122223333:role/platform-admin"]),
-    one("cluster.nodeAccess", "both"),
-    one("cluster.logTypes", ["audit"]),
-    one("cluster.logRetentionDays", 60),
-    one("cluster.deletionProtection", True),
-    one("cluster.systemNodes.instanceTypes", ["m7i.xlarge"], NODE_GROUP),
-    one("cluster.systemNodes.size", 3),
-    one("cluster.systemNodes.volumeGib", 60),
-    one("cluster.systemNodes.amiType", "AL2023_ARM_64_STANDARD", NODE_GROUP, **{"cluster.systemNodes.instanceTypes": ["m7g.large"]}),
-    one("cluster.systemNodes.releaseVersion", "1.35.2-20260903"),
+    change("cluster.endpoint.publicCidrs", ["203.0.113.0/24"]),
+    change("cluster.endpoint.reachedFrom", "runner-in-vpc", **{"cluster.endpoint.runnerCidrs": ["10.10.0.0/16"]}),
+    change("cluster.endpoint.runnerCidrs", ["10.10.0.0/20"], **{"cluster.endpoint.reachedFrom": "runner-in-vpc"}),
+    change("cluster.adminRoleArns", ["arn:aws:iam::111122223333:role/platform-admin"]),
+    change("cluster.nodeAccess", "both"),
+    change("cluster.logTypes", ["audit"]),
+    change("cluster.logRetentionDays", 60),
+    change("cluster.deletionProtection", True),
+    change("cluster.systemNodes.instanceTypes", ["m7i.xlarge"], NODE_GROUP),
+    change("cluster.systemNodes.size", 3),
+    change("cluster.systemNodes.volumeGib", 60),
+    change("cluster.systemNodes.amiType", "AL2023_ARM_64_STANDARD", NODE_GROUP,
+        **{"cluster.systemNodes.instanceTypes": ["m7g.large"]}),
+    change("cluster.systemNodes.releaseVersion", "1.35.2-20260903"),
     addon("vpcCni", "v1.21.2-eksbuild.1"),
     addon("kubeProxy", "v1.35.4-eksbuild.1"),
     addon("eksPodIdentityAgent", "v1.3.11-eksbuild.1"),
@@ -117,45 +123,47 @@ CHANGES: Final[tuple[Change, ...]] = (
     addon("awsEbsCsiDriver", "v1.60.0-eksbuild.1"),
     addon("eksNodeMonitoringAgent", "v1.6.5-eksbuild.1"),
     addon("metricsServer", "v0.8.2-eksbuild.1"),
-    one("karpenter.version", "1.14.2"),
-    one("karpenter.identity", "irsa"),
-    one("karpenter.nodeRepair", False),
-    one("karpenter.spotServiceLinkedRole", True),
-    one("karpenter.interruptionExperiments", True),
-    one("nodeClass.amiAlias", "al2023@v20260903"),
-    one("nodeClass.volumeGib", 70),
-    one(f"{POOL}capacityTypes", ["spot", "on-demand"]),
+    change("karpenter.version", "1.14.2"),
+    change("karpenter.identity", "irsa"),
+    change("karpenter.nodeRepair", False),
+    change("karpenter.spotServiceLinkedRole", True),
+    change("karpenter.interruptionExperiments", True),
+    change("nodeClass.amiAlias", "al2023@v20260903"),
+    change("nodeClass.volumeGib", 70),
+    change(f"{POOL}capacityTypes", ["spot", "on-demand"]),
     Change(key=f"{POOL}stateful", to=NO_HOME, untouched=True),
-    one(f"{POOL}taints[].key", [{**OLD_TAINT, "key": "stateful"}], path="pools.data.taints"),
-    one(f"{POOL}taints[].value", [{**OLD_TAINT, "value": "store"}], path="pools.data.taints"),
-    one(f"{POOL}taints[].effect", [{**OLD_TAINT, "effect": "NoExecute"}], path="pools.data.taints"),
-    one(f"{POOL}labels", {"example.com/tier": "spot"}),
-    one(f"{POOL}weight", 60),
-    one(f"{POOL}architectures", ["amd64", "arm64"]),
-    one(f"{POOL}instanceCategories", ["c", "m"]),
-    one(f"{POOL}instanceGenerationAbove", 5),
-    one(f"{POOL}instanceFamiliesAtLeast", 3),
-    one(f"{POOL}limits.cpu", "200"),
-    one(f"{POOL}limits.memory", "800Gi"),
-    one(f"{POOL}budgets[].nodes", [{"nodes": "20%"}], path="pools.spot.budgets"),
-    one(f"{POOL}budgets[].reasons", [{"nodes": "10%", "reasons": ["Drifted"]}], path="pools.spot.budgets"),
-    one(f"{POOL}budgets[].schedule", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "11h"}], path="pools.spot.budgets"),
-    one(f"{POOL}budgets[].duration", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "9h"}], path="pools.spot.budgets"),
-    one(f"{POOL}consolidationPolicy", "WhenEmpty"),
-    one(f"{POOL}consolidateAfter", "5m"),
-    one(f"{POOL}expireAfter", "72h"),
-    one(f"{POOL}terminationGracePeriod", "2h"),
+    change(f"{POOL}taints[].key", [{**OLD_TAINT, "key": "stateful"}], path="pools.data.taints"),
+    change(f"{POOL}taints[].value", [{**OLD_TAINT, "value": "store"}], path="pools.data.taints"),
+    change(f"{POOL}taints[].effect", [{**OLD_TAINT, "effect": "NoExecute"}], path="pools.data.taints"),
+    change(f"{POOL}labels", {"example.com/tier": "spot"}),
+    change(f"{POOL}weight", 60),
+    change(f"{POOL}architectures", ["amd64", "arm64"]),
+    change(f"{POOL}instanceCategories", ["c", "m"]),
+    change(f"{POOL}instanceGenerationAbove", 5),
+    change(f"{POOL}instanceFamiliesAtLeast", 3),
+    change(f"{POOL}limits.cpu", "200"),
+    change(f"{POOL}limits.memory", "800Gi"),
+    change(f"{POOL}budgets[].nodes", [{"nodes": "20%"}], path="pools.spot.budgets"),
+    change(f"{POOL}budgets[].reasons", [{"nodes": "10%", "reasons": ["Drifted"]}], path="pools.spot.budgets"),
+    change(f"{POOL}budgets[].schedule", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "11h"}],
+        path="pools.spot.budgets"),
+    change(f"{POOL}budgets[].duration", [{"nodes": "10%", "schedule": "0 7 * * mon-fri", "duration": "9h"}],
+        path="pools.spot.budgets"),
+    change(f"{POOL}consolidationPolicy", "WhenEmpty"),
+    change(f"{POOL}consolidateAfter", "5m"),
+    change(f"{POOL}expireAfter", "72h"),
+    change(f"{POOL}terminationGracePeriod", "2h"),
     Change(key=f"{POOL}spotOnlyReason", to=REASON_FIRST, untouched=True),
-    one("argocd.chartVersion", "10.1.2"),
-    one("argocd.adminEnabled", False),
-    one("argocd.highAvailability", True),
-    one("argocd.domain", "cd.example.com"),
-    one("gitops.repository", "https://github.com/other-org/otel-on-spot.git"),
-    one("gitops.revision", "v2"),
-    one("gitops.applications", {"otel-demo": {"enabled": False}}),
-    one("gitops.namespaces", ["team-a"]),
-    one("gitops.sourceRepositories", ["https://charts.example.com"]),
-    one("gitToken", "a-token"),
+    change("argocd.chartVersion", "10.1.2"),
+    change("argocd.adminEnabled", False),
+    change("argocd.highAvailability", True),
+    change("argocd.domain", "cd.example.com"),
+    change("gitops.repository", "https://github.com/other-org/otel-on-spot.git"),
+    change("gitops.revision", "v2"),
+    change("gitops.applications", {"otel-demo": {"enabled": False}}),
+    change("gitops.namespaces", ["team-a"]),
+    change("gitops.sourceRepositories", ["https://charts.example.com"]),
+    change("gitToken", "a-token"),
 )  # fmt: skip
 
 

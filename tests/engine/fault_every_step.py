@@ -97,7 +97,7 @@ class Walk:
                 agree(bench)
                 bench.expect_no_changes()
                 found = shape(bench.cloud, REGION, history=False)
-                other = sorted({one[:2] for one in {*found} ^ {*self.undisturbed}})
+                other = sorted({difference[:2] for difference in {*found} ^ {*self.undisturbed}})
                 assert found == self.undisturbed, f"not as in a cloud without faults: {other}"
             else:
                 bench.destroy()
@@ -108,11 +108,14 @@ class Walk:
 
     def _progress(self, left: int, spent: float) -> str:
         done = len(self.steps) - left
-        return f"{self.way}: {done} of {len(self.steps)} steps, {spent:.0f} s, about {spent / max(done, 1) * left:.0f} s left"
+        return (
+            f"{self.way}: {done} of {len(self.steps)} steps, {spent:.0f} s, about {spent / max(done, 1) * left:.0f} s "
+            "left"
+        )
 
 
 def undisturbed() -> Shape:
-    """dev's cloud where nothing went wrong."""
+    """Cloud of dev where nothing went wrong."""
     with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder), patience=30, forgetful=True) as cloud:
         graph.apply("dev", cloud)
         return shape(cloud, REGION, history=False)
@@ -122,8 +125,8 @@ def table(walks: Sequence[Walk], steps: Sequence[str]) -> Table:
     """A row a step, a column a way."""
     made = Table("step", *(str(walk.way).replace(" ", "\n") for walk in walks), box=None)
     for step in (*steps, END):
-        told = (walk.results.get(step, "-") for walk in walks)
-        made.add_row(step, *("FAILED" if one not in (OK, "-") else one for one in told))
+        results = (walk.results.get(step, "-") for walk in walks)
+        made.add_row(step, *("FAILED" if result not in (OK, "-") else result for result in results))
     made.add_row("runs", *(str(walk.runs) for walk in walks))
     return made
 

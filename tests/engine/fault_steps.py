@@ -29,8 +29,8 @@ GATHER = 0.25
 
 
 def steps_of(stack: str) -> list[str]:
-    """``Type:name`` of everything that the cloud makes for a stack, components' children included, in the plan's order."""
-    tokens = {one.urn: one.urn.split("::")[2].rpartition("$")[2] for one in record(stack)}
+    """``Type:name`` of all that the cloud makes for a stack, components' children included, in the plan's order."""
+    tokens = {resource.urn: resource.urn.split("::")[2].rpartition("$")[2] for resource in record(stack)}
     return [short(urn) for urn, token in tokens.items() if token.startswith(("aws:", "kubernetes:"))]
 
 
@@ -91,7 +91,7 @@ def _kill(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
 
 
 def _end_between_two_writes(bench: Workbench, process: subprocess.Popen[str]) -> None:
-    """The file backend does not write in one stroke; a state that was cut off is another fault, with a test of its own."""
+    """Kill between two writes of the file backend: a state that was cut off is another fault, tested by itself."""
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         os.killpg(process.pid, signal.SIGSTOP)
@@ -116,15 +116,15 @@ def _refuse(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
         code, out, err = bench.attempt(*COMMANDS[way.operation])
     finally:
         bench.watched.faults = FaultPlan()
-    refused = {_what(one) for one in bench.operations(since) if REFUSED in one.result}
+    refused = {_what(operation) for operation in bench.operations(since) if REFUSED in operation.result}
     if refused:
         assert code != 0
         assert REFUSED in out + err
     return refused
 
 
-def _what(one: Operation) -> str:
-    return f"{one.token.rpartition(':')[2]}:{one.name}"
+def _what(operation: Operation) -> str:
+    return f"{operation.token.rpartition(':')[2]}:{operation.name}"
 
 
 def judge(bench: Workbench, way: Way) -> None:

@@ -47,12 +47,14 @@ def recover(bench: Workbench) -> None:
 
 
 def agree(bench: Workbench) -> None:
-    """The state holds what the cloud has: nothing orphaned, nothing made twice, nothing only imagined, nothing pending."""
+    """Require that the state holds what the cloud has: nothing orphaned, made twice, imagined or pending."""
     state = bench.saved()
-    still = [one["resource"]["urn"] for one in state.get("pending_operations") or []]
+    still = [operation["resource"]["urn"] for operation in state.get("pending_operations") or []]
     assert not still, f"still pending: {still}"
-    resources = [one for one in state.get("resources", []) if one.get("custom") and not _provider(one["urn"])]
-    held = {one["urn"]: one["id"] for one in resources}
+    resources = [
+        resource for resource in state.get("resources", []) if resource.get("custom") and not _provider(resource["urn"])
+    ]
+    held = {resource["urn"]: resource["id"] for resource in resources}
     assert len(held) == len(resources), "the state holds something twice"
     live = {**_forgotten(bench, held), **bench.watched.live}
     orphans, imagined = sorted(map(short, live.keys() - held.keys())), sorted(map(short, held.keys() - live.keys()))
@@ -66,7 +68,7 @@ def agree(bench: Workbench) -> None:
 
 def nothing_to_repair(bench: Workbench) -> None:
     """A preview leaves what exists as it is, and makes what is missing."""
-    held = {one["urn"] for one in bench.saved().get("resources", [])}
+    held = {resource["urn"] for resource in bench.saved().get("resources", [])}
     steps = {step["urn"]: step for step in bench.steps() if not own_provider(step["urn"])}
     wrong = {
         short(urn): (step["op"], step.get("diffReasons"), step.get("replaceReasons"))

@@ -1,6 +1,6 @@
 """The effects of every setting's change, by the real engine's preview on the simulated cloud.
 
-python -m tests.engine.settings_changes             previews every change and writes docs/settings-changes.md (about 4 minutes)
+python -m tests.engine.settings_changes             previews every change, writes docs/settings-changes.md (4 minutes)
 python -m tests.engine.settings_changes --check     writes nothing: every night, the page must be what it would write
 
 Exit codes: 0 all as it may be, 1 a change does what it may not or the page is another, 3 no engine.
@@ -28,12 +28,13 @@ SHOWN = 3
 HEAD = """\
 # What a setting changes
 
-For each setting of a stack file: one change of it on dev, and what `pulumi preview` says, by the real engine on the simulated cloud.
-Made by `python -m tests.engine.settings_changes`; the engine tier compares a few rows with it, a nightly job all of them. A change
-that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is made together with that.
+For each setting of a stack file: one change of it on dev, and what `pulumi preview` says, by the real engine on the
+simulated cloud. Made by `python -m tests.engine.settings_changes`; the engine tier compares a few rows with it, a
+nightly job all of them. A change that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is
+made together with that.
 
-- **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and replaced afterwards, within
-  the pools' budgets.
+- **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and
+  replaced afterwards, within the pools' budgets.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
 - **refused**: no other value is taken.
@@ -42,17 +43,17 @@ that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) i
 NATURE = """\
 ## What means a new environment
 
-The cluster, the VPC, its subnets, `aws-auth` and the interruption queue are never replaced unasked: a test fails otherwise. These
-settings replace some of them, because AWS has no other way:
+The cluster, the VPC, its subnets, `aws-auth` and the interruption queue are never replaced unasked: a test fails
+otherwise. These settings replace some of them, because AWS has no other way:
 
 | setting | why | replaced |
 |---|---|---|
 """
 AFTER = """
 On an environment that holds anything, do not change them: make another stack beside it, move, and destroy the old one.
-With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them at the preview: the VPC, its subnets, the encryption key
-and the root Application are protected; the nightly job tries every row. Without it nothing does: look at the preview for `replace`
-before you say yes.
+With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them at the preview: the VPC, its subnets,
+the encryption key and the root Application are protected; the nightly job tries every row. Without it nothing does:
+look at the preview for `replace` before you say yes.
 """
 
 
@@ -87,7 +88,7 @@ def effects(bench: Workbench, to: Mapping[str, Any]) -> Effects:
         code, out, err = bench.attempt("preview", "--json", "--config-file", str(file))
     told = json.loads(out)
     if code != 0:
-        return Effects(refused="\n".join(one["message"] for one in told.get("diagnostics", ())) or err)
+        return Effects(refused="\n".join(diagnostic["message"] for diagnostic in told.get("diagnostics", ())) or err)
     kinds: dict[str, set[str]] = {"update": set(), "replace": set(), "create": set(), "delete": set()}
     for step in told["steps"]:
         kind = "replace" if "replace" in step["op"] else step["op"]
@@ -115,9 +116,13 @@ def _text(value: Any) -> str:
 
 def _cell(names: tuple[str, ...]) -> str:
     if len(names) <= SHOWN:
-        return ", ".join(f"{kind} `{name}`" for kind, _, name in (one.partition(":") for one in names))
+        return ", ".join(f"{kind} `{name}`" for kind, _, name in (what.partition(":") for what in names))
     counted = Counter(name.partition(":")[0] for name in names)
     return f"{len(names)}: " + ", ".join(f"{count} {kind}" for kind, count in counted.items())
+
+
+def _types(names: Iterable[str]) -> list[str]:
+    return sorted({name.partition(":")[0] for name in names})
 
 
 def page(found: Mapping[str, Effects]) -> str:
@@ -125,14 +130,14 @@ def page(found: Mapping[str, Effects]) -> str:
     lines = ["| setting | to | in place | replaced | created | deleted |", "|---|---|---|---|---|---|"]
     lines += [row(change, found[change.key]) for change in CHANGES]
     nature = [
-        f"| `{key}` | {nature.reason} | {', '.join(sorted({what.partition(':')[0] for what in found[key].kept_replaced}))} |"
+        f"| `{key}` | {nature.reason} | {', '.join(_types(found[key].kept_replaced))} |"
         for key, nature in BY_NATURE.items()
     ]
     return HEAD + "\n".join(lines) + "\n\n" + NATURE + "\n".join(nature) + "\n" + AFTER
 
 
 def unprotected(bench: Workbench, keys: Iterable[str]) -> list[str]:
-    """What is wrong once deletion is protected, one line each: these changes must be refused, and the protection accepted."""
+    """Problems once deletion is protected, one line each: these changes must be refused, the protection accepted."""
     protected = {"cluster.deletionProtection": True}
     with bench.settings({**BASE, **protected}) as file:
         bench.up("--config-file", str(file))

@@ -1,4 +1,4 @@
-"""A slow cloud and a dead controller: throttling and late consistency are waited out, a NodePool that nobody drains is told."""
+"""A slow cloud and a dead controller: throttling and lag are waited out, a NodePool that nobody drains is told."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.engine.workbench import Workbench, workbench
 
 THROTTLED_SECONDS = 1 + 2 + 4
 LATE_SECONDS = 2 * 3
-"""Of the faults below: pauses between the provider's repetitions, as simcloud/operations.py has them from its sources."""
+"""Of the faults below: the provider's pauses, with sources in otel_on_spot/simcloud/operations.py."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,15 @@ def test_throttling_that_outlasts_the_provider_is_told_and_the_next_update_waits
     since = bench.mark()
     bench.up()
     bench.watched.faults = FaultPlan()
-    made = [one for one in bench.operations(since) if one.operation == "create" and one.token.startswith("aws:")]
-    assert any(one.token.startswith("aws:iam/") for one in made)
-    for one in made:
-        waited = THROTTLED_SECONDS + (LATE_SECONDS if one.token.startswith("aws:iam/") else 0)
-        assert (one.result, one.cloud_seconds >= waited) == ("ok", True), one
+    made = [
+        operation
+        for operation in bench.operations(since)
+        if operation.operation == "create" and operation.token.startswith("aws:")
+    ]
+    assert any(operation.token.startswith("aws:iam/") for operation in made)
+    for operation in made:
+        waited = THROTTLED_SECONDS + (LATE_SECONDS if operation.token.startswith("aws:iam/") else 0)
+        assert (operation.result, operation.cloud_seconds >= waited) == ("ok", True), operation
     agree(bench)
     bench.expect_no_changes()
 
@@ -62,7 +66,11 @@ def test_a_node_pool_whose_controller_is_gone_hangs_and_what_it_stands_on_stays(
         bench.cloud.tables.put("releases", key, controller)
     assert code != 0
     assert "the karpenter release is not installed" in out + err
-    gone = {one.name for one in bench.operations(since) if one.operation == "delete" and one.result == "ok"}
+    gone = {
+        operation.name
+        for operation in bench.operations(since)
+        if operation.operation == "delete" and operation.result == "ok"
+    }
     assert "platform-root" in gone
     assert not gone & {"capacity-spot", "capacity-node-class", "cluster-eks-eksCluster", "network-vpc"}
     assert "instance" in {kind for kind, _ in bench.left()}

@@ -1,4 +1,4 @@
-"""What a preview says can be trusted: nothing unknown in a chart, nothing replaced by an update of the cluster, no resource too few."""
+"""A preview can be trusted: nothing unknown in a chart, nothing replaced by an update of the cluster, none missing."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_the_first_preview_declares_what_the_plan_records(first: tuple[Any, list
     declared = {step["urn"] for step in steps if not own_provider(step["urn"])}
     changes = {"karpenter": karpenter} if karpenter else None
     for preview in (False, True):
-        assert {one.urn for one in record(stack, preview=preview, config_overrides=changes)} == declared
+        assert {resource.urn for resource in record(stack, preview=preview, config_overrides=changes)} == declared
     assert {step["op"] for step in steps} == {"create"}
 
 

@@ -50,7 +50,7 @@ def test_the_role_trusts_the_clusters_issuer_and_no_other_service_account(bench:
     thumbprints = bench.cloud.client("iam", "eu-west-1").get_open_id_connect_provider(
         OpenIDConnectProviderArn=provider
     )["ThumbprintList"]
-    assert [len(one) for one in thumbprints] == [40]
+    assert [len(thumbprint) for thumbprint in thumbprints] == [40]
 
 
 def test_a_second_preview_finds_nothing_to_do(bench: Workbench) -> None:

@@ -50,7 +50,7 @@ def dev(folder: Path) -> Iterator[Dev]:
 
 
 def test_preview_update_and_plan_declare_the_same_resources(dev: Dev) -> None:
-    planned = {one.urn for one in record("dev", config_overrides={"gitToken": SENTINEL})}
+    planned = {resource.urn for resource in record("dev", config_overrides={"gitToken": SENTINEL})}
     assert {step["urn"] for step in dev.preview if not own_provider(step["urn"])} == planned
     assert {step["op"] for step in dev.preview} == {"create"}
     assert dev.bench.urns() == planned
@@ -127,4 +127,4 @@ def test_destroy_with_nodes_load_balancers_and_volumes_alive_goes_backwards_and_
         assert position(gone, "delete", later) > karpenter, later
     root = position(gone, "delete", "Application:platform-root")
     assert root < position(gone, "delete", "Addon:cluster-after-nodes-aws-ebs-csi-driver")
-    assert {one.result for one in gone} == {"ok"}
+    assert {operation.result for operation in gone} == {"ok"}

@@ -20,7 +20,7 @@ def prod(folder: Path) -> Iterator[Workbench]:
 
 
 def test_preview_update_and_plan_declare_the_same_resources(prod: Workbench) -> None:
-    planned = {one.urn for one in record("prod")}
+    planned = {resource.urn for resource in record("prod")}
     assert {step["urn"] for step in prod.first_preview if not own_provider(step["urn"])} == planned
     assert prod.urns() == planned
 

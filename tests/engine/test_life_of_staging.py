@@ -1,4 +1,4 @@
-"""The life of staging, on one stack, in the order of this file: the middle environment, admitted both ways, unprotected."""
+"""The life of staging, on one stack, in the order of this file: admitted both ways, unprotected."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def staging(folder: Path) -> Iterator[Workbench]:
 
 
 def test_preview_update_and_plan_declare_the_same_resources(staging: Workbench) -> None:
-    planned = {one.urn for one in record("staging")}
+    planned = {resource.urn for resource in record("staging")}
     assert {step["urn"] for step in staging.first_preview if not own_provider(step["urn"])} == planned
     assert {step["op"] for step in staging.first_preview} == {"create"}
     assert staging.urns() == planned

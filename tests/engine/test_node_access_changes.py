@@ -1,4 +1,4 @@
-"""``cluster.nodeAccess`` from one end to the other and back, in the order of this file: nobody loses access on the way."""
+"""``cluster.nodeAccess`` from one end to the other and back, in the order of this file: nobody loses access."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -41,7 +41,7 @@ def attempt(bench: Workbench, command: str, access: str) -> tuple[int, str]:
 
 @contextmanager
 def watched(bench: Workbench, last: str) -> Generator[list[str]]:
-    """The operations after which the node role was not admitted. ``last`` is held back, so that the other one is first."""
+    """The operations after which the node role was not admitted. ``last`` is held back: the other one is first."""
     lost: list[str] = []
     first_done = threading.Event()
 
@@ -73,8 +73,12 @@ def test_through_both_and_back_the_node_role_is_admitted_at_every_step(bench: Wo
         assert lost == [], f"on the way to {access}"
         assert admitted(bench) == ways
         done = bench.operations(since)
-        assert not [one for one in done if one.operation == "delete" and one.token != "aws:eks/accessEntry:AccessEntry"]
-        written = [one for one in done if one.operation != "delete"]
+        assert not [
+            operation
+            for operation in done
+            if operation.operation == "delete" and operation.token != "aws:eks/accessEntry:AccessEntry"
+        ]
+        written = [operation for operation in done if operation.operation != "delete"]
         assert position(written, "update", RECORD) == len(written) - 1, "the record is written before what it records"
     bench.expect_no_changes()
 

@@ -1,4 +1,4 @@
-"""What is deployed stands alone: the commands of "Take only the program", as they are written there, in an empty folder."""
+"""The deployed files stand alone: the commands of "Take only the program", as they are written, in an empty folder."""
 
 import os
 import shlex
@@ -30,6 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.smoke
 def test_the_deployed_files_alone_are_planned_previewed_and_judged(checkout: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""A sentinel in every secret setting is nowhere in plain text; a secret in any other setting is refused before it is written."""
+"""A sentinel in every secret setting is nowhere in plain text; a secret elsewhere is refused before it is written."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def written(bench: Workbench) -> dict[str, str]:
 
 def showing(sentinel: str, texts: dict[str, str]) -> list[str]:
     hidden = (sentinel, base64.b64encode(sentinel.encode()).decode())
-    return [name for name, text in texts.items() if any(one in text for one in hidden)]
+    return [name for name, text in texts.items() if any(form in text for form in hidden)]
 
 
 @pytest.mark.smoke

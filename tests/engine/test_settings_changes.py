@@ -1,7 +1,7 @@
 """The effects of a change are as the page says them, and nothing that must stay is replaced unasked.
 
-One change of each kind; a nightly job previews all of them: ``python -m tests.engine.settings_changes --check``. That every setting
-has one is of the unit tier.
+One change of each kind; a nightly job previews all of them: ``python -m tests.engine.settings_changes --check``.
+The unit tier holds the list of changes against the settings.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,8 @@
-"""The program in a process that keeps its imports: the engine runs it again and again without the seconds of a start."""
+"""The program in a process that keeps its imports: the engine runs it again without the seconds of a start.
+
+The Automation API serves a program in the caller's process only; here the tests change the program's files and kill the
+engine, so it needs one of its own, and the API's private server.
+"""
 
 import runpy
 import sys

@@ -138,7 +138,7 @@ class Workbench:
 
     def operations(self, since: int = 0) -> list[Operation]:
         """Writes on the cloud in the order in which they ended, from a line of the log on."""
-        return [one for one in self.cloud.operations.read()[since:] if one.operation != "read"]
+        return [operation for operation in self.cloud.operations.read()[since:] if operation.operation != "read"]
 
     def mark(self) -> int:
         """The length of the operations log."""
@@ -161,7 +161,7 @@ class Workbench:
 
     def urns(self) -> set[str]:
         """URNs in the state, without the providers that the engine makes by itself."""
-        return {one["urn"] for one in self.state()["resources"] if not own_provider(one["urn"])}
+        return {resource["urn"] for resource in self.state()["resources"] if not own_provider(resource["urn"])}
 
     @contextmanager
     def settings(self, changes: Mapping[str, Any]) -> Generator[Path]:
@@ -224,7 +224,7 @@ def position(lines: Iterable[Operation], operation: str, what: str) -> int:
     Raises:
         AssertionError: it is not there.
     """
-    for index, one in enumerate(lines):
-        if one.operation == operation and f"{one.token.rpartition(':')[2]}:{one.name}" == what:
+    for index, line in enumerate(lines):
+        if line.operation == operation and f"{line.token.rpartition(':')[2]}:{line.name}" == what:
             return index
     raise AssertionError(f"no {operation} of {what} in the log")
