@@ -14,37 +14,8 @@ from typing import Annotated, Final
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from otel_on_spot.declared import Declared
-from otel_on_spot.doctor.facts_aws import (
-    AccessEntry,
-    AwsCluster,
-    Instance,
-    InstanceProfile,
-    Interface,
-    LoadBalancer,
-    Located,
-    PodIdentity,
-    Queue,
-    Role,
-    Rule,
-    Volume,
-)
-from otel_on_spot.doctor.facts_kubernetes import (
-    Application,
-    AwsAuth,
-    Budget,
-    Controller,
-    CustomKinds,
-    DrillLease,
-    Node,
-    NodeClaim,
-    NodeClass,
-    NodePool,
-    PersistentVolume,
-    Pod,
-    Project,
-    Service,
-    Terminating,
-)
+from otel_on_spot.doctor import facts_aws as aws
+from otel_on_spot.doctor import facts_kubernetes as kubernetes
 from otel_on_spot.errors import ToolError
 
 FORMAT: Final = 1
@@ -70,62 +41,44 @@ class Facts:
         default_factory=dict
     )
     # AWS
-    clusters: tuple[AwsCluster, ...] | None = None
+    clusters: tuple[aws.AwsCluster, ...] | None = None
     cluster_names: tuple[str, ...] | None = None
-    access_entries: tuple[AccessEntry, ...] | None = None
-    pod_identities: tuple[PodIdentity, ...] | None = None
+    access_entries: tuple[aws.AccessEntry, ...] | None = None
+    pod_identities: tuple[aws.PodIdentity, ...] | None = None
     addons: tuple[str, ...] | None = None
-    roles: tuple[Role, ...] | None = None
-    instance_profiles: tuple[InstanceProfile, ...] | None = None
+    roles: tuple[aws.Role, ...] | None = None
+    instance_profiles: tuple[aws.InstanceProfile, ...] | None = None
     spot_roles: tuple[str, ...] | None = None
-    subnets: tuple[Located, ...] | None = None
-    security_groups: tuple[Located, ...] | None = None
-    instances: tuple[Instance, ...] | None = None
-    volumes: tuple[Volume, ...] | None = None
-    load_balancers: tuple[LoadBalancer, ...] | None = None
-    interfaces: tuple[Interface, ...] | None = None
-    queues: tuple[Queue, ...] | None = None
-    rules: tuple[Rule, ...] | None = None
+    subnets: tuple[aws.Located, ...] | None = None
+    security_groups: tuple[aws.Located, ...] | None = None
+    instances: tuple[aws.Instance, ...] | None = None
+    volumes: tuple[aws.Volume, ...] | None = None
+    load_balancers: tuple[aws.LoadBalancer, ...] | None = None
+    interfaces: tuple[aws.Interface, ...] | None = None
+    queues: tuple[aws.Queue, ...] | None = None
+    rules: tuple[aws.Rule, ...] | None = None
     # Kubernetes
-    aws_auth: tuple[AwsAuth, ...] | None = None
-    nodes: tuple[Node, ...] | None = None
-    pods: tuple[Pod, ...] | None = None
-    budgets: tuple[Budget, ...] | None = None
-    controllers: tuple[Controller, ...] | None = None
-    custom_kinds: CustomKinds | None = None
-    node_classes: tuple[NodeClass, ...] | None = None
-    node_pools: tuple[NodePool, ...] | None = None
-    node_claims: tuple[NodeClaim, ...] | None = None
-    applications: tuple[Application, ...] | None = None
-    projects: tuple[Project, ...] | None = None
-    drill_leases: tuple[DrillLease, ...] | None = None
-    persistent_volumes: tuple[PersistentVolume, ...] | None = None
-    services: tuple[Service, ...] | None = None
-    terminating: tuple[Terminating, ...] | None = None
+    aws_auth: tuple[kubernetes.AwsAuth, ...] | None = None
+    nodes: tuple[kubernetes.Node, ...] | None = None
+    pods: tuple[kubernetes.Pod, ...] | None = None
+    budgets: tuple[kubernetes.Budget, ...] | None = None
+    controllers: tuple[kubernetes.Controller, ...] | None = None
+    custom_kinds: kubernetes.CustomKinds | None = None
+    node_classes: tuple[kubernetes.NodeClass, ...] | None = None
+    node_pools: tuple[kubernetes.NodePool, ...] | None = None
+    node_claims: tuple[kubernetes.NodeClaim, ...] | None = None
+    applications: tuple[kubernetes.Application, ...] | None = None
+    projects: tuple[kubernetes.Project, ...] | None = None
+    drill_leases: tuple[kubernetes.DrillLease, ...] | None = None
+    persistent_volumes: tuple[kubernetes.PersistentVolume, ...] | None = None
+    services: tuple[kubernetes.Service, ...] | None = None
+    terminating: tuple[kubernetes.Terminating, ...] | None = None
 
 
-KUBERNETES_GROUPS: Final = frozenset(
-    {
-        "aws_auth",
-        "nodes",
-        "pods",
-        "budgets",
-        "controllers",
-        "custom_kinds",
-        "node_classes",
-        "node_pools",
-        "node_claims",
-        "applications",
-        "projects",
-        "drill_leases",
-        "persistent_volumes",
-        "services",
-        "terminating",
-    }
-)
-AWS_GROUPS: Final = frozenset(
-    field.name for field in fields(Facts) if field.default is None and field.name not in KUBERNETES_GROUPS
-)
+_GROUPS: Final = [field.name for field in fields(Facts) if field.default is None]
+_FIRST: Final = _GROUPS.index("aws_auth")
+AWS_GROUPS: Final = frozenset(_GROUPS[:_FIRST])
+KUBERNETES_GROUPS: Final = frozenset(_GROUPS[_FIRST:])
 
 
 @cache

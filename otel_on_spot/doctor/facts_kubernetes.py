@@ -125,13 +125,7 @@ class Pod(Fact):
     selector: Annotated[Labels, at("spec", "nodeSelector")] = field(default_factory=dict)
     required: Annotated[
         tuple[Mapping[str, Any], ...],
-        at(
-            "spec",
-            "affinity",
-            "nodeAffinity",
-            "requiredDuringSchedulingIgnoredDuringExecution",
-            "nodeSelectorTerms",
-        ),
+        at("spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"),
     ] = ()
 
 
@@ -169,9 +163,7 @@ class Controller(Fact):
     available: Annotated[int, at("status", "availableReplicas")] = 0
     available_since: Annotated[datetime | None, at("status", "conditions"), _since("Available")] = None
     environment: Annotated[
-        Mapping[str, str],
-        at("spec", "template", "spec", "containers", 0, "env"),
-        computed(_plain_values, list),
+        Mapping[str, str], at("spec", "template", "spec", "containers", 0, "env"), computed(_plain_values, list)
     ] = field(default_factory=dict)
     service_account: Annotated[str, at("spec", "template", "spec", "serviceAccountName")] = "default"
     service_account_role: str = ""
@@ -217,9 +209,7 @@ class NodePool(Fact):
     limits: Annotated[Mapping[str, str], at("spec", "limits")] = field(default_factory=dict)
     used: Annotated[Mapping[str, str], at("status", "resources")] = field(default_factory=dict)
     capacity_types: Annotated[
-        tuple[str, ...],
-        at("spec", "template", "spec", "requirements"),
-        computed(_capacity_types, list),
+        tuple[str, ...], at("spec", "template", "spec", "requirements"), computed(_capacity_types, list)
     ] = ()
     conditions: Conditions = ()
 

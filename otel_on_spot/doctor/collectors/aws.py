@@ -14,22 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.declared import Declared
+from otel_on_spot.doctor import facts_aws as facts
 from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.fact import parse, parse_all
-from otel_on_spot.doctor.facts_aws import (
-    AccessEntry,
-    AwsCluster,
-    Instance,
-    InstanceProfile,
-    Interface,
-    LoadBalancer,
-    Located,
-    PodIdentity,
-    Queue,
-    Role,
-    Rule,
-    Volume,
-)
 from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
 from otel_on_spot.kubernetes.names import CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX
 
@@ -78,10 +65,10 @@ def _role_name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def clusters(eks: Client, declared: Declared) -> tuple[AwsCluster, ...]:
+def clusters(eks: Client, declared: Declared) -> tuple[facts.AwsCluster, ...]:
     """The stack's cluster, where it exists."""
     found = unless_absent(eks.describe_cluster, name=declared.cluster)
-    return () if found is None else (parse(AwsCluster, found["cluster"]),)
+    return () if found is None else (parse(facts.AwsCluster, found["cluster"]),)
 
 
 def cluster_names(eks: Client) -> tuple[str, ...]:
@@ -89,23 +76,23 @@ def cluster_names(eks: Client) -> tuple[str, ...]:
     return tuple(map(str, pages(eks, "list_clusters", "clusters")))
 
 
-def access_entries(eks: Client, declared: Declared, gathered: Gathered) -> tuple[AccessEntry, ...]:
+def access_entries(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.AccessEntry, ...]:
     """Principals that have an access entry; those of the node roles with type and time."""
     if gathered.wait("clusters") == ():
         return ()
     listed = list(pages(eks, "list_access_entries", "accessEntries", clusterName=declared.cluster))
     ours = {role.name for role in gathered.wait("roles") or ()} | {declared.node_role}
 
-    def described(arn: str) -> AccessEntry:
+    def described(arn: str) -> facts.AccessEntry:
         if _role_name(arn) not in ours:
-            return AccessEntry(principal_arn=arn)
+            return facts.AccessEntry(principal_arn=arn)
         found = eks.describe_access_entry(clusterName=declared.cluster, principalArn=arn)
-        return parse(AccessEntry, found["accessEntry"])
+        return parse(facts.AccessEntry, found["accessEntry"])
 
     return tuple(described(str(arn)) for arn in listed)
 
 
-def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple[PodIdentity, ...]:
+def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.PodIdentity, ...]:
     """Associations of the controller's service account."""
     if gathered.wait("clusters") == ():
         return ()
@@ -121,7 +108,7 @@ def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple
         eks.describe_pod_identity_association(clusterName=declared.cluster, associationId=association["associationId"])
         for association in listed
     )
-    return parse_all(PodIdentity, (answer["association"] for answer in described))
+    return parse_all(facts.PodIdentity, (answer["association"] for answer in described))
 
 
 def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[str, ...]:
@@ -131,15 +118,15 @@ def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[str, ..
     return tuple(map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster)))
 
 
-def instance_profiles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[InstanceProfile, ...]:
+def instance_profiles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[facts.InstanceProfile, ...]:
     """The declared instance profile, and those that node classes name."""
     named = {node_class.instance_profile for node_class in gathered.wait("node_classes") or ()}
     names = sorted((named | {declared.instance_profile}) - {""})
     answers = [unless_absent(iam.get_instance_profile, InstanceProfileName=name) for name in names]
-    return parse_all(InstanceProfile, (answer["InstanceProfile"] for answer in answers if answer))
+    return parse_all(facts.InstanceProfile, (answer["InstanceProfile"] for answer in answers if answer))
 
 
-def roles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[Role, ...]:
+def roles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Role, ...]:
     """The node roles and the controller's role, whole: declared ones, and those that the cluster's objects name."""
     names = {declared.node_role, declared.controller_role}
     names |= {_role_name(profile.role_arn) for profile in gathered.wait("instance_profiles") or ()}
@@ -151,12 +138,12 @@ def roles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[Role, ..
         return tuple(role for role in found if role)
 
 
-def _role(iam: Client, name: str) -> Role:
+def _role(iam: Client, name: str) -> facts.Role:
     found = iam.get_role(RoleName=name)
     attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
     inline = map(str, pages(iam, "list_role_policies", "PolicyNames", RoleName=name))
     return parse(
-        Role,
+        facts.Role,
         {
             **found["Role"],
             "policies": {policy["PolicyName"]: _policy(iam, policy["PolicyArn"]) for policy in attached},
@@ -180,26 +167,28 @@ def spot_roles(iam: Client) -> tuple[str, ...]:
     return tuple(role["RoleName"] for role in pages(iam, "list_roles", "Roles", PathPrefix=SPOT_ROLE_PATH))
 
 
-def instances(ec2: Client) -> tuple[Instance, ...]:
+def instances(ec2: Client) -> tuple[facts.Instance, ...]:
     """Instances of any cluster, those among them that were terminated within the hour."""
     filters = [{"Name": "tag-key", "Values": [CLUSTER_TAG]}]
     reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
-    return parse_all(Instance, (instance for reservation in reservations for instance in reservation["Instances"]))
+    return parse_all(
+        facts.Instance, (instance for reservation in reservations for instance in reservation["Instances"])
+    )
 
 
-def volumes(ec2: Client) -> tuple[Volume, ...]:
+def volumes(ec2: Client) -> tuple[facts.Volume, ...]:
     """Volumes that were made for a claim of any cluster."""
     filters = [{"Name": "tag-key", "Values": [CLAIM_NAME_TAG]}]
-    return parse_all(Volume, pages(ec2, "describe_volumes", "Volumes", Filters=filters))
+    return parse_all(facts.Volume, pages(ec2, "describe_volumes", "Volumes", Filters=filters))
 
 
-def interfaces(ec2: Client) -> tuple[Interface, ...]:
+def interfaces(ec2: Client) -> tuple[facts.Interface, ...]:
     """Network interfaces that are attached to nothing."""
     filters = [{"Name": "status", "Values": ["available"]}]
-    return parse_all(Interface, pages(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters))
+    return parse_all(facts.Interface, pages(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters))
 
 
-def load_balancers(client: Callable[[str], Client]) -> tuple[LoadBalancer, ...]:
+def load_balancers(client: Callable[[str], Client]) -> tuple[facts.LoadBalancer, ...]:
     """Every load balancer with tags: one API knows the tags of all kinds of them, for a while of deleted ones too.
 
     Source: https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
@@ -217,15 +206,15 @@ def load_balancers(client: Callable[[str], Client]) -> tuple[LoadBalancer, ...]:
     named = (
         balancer for balancer in found if {balancer["ResourceARN"], balancer["ResourceARN"].rpartition("/")[2]} & there
     )
-    return parse_all(LoadBalancer, named)
+    return parse_all(facts.LoadBalancer, named)
 
 
-def subnets(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[Located, ...]:
+def subnets(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Located, ...]:
     """Subnets of the cluster's VPC, and those of any VPC that carry its discovery tag."""
     return _located(lambda only: pages(ec2, "describe_subnets", "Subnets", Filters=only), declared, gathered)
 
 
-def security_groups(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[Located, ...]:
+def security_groups(ec2: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Located, ...]:
     """Security groups of the cluster's VPC, and those of any VPC that carry its discovery tag."""
     return _located(
         lambda only: pages(ec2, "describe_security_groups", "SecurityGroups", Filters=only), declared, gathered
@@ -234,13 +223,13 @@ def security_groups(ec2: Client, declared: Declared, gathered: Gathered) -> tupl
 
 def _located(
     listed: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]], declared: Declared, gathered: Gathered
-) -> tuple[Located, ...]:
+) -> tuple[facts.Located, ...]:
     tagged: list[dict[str, Any]] = [
         {"Name": f"tag:{tag}", "Values": [value]} for tag, value in declared.discovery_tags.items()
     ]
     home = [cluster.vpc_id for cluster in gathered.wait("clusters") or ()]
     found = [*listed(tagged), *(listed([{"Name": "vpc-id", "Values": home}]) if home else ())]
-    return tuple({thing.id: thing for thing in parse_all(Located, found)}.values())
+    return tuple({thing.id: thing for thing in parse_all(facts.Located, found)}.values())
 
 
 def queues(
@@ -249,7 +238,7 @@ def queues(
     declared: Declared,
     gathered: Gathered,
     sleep: Callable[[float], None] = time.sleep,
-) -> tuple[Queue, ...]:
+) -> tuple[facts.Queue, ...]:
     """The declared queue, and the one that the controller reads where it is another.
 
     Args:
@@ -265,7 +254,7 @@ def queues(
     return tuple(queue for queue in found if queue is not None)
 
 
-def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], None]) -> Queue:
+def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], None]) -> facts.Queue:
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=QUEUE_ATTRIBUTES)["Attributes"]
     waiting, in_flight = [int(attributes[WAITING])], [int(attributes[IN_FLIGHT])]
@@ -276,7 +265,7 @@ def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], 
         in_flight.append(int(again[IN_FLIGHT]))
     age = _oldest_seconds(cloudwatch, name)
     counts = {"waiting": waiting, IN_FLIGHT: max(in_flight)}
-    return parse(Queue, {**attributes, **counts, "name": name, "oldest_seconds": age})
+    return parse(facts.Queue, {**attributes, **counts, "name": name, "oldest_seconds": age})
 
 
 def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:
@@ -298,7 +287,7 @@ def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:
     return None if newest is None else float(newest["Maximum"])
 
 
-def rules(events: Client, declared: Declared) -> tuple[Rule, ...]:
+def rules(events: Client, declared: Declared) -> tuple[facts.Rule, ...]:
     """The declared rules that exist, with their targets."""
     listed = pages(events, "list_rules", "Rules", NamePrefix=f"{declared.cluster}-")
 
@@ -306,4 +295,4 @@ def rules(events: Client, declared: Declared) -> tuple[Rule, ...]:
         return [str(target["Arn"]) for target in pages(events, "list_targets_by_rule", "Targets", Rule=name)]
 
     found = (rule for rule in listed if rule["Name"] in declared.rules)
-    return parse_all(Rule, ({**rule, "targets": targets(rule["Name"])} for rule in found))
+    return parse_all(facts.Rule, ({**rule, "targets": targets(rule["Name"])} for rule in found))

@@ -16,26 +16,8 @@ from kubernetes.client.exceptions import ApiException
 from pydantic import ValidationError
 
 from otel_on_spot.declared import Declared
+from otel_on_spot.doctor import facts_kubernetes as facts
 from otel_on_spot.doctor.fact import parse, parse_all
-from otel_on_spot.doctor.facts_kubernetes import (
-    Application,
-    AwsAuth,
-    Budget,
-    Condition,
-    Controller,
-    CustomKinds,
-    DrillLease,
-    Node,
-    NodeClaim,
-    NodeClass,
-    NodePool,
-    PersistentVolume,
-    Pod,
-    Project,
-    RoleMapping,
-    Service,
-    Terminating,
-)
 from otel_on_spot.drill_lease import lease_path
 from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import (
@@ -62,12 +44,12 @@ from otel_on_spot.kubernetes.names import (
 )
 
 FACTS: Final = {
-    NODE_POOL: NodePool,
-    NODE_CLAIM: NodeClaim,
-    NODE_CLASS: NodeClass,
-    PROJECT: Project,
-    NODE: Node,
-    PERSISTENT_VOLUME: PersistentVolume,
+    NODE_POOL: facts.NodePool,
+    NODE_CLAIM: facts.NodeClaim,
+    NODE_CLASS: facts.NodeClass,
+    PROJECT: facts.Project,
+    NODE: facts.Node,
+    PERSISTENT_VOLUME: facts.PersistentVolume,
 }
 """Facts of the kinds that are asked for once, whole."""
 SHARED: Final = (*FACTS, APPLICATION, NAMESPACE)
@@ -97,11 +79,11 @@ class SharedLists:
                 self._known[kind] = list(self._api.list(kind.path()))
             return self._known[kind]
 
-    def facts(self, kind: Kind) -> tuple[Any, ...]:
+    def parsed(self, kind: Kind) -> tuple[Any, ...]:
         """Facts of a kind of ``FACTS``."""
         return parse_all(FACTS[kind], self.of(kind))
 
-    def terminating(self) -> tuple[Terminating, ...]:
+    def terminating(self) -> tuple[facts.Terminating, ...]:
         """Objects of the shared kinds whose deletion was asked for."""
         return tuple(
             terminating(thing, kind.kind)
@@ -116,68 +98,68 @@ def moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def conditions(thing: Object) -> tuple[Condition, ...]:
+def conditions(thing: Object) -> tuple[facts.Condition, ...]:
     """Status conditions of an object."""
-    return parse_all(Condition, (thing.get("status") or {}).get("conditions") or ())
+    return parse_all(facts.Condition, (thing.get("status") or {}).get("conditions") or ())
 
 
-def terminating(thing: Object, kind: str) -> Terminating:
+def terminating(thing: Object, kind: str) -> facts.Terminating:
     """An object whose deletion was asked for. A namespace's own finalizers are in its spec."""
-    found = parse(Terminating, {"kind": kind, **thing})
+    found = parse(facts.Terminating, {"kind": kind, **thing})
     own = (thing.get("spec") or {}).get("finalizers") or () if kind == NAMESPACE.kind else ()
     return replace(found, finalizers=(*found.finalizers, *own))
 
 
-def aws_auth(api: Api) -> tuple[AwsAuth, ...]:
+def aws_auth(api: Api) -> tuple[facts.AwsAuth, ...]:
     """The ``aws-auth`` ConfigMap, where there is one."""
     found = api.get(CONFIG_MAP.path("kube-system", "aws-auth"))
     return () if found is None else (_aws_auth((found.get("data") or {}).get("mapRoles") or ""),)
 
 
-def _aws_auth(text: str) -> AwsAuth:
+def _aws_auth(text: str) -> facts.AwsAuth:
     try:
-        return AwsAuth(mappings=parse_all(RoleMapping, yaml.safe_load(text) or ()))
+        return facts.AwsAuth(mappings=parse_all(facts.RoleMapping, yaml.safe_load(text) or ()))
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(map(str, first["loc"])) or "an entry"
-        return AwsAuth(mappings=(), problem=f"{where}: {first['msg']}"[:160])
+        return facts.AwsAuth(mappings=(), problem=f"{where}: {first['msg']}"[:160])
     except (yaml.YAMLError, TypeError) as problem:
-        return AwsAuth(mappings=(), problem=" ".join(f"{type(problem).__name__}: {problem}".split())[:160])
+        return facts.AwsAuth(mappings=(), problem=" ".join(f"{type(problem).__name__}: {problem}".split())[:160])
 
 
-def pods(api: Api, **query: str) -> tuple[Pod, ...]:
+def pods(api: Api, **query: str) -> tuple[facts.Pod, ...]:
     """Every pod that has not ended. ``query``: ``fieldSelector`` and the like."""
     found = api.list(POD.path(), **query)
-    return parse_all(Pod, (pod for pod in found if (pod.get("status") or {}).get("phase") not in ENDED))
+    return parse_all(facts.Pod, (pod for pod in found if (pod.get("status") or {}).get("phase") not in ENDED))
 
 
-def budgets(api: Api) -> tuple[Budget, ...]:
+def budgets(api: Api) -> tuple[facts.Budget, ...]:
     """Every PodDisruptionBudget."""
-    return parse_all(Budget, api.list(DISRUPTION_BUDGET.path()))
+    return parse_all(facts.Budget, api.list(DISRUPTION_BUDGET.path()))
 
 
-def services(api: Api) -> tuple[Service, ...]:
+def services(api: Api) -> tuple[facts.Service, ...]:
     """Every Service of type LoadBalancer."""
     found = api.list(SERVICE.path())
-    return parse_all(Service, (service for service in found if service["spec"].get("type") == "LoadBalancer"))
+    return parse_all(facts.Service, (service for service in found if service["spec"].get("type") == "LoadBalancer"))
 
 
-def controllers(api: Api, declared: Declared) -> tuple[Controller, ...]:
+def controllers(api: Api, declared: Declared) -> tuple[facts.Controller, ...]:
     """Karpenter's Deployment, by the chart's label."""
     found = api.list(
         DEPLOYMENT.path(declared.karpenter_namespace),
         labelSelector=f"{APP_NAME}=karpenter",
     )
 
-    def with_role(controller: Controller) -> Controller:
+    def with_role(controller: facts.Controller) -> facts.Controller:
         path = SERVICE_ACCOUNT.path(controller.namespace, controller.service_account)
         annotations = ((api.get(path) or {}).get("metadata") or {}).get("annotations") or {}
         return replace(controller, service_account_role=annotations.get(ROLE_ANNOTATION) or "")
 
-    return tuple(map(with_role, parse_all(Controller, found)))
+    return tuple(map(with_role, parse_all(facts.Controller, found)))
 
 
-def custom_kinds(api: Api) -> CustomKinds:
+def custom_kinds(api: Api) -> facts.CustomKinds:
     """Karpenter's CRDs, and the chart versions of the releases that own them.
 
     A chart version is in the record that Helm keeps of a release, in a Secret.
@@ -195,7 +177,7 @@ def custom_kinds(api: Api) -> CustomKinds:
         if RELEASE_NAME in notes
     }
     versions = {release: _chart_version(api, *release.split("/", 1)) for release in sorted(set(release_of.values()))}
-    return CustomKinds(
+    return facts.CustomKinds(
         established={name: _served(api, name) for name in annotations},
         release_of=release_of,
         chart_versions={release: version for release, version in versions.items() if version},
@@ -225,19 +207,19 @@ def _chart_version(api: Api, namespace: str, release: str) -> str:
 
 def applications(
     list_again: Callable[[], Iterable[Object]], sleep: Callable[[float], None] = time.sleep
-) -> tuple[Application, ...]:
+) -> tuple[facts.Application, ...]:
     """Every Application; where one differs from Git and nothing syncs it, it gets the time of a self-heal."""
-    found = parse_all(Application, list_again())
+    found = parse_all(facts.Application, list_again())
     if any(
         application.automated and application.sync != "Synced" and application.operation != "Running"
         for application in found
     ):
         sleep(SELF_HEAL_SECONDS)
-        return parse_all(Application, list_again())
+        return parse_all(facts.Application, list_again())
     return found
 
 
-def drill_leases(api: Api, declared: Declared) -> tuple[DrillLease, ...]:
+def drill_leases(api: Api, declared: Declared) -> tuple[facts.DrillLease, ...]:
     """The Lease of a drill, where there is one."""
     found = api.get(lease_path(declared.argocd_namespace))
-    return () if found is None else (parse(DrillLease, found),)
+    return () if found is None else (parse(facts.DrillLease, found),)

@@ -35,9 +35,9 @@ def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: b
     facts = Facts(
         taken_at=datetime.now(UTC),
         declared=target.declared,
-        nodes=lists.facts(NODE),
+        nodes=lists.parsed(NODE),
         pods=pods(api),
-        node_claims=lists.facts(NODE_CLAIM),
+        node_claims=lists.parsed(NODE_CLAIM),
         terminating=lists.terminating(),
     )
     chosen = choose(judge_nodes(facts, allow_stateful=allow_stateful), node)

@@ -69,7 +69,7 @@ def test_a_kind_that_nobody_serves_is_an_empty_list(front: KubernetesFront) -> N
 def test_a_shared_list_is_asked_for_once(front: KubernetesFront) -> None:
     front.objects = [thing("PersistentVolume", "pv", spec={"csi": EBS})]
     lists = SharedLists(Api(connected(front)))
-    assert [one.volume_id for one in lists.facts(PERSISTENT_VOLUME)] == ["vol-1"]
+    assert [one.volume_id for one in lists.parsed(PERSISTENT_VOLUME)] == ["vol-1"]
     assert lists.terminating() == ()
     assert sum("persistentvolumes" in path for path in front.requests) == 1
 
