@@ -1,7 +1,6 @@
 """The folder of a lab: everything that it keeps, for its owner only."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from otel_on_spot.errors import EXIT_FINDINGS, ToolError
+from otel_on_spot.files import write_atomically
 
 LOCK_SECONDS: Final = 1.0
 """How long another process may hold the lock: it may only be looking."""
@@ -103,10 +103,7 @@ class Folder:
     def write_state(self, **facts: Any) -> None:
         """Add to the daemon's state."""
         state = {**self.read_state(), **facts}
-        partial = self.state_file.with_suffix(".partial")
-        partial.write_text(json.dumps(state, indent=1))
-        partial.chmod(0o600)
-        os.replace(partial, self.state_file)
+        write_atomically(self.state_file, json.dumps(state, indent=1))
 
     def read_state(self) -> dict[str, Any]:
         """State of the last daemon; empty where there was none."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
+from otel_on_spot.files import write_atomically
 from otel_on_spot.recovery.engine import RecoveryError
 
 
@@ -92,9 +92,7 @@ class Checkpoint:
         if self.file.exists():
             kept = self.file.with_name(f"{self.file.name}.cut-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             self.file.rename(kept)
-        partial = self.file.with_name(f"{self.file.name}.partial")
-        shutil.copyfile(self.backup, partial)
-        partial.rename(self.file)
+        write_atomically(self.file, self.backup.read_bytes())
         return kept
 
 

@@ -1,6 +1,5 @@
 """One simulated cloud: one directory, its moto, its tables, its clock, its faults, its log."""
 
-import fcntl
 import threading
 from collections.abc import Callable
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
+from filelock import FileLock, Timeout
 
 from otel_on_spot.simcloud.clock import Clock
 from otel_on_spot.simcloud.faults import FaultPlan
@@ -85,11 +85,10 @@ class Cloud:
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._owned = (directory / "lock").open("w")
+        self._lock = FileLock(directory / "lock", preserve_lock_file=True, thread_local=False)
         try:
-            fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._owned.close()
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise RuntimeError(
                 f"{directory}: another process runs this simulated cloud. Wait for it, or give another directory"
             ) from None
@@ -124,7 +123,7 @@ class Cloud:
     def close(self) -> None:
         """Give the directory up; ``__exit__`` does it too."""
         self.tables.close()
-        self._owned.close()
+        self._lock.release()
 
     def _remembered_port(self) -> int:
         """Port of the clusters' API endpoint: part of their URL, so it must stay the same for the cloud's life."""

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.files import write_atomically
+
 SERVICES = ("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts")
 READS = re.compile(r"^(Describe|List|Get|BatchGet|Head|Simulate|Decode)")
 UNLOCKED = ("ReceiveMessage",)
@@ -96,9 +98,7 @@ class Memory:
         }
         buffer = io.BytesIO()
         _Pickler(buffer).dump(state)
-        partial = self.file.with_suffix(".partial")
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, self.file)
+        write_atomically(self.file, buffer.getvalue())
 
     def load(self) -> None:
         """Bring the saved backends back; nothing to do where none were saved."""

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from otel_on_spot.simcloud.api_endpoint import ApiEndpoint
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.faults import FaultPlan
-from otel_on_spot.simcloud.issuer_door import IssuerDoor
+from otel_on_spot.simcloud.oidc_proxy import OidcProxy
 from otel_on_spot.simcloud.provider.aws import Aws
 from otel_on_spot.simcloud.provider.kubernetes import Kubernetes
 from otel_on_spot.simcloud.stand_in_process import StandInProcess
@@ -71,7 +71,7 @@ class Session:
         self._ports: dict[str, int] = {}
         self._api: ApiEndpoint | None = None
         self._eks: StandInProcess | None = None
-        self._door: IssuerDoor | None = None
+        self._proxy: OidcProxy | None = None
 
     def __enter__(self) -> "Session":
         if self._own:
@@ -95,8 +95,8 @@ class Session:
                 self._eks.start()
                 self._ports["eks"] = self._eks.port
             else:
-                self._door = IssuerDoor(self.directory / "issuer")
-                self._door.start()
+                self._proxy = OidcProxy(self.directory / "issuer")
+                self._proxy.start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -124,8 +124,8 @@ class Session:
             stopped.wait()
         if self._api:
             self._api.stop()
-        if self._door:
-            self._door.stop()
+        if self._proxy:
+            self._proxy.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._own:
             self.cloud.__exit__()
@@ -140,11 +140,13 @@ class Session:
         defaults = {"PULUMI_BACKEND_URL": f"file://{backend}"}
         if "PULUMI_CONFIG_PASSPHRASE" not in kept and "PULUMI_CONFIG_PASSPHRASE_FILE" not in kept:
             defaults["PULUMI_CONFIG_PASSPHRASE"] = "simulated"
-        door = {"HTTPS_PROXY": self._door.url, "NODE_EXTRA_CA_CERTS": str(self._door.authority)} if self._door else {}
+        proxy = (
+            {"HTTPS_PROXY": self._proxy.url, "NODE_EXTRA_CA_CERTS": str(self._proxy.authority)} if self._proxy else {}
+        )
         return {
             **defaults,
             **kept,
-            **door,
+            **proxy,
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self._ports.items()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

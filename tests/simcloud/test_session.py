@@ -34,7 +34,7 @@ def test_the_command_sees_this_cloud_and_no_other_and_its_exit_code_comes_throug
     with Session(tmp_path / "cloud", stand_in=False) as session:
         told = session.environment
         assert not {"AWS_PROFILE", "KUBECONFIG"} & told.keys()
-        door = told["HTTPS_PROXY"].rpartition(":")[2]
+        proxy = told["HTTPS_PROXY"].rpartition(":")[2]
         assert told["HTTPS_PROXY"] != "http://127.0.0.1:1"
         assert told["PULUMI_BACKEND_URL"] == "file:///mine"
         assert told["AWS_ENDPOINT_URL"] == session.cloud.moto.url
@@ -42,7 +42,7 @@ def test_the_command_sees_this_cloud_and_no_other_and_its_exit_code_comes_throug
         assert ports.keys() == {"aws", "kubernetes"}
         assert run(session, script("import sys; sys.exit(3)")) == 3
         assert run(session, script("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 128 + signal.SIGKILL
-    for port in (*ports.values(), door, str(session.cloud.moto.port), str(session.cloud.api_port)):
+    for port in (*ports.values(), proxy, str(session.cloud.moto.port), str(session.cloud.api_port)):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0, port
 
@@ -64,8 +64,19 @@ def test_a_port_in_use_is_named_and_the_cloud_is_free_afterwards(tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number: signal.Signals) -> None:
     waiting = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('on', flush=True); time.sleep(60)"
-    body = "from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
-    command = [sys.executable, "-c", body, "--dir", str(tmp_path), "--eks-plugin", "--", sys.executable, "-c", waiting]
+    command = [
+        sys.executable,
+        "-m",
+        "otel_on_spot",
+        "with-simulated-cloud",
+        "--dir",
+        str(tmp_path),
+        "--eks-plugin",
+        "--",
+        sys.executable,
+        "-c",
+        waiting,
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     with process.stdout:
@@ -107,8 +118,18 @@ with Cloud(Path({str(tmp_path)!r})) as cloud:
 def test_a_mistake_in_the_fault_plan_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"effect": "explode"}]))
-    body = "from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud; import typer; typer.run(with_simulated_cloud)"
-    command = [sys.executable, "-c", body, "--dir", str(tmp_path / "cloud"), "--faults", str(faults), "--", "true"]
+    command = [
+        sys.executable,
+        "-m",
+        "otel_on_spot",
+        "with-simulated-cloud",
+        "--dir",
+        str(tmp_path / "cloud"),
+        "--faults",
+        str(faults),
+        "--",
+        "true",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "must be a JSON list of faults such as" in done.stderr

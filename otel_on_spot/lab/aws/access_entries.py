@@ -11,11 +11,11 @@ https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.files import write_atomically
 from otel_on_spot.kubernetes.names import NODE_USERNAME
 from otel_on_spot.simcloud.tables import Row, Tables
 
@@ -71,9 +71,7 @@ def write(file: Path, content: Any) -> bool:
     text = json.dumps(content, indent=1, sort_keys=True)
     if file.exists() and file.read_text() == text:
         return False
-    partial = file.with_suffix(".partial")
-    partial.write_text(text)
-    os.replace(partial, file)
+    write_atomically(file, text)
     return True
 
 

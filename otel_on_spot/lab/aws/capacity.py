@@ -2,10 +2,11 @@
 
 import fnmatch
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from otel_on_spot.files import write_atomically
 
 FILE = "capacity.json"
 
@@ -49,9 +50,7 @@ def shortages(folder: Path) -> list[Shortage]:
 
 def set_shortages(folder: Path, now: Iterable[Shortage]) -> None:
     """Say what is short; an empty list brings all capacity back. It counts from the next launch on."""
-    partial = folder / f"{FILE}.partial"
-    partial.write_text(json.dumps([asdict(one) for one in now]))
-    os.replace(partial, folder / FILE)
+    write_atomically(folder / FILE, json.dumps([asdict(shortage) for shortage in now]))
 
 
 def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> bool:

@@ -1,4 +1,4 @@
-"""Behind the door, the issuer of an EKS cluster has a certificate that can be trusted, and that stays."""
+"""Behind the proxy, the issuer of an EKS cluster has a certificate that can be trusted, and that stays."""
 
 import hashlib
 import socket
@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.simcloud.issuer_door import IssuerDoor
+from otel_on_spot.simcloud.oidc_proxy import OidcProxy
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com"
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[IssuerDoor]:
-    door = IssuerDoor(tmp_path / "issuer")
-    door.start()
-    yield door
-    door.stop()
+def proxy(tmp_path: Path) -> Iterator[OidcProxy]:
+    proxy = OidcProxy(tmp_path / "issuer")
+    proxy.start()
+    yield proxy
+    proxy.stop()
 
 
-def connected(door: IssuerDoor, asked: str) -> tuple[socket.socket, bytes]:
+def connected(proxy: OidcProxy, asked: str) -> tuple[socket.socket, bytes]:
     """(connection through the proxy, what it answered first)."""
-    connection = socket.create_connection(("127.0.0.1", int(door.url.rpartition(":")[2])), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", int(proxy.url.rpartition(":")[2])), timeout=10)
     connection.sendall(asked.encode() + b" HTTP/1.1\r\n\r\n")
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -32,9 +32,9 @@ def connected(door: IssuerDoor, asked: str) -> tuple[socket.socket, bytes]:
     return connection, answer.splitlines()[0]
 
 
-def thumbprint(door: IssuerDoor, host: str = ISSUER) -> str:
-    context = ssl.create_default_context(cafile=str(door.authority))
-    connection, _ = connected(door, f"CONNECT {host}:443")
+def thumbprint(proxy: OidcProxy, host: str = ISSUER) -> str:
+    context = ssl.create_default_context(cafile=str(proxy.authority))
+    connection, _ = connected(proxy, f"CONNECT {host}:443")
     with context.wrap_socket(connection, server_hostname=host) as issuer:
         issuer.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert issuer.recv(4096).startswith(b"HTTP/1.1 404")
@@ -43,15 +43,15 @@ def thumbprint(door: IssuerDoor, host: str = ISSUER) -> str:
     return hashlib.sha1(certificate, usedforsecurity=False).hexdigest()
 
 
-def test_the_issuers_certificate_is_trusted_by_the_doors_authority_and_by_no_other(door: IssuerDoor) -> None:
-    assert len(thumbprint(door)) == 40
-    with connected(door, f"CONNECT {ISSUER}:443")[0] as connection, pytest.raises(ssl.SSLCertVerificationError):
+def test_the_issuers_certificate_is_trusted_by_the_proxys_authority_and_by_no_other(proxy: OidcProxy) -> None:
+    assert len(thumbprint(proxy)) == 40
+    with connected(proxy, f"CONNECT {ISSUER}:443")[0] as connection, pytest.raises(ssl.SSLCertVerificationError):
         ssl.create_default_context().wrap_socket(connection, server_hostname=ISSUER)
 
 
-def test_the_thumbprint_is_that_of_the_region_and_the_same_behind_the_next_door(door: IssuerDoor) -> None:
-    before = thumbprint(door)
-    following = IssuerDoor(door.authority.parent)
+def test_the_thumbprint_is_that_of_the_region_and_the_same_behind_the_next_proxy(proxy: OidcProxy) -> None:
+    before = thumbprint(proxy)
+    following = OidcProxy(proxy.authority.parent)
     following.start()
     try:
         assert thumbprint(following) == before
@@ -60,7 +60,7 @@ def test_the_thumbprint_is_that_of_the_region_and_the_same_behind_the_next_door(
         following.stop()
 
 
-def test_other_connections_are_passed_on_as_they_are(door: IssuerDoor) -> None:
+def test_other_connections_are_passed_on_as_they_are(proxy: OidcProxy) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def echo() -> None:
@@ -70,7 +70,7 @@ def test_other_connections_are_passed_on_as_they_are(door: IssuerDoor) -> None:
 
         echoing = threading.Thread(target=echo)
         echoing.start()
-        connection, answer = connected(door, f"CONNECT 127.0.0.1:{server.getsockname()[1]}")
+        connection, answer = connected(proxy, f"CONNECT 127.0.0.1:{server.getsockname()[1]}")
         with connection:
             assert b"200" in answer
             connection.sendall(b"abc")
@@ -78,7 +78,7 @@ def test_other_connections_are_passed_on_as_they_are(door: IssuerDoor) -> None:
         echoing.join(10)
 
 
-def test_nothing_but_a_tunnel_is_served(door: IssuerDoor) -> None:
-    connection, answer = connected(door, f"GET https://{ISSUER}/")
+def test_nothing_but_a_tunnel_is_served(proxy: OidcProxy) -> None:
+    connection, answer = connected(proxy, f"GET https://{ISSUER}/")
     connection.close()
     assert b"405" in answer
