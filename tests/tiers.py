@@ -28,7 +28,7 @@ from tests.engine.availability import why_no_engine
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 WORKERS = min(4, os.cpu_count() or 1)
-PARALLEL = ("-n", f"{WORKERS}", "--dist", "loadfile", "--no-loadscope-reorder")
+BY_MODULE = ("--dist", "loadfile", "--no-loadscope-reorder")
 COVERAGE = ("--cov=infra", "--cov=policy", "--cov=otel_on_spot", "--cov-report=term:skip-covered")
 
 
@@ -47,8 +47,8 @@ class Tier:
     """A group of checks with one need.
 
     ``tests``: paths for pytest. ``commands``: what is run instead. ``asked_for``: why a run of all tiers leaves it out.
-    ``alone``: its tests share one thing, so they have a session of their own without workers. ``smoke``: only its tests
-    with this mark.
+    ``alone``: in a session of its own. ``marked``: only its tests with these marks. ``workers``: 1 where its tests share
+    one thing.
     """
 
     name: str
@@ -57,7 +57,8 @@ class Tier:
     commands: tuple[tuple[str, ...], ...] = ()
     asked_for: str = ""
     alone: bool = False
-    smoke: bool = False
+    marked: str = "not engine or smoke"
+    workers: int = WORKERS
     reason_to_skip: Callable[[], str] = always
 
 
@@ -88,14 +89,6 @@ TIERS = (
         name="smoke",
         what="the real Pulumi engine on the simulated cloud: a life, secrets, a kill and its recovery, the policy pack",
         tests=("tests/engine",),
-        smoke=True,
-        reason_to_skip=why_no_engine,
-    ),
-    Tier(
-        name="engine",
-        what="the real Pulumi engine: the lives of dev, staging and prod, order, changes, faults, secrets, bad input",
-        tests=("tests/engine",),
-        asked_for="about 8 minutes: run `make test-engine`",
         reason_to_skip=why_no_engine,
     ),
     Tier(name="simcloud", what="the simulated cloud: refusals, faults, finalizers", tests=("tests/simcloud",)),
@@ -113,12 +106,22 @@ TIERS = (
         reason_to_skip=needs("go", "it fetches the CRDs as Go modules"),
     ),
     Tier(
+        name="engine",
+        what="the real Pulumi engine: the lives of dev, staging and prod, order, changes, faults, secrets, bad input",
+        tests=("tests/engine", "tests/simcloud"),
+        marked="engine",
+        alone=True,
+        asked_for="about 8 minutes: run `make test-engine`",
+        reason_to_skip=why_no_engine,
+    ),
+    Tier(
         name="lab",
         what="the four lessons on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud",
         # The last two need single tools of the lab, and skip in the unit tier of a machine that has none.
         tests=("tests/lab", "tests/unit/lab/nodes/test_api_server.py", "tests/unit/lab/aws/test_access.py"),
         asked_for="about 40 minutes, and 25 more for its tools on a new machine: run `make lab-test`",
         alone=True,
+        workers=1,
     ),
 )  # fmt: skip
 
@@ -139,7 +142,7 @@ def run(tiers: Sequence[Tier], more: Sequence[str] = (), named: bool = False) ->
     with ThreadPoolExecutor() as pool:
         beside = [pool.submit(_commands, outcome) for outcome in live if outcome.tier.commands]
         if shared:
-            _pytest(shared, (*PARALLEL, *more) if WORKERS > 1 else more)
+            _pytest(shared, more)
         for told in beside:
             print(told.result(), flush=True)
     for outcome in live:
@@ -167,12 +170,12 @@ def _pytest(outcomes: Sequence[Outcome], options: Sequence[str]) -> None:
     for outcome in outcomes:
         print(f"\n=== {outcome.tier.name}: {outcome.tier.what}", flush=True)
     paths = dict.fromkeys(path for outcome in outcomes for path in outcome.tier.tests)
-    engine = [outcome.tier for outcome in outcomes if "tests/engine" in outcome.tier.tests]
-    only = ("-m", "not engine or smoke") if engine and all(tier.smoke for tier in engine) else ()
+    tier = outcomes[0].tier
+    workers = ("-n", f"{tier.workers}", *BY_MODULE) if tier.workers > 1 else ()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", *paths, "-q", f"--rootdir={ROOT}", "--continue-on-collection-errors"]
-        command += [*only, *options, "-o", "junit_family=xunit1", f"--junitxml={report}"]
+        command += ["-m", tier.marked, *workers, *options, "-o", "junit_family=xunit1", f"--junitxml={report}"]
         ended = subprocess.run(command, cwd=ROOT, check=False)
         if report.exists():
             count(report.read_text(), outcomes)

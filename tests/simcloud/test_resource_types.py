@@ -99,7 +99,7 @@ def cases() -> list[Case]:
     """Every input that any stack gives any type, changed, and every one removed."""
     found: dict[tuple[str, str, bool], Case] = {}
     for recording in map(recorded, STACKS):
-        for registration in recording:
+        for registration in sorted(recording, key=lambda each: each.urn):  # every worker collects the same
             if not registration.custom or registration.type.startswith("pulumi:providers:"):
                 continue
             for case in cases_of(recording, registration):

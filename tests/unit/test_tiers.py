@@ -75,12 +75,6 @@ def test_a_tier_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str
     assert "no tier moon" in capsys.readouterr().err
 
 
-def alone(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """A folder of tests of its own, without workers."""
-    patch.setattr(tiers, "ROOT", folder)
-    patch.setattr(tiers, "WORKERS", 1)
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """How tiers of one file each ended that ran in one session."""
@@ -88,9 +82,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     for name, text in FILES.items():
         (folder / name).parent.mkdir()
         (folder / name).write_text(text)
-    some = [Tier(name=path.name, what="a file", tests=(path.name,)) for path in sorted(folder.iterdir())]
+    some = [Tier(name=path.name, what="a file", tests=(path.name,), workers=1) for path in sorted(folder.iterdir())]
     with pytest.MonkeyPatch.context() as patch:
-        alone(patch, folder)
+        patch.setattr(tiers, "ROOT", folder)
         return {outcome.tier.name: outcome for outcome in tiers.run(some)}
 
 
@@ -114,8 +108,8 @@ def test_tests_that_cannot_even_be_collected_fail_the_tier(ran: dict[str, Outcom
 def test_a_session_that_ends_before_its_report_fails_every_tier_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone(monkeypatch, tmp_path)
-    some = [Tier(name=name, what="nowhere", tests=(f"tests/{name}",)) for name in ("mars", "moon")]
+    monkeypatch.setattr(tiers, "ROOT", tmp_path)
+    some = [Tier(name=name, what="nowhere", tests=(f"tests/{name}",), workers=1) for name in ("mars", "moon")]
 
     assert [outcome.failed for outcome in tiers.run(some)] == [1, 1]
 
