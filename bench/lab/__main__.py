@@ -52,7 +52,8 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
         told(
             "tools on a new machine",
             f"{built['seconds'] / 60:.1f} min",
-            f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, {built['GiB']:.1f} GiB; once",
+            f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, "
+            f"{built['GiB']:.1f} GiB; once",
         )
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder))
@@ -83,7 +84,8 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
             told(
                 f"{measures.MESSAGES} messages at once",
                 f"{burst['rate']:.0f} messages/s",
-                f"p50 at most {burst['p50']:g} s, p99 at most {burst['p99']:g} s in the queue; sent in {burst['sent in']:.1f} s",
+                f"p50 at most {burst['p50']:g} s, p99 at most {burst['p99']:g} s in the queue; "
+                f"sent in {burst['sent in']:.1f} s",
             )
             times = measures.reverts(lab, runs)
             told("Argo CD reverts a scale", spread(times), "attempt by attempt: " + " ".join(f"{t:.1f}" for t in times))
@@ -104,8 +106,14 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
 def bytecode() -> str:
     """What Python does with the SDKs' compiled modules, which every command of the lab loads: it is in the times."""
     if sys.dont_write_bytecode:
-        return "PYTHONDONTWRITEBYTECODE is set: a command compiles every module of which no bytecode was kept before, which is in its time."
-    return "Python keeps its bytecode, as it does unless PYTHONDONTWRITEBYTECODE is set; with that, each command takes seconds more."
+        return (
+            "PYTHONDONTWRITEBYTECODE is set: a command compiles every module of which no bytecode was kept before, "
+            "which is in its time."
+        )
+    return (
+        "Python keeps its bytecode, as it does unless PYTHONDONTWRITEBYTECODE is set; "
+        "with that, each command takes seconds more."
+    )
 
 
 def page(rows: Sequence[Row], runs: int) -> str:
@@ -113,9 +121,11 @@ def page(rows: Sequence[Row], runs: int) -> str:
     lines = [
         "# The lab, measured",
         "",
-        f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of {runs} runs, instances that boot for {BOOT_SECONDS:.0f} s.",
+        f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of {runs} runs, "
+        f"instances that boot for {BOOT_SECONDS:.0f} s.",
         bytecode(),
-        "Simulated AWS, real controllers: compare ratios, and versions with each other; on AWS an instance takes most of a minute to boot.",
+        "Simulated AWS, real controllers: compare ratios, and versions with each other; "
+        "on AWS an instance takes most of a minute to boot.",
         "",
         "| what | measured | |",
         "|---|---|---|",

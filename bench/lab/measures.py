@@ -72,7 +72,8 @@ def _deletion_of(lab: Lab, claim: str) -> Generator[threading.Event]:
 def burst(lab: Lab) -> dict[str, float]:
     """1,000 state changes of other clusters' instances at once: Karpenter's own clock says how long each waited.
 
-    Returns: ``seconds`` until the queue is empty, ``rate`` in messages a second, ``p50`` and ``p99`` in seconds, as upper
+    Returns:
+        ``seconds`` until the queue is empty, ``rate`` in messages a second, ``p50`` and ``p99`` in seconds, as upper
         bounds of the histogram's buckets (``karpenter_interruption_message_queue_duration_seconds``).
     """
     url = lab.aws("sqs", "get_queue_url", QueueName=QUEUE)["QueueUrl"]

@@ -192,7 +192,9 @@ class Api:
         answer.release_conn()
 
     def kind(self, version: str, kind: str) -> Kind | None:
-        """The kind as the server serves it, or None where it does not. A kind that is found once is not asked for again.
+        """The kind as the server serves it, or None where it does not.
+
+        A kind that is found once is not asked for again.
 
         Raises:
             ApiException: the server refused.
@@ -288,7 +290,10 @@ class Api:
 
 
 def _refused(status: int, why: str | None, body: bytes | None) -> ApiException:
-    """A refusal in the server's own words. Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/"""
+    """A refusal in the server's own words.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+    """
     text = (body or b"").decode(errors="replace")
     try:
         message = str(json.loads(text).get("message", ""))

@@ -1,4 +1,4 @@
-"""Names that Kubernetes, EKS, Karpenter and Argo CD gave to labels, tags, groups and kinds, and the API paths of the kinds."""
+"""Names of labels, tags, groups and kinds of Kubernetes, EKS, Karpenter and Argo CD, and API paths of the kinds."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -117,4 +117,7 @@ TERMINATION: Final = {
     NODE_CLASS.kind: "karpenter.k8s.aws/termination",
     NODE_CLAIM.kind: "karpenter.sh/termination",
 }
-"""Finalizers that Karpenter puts on its kinds. Source: https://karpenter.sh/docs/concepts/disruption/#termination-controller"""
+"""Finalizers that Karpenter puts on its kinds.
+
+Source: https://karpenter.sh/docs/concepts/disruption/#termination-controller
+"""

@@ -1,1 +1,4 @@
-"""The cluster on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud, in a network of their own."""
+"""The cluster on one machine.
+
+Real Kubernetes, Karpenter and Argo CD over the simulated cloud, in a network of their own.
+"""

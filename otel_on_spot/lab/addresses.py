@@ -1,4 +1,7 @@
-"""Addresses inside the lab. They are fixed: every lab has a network namespace of its own, so nothing else can be there."""
+"""Addresses inside the lab.
+
+They are fixed: every lab has a network namespace of its own, so nothing else can be there.
+"""
 
 from typing import Final
 
@@ -12,7 +15,10 @@ CONTROLLER_MANAGER: Final = 10257
 SCHEDULER: Final = 10259
 KWOK: Final = 10247
 SERVICE_CIDR: Final = "172.20.0.0/16"
-"""What EKS gives Services in a VPC of 10.0.0.0/8. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html"""
+"""What EKS gives Services in a VPC of 10.0.0.0/8.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+"""
 SERVICE_ADDRESS: Final = "172.20.0.1"
 """The first of them: ``kubernetes.default.svc``."""
 

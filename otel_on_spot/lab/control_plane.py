@@ -1,4 +1,7 @@
-"""The real Kubernetes control plane: etcd, API server, controller manager, scheduler, and KWOK for what runs on nodes."""
+"""The real Kubernetes control plane.
+
+It is etcd, the API server, controller manager, scheduler, and KWOK for what runs on nodes.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

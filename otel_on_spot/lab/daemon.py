@@ -1,5 +1,6 @@
-"""The lab's first process: ``python -m otel_on_spot.lab.daemon``, run in namespaces of its own. When it ends, everything in them does.
+"""The lab's first process.
 
+It is ``python -m otel_on_spot.lab.daemon``, run in namespaces of its own. When it ends, everything in them does.
 It starts nothing by itself: it waits for commands on the control socket.
 """
 

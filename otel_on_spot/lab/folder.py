@@ -78,7 +78,7 @@ class Folder:
 
     @property
     def etcd(self) -> Path:
-        """etcd's data."""
+        """Data of etcd."""
         return self.path / "etcd"
 
     @property

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from otel_on_spot.lab import addresses
@@ -47,7 +48,7 @@ def inside(folder: Folder, command: Sequence[str]) -> list[str]:
     if not first or not folder.is_running():
         raise NoLabError(f"no lab {folder.name!r} is running. Start it: make lab")
     user = [] if as_root() else ["--user", "--preserve-credentials"]
-    return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={os.getcwd()}", "--", *command]
+    return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={Path.cwd()}", "--", *command]
 
 
 def environment(stack: Stack, folder: Folder, tools: Tools) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The lab's API server where the simulated cloud expects a cluster's Kubernetes API: same methods, real objects and controllers."""
+"""The lab's API server where the simulated cloud expects a cluster's Kubernetes API.
+
+Same methods, real objects and controllers.
+"""
 
 import json
 import time
@@ -214,7 +217,10 @@ class KubernetesApi(Kubernetes):
 
 
 def refusal_of(problem: ApiException) -> Refusal:
-    """What the API server said as the cloud's refusal: ``Gone`` for 404, ``Conflict`` with managers and fields, its reason else."""
+    """The API server's refusal as the cloud's.
+
+    ``Gone`` for 404, ``Conflict`` with managers and fields, its reason else.
+    """
     try:
         told: dict[str, Any] = json.loads(problem.body or "{}")
     except ValueError:

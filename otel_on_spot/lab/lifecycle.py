@@ -148,7 +148,7 @@ def _end(state: dict[str, Any]) -> None:
 
 
 def inside(name: str, command: Sequence[str], *, state_home: Path | None = None) -> int:
-    """Run a command in the lab's namespaces, with its cluster and its AWS in the environment, and return its exit code."""
+    """Run a command in the lab's namespaces, with its cluster and AWS in the environment: its exit code."""
     folder = Folder(name, state_home)
     line = isolation.inside(folder, list(command))
     return subprocess.run(

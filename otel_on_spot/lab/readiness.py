@@ -1,4 +1,7 @@
-"""Readiness of the platform: every Application Synced and Healthy, every pod of the demo on a node that Karpenter launched."""
+"""Readiness of the platform.
+
+Every Application Synced and Healthy, every pod of the demo on a node that Karpenter launched.
+"""
 
 import threading
 from collections.abc import Mapping, Set

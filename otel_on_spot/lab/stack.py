@@ -13,7 +13,10 @@ from otel_on_spot.program import stack_file
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A stack's own names. ``image_releases``: AMI releases that it pins, as ``v20260715``. ``revision``: the branch served."""
+    """A stack's own names.
+
+    ``image_releases``: AMI releases that it pins, as ``v20260715``. ``revision``: the branch served.
+    """
 
     name: str
     cluster: str
@@ -39,8 +42,8 @@ def read(root: Path, name: str) -> Stack:
     given = urlsplit(settings.gitops.repository)
     if f"{given.scheme}://{given.netloc}" != addresses.GIT_URL:
         raise LabError(
-            f"Pulumi.{name}.yaml: gitops.repository is {settings.gitops.repository}; a lab reaches no other Git server than its "
-            f"own, {addresses.GIT_URL}. Use the stack lab, or copy Pulumi.lab.yaml"
+            f"Pulumi.{name}.yaml: gitops.repository is {settings.gitops.repository}; "
+            f"a lab reaches no other Git server than its own, {addresses.GIT_URL}. Use the stack lab, or copy Pulumi.lab.yaml"
         )
     alias = settings.node_class.ami_alias.rpartition("@")[2]
     return Stack(

@@ -108,7 +108,7 @@ class Supervisor:
     def _launch(self, managed: _Managed) -> None:
         program, log = managed.program, self.log(managed.program.name)
         if log.exists():
-            os.replace(log, log.with_suffix(".log.1"))
+            log.replace(log.with_suffix(".log.1"))
         told = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.logs), "TMPDIR": "/tmp"}
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -53,7 +53,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLab]:
     kept = os.environ.get("LAB_HOME")
-    """A folder of a lab to use and to leave running, for whoever writes tests; it is started there if it does not run."""
+    """A folder of a lab to use and to leave running, for whoever writes tests.
+
+    It is started there if it does not run.
+    """
     running = SharedLab(Lab(Path(kept) if kept else tmp_path_factory.mktemp("state")))
     request.config.stash[SHARED] = running
     yield running

@@ -14,7 +14,10 @@ from tests.lab.running import ROOT, STACK, Lab
 
 
 class Drilling:
-    """``otel-on-spot`` with some arguments, running in the lab's namespaces. ``started``: all of them, until ``end_all``."""
+    """``otel-on-spot`` with some arguments, running in the lab's namespaces.
+
+    ``started``: all of them, until ``end_all``.
+    """
 
     started: ClassVar[list["Drilling"]] = []
 

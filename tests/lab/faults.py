@@ -35,9 +35,9 @@ class Seed(Protocol):
 class Fault:
     """A fault.
 
-    ``line``: the doctor's line that must name it; ``said``: words of what it says was seen; ``also``: lines that may
-    follow from it; ``seconds``: how long the cluster may take until it shows; ``later``: what is seen is judged as if so
-    much later, for a fault that is none as long as it may be over by itself.
+    ``line``: the doctor's line that must name it; ``said``: words of what it says was seen; ``also``: lines that
+    may follow from it; ``seconds``: how long the cluster may take until it shows; ``later``: what is seen is judged
+    as if so much later, for a fault that is none as long as it may be over by itself.
     """
 
     name: str

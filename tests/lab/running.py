@@ -156,12 +156,17 @@ class Lab:
         )
 
     def moved(self, name: str, claim: Any) -> bool:
-        """Whether such a Deployment's pod runs on a node of another NodeClaim: a new node may have an old one's address and name."""
+        """Whether such a Deployment's pod runs on a node of another NodeClaim.
+
+        A new node may have an old one's address and name.
+        """
         now = self.claim_of_node(self.runs(name))
         return now is not None and now["metadata"]["uid"] != claim["metadata"]["uid"]
 
     def commit(self, file: str, edit: Callable[[str], str]) -> str:
-        """Change a file in the Git that Argo CD reads, as a push does; ``self.ask("publish")`` brings the tree's own back.
+        """Change a file in the Git that Argo CD reads, as a push does.
+
+        ``self.ask("publish")`` brings the tree's own back.
 
         Returns: the revision.
         """

@@ -1,4 +1,7 @@
-"""Drills on a real platform: what they say when all is well, where they stop when it is not, and what they leave behind."""
+"""Drills on a real platform.
+
+What they say when all is well, where they stop when it is not, and what they leave behind.
+"""
 
 import json
 from collections.abc import Iterator

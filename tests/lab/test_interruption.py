@@ -1,4 +1,7 @@
-"""Lesson 3: interruption events travel rules, queue and Karpenter; the node is tainted, drained and replaced before it goes."""
+"""Lesson 3: no custom webhook.
+
+Interruption events travel rules, queue and Karpenter; the node is tainted, drained and replaced before it goes.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -115,7 +118,7 @@ def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
     _node, claim = spot_node()
     lab.ask("kill", name="karpenter")
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
-    # The message may have gone to the killed one's last request: then it comes back after the queue's visibility timeout.
+    # The message may have gone to the killed one's last request: it comes back after the queue's visibility timeout.
     until("the pod moves", lambda: lab.moved(NAME, claim), 240)
     row = next(one for one in lab.ask("processes") if one["name"] == "karpenter")
     assert row["restarts"] >= 1

@@ -1,4 +1,7 @@
-"""Two labs do not meet; whichever way one ends, it leaves nothing running, and a teardown leaves nothing in its cloud."""
+"""Two labs do not meet.
+
+Whichever way one ends, it leaves nothing running, and a teardown leaves nothing in its cloud.
+"""
 
 import os
 import shutil

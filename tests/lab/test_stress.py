@@ -1,4 +1,7 @@
-"""The stress drill on a real platform: it holds, it ends, and whoever kills it at whatever moment, nothing stays behind."""
+"""The stress drill on a real platform.
+
+It holds, it ends, and whoever kills it at whatever moment, nothing stays behind.
+"""
 
 import csv
 import json

@@ -1,4 +1,7 @@
-"""Lesson 2: a plain nodeSelector is refused; databases stand on On-Demand, everything else on Spot; the guard moves a stray one."""
+"""Lesson 2: the strict chart.
+
+A plain nodeSelector is refused; databases stand on On-Demand, everything else on Spot; the guard moves a stray one.
+"""
 
 import json
 from typing import Any

@@ -1,9 +1,11 @@
-"""Keeps aws-iam-authenticator's files up to date with what EKS knows of a cluster: its access entries and its authentication mode.
+"""Keeps aws-iam-authenticator's files up to date with what EKS knows of a cluster.
 
-Run as ``python -m otel_on_spot.lab.aws.access_entries``. Entries are matched by the role's unique id, as EKS does: one that was made for
-an earlier role of the same name admits nobody. Access policies on entries are not decided: a STANDARD entry has its groups.
-In mode CONFIG_MAP entries are not looked at, so the entry that stands for a managed node group does not count there either:
-EKS itself would write that group's role into aws-auth.
+That is its access entries and its authentication mode.
+
+Run as ``python -m otel_on_spot.lab.aws.access_entries``. Entries are matched by the role's unique id, as EKS does:
+one that was made for an earlier role of the same name admits nobody. Access policies on entries are not decided: a
+STANDARD entry has its groups. In mode CONFIG_MAP entries are not looked at, so the entry that stands for a managed
+node group does not count there either: EKS itself would write that group's role into aws-auth.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html,
 https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper/dynamicfile

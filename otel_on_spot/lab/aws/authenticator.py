@@ -1,4 +1,7 @@
-"""aws-iam-authenticator as EKS runs it: the ConfigMap aws-auth and the access entries, by the cluster's authentication mode."""
+"""aws-iam-authenticator as EKS runs it.
+
+The ConfigMap aws-auth and the access entries, by the cluster's authentication mode.
+"""
 
 import hashlib
 import os
@@ -34,7 +37,10 @@ def write(file: Path, content: dict[str, Any]) -> Path:
 
 
 def prepare(folder: Path, port: int, authority: Path, certificate: Path, key: Path) -> Path:
-    """Make the authenticator's folder with its certificate, and the webhook's kubeconfig: the API server reads it at its start."""
+    """Make the authenticator's folder with its certificate, and the webhook's kubeconfig.
+
+    The API server reads it at its start.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for source, name in ((certificate, "cert.pem"), (key, "key.pem")):
         shutil.copyfile(source, folder / name)

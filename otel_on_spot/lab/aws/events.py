@@ -118,4 +118,4 @@ def put_event(clients: Clients, event: dict[str, Any]) -> list[Delivery]:
 
     Returns: what became of it at each target of each rule that matches; nothing where no rule does.
     """
-    return deliver(cast(Site, clients), event)
+    return deliver(cast("Site", clients), event)

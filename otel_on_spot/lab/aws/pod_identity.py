@@ -1,7 +1,7 @@
 """The EKS Pod Identity agent and the service behind it, over the associations that the program declared.
 
-Run as ``python -m otel_on_spot.lab.aws.pod_identity``. It serves ``http://169.254.170.23/v1/credentials``. Without the add-on
-eks-pod-identity-agent nobody answers: the connection is closed.
+Run as ``python -m otel_on_spot.lab.aws.pod_identity``. It serves ``http://169.254.170.23/v1/credentials``. Without
+the add-on eks-pod-identity-agent nobody answers: the connection is closed.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html,
 https://github.com/aws/eks-pod-identity-agent (handlers and errors),
@@ -71,7 +71,8 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
         raise CredentialsRefused("InternalServerException", 500, f"the API server does not answer: {problem}") from None
     role = associations.role(account.namespace, account.name)
     if not role:
-        text = f"No pod identity association for service account {account.namespace}/{account.name} in cluster {associations.cluster}"
+        who = f"{account.namespace}/{account.name} in cluster {associations.cluster}"
+        text = f"No pod identity association for service account {who}"
         raise CredentialsRefused("ResourceNotFoundException", 404, text)
     try:
         trust = aws.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]

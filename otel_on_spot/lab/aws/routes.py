@@ -1,4 +1,7 @@
-"""The lab's own routes beside moto's: ``/lab/instances`` (what runs, small enough to be read every second) and ``/lab/capacity``."""
+"""The lab's own routes beside moto's.
+
+``/lab/instances`` (what runs, small enough to be read every second) and ``/lab/capacity``.
+"""
 
 import base64
 import binascii

@@ -1,7 +1,10 @@
-"""TLS front of the simulated STS (and of EC2, for aws-iam-authenticator), for clients whose AWS host name cannot be changed.
+"""TLS front of the simulated STS, and of EC2 for aws-iam-authenticator.
 
-Run as ``python -m otel_on_spot.lab.aws.sts_front``. It adds what moto lacks: the access key of a presigned URL, GetCallerIdentity in JSON,
-a refusal of keys that nobody has, and the checks of AssumeRoleWithWebIdentity. Signatures are not verified.
+It is for clients whose AWS host name cannot be changed.
+
+Run as ``python -m otel_on_spot.lab.aws.sts_front``. It adds what moto lacks: the access key of a presigned URL,
+GetCallerIdentity in JSON, a refusal of keys that nobody has, and the checks of AssumeRoleWithWebIdentity. Signatures
+are not verified.
 """
 
 import argparse
@@ -33,7 +36,10 @@ UNKNOWN_KEY = b":user/moto</Arn>"
 
 
 def hosts(region: str) -> tuple[str, ...]:
-    """Host names that must lead to the front: STS of the region and the global one, and EC2, which the authenticator asks for a node's name."""
+    """Host names that must lead to the front.
+
+    STS of the region and the global one, and EC2, which the authenticator asks for a node's name.
+    """
     return (f"sts.{region}.amazonaws.com", "sts.amazonaws.com", f"ec2.{region}.amazonaws.com")
 
 
@@ -46,7 +52,7 @@ def xml_error(code: str, message: str) -> bytes:
 
 
 def caller_identity_json(answer: bytes) -> bytes:
-    """moto's XML answer of GetCallerIdentity as the JSON that the authenticator asks for."""
+    """The XML answer of GetCallerIdentity by moto as the JSON that the authenticator asks for."""
 
     def field(name: str) -> str:
         found = re.search(f"<{name}>(.*?)</{name}>".encode(), answer)

@@ -1,1 +1,4 @@
-"""What Argo CD reads in the lab: a snapshot of this repository, with the demo chart in it, served over HTTPS on loopback."""
+"""Source of Argo CD in the lab.
+
+A snapshot of this repository, with the demo chart in it, served over HTTPS on loopback.
+"""

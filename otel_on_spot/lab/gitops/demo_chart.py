@@ -34,7 +34,10 @@ class DemoChart:
     def line(self) -> str:
         """One line for people."""
         if self.stand_in:
-            return f"demo chart: STAND-IN for {self.name} {self.version} (set {VARIABLE} to the unpacked chart for the real one)"
+            return (
+                f"demo chart: STAND-IN for {self.name} {self.version} "
+                f"(set {VARIABLE} to the unpacked chart for the real one)"
+            )
         return f"demo chart: the real {self.name} {self.version} from {self.folder}"
 
 
@@ -54,7 +57,8 @@ def find(repository: Path, environment: Mapping[str, str]) -> DemoChart:
         ours = _read(STAND_IN) or {}
         if (ours.get("name"), str(ours.get("version"))) != (name, version):
             raise DemoChartError(
-                f"the wrapper depends on {name} {version}; the stand-in is of {ours.get('name')} {ours.get('version')}. "
+                f"the wrapper depends on {name} {version}; "
+                f"the stand-in is of {ours.get('name')} {ours.get('version')}. "
                 f"Give the real chart in {VARIABLE}, or bring the stand-in to {version}"
             )
         return DemoChart(folder=STAND_IN, name=name, version=version, stand_in=True)
@@ -82,7 +86,8 @@ def _checked(folder: Path, name: str, version: str) -> Path:
         )
     if (chart.get("name"), str(chart.get("version"))) != (name, version):
         raise DemoChartError(
-            f"{VARIABLE}={folder}: holds {chart.get('name')} {chart.get('version')}; the wrapper depends on {name} {version}. Give that one"
+            f"{VARIABLE}={folder}: holds {chart.get('name')} {chart.get('version')}; "
+            f"the wrapper depends on {name} {version}. Give that one"
         )
     vendored = folder / "charts"
     missing = [one["name"] for one in chart.get("dependencies") or [] if not list(vendored.glob(f"{one['name']}*"))]

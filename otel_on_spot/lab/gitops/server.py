@@ -1,4 +1,7 @@
-"""The lab's Git server: smart HTTP over TLS, read only, by git's own ``http-backend``. Run as ``python -m otel_on_spot.lab.gitops.server``."""
+"""The lab's Git server.
+
+Smart HTTP over TLS, read only, by git's own ``http-backend``. Run as ``python -m otel_on_spot.lab.gitops.server``.
+"""
 
 import argparse
 import os

@@ -1,4 +1,7 @@
-"""A repository of the lab's own: each commit is a commit of the working tree, or the tree itself, with the demo chart in it."""
+"""A repository of the lab's own.
+
+Each commit is a commit of the working tree, or the tree itself, with the demo chart in it.
+"""
 
 import os
 import shutil
@@ -168,7 +171,8 @@ class Snapshot:
         named = ", ".join(line[3:] for line in changed[:NAMED_FILES])
         more = f" and {len(changed) - NAMED_FILES} more" if len(changed) > NAMED_FILES else ""
         return (
-            f"uncommitted changes are not served: {named}{more}. Argo CD sees {self._revision}; commit them, or use --dirty",
+            f"uncommitted changes are not served: {named}{more}. "
+            f"Argo CD sees {self._revision}; commit them, or use --dirty",
         )
 
 

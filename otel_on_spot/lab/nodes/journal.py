@@ -14,8 +14,9 @@ Event = Literal["joined", "refused", "left", "ran"]
 class Journal:
     """Appends to ``nodes.jsonl``; threads may share one.
 
-    A line has ``time`` (seconds since 1970), ``event``, ``instance``, ``role`` (ARN), ``node``; of a refusal also ``status``
-    (HTTP, 0 where nothing answered), ``message`` and ``attempt``; of a joining also ``seconds`` since the instance was seen.
+    A line has ``time`` (seconds since 1970), ``event``, ``instance``, ``role`` (ARN), ``node``; of a refusal also
+    ``status`` (HTTP, 0 where nothing answered), ``message`` and ``attempt``; of a joining also ``seconds`` since
+    the instance was seen.
     """
 
     def __init__(self, folder: Path) -> None:

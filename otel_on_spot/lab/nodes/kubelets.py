@@ -28,7 +28,11 @@ from otel_on_spot.lab.nodes.registration import (
 from otel_on_spot.simcloud.tables import Tables
 
 BACKOFF_SECONDS = 7.0
-"""Longest pause between two tries to register. Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/kubelet/kubelet_node_status.go (registerWithAPIServer)"""
+"""Longest pause between two tries to register.
+
+Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/kubelet/kubelet_node_status.go
+(registerWithAPIServer)
+"""
 JITTER = 0.2
 """Share of the boot time by which instances differ."""
 GONE = ("terminated", "shutting-down")
@@ -61,7 +65,10 @@ class Kubelet:
 
 @dataclass(kw_only=True)
 class Cluster:
-    """The cluster that the nodes join. ``cloud_controller`` is the API as the user that plays EC2 and the cloud controller."""
+    """The cluster that the nodes join.
+
+    ``cloud_controller`` is the API as the user that plays EC2 and the cloud controller.
+    """
 
     name: str
     server: str

@@ -16,7 +16,10 @@ class NotANodeConfig(ValueError):  # noqa: N818
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """The cluster to join, and as what. ``taints`` are Kubernetes taints; ``max_pods`` is 0 where nodeadm computes it."""
+    """The cluster to join, and as what.
+
+    ``taints`` are Kubernetes taints; ``max_pods`` is 0 where nodeadm computes it.
+    """
 
     cluster: str
     endpoint: str

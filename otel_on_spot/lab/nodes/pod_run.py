@@ -1,4 +1,7 @@
-"""Runs one pod as its kubelet would: init containers in order, then the others together, as the pod's own service account."""
+"""Runs one pod as its kubelet would.
+
+Init containers in order, then the others together, as the pod's own service account.
+"""
 
 import threading
 from collections.abc import Callable
@@ -14,9 +17,15 @@ from otel_on_spot.kubernetes.names import POD, SERVICE_ACCOUNT
 from otel_on_spot.lab.nodes.container import Container, now
 
 TOKEN_SECONDS = 3607
-"""Source: https://kubernetes.io/docs/concepts/configuration/secret/#service-account-token-secrets (projected by default)"""
+"""Life of a projected token.
+
+Source: https://kubernetes.io/docs/concepts/configuration/secret/#service-account-token-secrets
+"""
 BACKOFF_SECONDS = (10, 20, 40, 80, 160, 300)
-"""Between restarts of a container. Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy"""
+"""Between restarts of a container.
+
+Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+"""
 
 
 class PodRun:

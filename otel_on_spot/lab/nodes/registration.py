@@ -11,15 +11,24 @@ KWOK_LABEL = ("lab.otel-on-spot/kubelet", "kwok")
 """KWOK keeps nodes with this label alive. It goes when the instance stops."""
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
-"""Taint effects of EKS in Kubernetes' words. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Taint.html"""
+"""Taint effects of EKS in Kubernetes' words.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Taint.html
+"""
 GROUP_TAG = "eks:nodegroup-name"
 VM_OVERHEAD = 0.075
-"""Share of the memory that the hypervisor keeps. Source: https://karpenter.sh/docs/reference/settings/ (VM_MEMORY_OVERHEAD_PERCENT)"""
+"""Share of the memory that the hypervisor keeps.
+
+Source: https://karpenter.sh/docs/reference/settings/ (VM_MEMORY_OVERHEAD_PERCENT)
+"""
 EVICTION_MIB = 100
 """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#hard-eviction-thresholds"""
 DISK_GIB = 20
 MANY_CPUS = 30
-"""Above it EKS allows 250 pods, else 110. Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"""
+"""Above it EKS allows 250 pods, else 110.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +164,10 @@ class Machine:
 
 
 def machine(row: dict[str, Any], max_pods: int = 0) -> Machine:
-    """The machine of an instance's row (``otel_on_spot.lab.aws.routes.instance_row``); ``max_pods`` where the user data says it."""
+    """The machine of an instance's row (``otel_on_spot.lab.aws.routes.instance_row``).
+
+    ``max_pods`` where the user data says it.
+    """
     limit = 250 if row["vcpus"] > MANY_CPUS else 110
     pods = max_pods or min(limit, row["interfaces"] * (row["addresses"] - 1) + 2)
     memory = row["memoryMib"] - ceil(row["memoryMib"] * VM_OVERHEAD)

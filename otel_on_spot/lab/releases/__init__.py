@@ -1,4 +1,5 @@
-"""What a Helm release starts in the lab: the objects of its chart in the API server, and its controllers as processes beside it.
+"""Helm releases in the lab.
 
-``runner.Releases`` is what the simulated cloud's Helm handler calls. ``karpenter`` and ``argocd`` know their chart each.
+The objects of its chart in the API server, and its controllers as processes beside it. ``runner.Releases`` is what
+the simulated cloud's Helm handler calls. ``karpenter`` and ``argocd`` know their chart each.
 """

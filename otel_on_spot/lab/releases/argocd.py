@@ -1,4 +1,7 @@
-"""Argo CD: no registry of the lab has its chart, so its own manifests with the chart's configuration, and its real processes."""
+"""Argo CD from its own manifests.
+
+No registry of the lab has its chart, so its own manifests with the chart's configuration, and its real processes.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,13 +14,16 @@ from otel_on_spot.lab import addresses
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
-from otel_on_spot.lab.releases.objects import KEEP, Deadline
+from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
 from otel_on_spot.simcloud.kubernetes.api import Object
 
 SOURCE: Final = "https://argoproj.github.io/argo-helm"
 KINDS: Final = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
-"""What the lab takes of each part that it runs. Deployments, Services and network policies are of pods, which it has none of."""
+"""Kinds that the lab takes of each part that it runs.
+
+Deployments, Services and network policies are of pods, which it has none of.
+"""
 REDIS_SECRET: Final = "argocd-redis"
 TLS_CERTIFICATES: Final = "argocd-tls-certs-cm"
 KNOWN_HOSTS: Final = "argocd-ssh-known-hosts-cm"
@@ -30,7 +36,8 @@ def check(context: ReleaseContext, installation: Installation) -> None:
     for key in unknown:
         version = context.tools.version(CONTROLLER)
         context.log(
-            f"release {installation.name}: {key} is not known to Argo CD {version}, which the lab runs: without effect here"
+            f"release {installation.name}: {key} is not known to Argo CD {version}, "
+            "which the lab runs: without effect here"
         )
 
 
@@ -70,7 +77,7 @@ class Upstream:
         return frozenset(one["key"] for one in references if one.get("name") == "argocd-cmd-params-cm")
 
 
-def installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
+def installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
     """Apply the objects, and run Redis, the repo server and the application controller until they are ready.
 
     Raises:

@@ -24,7 +24,8 @@ def programs(context: ReleaseContext, installation: Installation, workloads: lis
     """Redis, the repo server and the application controller, in the order in which they need one another.
 
     Args:
-        workloads: the upstream Deployment or StatefulSet of each part: their variables come from the release's ConfigMaps.
+        workloads: the upstream Deployment or StatefulSet of each part: their variables come from the release's
+            ConfigMaps.
     """
     by_name = {one["metadata"]["name"]: one for one in workloads}
     return [
@@ -83,8 +84,9 @@ def _controller(context: ReleaseContext, installation: Installation, workload: O
 def _variables(context: ReleaseContext, installation: Installation, part: str, workload: Object) -> dict[str, str]:
     """The variables of the part's container, and the lab's own.
 
-    Of the lab: ``https://kubernetes.default.svc`` is the kubeconfig's server (``ARGOCD_FAKE_IN_CLUSTER``), whose token is the
-    part's service account's; folders of its own where the image has them; no GnuPG; helm, git and kubectl on PATH.
+    Of the lab: ``https://kubernetes.default.svc`` is the kubeconfig's server (``ARGOCD_FAKE_IN_CLUSTER``), whose
+    token is the part's service account's; folders of its own where the image has them; no GnuPG; helm, git and
+    kubectl on PATH.
     """
     api, namespace = installation.api, installation.namespace
     folder = context.folder / "argocd"

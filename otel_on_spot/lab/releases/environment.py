@@ -23,7 +23,8 @@ def environment(
     https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 
     Raises:
-        Refusal: a Secret or ConfigMap that is not optional is missing, or a variable comes from a source that only a pod has.
+        Refusal: a Secret or ConfigMap that is not optional is missing, or a variable comes from a source that only
+            a pod has.
     """
     pod = workload["spec"]["template"]
     found = next(one for one in pod["spec"]["containers"] if one["name"] == container)

@@ -1,4 +1,7 @@
-"""Who a controller is: tokens of its own service account in files that are renewed, and the kubeconfig that reads them."""
+"""Identities of controllers.
+
+Tokens of its own service account in files that are renewed, and the kubeconfig that reads them.
+"""
 
 import threading
 import time

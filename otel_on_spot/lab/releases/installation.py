@@ -9,7 +9,7 @@ from typing import Any
 from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.identity import TokenFiles
-from otel_on_spot.lab.releases.objects import Deadline, ReleaseObjects
+from otel_on_spot.lab.releases.objects import ReleaseDeadline, ReleaseObjects
 from otel_on_spot.lab.supervisor import ProcessFailed, Program, Supervisor
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.cloud import Cloud
@@ -28,7 +28,7 @@ class Processes:
         self._supervisor = supervisor
         self._started: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
 
-    def run(self, program: Program, deadline: Deadline, release: str) -> None:
+    def run(self, program: Program, deadline: ReleaseDeadline, release: str) -> None:
         """See that the program runs as told and is ready.
 
         Raises:
@@ -51,7 +51,7 @@ class Processes:
                 if not why or "ended with" in str(problem):
                     why = f"{problem}{_cause(problem.log)}"  # the last start may have been cut off by the deadline
                 if attempt < STARTS and deadline.left:
-                    deadline.cancelled.wait(min(float(attempt), deadline.left))
+                    deadline.pause(float(attempt))
                     continue
                 raise Refusal("Timeout", f"release {release}: {program.name} does not become ready: {why}") from problem
             self._started[program.name] = told
@@ -75,10 +75,10 @@ def _cause(log: Path) -> str:
 class ReleaseContext:
     """What the lab installs releases with.
 
-    ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the API server's,
-    the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a Deployment becomes
-    available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to the release. ``log`` gets what
-    the user should know, a line each.
+    ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the
+    API server's, the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a
+    Deployment becomes available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to
+    the release. ``log`` gets what the user should know, a line each.
     """
 
     tools: Tools

@@ -1,4 +1,7 @@
-"""Karpenter: the real charts, and the real controller beside the cluster with the environment that its Deployment gives it."""
+"""Karpenter from its real charts.
+
+The real charts, and the real controller beside the cluster with the environment that its Deployment gives it.
+"""
 
 from typing import Final
 
@@ -8,7 +11,7 @@ from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.identity import STS_AUDIENCE
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
-from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.simcloud.kubernetes.api import Object
@@ -31,7 +34,8 @@ def check(context: ReleaseContext, installation: Installation) -> None:
     if wanted and wanted.removeprefix("v") != built:
         raise Refusal(
             "UnknownVersion",
-            f"release {installation.name}: version {wanted}; the lab runs Karpenter {built}. Set karpenter.version to {built} "
+            f"release {installation.name}: version {wanted}; the lab runs Karpenter {built}. "
+            f"Set karpenter.version to {built} "
             f"for this stack, or pin {wanted} in otel_on_spot/lab/go/karpenter/go.mod",
         )
 
@@ -50,7 +54,7 @@ def _rendered(context: ReleaseContext, installation: Installation, *, crds: bool
     )
 
 
-def crds_installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
+def crds_installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
     """Apply the CRDs and wait until they are served.
 
     Raises:
@@ -59,7 +63,7 @@ def crds_installed(context: ReleaseContext, installation: Installation, deadline
     installation.objects.apply(_rendered(context, installation, crds=True), deadline)
 
 
-def installed(context: ReleaseContext, installation: Installation, deadline: Deadline) -> None:
+def installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
     """Apply the chart's objects, and run the controller until it is ready.
 
     Raises:
@@ -100,9 +104,10 @@ def _account(deployment: Object) -> str:
 def lab_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
     """What the controller's container does not have in its spec.
 
-    As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of the lab:
-    the API server by kubeconfig with the service account's own token, the simulated AWS as endpoint, no instance metadata,
-    no price list (``ISOLATED_VPC``: there is none), no leader election (there is one process), the lab's ports.
+    As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of
+    the lab: the API server by kubeconfig with the service account's own token, the simulated AWS as endpoint, no
+    instance metadata, no price list (``ISOLATED_VPC``: there is none), no leader election (there is one process),
+    the lab's ports.
     """
     api, namespace = installation.api, installation.namespace
     return {
@@ -122,8 +127,9 @@ def lab_environment(context: ReleaseContext, installation: Installation, account
 
 
 def identity_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
-    """What EKS adds to a pod of a service account that has a role: by annotation (IRSA), else by Pod Identity association.
+    """Variables that EKS adds to a pod of a service account that has a role.
 
+    By annotation (IRSA), else by Pod Identity association.
     Without either there is no role, and the controller finds no credentials.
     Source: https://github.com/aws/amazon-eks-pod-identity-webhook and
     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html

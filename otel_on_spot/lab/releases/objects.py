@@ -1,7 +1,6 @@
 """The objects of a release in the API server: applied, waited for, pruned and removed, as Helm does."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from otel_on_spot.kubernetes.names import DEFINITION, DEPLOYMENT, POD
@@ -10,6 +9,7 @@ from otel_on_spot.lab.releases.rendering import owned
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.api import Object
 from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal
+from otel_on_spot.waiting import Deadline, wait_until
 
 MANAGER = "helm"
 POLL_SECONDS = 0.5
@@ -17,29 +17,26 @@ KEEP = "helm.sh/resource-policy"
 TABLE = "release-objects"
 REMOVAL_SECONDS = 120.0
 FIRST = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap")
-"""Kinds that others need; what is not listed keeps its place behind them. Source: Helm, pkg/release/util/kind_sorter.go"""
+"""Kinds that others need; what is not listed keeps its place behind them.
+
+Source: Helm, pkg/release/util/kind_sorter.go
+"""
 
 
-class Deadline:
-    """The end of an installation.
-
-    Raises:
-        Interrupted: (``check``) the operation was cancelled.
-    """
+class ReleaseDeadline(Deadline):
+    """The end of an installation, which a cancellation of the operation ends too."""
 
     def __init__(self, seconds: float, cancelled: threading.Event) -> None:
-        self.seconds = seconds
-        self.cancelled = cancelled
-        self._end = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds left, at least 0."""
-        return max(0.0, self._end - time.monotonic())
+        super().__init__(seconds, cancelled)
+        self._cancelled = cancelled
 
     def check(self) -> None:
-        """Go on unless the operation was cancelled."""
-        if self.cancelled.is_set():
+        """Go on unless the operation was cancelled.
+
+        Raises:
+            Interrupted: it was.
+        """
+        if self._cancelled.is_set():
             raise Interrupted("the operation was cancelled while the release was installed")
 
     def until(self, ready: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -49,11 +46,9 @@ class Deadline:
             Refusal: it is not so in time.
             Interrupted: the operation was cancelled.
         """
-        while not ready():
+        if not wait_until(ready, self, POLL_SECONDS):
             self.check()
-            if not self.left:
-                raise Refusal("Timeout", f"{what()}: not so within {self.seconds:.0f} s")
-            self.cancelled.wait(min(POLL_SECONDS, self.left + 0.01))
+            raise Refusal("Timeout", f"{what()}: not so within {self.seconds:.0f} s")
 
 
 class ReleaseObjects:
@@ -73,7 +68,7 @@ class ReleaseObjects:
     def _remember(self, objects: list[dict[str, str]]) -> None:
         self.cloud.tables.put(TABLE, self._key, {"objects": objects})
 
-    def apply(self, things: Sequence[Object], deadline: Deadline) -> list[Object]:
+    def apply(self, things: Sequence[Object], deadline: ReleaseDeadline) -> list[Object]:
         """Apply all of it, wait for CRDs to be served, then remove what an earlier revision had and this one has not.
 
         Raises:
@@ -96,7 +91,7 @@ class ReleaseObjects:
         self._remember(made)
         return applied
 
-    def _established(self, name: str, deadline: Deadline) -> None:
+    def _established(self, name: str, deadline: ReleaseDeadline) -> None:
         def conditions() -> dict[str, str]:
             found = self.api.get(*DEFINITION.identity, name) or {}
             return {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or []}
@@ -106,7 +101,7 @@ class ReleaseObjects:
             lambda: f"release {self.release}: CustomResourceDefinition {name} is not established: {conditions()}",
         )
 
-    def available(self, deployment: str, deadline: Deadline) -> None:
+    def available(self, deployment: str, deadline: ReleaseDeadline) -> None:
         """Wait until a Deployment has every replica available.
 
         Raises:
@@ -141,7 +136,7 @@ class ReleaseObjects:
         Raises:
             Refusal: something is still there after ``seconds``; a later call goes on with it.
         """
-        deadline = Deadline(seconds, threading.Event())
+        deadline = ReleaseDeadline(seconds, threading.Event())
         going = [there for one in reversed(self._remembered()) if (there := self._remove(one))]
         for there in going:
             what = f"release {self.release}: deletion of {there['kind']} {there['metadata']['name']}"

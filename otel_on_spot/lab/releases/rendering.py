@@ -32,8 +32,9 @@ def render(
 
     Args:
         chart: the unpacked chart.
-        chart_version: version that the chart is published under. In the source tree ``Chart.yaml`` may lag behind: upstream
-            writes it when it publishes. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/hack/release/common.sh
+        chart_version: version that the chart is published under. In the source tree ``Chart.yaml`` may lag behind:
+            upstream writes it when it publishes. Source:
+            https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/hack/release/common.sh
         kubernetes_version: of the API server, such as ``v1.35.4``.
 
     Raises:
@@ -68,7 +69,8 @@ def _publish(file: Path, version: str) -> None:
 def owned(thing: Object, release: str, namespace: str, *, namespaced: bool) -> Object:
     """The object with the marks that Helm puts on what it makes.
 
-    Source: https://helm.sh/docs/chart_best_practices/labels/ and https://github.com/helm/helm/blob/v3.19.5/pkg/action/validate.go
+    Source: https://helm.sh/docs/chart_best_practices/labels/ and
+    https://github.com/helm/helm/blob/v3.19.5/pkg/action/validate.go
     """
     metadata = dict(thing["metadata"])
     metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}

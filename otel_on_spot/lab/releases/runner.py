@@ -8,7 +8,7 @@ from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.releases import argocd, karpenter
 from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.installation import Installation, Processes, ReleaseContext
-from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.cloud import Cloud
@@ -65,14 +65,16 @@ class Releases:
         if chart not in SOURCES:
             raise Refusal(
                 "UnknownChart",
-                f"release {inputs.get('name')}: chart {inputs['chart']!r}; the lab installs {', '.join(sorted(SOURCES))} and no other. "
+                f"release {inputs.get('name')}: chart {inputs['chart']!r}; "
+                f"the lab installs {', '.join(sorted(SOURCES))} and no other. "
                 f"Let Argo CD deploy it from Git, or leave it out of this stack",
             )
         told = str((inputs.get("repositoryOpts") or {}).get("repo") or str(inputs["chart"]).rpartition("/")[0])
         if told.rstrip("/") != SOURCES[chart]:
             raise Refusal(
                 "UnknownChart",
-                f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; the lab has the one of {SOURCES[chart]}. Name that one",
+                f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; "
+                f"the lab has the one of {SOURCES[chart]}. Name that one",
             )
         if chart == "argo-cd":
             argocd.check(self._context, _installation(None, "", inputs))
@@ -87,7 +89,7 @@ class Releases:
         Raises:
             Refusal: it is not ready in time, or something refuses it.
         """
-        deadline = Deadline(seconds, cancelled)
+        deadline = ReleaseDeadline(seconds, cancelled)
         installation = _installation(cloud, cluster, inputs)
         act = {"karpenter-crd": karpenter.crds_installed, "karpenter": karpenter.installed, "argo-cd": argocd.installed}
         act[chart_name(inputs)](self._context, installation, deadline)

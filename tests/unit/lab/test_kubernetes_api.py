@@ -1,11 +1,14 @@
-"""The lab's API server in the place of the pretended one: its answers become the cloud's, and nobody pretends beside it."""
+"""The lab's API server in the place of the pretended one.
+
+Its answers become the cloud's, and nobody pretends beside it.
+"""
 
 import json
 import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -180,7 +183,7 @@ def test_an_object_that_is_not_there_is_none(api: KubernetesApi) -> None:
 def test_nobody_pretends_beside_real_controllers(api: KubernetesApi, server: Recording) -> None:
     before = list(server.requests)
 
-    reconcile(Site(api.cloud, cluster="c"))
+    reconcile(Site(cast("Cloud", api.cloud), cluster="c"))
 
     assert server.requests == before
 
@@ -193,7 +196,7 @@ def test_why_an_object_is_stuck_is_told_by_its_conditions_and_finalizers(api: Ku
     metadata = {**MAP["metadata"], "finalizers": ["karpenter.sh/termination"]}
     server.answers["GET"] = (200, {**MAP, "metadata": metadata, "status": {"conditions": conditions}})
 
-    why = why_stuck(Site(api.cloud, cluster="c"), MAP)
+    why = why_stuck(Site(cast("Cloud", api.cloud), cluster="c"), MAP)
 
     assert "Drained: a pod has a budget" in why
     assert "karpenter.sh/termination" in why

@@ -1,4 +1,7 @@
-"""Gap: moto's PutEvents asks neither whether a rule is enabled nor what a queue's policy says (``simcloud.delivery``)."""
+"""Gap: events are delivered to everybody.
+
+moto's PutEvents asks neither whether a rule is enabled nor what a queue's policy says (``simcloud.delivery``).
+"""
 
 from typing import Any
 

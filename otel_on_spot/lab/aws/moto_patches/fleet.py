@@ -1,9 +1,11 @@
-"""Gap: moto's CreateFleet of type instant takes the first override at any price, ignores the launch template's security groups,
-instance profile, disks and metadata options, always has capacity, and names every host as in us-east-1.
+"""Gap: fleets of type instant.
 
-Here it takes the cheapest offering that has capacity, and launches what the template says. Where nothing has capacity it
-answers as AWS does: no instance, and InsufficientInstanceCapacity for each offering. Price-capacity-optimized is taken as
-cheapest, because capacity here is there or not. Spot requests are not kept as resources.
+moto's CreateFleet takes the first override at any price, ignores the launch template's security groups, instance
+profile, disks and metadata options, always has capacity, and names every host as in us-east-1.
+
+Here it takes the cheapest offering that has capacity, and launches what the template says. Where nothing has capacity
+it answers as AWS does: no instance, and InsufficientInstanceCapacity for each offering. Price-capacity-optimized is
+taken as cheapest, because capacity here is there or not. Spot requests are not kept as resources.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html
 """
@@ -48,7 +50,10 @@ def disks_of(template: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def passed_roles(response: Any) -> tuple[str, ...]:
-    """``iam:PassRole`` where a template of the request has an instance profile; a template that is not there has none."""
+    """``iam:PassRole`` where a template of the request has an instance profile.
+
+    A template that is not there has none.
+    """
     from moto.ec2.exceptions import EC2ClientError
 
     for config in response._get_param("LaunchTemplateConfigs", []):
@@ -135,7 +140,10 @@ def instant_fleet(base: Any, folder: Path) -> type:
                         iam_instance_profile_name=name,
                     )
                 except Exception as problem:  # moto's own: the profile is not there
-                    text = f"Value ({name or arn}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+                    text = (
+                        f"Value ({name or arn}) for parameter iamInstanceProfile.name is invalid. "
+                        "Invalid IAM Instance Profile name"
+                    )
                     self._refuse(spec, capacity_type, "InvalidParameterValue", f"{text} ({problem})")
                     return
             options: dict[str, Any] = {"block_device_mappings": disks} if (disks := disks_of(data)) else {}

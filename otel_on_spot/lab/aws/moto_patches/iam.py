@@ -1,7 +1,7 @@
 """Two gaps of moto's IAM.
 
-ListInstanceProfiles takes no notice of PathPrefix. Karpenter deletes profiles under its own path that no node class uses;
-without this it deletes the program's too.
+ListInstanceProfiles takes no notice of PathPrefix. Karpenter deletes profiles under its own path that no node class
+uses; without this it deletes the program's too.
 
 And moto lets everybody do everything, or with its own switch looks at every policy with Resource ``*`` and no context.
 
@@ -41,15 +41,20 @@ def refused(account: str, access_key: str, action: str) -> str:
     session = sts_backends[account]["aws"].get_assumed_role_from_access_key(access_key)
     if session is None or action in FREE:
         return ""
+    who = f"User: {session.arn}"
     backend, name = iam_backends[account]["aws"], session.role_arn.rpartition("/")[2]
     role = next((role for role in backend.get_roles() if role.name == name), None)
     if role is None:
-        return f"User: {session.arn} is not authorized to perform: {action} because its role is gone"
+        return f"{who} is not authorized to perform: {action} because its role is gone"
     boundary = backend.managed_policies.get(role.permissions_boundary_arn) if role.permissions_boundary_arn else None
     if not allows(documents_of(role), action):
-        return f"User: {session.arn} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+        return (
+            f"{who} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+        )
     if boundary is not None and not allows([_document(boundary)], action):
-        return f"User: {session.arn} is not authorized to perform: {action} because no permissions boundary allows the {action} action"
+        return (
+            f"{who} is not authorized to perform: {action} because no permissions boundary allows the {action} action"
+        )
     return ""
 
 

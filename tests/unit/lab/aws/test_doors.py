@@ -149,7 +149,8 @@ def test_the_front_tells_the_authenticator_in_json_whose_presigned_url_it_is(
 
 
 def test_the_front_refuses_a_key_that_nobody_was_given(front: tuple[str, ssl.SSLContext]) -> None:
-    made_up = "?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Credential=AKIAMADEUP%2F20260101%2Feu-west-1%2Fsts%2Faws4_request"
+    credential = "AKIAMADEUP%2F20260101%2Feu-west-1%2Fsts%2Faws4_request"
+    made_up = f"?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Credential={credential}"
     with pytest.raises(urllib.error.HTTPError) as caught:
         through(front, made_up, Accept="application/json")
     assert (caught.value.code, b"InvalidClientTokenId" in caught.value.read()) == (403, True)

@@ -1,4 +1,4 @@
-"""Events have the shapes that the program's rules match and that Karpenter reads, and travel only where rules and policies let them."""
+"""Events have the shapes that rules match and Karpenter reads, and travel only where rules and policies let them."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""CreateFleet launches what the template says, from the cheapest offering that has capacity, and says so when none has."""
+"""CreateFleet launches what the template says, from the cheapest offering that has capacity, or says that none has."""
 
 import urllib.error
 import urllib.request

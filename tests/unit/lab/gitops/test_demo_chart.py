@@ -1,4 +1,4 @@
-"""The real chart where DEMO_CHART holds it, the stand-in where nothing is given, a clear word where something else is."""
+"""The real chart where DEMO_CHART holds it, the stand-in where nothing does, a clear word where something else does."""
 
 from pathlib import Path
 from typing import Any

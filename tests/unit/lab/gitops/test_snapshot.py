@@ -1,4 +1,7 @@
-"""What the lab serves is a commit of the working tree, or the tree itself, with the demo chart in it; the tree is left alone."""
+"""What the lab serves is a commit of the working tree, or the tree itself, with the demo chart in it.
+
+The tree is left alone.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The stand-in renders what the real demo chart renders, as far as placement, size and service go, and refuses what it refuses."""
+"""The stand-in renders and refuses what the real demo chart does, as far as placement, size and service go."""
 
 import json
 import os

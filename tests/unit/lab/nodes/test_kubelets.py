@@ -1,4 +1,4 @@
-"""A kubelet joins as its instance's role when it has booted, tries again when it is refused, and goes with its instance."""
+"""A kubelet joins as its instance's role when it has booted, tries again when refused, and goes with its instance."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -40,7 +40,10 @@ spec:
 
 --//--
 """
-"""As Karpenter 1.14.1 writes it. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/bootstrap/nodeadm.go"""
+"""As Karpenter 1.14.1 writes it.
+
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/bootstrap/nodeadm.go
+"""
 GROUP = {
     "inputs": {
         "nodeRoleArn": ROLE,
@@ -103,7 +106,11 @@ def test_a_node_of_a_managed_group_carries_what_eks_and_the_program_give_it() ->
 def test_a_machine_offers_what_eks_says_of_its_type(
     vcpus: int, memory: int, interfaces: int, addresses: int, pods: int, allocatable_cpu: str
 ) -> None:
-    """Pods: https://github.com/awslabs/amazon-eks-ami (eni-max-pods.txt) for m5.large, m5.xlarge; limit 250 for m5.24xlarge."""
+    """Numbers of pods.
+
+    Source: https://github.com/awslabs/amazon-eks-ami (eni-max-pods.txt) for m5.large, m5.xlarge;
+    the limit is 250 for m5.24xlarge.
+    """
     offered = machine(instance(vcpus=vcpus, memoryMib=memory, interfaces=interfaces, addresses=addresses))
     assert offered.pods == pods
     assert offered.allocatable["cpu"] == allocatable_cpu

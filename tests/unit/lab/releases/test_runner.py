@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.lab.releases.installation import Processes
-from otel_on_spot.lab.releases.objects import Deadline
+from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailed, Program
 from otel_on_spot.lab.toolchain import Tools
@@ -45,8 +45,8 @@ class Recorded:
 PROGRAM = Program(name="karpenter", command=("karpenter",), environment={"A": "1"})
 
 
-def deadline(seconds: float = 30) -> Deadline:
-    return Deadline(seconds, threading.Event())
+def deadline(seconds: float = 30) -> ReleaseDeadline:
+    return ReleaseDeadline(seconds, threading.Event())
 
 
 @pytest.fixture
@@ -145,4 +145,4 @@ def test_a_cancelled_installation_ends(tmp_path: Path) -> None:
     cancelled.set()
 
     with pytest.raises(Interrupted):
-        Deadline(60, cancelled).until(lambda: False, lambda: "x")
+        ReleaseDeadline(60, cancelled).until(lambda: False, lambda: "x")
