@@ -109,7 +109,7 @@ COMMANDS: dict[tuple[str, ...], tuple[int, str]] = {
     ("doctor", "--only", "nothing"): (2, "error: "),
     ("drill", "stress", "--plot", "x.png"): (2, "error: --plot x.png: --plot writes SVG only."),
     ("recover", "--stack", "dev"): (2, "error: no pulumi on PATH."),
-    ("lab", "logs", "nothing", "--stack", "moon"): (2, "error: "),
+    ("lab", "status", "--stack", "moon"): (3, "error: no lab 'moon' is running."),
     ("with-simulated-cloud",): (2, "Usage: "),
 }
 
