@@ -175,7 +175,17 @@ def _pytest(outcomes: Sequence[Outcome], options: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", *paths, "-q", f"--rootdir={ROOT}", "--continue-on-collection-errors"]
-        command += ["-m", tier.marked, *workers, *options, "-o", "junit_family=xunit1", f"--junitxml={report}"]
+        command += [
+            "--durations=15",
+            "--durations-min=5",
+            "-m",
+            tier.marked,
+            *workers,
+            *options,
+            "-o",
+            "junit_family=xunit1",
+            f"--junitxml={report}",
+        ]
         ended = subprocess.run(command, cwd=ROOT, check=False)
         if report.exists():
             count(report.read_text(), outcomes)
