@@ -1,6 +1,6 @@
 """IAM's policy evaluation, for everything here that asks whether a policy allows something.
 
-Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html (the order of decisions),
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html (order of decisions),
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html (what a statement is about), and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html (conditions).
 """
@@ -30,7 +30,7 @@ class Decision:
 
     Attributes:
         outcome: the decision.
-        statement: the statement that decided; of an implicit denial, the first Allow that only a condition kept from it.
+        statement: the one that decided; of an implicit denial, the first Allow that only a condition kept from it.
         unmet: that condition, with the value that the request has; empty where there is none.
     """
 
@@ -303,7 +303,7 @@ LITERAL: Final = {"*": "\ue000", "?": "\ue001", "$": "$"}
 
 
 def _filled(pattern: str, context: Context | None) -> str | None:
-    """A pattern with its policy variables; None where one has no value, which matches nothing. Without a context, as it is.
+    """A pattern with its policy variables; None where one has no value: it matches nothing. As it is without a context.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """

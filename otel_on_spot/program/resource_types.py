@@ -4,11 +4,11 @@ The provider's schema in the Python SDK does not say which inputs replace a reso
 provider's plugin alone), so the keys are those of the providers' own sources:
 
 - AWS: ``ForceNew`` and ``CustomizeDiff`` in the resource's file in
-  https://github.com/hashicorp/terraform-provider-aws/tree/main/internal/service, which pulumi-aws bridges; ``region`` of a
-  resource that is not global replaces it (https://www.pulumi.com/registry/packages/aws/how-to-guides/enhanced-region-support/).
+  https://github.com/hashicorp/terraform-provider-aws/tree/main/internal/service, which pulumi-aws bridges; ``region``
+  of a resource that is not global replaces it (https://www.pulumi.com/registry/packages/aws/how-to-guides/enhanced-region-support/).
   Ids: ``d.SetId`` and ``@IdAttrFormat`` in the same files.
-- Kubernetes: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/diff.go (``forceNew``); ids are
-  ``namespace/name``, of a kind without a namespace ``name`` (``fqName``).
+- Kubernetes: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/diff.go (``forceNew``); ids
+  are ``namespace/name``, of a kind without a namespace ``name`` (``fqName``).
 """
 
 import re
@@ -52,7 +52,7 @@ class ResourceType:
     Attributes:
         replace_on: input paths whose change makes a new resource.
         replace_on_removal: input paths whose removal alone makes a new one.
-        id: the resource's id, which is its import id too, as a template over inputs and scope; empty where AWS makes it up.
+        id: its id, the import id too, as a template over inputs and scope; empty where AWS makes it up.
         id_prefix: of an id that AWS makes up, its prefix, if all ids of the type have one; ``arn`` where it is the ARN.
         arn: the ARN's template; ``{id}`` is the id, ``{hash}`` something that AWS makes up.
         name: the input that Pulumi makes up where it is missing, and the longest name it may have.
@@ -85,7 +85,7 @@ class ResourceType:
 
 
 def _reaches(key: str, path: str, before: Any, after: Any) -> bool:
-    """Decide if a change at a path is one of the value under a key: at it, inside it, or above it with another value in it."""
+    """Decide if a change at a path changes the value under a key: at it, inside it, or above it."""
     if path == key or path.startswith(f"{key}."):
         return True
     if not key.startswith(f"{path}."):
@@ -238,7 +238,7 @@ AWS: Final[dict[str, ResourceType]] = {
     "aws:ec2/tag:Tag": ResourceType(replace_on=("key", "resourceId"), id="{resourceId},{key}"),
     "aws:ec2/vpc:Vpc": ResourceType(
         defaults={"instanceTenancy": "default", "enableDnsSupport": True},
-        # A change of instanceTenancy from dedicated to default alone is made in place (CustomizeDiff): AWS has no other.
+        # Only from dedicated to default is instanceTenancy changed in place (CustomizeDiff).
         replace_on=("cidrBlock", "instanceTenancy", "ipv4IpamPoolId", "ipv4NetmaskLength"),
         id_prefix="vpc",
         arn="arn:{partition}:ec2:{region}:{account}:vpc/{id}",
@@ -457,7 +457,7 @@ CONTENT: Final = {
     "kubernetes:core/v1:ConfigMap": ("data", "binaryData", "immutable"),
     "kubernetes:core/v1:Secret": ("data", "stringData", "immutable"),
 }
-"""What a provider that was not told otherwise (``enableConfigMapMutable``, ``enableSecretMutable``) never changes in place."""
+"""What a provider never changes in place without ``enableConfigMapMutable`` or ``enableSecretMutable``."""
 OBJECT: Final = ResourceType(replace_on=("apiVersion", "kind", "metadata.name", "metadata.namespace"))
 NEW_TYPE: Final = {"kubernetes:core/v1:Secret": ("type",)}
 """What no provider changes in place, beside an object's identity."""
@@ -482,7 +482,7 @@ def resource_type(token: str, *, mutable: bool = False) -> ResourceType:
 
 
 def is_mutable(token: str, configuration: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
-    """Decide if a provider changes the content of a ConfigMap or a Secret in place: it was told so, and the object allows it.
+    """Decide if a provider changes the content of a ConfigMap or a Secret in place: it may, and the object allows it.
 
     Args:
         token: the type's token.

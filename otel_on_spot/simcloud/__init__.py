@@ -7,7 +7,7 @@ clock faults operations   how long AWS takes, how it misbehaves, and the log of 
 cloud           all of these together: one directory is one cloud
 handler         what a resource type can do: check, diff, create, read, update, delete
 aws/            handlers over moto
-kubernetes/     an API server's objects, CRDs and finalizers, Helm releases, and the controllers that live in the cluster
+kubernetes/     an API server's objects, CRDs and finalizers, Helm releases, and the controllers in the cluster
 live delivery inventory   nodes and load balancers, events, and what is left after a destroy
 provider/       first door: Pulumi's provider protocol, for the real engine
 graph           second door: the program's own graph, without a CLI

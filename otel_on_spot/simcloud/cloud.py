@@ -49,7 +49,7 @@ class ReleaseRunner(Protocol):
 
 
 class Cloud:
-    """A cloud in a directory. Use as a context manager: inside, moto runs; afterwards, its state stays in the directory.
+    """A cloud in a directory, as a context manager: inside, moto runs; afterwards, its state stays in the directory.
 
     Args:
         directory: where everything is kept; made when missing. One process at a time may use it.

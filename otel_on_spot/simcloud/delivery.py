@@ -13,7 +13,7 @@ from otel_on_spot.simcloud.refusal import Refusal
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of an event at one target of one rule that matches it. ``refused`` says why it was dropped."""
+    """Delivery of an event to one target of one rule that matches it. ``refused`` is the reason for a drop."""
 
     rule: str
     target: str
@@ -26,15 +26,15 @@ def deliver(site: Site, event: Any) -> list[Delivery]:
     As AWS does, a refused delivery is dropped; nobody is told but the caller of this function.
     """
     events = site.client("events")
-    told: list[Delivery] = []
+    deliveries: list[Delivery] = []
     for rule in events.list_rules()["Rules"]:
         pattern = EventPattern.load(rule["EventPattern"])
         if rule["State"] != "ENABLED" or not pattern.matches_event(event):
             continue
         for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
             why = _send(site, rule["Arn"], target["Arn"], event)
-            told.append(Delivery(rule["Name"], target["Arn"], why))
-    return told
+            deliveries.append(Delivery(rule["Name"], target["Arn"], why))
+    return deliveries
 
 
 def _send(site: Site, rule_arn: str, target: str, event: Any) -> str:

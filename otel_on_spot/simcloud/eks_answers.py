@@ -8,10 +8,11 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+
+from werkzeug.wrappers import Request, Response
 
 READS = re.compile(
     r"^/clusters/(?P<cluster>[^/]+)(?:/(?P<kind>addons|access-entries|pod-identity-associations)(?:/(?P<name>.+))?)?$"
@@ -33,22 +34,21 @@ class EksAnswers:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer what moto cannot, and leave the rest to it."""
-        asked = READS.match(str(environ.get("PATH_INFO", "")))
-        if asked is None or environ.get("REQUEST_METHOD") != "GET" or not self.tables.exists():
+        request = Request(environ)
+        asked = READS.match(request.path)
+        if asked is None or request.method != "GET" or not self.tables.exists():
             return self.app(environ, start_response)
         cluster, kind, name = asked["cluster"], asked["kind"], asked["name"]
         if kind is None:
-            return self._cluster(cluster, environ, start_response)
+            return self._cluster(cluster, environ)(environ, start_response)
         if kind == "addons":
             body = self._addon(cluster, name) if name else self._addons(cluster)
         elif kind == "access-entries":
             body = self._entry(cluster, name) if name else self._entries(cluster)
         else:
-            query = parse_qs(str(environ.get("QUERY_STRING", "")))
-            body = self._association(cluster, name) if name else self._associations(cluster, query)
-        if body is None:
-            return _absent(start_response, f"No {kind}: {name} found in cluster: {cluster}")
-        return _answer(start_response, "200 OK", body)
+            body = self._association(cluster, name) if name else self._associations(cluster, request.args)
+        answer = _absent(f"No {kind}: {name} found in cluster: {cluster}") if body is None else _answer(body)
+        return answer(environ, start_response)
 
     def _rows(self, table: str, prefix: str) -> dict[str, dict[str, Any]]:
         database = sqlite3.connect(f"file:{self.tables}?mode=ro", uri=True)
@@ -58,20 +58,18 @@ class EksAnswers:
             database.close()
         return {key.removeprefix(prefix): json.loads(body) for key, body in found if key.startswith(prefix)}
 
-    def _cluster(self, name: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """moto's answer, with what it leaves out."""
-        told: list[Any] = []
-        body = b"".join(self.app(environ, lambda status, headers, *_: told.extend((status, headers))))
+    def _cluster(self, name: str, environ: dict[str, Any]) -> Response:
+        """Add to moto's answer what it leaves out."""
+        answer = Response.from_app(self.app, environ)
         row = self._rows("clusters", "").get(name)
-        if row is not None and told[0].startswith("200"):
-            answer = json.loads(body)
-            found = answer["cluster"]
-            found["resourcesVpcConfig"]["vpcId"] = row["vpc"]
-            found["accessConfig"] = row["inputs"].get("accessConfig") or {"authenticationMode": "CONFIG_MAP"}
-            found["identity"] = {"oidc": {"issuer": issuer(row["region"], name)}}
-            return _answer(start_response, "200 OK", answer)
-        start_response(*told)
-        return [body]
+        if row is None or answer.status_code != 200:
+            return answer
+        body = json.loads(answer.get_data())
+        cluster = body["cluster"]
+        cluster["resourcesVpcConfig"]["vpcId"] = row["vpc"]
+        cluster["accessConfig"] = row["inputs"].get("accessConfig") or {"authenticationMode": "CONFIG_MAP"}
+        cluster["identity"] = {"oidc": {"issuer": issuer(row["region"], name)}}
+        return _answer(body)
 
     def _addons(self, cluster: str) -> Body:
         return {"addons": sorted(self._rows("addons", f"{cluster}/"))}
@@ -89,8 +87,8 @@ class EksAnswers:
         row = self._rows("access-entries", f"{cluster}/").get(principal)
         if row is None:
             return None
-        told = {"clusterName": cluster, "principalArn": principal, "type": row["type"], "tags": row.get("tags") or {}}
-        return {"accessEntry": told | {key: row[key] for key in ("createdAt",) if key in row}}
+        entry = {"clusterName": cluster, "principalArn": principal, "type": row["type"], "tags": row.get("tags") or {}}
+        return {"accessEntry": entry | {key: row[key] for key in ("createdAt",) if key in row}}
 
     def _known(self, cluster: str) -> list[Body]:
         found = []
@@ -100,25 +98,22 @@ class EksAnswers:
             found.append({**who, "associationId": row["id"], "roleArn": row["roleArn"]})
         return found
 
-    def _associations(self, cluster: str, query: dict[str, list[str]]) -> Body:
+    def _associations(self, cluster: str, query: Mapping[str, str]) -> Body:
         found = [
-            {key: value for key, value in one.items() if key != "roleArn"}
-            for one in self._known(cluster)
-            if all(query.get(name, [one[name]]) == [one[name]] for name in ("namespace", "serviceAccount"))
+            {key: value for key, value in association.items() if key != "roleArn"}
+            for association in self._known(cluster)
+            if all(query.get(name, association[name]) == association[name] for name in ("namespace", "serviceAccount"))
         ]
         return {"associations": found}
 
     def _association(self, cluster: str, identity: str) -> Body | None:
-        found = next((one for one in self._known(cluster) if one["associationId"] == identity), None)
+        found = next((known for known in self._known(cluster) if known["associationId"] == identity), None)
         return None if found is None else {"association": found}
 
 
-def _absent(start_response: Callable[..., Any], told: str) -> Iterable[bytes]:
-    return _answer(start_response, "404 Not Found", {"message": told}, "ResourceNotFoundException")
+def _absent(text: str) -> Response:
+    return _answer({"message": text}, 404, {"x-amzn-ErrorType": "ResourceNotFoundException"})
 
 
-def _answer(start_response: Callable[..., Any], status: str, body: Body, error: str = "") -> Iterable[bytes]:
-    text = json.dumps(body).encode()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
-    start_response(status, [*headers, *([("x-amzn-ErrorType", error)] if error else [])])
-    return [text]
+def _answer(body: Body, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(body), status, headers, content_type="application/json")

@@ -1,4 +1,4 @@
-"""What the cloud is told to do wrong, and when."""
+"""Faults of the cloud, and when they strike."""
 
 import fnmatch
 import json
@@ -38,7 +38,7 @@ class Fault(BaseModel):
     times: int = Field(3, ge=1)
 
     def matches(self, token: str, name: str, operation: str) -> bool:
-        """Whether this fault is about such an operation, its count aside."""
+        """Decide if this fault is about such an operation, its count aside."""
         return (
             fnmatch.fnmatchcase(token, self.type)
             and fnmatch.fnmatchcase(name, self.name)

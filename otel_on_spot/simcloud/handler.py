@@ -1,4 +1,4 @@
-"""What a resource type can do in the simulated cloud."""
+"""A resource type in the simulated cloud: check, diff, create, read, update, delete."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal, Unfinished
 
 @dataclass(frozen=True)
 class Site:
-    """Where a provider works: a region of the cloud with default tags, or the API of one cluster."""
+    """The scope of a provider: a region of the cloud with default tags, or the API of one cluster."""
 
     cloud: Cloud
     region: str = ""
@@ -53,7 +53,7 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a diff found: path -> (change, whether it replaces the resource)."""
+    """Result of a diff: path -> (change, whether it replaces the resource)."""
 
     paths: dict[str, tuple[Change, bool]]
     delete_before_replace: bool = False
@@ -91,7 +91,7 @@ class Handler:
 
     @property
     def facts(self) -> ResourceType:
-        """What is known of the type."""
+        """Facts of the type."""
         return resource_type(self.token)
 
     def identity(self, site: Site, inputs: Properties) -> str:
@@ -157,7 +157,7 @@ class Handler:
         return []
 
     def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
-        """What must change for the cloud's state to be as asked."""
+        """Compare the cloud's state with the inputs asked for."""
         found = dict(changes(state, old, new))
         if self.taggable and not holds_unknown(new.get("tags")):
             wanted = {**site.default_tags, **(new.get("tags") or {})}
@@ -265,9 +265,9 @@ class Handler:
         return self._run(site, subject, "read", act, 300, cancelled)
 
     def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
-        """Keep what the cloud made up: whoever takes the resource in by its id knows nothing but that."""
-        told = {key: outputs[key] for key in self.facts.computed if outputs.get(key) is not None}
-        site.cloud.tables.put("made-up", self._place(site, identity), told)
+        """Keep what the cloud made up: whoever adopts the resource by its id knows nothing but that."""
+        made_up = {key: outputs[key] for key in self.facts.computed if outputs.get(key) is not None}
+        site.cloud.tables.put("made-up", self._place(site, identity), made_up)
 
     def _remembered(self, site: Site, identity: str) -> Properties:
         return site.cloud.tables.get("made-up", self._place(site, identity)) or {}
@@ -346,7 +346,7 @@ def all_tags(site: Site, inputs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def own_tags(site: Site, state: Properties, actual: Mapping[str, str]) -> Properties:
-    """``tags`` and ``tagsAll`` of what the cloud has: a default tag that the resource does not set itself is not its own."""
-    told = state.get("tags") or {}
-    own = {key: value for key, value in actual.items() if key in told or site.default_tags.get(key) != value}
-    return {"tags": own, "tagsAll": dict(actual)} if own or told else {"tagsAll": dict(actual)}
+    """``tags`` and ``tagsAll`` of what the cloud has: a default tag that a resource does not set is not its own."""
+    asked = state.get("tags") or {}
+    own = {key: value for key, value in actual.items() if key in asked or site.default_tags.get(key) != value}
+    return {"tags": own, "tagsAll": dict(actual)} if own or asked else {"tagsAll": dict(actual)}

@@ -1,4 +1,4 @@
-"""What is in the cloud: to compare two doors, and to find what a destroy left."""
+"""Inventory of the cloud: to compare the engine with the recorded graph, and to find what a destroy left."""
 
 import json
 import re
@@ -76,10 +76,12 @@ def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     yield from (("role", role["RoleName"]) for role in iam.list_roles()["Roles"])
     yield from (("policy", policy["Arn"]) for policy in iam.list_policies(Scope="Local")["Policies"])
     yield from (
-        ("instance-profile", one["InstanceProfileName"]) for one in iam.list_instance_profiles()["InstanceProfiles"]
+        ("instance-profile", profile["InstanceProfileName"])
+        for profile in iam.list_instance_profiles()["InstanceProfiles"]
     )
     yield from (
-        ("oidc-provider", one["Arn"]) for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        ("oidc-provider", provider["Arn"])
+        for provider in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     )
     yield from (
         ("queue", url.rpartition("/")[2]) for url in cloud.client("sqs", region).list_queues().get("QueueUrls", [])
@@ -91,7 +93,7 @@ def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     )
     aliases = kms.list_aliases()["Aliases"]
     # Made by AWS when it is first needed, for a volume that is encrypted without a key of its own.
-    aws_keys = {one.get("TargetKeyId") for one in aliases if one["AliasName"].startswith("alias/aws/")}
+    aws_keys = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
     for key in kms.list_keys()["Keys"]:
         if (
             key["KeyId"] not in aws_keys
@@ -114,9 +116,11 @@ RANDOM = (
 
 
 def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:
-    """(kind, name, content) of everything, without what a cloud makes up: what two clouds of the same stack have in common.
+    """(kind, name, content) of everything but what a cloud makes up: what two clouds of one stack have in common.
 
     Args:
+        cloud: whose inventory it is.
+        region: where AWS's part of it is.
         history: with how often Helm wrote each release.
     """
     contents = {(table, key): _settled(row) for table in TABLES for key, row in cloud.tables.all(table).items()}
@@ -149,7 +153,7 @@ def _settled(value: Any) -> Any:
             if inner not in (None, "", [], {}) and key not in ("managers", "resourceVersion", "createdAt")
         }
     if isinstance(value, list):
-        return sorted((_settled(inner) for inner in value), key=lambda one: _masked(json.dumps(one, sort_keys=True)))
+        return sorted((_settled(inner) for inner in value), key=lambda item: _masked(json.dumps(item, sort_keys=True)))
     if isinstance(value, str) and ("\n" in value or value[:1] in "[{"):
         try:
             return _settled(yaml.safe_load(value))

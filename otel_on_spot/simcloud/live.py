@@ -56,7 +56,7 @@ def _discovered_groups(site: Site) -> list[str]:
 
 
 def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
-    """Nodes as Karpenter launches them for a NodePool: instance, NodeClaim, and a Node where the cluster admits its role.
+    """Launch nodes as Karpenter does: instance, NodeClaim, and a Node where the cluster admits the node's role.
 
     Returns the NodeClaims; ``status.registered`` says whether the node joined (the invisible node did not).
 

@@ -1,4 +1,4 @@
-"""moto's server in a process of its own, with a memory: its backends are saved after every change and loaded at the start.
+"""moto's server in a process of its own, with a memory: its backends are saved after each change, loaded at the start.
 
 Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; ``--forgetful`` saves nothing, and
 ``--plugin MODULE:FUNCTION`` lets a function of another package add to moto and wrap the application.
@@ -158,7 +158,7 @@ def _action(environ: dict[str, Any], body: bytes) -> str:
 
 
 def _only_one_partition() -> None:
-    """moto reads 8 MB of AWS's own policies for each of six partitions, half a second each: one is enough."""
+    """Keep moto from reading 8 MB of AWS's own policies for six partitions, half a second each: one is enough."""
     from moto.iam.models import IAMBackend
 
     read = IAMBackend._init_aws_policies
@@ -166,7 +166,7 @@ def _only_one_partition() -> None:
 
 
 def _keep_queue_policies() -> None:
-    """moto forgets a queue's policy whenever another attribute is set; AWS keeps it."""
+    """Keep a queue's policy, as AWS does, whenever another attribute is set: moto forgets it."""
     from moto.sqs.models import Queue
 
     set_attributes = Queue._set_attributes

@@ -1,7 +1,7 @@
 """The issuers of EKS clusters, for the pulumi-eks component with IRSA: a proxy on loopback behind which they are ours.
 
-For the OIDC provider's thumbprint the component connects to ``oidc.eks.<region>.amazonaws.com`` and reads its certificate.
-Here that host is us, with a certificate of the cloud's own authority; the component's process trusts it by
+For the OIDC provider's thumbprint the component connects to ``oidc.eks.<region>.amazonaws.com`` and reads its
+certificate. Here that host is us, with a certificate of the cloud's own authority; the component's process trusts it by
 ``NODE_EXTRA_CA_CERTS``. Certificates are kept: the thumbprint is part of the stack's state.
 
 Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cert-thumprint.ts (getThumbprint)

@@ -15,17 +15,20 @@ from otel_on_spot.simcloud.refusal import Refusal, TimedOut, Unfinished
 Result = TypeVar("Result")
 
 RETRIES = 25
-"""How often the AWS provider repeats a throttled request. Source: https://www.pulumi.com/registry/packages/aws/api-docs/provider/ (maxRetries)"""
+"""Repetitions of a throttled request by the AWS provider (``maxRetries``).
+
+Source: https://www.pulumi.com/registry/packages/aws/api-docs/provider/
+"""
 CONSISTENCY_RETRIES = 40
 """Looks within the two minutes that the AWS provider waits for IAM to be consistent, three seconds apart.
 
-Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/consts.go (propagationTimeout)
+Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/consts.go
 """
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What an operation is about. ``urn`` is empty where there is no engine."""
+    """Subject of an operation. ``urn`` is empty where there is no engine."""
 
     token: str
     name: str

@@ -1,4 +1,4 @@
-"""The program's whole life without a CLI: up, nodes, load balancers and volumes, down, nothing left; and in the wrong order, not."""
+"""The program's whole life without a CLI: up, nodes, load balancers and volumes, down, nothing left."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -63,7 +63,10 @@ def test_a_port_in_use_is_named_and_the_cloud_is_free_afterwards(tmp_path: Path)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    waiting = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('on', flush=True); time.sleep(60)"
+    waiting = (
+        "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); "
+        "print('on', flush=True); time.sleep(60)"
+    )
     command = [
         sys.executable,
         "-m",

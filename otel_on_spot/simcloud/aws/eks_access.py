@@ -1,4 +1,4 @@
-"""Who may join a cluster: access entries, policies on them, and who is in today. moto 5.2.5 has none of it."""
+"""Access to a cluster: access entries, policies on them, and who is in today. moto 5.2.5 has none of it."""
 
 import time
 from typing import Any
@@ -48,7 +48,7 @@ def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:
 
 
 def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
-    """How the cluster admits nodes that use this role: ``access-entry``, ``aws-auth``, both, or nothing.
+    """The ways in which the cluster admits nodes of this role: ``access-entry``, ``aws-auth``, both, or none.
 
     An entry of another type than a node's admits no node, nor does one made for an earlier role of the same name.
     """

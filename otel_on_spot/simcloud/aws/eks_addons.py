@@ -19,7 +19,7 @@ NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 
 
 def nodes_ready(site: Site, cluster: str) -> bool:
-    """Whether a managed node group of the cluster has nodes that are Ready."""
+    """Decide if a managed node group of the cluster has nodes that are Ready."""
     groups = site.cloud.tables.all("node-groups", f"{cluster}/").values()
     return any(group["status"] == "ACTIVE" and group["instances"] for group in groups)
 
@@ -47,7 +47,8 @@ def associate(
     if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
         raise Refusal(
             "InvalidParameterException",
-            f"Trust policy of role {role_arn} is invalid: {POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
+            f"Trust policy of role {role_arn} is invalid: "
+            f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
         )
     identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
     row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}

@@ -101,14 +101,15 @@ class Cluster(Handler):
 
     @staticmethod
     def _group(site: Site, name: str, vpc: str) -> str:
-        """EKS makes a security group for the control plane and its nodes."""
+        """Make the security group that EKS makes for the control plane and its nodes."""
         tags = [
             {"Key": cluster_tag(name), "Value": "owned"},
             {"Key": "Name", "Value": f"eks-cluster-sg-{name}"},
         ]
         made = site.client("ec2").create_security_group(
             GroupName=f"eks-cluster-sg-{name}-{_digits(name)}",
-            Description="EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, as well as any managed workloads.",
+            Description="EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
+            "as well as any managed workloads.",
             VpcId=vpc,
             TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
         )
@@ -233,7 +234,7 @@ def _require_same_addresses(site: Site, inputs: Properties) -> None:
     if asked and served and asked != served:
         raise Refusal(
             "InvalidParameterException",
-            f"serviceIpv4Cidr {asked}: the API server that serves this cloud's clusters gives Services addresses of {served}. "
+            f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
             f"Declare that range, or none",
         )
 

@@ -19,7 +19,7 @@ DAY = "20260901"
 
 
 def routed(site: Site, subnet: str) -> bool:
-    """Whether the subnet's route table leads to the Internet."""
+    """Decide if the subnet's route table leads to the Internet."""
     tables = site.client("ec2").describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])
     return any(
         route.get("DestinationCidrBlock") == "0.0.0.0/0"
@@ -145,7 +145,7 @@ class NodeGroup(Handler):
 
     @staticmethod
     def _why_not(site: Site, cluster: str, inputs: Properties) -> str:
-        """Why the nodes of the group do not become Ready; empty where they do.
+        """The reason for which the nodes of the group do not become Ready; empty where they do.
 
         Source: https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html (NodeCreationFailure)
         """

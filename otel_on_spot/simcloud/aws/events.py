@@ -14,7 +14,7 @@ from otel_on_spot.simcloud.refusal import Refusal
 REUSE_SECONDS = 60
 """A queue's name is free again this long after its deletion; the provider retries until then.
 
-Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html (QueueDeletedRecently)
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 """
 
 ATTRIBUTES = {
@@ -71,7 +71,7 @@ class EventRule(Handler):
 
 
 class EventTarget(Handler):
-    """Where a rule sends its events."""
+    """A target of a rule's events."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
     seconds = Seconds(2, 1, 1)
@@ -103,7 +103,7 @@ class EventTarget(Handler):
 
 
 def moto_url(site: Site, url: str) -> str:
-    """moto's URL of the queue with this URL."""
+    """The URL that moto gives the queue with this URL."""
     return f"{site.cloud.moto.url}/{'/'.join(url.split('/')[-2:])}"
 
 
@@ -171,7 +171,7 @@ def _plain(value: str) -> Any:
 
 
 class QueuePolicy(Handler):
-    """Who may use a queue."""
+    """The policy of a queue."""
 
     token = "aws:sqs/queuePolicy:QueuePolicy"
     seconds = Seconds(25, 25, 5)

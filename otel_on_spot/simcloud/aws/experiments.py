@@ -28,7 +28,7 @@ class ExperimentTemplate(Handler):
 
     @staticmethod
     def _whole(inputs: Properties) -> None:
-        targets = {one["name"] for one in inputs.get("targets") or []}
+        targets = {target["name"] for target in inputs.get("targets") or []}
         for action in inputs["actions"]:
             wanted = (action.get("target") or {}).get("value")
             if wanted is not None and wanted not in targets:

@@ -1,6 +1,6 @@
 """Refusals that AWS makes and moto 5.2.5 does not: deleting what something else still lives in.
 
-Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (DependencyViolation, InvalidIPAddress.InUse)
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (DependencyViolation)
 """
 
 from typing import Any
@@ -70,7 +70,8 @@ def refuse_detach(site: Site, gateway: str, vpc: str) -> None:
     if mapped:
         raise Refusal(
             "DependencyViolation",
-            f"Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching {gateway}: {', '.join(sorted(mapped))}",
+            f"Network {vpc} has some mapped public address(es). Please unmap those public address(es) before "
+            f"detaching {gateway}: {', '.join(sorted(mapped))}",
         )
 
 
@@ -81,5 +82,6 @@ def refuse_address(site: Site, allocation: str) -> None:
         if nat["State"] != "deleted" and allocation in used:
             raise Refusal(
                 "InvalidIPAddress.InUse",
-                f"The address with allocation id [{allocation}] cannot be released because it is in use by {nat['NatGatewayId']}",
+                f"The address with allocation id [{allocation}] cannot be released: "
+                f"it is in use by {nat['NatGatewayId']}",
             )

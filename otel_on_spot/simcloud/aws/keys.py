@@ -11,7 +11,7 @@ from otel_on_spot.simcloud.refusal import Refusal
 
 
 class Key(Handler):
-    """A KMS key. Deleting it schedules its deletion. moto takes a policy that locks its owner out; AWS refuses, and so do we."""
+    """A KMS key. Deleting it schedules its deletion. AWS refuses a policy that locks its owner out; moto takes it."""
 
     token = "aws:kms/key:Key"
     taggable = True

@@ -51,7 +51,11 @@ def template_data(inputs: Properties) -> dict[str, Any]:
 
 
 NO_VERSION = ("tags", "updateDefaultVersion")
-"""Inputs that are not in a version. Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_launch_template.go (updateKeys)"""
+"""Inputs that are not in a version.
+
+Source: ``updateKeys`` in
+https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_launch_template.go
+"""
 
 
 class LaunchTemplate(Ec2Handler):

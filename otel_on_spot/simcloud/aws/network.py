@@ -73,7 +73,7 @@ class Vpc(Ec2Handler):
 
 
 class InternetGateway(Ec2Handler):
-    """An Internet gateway, attached to its VPC. AWS does not detach one while public addresses are mapped through it."""
+    """An Internet gateway of a VPC. AWS does not detach one while public addresses are mapped through it."""
 
     token = "aws:ec2/internetGateway:InternetGateway"
     kind = "internet-gateway"

@@ -245,7 +245,8 @@ class ServiceLinkedRole(Handler):
         if any(role["Path"] == path for role in iam.list_roles()["Roles"]):
             raise Refusal(
                 "InvalidInput",
-                f"Service role name for {inputs['awsServiceName']} has been taken in this account, please try a different suffix.",
+                f"Service role name for {inputs['awsServiceName']} has been taken in this account, "
+                "please try a different suffix.",
             )
         made = iam.create_service_linked_role(
             AWSServiceName=inputs["awsServiceName"], Description=inputs.get("description") or ""

@@ -100,7 +100,7 @@ class Route(Handler):
 
 
 class RouteTableAssociation(Handler):
-    """Which table a subnet follows. moto forgets nothing when the subnet goes first; AWS ends the association with it."""
+    """The table that a subnet follows. AWS ends it with the subnet; moto does not."""
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
     seconds = Seconds(2, 2, 2)
@@ -111,7 +111,8 @@ class RouteTableAssociation(Handler):
         if other:
             raise Refusal(
                 "Resource.AlreadyAssociated",
-                f"the specified association for route table {other['RouteTableId']} conflicts with an existing association",
+                f"the specified association for route table {other['RouteTableId']} conflicts "
+                "with an existing association",
             )
         made = call.site.client("ec2").associate_route_table(
             RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"]

@@ -50,7 +50,8 @@ class Kubernetes:
         if network.get("endpointPublicAccess") is False and not self._admits(row):
             raise Refusal(
                 "Unreachable",
-                f"configured Kubernetes cluster is unreachable: the private endpoint of {self.cluster!r} admits nobody on port 443",
+                "configured Kubernetes cluster is unreachable: "
+                f"the private endpoint of {self.cluster!r} admits nobody on port 443",
             )
 
     def _admits(self, row: Mapping[str, Any]) -> bool:
@@ -84,7 +85,7 @@ class Kubernetes:
         ]
 
     def knows(self, version: str, kind: str) -> bool:
-        """Whether the API server serves the kind: by itself, or by a CRD."""
+        """Decide if the API server serves the kind: by itself, or by a CRD."""
         if version in BUILT_IN_GROUPS:
             return True
         return self.cloud.tables.get("crds", f"{self.cluster}|{version}|{kind}") is not None
@@ -166,14 +167,14 @@ class Kubernetes:
         self.collect(there)
 
     def dependents(self, thing: Object) -> list[Object]:
-        """What must go before the object does: what it owns; of a namespace, all in it."""
+        """Objects that must go before this one does: those that it owns; of a namespace, all in it."""
         if thing["kind"] == "Namespace":
             return self.objects(namespace=thing["metadata"]["name"])
         uid = thing["metadata"].get("uid")
         return [
-            one
-            for one in self.objects()
-            if any(owner.get("uid") == uid for owner in one["metadata"].get("ownerReferences", []))
+            owned
+            for owned in self.objects()
+            if any(owner.get("uid") == uid for owner in owned["metadata"].get("ownerReferences", []))
         ]
 
     def collect(self, thing: Object) -> bool:
@@ -198,8 +199,8 @@ class Kubernetes:
         """Pause between two looks at something that others change. Here nothing changes by itself."""
 
     def why_stuck(self, thing: Object) -> str:
-        """Why an object is still there although its deletion was asked for; empty where only its finalizers are known."""
-        waits_for = [f"{one['kind']} {one['metadata']['name']}" for one in self.dependents(thing)]
+        """The reason for which an object to be deleted is still there; empty where only its finalizers are known."""
+        waits_for = [f"{owned['kind']} {owned['metadata']['name']}" for owned in self.dependents(thing)]
         return f"it waits for {', '.join(waits_for)}" if waits_for else ""
 
     def forget(self) -> None:
@@ -210,7 +211,7 @@ class Kubernetes:
 
 
 def _fields(wanted: Object) -> Object:
-    """What a manager owns: everything that it applied but the object's identity."""
+    """The fields that a manager owns: everything that it applied but the object's identity."""
     return {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
 
 

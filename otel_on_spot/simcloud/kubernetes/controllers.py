@@ -1,4 +1,4 @@
-"""Who serves finalizers: Karpenter drains nodes, Argo CD removes what an Application deployed. Both must be alive to do it."""
+"""Controllers that serve finalizers while they live: Karpenter drains nodes, Argo CD removes what it deployed."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def release(site: Site, namespace: str, name: str) -> dict[str, Any] | None:
 
 
 def why_karpenter_is_dead(site: Site, installing: bool = False) -> str:
-    """Why Karpenter's controller does nothing; empty where it works.
+    """The reason for which Karpenter's controller does nothing; empty where it works.
 
     ``installing``: its release is not there yet; what its pod needs to start is asked for too.
     """
@@ -79,7 +79,7 @@ def _queue_exists(site: Site, name: str) -> bool:
 
 
 def why_argocd_is_dead(site: Site) -> str:
-    """Why Argo CD does nothing; empty where it works."""
+    """The reason for which Argo CD does nothing; empty where it works."""
     row = release(site, *ARGOCD)
     if row is None or row["status"] != "deployed":
         return "the argocd release is not installed"
@@ -87,7 +87,7 @@ def why_argocd_is_dead(site: Site) -> str:
 
 
 def reconcile(site: Site) -> None:
-    """Let every controller that is alive do its work once, and the garbage collector after it. Real ones need no help."""
+    """Let every living controller do its work once, and the garbage collector after it. Real ones need no help."""
     api = site.cloud.kubernetes(site.cluster)
     if api.serves_itself:
         api.settle()
@@ -100,7 +100,7 @@ def reconcile(site: Site) -> None:
     if applications and not why_argocd_is_dead(site):
         for thing in applications:
             _cascade(site, thing)
-    for thing in [one for one in api.objects() if one["metadata"].get("deletionTimestamp")]:
+    for thing in [other for other in api.objects() if other["metadata"].get("deletionTimestamp")]:
         api.collect(thing)
 
 
@@ -158,12 +158,12 @@ def _unblock(site: Site, thing: dict[str, Any], finalizer: str) -> None:
     api, metadata = site.cloud.kubernetes(site.cluster), thing["metadata"]
     now = api.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
     if now:
-        now["metadata"]["finalizers"] = [one for one in now["metadata"].get("finalizers", []) if one != finalizer]
+        now["metadata"]["finalizers"] = [each for each in now["metadata"].get("finalizers", []) if each != finalizer]
         api.replace(now)
 
 
 def why_stuck(site: Site, thing: dict[str, Any]) -> str:
-    """Why an object is still Terminating, in the words of somebody who looks."""
+    """The reason for which an object is still Terminating."""
     api = site.cloud.kubernetes(site.cluster)
     if api.serves_itself:
         return api.why_stuck(thing)
@@ -173,5 +173,5 @@ def why_stuck(site: Site, thing: dict[str, Any]) -> str:
     if thing["kind"] in ("Application", "Namespace"):
         reasons.append(why_argocd_is_dead(site))
     reasons.append(api.why_stuck(thing))
-    told = "; ".join(reason for reason in reasons if reason)
-    return told or f"finalizers {thing['metadata'].get('finalizers')} are not served"
+    known = "; ".join(reason for reason in reasons if reason)
+    return known or f"finalizers {thing['metadata'].get('finalizers')} are not served"

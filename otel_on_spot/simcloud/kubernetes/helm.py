@@ -88,7 +88,7 @@ class Release(Handler):
 
     @staticmethod
     def _roll_back(call: Call, inputs: Properties, before: dict[str, Any] | None) -> None:
-        """What ``atomic`` promises: a first installation that failed leaves nothing, an upgrade leaves what was there."""
+        """Keep ``atomic``'s promise: a failed installation leaves nothing, a failed upgrade what was there."""
         cloud, cluster = call.site.cloud, call.site.cluster
         if cloud.releases is None:
             return

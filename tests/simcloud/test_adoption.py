@@ -1,4 +1,4 @@
-"""What an interrupted update leaves: a resource known by its id and inputs alone, and one whose creation ended wrong."""
+"""What an interrupted update leaves: a resource known by id and inputs alone, and one whose creation ended wrong."""
 
 import hashlib
 import threading
