@@ -74,7 +74,7 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
 
     Raises:
         program.stack_file.StackFileError: there is no such stack.
-        plan.record.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
+        program.runner.ProgramError, plan.record.PlanError: the stack's file does not make a plan.
     """
     root = project.root()
     with ThreadPoolExecutor(1) as pool:

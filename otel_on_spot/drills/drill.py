@@ -102,7 +102,7 @@ def reach(stack: str, context: str | None, kubeconfig: Path | None) -> tuple[Tar
 
     Raises:
         DrillRefusedError: there is no cluster to talk to.
-        program.stack_file.StackFileError, plan.record.ProgramError, plan.record.PlanError: there is no such stack.
+        program.stack_file.StackFileError, program.runner.ProgramError, plan.record.PlanError: there is no such stack.
     """
     target = targets.find(stack, context=context, kubeconfig=kubeconfig)
     if target.cluster_api is None:

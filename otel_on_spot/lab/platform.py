@@ -164,7 +164,7 @@ class Platform:
         """Make or change what the program declares: how many operations of each kind it took.
 
         Raises:
-            NotApplied: the cloud or the cluster refused something; what was made stays known.
+            ApplyError: the cloud or the cluster refused something; what was made stays known.
         """
         with self._applying:
             before = len(self.cloud.operations.read())
@@ -176,7 +176,7 @@ class Platform:
                     self.recording = graph.apply(
                         self.stack.name, self.cloud, config_overrides=overrides, previous=self.recording
                     )
-            except graph.NotApplied as refused:
+            except graph.ApplyError as refused:
                 self.recording = refused.recording
                 raise
             counts: dict[str, int] = {}
@@ -189,7 +189,7 @@ class Platform:
         """Delete what the program declared, dependents first.
 
         Raises:
-            NotApplied: something is still there; the text says why.
+            ApplyError: something is still there; the text says why.
         """
         with self._applying:
             if self._by_engine:
@@ -198,7 +198,7 @@ class Platform:
                 return
             try:
                 graph.destroy(self.recording, self.cloud, unprotected=True)
-            except graph.NotApplied as refused:
+            except graph.ApplyError as refused:
                 self.recording = refused.recording
                 raise
             self.recording = None

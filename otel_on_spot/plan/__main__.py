@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.plan.record import PlanError, ProgramError, record
+from otel_on_spot.plan.record import PlanError, record
+from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.stack_file import StackFileError
 from otel_on_spot.project import selected
 

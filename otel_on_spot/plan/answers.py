@@ -4,27 +4,78 @@ The SDK's own classes say which outputs a type always has; a table gives those w
 engine knows only what it was given: computed outputs are unknown.
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import rpc
 
-from otel_on_spot.plan.identities import arn, object_name, physical_name, short_hash
-from otel_on_spot.program.recording import Registration
+from otel_on_spot.plan.identities import arn, identifier, object_name, physical_name, short_hash
+from otel_on_spot.program import urns
+from otel_on_spot.program.recording import Registration, RegistrationError
 from otel_on_spot.program.resource_types import ProviderScope, is_release
 from otel_on_spot.program.values import UNKNOWN, Secret, revealed
 
+CLUSTER: Final = "aws:eks/cluster:Cluster"
+ARN_IS_READ: Final = {CLUSTER, "aws:iam/role:Role", "aws:iam/openIdConnectProvider:OpenIdConnectProvider"}
+"""Types whose ARN the pulumi-eks component reads, whether or not the program loaded their SDK classes."""
 PARTLY_COMPUTED: Final = {"vpcConfig"}
 """Inputs that come back with more in them than was given."""
 
 
+class MadeUp:
+    """Answers of a plan: ids and outputs that look like the clouds' own, the same in every run.
+
+    Args:
+        default: account and region where no provider says them.
+        preview: leave what only the cloud can tell unknown.
+    """
+
+    refusals = ()
+
+    def __init__(self, default: ProviderScope, *, preview: bool) -> None:
+        self.default, self.preview = default, preview
+
+    def scope(self, provider: Registration | None) -> ProviderScope:
+        """Account and region that a provider is bound to, as far as it says."""
+        inputs = revealed(provider.inputs) if provider else {}
+        allowed = inputs.get("allowedAccountIds")
+        if isinstance(allowed, str):  # a provider's lists and maps travel as JSON text
+            allowed = json.loads(allowed)
+        scope = self.default
+        if isinstance(inputs.get("region"), str):
+            scope = replace(scope, region=inputs["region"])
+        return replace(scope, account=allowed[0]) if allowed and isinstance(allowed[0], str) else scope
+
+    def made(self, registration: Registration, registrations: Mapping[str, Registration]) -> Registration:
+        """The registration with an id and outputs."""
+        scope = self.scope(registrations.get(urns.of_provider(registration.provider)))
+        registration = replace(registration, id=identifier(registration, scope, preview=self.preview))
+        known = outputs(registration, scope, preview=self.preview)
+        component = registrations.get(registration.parent)
+        if registration.type == CLUSTER and component and component.inputs.get("vpcId") is not None:
+            # A cluster knows its VPC through its subnets; its component was given it.
+            known["vpcConfig"] = merged(known["vpcConfig"], {"vpcId": component.inputs["vpcId"]})
+        return replace(registration, outputs=known)
+
+    def invoked(self, token: str, arguments: Mapping[str, Any], provider: Registration | None) -> Mapping[str, Any]:
+        """The result of a provider function.
+
+        Raises:
+            RegistrationError: there is none, because a plan must not guess.
+        """
+        answer = _invoked(token, self.scope(provider))
+        if answer is None:
+            raise RegistrationError("a plan has no answer for it. Use a setting or an output instead of asking AWS")
+        return answer | dict(arguments)
+
+
 def outputs(registration: Registration, scope: ProviderScope, *, preview: bool) -> dict[str, Any]:
-    """All outputs of a resource: its inputs, and what the cloud computes. None for a component."""
-    if not registration.custom:
-        return {}
+    """All outputs of a resource: its inputs, and what the cloud computes."""
     given = {key: value for key, value in registration.inputs.items() if value is not None}
     if registration.type.startswith("pulumi:providers:"):
         return given
@@ -47,8 +98,7 @@ def outputs(registration: Registration, scope: ProviderScope, *, preview: bool) 
     }
 
 
-def invoke(token: str, arguments: Mapping[str, Any], scope: ProviderScope) -> dict[str, Any] | None:
-    """The answer to a provider function, or None where a plan has none."""
+def _invoked(token: str, scope: ProviderScope) -> dict[str, Any] | None:
     region = scope.region
     known: dict[str, dict[str, Any]] = {
         "aws:index/getCallerIdentity:getCallerIdentity": {
@@ -79,8 +129,7 @@ def invoke(token: str, arguments: Mapping[str, Any], scope: ProviderScope) -> di
             "id": region,
         },
     }
-    answer = known.get(token)
-    return answer | dict(arguments) if answer is not None else None
+    return known.get(token)
 
 
 @cache
@@ -140,6 +189,11 @@ def _named(registration: Registration) -> dict[str, Any]:
 
 def _specific(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
     """Computed outputs whose shape matters."""
+    own_arn = {"arn": arn(registration, scope, registration.id)} if registration.type in ARN_IS_READ else {}
+    return own_arn | _shaped(registration, scope)
+
+
+def _shaped(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
     urn_hash = short_hash(registration.urn)
     identity = registration.id or urn_hash
     match registration.type:
@@ -155,7 +209,9 @@ def _specific(registration: Registration, scope: ProviderScope) -> dict[str, Any
             return {} if registration.inputs.get("type") else {"type": "STANDARD"}
         case "aws:eks/nodeGroup:NodeGroup":
             return {"nodeGroupName": physical_name(registration, "nodeGroupName"), "status": "ACTIVE"}
-        case "aws:eks/cluster:Cluster":
+        case "aws:ec2/securityGroupRule:SecurityGroupRule":
+            return {"securityGroupRuleId": f"sgr-{urn_hash}"}
+        case token if token == CLUSTER:
             return _cluster(registration, scope)
         case token if is_release(token):
             status = {"status": "deployed", "revision": 1, "name": physical_name(registration)}

@@ -31,8 +31,8 @@ def object_name(registration: Registration) -> str:
 
 
 def identifier(registration: Registration, scope: ProviderScope, *, preview: bool) -> str:
-    """The physical id; none at preview, and none for a component."""
-    if not registration.custom or preview:
+    """The physical id; none at preview."""
+    if preview:
         return ""
     if registration.import_id:
         return registration.import_id

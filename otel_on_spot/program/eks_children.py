@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from otel_on_spot.kubernetes.names import NODE_GROUPS, NODE_USERNAME
-from otel_on_spot.program.values import UNKNOWN, holds_unknown
+from otel_on_spot.program.recording import RegistrationError
 
 ROLE, ATTACHMENT = "aws:iam/role:Role", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 GROUP, GROUP_RULE = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/securityGroupRule:SecurityGroupRule"
@@ -25,7 +25,7 @@ ENTRY_FIELDS: Final = ("clusterName", "principalArn", "type", "kubernetesGroups"
 NOT_MIRRORED: Final = ("autoMode", "creationRoleProvider", "fargate", "nodeGroupOptions", "storageClasses")
 
 
-class ArgumentError(Exception):
+class ArgumentError(RegistrationError):
     """An argument that the component refuses, or that this mirror does not know."""
 
 
@@ -33,7 +33,7 @@ class ArgumentError(Exception):
 class Child:
     """A child to be: type, logical name, inputs, the siblings that it waits for, and the sibling that it hangs below.
 
-    In ``inputs``, ``${key.property}`` stands for an output of the sibling with that key.
+    In ``inputs``, ``${key.output}`` stands for an output of the sibling with that key, and ``${partition}`` for AWS's.
     """
 
     key: str
@@ -67,7 +67,7 @@ def children(name: str, given: Mapping[str, Any]) -> list[Child]:
         made += _node_security_group(name, given)
     if given.get("createInstanceRole"):
         made += _instance_role(name, given)
-    kubernetes = {"kubeconfig": "${kubeconfig.json}", "enableConfigMapMutable": given.get("enableConfigMapMutable")}
+    kubernetes = {"kubeconfig": "${cluster.kubeconfig}", "enableConfigMapMutable": given.get("enableConfigMapMutable")}
     made.append(
         Child(key="kubernetes", type="pulumi:providers:kubernetes", name=f"{name}-eks-k8s", inputs=_set(kubernetes))
     )
@@ -107,7 +107,9 @@ def _check(given: Mapping[str, Any]) -> None:
     coredns = given.get("corednsAddonOptions") or {}
     asked += ["corednsAddonOptions"] if coredns.get("enabled") or coredns.get("configurationValues") else []
     if asked:
-        raise ArgumentError(f"the plan does not mirror {', '.join(asked)}: leave it out, or teach plan/eks_children.py")
+        raise ArgumentError(
+            f"the plan does not mirror {', '.join(asked)}: leave it out, or teach program/eks_children.py"
+        )
     if given.get("subnetIds") and (given.get("publicSubnetIds") or given.get("privateSubnetIds")):
         raise ArgumentError("subnetIds and publicSubnetIds or privateSubnetIds exclude each other: choose one way")
     if given.get("publicAccessCidrs") and given.get("endpointPublicAccess") is False:
@@ -288,7 +290,7 @@ def _instance_role_arns(given: Mapping[str, Any]) -> list[Any]:
 
 
 def _aws_auth(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The ConfigMap. ``mapRoles`` and ``mapUsers`` are YAML text, unknown while an ARN in them is."""
+    """The ConfigMap. ``mapRoles`` and ``mapUsers`` are YAML text."""
     roles = [("rolearn", row.get("roleArn"), row) for row in given.get("roleMappings") or []]
     nodes = {"username": NODE_USERNAME, "groups": list(NODE_GROUPS)}
     roles += [("rolearn", arn, nodes) for arn in _instance_role_arns(given)]
@@ -310,7 +312,7 @@ def _aws_auth(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mapping(rows: Iterable[tuple[str, Any, Mapping[str, Any]]]) -> Any:
     shown = [{key: arn, "username": row["username"], "groups": row["groups"]} for key, arn, row in rows]
-    return UNKNOWN if holds_unknown(shown) else yaml.safe_dump(shown, sort_keys=False)
+    return yaml.safe_dump(shown, sort_keys=False)
 
 
 def _entries(given: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -12,6 +12,10 @@ from pulumi.runtime import rpc
 from otel_on_spot.program.values import UNKNOWN, Secret, decoded
 
 
+class RegistrationError(Exception):
+    """The program asked for something that the engine would refuse, or that nothing here can answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Registration:
     """One resource, whole, as it was registered.

@@ -31,6 +31,11 @@ def name(of: str) -> str:
     return of.split("::", 3)[3]
 
 
+def of_provider(reference: str) -> str:
+    """``urn::id`` -> ``urn``."""
+    return reference.rpartition("::")[0]
+
+
 def former(request: Any, stack: str, project: str, parents_former: Iterable[str]) -> tuple[str, ...]:
     """The URNs that a registration request's aliases name, and those that follow from its parent's aliases.
 

@@ -156,32 +156,30 @@ def secret_texts(value: Any) -> set[str]:
     """Every text that a value keeps secret."""
     found: set[str] = set()
 
-    def keep(leaf: Any) -> None:
+    def collect(leaf: Any) -> None:
         if isinstance(leaf, Secret):
             mapped(revealed(leaf), lambda inner: found.add(inner) if isinstance(inner, str) and inner else None)
 
-    mapped(value, keep)
+    mapped(value, collect)
     return found
 
 
-def veiled(value: Any, hidden: set[str]) -> Any:
-    """The value with every text that holds a hidden one made secret; a map with such a key is secret whole."""
-    if isinstance(value, Mapping):
-        if any(text in str(key) for key in value for text in hidden):
-            return Secret(value)
-        return {key: veiled(inner, hidden) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [veiled(inner, hidden) for inner in value]
-    return Secret(value) if isinstance(value, str) and any(text in value for text in hidden) else value
-
-
 def holds_unknown(value: Any) -> bool:
-    """Whether anything in the value is unknown."""
+    """True where anything in the value is unknown."""
     if isinstance(value, Mapping):
         return any(map(holds_unknown, value.values()))
     if isinstance(value, (list, tuple)):
         return any(map(holds_unknown, value))
-    return isinstance(value, Unknown) or (isinstance(value, Secret) and holds_unknown(value.value))
+    return value is UNKNOWN or (isinstance(value, Secret) and holds_unknown(value.value))
+
+
+def holds_secret(value: Any) -> bool:
+    """True where anything in the value is secret."""
+    if isinstance(value, Mapping):
+        return any(map(holds_secret, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_secret, value))
+    return isinstance(value, Secret)
 
 
 def references(value: Any) -> set[str]:

@@ -110,7 +110,7 @@ def test_what_the_cloud_refuses_ends_the_run_and_names_it(cloud: Cloud) -> None:
         aws.ec2.Subnet("outside", vpc_id=vpc.id, cidr_block="10.1.0.0/24", opts=opts)
 
     before = inventory(cloud, elsewhere)
-    with pytest.raises(graph.NotApplied, match=r"outside: InvalidSubnet\.Range") as failed:
+    with pytest.raises(graph.ApplyError, match=r"outside: InvalidSubnet\.Range") as failed:
         graph.apply_program(program, cloud)
     assert [r.name for r in failed.value.recording if graph.is_made(r)] == ["vpc"]
     graph.destroy(failed.value.recording, cloud)

@@ -29,7 +29,7 @@ class Stack:
         before = len(self.cloud.operations.read())
         try:
             self.recording = graph.apply("dev", self.cloud, previous=self.recording, config_overrides=overrides)
-        except graph.NotApplied as failed:
+        except graph.ApplyError as failed:
             self.recording = failed.recording
             raise
         return [(one.operation, named(one)) for one in self.cloud.operations.read()[before:] if one.operation != "read"]
@@ -99,7 +99,7 @@ def test_a_field_that_the_program_leaves_alone_is_left_alone(dev: Stack) -> None
 
 def test_a_change_that_makes_a_new_resource_is_refused_and_the_rest_is_kept(dev: Stack) -> None:
     moved = {**settings("network"), "cidr": "10.99.0.0/16"}
-    with pytest.raises(graph.NotApplied, match=r"network-vpc: Replacement.*cidrBlock.*pulumi CLI"):
+    with pytest.raises(graph.ApplyError, match=r"network-vpc: Replacement.*cidrBlock.*pulumi CLI"):
         dev.writes(network=moved)
     assert dev.writes() == []
 
@@ -113,7 +113,7 @@ def test_what_was_there_before_a_failed_apply_is_still_known(cloud: Cloud) -> No
         aws.ec2.Subnet("second", vpc_id=first.vpc_id, cidr_block=inside, opts=opts)
 
     made = graph.apply_program(lambda: program(broken=False), cloud)
-    with pytest.raises(graph.NotApplied) as failed:
+    with pytest.raises(graph.ApplyError) as failed:
         graph.apply_program(lambda: program(broken=True), cloud, previous=made)
     kept = {r.name: r.id for r in failed.value.recording if graph.is_made(r)}
     assert kept == {r.name: r.id for r in made if graph.is_made(r)}

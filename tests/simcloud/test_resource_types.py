@@ -18,7 +18,7 @@ from otel_on_spot.plan import compare
 from otel_on_spot.program import resource_types
 from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.program.values import Unknown
-from otel_on_spot.simcloud.live_monitor import Makers
+from otel_on_spot.simcloud.cloud_answers import Providers, plain
 from otel_on_spot.simcloud.properties import DEFAULTS
 from otel_on_spot.simcloud.session import Session
 from tests.simcloud.conftest import Maker
@@ -108,7 +108,7 @@ def cases() -> list[Case]:
 
 
 def cases_of(recording: Recording, registration: Registration) -> Iterator[Case]:
-    inputs = Makers.plain(registration.inputs)
+    inputs = plain(registration.inputs)
     provider = recording.by_urn[registration.provider.rpartition("::")[0]]
     for key, value in inputs.items():
         if not known(value):
@@ -127,7 +127,7 @@ def planned(case: Case) -> bool:
 
     def document(inputs: dict[str, Any]) -> dict[str, Any]:
         options = {"aliases": [], "ignore_changes": [], "replace_on_changes": []}
-        provider = {"urn": case.provider.urn, "inputs": Makers.plain(case.provider.inputs), "name": "provider"}
+        provider = {"urn": case.provider.urn, "inputs": plain(case.provider.inputs), "name": "provider"}
         resource = {"urn": "urn:one", "type": case.registration.type, "name": "one", "inputs": inputs}
         whole = {**resource, **options, "provider": f"{case.provider.urn}::id"}
         return {"stack": "dev", "resources": [whole, {**provider, **options, "type": "t", "provider": ""}]}
@@ -136,28 +136,28 @@ def planned(case: Case) -> bool:
     return "replace" in {change.action for change in changes}
 
 
-def checked(makers: Makers, case: Case) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
+def checked(providers: Providers, case: Case) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
     """Handler, site, and both sides' inputs as the provider's check leaves them."""
-    handler, site = makers.of(case.registration)
+    handler, site = providers.of(case.registration, {case.provider.urn: case.provider})
     before, _ = handler.check(case.registration.name, {}, case.before, b"seed")
     after, _ = handler.check(case.registration.name, before, case.after, b"seed")
     return handler, site, before, after
 
 
-def simulated(makers: Makers, case: Case) -> bool:
+def simulated(providers: Providers, case: Case) -> bool:
     """Decide if the simulated cloud's diff replaces the resource."""
-    handler, site, before, after = checked(makers, case)
+    handler, site, before, after = checked(providers, case)
     return bool(handler.difference(state_of(case, before), before, after, site).replaces)
 
 
 def state_of(case: Case, before: dict[str, Any]) -> dict[str, Any]:
-    outputs = Makers.plain(case.registration.outputs)
+    outputs = plain(case.registration.outputs)
     return {**outputs, **{key: value for key, value in before.items() if key != DEFAULTS}}
 
 
 @pytest.fixture
-def makers(aws: Maker) -> Makers:
-    return Makers(aws.site.cloud, {case.provider.urn: case.provider for case in CASES})
+def providers(aws: Maker) -> Providers:
+    return Providers(aws.site.cloud)
 
 
 def test_every_type_and_input_of_the_program_is_among_the_cases() -> None:
@@ -170,8 +170,8 @@ def test_every_type_and_input_of_the_program_is_among_the_cases() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_plan_and_simulated_cloud_replace_the_same(makers: Makers, case: Case) -> None:
-    assert planned(case) == simulated(makers, case)
+def test_plan_and_simulated_cloud_replace_the_same(providers: Providers, case: Case) -> None:
+    assert planned(case) == simulated(providers, case)
 
 
 CLOUDFORMATION = {
@@ -291,14 +291,14 @@ for name, case in cases["resources"].items():
 
 @pytest.mark.engine
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi CLI on PATH")
-def test_the_engine_replaces_what_the_plan_says(tmp_path: Path, cloud: Any, aws: Maker, makers: Makers) -> None:
+def test_the_engine_replaces_what_the_plan_says(tmp_path: Path, cloud: Any, aws: Maker, providers: Providers) -> None:
     program = tmp_path / "program"
     program.mkdir()
     (program / "Pulumi.yaml").write_text(
         f"name: otel-on-spot\nruntime: {{name: python, options: {{virtualenv: {sys.prefix}}}}}\n"
     )
     (program / "__main__.py").write_text(PROGRAM)
-    state, wanted, expected = deployment(makers)
+    state, wanted, expected = deployment(providers)
     (program / "cases.json").write_text(json.dumps(wanted))
     (program / "state.json").write_text(json.dumps(state))
     with Session(tmp_path, stand_in=False, cloud=cloud) as session:
@@ -323,12 +323,12 @@ def test_the_engine_replaces_what_the_plan_says(tmp_path: Path, cloud: Any, aws:
     assert sum(expected.values()) > 60
 
 
-def deployment(makers: Makers) -> tuple[dict[str, Any], dict[str, Any], dict[str, bool]]:
+def deployment(providers: Providers) -> tuple[dict[str, Any], dict[str, Any], dict[str, bool]]:
     """(state with each case before its change, program with each case after it, whether the plan replaces it)."""
     resources: list[dict[str, Any]] = [
         {"urn": STACK, "custom": False, "type": "pulumi:pulumi:Stack", "inputs": {}, "outputs": {}}
     ]
-    providers: dict[str, tuple[str, dict[str, Any]]] = {}
+    configured: dict[str, tuple[str, dict[str, Any]]] = {}
     references, wanted, expected = {}, {}, {}
     for case in CASES:
         if case.provider.urn not in references:
@@ -336,14 +336,14 @@ def deployment(makers: Makers) -> tuple[dict[str, Any], dict[str, Any], dict[str
             package = case.provider.type.rpartition(":")[2]
             inputs = {
                 key: value if isinstance(value, str) else json.dumps(value)
-                for key, value in Makers.plain(case.provider.inputs).items()
+                for key, value in plain(case.provider.inputs).items()
             }
-            providers[name] = (package, inputs)
+            configured[name] = (package, inputs)
             urn, identity = urn_of(case.provider.type, name), str(uuid.uuid5(uuid.NAMESPACE_URL, name))
             resources.append(resource(urn, case.provider.type, identity, inputs, inputs))
             references[case.provider.urn] = (name, f"{urn}::{identity}")
         name, reference = references[case.provider.urn]
-        _, _, before, _ = checked(makers, case)
+        _, _, before, _ = checked(providers, case)
         token, urn = case.registration.type, urn_of(case.registration.type, case.name)
         made = resource(urn, token, case.registration.id or "id", before, state_of(case, before))
         resources.append({**made, "provider": reference})
@@ -351,7 +351,7 @@ def deployment(makers: Makers) -> tuple[dict[str, Any], dict[str, Any], dict[str
         expected[case.name] = planned(case)
     state = {"version": 3, "deployment": {"manifest": {"time": "2026-01-01T00:00:00Z", "magic": "", "version": ""}}}
     state["deployment"]["resources"] = resources  # ty: ignore[invalid-assignment]
-    return state, {"providers": providers, "resources": wanted}, expected
+    return state, {"providers": configured, "resources": wanted}, expected
 
 
 def urn_of(token: str, name: str) -> str:

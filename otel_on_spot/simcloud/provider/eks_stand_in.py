@@ -1,13 +1,13 @@
 """A stand-in for the pulumi-eks component provider: it registers the same children with the engine.
 
-The children are those of ``plan.eks_component``, so that plan and engine see one cluster; a test compares them with the
+The children are those of ``program.eks_cluster``, so that plan and engine see one cluster; a test compares them with the
 real provider's wherever its plugin is there. Run as ``python -m otel_on_spot.simcloud.provider.eks_stand_in``; it prints its port.
 """
 
 import asyncio
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -16,24 +16,94 @@ import pulumi
 from google.protobuf import empty_pb2
 from pulumi.provider.provider import ConstructResult, Provider
 from pulumi.provider.server import ProviderServicer
+from pulumi.runtime import rpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from typing_extensions import override
 
-from otel_on_spot.plan.eks_component import TYPE
-from otel_on_spot.program import eks_children
-from otel_on_spot.simcloud.provider.kubeconfig import THUMBPRINT, kubeconfig
-from otel_on_spot.simcloud.provider.placeholders import Placeholders
+from otel_on_spot.program import eks_cluster
+from otel_on_spot.program.eks_children import Child
 
-READ = ("arn", "name", "endpoint", "certificateAuthority", "identities", "vpcConfig")
+READ = ("arn", "name", "endpoint", "certificateAuthority", "identities", "vpcConfig", "securityGroupRuleId")
 """Outputs of children that other children, or the program, read."""
 
 
-class Child(pulumi.CustomResource):
+class ChildResource(pulumi.CustomResource):
     """A child of any type, with its properties under their names on the wire."""
 
     def __init__(self, token: str, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__(token, name, {**dict.fromkeys(READ), **inputs}, opts)
+
+
+class ArgumentModule(rpc.ResourceModule):
+    """Makes the resources among the component's arguments, without the AWS SDK: the engine tells their outputs."""
+
+    @override
+    def version(self) -> None:
+        return None
+
+    @override
+    def construct(self, name: str, typ: str, urn: str) -> pulumi.Resource:
+        """Resource of a reference."""
+        return ChildResource(typ, name, {}, pulumi.ResourceOptions(urn=urn))
+
+
+for module in ("ec2/securityGroup", "iam/role"):
+    rpc.register_resource_module("aws", module, ArgumentModule())
+
+
+class ResourceMaker:
+    """Children as resources of the real engine; their outputs, and those among the arguments, are Outputs."""
+
+    partition = "aws"
+    aws_provider = None
+
+    def __init__(self, component: pulumi.Resource) -> None:
+        self.component = component
+
+    def opened(self, value: Any) -> Any:
+        """A resource as a map of its id and ARN, an unknown as an Output."""
+        if isinstance(value, pulumi.output.Unknown):
+            return pulumi.Output.from_input(value)
+        return {"id": value.id, "arn": value.arn} if isinstance(value, ChildResource) else value
+
+    def is_plain(self, leaf: Any) -> bool:
+        """True where it is no Output."""
+        return not isinstance(leaf, pulumi.Output)
+
+    def make(
+        self,
+        child: Child,
+        inputs: dict[str, Any],
+        siblings: Mapping[str, set[str]],  # noqa: ARG002 (the Outputs among the inputs carry these edges)
+        made: Mapping[str, Any],
+    ) -> pulumi.Resource:
+        """Register a child."""
+        after = [made[key] for key in child.after if isinstance(made[key], pulumi.CustomResource)]
+        opts = pulumi.ResourceOptions(parent=made.get(child.below, self.component), depends_on=after)
+        if child.ignore_changes:
+            opts.ignore_changes = list(child.ignore_changes)
+        if not child.custom:
+            return pulumi.ComponentResource(child.type, child.name, None, opts)
+        if child.type.startswith("pulumi:providers:"):
+            # What is not a string travels as JSON in a provider's configuration.
+            inputs = {key: json.dumps(value) if isinstance(value, bool) else value for key, value in inputs.items()}
+            return pulumi.ProviderResource(child.type.rpartition(":")[2], child.name, inputs, opts)
+        if child.type.startswith("kubernetes:"):
+            opts.provider = made["kubernetes"]
+        return ChildResource(child.type, child.name, inputs, opts)
+
+    def output(self, made: Any, name: str) -> pulumi.Output[Any]:
+        """An output of a child."""
+        return getattr(made, name)
+
+    def reference(self, made: Any) -> Any:
+        """The child itself: it travels as a reference."""
+        return made
+
+    def combined(self, function: Callable[..., Any], *values: Any) -> pulumi.Output[Any]:
+        """The result as an Output."""
+        return pulumi.Output.all(*values).apply(lambda known: function(*known))
 
 
 class EksStandIn(Provider):
@@ -51,81 +121,12 @@ class EksStandIn(Provider):
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
         """Register the cluster's children, and hand back what the real provider does."""
-        if resource_type != TYPE:
-            raise ValueError(f"{resource_type}: the stand-in for pulumi-eks makes {TYPE} only")
+        if resource_type != eks_cluster.TYPE:
+            raise ValueError(f"{resource_type}: the stand-in for pulumi-eks makes {eks_cluster.TYPE} only")
         component = pulumi.ComponentResource(resource_type, name, None, options)
-        given = dict(inputs)
-        values = Placeholders(given)
-        made: dict[str, Any] = {}
-        for child in eks_children.children(name, values.plain):
-            made[child.key] = _register(child, component, made, values)
-        outputs = _outputs(given, made)
+        outputs = eks_cluster.expand(name, inputs, ResourceMaker(component))
         component.register_outputs(outputs)
         return ConstructResult(component.urn, outputs)
-
-
-def _register(
-    child: eks_children.Child, component: pulumi.Resource, made: Mapping[str, Any], values: Placeholders
-) -> pulumi.Resource:
-    parent = made[child.below] if child.below else component
-    after = [made[key] for key in child.after if isinstance(made[key], pulumi.CustomResource)]
-    opts = pulumi.ResourceOptions(parent=parent, depends_on=after)
-    if child.ignore_changes:
-        opts.ignore_changes = list(child.ignore_changes)
-    if not child.custom:
-        return pulumi.ComponentResource(child.type, child.name, None, opts)
-    inputs = values.filled(child.inputs, lambda reference: _sibling(reference, made))
-    if child.type.startswith("pulumi:providers:"):
-        # What is not a string travels as JSON in a provider's configuration.
-        inputs = {key: json.dumps(value) if isinstance(value, bool) else value for key, value in inputs.items()}
-        return pulumi.ProviderResource("kubernetes", child.name, inputs, opts)
-    if child.type.startswith("kubernetes:"):
-        opts.provider = made["kubernetes"]
-    return Child(child.type, child.name, inputs, opts)
-
-
-def _sibling(reference: str, made: Mapping[str, Any]) -> pulumi.Input[Any]:
-    """What ``${reference}`` stands for."""
-    if reference == "partition":
-        return "aws"
-    if reference == "kubeconfig.json":
-        return _kubeconfig(made["cluster"])
-    key, _, output = reference.partition(".")
-    if output == "thumbprint":
-        return THUMBPRINT
-    if output == "issuer":
-        return made[key].identities.apply(lambda identities: identities[0]["oidcs"][0]["issuer"])
-    return getattr(made[key], output)
-
-
-def _kubeconfig(cluster: Any) -> pulumi.Output[str]:
-    known = pulumi.Output.all(cluster.name, cluster.endpoint, cluster.certificateAuthority, cluster.arn)
-    return known.apply(lambda facts: kubeconfig(facts[0], facts[1], facts[2]["data"], facts[3]))
-
-
-def _outputs(given: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
-    cluster, group = made["cluster"], given.get("clusterSecurityGroup")
-    written = _kubeconfig(cluster)
-    issuer = cluster.identities.apply(lambda identities: identities[0]["oidcs"][0]["issuer"])
-    own_group = cluster.vpcConfig.apply(lambda network: network["clusterSecurityGroupId"])
-    return {
-        "eksCluster": cluster,
-        "kubeconfig": written.apply(json.loads),
-        "kubeconfigJson": written,
-        "clusterSecurityGroup": group,
-        "clusterSecurityGroupId": own_group,
-        "nodeSecurityGroupId": own_group,
-        "instanceRoles": [],
-        "clusterIngressRuleId": "",
-        "defaultNodeGroupAsgName": "",
-        "fargateProfileId": "",
-        "fargateProfileStatus": "",
-        "autoModeNodeRoleName": "",
-        "oidcProviderArn": made["oidc"].arn if "oidc" in made else "",
-        "oidcProviderUrl": issuer,
-        "oidcIssuer": issuer.apply(lambda url: url.removeprefix("https://")),
-        "core": {"cluster": cluster, "endpoint": cluster.endpoint, "vpcId": given.get("vpcId")},
-    }
 
 
 class StandInServicer(ProviderServicer):

@@ -9,7 +9,8 @@ import pytest
 from pulumi_aws import sqs
 
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.plan.record import ProgramError, record, record_program
+from otel_on_spot.plan.record import record, record_program
+from otel_on_spot.program.runner import ProgramError
 from tests.unit.conftest import recorded
 
 QUEUE = "aws:sqs/queue:Queue"

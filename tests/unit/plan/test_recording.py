@@ -8,8 +8,9 @@ import pytest
 from pulumi_aws import sqs
 from pulumi_aws.get_region import get_region
 
-from otel_on_spot.plan.record import PlanError, ProgramError, record_program
+from otel_on_spot.plan.record import PlanError, record_program
 from otel_on_spot.program.recording import Registration
+from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.values import UNKNOWN, Secret, holds_unknown, masked, references, revealed
 
 QUEUE = "aws:sqs/queue:Queue"

@@ -381,7 +381,7 @@ def test_the_plan_is_the_same_in_every_run(dev: Recording) -> None:
 
 @pytest.mark.parametrize("key", ["region", "cluster"])
 def test_a_mistake_in_the_stack_file_ends_before_the_first_resource(key: str) -> None:
-    from otel_on_spot.plan.record import ProgramError
+    from otel_on_spot.program.runner import ProgramError
 
     wrong: dict[str, Any] = {"region": "Ireland", "cluster": {"name": "x" * 80}}
     with pytest.raises(ProgramError, match=rf"Pulumi.dev.yaml: \d+ problems?, nothing was created\n(.|\n)*{key}"):

@@ -10,7 +10,8 @@ import yaml
 
 from infra.settings import Settings, parse
 from infra.settings.problem import message
-from otel_on_spot.plan.record import ProgramError, record
+from otel_on_spot.plan.record import record
+from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 
 ROOT = Path(__file__).parents[3]

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.kubernetes.kubeconfig import cluster_of
+from otel_on_spot.kubernetes.kubeconfig import cluster_of, eks_kubeconfig
 from otel_on_spot.simcloud.aws.eks_cluster import Cluster
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Call, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
-from otel_on_spot.simcloud.provider.kubeconfig import kubeconfig
 from otel_on_spot.simcloud.refusal import Refusal
 
 INPUTS = {
@@ -130,8 +129,8 @@ def test_a_service_range_that_the_api_server_does_not_serve_is_refused(tmp_path:
 
 
 def test_a_kubeconfig_leads_to_its_cluster_whatever_the_servers_url() -> None:
-    arn = "arn:aws:eks:eu-west-1:123456789012:cluster/otel-lab"
+    written = json.dumps(eks_kubeconfig("otel-lab", "https://127.0.0.1:6443", "Y2E=", "eu-west-1"))
 
-    assert cluster_of(kubeconfig("otel-lab", "https://127.0.0.1:6443", "Y2E=", arn)) == "otel-lab"
+    assert cluster_of(written) == "otel-lab"
     assert cluster_of(json.dumps({"clusters": [{"cluster": {"server": "https://127.0.0.1:1/other"}}]})) == "other"
     assert cluster_of(None) == ""
