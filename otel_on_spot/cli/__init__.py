@@ -1,4 +1,4 @@
-"""The command line: one subcommand a room. ``otel-on-spot --help``, or ``python -m otel_on_spot --help``."""
+"""The command line: ``otel-on-spot --help``, or ``python -m otel_on_spot --help``."""
 
 from otel_on_spot.cli.main import app
 
