@@ -73,11 +73,11 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
             told("memory", f"{used['all']:.0f} MiB", ", ".join(f"{name} {mib:.0f}" for name, mib in largest))
             # Before anything else makes nodes: on those that the platform itself needs there is no room for 50.
             fifty = [measures.frontends(lab) for _ in range(runs)]
-            told("50 frontends Running", spread([one["running"] for one in fifty]), "suspended by a deny window")
+            told("50 frontends Running", spread([run["running"] for run in fifty]), "suspended by a deny window")
             told(
                 "50 frontends, last NodeClaim made",
-                spread([one["claimed"] for one in fifty]),
-                "NodeClaims: " + " ".join(f"{one['claims']:.0f}" for one in fifty),
+                spread([run["claimed"] for run in fifty]),
+                "NodeClaims: " + " ".join(f"{run['claims']:.0f}" for run in fifty),
             )
             told("Spot warning to node deleting", spread(measures.interruptions(lab, runs)), "one node after another")
             burst = measures.burst(lab)

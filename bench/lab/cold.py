@@ -39,4 +39,4 @@ def _cpu() -> float:
 
 
 def _gib(folder: Path) -> float:
-    return sum(one.stat().st_blocks * 512 for one in folder.rglob("*") if one.is_file()) / 2**30
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) / 2**30

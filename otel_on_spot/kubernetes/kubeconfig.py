@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot.files import write_atomically
+
 EXEC_VERSION: Final = "client.authentication.k8s.io/v1beta1"
 
 
@@ -75,9 +77,7 @@ def eks_kubeconfig(
 def write(file: Path, content: Mapping[str, Any]) -> Path:
     """Write a kubeconfig that only its owner reads."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_text(json.dumps(content, indent=1))
+    write_atomically(file, json.dumps(content, indent=1))
     return file
 
 

@@ -15,7 +15,7 @@ CONTROLLER_MANAGER: Final = 10257
 SCHEDULER: Final = 10259
 KWOK: Final = 10247
 SERVICE_CIDR: Final = "172.20.0.0/16"
-"""What EKS gives Services in a VPC of 10.0.0.0/8.
+"""CIDR that EKS gives Services in a VPC of 10.0.0.0/8.
 
 Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 """
@@ -35,7 +35,7 @@ GIT_URL: Final = f"https://{GIT_HOST}:3443"
 
 AUTHENTICATOR: Final = 21362
 STS_FRONT: Final = ("127.0.0.2", 443)
-"""Where STS's own host names lead, see ``hosts``."""
+"""Address that STS's own host names lead to, see ``hosts``."""
 POD_IDENTITY: Final = ("169.254.170.23", 80)
 """The EKS Pod Identity agent. Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
 MOTO: Final = 15000

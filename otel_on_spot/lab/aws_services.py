@@ -23,6 +23,9 @@ def programs(
     """Programs around the simulated AWS, in the order in which they start.
 
     Args:
+        stack: the stack that runs.
+        folder: the lab's.
+        tools: the lab's.
         moto: URL of the simulated AWS.
         authority: certificate of the lab's own authority.
         boot_seconds: how long an instance boots before its node joins.

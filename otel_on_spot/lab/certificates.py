@@ -10,6 +10,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from otel_on_spot.files import write_atomically
 from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.lab import addresses
 
@@ -90,7 +91,5 @@ def make(folder: Path, region: str) -> Authority:
 
 def write(file: Path, content: bytes) -> Path:
     """Write a file that only its owner reads."""
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_bytes(content)
+    write_atomically(file, content)
     return file

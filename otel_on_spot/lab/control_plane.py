@@ -17,11 +17,11 @@ POD_CIDR: Final = "10.244.0.0/16"
 NODE_LABEL: Final = "lab.otel-on-spot/kubelet=kwok"
 """Set by a node itself when it registers; taken off when its instance stops: KWOK posts for nobody else."""
 WEBHOOK_SECONDS: Final = 2
-"""How long the API server remembers what the authenticator said."""
+"""Time for which the API server remembers the authenticator's answers."""
 
 
 class Binaries(Protocol):
-    """Where the tools are."""
+    """The tools' files."""
 
     def path(self, name: str) -> Path:
         """The binary with this name."""
@@ -32,6 +32,8 @@ def programs(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: s
     """The programs in the order of their start.
 
     Args:
+        tools: the binaries.
+        folder: the lab's.
         webhook: kubeconfig by which the API server asks aws-iam-authenticator about tokens; None admits no node.
         issuer: OIDC issuer of service account tokens.
     """

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,8 @@ from otel_on_spot.lab.folder import Folder, LabError
 from otel_on_spot.lab.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_on_spot.lab.platform import Platform
 
 APPLICATIONS: Final = frozenset({"platform", "cluster-base", "otel-demo"})
@@ -129,7 +130,9 @@ class Daemon:
         os.environ.update(environment)
         started = time.monotonic()
         if self.platform is None:
-            self.platform = self._platform(log, stack, dirty, revision, boot_seconds, engine)
+            self.platform = self._platform(
+                log, stack, dirty=dirty, revision=revision, boot_seconds=boot_seconds, engine=engine
+            )
             self.platform.start()
             threading.Thread(target=self._watch_moto, args=(self.platform,), daemon=True).start()
             log(f"the control plane and the simulated AWS are there after {time.monotonic() - started:.0f} s")
@@ -148,7 +151,7 @@ class Daemon:
         return {"seconds": seconds, "operations": counts, **asdict(status)}
 
     def _platform(
-        self, log: Log, stack: str, dirty: bool, revision: str, boot_seconds: float, engine: bool
+        self, log: Log, stack: str, *, dirty: bool, revision: str, boot_seconds: float, engine: bool
     ) -> Platform:
         from otel_on_spot import project
         from otel_on_spot.lab import stack as stacks

@@ -12,7 +12,7 @@ from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 from otel_on_spot.files import write_atomically
 
 LOCK_SECONDS: Final = 1.0
-"""How long another process may hold the lock: it may only be looking."""
+"""Time for which another process may hold the lock: it may only be looking."""
 
 
 class LabError(ToolError):

@@ -1,4 +1,4 @@
-"""Whether a process of the lab answers."""
+"""Health checks of the lab's processes."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def http_ok(url: str, ca: Path | None = None) -> bool:
-    """Whether a GET is answered with 200."""
+    """True where a GET is answered with 200."""
     context = ssl.create_default_context(cafile=str(ca)) if ca else None
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
@@ -21,7 +21,7 @@ def http_ok(url: str, ca: Path | None = None) -> bool:
 
 
 def tcp_open(host: str, port: int) -> bool:
-    """Whether somebody listens."""
+    """True where a port accepts connections."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True

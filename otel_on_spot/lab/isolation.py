@@ -22,7 +22,7 @@ UP_IFCONFIG: Final = f"ifconfig lo up\nifconfig lo:1 {addresses.POD_IDENTITY[0]}
 
 
 def as_root() -> bool:
-    """Whether no user namespace is needed."""
+    """True where no user namespace is needed."""
     return os.geteuid() == 0
 
 

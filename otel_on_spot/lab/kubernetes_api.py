@@ -23,7 +23,7 @@ from otel_on_spot.waiting import Deadline, retry
 Answer = TypeVar("Answer")
 
 GRACE_SECONDS = 15.0
-"""How long an API server that is being started again is waited for."""
+"""Wait for an API server that is being started again."""
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = (5.0, 60.0)
 UNLISTED = frozenset({"Event", "ComponentStatus", "Lease", "Endpoints", "EndpointSlice"})
@@ -247,13 +247,13 @@ def _plain(thing: Object) -> Object:
 
 
 def _told_by_conditions(thing: Object) -> list[str]:
-    """What an object's conditions say is not as it should be. A Namespace's are true when something is in the way."""
+    """Conditions of an object that are not as they should be. A Namespace's are true when something is in the way."""
     bad = "True" if thing["kind"] == "Namespace" else "False"
     conditions = (thing.get("status") or {}).get("conditions") or []
     return [
-        f"{one.get('type')}: {one.get('message') or one.get('reason') or one.get('status')}"
-        for one in conditions
-        if one.get("status", bad) in (bad, "Unknown")
+        f"{condition.get('type')}: {condition.get('message') or condition.get('reason') or condition.get('status')}"
+        for condition in conditions
+        if condition.get("status", bad) in (bad, "Unknown")
     ]
 
 

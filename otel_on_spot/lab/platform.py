@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_on_spot import project
 from otel_on_spot.lab import addresses, aws_services, control_plane, rbac
@@ -21,10 +21,12 @@ from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.moto_process import MotoProcess
+
+if TYPE_CHECKING:
+    from otel_on_spot.program.recording import Recording
 
 PATIENCE_SECONDS: Final = 900.0
 """Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
@@ -229,7 +231,7 @@ class Platform:
 
     def set_shortages(self, now: list[dict[str, str]]) -> None:
         """Take capacity away from the simulated EC2; an empty list brings it back."""
-        capacity.set_shortages(self.folder.cloud / "moto", [capacity.Shortage(**one) for one in now])
+        capacity.set_shortages(self.folder.cloud / "moto", [capacity.Shortage(**shortage) for shortage in now])
 
     def close(self) -> None:
         """Stop the simulated AWS; the processes are the supervisor's."""

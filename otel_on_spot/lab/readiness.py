@@ -51,6 +51,7 @@ def inspect(api: KubernetesApi, expected: Set[str]) -> Status:
     """Read the state of the cluster.
 
     Args:
+        api: of the cluster.
         expected: Applications that must exist.
     """
     applications, waits_for = _applications(api, expected)

@@ -1,4 +1,4 @@
-"""What the lab must know of a stack before it runs the program: plain names out of its stack file."""
+"""A stack's own names, out of its stack file, before the program runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,8 @@ def read(root: Path, name: str) -> Stack:
     if f"{given.scheme}://{given.netloc}" != addresses.GIT_URL:
         raise LabError(
             f"Pulumi.{name}.yaml: gitops.repository is {settings.gitops.repository}; "
-            f"a lab reaches no other Git server than its own, {addresses.GIT_URL}. Use the stack lab, or copy Pulumi.lab.yaml"
+            f"a lab reaches no other Git server than its own, {addresses.GIT_URL}. "
+            "Use the stack lab, or copy Pulumi.lab.yaml"
         )
     alias = settings.node_class.ami_alias.rpartition("@")[2]
     return Stack(

@@ -1,4 +1,4 @@
-"""What people see of a lab: its processes, and what is in its cluster."""
+"""Display of a lab: its processes, and what is in its cluster."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -204,7 +204,7 @@ class Supervisor:
             process.kill()
 
     def running(self, name: str) -> bool:
-        """Whether a program runs, or is about to be started again."""
+        """True where a program runs, or is about to be started again."""
         managed = self._managed.get(name)
         return bool(managed and managed.wanted)
 
@@ -248,7 +248,7 @@ def _rss(pid: int) -> float:
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
-        return sum(one.memory_info().rss for one in family) / 2**20
+        return sum(member.memory_info().rss for member in family) / 2**20
     except psutil.Error:
         return 0.0
 

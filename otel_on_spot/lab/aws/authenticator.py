@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from otel_on_spot.files import write_atomically
 from otel_on_spot.kubernetes.kubeconfig import kubeconfig
 
 NAME = "aws-iam-authenticator"
@@ -31,8 +32,7 @@ def webhook(port: int, authority: Path) -> dict[str, Any]:
 
 def write(file: Path, content: dict[str, Any]) -> Path:
     """Write YAML that only its owner reads."""
-    file.touch(mode=0o600)
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    write_atomically(file, yaml.safe_dump(content, sort_keys=False))
     return file
 
 
@@ -79,7 +79,7 @@ def command(binary: Path, folder: Path, port: int, cluster: str, kubeconfig: Pat
 
 
 def environment(region: str, authority: Path) -> dict[str, str]:
-    """What the server needs: it trusts the lab's authority alone, and finds no other AWS."""
+    """Variables of the server: it trusts the lab's authority alone, and finds no other AWS."""
     return {
         "AWS_REGION": region,
         "AWS_ACCESS_KEY_ID": "simulated",

@@ -23,7 +23,7 @@ class Shortage:
     zone: str = "*"
 
     def covers(self, capacity_type: str, instance_type: str, zone: str) -> bool:
-        """Whether this offering is among them."""
+        """True where this offering is among them."""
         return (
             fnmatch.fnmatchcase(capacity_type, self.capacity_type)
             and fnmatch.fnmatchcase(instance_type, self.instance_type)
@@ -32,7 +32,7 @@ class Shortage:
 
 
 def shortages(folder: Path) -> list[Shortage]:
-    """What is short right now; nothing where the file is missing.
+    """Shortages of this moment; none where the file is missing.
 
     Raises:
         ValueError: the file is not a list of shortages.
@@ -54,5 +54,5 @@ def set_shortages(folder: Path, now: Iterable[Shortage]) -> None:
 
 
 def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> bool:
-    """Whether an offering has no capacity."""
-    return any(one.covers(capacity_type, instance_type, zone) for one in now)
+    """True where an offering has no capacity."""
+    return any(shortage.covers(capacity_type, instance_type, zone) for shortage in now)

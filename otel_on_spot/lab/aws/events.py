@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from otel_on_spot.simcloud.delivery import Delivery, deliver
-from otel_on_spot.simcloud.handler import Site
+
+if TYPE_CHECKING:
+    from otel_on_spot.simcloud.handler import Site
 
 ACCOUNT = "123456789012"
 State = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
@@ -88,7 +90,7 @@ def health_event(region: str, *instances: str, code: str = "AWS_EC2_INSTANCE_RET
         "statusCode": "upcoming",
         "eventRegion": region,
         "eventDescription": [{"language": "en_US", "latestDescription": "The instance is scheduled for retirement."}],
-        "affectedEntities": [{"entityValue": one, "status": "PENDING"} for one in instances],
+        "affectedEntities": [{"entityValue": instance, "status": "PENDING"} for instance in instances],
         "affectedAccount": ACCOUNT,
         "page": "1",
         "totalPages": "1",

@@ -10,7 +10,7 @@ from typing import Any
 OWNER = "602401143452"
 """Account that owns EKS images in most regions. Source: https://docs.aws.amazon.com/eks/latest/userguide/add-ons-images.html"""
 VARIANTS = {"x86_64": ("standard", "nvidia", "neuron"), "arm64": ("standard", "nvidia")}
-"""What Karpenter asks for. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/al2023.go"""
+"""Parameters that Karpenter asks for. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/al2023.go"""
 RELEASES = ("v20260601", "v20260901")
 """Releases that the lab knows beside those that a stack pins. They stand for real ones; their dates are ours."""
 PARAMETER = re.compile(
@@ -69,6 +69,8 @@ def write_images(file: Path, kubernetes_versions: Iterable[str], releases: Itera
     """Write the images for moto to read.
 
     Args:
+        file: where moto reads them.
+        kubernetes_versions: minor versions, such as ``1.35``.
         releases: what the stack pins (``v20260715`` of the alias ``al2023@v20260715``), beside the lab's own.
     """
     file.write_text(json.dumps(images(kubernetes_versions, (*RELEASES, *releases)), indent=1))
@@ -80,13 +82,14 @@ def parameter_value(name: str, known: Iterable[Any]) -> str | None:
     ``recommended`` is the newest image; any other name is that image's own.
 
     Args:
+        name: of the parameter.
         known: moto's images, with ``id``, ``name`` and ``creation_date``.
     """
     asked = PARAMETER.fullmatch(name)
     if asked is None:
         return None
     family = image_name(asked["architecture"], asked["variant"], asked["kubernetes"], "")
-    found = [one for one in known if one.name and one.name.startswith(family)]
+    found = [image for image in known if image.name and image.name.startswith(family)]
     if asked["image"] != "recommended":
-        found = [one for one in found if one.name == asked["image"]]
-    return max(found, key=lambda one: one.creation_date).id if found else None
+        found = [image for image in found if image.name == asked["image"]]
+    return max(found, key=lambda image: image.creation_date).id if found else None

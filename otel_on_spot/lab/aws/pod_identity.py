@@ -45,7 +45,7 @@ class Associations:
 
     @property
     def agent_installed(self) -> bool:
-        """Whether the agent's add-on is there."""
+        """True where the agent's add-on is installed."""
         return self.tables.get("addons", f"{self.cluster}/{ADDON}") is not None
 
     def role(self, namespace: str, account: str) -> str:

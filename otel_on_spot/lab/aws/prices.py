@@ -50,7 +50,7 @@ def products(asked: dict[str, Any]) -> dict[str, Any]:
     """GetProducts' answer: every instance type of the family asked for, on one page."""
     from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-    told = {one["Field"]: one["Value"] for one in asked.get("Filters") or []}
+    told = {entry["Field"]: entry["Value"] for entry in asked.get("Filters") or []}
     metal = told.get("productFamily") == BARE_METAL
     names = [name for name in sorted(INSTANCE_TYPES) if (".metal" in name) == metal]
     return {"FormatVersion": "aws_v1", "PriceList": [_product(name) for name in names]}

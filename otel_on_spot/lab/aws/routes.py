@@ -99,7 +99,7 @@ class LabRoutes:
 
         owned = cluster_tag(cluster) if cluster else ""
         backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
-        rows = [instance_row(one, owned) for r in list(backend.reservations.values()) for one in r.instances]
+        rows = [instance_row(instance, owned) for r in list(backend.reservations.values()) for instance in r.instances]
         return [row for row in rows if row is not None]
 
 

@@ -32,7 +32,7 @@ FORWARDED = (
     "user-agent",
 )
 UNKNOWN_KEY = b":user/moto</Arn>"
-"""What moto answers for a key that it never gave out."""
+"""Part of moto's answer for a key that it never gave out."""
 
 
 def hosts(region: str) -> tuple[str, ...]:

@@ -46,6 +46,9 @@ def check(iam: Any, reviewer: Reviewer, role_arn: str, token: str) -> None:
 
     Args:
         iam: a boto3 client.
+        reviewer: asks the cluster whose token it is.
+        role_arn: the role that is to be assumed.
+        token: the service account's token.
 
     Raises:
         WebIdentityRefused: the token is not one, is of nobody, or the role does not trust it.
@@ -65,7 +68,7 @@ def check(iam: Any, reviewer: Reviewer, role_arn: str, token: str) -> None:
         raise WebIdentityRefused(
             "IDPCommunicationError", 400, f"Couldn't retrieve verification key: {problem}"
         ) from None
-    known = {one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]}
+    known = {provider["Arn"] for provider in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]}
     provider = next((arn for arn in known if arn.partition("oidc-provider/")[2] == issuer), "")
     if not provider:
         raise WebIdentityRefused(

@@ -27,7 +27,7 @@ class DemoChart:
 
     @property
     def place(self) -> Path:
-        """Where it goes in the repository."""
+        """Its place in the repository."""
         return WRAPPER / "charts" / self.name
 
     @property
@@ -90,7 +90,11 @@ def _checked(folder: Path, name: str, version: str) -> Path:
             f"the wrapper depends on {name} {version}. Give that one"
         )
     vendored = folder / "charts"
-    missing = [one["name"] for one in chart.get("dependencies") or [] if not list(vendored.glob(f"{one['name']}*"))]
+    missing = [
+        dependency["name"]
+        for dependency in chart.get("dependencies") or []
+        if not list(vendored.glob(f"{dependency['name']}*"))
+    ]
     if missing:
         raise DemoChartError(
             f"{VARIABLE}={folder}: charts/ lacks {', '.join(missing)}. Run `helm dependency build` there"

@@ -19,7 +19,7 @@ from otel_on_spot.lab import http_server
 
 SERVICE: Final = "git-upload-pack"
 PATHS: Final = re.compile(r"/(?P<repository>[A-Za-z0-9._-]+\.git)/(?P<rest>info/refs|git-upload-pack|HEAD)")
-"""What reading takes. Source: https://git-scm.com/docs/http-protocol"""
+"""Paths that reading takes. Source: https://git-scm.com/docs/http-protocol"""
 LONGEST_REQUEST: Final = 64 * 1024 * 1024
 TIMEOUT_SECONDS: Final = 60
 
@@ -61,7 +61,10 @@ def _answer(request: Request, folder: Path) -> Response:
 
 
 def _backend(request: Request, folder: Path, found: re.Match[str], body: bytes) -> Response:
-    """Run git as a CGI program. Source: https://git-scm.com/docs/git-http-backend"""
+    """Run git as a CGI program.
+
+    Source: https://git-scm.com/docs/git-http-backend
+    """
     variables = {
         "PATH": os.environ.get("PATH", ""),
         "GIT_PROJECT_ROOT": str(folder),

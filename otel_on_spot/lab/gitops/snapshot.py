@@ -39,7 +39,10 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """What is served. ``source`` is the commit of the working tree that it shows; ``changed``: it was made just now."""
+    """The commit that is served.
+
+    ``source`` is the commit of the working tree that it shows; ``changed``: it was made just now.
+    """
 
     revision: str
     source: str
@@ -164,7 +167,7 @@ class Snapshot:
         return same_tree and shown.strip() == source
 
     def _notices(self) -> tuple[str, ...]:
-        """What the user should know: what the tree has that is not served."""
+        """Notices for the user: changes of the tree that are not served."""
         changed = [line for line in _git(self._source, "status", "--porcelain").splitlines() if line]
         if self._dirty or not changed:
             return ()
@@ -177,7 +180,7 @@ class Snapshot:
 
 
 def _git(folder: Path, *arguments: str, variables: dict[str, str] | None = None, why: str = "") -> str:
-    """What a git command prints, its last newline aside.
+    """Output of a git command, without its last newline.
 
     Raises:
         SnapshotError: it fails.

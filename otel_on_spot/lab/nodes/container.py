@@ -28,14 +28,14 @@ def image_command(image: str) -> str:
 
 
 def cannot_run(spec: dict[str, Any]) -> str:
-    """Why a container cannot be run here; empty where it can."""
+    """Reason why a container cannot be run here; empty where it can."""
     if image_command(spec["image"]) != "kubectl":
         return f"image {spec['image']}: the lab runs pods of Jobs for real, and knows no program but kubectl"
     if (spec.get("command") or ["kubectl"]) != ["kubectl"]:
         return f"command {spec['command']}: the image has kubectl alone, no shell"
     if spec.get("restartPolicy") == "Always":
         return "a sidecar container is not run here"
-    strange = [one["name"] for one in spec.get("env") or [] if "valueFrom" in one]
+    strange = [variable["name"] for variable in spec.get("env") or [] if "valueFrom" in variable]
     if strange or spec.get("envFrom"):
         return f"environment from elsewhere is not known here: {', '.join(strange) or 'envFrom'}"
     return ""
@@ -66,7 +66,11 @@ class Container:
         if why:
             self._ended(CANNOT_RUN, why, "ContainerCannotRun")
             return
-        own = {one["name"]: one.get("value") or "" for one in self.spec.get("env") or [] if one["name"] != "HOME"}
+        own = {
+            variable["name"]: variable.get("value") or ""
+            for variable in self.spec.get("env") or []
+            if variable["name"] != "HOME"
+        }
         with self._lock:
             if self._stopping:
                 self._ended(128 + signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Who an instance is: the credentials of its role, and the token that its kubelet shows to the cluster."""
+"""Identity of an instance: the credentials of its role, and the token that its kubelet shows to the cluster."""
 
 import base64
 import threading
@@ -14,7 +14,7 @@ from otel_on_spot.iam import allows
 from otel_on_spot.lab.aws.endpoint import Endpoint
 
 TOKEN_SECONDS = 600
-"""How long a token is used; aws-iam-authenticator takes one for 15 minutes."""
+"""Time for which a token is used; aws-iam-authenticator takes one for 15 minutes."""
 SERVICE = "ec2.amazonaws.com"
 
 

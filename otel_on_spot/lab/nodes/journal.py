@@ -1,4 +1,4 @@
-"""What became of every instance, as JSON lines that tests and the doctor read."""
+"""Journal of every instance, as JSON lines that tests and the doctor read."""
 
 import json
 import threading

@@ -39,7 +39,7 @@ GONE = ("terminated", "shutting-down")
 
 
 def boot_seconds(instance: str, seconds: float) -> float:
-    """How long an instance boots: up to a fifth longer than told, the same for the same id."""
+    """Boot time of an instance: up to a fifth longer than given, the same for the same id."""
     share = int(hashlib.sha256(instance.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
     return seconds * (1 + JITTER * share)
 
@@ -147,7 +147,7 @@ class Kubelets:
         self.pool.submit(run)
 
     def _registration(self, kubelet: Kubelet) -> NodeRegistration | None:
-        """What the instance was told; None where its node group is not there yet.
+        """Registration of the instance; None where its node group is not there yet.
 
         Raises:
             NoCredentials, NotANodeConfig: the instance cannot even try.

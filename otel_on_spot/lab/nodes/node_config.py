@@ -1,4 +1,4 @@
-"""What an instance's user data tells its kubelet: nodeadm's NodeConfig.
+"""User data of an instance: nodeadm's NodeConfig.
 
 Source: https://awslabs.github.io/amazon-eks-ami/nodeadm/doc/api/
 """
@@ -40,7 +40,7 @@ def _documents(user_data: str) -> list[Any]:
     found = []
     for part in parts:
         try:
-            found += [one for one in yaml.safe_load_all(part) if isinstance(one, dict)]
+            found += [document for document in yaml.safe_load_all(part) if isinstance(document, dict)]
         except yaml.YAMLError:
             continue
     return found
@@ -64,10 +64,10 @@ def parse(user_data: str) -> NodeConfig:
     cluster: dict[str, Any] = {}
     kubelet: dict[str, Any] = {}
     flags: list[str] = []
-    for one in _documents(user_data):
-        if one.get("kind") != "NodeConfig":
+    for document in _documents(user_data):
+        if document.get("kind") != "NodeConfig":
             continue
-        spec = one.get("spec") or {}
+        spec = document.get("spec") or {}
         cluster |= spec.get("cluster") or {}
         kubelet |= (spec.get("kubelet") or {}).get("config") or {}
         flags += (spec.get("kubelet") or {}).get("flags") or []

@@ -48,8 +48,10 @@ class PodRun:
         self.cancelled = threading.Event()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         spec = pod["spec"]
-        self.inits = [Container(one, folder / f"{one['name']}.log") for one in spec.get("initContainers") or []]
-        self.mains = [Container(one, folder / f"{one['name']}.log") for one in spec["containers"]]
+        self.inits = [
+            Container(container, folder / f"{container['name']}.log") for container in spec.get("initContainers") or []
+        ]
+        self.mains = [Container(container, folder / f"{container['name']}.log") for container in spec["containers"]]
         self.started = now()
 
     @property
@@ -70,12 +72,15 @@ class PodRun:
         for container in self.inits:
             if self._to_the_end(container, environment, "Pending") != 0:
                 return self._over("Failed")
-        threads = [threading.Thread(target=self._to_the_end, args=(one, environment, "Running")) for one in self.mains]
+        threads = [
+            threading.Thread(target=self._to_the_end, args=(container, environment, "Running"))
+            for container in self.mains
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return self._over("Failed" if any(one.exit_code for one in self.mains) else "Succeeded")
+        return self._over("Failed" if any(container.exit_code for container in self.mains) else "Succeeded")
 
     def cancel(self) -> None:
         """The pod is to go: stop its containers, within its grace period."""
@@ -155,15 +160,15 @@ class PodRun:
         node = self.node()
         if node is None:
             return
-        ready = phase == "Running" and all("running" in one.state for one in self.mains)
-        initialized = all(one.exit_code == 0 for one in self.inits)
+        ready = phase == "Running" and all("running" in container.state for container in self.mains)
+        initialized = all(container.exit_code == 0 for container in self.inits)
         conditions = {"Initialized": initialized, "ContainersReady": ready, "Ready": ready, "PodScheduled": True}
         status = {
             "phase": phase,
             "startTime": self.started,
             "hostIP": None,
-            "initContainerStatuses": [one.status for one in self.inits],
-            "containerStatuses": [one.status for one in self.mains],
+            "initContainerStatuses": [container.status for container in self.inits],
+            "containerStatuses": [container.status for container in self.mains],
             "conditions": [
                 {"type": kind, "status": str(value), "lastTransitionTime": now()} for kind, value in conditions.items()
             ],

@@ -27,7 +27,7 @@ RETRY_SECONDS = 1.0
 
 
 def of_a_job(pod: dict[str, Any]) -> bool:
-    """Whether a Job made the pod."""
+    """True where a Job made the pod."""
     return any(owner.get("kind") == "Job" for owner in pod["metadata"].get("ownerReferences") or [])
 
 
@@ -133,7 +133,7 @@ class Pods:
                 self._lost(run)
                 return
             phase = run.run()
-            codes = {one.spec["name"]: one.exit_code for one in (*run.inits, *run.mains)}
+            codes = {container.spec["name"]: container.exit_code for container in (*run.inits, *run.mains)}
             self.journal.write("ran", **facts, phase=phase, exit_codes=codes)
         except (ApiException, HTTPError) as problem:
             print(f"pod {about['namespace']}/{about['name']}: {reason(problem)}", flush=True)
@@ -153,7 +153,8 @@ class Pods:
             return
         lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "the nodes process was started anew"}
         statuses = [
-            {**one.status, "ready": False, "started": False, "state": {"terminated": lost}} for one in run.mains
+            {**container.status, "ready": False, "started": False, "state": {"terminated": lost}}
+            for container in run.mains
         ]
         about = run.pod["metadata"]
         path = f"{POD.path(about['namespace'], about['name'])}/status"

@@ -1,4 +1,4 @@
-"""What a kubelet registers: the Node of an instance that Karpenter launched, or that is of a managed node group."""
+"""Registration of a kubelet: the Node of an instance that Karpenter launched, or that is of a managed node group."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -33,7 +33,10 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.
 
 @dataclass(frozen=True, kw_only=True)
 class NodeRegistration:
-    """Where and as what an instance joins. ``group`` is empty but for instances of a managed node group."""
+    """Endpoint, role, labels and taints with which an instance joins.
+
+    ``group`` is empty but for instances of a managed node group.
+    """
 
     endpoint: str
     role_arn: str
@@ -69,8 +72,8 @@ def group_registration(name: str, group: dict[str, Any], endpoint: str, image: s
         **(told.get("labels") or {}),
     }
     taints = [
-        {"key": one["key"], "value": one.get("value") or "", "effect": EFFECTS[one["effect"]]}
-        for one in told.get("taints") or []
+        {"key": taint["key"], "value": taint.get("value") or "", "effect": EFFECTS[taint["effect"]]}
+        for taint in told.get("taints") or []
     ]
     return NodeRegistration(endpoint=endpoint, role_arn=told["nodeRoleArn"], labels=labels, taints=taints, group=name)
 
@@ -80,6 +83,8 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
 
     Args:
         row: the instance, as ``otel_on_spot.lab.aws.routes.instance_row`` has it.
+        registration: with which it joins.
+        kubernetes_version: of its kubelet, such as ``v1.35.4``.
     """
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {
@@ -102,7 +107,7 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
 
 
 def status(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
-    """What the node is and offers; its conditions are KWOK's to write."""
+    """Status of the node; its conditions are KWOK's to write."""
     offered = machine(row, registration.max_pods)
     return {
         "capacity": offered.capacity,
@@ -148,7 +153,7 @@ class Machine:
 
     @property
     def allocatable(self) -> dict[str, str]:
-        """What is left for pods.
+        """Amounts that are left for pods.
 
         Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go (kubeReserved)
         """

@@ -57,7 +57,7 @@ class Upstream:
     def of(self, kinds: Iterable[str], names: Iterable[str]) -> list[Object]:
         """The objects of these kinds and names."""
         kinds, names = tuple(kinds), tuple(names)
-        return [one for one in self.objects if one["kind"] in kinds and one["metadata"]["name"] in names]
+        return [thing for thing in self.objects if thing["kind"] in kinds and thing["metadata"]["name"] in names]
 
     def data(self, config_map: str) -> dict[str, str]:
         """Data of a ConfigMap."""
@@ -66,15 +66,17 @@ class Upstream:
     @property
     def params(self) -> frozenset[str]:
         """Keys of argocd-cmd-params-cm that some part reads."""
-        workloads = [one for one in self.objects if one["kind"] in ("Deployment", "StatefulSet")]
+        workloads = [workload for workload in self.objects if workload["kind"] in ("Deployment", "StatefulSet")]
         variables = [
             variable
-            for one in workloads
-            for container in one["spec"]["template"]["spec"]["containers"]
+            for workload in workloads
+            for container in workload["spec"]["template"]["spec"]["containers"]
             for variable in container.get("env") or []
         ]
-        references = [(one.get("valueFrom") or {}).get("configMapKeyRef") or {} for one in variables]
-        return frozenset(one["key"] for one in references if one.get("name") == "argocd-cmd-params-cm")
+        references = [(variable.get("valueFrom") or {}).get("configMapKeyRef") or {} for variable in variables]
+        return frozenset(
+            reference["key"] for reference in references if reference.get("name") == "argocd-cmd-params-cm"
+        )
 
 
 def installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
@@ -95,7 +97,7 @@ def _objects(context: ReleaseContext, installation: Installation, upstream: Upst
     certificates = {addresses.GIT_HOST: context.authority.read_text()}
     return [
         *_crds(values, upstream),
-        *(_in_namespace(one, installation.namespace) for one in upstream.of(KINDS, PARTS)),
+        *(_in_namespace(thing, installation.namespace) for thing in upstream.of(KINDS, PARTS)),
         *argocd_config.config_maps(values, upstream.data("argocd-cm"), name=installation.name),
         argocd_config.secret(values, there),
         *_certificates(upstream, certificates),
@@ -104,7 +106,9 @@ def _objects(context: ReleaseContext, installation: Installation, upstream: Upst
 
 def _certificates(upstream: Upstream, certificates: dict[str, str]) -> list[Object]:
     given = upstream.of(["ConfigMap"], [TLS_CERTIFICATES, KNOWN_HOSTS])
-    return [{**one, "data": certificates} if one["metadata"]["name"] == TLS_CERTIFICATES else one for one in given]
+    return [
+        {**thing, "data": certificates} if thing["metadata"]["name"] == TLS_CERTIFICATES else thing for thing in given
+    ]
 
 
 def _crds(values: dict[str, Any], upstream: Upstream) -> list[Object]:
@@ -115,18 +119,18 @@ def _crds(values: dict[str, Any], upstream: Upstream) -> list[Object]:
     annotations = {KEEP: "keep"} if wanted["keep"] else {}
     return [
         {
-            **one,
+            **crd,
             "metadata": {
-                **one["metadata"],
-                "annotations": {**(one["metadata"].get("annotations") or {}), **annotations},
+                **crd["metadata"],
+                "annotations": {**(crd["metadata"].get("annotations") or {}), **annotations},
             },
         }
-        for one in upstream.crds
+        for crd in upstream.crds
     ]
 
 
 def _in_namespace(thing: Object, namespace: str) -> Object:
-    subjects = [{**one, "namespace": namespace} for one in thing.get("subjects") or []]
+    subjects = [{**subject, "namespace": namespace} for subject in thing.get("subjects") or []]
     return {**thing, "subjects": subjects} if subjects else thing
 
 

@@ -1,4 +1,7 @@
-"""What the argo-cd chart writes for a release's values: the ConfigMaps and the Secret that Argo CD is configured by."""
+"""Objects that the argo-cd chart writes for a release's values.
+
+They are the ConfigMaps and the Secret that Argo CD is configured by.
+"""
 
 import base64
 import mmap
@@ -101,6 +104,7 @@ def unknown_keys(values: Mapping[str, Any], program: Path, params: frozenset[str
     """Keys of ``configs.cm`` and ``configs.params`` that this Argo CD does not know.
 
     Args:
+        values: of the release.
         program: its binary: a Go program holds every key that it looks up as text.
         params: the keys that its own manifests read from argocd-cmd-params-cm.
     """

@@ -24,10 +24,12 @@ def programs(context: ReleaseContext, installation: Installation, workloads: lis
     """Redis, the repo server and the application controller, in the order in which they need one another.
 
     Args:
+        context: what every release has.
+        installation: of Argo CD.
         workloads: the upstream Deployment or StatefulSet of each part: their variables come from the release's
             ConfigMaps.
     """
-    by_name = {one["metadata"]["name"]: one for one in workloads}
+    by_name = {workload["metadata"]["name"]: workload for workload in workloads}
     return [
         Program(
             name=REDIS,

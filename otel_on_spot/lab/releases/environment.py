@@ -27,12 +27,12 @@ def environment(
             a pod has.
     """
     pod = workload["spec"]["template"]
-    found = next(one for one in pod["spec"]["containers"] if one["name"] == container)
+    found = next(spec for spec in pod["spec"]["containers"] if spec["name"] == container)
     values: dict[str, str] = {}
     for source in found.get("envFrom") or []:
         for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             if key in source:
-                data = _data(api, namespace, kind, source[key]["name"], bool(source[key].get("optional")))
+                data = _data(api, namespace, kind, source[key]["name"], optional=bool(source[key].get("optional")))
                 values |= {f"{source.get('prefix', '')}{name}": value for name, value in data.items()}
     for entry in found.get("env") or []:
         if entry["name"] in without:
@@ -53,7 +53,7 @@ def _value(
         if key in source:
             reference = source[key]
             optional = bool(reference.get("optional"))
-            data = _data(api, namespace, kind, reference["name"], optional)
+            data = _data(api, namespace, kind, reference["name"], optional=optional)
             if reference["key"] not in data and not optional:
                 raise Refusal(
                     "CreateContainerConfigError",
@@ -97,7 +97,7 @@ def _resource(container: Mapping[str, Any], reference: Mapping[str, Any]) -> str
     return str(int((parse_quantity(amount) / divisor).to_integral_value(ROUND_UP)))
 
 
-def _data(api: Kubernetes, namespace: str, kind: str, name: str, optional: bool) -> dict[str, str]:
+def _data(api: Kubernetes, namespace: str, kind: str, name: str, *, optional: bool) -> dict[str, str]:
     there = api.get("v1", kind, name, namespace)
     if there is None:
         if optional:

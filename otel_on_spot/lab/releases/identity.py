@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otel_on_spot.files import write_atomically
 from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.kubernetes.names import SERVICE_ACCOUNT
 from otel_on_spot.lab import addresses
@@ -60,10 +61,10 @@ class TokenFiles:
     def forget(self, namespace: str, account: str) -> None:
         """Stop renewing the tokens of a service account, and remove their files."""
         with self._lock:
-            gone = [one for one in self._renew_at if (one.namespace, one.account) == (namespace, account)]
-            for one in gone:
-                del self._renew_at[one]
-                one.file.unlink(missing_ok=True)
+            gone = [token for token in self._renew_at if (token.namespace, token.account) == (namespace, account)]
+            for token in gone:
+                del self._renew_at[token]
+                token.file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop renewing."""
@@ -77,10 +78,7 @@ class TokenFiles:
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         path = f"{SERVICE_ACCOUNT.path(token.namespace, token.account)}/token"
         made = api.ask(lambda: api.client.create(path, request))
-        fresh = token.file.with_name(f".{token.file.name}.new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(made["status"]["token"])
-        fresh.replace(token.file)
+        write_atomically(token.file, made["status"]["token"])
         with self._lock:
             self._renew_at[token] = (time.time() + TOKEN_SECONDS * RENEW_AT, api)
 

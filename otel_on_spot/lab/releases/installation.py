@@ -1,4 +1,4 @@
-"""What a release is installed with: the lab's context, and one installation under way."""
+"""Context of releases, and one installation under way."""
 
 import os
 import re
@@ -73,7 +73,7 @@ def _cause(log: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseContext:
-    """What the lab installs releases with.
+    """Tools, folders and services for every release.
 
     ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the
     API server's, the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a

@@ -71,7 +71,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     """
     things = _rendered(context, installation, crds=False)
     installation.objects.apply(things, deadline)
-    deployment = next(one for one in things if one["kind"] == "Deployment")
+    deployment = next(thing for thing in things if thing["kind"] == "Deployment")
     variables = environment(installation.api, installation.namespace, deployment, CONTAINER)
     variables |= lab_environment(context, installation, _account(deployment))
     program = Program(
@@ -102,7 +102,7 @@ def _account(deployment: Object) -> str:
 
 
 def lab_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
-    """What the controller's container does not have in its spec.
+    """Variables that the controller's container does not have in its spec.
 
     As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of
     the lab: the API server by kubeconfig with the service account's own token, the simulated AWS as endpoint, no

@@ -74,27 +74,30 @@ class ReleaseObjects:
         Raises:
             Refusal: the API server refuses an object, or a CRD is not served in time.
         """
-        ordered = sorted(things, key=lambda one: FIRST.index(one["kind"]) if one["kind"] in FIRST else len(FIRST))
+        ordered = sorted(things, key=lambda thing: FIRST.index(thing["kind"]) if thing["kind"] in FIRST else len(FIRST))
         before, made, applied = self._remembered(), [], []
         for thing in ordered:
             deadline.check()
             namespaced = self.api.namespaced(thing["apiVersion"], thing["kind"])
             wanted = owned(thing, self.release, self.namespace, namespaced=namespaced)
             made.append(_reference(wanted))
-            self._remember([*made, *(one for one in before if one not in made)])
+            self._remember([*made, *(reference for reference in before if reference not in made)])
             applied.append(self.api.apply(wanted, MANAGER, force=True))
             if thing["kind"] == DEFINITION.kind:
                 self._established(wanted["metadata"]["name"], deadline)
-        for one in before:
-            if one not in made:
-                self._remove(one)
+        for reference in before:
+            if reference not in made:
+                self._remove(reference)
         self._remember(made)
         return applied
 
     def _established(self, name: str, deadline: ReleaseDeadline) -> None:
         def conditions() -> dict[str, str]:
             found = self.api.get(*DEFINITION.identity, name) or {}
-            return {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or []}
+            return {
+                condition["type"]: condition["status"]
+                for condition in (found.get("status") or {}).get("conditions") or []
+            }
 
         deadline.until(
             lambda: conditions().get("Established") == "True",
@@ -119,12 +122,12 @@ class ReleaseObjects:
 
         def why() -> str:
             found = now()
-            said = [one.get("message", "") for one in (found.get("status") or {}).get("conditions") or []]
+            said = [condition.get("message", "") for condition in (found.get("status") or {}).get("conditions") or []]
             labels = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
             for pod in self.api.objects(*POD.identity, self.namespace):
                 mine = labels.items() <= (pod["metadata"].get("labels") or {}).items()
                 conditions = (pod.get("status") or {}).get("conditions") or []
-                said += [one["message"] for one in conditions if mine and one.get("message")]
+                said += [condition["message"] for condition in conditions if mine and condition.get("message")]
             told = "; ".join(dict.fromkeys(filter(None, said)))
             return f"release {self.release}: Deployment {deployment} is not available: {told}"
 
@@ -137,7 +140,7 @@ class ReleaseObjects:
             Refusal: something is still there after ``seconds``; a later call goes on with it.
         """
         deadline = ReleaseDeadline(seconds, threading.Event())
-        going = [there for one in reversed(self._remembered()) if (there := self._remove(one))]
+        going = [there for reference in reversed(self._remembered()) if (there := self._remove(reference))]
         for there in going:
             what = f"release {self.release}: deletion of {there['kind']} {there['metadata']['name']}"
             deadline.until(
@@ -146,9 +149,9 @@ class ReleaseObjects:
             )
         self.cloud.tables.remove(TABLE, self._key)
 
-    def _remove(self, one: dict[str, str]) -> Object | None:
+    def _remove(self, reference: dict[str, str]) -> Object | None:
         """Ask for its deletion: the object, None where nothing is to be deleted."""
-        there = self.api.get(one["apiVersion"], one["kind"], one["name"], one["namespace"])
+        there = self.api.get(reference["apiVersion"], reference["kind"], reference["name"], reference["namespace"])
         if there is None or (there["metadata"].get("annotations") or {}).get(KEEP) == "keep":
             return None
         try:

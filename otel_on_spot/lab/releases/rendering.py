@@ -31,11 +31,16 @@ def render(
     """The objects that ``helm install`` would make, in Helm's order.
 
     Args:
+        helm: its binary.
         chart: the unpacked chart.
+        release: name of the release.
+        namespace: of the release.
+        values: of the release.
         chart_version: version that the chart is published under. In the source tree ``Chart.yaml`` may lag behind:
             upstream writes it when it publishes. Source:
             https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/hack/release/common.sh
         kubernetes_version: of the API server, such as ``v1.35.4``.
+        skip_crds: leave out the chart's CustomResourceDefinitions.
 
     Raises:
         Refusal: Helm refuses the chart or its values.

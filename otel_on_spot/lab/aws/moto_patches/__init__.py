@@ -32,6 +32,7 @@ def install(folder: Path, app: Application) -> Application:
 
     Args:
         folder: see ``options``.
+        app: moto's own application.
     """
     for patch in (ssm, ec2, events, iam):
         patch.install()

@@ -19,7 +19,7 @@ from otel_on_spot.lab.aws.moto_patches.iam import refusal
 from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
 
 NEEDED = ("ec2:RunInstances", "ec2:CreateTags")
-"""What CreateFleet asks for beside itself; for a template with an instance profile also iam:PassRole.
+"""Permissions that CreateFleet needs beside its own; for a template with an instance profile also iam:PassRole.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-prerequisites.html
 """
@@ -94,7 +94,7 @@ def instant_fleet(base: Any, folder: Path) -> type:
 
         @property
         def instances(self) -> list[dict[str, Any]]:
-            """What was launched, in CreateFleet's words."""
+            """Launched instances, in CreateFleet's words."""
             return [
                 self._build_instance_data(i["instance"], i["lifecycle"], i["launch_spec"])
                 for i in self.on_demand_instances
@@ -111,7 +111,7 @@ def instant_fleet(base: Any, folder: Path) -> type:
                 else:
                     offered.append((price(capacity_type, spec.instance_type, zone), spec.instance_type, zone, spec))
             if offered:
-                self._run(min(offered, key=lambda one: one[:3])[3], count, capacity_type)
+                self._run(min(offered, key=lambda offering: offering[:3])[3], count, capacity_type)
 
         def _refuse(self, spec: Any, capacity_type: str, code: str, text: str) -> None:
             about = {"LaunchTemplateSpecification": spec.launch_template_spec, "Overrides": spec.overrides or {}}

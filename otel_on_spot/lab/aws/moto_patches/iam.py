@@ -34,7 +34,7 @@ def documents_of(role: Any) -> Iterator[Any]:
 
 
 def refused(account: str, access_key: str, action: str) -> str:
-    """Why the holder of an access key may not do an action; empty where it may."""
+    """Reason why the holder of an access key may not do an action; empty where it may."""
     from moto.iam.models import iam_backends
     from moto.sts.models import sts_backends
 
@@ -97,7 +97,7 @@ def _list_by_path() -> None:
 
     def list_instance_profiles(self: Any) -> Any:
         prefix = self._get_param("PathPrefix") or "/"
-        found = [one for one in self.backend.get_instance_profiles() if one.path.startswith(prefix)]
+        found = [profile for profile in self.backend.get_instance_profiles() if profile.path.startswith(prefix)]
         return ActionResult({"InstanceProfiles": found})
 
     IamResponse.list_instance_profiles = list_instance_profiles

@@ -19,7 +19,7 @@ def install() -> None:
         value = parameter_value(name, known)
         if value is None:
             return None
-        newest = next(one.creation_date for one in known if one.id == value)
+        newest = next(image.creation_date for image in known if image.id == value)
         made: Any = Parameter
         return made(
             account_id=self.account_id,

@@ -37,7 +37,7 @@ def jwt(issuer: str, name: str) -> str:
 
 IRSA = jwt(ISSUER, "karpenter")
 REVIEWER = cast(
-    Reviewer,
+    "Reviewer",
     KnownTokens(
         {
             ("karpenter-token", names.POD_IDENTITY): KARPENTER,

@@ -70,8 +70,8 @@ def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets
         tables=tables,
         boot_seconds=0,
     )
-    journal, pool = Journal(tmp_path), cast(ThreadPoolExecutor, AtOnce())
-    return Kubelets(cluster, cast(Identities, roles), journal, pool)
+    journal, pool = Journal(tmp_path), cast("ThreadPoolExecutor", AtOnce())
+    return Kubelets(cluster, cast("Identities", roles), journal, pool)
 
 
 def launched(api: Api, **more: Any) -> dict[str, Any]:
