@@ -148,6 +148,6 @@ def cluster_is_protected(cluster: Resource) -> Iterator[str]:
 
 @each("aws:eks/addon:Addon")
 def addons_are_pinned(addon: Resource) -> Iterator[str]:
-    """Every add-on names its version."""
-    if not may_be_set(addon.at("addonVersion")):
+    """Every add-on names its version: the program does, for AWS fills in its own default."""
+    if not may_be_set(addon.declared_at("addonVersion")):
         yield "no version"

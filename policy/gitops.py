@@ -103,8 +103,8 @@ def _is_whole(pattern: re.Pattern[str], text: Any) -> bool:
 
 @each(RELEASE)
 def charts_are_pinned(release: Resource) -> Iterator[str]:
-    """Every release names an exact version."""
-    version = release.at("version")
+    """Every release names an exact version: the program does, for the provider fills in the newest."""
+    version = release.declared_at("version")
     if not may(version, partial(_is_whole, PINNED_CHART)):
         yield f"version {version or 'left open'}"
 
