@@ -135,7 +135,7 @@ def default_group_is_closed(stack: Stack) -> Iterator[Fault]:
         if not any(_of_vpc(group, vpc) for group in stack.of(DEFAULT_GROUP)):
             yield Fault(vpc, "its default security group is as AWS made it: open inside")
     for group in stack.of(DEFAULT_GROUP):
-        if any(is_set(group.at(key)) for key in ("ingress", "egress")):
+        if any(is_set(group.at(key)) or is_set(group.declared_at(key)) for key in ("ingress", "egress")):
             yield Fault(group, "has rules")
 
 

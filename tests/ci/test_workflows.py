@@ -134,6 +134,27 @@ def test_a_careless_job_is_seen(name, old, new, seen):
     assert any(seen in problem for problem in workflows.careless(parse(with_fault(workflow(name), old, new))))
 
 
+def without_the_policy_pack(text: str) -> list[str]:
+    """Commands that a workflow gives to pulumi/actions without the policy pack."""
+    steps = [step for job in parse(text)["jobs"].values() for step in job["steps"]]
+    return [
+        step["with"]["command"]
+        for step in steps
+        if step.get("uses", "").startswith("pulumi/actions@") and step["with"].get("policyPacks") != "policy"
+    ]
+
+
+@pytest.mark.parametrize("name", ["preview", "up"])
+def test_previews_and_updates_run_the_policy_pack(name):
+    assert without_the_policy_pack(workflow(name)) == []
+    assert (REPOSITORY / "policy" / "PulumiPolicy.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", ["preview", "up"])
+def test_a_preview_or_an_update_without_the_policy_pack_is_seen(name):
+    assert without_the_policy_pack(with_fault(workflow(name), "policyPacks: policy", "policyPacks: ''")) != []
+
+
 def test_a_fork_never_reaches_the_job_with_the_role():
     condition = parse(workflow("preview"))["jobs"]["preview"]["if"]
 

@@ -19,8 +19,8 @@ FIRST_UNKNOWN = {rule for rule, fault in FAULTS.items() if fault.needs} | {"node
 WITHOUT_EFFECT = {"project-keeps-sync-windows"}
 """``ignore_changes`` of the program takes the fault back where the object exists."""
 
-REFUSED_BY_THE_CLOUD = ("flow-logs", "node-entry-type")
-"""Faults whose update is a replacement that AWS takes only after the old one is deleted."""
+REFUSED_BY_THE_CLOUD = ("flow-logs", "node-entry-type", "interruption-queue-name")
+"""Faults whose update AWS or the release refuses: a second flow log or entry beside the first, an ARN as the queue's name."""
 
 
 def benched(folder: Path, stack: str) -> Iterator[Workbench]:
