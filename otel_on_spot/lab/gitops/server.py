@@ -70,11 +70,7 @@ def _backend(request: Request, folder: Path, found: re.Match[str], body: bytes) 
         "GIT_PROJECT_ROOT": str(folder),
         "GIT_HTTP_EXPORT_ALL": "1",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": "http.receivepack",
-        "GIT_CONFIG_VALUE_0": "false",
-        "GIT_CONFIG_KEY_1": "safe.directory",
-        "GIT_CONFIG_VALUE_1": "*",
+        **_git_config({"http.receivepack": "false", "safe.directory": "*", "core.bigFileThreshold": "1m"}),
         "HOME": str(folder),
         "REQUEST_METHOD": request.method,
         "PATH_INFO": f"/{found['repository']}/{found['rest']}",
@@ -93,6 +89,14 @@ def _backend(request: Request, folder: Path, found: re.Match[str], body: bytes) 
         return Response(done.stderr or "git http-backend failed\n", 500)
     headers = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n"))
     return Response(content, headers.pop("Status", "200 OK"), headers)
+
+
+def _git_config(settings: dict[str, str]) -> dict[str, str]:
+    """Variables that configure git. No delta of a big file is searched: that costs minutes on a busy machine."""
+    found = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def main() -> int:
