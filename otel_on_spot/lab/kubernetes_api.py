@@ -15,9 +15,9 @@ from urllib3.exceptions import HTTPError
 
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import Kind
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.api import Kubernetes, Object
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 from otel_on_spot.waiting import Deadline, retry
 
 Answer = TypeVar("Answer")
@@ -61,7 +61,7 @@ class KubernetesApi(Kubernetes):
                 every=POLL_SECONDS,
             )
         except (ApiException, HTTPError) as problem:
-            raise Refusal(
+            raise ApiError(
                 "Unreachable",
                 f"configured Kubernetes cluster is unreachable: {self.client.server}: {_first_line(problem)}",
             ) from problem
@@ -71,20 +71,20 @@ class KubernetesApi(Kubernetes):
         """The answer of the API server.
 
         Raises:
-            Refusal: the API server refused; ``Gone`` where there is no such object.
+            ApiError: the API server refused; ``NotFoundError`` where there is no such object.
         """
         try:
             return request()
         except ApiException as problem:
             raise refusal_of(problem) from problem
         except HTTPError as problem:
-            raise Refusal("Unreachable", f"the API server does not answer: {_first_line(problem)}") from problem
+            raise ApiError("Unreachable", f"the API server does not answer: {_first_line(problem)}") from problem
 
     def _kind(self, version: str, kind: str) -> Kind:
         """The kind as the API server serves it.
 
         Raises:
-            Refusal: it does not serve it.
+            ApiError: it does not serve it.
         """
         found = self.ask(lambda: self.client.kind(version, kind))
         if found is None:
@@ -148,13 +148,13 @@ class KubernetesApi(Kubernetes):
         path = self._path_of(wanted)
         try:
             return _plain(self.ask(lambda: self.client.apply(path, wanted, manager, force=force)))
-        except Gone as problem:
+        except NotFoundError as problem:
             if "could not find the requested resource" in problem.sentence:
                 raise _no_match(version, kind) from problem
-            raise Refusal("NotFound", problem.sentence) from problem
-        except Refusal as problem:
+            raise ApiError("NotFound", problem.sentence) from problem
+        except ApiError as problem:
             if problem.code == "Conflict":
-                raise Refusal("Conflict", f"{kind} {name}: {problem.sentence}") from problem
+                raise ApiError("Conflict", f"{kind} {name}: {problem.sentence}") from problem
             raise
 
     @override
@@ -171,7 +171,7 @@ class KubernetesApi(Kubernetes):
         """Change a few fields of an object by a merge patch, as a person's ``kubectl patch`` does.
 
         Raises:
-            Refusal: the API server refuses; ``Gone`` where the object is not there.
+            ApiError: the API server refuses; ``NotFoundError`` where the object is not there.
         """
         path = self._path_of(thing)
         return _plain(self.ask(lambda: self.client.merge(path, change)))
@@ -184,7 +184,7 @@ class KubernetesApi(Kubernetes):
             lambda: self.client.delete(self._path_of(thing), options)
         )
         if not there:
-            raise Gone("NotFound", f"{thing['kind']} {thing['metadata']['name']} not found")
+            raise NotFoundError("NotFound", f"{thing['kind']} {thing['metadata']['name']} not found")
 
     @override
     def collect(self, thing: Object) -> bool:
@@ -216,10 +216,10 @@ class KubernetesApi(Kubernetes):
             self._forgotten()
 
 
-def refusal_of(problem: ApiException) -> Refusal:
+def refusal_of(problem: ApiException) -> ApiError:
     """The API server's refusal as the cloud's.
 
-    ``Gone`` for 404, ``Conflict`` with managers and fields, its reason else.
+    ``NotFoundError`` for 404, ``Conflict`` with managers and fields, its reason else.
     """
     try:
         told: dict[str, Any] = json.loads(problem.body or "{}")
@@ -230,14 +230,14 @@ def refusal_of(problem: ApiException) -> Refusal:
     causes = [cause for cause in details.get("causes") or [] if cause.get("reason") == "FieldManagerConflict"]
     if problem.status == 409 and causes:
         fields = sorted(f"{cause.get('field', '').lstrip('.')} ({cause.get('message')})" for cause in causes)
-        return Refusal("Conflict", f"Apply failed with {len(fields)} conflict(s): {', '.join(fields)}")
+        return ApiError("Conflict", f"Apply failed with {len(fields)} conflict(s): {', '.join(fields)}")
     if problem.status == 404:
-        return Gone("NotFound", sentence)
-    return Refusal(str(told.get("reason") or problem.reason or problem.status), sentence)
+        return NotFoundError("NotFound", sentence)
+    return ApiError(str(told.get("reason") or problem.reason or problem.status), sentence)
 
 
-def _no_match(version: str, kind: str) -> Refusal:
-    return Refusal("NoMatch", f'no matches for kind "{kind}" in version "{version}": its CRD is not installed')
+def _no_match(version: str, kind: str) -> ApiError:
+    return ApiError("NoMatch", f'no matches for kind "{kind}" in version "{version}": its CRD is not installed')
 
 
 def _plain(thing: Object) -> Object:

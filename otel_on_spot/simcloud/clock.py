@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from otel_on_spot.simcloud.refusal import Interrupted, TimedOut
+from otel_on_spot.simcloud.api_errors import OperationCancelledError, TimedOutError
 
 POLL_SECONDS = 0.02
 """Real seconds between two looks at something that is waited for."""
@@ -33,7 +33,7 @@ class Clock:
         """Let cloud seconds pass.
 
         Raises:
-            Interrupted: the operation was cancelled, or the cloud is stopping.
+            OperationCancelledError: the operation was cancelled, or the cloud is stopping.
         """
         self._real(seconds * self.scale, cancelled)
 
@@ -41,20 +41,20 @@ class Clock:
         """Wait until something is so.
 
         Raises:
-            TimedOut: it was not so within ``timeout`` cloud seconds.
-            Interrupted: the operation was cancelled, or the cloud is stopping.
+            TimedOutError: it was not so within ``timeout`` cloud seconds.
+            OperationCancelledError: the operation was cancelled, or the cloud is stopping.
         """
         end = time.monotonic() + max(timeout * self.scale, self.patience)
         while not ready():
             if time.monotonic() > end:
-                raise TimedOut(f"{what}: not so within {timeout:.0f} s")
+                raise TimedOutError(f"{what}: not so within {timeout:.0f} s")
             self._real(POLL_SECONDS, cancelled)
 
     def _real(self, seconds: float, cancelled: threading.Event) -> None:
         end = time.monotonic() + seconds
         while True:
             if cancelled.is_set() or self.stopping.is_set():
-                raise Interrupted("the operation was cancelled while the cloud was at work")
+                raise OperationCancelledError("the operation was cancelled while the cloud was at work")
             left = end - time.monotonic()
             if left <= 0:
                 return

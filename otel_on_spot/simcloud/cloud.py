@@ -29,7 +29,7 @@ class ReleaseRunner(Protocol):
         """Refuse a chart, a version or values that it cannot install, before anything is changed.
 
         Raises:
-            Refusal: it cannot install them.
+            ApiError: it cannot install them.
         """
         ...
 
@@ -39,7 +39,7 @@ class ReleaseRunner(Protocol):
         """Install the release, or bring it to these inputs, and wait until it is ready.
 
         Raises:
-            Refusal: it is not ready in time, or the cluster refuses an object.
+            ApiError: it is not ready in time, or the cluster refuses an object.
         """
         ...
 

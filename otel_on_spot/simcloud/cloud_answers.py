@@ -13,6 +13,7 @@ from otel_on_spot.program import urns
 from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.program.values import Secret, holds_secret, revealed
+from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Handler, Site
@@ -20,7 +21,6 @@ from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
 from otel_on_spot.simcloud.provider.aws import Aws
 from otel_on_spot.simcloud.provider.kubernetes import Kubernetes
-from otel_on_spot.simcloud.refusal import Refusal, Unfinished
 
 PROVIDER = "pulumi:providers:"
 
@@ -56,11 +56,13 @@ class Providers:
         """Handler and site.
 
         Raises:
-            Refusal: no provider of the simulated cloud makes such a thing.
+            ApiError: no provider of the simulated cloud makes such a thing.
         """
         package = registration.type.partition(":")[0]
         if package not in self._servicers:
-            raise Refusal("NotSimulated", f"{registration.type}: the simulated cloud has no provider named {package!r}")
+            raise ApiError(
+                "NotSimulated", f"{registration.type}: the simulated cloud has no provider named {package!r}"
+            )
         provider = registrations.get(urns.of_provider(registration.provider))
         configuration = plain(provider.inputs) if provider else {}
         return self._servicers[package].handler(registration.type, configuration), self.site(package, provider)
@@ -78,7 +80,7 @@ class FromCloud:
         previous: what an earlier run made in it; what it holds is read from the cloud first, and changed in place.
     """
 
-    refusals = (Refusal, Unfinished)
+    refusals = (ApiError, UnfinishedError)
 
     def __init__(self, cloud: Cloud, previous: Recording | None = None) -> None:
         self.cloud, self.providers = cloud, Providers(cloud)
@@ -92,8 +94,8 @@ class FromCloud:
         """The registration with the id and the outputs that the cloud gave it.
 
         Raises:
-            Refusal: the cloud, or its provider, refuses.
-            Unfinished: it was made, and did not become ready.
+            ApiError: the cloud, or its provider, refuses.
+            UnfinishedError: it was made, and did not become ready.
         """
         if registration.type.startswith(PROVIDER):
             identity = str(uuid.uuid5(uuid.NAMESPACE_URL, registration.urn))
@@ -111,7 +113,7 @@ class FromCloud:
         """The result of a function of the AWS provider.
 
         Raises:
-            Refusal: the simulated cloud does not know the function.
+            ApiError: the simulated cloud does not know the function.
         """
         return registry.invoke(self.providers.site("aws", provider), token, arguments)
 
@@ -129,7 +131,7 @@ class FromCloud:
         difference = handler.difference(state, old, new, site)
         if difference.replaces:
             # The real engine plans what must go with the old one; this does not.
-            raise Refusal(
+            raise ApiError(
                 "Replacement",
                 f"{', '.join(difference.replaces)} cannot change in place, and replacing a resource needs the real "
                 "engine: put the pulumi CLI on PATH, or destroy and apply anew",
@@ -145,7 +147,7 @@ def _checked(registration: Registration, state: Properties, handler: Handler) ->
     seed = hashlib.sha256(registration.urn.encode()).digest()
     inputs, failures = handler.check(registration.name, state, plain(registration.inputs), seed)
     if failures:
-        raise Refusal("CheckFailed", "; ".join(f"{key}: {reason}" for key, reason in failures))
+        raise ApiError("CheckFailed", "; ".join(f"{key}: {reason}" for key, reason in failures))
     return inputs
 
 

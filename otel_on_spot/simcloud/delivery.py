@@ -7,8 +7,8 @@ from typing import Any
 from moto.events.models import EventPattern
 
 from otel_on_spot.iam import EVENTS, may_send
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def deliver(site: Site, event: Any) -> list[Delivery]:
 
 def _send(site: Site, rule_arn: str, target: str, event: Any) -> str:
     if ":sqs:" not in target:
-        raise Refusal("NotSimulated", f"{target}: only queues are simulated as targets")
+        raise ApiError("NotSimulated", f"{target}: only queues are simulated as targets")
     sqs, name = site.client("sqs"), target.rpartition(":")[2]
     try:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]

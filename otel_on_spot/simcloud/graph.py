@@ -15,9 +15,9 @@ from typing import Any
 from otel_on_spot.program import runner
 from otel_on_spot.program.monitor import Monitor
 from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.cloud_answers import FromCloud, Providers, is_made, plain, subject, timeout_seconds
-from otel_on_spot.simcloud.refusal import Refusal
 
 WORKERS = 64
 
@@ -91,13 +91,13 @@ def destroy(recording: Recording, cloud: Cloud, *, unprotected: bool = False) ->
         unprotected: delete what is protected too.
 
     Raises:
-        Refusal: something is protected; nothing was deleted.
+        ApiError: something is protected; nothing was deleted.
         ApplyError: the cloud refused a deletion; the recording holds what is left.
     """
     made = {registration.urn: registration for registration in recording if is_made(registration)}
     protected = sorted(registration.name for registration in made.values() if registration.protect)
     if protected and not unprotected:
-        raise Refusal("Protected", f"cannot be deleted because they are protected: {', '.join(protected)}")
+        raise ApiError("Protected", f"cannot be deleted because they are protected: {', '.join(protected)}")
     dependents: dict[str, set[str]] = {urn: set() for urn in made}
     for urn, registration in made.items():
         for below in _made_below(recording.direct_dependencies(registration), recording, set(made)) - {urn}:

@@ -12,10 +12,16 @@ from botocore.exceptions import ClientError
 from otel_on_spot.program import resource_types
 from otel_on_spot.program.resource_types import ProviderScope, ResourceType, resource_type
 from otel_on_spot.program.values import UNKNOWN, holds_unknown
+from otel_on_spot.simcloud.api_errors import (
+    ApiError,
+    NotFoundError,
+    OperationCancelledError,
+    UnfinishedError,
+    of_client_error,
+)
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
-from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal, Unfinished, of_client_error
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Site:
             return self.cloud.client(service, self.region)
         row = self.cloud.tables.get("clusters", self.cluster)
         if row is None:
-            raise Refusal("Unreachable", f"there is no cluster named {self.cluster!r}")
+            raise ApiError("Unreachable", f"there is no cluster named {self.cluster!r}")
         return self.cloud.client(service, row["region"])
 
     @property
@@ -239,9 +245,9 @@ class Handler:
             spend(self.seconds.delete)
             try:
                 self.delete(call, identity, state)
-            except (ClientError, Gone) as problem:
+            except (ClientError, NotFoundError) as problem:
                 refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
-                if not isinstance(refusal, Gone):
+                if not isinstance(refusal, NotFoundError):
                     raise refusal from problem
             site.cloud.tables.remove("made-up", self._place(site, identity))
 
@@ -255,9 +261,9 @@ class Handler:
         def act(spend: Callable[[float], None]) -> Properties | None:
             try:
                 found = self.read(Call(site, spend, 300, cancelled), identity, state)
-            except (ClientError, Gone) as problem:
+            except (ClientError, NotFoundError) as problem:
                 refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
-                if isinstance(refusal, Gone):
+                if isinstance(refusal, NotFoundError):
                     return None
                 raise refusal from problem
             return None if found is None else {**self._remembered(site, identity), **state, **found}
@@ -278,13 +284,13 @@ class Handler:
     def _finish(self, call: Call, identity: str, outputs: Properties, seconds: float) -> Properties:
         try:
             call.spend(seconds)
-        except Interrupted as problem:
+        except OperationCancelledError as problem:
             self.ready(call, identity, outputs)  # AWS goes on without the caller
-            raise Unfinished(identity, outputs, problem) from problem
+            raise UnfinishedError(identity, outputs, problem) from problem
         try:
             return self.ready(call, identity, outputs)
-        except Refusal as problem:
-            raise Unfinished(identity, outputs, problem) from problem
+        except ApiError as problem:
+            raise UnfinishedError(identity, outputs, problem) from problem
 
     def _outputs(self, site: Site, inputs: Properties, outputs: Properties) -> Properties:
         merged = {**{key: value for key, value in inputs.items() if key != DEFAULTS}, **outputs}

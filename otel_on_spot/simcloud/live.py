@@ -15,12 +15,12 @@ from otel_on_spot.kubernetes.names import (
     PUBLIC_BALANCER_ROLE,
     cluster_tag,
 )
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.kubernetes.api import Object
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
-from otel_on_spot.simcloud.refusal import Refusal
 
 NODE_TYPE = "m7i.large"
 
@@ -29,11 +29,11 @@ def cluster_site(cloud: Any, cluster: str) -> Site:
     """The site of a cluster of the cloud, in its region.
 
     Raises:
-        Refusal: there is no such cluster.
+        ApiError: there is no such cluster.
     """
     row = cloud.tables.get("clusters", cluster)
     if row is None:
-        raise Refusal("ResourceNotFoundException", f"No cluster found for name: {cluster}.")
+        raise ApiError("ResourceNotFoundException", f"No cluster found for name: {cluster}.")
     return Site(cloud, region=row["region"], cluster=cluster)
 
 
@@ -41,7 +41,7 @@ def _private_subnets(site: Site) -> list[str]:
     selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
     found = sorted(subnet["SubnetId"] for subnet in site.client("ec2").describe_subnets(Filters=selector)["Subnets"])
     if not found:
-        raise Refusal("SubnetsNotFound", f"no subnet carries {DISCOVERY}={site.cluster}")
+        raise ApiError("SubnetsNotFound", f"no subnet carries {DISCOVERY}={site.cluster}")
     return found
 
 
@@ -51,7 +51,7 @@ def _discovered_groups(site: Site) -> list[str]:
         group["GroupId"] for group in site.client("ec2").describe_security_groups(Filters=selector)["SecurityGroups"]
     )
     if not found:
-        raise Refusal("SecurityGroupsNotFound", f"no security group carries {DISCOVERY}={site.cluster}")
+        raise ApiError("SecurityGroupsNotFound", f"no security group carries {DISCOVERY}={site.cluster}")
     return found
 
 
@@ -61,19 +61,19 @@ def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
     Returns the NodeClaims; ``status.registered`` says whether the node joined (the invisible node did not).
 
     Raises:
-        Refusal: Karpenter is not alive, or the NodePool, its class, subnets or security groups are missing.
+        ApiError: Karpenter is not alive, or the NodePool, its class, subnets or security groups are missing.
     """
     why = why_karpenter_is_dead(site)
     if why:
-        raise Refusal("NotLaunched", f"Karpenter launches nothing: {why}")
+        raise ApiError("NotLaunched", f"Karpenter launches nothing: {why}")
     api = site.cloud.kubernetes(site.cluster)
     owner = api.get(*NODE_POOL.identity, pool)
     if owner is None:
-        raise Refusal("NotFound", f"NodePool {pool!r} not found")
+        raise ApiError("NotFound", f"NodePool {pool!r} not found")
     reference = owner["spec"]["template"]["spec"]["nodeClassRef"]["name"]
     node_class = api.get(*NODE_CLASS.identity, reference)
     if node_class is None:
-        raise Refusal("NodeClassNotReady", f"EC2NodeClass {reference!r} not found")
+        raise ApiError("NodeClassNotReady", f"EC2NodeClass {reference!r} not found")
     profile = site.client("iam").get_instance_profile(InstanceProfileName=node_class["spec"]["instanceProfile"])
     role = profile["InstanceProfile"]["Roles"][0]["Arn"]
     return [
@@ -145,7 +145,7 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
     """A volume that the EBS CSI driver made for a claim of an Application: its id.
 
     Raises:
-        Refusal: the driver's add-on is missing.
+        ApiError: the driver's add-on is missing.
     """
     _require_csi(site)
     zone = site.client("ec2").describe_subnets(SubnetIds=_private_subnets(site)[:1])["Subnets"][0]["AvailabilityZone"]
@@ -166,4 +166,4 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
 
 def _require_csi(site: Site) -> None:
     if site.cloud.tables.get("addons", f"{site.cluster}/aws-ebs-csi-driver") is None:
-        raise Refusal("ProvisioningFailed", "the aws-ebs-csi-driver add-on is missing")
+        raise ApiError("ProvisioningFailed", "the aws-ebs-csi-driver add-on is missing")

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from otel_on_spot.simcloud.api_errors import ApiError, TimedOutError, UnfinishedError
 from otel_on_spot.simcloud.clock import Clock
 from otel_on_spot.simcloud.faults import Fault, FaultPlan
-from otel_on_spot.simcloud.refusal import Refusal, TimedOut, Unfinished
 
 Result = TypeVar("Result")
 
@@ -76,7 +76,7 @@ class Operations:
             timeout: cloud seconds that a hanging operation lasts.
 
         Raises:
-            Refusal: the cloud, or the fault plan, refused.
+            ApiError: the cloud, or the fault plan, refused.
         """
         line = Operation(operation, subject.token, subject.name, subject.urn, self.clock.now())
 
@@ -111,18 +111,18 @@ class Operations:
         cancelled: threading.Event,
     ) -> None:
         if fault.effect == "refuse":
-            raise Refusal(fault.code, fault.message)
+            raise ApiError(fault.code, fault.message)
         if fault.effect == "hang":
             what = f"{line.operation} of {line.name}"
             self.clock.until(lambda: False, timeout, f"{what} hangs", cancelled)
-            raise TimedOut(what)
+            raise TimedOutError(what)
         if fault.effect == "throttle":
             code, rule, allowed, pauses = "ThrottlingException", "Rate exceeded", RETRIES, [1, 2, 4, 8, 16, 20]
         else:
             code, rule, allowed, pauses = "NoSuchEntity", "not visible yet", CONSISTENCY_RETRIES, [3]
         for attempt in range(fault.times):
             if attempt >= allowed:
-                raise Refusal(code, f"{rule}; gave up after {allowed} retries")
+                raise ApiError(code, f"{rule}; gave up after {allowed} retries")
             spend(pauses[min(attempt, len(pauses) - 1)])
 
     def _strike_after(
@@ -137,9 +137,9 @@ class Operations:
         """What was created is there, and the caller must know it."""
         try:
             self._strike(fault, line, spend, timeout, cancelled)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if line.operation == "create" and isinstance(result, tuple):
-                raise Unfinished(result[0], result[1], refusal) from refusal
+                raise UnfinishedError(result[0], result[1], refusal) from refusal
             raise
 
     def _write(self, line: Operation) -> None:

@@ -13,9 +13,9 @@ from typing import Literal
 from typing_extensions import override
 
 from otel_on_spot.plan.record import record
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.faults import Fault, FaultPlan
 from otel_on_spot.simcloud.operations import Operation
-from otel_on_spot.simcloud.refusal import Refusal
 from tests.engine.recovery import agree, nothing_to_repair, recover
 from tests.engine.workbench import TIMEOUT, Workbench, end_group, short
 
@@ -69,7 +69,7 @@ def _kill(bench: Workbench, way: Way, steps: Iterable[str]) -> set[str]:
             dead.set()
         dead.wait(TIMEOUT)
         if way.stage == "before":
-            raise Refusal("Unreachable", "whoever asked is dead")
+            raise ApiError("Unreachable", "whoever asked is dead")
 
     hooks = bench.watched.before if way.stage == "before" else bench.watched.after
     hooks.update({(way.operation, what): partial(strike, what) for what in steps})

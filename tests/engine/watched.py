@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import UnfinishedError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Operations, Subject
-from otel_on_spot.simcloud.refusal import Unfinished
 
 Result = TypeVar("Result")
 Step = tuple[str, str]
@@ -53,7 +53,7 @@ class Watched(Operations):
             self.before.get(step, lambda: None)()
             try:
                 result = super().run(subject, operation, act, timeout=timeout, cancelled=cancelled)
-            except Unfinished as unfinished:
+            except UnfinishedError as unfinished:
                 if operation == "create":
                     self._made(subject.urn, unfinished.identity)
                 raise

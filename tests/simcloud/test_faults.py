@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError, TimedOutError, UnfinishedError
 from otel_on_spot.simcloud.clock import Clock
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.faults import Fault, FaultPlan
 from otel_on_spot.simcloud.operations import Operations, Subject
-from otel_on_spot.simcloud.refusal import Interrupted, Refusal, TimedOut, Unfinished
 from tests.simcloud.conftest import Maker
 
 QUEUE = Subject("aws:sqs/queue:Queue", "queue")
@@ -34,14 +34,14 @@ def test_the_nth_matching_operation_is_refused_and_no_other(tmp_path: Path) -> N
     )
     run(made)
     run(made, operation="delete")
-    with pytest.raises(Refusal, match="AccessDenied: no"):
+    with pytest.raises(ApiError, match="AccessDenied: no"):
         run(made)
     run(made)
     assert [line.result for line in made.read()] == ["ok", "ok", "AccessDenied: no", "ok"]
 
 
 def test_what_fails_after_the_cloud_did_its_part_is_known_to_exist(tmp_path: Path) -> None:
-    with pytest.raises(Unfinished) as failed:
+    with pytest.raises(UnfinishedError) as failed:
         run(operations(tmp_path, Fault(effect="refuse", stage="after")))
     assert failed.value.identity == "id"
 
@@ -49,7 +49,7 @@ def test_what_fails_after_the_cloud_did_its_part_is_known_to_exist(tmp_path: Pat
 def test_a_throttled_operation_is_repeated_and_takes_longer_until_the_provider_gives_up(tmp_path: Path) -> None:
     made = operations(tmp_path, Fault(effect="throttle", times=3), Fault(effect="throttle", nth=2, times=30))
     run(made)
-    with pytest.raises(Refusal, match=r"ThrottlingException.*25 retries"):
+    with pytest.raises(ApiError, match=r"ThrottlingException.*25 retries"):
         run(made)
     assert made.read()[0].cloud_seconds == 5 + 1 + 2 + 4
 
@@ -61,12 +61,12 @@ def test_what_is_not_visible_yet_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_a_hanging_operation_ends_with_its_timeout_or_when_it_is_cancelled(tmp_path: Path) -> None:
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOutError):
         run(operations(tmp_path, Fault(effect="hang")))
     cancelled = threading.Event()
     threading.Timer(0.05, cancelled.set).start()
     slow = Operations(tmp_path / "other.jsonl", Clock(1.0, patience=60), FaultPlan([Fault(effect="hang")]))
-    with pytest.raises(Interrupted):
+    with pytest.raises(OperationCancelledError):
         run(slow, cancelled=cancelled)
 
 
@@ -92,7 +92,7 @@ def test_a_plan_that_is_no_list_of_faults_is_refused_with_an_example(tmp_path: P
 def test_a_refused_creation_makes_nothing(aws: Maker, cloud: Cloud) -> None:
     cloud.operations.faults, before = FaultPlan([Fault(effect="refuse", name="never")]), cloud.operations.faults
     try:
-        with pytest.raises(Refusal):
+        with pytest.raises(ApiError):
             aws.make("aws:sqs/queue:Queue", "never", name="never")
     finally:
         cloud.operations.faults = before

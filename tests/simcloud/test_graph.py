@@ -10,12 +10,12 @@ import yaml
 
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
-from otel_on_spot.simcloud.refusal import Refusal
 
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
@@ -76,7 +76,7 @@ def test_a_pool_whose_controller_lost_its_role_hangs_and_says_why(up: tuple[Clou
     association = cloud.tables.remove("pod-identities", key)
     assert association is not None
     assert "no pod identity association" in why_karpenter_is_dead(site)
-    with pytest.raises(Refusal, match="Karpenter launches nothing"):
+    with pytest.raises(ApiError, match="Karpenter launches nothing"):
         launch_nodes(site, "data")
     cloud.tables.put("pod-identities", key, association)
     assert api.objects("karpenter.sh/v1", "NodeClaim")
@@ -86,7 +86,7 @@ def test_a_protected_resource_stops_the_destroy_before_it_begins(up: tuple[Cloud
     cloud, recording = up
     before = inventory(cloud, REGION)
     guarded = tuple(replace(r, protect=r.type == "aws:ec2/vpc:Vpc") for r in recording)
-    with pytest.raises(Refusal, match=r"Protected.*network-vpc"):
+    with pytest.raises(ApiError, match=r"Protected.*network-vpc"):
         graph.destroy(replace(recording, registrations=guarded), cloud)
     assert inventory(cloud, REGION) == before
 

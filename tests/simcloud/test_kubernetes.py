@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.kubernetes.helm import Release
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 from tests.simcloud.conftest import Maker
 
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
@@ -24,7 +24,7 @@ def install_crds(cluster: Maker) -> Any:
 
 
 def test_there_is_no_node_pool_without_its_crd(cluster: Maker) -> None:
-    with pytest.raises(Refusal, match='no matches for kind "NodePool"'):
+    with pytest.raises(ApiError, match='no matches for kind "NodePool"'):
         cluster.make(NODE_POOL, "spot", **pool())
     install_crds(cluster)
     assert cluster.make(NODE_POOL, "spot", **pool()).id == "spot"
@@ -32,7 +32,7 @@ def test_there_is_no_node_pool_without_its_crd(cluster: Maker) -> None:
 
 def test_an_object_needs_its_namespace(cluster: Maker) -> None:
     thing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "nowhere"}}
-    with pytest.raises(Refusal, match='namespaces "nowhere" not found'):
+    with pytest.raises(ApiError, match='namespaces "nowhere" not found'):
         cluster.make(CONFIG_MAP, "a", **thing)
 
 
@@ -59,7 +59,7 @@ def test_a_field_that_somebody_else_owns_is_a_conflict_unless_forced(cluster: Ma
     }
     api.apply(theirs, "eks")
     ours: dict[str, Any] = {**theirs, "data": {"mapRoles": "ours"}}
-    with pytest.raises(Refusal, match=r"Conflict.*data\.mapRoles"):
+    with pytest.raises(ApiError, match=r"Conflict.*data\.mapRoles"):
         cluster.make(CONFIG_MAP, "aws-auth", **ours)
     forced = {**ours, "metadata": {**ours["metadata"], "annotations": {"pulumi.com/patchForce": "true"}}}
     assert cluster.make(CONFIG_MAP, "aws-auth", **forced).outputs["data"] == {"mapRoles": "ours"}
@@ -93,7 +93,7 @@ def test_a_node_class_whose_controller_is_gone_hangs_until_the_timeout(cluster: 
     }
     node_class = cluster.make(NODE_CLASS, "default", **thing)
     with pytest.raises(
-        Refusal, match="Timeout: deletion of EC2NodeClass default: the karpenter release is not installed"
+        ApiError, match="Timeout: deletion of EC2NodeClass default: the karpenter release is not installed"
     ):
         node_class.delete(timeout=0.1)
     assert node_class.read() is not None
@@ -108,13 +108,13 @@ def test_crds_that_go_take_their_objects_along(cluster: Maker) -> None:
 
 def test_a_release_waits_for_nodes_and_leaves_nothing_where_there_are_none(cluster: Maker) -> None:
     wanted = {"name": "argocd", "chart": "argo-cd", "namespace": "default", "atomic": True, "timeout": 1}
-    with pytest.raises(Refusal, match="waiting for a node of a managed node group"):
+    with pytest.raises(ApiError, match="waiting for a node of a managed node group"):
         cluster.make(Release.token, "argocd", **wanted)
     assert cluster.site.cloud.tables.all("releases", f"{cluster.site.cluster}|") == {}
 
 
 def test_karpenter_without_its_crds_panics(cluster: Maker) -> None:
-    with pytest.raises(Refusal, match="the controller panics, its CRDs are missing: NodePool"):
+    with pytest.raises(ApiError, match="the controller panics, its CRDs are missing: NodePool"):
         cluster.make(
             Release.token, "karpenter", name="karpenter", chart="oci://x/karpenter", namespace="kube-system", values={}
         )
@@ -125,7 +125,7 @@ def test_nobody_answers_where_there_is_no_cluster(cluster: Maker) -> None:
         CONFIG_MAP, "a", apiVersion="v1", kind="ConfigMap", metadata={"name": "a", "namespace": "default"}
     )
     cluster.site.cloud.tables.remove("clusters", cluster.site.cluster)
-    with pytest.raises(Refusal, match="unreachable"):
+    with pytest.raises(ApiError, match="unreachable"):
         made.delete()
 
 
@@ -136,5 +136,5 @@ def test_what_is_gone_cannot_be_deleted_twice_but_the_provider_is_content(cluste
     api = cluster.site.cloud.kubernetes(cluster.site.cluster)
     made.delete()
     made.delete()
-    with pytest.raises(Gone):
+    with pytest.raises(NotFoundError):
         api.delete({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.simcloud.refusal import Refusal
+from otel_on_spot.simcloud.api_errors import ApiError
 from tests.simcloud.conftest import Maker, trust
 
 
@@ -16,7 +16,7 @@ def vpc(aws: Maker) -> Any:
 
 def test_a_subnet_inside_another_is_refused(aws: Maker, vpc: Any) -> None:
     aws.make("aws:ec2/subnet:Subnet", "one", vpcId=vpc.id, cidrBlock="10.77.0.0/20", availabilityZone="eu-west-1a")
-    with pytest.raises(Refusal, match=r"InvalidSubnet\.Conflict"):
+    with pytest.raises(ApiError, match=r"InvalidSubnet\.Conflict"):
         aws.make("aws:ec2/subnet:Subnet", "two", vpcId=vpc.id, cidrBlock="10.77.8.0/24", availabilityZone="eu-west-1a")
 
 
@@ -24,7 +24,7 @@ def test_a_subnet_with_a_network_interface_in_it_is_not_deleted(aws: Maker, vpc:
     subnet = aws.make("aws:ec2/subnet:Subnet", "lived-in", vpcId=vpc.id, cidrBlock="10.77.16.0/24")
     ec2 = aws.site.client("ec2")
     eni = ec2.create_network_interface(SubnetId=subnet.id)["NetworkInterface"]["NetworkInterfaceId"]
-    with pytest.raises(Refusal, match=rf"DependencyViolation.*{eni}"):
+    with pytest.raises(ApiError, match=rf"DependencyViolation.*{eni}"):
         subnet.delete()
     ec2.delete_network_interface(NetworkInterfaceId=eni)
     subnet.delete()
@@ -35,7 +35,7 @@ def test_a_security_group_that_another_refers_to_is_not_deleted(aws: Maker, vpc:
     used = aws.make("aws:ec2/securityGroup:SecurityGroup", "used", vpcId=vpc.id)
     rule = {"protocol": "tcp", "fromPort": 443, "toPort": 443, "securityGroups": [used.id]}
     using = aws.make("aws:ec2/securityGroup:SecurityGroup", "using", vpcId=vpc.id, ingress=[rule])
-    with pytest.raises(Refusal, match=rf"DependencyViolation.*{using.id}"):
+    with pytest.raises(ApiError, match=rf"DependencyViolation.*{using.id}"):
         used.delete()
     using.delete()
     used.delete()
@@ -44,7 +44,7 @@ def test_a_security_group_that_another_refers_to_is_not_deleted(aws: Maker, vpc:
 def test_a_vpc_with_an_internet_gateway_is_not_deleted(aws: Maker) -> None:
     other = aws.make("aws:ec2/vpc:Vpc", "with-gateway", cidrBlock="10.78.0.0/16")
     gateway = aws.make("aws:ec2/internetGateway:InternetGateway", "gateway", vpcId=other.id)
-    with pytest.raises(Refusal, match="DependencyViolation"):
+    with pytest.raises(ApiError, match="DependencyViolation"):
         other.delete()
     gateway.delete()
     other.delete()
@@ -60,7 +60,7 @@ def test_an_address_that_a_nat_gateway_uses_is_not_released_and_its_gateway_not_
         (gateway, "mapped public address"),
         (subnet, "DependencyViolation"),
     ):
-        with pytest.raises(Refusal, match=code):
+        with pytest.raises(ApiError, match=code):
             kept.delete()
     for deleted in (nat, address, gateway, subnet):
         deleted.delete()
@@ -69,11 +69,11 @@ def test_an_address_that_a_nat_gateway_uses_is_not_released_and_its_gateway_not_
 def test_a_role_name_is_given_once_and_a_role_with_policies_stays(aws: Maker) -> None:
     document = trust("ec2.amazonaws.com")
     role = aws.make("aws:iam/role:Role", "once", name="once", assumeRolePolicy=document)
-    with pytest.raises(Refusal, match="EntityAlreadyExists"):
+    with pytest.raises(ApiError, match="EntityAlreadyExists"):
         aws.make("aws:iam/role:Role", "again", name="once", assumeRolePolicy=document)
     arn = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
     attached = aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "attached", role="once", policyArn=arn)
-    with pytest.raises(Refusal, match="DeleteConflict"):
+    with pytest.raises(ApiError, match="DeleteConflict"):
         role.delete()
     attached.delete()
     role.delete()
@@ -83,7 +83,7 @@ def test_a_policy_document_that_iam_cannot_read_is_refused(aws: Maker) -> None:
     broken = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Maybe", "Action": "s3:*", "Resource": "*"}]}
     )
-    with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+    with pytest.raises(ApiError, match="MalformedPolicyDocument"):
         aws.make("aws:iam/policy:Policy", "broken", policy=broken)
 
 
@@ -93,7 +93,7 @@ def test_a_managed_policy_past_the_limit_is_refused_though_moto_takes_it(aws: Ma
         "Action": "s3:GetObject",
         "Resource": [f"arn:aws:s3:::bucket-{n}/*" for n in range(300)],
     }
-    with pytest.raises(Refusal, match=r"LimitExceeded.*6144"):
+    with pytest.raises(ApiError, match=r"LimitExceeded.*6144"):
         aws.make(
             "aws:iam/policy:Policy", "long", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         )
@@ -108,7 +108,7 @@ def test_a_managed_policy_that_a_role_has_attached_is_not_deleted(aws: Maker) ->
     attached = aws.make(
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "attachment", role="holder", policyArn=policy.id
     )
-    with pytest.raises(Refusal, match=r"DeleteConflict.*holder"):
+    with pytest.raises(ApiError, match=r"DeleteConflict.*holder"):
         policy.delete()
     for made in (attached, policy, role):
         made.delete()
@@ -116,7 +116,7 @@ def test_a_managed_policy_that_a_role_has_attached_is_not_deleted(aws: Maker) ->
 
 def test_a_key_policy_that_locks_its_owner_out_is_refused(aws: Maker) -> None:
     statement = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "kms:*", "Resource": "*"}
-    with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+    with pytest.raises(ApiError, match="MalformedPolicyDocument"):
         aws.make("aws:kms/key:Key", "locked", policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
@@ -128,7 +128,7 @@ def test_a_rule_with_targets_is_not_deleted(aws: Maker) -> None:
     target = aws.make(
         "aws:cloudwatch/eventTarget:EventTarget", "t", rule="targets", targetId="q", arn=queue.outputs["arn"]
     )
-    with pytest.raises(Refusal, match="has targets"):
+    with pytest.raises(ApiError, match="has targets"):
         rule.delete()
     for made in (target, rule, queue):
         made.delete()
@@ -140,7 +140,7 @@ def test_a_cluster_in_one_zone_is_refused(aws: Maker, vpc: Any) -> None:
         "aws:ec2/subnet:Subnet", "one-zone", vpcId=vpc.id, cidrBlock="10.77.48.0/24", availabilityZone="eu-west-1b"
     )
     role = f"arn:aws:iam::{aws.site.cloud.account}:role/eks-one-zone"
-    with pytest.raises(Refusal, match="two different AZs"):
+    with pytest.raises(ApiError, match="two different AZs"):
         aws.make(
             "aws:eks/cluster:Cluster", "one-zone", name="one-zone", roleArn=role, vpcConfig={"subnetIds": [subnet.id]}
         )
@@ -150,10 +150,10 @@ def test_a_role_that_does_not_trust_pod_identity_gets_no_association(aws: Maker,
     aws.make("aws:iam/role:Role", "stranger", name="stranger", assumeRolePolicy=trust("ec2.amazonaws.com"))
     wanted = {"clusterName": cluster.site.cluster, "namespace": "kube-system", "serviceAccount": "karpenter"}
     arn = f"arn:aws:iam::{aws.site.cloud.account}:role/"
-    with pytest.raises(Refusal, match=r"Trust policy of role .*stranger is invalid"):
+    with pytest.raises(ApiError, match=r"Trust policy of role .*stranger is invalid"):
         aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}stranger")
     document = trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
     aws.make("aws:iam/role:Role", "friend", name="friend", assumeRolePolicy=document)
     aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}friend")
-    with pytest.raises(Refusal, match="ResourceInUseException"):
+    with pytest.raises(ApiError, match="ResourceInUseException"):
         aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "b", **wanted, roleArn=f"{arn}friend")

@@ -12,7 +12,7 @@ def look_again(api: KubernetesApi, namespace: str) -> list[str]:
     Source: https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/
 
     Raises:
-        Refusal: the API server refuses.
+        ApiError: the API server refuses.
     """
     found = api.objects(*APPLICATION.identity, namespace)
     for application in found:

@@ -83,7 +83,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     """Apply the objects, and run Redis, the repo server and the application controller until they are ready.
 
     Raises:
-        Refusal: the API server refuses, or a process is not ready in time.
+        ApiError: the API server refuses, or a process is not ready in time.
     """
     upstream = Upstream(context.tools.argocd_manifests)
     installation.objects.apply(_objects(context, installation, upstream), deadline)

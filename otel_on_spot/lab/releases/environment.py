@@ -8,8 +8,8 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes.api import Kubernetes, Object
-from otel_on_spot.simcloud.refusal import Refusal
 
 REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
@@ -23,7 +23,7 @@ def environment(
     https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 
     Raises:
-        Refusal: a Secret or ConfigMap that is not optional is missing, or a variable comes from a source that only
+        ApiError: a Secret or ConfigMap that is not optional is missing, or a variable comes from a source that only
             a pod has.
     """
     pod = workload["spec"]["template"]
@@ -55,7 +55,7 @@ def _value(
             optional = bool(reference.get("optional"))
             data = _data(api, namespace, kind, reference["name"], optional=optional)
             if reference["key"] not in data and not optional:
-                raise Refusal(
+                raise ApiError(
                     "CreateContainerConfigError",
                     f"{kind} {namespace}/{reference['name']} has no key {reference['key']!r}",
                 )
@@ -67,7 +67,7 @@ def _value(
     for key, read in readers.items():
         if key in source:
             return read()
-    raise Refusal("CreateContainerConfigError", f"variable {entry['name']}: the lab knows no source {sorted(source)}")
+    raise ApiError("CreateContainerConfigError", f"variable {entry['name']}: the lab knows no source {sorted(source)}")
 
 
 def _field(namespace: str, workload: Object, path: str) -> str:
@@ -77,7 +77,7 @@ def _field(namespace: str, workload: Object, path: str) -> str:
         "metadata.name": f"{workload['metadata']['name']}-lab",
     }
     if path not in known:
-        raise Refusal(
+        raise ApiError(
             "CreateContainerConfigError",
             f"fieldPath {path!r}: a process beside the cluster has only {', '.join(known)}",
         )
@@ -90,7 +90,7 @@ def _resource(container: Mapping[str, Any], reference: Mapping[str, Any]) -> str
     resources = container.get("resources") or {}
     amount = (resources.get(side) or {}).get(name)
     if amount is None:
-        raise Refusal(
+        raise ApiError(
             "CreateContainerConfigError", f"resourceFieldRef {reference['resource']}: the container sets none"
         )
     divisor = parse_quantity(reference.get("divisor") or "1") or Decimal(1)
@@ -102,7 +102,7 @@ def _data(api: Kubernetes, namespace: str, kind: str, name: str, *, optional: bo
     if there is None:
         if optional:
             return {}
-        raise Refusal("CreateContainerConfigError", f"{kind} {namespace}/{name} not found")
+        raise ApiError("CreateContainerConfigError", f"{kind} {namespace}/{name} not found")
     data = there.get("data") or {}
     return {key: base64.b64decode(value).decode() for key, value in data.items()} if kind == "Secret" else dict(data)
 

@@ -14,7 +14,7 @@ from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.kubernetes.names import SERVICE_ACCOUNT
 from otel_on_spot.lab import addresses
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.simcloud.refusal import Refusal
+from otel_on_spot.simcloud.api_errors import ApiError
 
 TOKEN_SECONDS = 3600
 RENEW_AT = 0.5
@@ -47,7 +47,7 @@ class TokenFiles:
         """A file with a token for this audience; empty: for the API server itself.
 
         Raises:
-            Refusal: there is no such service account, or the API server refuses.
+            ApiError: there is no such service account, or the API server refuses.
         """
         path = self.folder / f"{namespace}.{account}.{audience.partition('.')[0] or 'kubernetes'}"
         token = _Token(namespace, account, audience, path)
@@ -98,5 +98,5 @@ class TokenFiles:
             for token, api in due:
                 try:
                     self._write(api, token)
-                except (Refusal, OSError):
+                except (ApiError, OSError):
                     continue  # the API server is being restarted: the old token is good for as long again

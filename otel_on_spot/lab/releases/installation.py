@@ -12,8 +12,8 @@ from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.objects import ReleaseDeadline, ReleaseObjects
 from otel_on_spot.lab.supervisor import ProcessFailed, Program, Supervisor
 from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.refusal import Refusal
 
 CAUSE = re.compile(r'^panic: |"level":"(ERROR|PANIC|FATAL)"|level=(error|fatal)')
 LONGEST_CAUSE = 1000
@@ -32,8 +32,8 @@ class Processes:
         """See that the program runs as told and is ready.
 
         Raises:
-            Refusal: it is not ready in time, with the last lines of its log.
-            Interrupted: the operation was cancelled.
+            ApiError: it is not ready in time, with the last lines of its log.
+            OperationCancelledError: the operation was cancelled.
         """
         told = (program.command, dict(program.environment))
         if self._supervisor.running(program.name):
@@ -53,7 +53,9 @@ class Processes:
                 if attempt < STARTS and deadline.left:
                     deadline.pause(float(attempt))
                     continue
-                raise Refusal("Timeout", f"release {release}: {program.name} does not become ready: {why}") from problem
+                raise ApiError(
+                    "Timeout", f"release {release}: {program.name} does not become ready: {why}"
+                ) from problem
             self._started[program.name] = told
             return
 
@@ -126,7 +128,7 @@ class Installation:
         """The region that the cluster is in."""
         row = self.cloud.tables.get("clusters", self.cluster)
         if row is None:
-            raise Refusal("ResourceNotFoundException", f"No cluster found for name: {self.cluster}.")
+            raise ApiError("ResourceNotFoundException", f"No cluster found for name: {self.cluster}.")
         return str(row["region"])
 
     @property

@@ -14,8 +14,8 @@ from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes.api import Object
-from otel_on_spot.simcloud.refusal import Refusal
 
 PROGRAM: Final = "karpenter"
 CONTAINER: Final = "controller"
@@ -28,11 +28,11 @@ def check(context: ReleaseContext, installation: Installation) -> None:
     """Refuse another version than the lab's.
 
     Raises:
-        Refusal: the release wants another version.
+        ApiError: the release wants another version.
     """
     wanted, built = str(installation.inputs.get("version") or ""), context.tools.version("karpenter").removeprefix("v")
     if wanted and wanted.removeprefix("v") != built:
-        raise Refusal(
+        raise ApiError(
             "UnknownVersion",
             f"release {installation.name}: version {wanted}; the lab runs Karpenter {built}. "
             f"Set karpenter.version to {built} "
@@ -58,7 +58,7 @@ def crds_installed(context: ReleaseContext, installation: Installation, deadline
     """Apply the CRDs and wait until they are served.
 
     Raises:
-        Refusal: Helm or the API server refuses, or a CRD is not served in time.
+        ApiError: Helm or the API server refuses, or a CRD is not served in time.
     """
     installation.objects.apply(_rendered(context, installation, crds=True), deadline)
 
@@ -67,7 +67,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     """Apply the chart's objects, and run the controller until it is ready.
 
     Raises:
-        Refusal: Helm or the API server refuses, or the controller or its pods are not ready in time.
+        ApiError: Helm or the API server refuses, or the controller or its pods are not ready in time.
     """
     things = _rendered(context, installation, crds=False)
     installation.objects.apply(things, deadline)

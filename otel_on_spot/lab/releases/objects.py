@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from otel_on_spot.kubernetes.names import DEFINITION, DEPLOYMENT, POD
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.rendering import owned
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError, OperationCancelledError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.api import Object
-from otel_on_spot.simcloud.refusal import Gone, Interrupted, Refusal
 from otel_on_spot.waiting import Deadline, wait_until
 
 MANAGER = "helm"
@@ -34,21 +34,21 @@ class ReleaseDeadline(Deadline):
         """Go on unless the operation was cancelled.
 
         Raises:
-            Interrupted: it was.
+            OperationCancelledError: it was.
         """
         if self._cancelled.is_set():
-            raise Interrupted("the operation was cancelled while the release was installed")
+            raise OperationCancelledError("the operation was cancelled while the release was installed")
 
     def until(self, ready: Callable[[], bool], what: Callable[[], str]) -> None:
         """Wait until something is so.
 
         Raises:
-            Refusal: it is not so in time.
-            Interrupted: the operation was cancelled.
+            ApiError: it is not so in time.
+            OperationCancelledError: the operation was cancelled.
         """
         if not wait_until(ready, self, POLL_SECONDS):
             self.check()
-            raise Refusal("Timeout", f"{what()}: not so within {self.seconds:.0f} s")
+            raise ApiError("Timeout", f"{what()}: not so within {self.seconds:.0f} s")
 
 
 class ReleaseObjects:
@@ -72,7 +72,7 @@ class ReleaseObjects:
         """Apply all of it, wait for CRDs to be served, then remove what an earlier revision had and this one has not.
 
         Raises:
-            Refusal: the API server refuses an object, or a CRD is not served in time.
+            ApiError: the API server refuses an object, or a CRD is not served in time.
         """
         ordered = sorted(things, key=lambda thing: FIRST.index(thing["kind"]) if thing["kind"] in FIRST else len(FIRST))
         before, made, applied = self._remembered(), [], []
@@ -108,7 +108,7 @@ class ReleaseObjects:
         """Wait until a Deployment has every replica available.
 
         Raises:
-            Refusal: it has not, with what its conditions and its pods say.
+            ApiError: it has not, with what its conditions and its pods say.
         """
 
         def now() -> Object:
@@ -137,7 +137,7 @@ class ReleaseObjects:
         """Remove what the release made, last first, and wait until it is gone; what is to be kept stays.
 
         Raises:
-            Refusal: something is still there after ``seconds``; a later call goes on with it.
+            ApiError: something is still there after ``seconds``; a later call goes on with it.
         """
         deadline = ReleaseDeadline(seconds, threading.Event())
         going = [there for reference in reversed(self._remembered()) if (there := self._remove(reference))]
@@ -156,7 +156,7 @@ class ReleaseObjects:
             return None
         try:
             self.api.delete(there)
-        except Gone:
+        except NotFoundError:
             return None
         return there
 

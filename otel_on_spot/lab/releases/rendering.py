@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes.api import Object
-from otel_on_spot.simcloud.refusal import Refusal
 
 HELM_SECONDS = 60
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -43,7 +43,7 @@ def render(
         skip_crds: leave out the chart's CustomResourceDefinitions.
 
     Raises:
-        Refusal: Helm refuses the chart or its values.
+        ApiError: Helm refuses the chart or its values.
     """
     with tempfile.TemporaryDirectory(prefix="lab-chart-") as scratch:
         copy = Path(shutil.copytree(chart, Path(scratch) / chart.name))
@@ -58,9 +58,9 @@ def render(
                 command, capture_output=True, text=True, timeout=HELM_SECONDS, env={**home, "HOME": scratch}
             )
         except subprocess.TimeoutExpired as problem:
-            raise Refusal("Timeout", f"release {release}: helm template took more than {HELM_SECONDS} s") from problem
+            raise ApiError("Timeout", f"release {release}: helm template took more than {HELM_SECONDS} s") from problem
     if done.returncode:
-        raise Refusal("InvalidChart", f"release {release}: {done.stderr.strip().replace(scratch + '/', '')}")
+        raise ApiError("InvalidChart", f"release {release}: {done.stderr.strip().replace(scratch + '/', '')}")
     return [thing for thing in yaml.load_all(done.stdout, LOADER) if thing]
 
 

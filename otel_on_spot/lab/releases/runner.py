@@ -11,9 +11,9 @@ from otel_on_spot.lab.releases.installation import Installation, Processes, Rele
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.helm import chart_name
-from otel_on_spot.simcloud.refusal import Refusal
 
 SOURCES: Final = {"karpenter-crd": karpenter.SOURCE, "karpenter": karpenter.SOURCE, "argo-cd": argocd.SOURCE}
 """Chart -> the registry or repository that it is published in."""
@@ -59,11 +59,11 @@ class Releases:
         """Refuse what the lab cannot install, and say what it does not do as EKS would.
 
         Raises:
-            Refusal: another chart, from elsewhere, or in another version.
+            ApiError: another chart, from elsewhere, or in another version.
         """
         chart = chart_name(inputs)
         if chart not in SOURCES:
-            raise Refusal(
+            raise ApiError(
                 "UnknownChart",
                 f"release {inputs.get('name')}: chart {inputs['chart']!r}; "
                 f"the lab installs {', '.join(sorted(SOURCES))} and no other. "
@@ -71,7 +71,7 @@ class Releases:
             )
         told = str((inputs.get("repositoryOpts") or {}).get("repo") or str(inputs["chart"]).rpartition("/")[0])
         if told.rstrip("/") != SOURCES[chart]:
-            raise Refusal(
+            raise ApiError(
                 "UnknownChart",
                 f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; "
                 f"the lab has the one of {SOURCES[chart]}. Name that one",
@@ -87,7 +87,7 @@ class Releases:
         """Install a release, or bring it to these inputs, and wait until it is ready.
 
         Raises:
-            Refusal: it is not ready in time, or something refuses it.
+            ApiError: it is not ready in time, or something refuses it.
         """
         deadline = ReleaseDeadline(seconds, cancelled)
         installation = _installation(cloud, cluster, inputs)

@@ -8,10 +8,10 @@ from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 NODE_TYPES = ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX")
 
@@ -20,14 +20,14 @@ def _role_id(site: Site, arn: str) -> str:
     """Unique id of a role of this account; of another account's, nothing is known.
 
     Raises:
-        Refusal: it is a role of this account, and does not exist.
+        ApiError: it is a role of this account, and does not exist.
     """
     if f":{site.cloud.account}:" not in arn:
         return ""
     try:
         return site.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]["RoleId"]
     except ClientError:
-        raise Refusal(
+        raise ApiError(
             "InvalidParameterException", f"The specified principalArn is invalid: invalid principal {arn}"
         ) from None
 
@@ -75,7 +75,7 @@ class AccessEntry(Handler):
         site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
         active_cluster(site, cluster)
         if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
-            raise Refusal(
+            raise ApiError(
                 "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
             )
         more = {
@@ -84,7 +84,7 @@ class AccessEntry(Handler):
             "tags": all_tags(site, inputs),
         }
         if inputs["type"] in NODE_TYPES and (more["groups"] or more["userName"]):
-            raise Refusal(
+            raise ApiError(
                 "InvalidParameterException",
                 f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}",
             )
@@ -107,7 +107,7 @@ class AccessEntry(Handler):
         key = f"{new['clusterName']}/{new['principalArn']}"
         row = call.site.cloud.tables.get("access-entries", key)
         if row is None:
-            raise Gone(
+            raise NotFoundError(
                 "ResourceNotFoundException", f"The specified principalArn could not be found: {new['principalArn']}"
             )
         groups = new.get("kubernetesGroups") or []
@@ -133,11 +133,11 @@ class AccessPolicyAssociation(Handler):
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
         row = tables.get("access-entries", entry)
         if row is None:
-            raise Gone(
+            raise NotFoundError(
                 "ResourceNotFoundException", f"The specified principalArn could not be found: {inputs['principalArn']}"
             )
         if row["type"] in NODE_TYPES:
-            raise Refusal(
+            raise ApiError(
                 "InvalidRequestException", f"The access entry is of type {row['type']}, which takes no access policies"
             )
         tables.put("access-policies", f"{entry}/{inputs['policyArn']}", {"scope": inputs["accessScope"]})

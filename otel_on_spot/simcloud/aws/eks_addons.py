@@ -8,10 +8,10 @@ from typing_extensions import override
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
@@ -36,16 +36,16 @@ def associate(
     """Bind a role to a service account: the association's id.
 
     Raises:
-        Refusal: the service account has a role already, or the role does not trust EKS Pod Identity.
+        ApiError: the service account has a role already, or the role does not trust EKS Pod Identity.
     """
     key = f"{cluster}/{namespace}/{account}"
     if site.cloud.tables.get("pod-identities", key):
-        raise Refusal(
+        raise ApiError(
             "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
         )
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
-        raise Refusal(
+        raise ApiError(
             "InvalidParameterException",
             f"Trust policy of role {role_arn} is invalid: "
             f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
@@ -70,7 +70,7 @@ class Addon(Handler):
         active_cluster(site, cluster)
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("addons", key):
-            raise Refusal("ResourceInUseException", f"Addon already exists: {name}")
+            raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
         self._configured(inputs)
         for identity in inputs.get("podIdentityAssociations") or []:
             associate(site, cluster, "kube-system", identity["serviceAccount"], identity["roleArn"], by=f"addon/{name}")
@@ -91,7 +91,7 @@ class Addon(Handler):
         try:
             json.loads(inputs.get("configurationValues") or "{}")
         except json.JSONDecodeError:
-            raise Refusal("InvalidParameterException", "ConfigurationValue is not in valid JSON format") from None
+            raise ApiError("InvalidParameterException", "ConfigurationValue is not in valid JSON format") from None
 
     @override
     def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
@@ -103,7 +103,7 @@ class Addon(Handler):
             )
         row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
         call.site.cloud.tables.put("addons", f"{cluster}/{name}", {**row, "status": "ACTIVE"})
         return outputs
 
@@ -123,7 +123,7 @@ class Addon(Handler):
         cluster, _, name = identity.partition(":")
         row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
         self._configured(new)
         self._release(call.site, cluster, name)
         for association in new.get("podIdentityAssociations") or []:
@@ -152,7 +152,7 @@ class Addon(Handler):
         cluster, _, name = identity.partition(":")
         cluster_row(call.site, cluster)
         if call.site.cloud.tables.remove("addons", f"{cluster}/{name}") is None:
-            raise Gone("ResourceNotFoundException", f"No addon: {name}")
+            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
         self._release(call.site, cluster, name)
 
 
@@ -190,7 +190,7 @@ class PodIdentityAssociation(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = call.site.cloud.tables.get("pod-identities", self._key(state))
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No pod identity association {identity}")
+            raise NotFoundError("ResourceNotFoundException", f"No pod identity association {identity}")
         told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
         call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
         return {"roleArn": new["roleArn"]}

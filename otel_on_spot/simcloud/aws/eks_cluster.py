@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -25,11 +25,11 @@ def cluster_row(site: Site, name: str) -> dict[str, Any]:
     """The cluster's row.
 
     Raises:
-        Gone: there is no such cluster.
+        NotFoundError: there is no such cluster.
     """
     row = site.cloud.tables.get("clusters", name)
     if row is None:
-        raise Gone("ResourceNotFoundException", f"No cluster found for name: {name}.")
+        raise NotFoundError("ResourceNotFoundException", f"No cluster found for name: {name}.")
     return row
 
 
@@ -37,11 +37,11 @@ def active_cluster(site: Site, name: str) -> dict[str, Any]:
     """The cluster's row, where the cluster is ready.
 
     Raises:
-        Refusal: it is not there, or not ready.
+        ApiError: it is not there, or not ready.
     """
     row = cluster_row(site, name)
     if row["status"] != "ACTIVE":
-        raise Refusal("ResourceInUseException", f"Cluster {name} is not in ACTIVE status: {row['status']}")
+        raise ApiError("ResourceInUseException", f"Cluster {name} is not in ACTIVE status: {row['status']}")
     return row
 
 
@@ -57,11 +57,11 @@ class Cluster(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
         if site.cloud.tables.get("clusters", name):
-            raise Refusal("ResourceInUseException", f"Cluster already exists with name: {name}")
+            raise ApiError("ResourceInUseException", f"Cluster already exists with name: {name}")
         _require_same_addresses(site, inputs)
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
-            raise Refusal("InvalidParameterException", "Subnets specified must be in at least two different AZs")
+            raise ApiError("InvalidParameterException", "Subnets specified must be in at least two different AZs")
         role = inputs["roleArn"].rpartition("/")[2]
         site.client("iam").get_role(RoleName=role)
         for encryption in self._encryption(inputs):
@@ -185,7 +185,7 @@ class Cluster(Handler):
         row = active_cluster(call.site, identity)
         had, wanted = float(row["inputs"].get("version") or "1.35"), float(new.get("version") or "1.35")
         if wanted < had or wanted > round(had + 0.01, 2):
-            raise Refusal(
+            raise ApiError(
                 "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
             )
         row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
@@ -200,7 +200,7 @@ class Cluster(Handler):
         site = call.site
         row = cluster_row(site, identity)
         if row["inputs"].get("deletionProtection"):
-            raise Refusal(
+            raise ApiError(
                 "InvalidRequestException", f"Cluster {identity} has deletion protection enabled: disable it first"
             )
         site.client("eks").delete_cluster(name=identity)
@@ -232,7 +232,7 @@ def _require_same_addresses(site: Site, inputs: Properties) -> None:
     asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     served = site.cloud.service_cidr
     if asked and served and asked != served:
-        raise Refusal(
+        raise ApiError(
             "InvalidParameterException",
             f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
             f"Declare that range, or none",

@@ -6,11 +6,11 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import cluster_tag
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, remember_entry
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 IMAGE = "ami-12c6146b"
 """An image that moto launches without knowing it."""
@@ -73,7 +73,7 @@ class NodeGroup(Handler):
         row = active_cluster(site, cluster)
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("node-groups", key):
-            raise Refusal(
+            raise ApiError(
                 "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {cluster}"
             )
         site.client("ec2").describe_subnets(SubnetIds=inputs["subnetIds"])
@@ -84,7 +84,7 @@ class NodeGroup(Handler):
             template
             and not site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
         ):
-            raise Refusal("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
+            raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
         site.client("eks").create_nodegroup(
             clusterName=cluster,
             nodegroupName=name,
@@ -135,12 +135,12 @@ class NodeGroup(Handler):
         cluster, _, name = identity.partition(":")
         row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
         why = self._why_not(site, cluster, row["inputs"])
         row["status"] = "CREATE_FAILED" if why else "ACTIVE"
         site.cloud.tables.put("node-groups", f"{cluster}/{name}", row)
         if why:
-            raise Refusal("NodeCreationFailure", f"Instances failed to join the kubernetes cluster: {why}")
+            raise ApiError("NodeCreationFailure", f"Instances failed to join the kubernetes cluster: {why}")
         return {**outputs, "status": "ACTIVE"}
 
     @staticmethod
@@ -184,7 +184,7 @@ class NodeGroup(Handler):
         key, site = f"{cluster}/{name}", call.site
         row = site.cloud.tables.get("node-groups", key)
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
         tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         while len(row["instances"]) < wanted:
@@ -209,7 +209,7 @@ class NodeGroup(Handler):
         site = call.site
         row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
         if row is None:
-            raise Gone("ResourceNotFoundException", f"No node group found for name: {name}.")
+            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
         site.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
         terminate(site, row["instances"])
         site.cloud.tables.remove("node-groups", f"{cluster}/{name}")

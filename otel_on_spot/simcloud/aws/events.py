@@ -7,9 +7,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 REUSE_SECONDS = 60
 """A queue's name is free again this long after its deletion; the provider retries until then.
@@ -82,7 +82,7 @@ class EventTarget(Handler):
             Rule=inputs["rule"], Targets=[{"Id": inputs["targetId"], "Arn": inputs["arn"]}]
         )
         if answer.get("FailedEntryCount"):
-            raise Refusal("FailedEntry", json.dumps(answer["FailedEntries"]))
+            raise ApiError("FailedEntry", json.dumps(answer["FailedEntries"]))
         return self.identity(call.site, inputs), {}
 
     @override
@@ -126,7 +126,7 @@ class Queue(Handler):
         except ClientError:
             pass
         else:
-            raise Refusal("QueueAlreadyExists", f"A queue named {name} already exists")
+            raise ApiError("QueueAlreadyExists", f"A queue named {name} already exists")
         sqs.create_queue(QueueName=name, Attributes=self._attributes(inputs), tags=all_tags(call.site, inputs))
         # moto's URL changes with its port, and a state that outlives moto must not.
         url = self.identity(call.site, inputs)

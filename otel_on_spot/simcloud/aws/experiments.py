@@ -4,9 +4,9 @@ import secrets
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 TABLE = "experiment-templates"
 KEPT = ("description", "roleArn", "stopConditions", "targets", "actions")
@@ -32,7 +32,7 @@ class ExperimentTemplate(Handler):
         for action in inputs["actions"]:
             wanted = (action.get("target") or {}).get("value")
             if wanted is not None and wanted not in targets:
-                raise Refusal(
+                raise ApiError(
                     "ValidationException", f"Action {action['name']} names target {wanted}, which is not there"
                 )
 
@@ -57,4 +57,4 @@ class ExperimentTemplate(Handler):
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         if call.site.cloud.tables.remove(TABLE, identity) is None:
-            raise Refusal("ResourceNotFoundException", f"ExperimentTemplate {identity} not found")
+            raise ApiError("ResourceNotFoundException", f"ExperimentTemplate {identity} not found")

@@ -5,8 +5,8 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.h
 
 from typing import Any
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.refusal import Refusal
 
 
 def interfaces(site: Site, name: str, value: str) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def refuse_subnet(site: Site, subnet: str) -> None:
         told = ", ".join(
             sorted(f"{i['NetworkInterfaceId']} ({i.get('Description') or 'no description'})" for i in there)
         )
-        raise Refusal(
+        raise ApiError(
             "DependencyViolation", f"The subnet '{subnet}' has dependencies and cannot be deleted. In it: {told}"
         )
 
@@ -37,7 +37,7 @@ def refuse_group(site: Site, group: str) -> None:
         if other["GroupId"] != group and referring:
             users.append(other["GroupId"])
     if users:
-        raise Refusal("DependencyViolation", f"resource {group} has a dependent object: {', '.join(sorted(users))}")
+        raise ApiError("DependencyViolation", f"resource {group} has a dependent object: {', '.join(sorted(users))}")
 
 
 def refuse_vpc(site: Site, vpc: str) -> None:
@@ -55,7 +55,7 @@ def refuse_vpc(site: Site, vpc: str) -> None:
         *(e["VpcEndpointId"] for e in endpoints),
     ]
     if left:
-        raise Refusal(
+        raise ApiError(
             "DependencyViolation", f"The vpc '{vpc}' has dependencies and cannot be deleted: {', '.join(sorted(left))}"
         )
 
@@ -68,7 +68,7 @@ def refuse_detach(site: Site, gateway: str, vpc: str) -> None:
     balancers = site.cloud.tables.all("load-balancers")
     mapped += [name for name, row in balancers.items() if row["vpc"] == vpc and row["scheme"] == "internet-facing"]
     if mapped:
-        raise Refusal(
+        raise ApiError(
             "DependencyViolation",
             f"Network {vpc} has some mapped public address(es). Please unmap those public address(es) before "
             f"detaching {gateway}: {', '.join(sorted(mapped))}",
@@ -80,7 +80,7 @@ def refuse_address(site: Site, allocation: str) -> None:
     for nat in site.client("ec2").describe_nat_gateways()["NatGateways"]:
         used = [address.get("AllocationId") for address in nat.get("NatGatewayAddresses", [])]
         if nat["State"] != "deleted" and allocation in used:
-            raise Refusal(
+            raise ApiError(
                 "InvalidIPAddress.InUse",
                 f"The address with allocation id [{allocation}] cannot be released: "
                 f"it is in use by {nat['NatGatewayId']}",

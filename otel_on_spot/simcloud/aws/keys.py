@@ -5,9 +5,9 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.iam import allows
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 
 class Key(Handler):
@@ -39,7 +39,7 @@ class Key(Handler):
         root = f"arn:aws:iam::{call.site.cloud.account}:root"
         if allows(policy, "kms:PutKeyPolicy", principal={"AWS": root}):
             return
-        raise Refusal(
+        raise ApiError(
             "MalformedPolicyDocumentException",
             "The new key policy will not allow you to update the key policy in the future.",
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import (
     eks_access,
     eks_addons,
@@ -20,7 +21,6 @@ from otel_on_spot.simcloud.aws import (
 )
 from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 MODULES = (
     eks_access,
@@ -50,10 +50,10 @@ def handler(token: str) -> Handler:
     """The handler of a type.
 
     Raises:
-        Refusal: the simulated cloud does not know the type.
+        ApiError: the simulated cloud does not know the type.
     """
     if token not in HANDLERS:
-        raise Refusal(
+        raise ApiError(
             "NotSimulated", f"{token}: the simulated cloud has no handler for this type. Add one under simcloud/aws/"
         )
     return HANDLERS[token]
@@ -63,7 +63,7 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     """Answer a function of the AWS provider.
 
     Raises:
-        Refusal: the simulated cloud does not know the function.
+        ApiError: the simulated cloud does not know the function.
     """
     if token == "aws:index/getCallerIdentity:getCallerIdentity":
         who = site.client("sts").get_caller_identity()
@@ -80,7 +80,7 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
         }
     if token == security_groups.GET_BY_TAGS:
         return security_groups.by_tags(site, arguments)
-    raise Refusal(
+    raise ApiError(
         "NotSimulated",
         f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",
     )

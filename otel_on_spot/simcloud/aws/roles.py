@@ -6,9 +6,9 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.iam import document
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 MANAGED_POLICY_LIMIT = 6144
 """Characters without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
@@ -147,7 +147,7 @@ class Policy(Handler):
     def _fits(policy: str) -> None:
         size = len("".join(policy.split()))
         if size > MANAGED_POLICY_LIMIT:
-            raise Refusal(
+            raise ApiError(
                 "LimitExceeded", f"Cannot exceed quota for PolicySize: {MANAGED_POLICY_LIMIT} (given: {size})"
             )
 
@@ -177,7 +177,7 @@ class Policy(Handler):
         iam = call.site.client("iam")
         attached = iam.list_entities_for_policy(PolicyArn=identity)["PolicyRoles"]
         if attached:
-            raise Refusal(
+            raise ApiError(
                 "DeleteConflict",
                 f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in attached)}",
             )
@@ -243,7 +243,7 @@ class ServiceLinkedRole(Handler):
         iam = call.site.client("iam")
         path = f"/aws-service-role/{inputs['awsServiceName']}/"
         if any(role["Path"] == path for role in iam.list_roles()["Roles"]):
-            raise Refusal(
+            raise ApiError(
                 "InvalidInput",
                 f"Service role name for {inputs['awsServiceName']} has been taken in this account, "
                 "please try a different suffix.",

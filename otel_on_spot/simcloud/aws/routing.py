@@ -4,11 +4,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 TARGETS = {
     "gatewayId": "GatewayId",
@@ -109,7 +109,7 @@ class RouteTableAssociation(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         other = self._of_subnet(call, inputs["subnetId"])
         if other:
-            raise Refusal(
+            raise ApiError(
                 "Resource.AlreadyAssociated",
                 f"the specified association for route table {other['RouteTableId']} conflicts "
                 "with an existing association",
@@ -171,7 +171,7 @@ class Eip(Ec2Handler):
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         found = call.site.client("ec2").describe_addresses(AllocationIds=[identity])["Addresses"]
         if not found:
-            raise Gone("InvalidAllocationID.NotFound", identity)
+            raise NotFoundError("InvalidAllocationID.NotFound", identity)
         return {"publicIp": found[0]["PublicIp"], **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
 
     @override

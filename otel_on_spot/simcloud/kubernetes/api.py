@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import Any, ClassVar, Protocol
 
 from otel_on_spot.kubernetes.names import NAMESPACE, TERMINATION
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 from otel_on_spot.simcloud.tables import Tables
 
 Object = dict[str, Any]
@@ -42,13 +42,13 @@ class Kubernetes:
         """Refuse where nobody answers: the cluster is gone or not ready, or its private endpoint admits nobody."""
         row = self.cloud.tables.get("clusters", self.cluster)
         if row is None or row["status"] not in ("ACTIVE",):
-            raise Refusal(
+            raise ApiError(
                 "Unreachable",
                 f"configured Kubernetes cluster is unreachable: there is no active cluster named {self.cluster!r}",
             )
         network = row["inputs"]["vpcConfig"]
         if network.get("endpointPublicAccess") is False and not self._admits(row):
-            raise Refusal(
+            raise ApiError(
                 "Unreachable",
                 "configured Kubernetes cluster is unreachable: "
                 f"the private endpoint of {self.cluster!r} admits nobody on port 443",
@@ -104,12 +104,12 @@ class Kubernetes:
         """Server-side apply: make or change an object.
 
         Raises:
-            Refusal: the kind or the namespace is missing, or another manager owns a field and ``force`` is not given.
+            ApiError: the kind or the namespace is missing, or another manager owns a field and ``force`` is not given.
         """
         version, kind, metadata = wanted["apiVersion"], wanted["kind"], wanted["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
         if not self.knows(version, kind):
-            raise Refusal("NoMatch", f'no matches for kind "{kind}" in version "{version}": its CRD is not installed')
+            raise ApiError("NoMatch", f'no matches for kind "{kind}" in version "{version}": its CRD is not installed')
         with self.cloud.tables.changing():
             if kind not in CLUSTER_SCOPED:
                 self._open(namespace, name)
@@ -121,7 +121,7 @@ class Kubernetes:
                 f"{path} (owned by {who})" for who, fields in others.items() for path in _conflicts(fields, wanted)
             ]
             if conflicts and not force:
-                raise Refusal(
+                raise ApiError(
                     "Conflict",
                     f"Apply failed with {len(conflicts)} conflict(s) on {kind} {name}: {', '.join(sorted(conflicts))}",
                 )
@@ -139,9 +139,9 @@ class Kubernetes:
     def _open(self, namespace: str, name: str) -> None:
         there = self.get(*NAMESPACE.identity, namespace)
         if there is None:
-            raise Refusal("NotFound", f'namespaces "{namespace}" not found')
+            raise ApiError("NotFound", f'namespaces "{namespace}" not found')
         if there["metadata"].get("deletionTimestamp"):
-            raise Refusal(
+            raise ApiError(
                 "Forbidden",
                 f"unable to create new content in namespace {namespace} because it is being terminated: {name}",
             )
@@ -158,7 +158,7 @@ class Kubernetes:
         metadata = thing["metadata"]
         there = self.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
         if there is None:
-            raise Gone("NotFound", f"{thing['kind']} {metadata['name']} not found")
+            raise NotFoundError("NotFound", f"{thing['kind']} {metadata['name']} not found")
         there["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         self.replace(there)
         for owned in self.dependents(there):

@@ -9,12 +9,12 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE
 from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
 from otel_on_spot.simcloud.properties import Properties, changes
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}
 """Cloud seconds of an installation once there are nodes. Estimates: charts, image pulls, probes."""
@@ -53,12 +53,12 @@ class Release(Handler):
         api.require_reachable()
         if api.get(*NAMESPACE.identity, namespace) is None:
             if not inputs.get("createNamespace"):
-                raise Refusal("NotFound", f'create: failed to create: namespaces "{namespace}" not found')
+                raise ApiError("NotFound", f'create: failed to create: namespaces "{namespace}" not found')
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "helm")
         if site.cloud.releases is not None:
             site.cloud.releases.check(inputs)
         if release(site, namespace, name):
-            raise Refusal("AlreadyExists", "cannot re-use a name that is still in use")
+            raise ApiError("AlreadyExists", "cannot re-use a name that is still in use")
         self._install(call, inputs, revision=1)
         return self.identity(site, inputs), self._known(inputs, 1)
 
@@ -76,7 +76,7 @@ class Release(Handler):
         site.cloud.tables.put("releases", key, row)
         try:
             self._become_ready(call, inputs, chart)
-        except Refusal:
+        except ApiError:
             if inputs.get("atomic"):
                 self._roll_back(call, inputs, before)
             if inputs.get("atomic") and before is None:
@@ -123,7 +123,7 @@ class Release(Handler):
                 if not site.cloud.kubernetes(site.cluster).knows(version, kind)
             ]
             if missing:
-                raise Refusal(
+                raise ApiError(
                     "Timeout",
                     f"release {inputs['name']}: the controller panics, its CRDs are missing: {', '.join(missing)}",
                 )
@@ -134,7 +134,7 @@ class Release(Handler):
         if chart == "karpenter":
             why = why_karpenter_is_dead(site, installing=True)
             if why:
-                raise Refusal("Timeout", f"release {inputs['name']} not ready within {timeout:.0f} s: {why}")
+                raise ApiError("Timeout", f"release {inputs['name']} not ready within {timeout:.0f} s: {why}")
 
     @staticmethod
     def _known(inputs: Properties, revision: int) -> Properties:
@@ -152,7 +152,7 @@ class Release(Handler):
         namespace, _, name = identity.partition("/")
         row = release(call.site, namespace, name)
         if row is None:
-            raise Gone("NotFound", f"release: not found: {identity}")
+            raise NotFoundError("NotFound", f"release: not found: {identity}")
         return row
 
     @override

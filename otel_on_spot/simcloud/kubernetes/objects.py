@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from otel_on_spot.program.resource_types import is_mutable, resource_type
 from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.simcloud.api_errors import NotFoundError, TimedOutError
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged, value_at
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
 from otel_on_spot.simcloud.kubernetes.kinds import CLUSTER_SCOPED
 from otel_on_spot.simcloud.properties import Properties, changes
-from otel_on_spot.simcloud.refusal import Gone, TimedOut
 
 MANAGER = "pulumi-kubernetes"
 FORCE = "pulumi.com/patchForce"
@@ -117,7 +117,7 @@ class KubernetesObject(Handler):
         api.require_reachable()
         there = self._there(call, state, identity)
         if there is None:
-            raise Gone("NotFound", f"{self.kind} {identity} not found")
+            raise NotFoundError("NotFound", f"{self.kind} {identity} not found")
         api.delete(there)
 
         def gone() -> bool:
@@ -129,7 +129,7 @@ class KubernetesObject(Handler):
         what = f"deletion of {self.kind} {identity}"
         try:
             call.until(gone, f"{what}: {why_stuck(site, there)}")
-        except TimedOut as problem:
+        except TimedOutError as problem:
             if not api.serves_itself:
                 raise
-            raise TimedOut(f"{what}: {why_stuck(site, there)}: not so within {call.timeout:.0f} s") from problem
+            raise TimedOutError(f"{what}: {why_stuck(site, there)}: not so within {call.timeout:.0f} s") from problem

@@ -8,11 +8,11 @@ from typing_extensions import override
 
 from otel_on_spot.program.resource_types import resource_type
 from otel_on_spot.program.values import UNKNOWN, encoded
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.handler import Difference, Handler, Site, judged
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.provider.servicer import Servicer, decoded
-from otel_on_spot.simcloud.refusal import Refusal
 
 
 def opened(value: Any) -> Any:
@@ -34,14 +34,14 @@ class Aws(Servicer):
         tags = (opened(configuration.get("defaultTags")) or {}).get("tags") or {}
         region = configuration.get("region")
         if not isinstance(region, str):
-            raise Refusal("MissingRegion", "the AWS provider has no region; declare it with region=")
+            raise ApiError("MissingRegion", "the AWS provider has no region; declare it with region=")
         return Site(self.cloud, region=region, default_tags=tags)
 
     @override
     def refuse_configuration(self, configuration: Properties) -> None:
         allowed = opened(configuration.get("allowedAccountIds"))
         if allowed and allowed is not UNKNOWN and self.cloud.account not in allowed:
-            raise Refusal(
+            raise ApiError(
                 "AccountNotAllowed", f"AWS account ID not allowed: {self.cloud.account} (allowed: {', '.join(allowed)})"
             )
 

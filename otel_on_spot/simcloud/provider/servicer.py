@@ -10,11 +10,11 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from typing_extensions import override
 
 from otel_on_spot.program import urns, values
+from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
-from otel_on_spot.simcloud.refusal import Refusal, Unfinished
 
 KINDS = {
     ("add", False): provider_pb2.PropertyDiff.ADD,
@@ -46,7 +46,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         raise NotImplementedError
 
     def refuse_configuration(self, configuration: Properties) -> None:
-        """Raise a Refusal where the provider does not start with this configuration."""
+        """Raise an ApiError where the provider does not start with this configuration."""
 
     def configuration_difference(self, old: Properties, new: Properties) -> Difference:
         """What a change of configuration means for the provider's resources."""
@@ -241,7 +241,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Do it, and tell the engine of a refusal in its own words."""
         try:
             return act()
-        except Unfinished as unfinished:
+        except UnfinishedError as unfinished:
             status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(unfinished))
             detail = provider_pb2.ErrorResourceInitFailed(
                 id=unfinished.identity, properties=encoded(unfinished.outputs, secret), reasons=[str(unfinished)]
@@ -249,7 +249,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             status.details.add().Pack(detail)
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
             context.abort(grpc.StatusCode.UNKNOWN, str(unfinished))
-        except Refusal as refusal:
+        except ApiError as refusal:
             context.abort(grpc.StatusCode.UNKNOWN, str(refusal))
 
 

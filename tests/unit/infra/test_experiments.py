@@ -12,8 +12,8 @@ from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.recovery.lookups import FINDERS
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.experiments import ExperimentTemplate
-from otel_on_spot.simcloud.refusal import Refusal
 from policy.guardrails import violations
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
@@ -87,5 +87,5 @@ def test_recover_finds_the_template_that_an_interrupted_update_made() -> None:
 
 def test_the_simulated_cloud_refuses_an_action_whose_target_is_not_there() -> None:
     broken = {**inputs(TEMPLATE), "targets": []}
-    with pytest.raises(Refusal, match="Action warn names target node"):
+    with pytest.raises(ApiError, match="Action warn names target node"):
         ExperimentTemplate._whole(broken)

@@ -15,10 +15,10 @@ import pytest
 from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.lab import certificates
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
-from otel_on_spot.simcloud.refusal import Gone, Refusal
 
 MAP: dict[str, Any] = {
     "apiVersion": "v1",
@@ -129,7 +129,7 @@ def test_a_conflict_names_managers_and_fields(api: KubernetesApi, server: Record
     server.answers["PATCH"] = status(409, "Conflict", "Apply failed", causes=[cause])
 
     with pytest.raises(
-        Refusal, match=r'ConfigMap settings: Apply failed with 1 conflict.*data\.a \(conflict with "helm"\)'
+        ApiError, match=r'ConfigMap settings: Apply failed with 1 conflict.*data\.a \(conflict with "helm"\)'
     ) as told:
         api.apply(MAP, "somebody")
 
@@ -142,7 +142,7 @@ def test_what_the_api_server_refuses_is_refused_in_its_words(
 ) -> None:
     server.answers["PATCH"] = status(code, reason, "because of a rule")
 
-    with pytest.raises(Refusal, match="because of a rule") as told:
+    with pytest.raises(ApiError, match="because of a rule") as told:
         api.apply(MAP, "somebody")
 
     assert told.value.code == reason
@@ -153,7 +153,7 @@ def test_a_kind_that_is_not_served_is_no_match(api: KubernetesApi) -> None:
 
     assert not api.knows("karpenter.sh/v1", "NodePool")
     assert api.get("karpenter.sh/v1", "NodePool", "spot") is None
-    with pytest.raises(Refusal, match="its CRD is not installed") as told:
+    with pytest.raises(ApiError, match="its CRD is not installed") as told:
         api.apply(pool, "somebody")
     assert told.value.code == "NoMatch"
 
@@ -161,14 +161,14 @@ def test_a_kind_that_is_not_served_is_no_match(api: KubernetesApi) -> None:
 def test_a_missing_namespace_is_refused_and_not_taken_for_gone(api: KubernetesApi, server: Recording) -> None:
     server.answers["PATCH"] = status(404, "NotFound", 'namespaces "default" not found')
 
-    with pytest.raises(Refusal, match="namespaces") as told:
+    with pytest.raises(ApiError, match="namespaces") as told:
         api.apply(MAP, "somebody")
 
-    assert not isinstance(told.value, Gone)
+    assert not isinstance(told.value, NotFoundError)
 
 
 def test_a_deletion_is_foreground_and_of_what_is_gone_gone(api: KubernetesApi, server: Recording) -> None:
-    with pytest.raises(Gone):
+    with pytest.raises(NotFoundError):
         api.delete(MAP)
 
     verb, _, body = server.requests[-1]
@@ -211,7 +211,7 @@ def test_a_server_that_is_away_for_long_is_unreachable(
     server.shutdown()
     server.server_close()
 
-    with pytest.raises(Refusal, match="cluster is unreachable"):
+    with pytest.raises(ApiError, match="cluster is unreachable"):
         api.require_reachable()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from otel_on_spot.lab.releases.environment import environment
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes.api import Kubernetes
-from otel_on_spot.simcloud.refusal import Refusal
 
 NAMESPACE = "argocd"
 
@@ -47,9 +47,9 @@ def test_what_is_optional_and_missing_is_not_set(api: Kubernetes) -> None:
 
 
 def test_what_is_missing_is_named(api: Kubernetes) -> None:
-    with pytest.raises(Refusal, match="ConfigMap argocd/settings has no key 'no'"):
+    with pytest.raises(ApiError, match="ConfigMap argocd/settings has no key 'no'"):
         variables(api, reference("configMapKeyRef", "settings", "no"))
-    with pytest.raises(Refusal, match="Secret argocd/no not found"):
+    with pytest.raises(ApiError, match="Secret argocd/no not found"):
         variables(api, reference("secretKeyRef", "no", "auth"))
 
 
@@ -74,7 +74,7 @@ def test_fields_of_the_pod_are_known_as_far_as_a_process_has_them(api: Kubernete
     node = {"name": "V", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
 
     assert variables(api, namespace) == {"V": NAMESPACE}
-    with pytest.raises(Refusal, match=r"spec\.nodeName"):
+    with pytest.raises(ApiError, match=r"spec\.nodeName"):
         variables(api, node)
 
 

@@ -12,7 +12,7 @@ from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailed, Program
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.simcloud.refusal import Interrupted, Refusal
+from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.1"}
 ARGOCD = {"name": "argocd", "chart": "argo-cd", "repositoryOpts": {"repo": "https://argoproj.github.io/argo-helm"}}
@@ -86,7 +86,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
 def test_another_chart_source_or_version_is_refused_by_name(
     releases: Releases, change: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(ApiError, match=said):
         releases.check({**KARPENTER, **change})
 
 
@@ -128,7 +128,7 @@ def test_a_controller_that_keeps_crashing_is_refused_with_its_last_words(tmp_pat
     supervisor: Any = Recorded(log, failures=9)
 
     with pytest.raises(
-        Refusal, match=r"(?s)karpenter does not become ready.*exit code 2.*What it said: panic: cluster nope"
+        ApiError, match=r"(?s)karpenter does not become ready.*exit code 2.*What it said: panic: cluster nope"
     ):
         Processes(supervisor).run(PROGRAM, deadline(), "r")
 
@@ -136,7 +136,7 @@ def test_a_controller_that_keeps_crashing_is_refused_with_its_last_words(tmp_pat
 
 
 def test_a_deadline_says_what_is_not_so(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="the CRD is not served: not so within 0 s"):
+    with pytest.raises(ApiError, match="the CRD is not served: not so within 0 s"):
         deadline(0).until(lambda: False, lambda: "the CRD is not served")
 
 
@@ -144,5 +144,5 @@ def test_a_cancelled_installation_ends(tmp_path: Path) -> None:
     cancelled = threading.Event()
     cancelled.set()
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(OperationCancelledError):
         ReleaseDeadline(60, cancelled).until(lambda: False, lambda: "x")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from otel_on_spot.kubernetes.kubeconfig import cluster_of, eks_kubeconfig
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_cluster import Cluster
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Call, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
-from otel_on_spot.simcloud.refusal import Refusal
 
 INPUTS = {
     "name": "argocd",
@@ -39,7 +39,7 @@ class Runner:
     ) -> None:
         self.calls.append(("installed", inputs.get("values")))
         if inputs.get("values") == "bad":
-            raise Refusal("Timeout", "not ready")
+            raise ApiError("Timeout", "not ready")
 
     def deleted(self, cloud: Cloud, cluster: str, inputs: dict[str, Any]) -> None:
         self.calls.append(("deleted", inputs["name"]))
@@ -69,7 +69,7 @@ def test_a_release_is_installed_by_the_runner_and_brings_no_pretended_kinds(call
 
 
 def test_an_atomic_first_installation_that_fails_leaves_nothing(call: Call, runner: Runner) -> None:
-    with pytest.raises(Refusal, match="not ready"):
+    with pytest.raises(ApiError, match="not ready"):
         Release().create(call, {**INPUTS, "values": "bad"})
 
     assert [one for one, _ in runner.calls] == ["check", "installed", "deleted"]
@@ -79,7 +79,7 @@ def test_an_atomic_first_installation_that_fails_leaves_nothing(call: Call, runn
 def test_an_atomic_upgrade_that_fails_goes_back_to_what_was_there(call: Call, runner: Runner) -> None:
     Release().create(call, {**INPUTS, "values": "good"})
 
-    with pytest.raises(Refusal, match="not ready"):
+    with pytest.raises(ApiError, match="not ready"):
         Release().update(call, "argocd/argocd", {}, {}, {**INPUTS, "values": "bad"})
 
     assert runner.calls[-2:] == [("installed", "bad"), ("installed", "good")]
@@ -99,7 +99,7 @@ def test_a_release_with_pods_waits_for_the_nodes_first(call: Call, runner: Runne
     call.site.cloud.tables.remove("node-groups", "c/system")
     call.site.cloud.clock.patience = 0.1
 
-    with pytest.raises(Refusal, match="waiting for a node of a managed node group"):
+    with pytest.raises(ApiError, match="waiting for a node of a managed node group"):
         Release().create(call, INPUTS)
 
     assert "installed" not in [one for one, _ in runner.calls]
@@ -123,7 +123,7 @@ def test_a_service_range_that_the_api_server_does_not_serve_is_refused(tmp_path:
     call = Call(Site(cloud, region="eu-west-1"), lambda _: None, 30, threading.Event())
     inputs = {"name": "c", "vpcConfig": {}, "kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.100.0.0/16"}}
 
-    with pytest.raises(Refusal, match=r"10\.100\.0\.0/16: the API server .* 172\.20\.0\.0/16"):
+    with pytest.raises(ApiError, match=r"10\.100\.0\.0/16: the API server .* 172\.20\.0\.0/16"):
         Cluster().create(call, inputs)
     cloud.close()
 

@@ -1,11 +1,11 @@
-"""What the cloud says when it refuses."""
+"""Errors of the simulated cloud's API."""
 
 from botocore.exceptions import ClientError
 
 from otel_on_spot.aws_errors import error_code, is_not_found
 
 
-class Refusal(Exception):  # noqa: N818 (the cloud's answer, not our mistake)
+class ApiError(Exception):
     """The cloud refuses: ``code`` as AWS or Kubernetes writes it, and a sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -14,35 +14,35 @@ class Refusal(Exception):  # noqa: N818 (the cloud's answer, not our mistake)
         self.sentence = sentence
 
 
-class Gone(Refusal):
+class NotFoundError(ApiError):
     """The thing asked for is not there."""
 
 
-class TimedOut(Refusal):
+class TimedOutError(ApiError):
     """The cloud did not finish within the operation's timeout."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__("Timeout", sentence)
 
 
-class Interrupted(Refusal):
+class OperationCancelledError(ApiError):
     """The caller went away, or the cloud is stopping."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__("Interrupted", sentence)
 
 
-class Unfinished(Exception):  # noqa: N818
+class UnfinishedError(Exception):
     """A resource exists, and is not as asked: the engine must know its id and remember what is wrong."""
 
-    def __init__(self, identity: str, outputs: dict[str, object], reason: Refusal) -> None:
+    def __init__(self, identity: str, outputs: dict[str, object], reason: ApiError) -> None:
         super().__init__(str(reason))
         self.identity = identity
         self.outputs = outputs
         self.reason = reason
 
 
-def of_client_error(error: ClientError) -> Refusal:
-    """A boto3 error as a Refusal, its code kept: ``Gone`` where it says that the thing is not there."""
-    kind = Gone if is_not_found(error) else Refusal
+def of_client_error(error: ClientError) -> ApiError:
+    """A boto3 error as an ApiError, its code kept: ``NotFoundError`` where it says that the thing is not there."""
+    kind = NotFoundError if is_not_found(error) else ApiError
     return kind(error_code(error), f"{error.operation_name}: {error.response.get('Error', {}).get('Message', '')}")
