@@ -17,7 +17,7 @@ def document(width: float, height: float, parts: Iterable[str]) -> str:
 
 
 def element(name: str, content: str = "", **attributes: object) -> str:
-    """An element around markup. ``stroke_width`` is written ``stroke-width``, a float with one digit, None not at all."""
+    """An element around markup. ``stroke_width`` becomes ``stroke-width``; floats keep one digit, None is left out."""
     written = "".join(
         f' {key.replace("_", "-")}="{_number(value)}"' for key, value in attributes.items() if value is not None
     )

@@ -1,4 +1,4 @@
-"""What the clouds would answer: computed outputs per type, so that nothing is None where AWS would give a value.
+"""Answers that the clouds would give: computed outputs per type, so that nothing is None where AWS would give a value.
 
 The SDK's own classes say which outputs a type always has; a table gives those whose shape matters. At preview the
 engine knows only what it was given: computed outputs are unknown.
@@ -226,7 +226,7 @@ VPC_DEFAULTS: Final = {
     "dhcpOptionsId": "dopt",
     "mainRouteTableId": "rtb",
 }
-"""What every VPC comes with, and the prefix of its id."""
+"""Objects that every VPC comes with, and the prefixes of their ids."""
 
 
 def _cluster(registration: Registration, scope: ProviderScope) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What happens to one resource: add, remove, replace, edit."""
+    """One resource's change: add, remove, replace, edit."""
 
     action: str
     urn: str
@@ -80,7 +80,8 @@ def against(root: Path, stack: str, revision: str) -> Difference:
                 tar.extractall(folder, filter="data")
         except tarfile.TarError as problem:
             raise RevisionError(
-                f"--against {revision}: its tree cannot be unpacked ({problem}). Remove what it names from that revision's tree, or compare with another"
+                f"--against {revision}: its tree cannot be unpacked ({problem}). Remove what it "
+                "names from that revision's tree, or compare with another"
             ) from None
         trees = ((Path(folder) / prefix, f"revision {revision}"), (root, "the working tree"))
         with ThreadPoolExecutor(len(trees)) as pool:
@@ -97,7 +98,8 @@ def _git(root: Path, *arguments: str, missing: str) -> bytes:
         detail = failure.stderr.decode().strip().splitlines()
         reason = f" ({detail[-1]})" if detail else ""
         raise RevisionError(
-            f"--against {missing}: Git knows no such revision here{reason}. Give a branch, tag or commit; `git fetch` it first"
+            f"--against {missing}: Git knows no such revision here{reason}. Give a branch, tag or commit; "
+            "`git fetch` it first"
         ) from None
 
 
@@ -191,7 +193,10 @@ def _whole(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_among(path: str, options: Iterable[str]) -> bool:
-    """Decide if a path is one that an option names: itself, or above it. Source: https://www.pulumi.com/docs/iac/concepts/options/ignorechanges/."""
+    """Decide if a path is one that an option names: itself, or above it.
+
+    Source: https://www.pulumi.com/docs/iac/concepts/options/ignorechanges/
+    """
     return any(
         option == "*" or re.match(rf"{re.escape(option).replace(ANY, ONE)}(?![^.[])", path) is not None
         for option in options

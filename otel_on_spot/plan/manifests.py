@@ -13,7 +13,7 @@ RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 
 
 def as_document(recording: Recording) -> dict[str, Any]:
-    """The whole recording as plain JSON values; secrets and unknowns are masked, and order does not depend on the run."""
+    """The whole recording as plain JSON values: secrets and unknowns masked, in an order that no run changes."""
     return {
         "project": recording.project,
         "stack": recording.stack,

@@ -70,7 +70,8 @@ def _node(recording: Recording, top: Registration) -> Node:
 
 HEADLINE: Final = (
     "Vpc", "NatGateway", "Subnet", "Queue", "EventRule", "QueuePolicy", "Cluster", "NodeGroup", "Addon",
-    "Role", "Policy", "InstanceProfile", "PodIdentityAssociation", "Release", "EC2NodeClass", "NodePool", "Application", "AppProject",
+    "Role", "Policy", "InstanceProfile", "PodIdentityAssociation", "Release", "EC2NodeClass", "NodePool", "Application",
+    "AppProject",
 )  # fmt: skip
 """Kinds that say what a component is for, the most telling first."""
 

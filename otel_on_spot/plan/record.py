@@ -25,7 +25,8 @@ def record(
         stack: name of the stack.
         root: the folder with Pulumi.yaml, the stack files and ``__main__.py``; None takes ``project.root()``.
         preview: leave what only the cloud can tell unknown, as ``pulumi preview`` does before the first ``up``.
-        config_overrides: keys (of the project, or ``aws:region``) whose values replace the stack file's; None removes one.
+        config_overrides: keys (of the project, or ``aws:region``) whose values replace the stack file's; None removes
+            a key.
 
     Raises:
         StackFileError: the stack file cannot be read, or there is no program.

@@ -64,7 +64,7 @@ def _label(recording: Recording, registration: Registration) -> Text:
 
 
 def notes(recording: Recording, registration: Registration) -> Iterator[str]:
-    """What is notable: protection, timeouts, and edges that no value carries."""
+    """Notable facts: protection, timeouts, and edges that no value carries."""
     if registration.protect and registration.custom:
         yield "protected"
     if delete := registration.custom_timeouts.get("delete"):
@@ -87,7 +87,7 @@ def short_type(token: str) -> str:
 
 
 def counts(recording: Recording) -> Table:
-    """How many of each type."""
+    """Number of resources of each type."""
     table = Table("type", "count", title="resources by type", title_justify="left")
     tally = Counter(short_type(r.type) for r in recording if r.custom)
     for token, count in sorted(tally.items()):

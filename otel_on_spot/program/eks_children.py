@@ -1,4 +1,4 @@
-"""What the pulumi-eks component makes: its children, in order, for the arguments that it is given.
+"""Children of the pulumi-eks component, in order, for the arguments that it is given.
 
 The component is remote: mocks see one resource, the engine sees what its provider makes. This mirrors version 4 of it.
 Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cluster.ts (createCore, createCluster),
@@ -22,6 +22,7 @@ NODE_POLICIES: Final = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "Am
 WITH_CONFIG_MAP: Final = (None, "CONFIG_MAP", "API_AND_CONFIG_MAP")
 WITH_ENTRIES: Final = ("API", "API_AND_CONFIG_MAP")
 ENTRY_FIELDS: Final = ("clusterName", "principalArn", "type", "kubernetesGroups", "userName", "tags")
+ENDPOINT_ARGUMENTS: Final = ("endpointPrivateAccess", "endpointPublicAccess", "publicAccessCidrs")
 NOT_MIRRORED: Final = ("autoMode", "creationRoleProvider", "fargate", "nodeGroupOptions", "storageClasses")
 
 
@@ -166,6 +167,7 @@ def _cluster(name: str, given: Mapping[str, Any], after: tuple[str, ...]) -> Chi
         "serviceIpv4Cidr": given.get("kubernetesServiceIpAddressRange"),
         "ipFamily": given.get("ipFamily", "ipv4"),
     }
+    address_given = given.get("kubernetesServiceIpAddressRange") or given.get("ipFamily")
     inputs = {
         "name": given.get("name"),
         "version": given.get("version"),
@@ -175,13 +177,13 @@ def _cluster(name: str, given: Mapping[str, Any], after: tuple[str, ...]) -> Chi
             {
                 "securityGroupIds": groups,
                 "subnetIds": subnet_ids(given),
-                **{key: given.get(key) for key in ("endpointPrivateAccess", "endpointPublicAccess", "publicAccessCidrs")},
+                **{key: given.get(key) for key in ENDPOINT_ARGUMENTS},
             }
         ),
         "enabledClusterLogTypes": given.get("enabledClusterLogTypes"),
         "accessConfig": {"authenticationMode": mode, "bootstrapClusterCreatorAdminPermissions": True} if mode else None,
         "encryptionConfig": {"provider": {"keyArn": key_arn}, "resources": ["secrets"]} if key_arn else None,
-        "kubernetesNetworkConfig": _set(address) if given.get("kubernetesServiceIpAddressRange") or given.get("ipFamily") else None,
+        "kubernetesNetworkConfig": _set(address) if address_given else None,
         "upgradePolicy": given.get("upgradePolicy"),
         "deletionProtection": given.get("deletionProtection"),
         "tags": {"Name": f"{name}-eksCluster"} | (given.get("clusterTags") or {}) | (given.get("tags") or {}),
@@ -236,8 +238,11 @@ def _rule(name: str, suffix: str, direction: str, ports: tuple[str, int, int], g
 RULES: Final = {
     "eksClusterInternetEgressRule": "Allow internet access.",
     "eksNodeIngressRule": "Allow nodes to communicate with each other",
-    "eksNodeClusterIngressRule": "Allow worker Kubelets and pods to receive communication from the cluster control plane",
-    "eksExtApiServerClusterIngressRule": "Allow pods running extension API servers on port 443 to receive communication from cluster control plane",
+    "eksNodeClusterIngressRule": "Allow worker Kubelets and pods to receive communication from the "
+    "cluster control plane",
+    "eksExtApiServerClusterIngressRule": "Allow pods running extension API servers on port 443 to receive "
+    "communication from "
+    "cluster control plane",
     "eksNodeInternetEgressRule": "Allow internet access.",
     "eksClusterIngressRule": "Allow pods to communicate with the cluster API Server",
 }
@@ -267,7 +272,7 @@ def _node_security_group(name: str, given: Mapping[str, Any]) -> Iterator[Child]
 
 
 def _access_problem(given: Mapping[str, Any]) -> str | None:
-    """What the component refuses about these arguments, or None."""
+    """Reason for which the component refuses these arguments, or None."""
     mode = given.get("authenticationMode")
     if mode not in {*WITH_CONFIG_MAP, *WITH_ENTRIES}:
         return f"authenticationMode {mode!r}: it is CONFIG_MAP, API_AND_CONFIG_MAP or API"

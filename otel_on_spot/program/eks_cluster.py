@@ -35,9 +35,9 @@ T = TypeVar("T")
 
 
 class Maker(Protocol[T]):
-    """How children are made, and what is known of them.
+    """Makes children, and knows their outputs.
 
-    ``partition`` is the AWS partition of the component's provider, ``aws_provider`` a reference to that provider or None.
+    ``partition`` is the AWS partition of the component's provider, ``aws_provider`` a reference to it or None.
     """
 
     partition: str

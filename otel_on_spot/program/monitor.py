@@ -22,7 +22,7 @@ GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 
 
 class Answers(Protocol):
-    """What the providers and their clouds answer."""
+    """Answers of providers and their clouds."""
 
     refusals: tuple[type[Exception], ...]
     """Exceptions with which they refuse; any other is a defect."""
@@ -153,7 +153,7 @@ class Monitor(mocks.MockMonitor):
         return empty_pb2.Empty()
 
     def recording(self) -> Recording:
-        """What was recorded, frozen."""
+        """The graph recorded so far."""
         stack = next((r for r in self.registrations.values() if r.type == STACK_TYPE), None)
         return Recording(
             project=self.project,

@@ -1,4 +1,4 @@
-"""What the program registered: the immutable graph, and the questions that people ask of it."""
+"""The immutable graph of what a program registered, and the questions that people ask of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class RegistrationError(Exception):
 class Registration:
     """One resource, whole, as it was registered.
 
-    ``inputs`` and ``outputs`` are plain values with the markers of ``program.values``. ``dependencies`` holds the URNs of
-    every edge, ``property_dependencies`` those that a value carries, by property. ``provider`` is ``urn::id``.
+    ``inputs`` and ``outputs`` are plain values with the markers of ``program.values``. ``dependencies`` holds the URNs
+    of every edge, ``property_dependencies`` those that a value carries, by property. ``provider`` is ``urn::id``.
     ``aliases`` are URNs, those inherited from the parent's aliases included. ``custom_timeouts`` are Go durations.
     ``inside_component``: made by a remote component, not by the program. ``registered_outputs`` is None until a
     component registers its outputs.
@@ -210,5 +210,5 @@ class Recording:
         return self._reach[registration.urn]
 
     def reaches(self, later: Registration, earlier: Registration) -> bool:
-        """Whether ``later`` is made after ``earlier`` and deleted before it."""
+        """True where ``later`` is made after ``earlier`` and deleted before it."""
         return earlier.urn in self.all_dependencies(later)

@@ -149,6 +149,7 @@ def _mapping(path: Path, advice: str) -> dict[str, Any]:
     """The map that a file holds.
 
     Args:
+        path: the file.
         advice: what to do about a file that is missing or empty, as a sentence without its full stop.
 
     Raises:

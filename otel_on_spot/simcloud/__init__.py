@@ -1,4 +1,4 @@
-"""The simulated cloud: one handler per resource type that the program declares, and two doors to them.
+"""The simulated cloud: one handler per resource type that the program declares, and two ways to them.
 
 moto_main       moto's server in a process of its own, with a memory on disk
 moto_process    starts and stops it
@@ -9,7 +9,7 @@ handler         what a resource type can do: check, diff, create, read, update, 
 aws/            handlers over moto
 kubernetes/     an API server's objects, CRDs and finalizers, Helm releases, and the controllers in the cluster
 live delivery inventory   nodes and load balancers, events, and what is left after a destroy
-provider/       first door: Pulumi's provider protocol, for the real engine
-graph           second door: the program's own graph, without a CLI
+provider/       Pulumi's provider protocol, for the real engine
+graph cloud_answers   the recorded graph of the program, made and destroyed without a CLI
 session         everything that the real engine needs, started and stopped together
 """

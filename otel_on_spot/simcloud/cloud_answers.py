@@ -1,4 +1,4 @@
-"""The simulated cloud's answers to a program: what it registers is made by the handlers, or changed where it is there."""
+"""The simulated cloud's answers to a program: the handlers make what it registers, or change it where it is there."""
 
 import hashlib
 import threading
@@ -31,7 +31,7 @@ def is_made(registration: Registration) -> bool:
 
 
 def subject(registration: Registration) -> Subject:
-    """What an operation on it is about."""
+    """Subject of an operation on it."""
     return Subject(registration.type, registration.name, registration.urn)
 
 

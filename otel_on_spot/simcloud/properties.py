@@ -1,4 +1,4 @@
-"""Properties as handlers see them: plain values with ``UNKNOWN`` for what is not known yet, and what counts as a change."""
+"""Properties as handlers see them, plain values and ``UNKNOWN``; and what counts as a change of them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,10 @@ Change = Literal["add", "delete", "update"]
 
 
 DEFAULTS: Final = "__defaults"
-"""Key under which a bridged provider lists the inputs that it filled in. Source: pulumi-terraform-bridge, pkg/tfbridge/schema.go"""
+"""Key under which a bridged provider lists the inputs that it filled in.
+
+Source: pulumi-terraform-bridge, pkg/tfbridge/schema.go
+"""
 
 
 def _document(value: Any) -> Any:
@@ -29,7 +32,7 @@ def _sorted(values: Sequence[Any]) -> list[Any]:
 
 
 def same(actual: Any, wanted: Any) -> bool:
-    """Whether the cloud's value is what was asked for. Lists are sets, as nearly all of AWS's are; the cloud may know more keys."""
+    """True where the cloud's value is the wanted one. Lists are sets, as nearly all of AWS's are."""
     actual, wanted = _document(actual), _document(wanted)
     if wanted is UNKNOWN:
         return False

@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +16,14 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from otel_on_spot.processes import end_group
+from otel_on_spot.project import PACKAGE_PARENT
 from otel_on_spot.simcloud.api_endpoint import ApiEndpoint
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.faults import FaultPlan
 from otel_on_spot.simcloud.oidc_proxy import OidcProxy
 from otel_on_spot.simcloud.provider.aws import Aws
 from otel_on_spot.simcloud.provider.kubernetes import Kubernetes
-from otel_on_spot.simcloud.stand_in_process import StandInProcess
 
 WORKERS = 256
 """Operations that may be under way at once: each waits in a thread of its own."""
@@ -35,7 +38,50 @@ FORGOTTEN = (
 )
 """Variables that lead to a real cloud or cluster: the command must not see them."""
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-"""The pulumi-eks component sends its looks at the API endpoint and the issuer through a proxy, loopback or not: ours."""
+"""The pulumi-eks component asks the API endpoint and the issuer through a proxy, loopback or not: ours."""
+
+
+class StandInProcess:
+    """The stand-in in a process of its own: the SDK that it uses keeps one program's state in globals."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and learn its port, which it prints as plugins do.
+
+        Raises:
+            RuntimeError: it ended before it printed its port; the text ends with its last words.
+        """
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "otel_on_spot.simcloud.provider.eks_stand_in"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                cwd=PACKAGE_PARENT,
+                start_new_session=True,
+            )
+        stdout = self._process.stdout
+        line = stdout.readline() if stdout else ""
+        if not line.strip().isdigit():
+            time.sleep(0.1)
+            self.stop()
+            raise RuntimeError(f"the stand-in for pulumi-eks did not start: {self.log.read_text()[-800:]}")
+        self.port = int(line)
+
+    def stop(self) -> None:
+        """Stop it and wait for its end; harmless where it does not run."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            end_group(self._process, 5)
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._process = None
 
 
 class Session:
@@ -45,7 +91,8 @@ class Session:
         directory: where the cloud is kept.
         scale: real seconds per second of AWS.
         faults: what goes wrong.
-        stand_in: True uses our stand-in for the pulumi-eks component, False its own provider; None its own where it is on PATH.
+        stand_in: True uses our stand-in for the pulumi-eks component, False its own provider; None its own where it
+            is on PATH.
         patience: real seconds that a timeout lasts at least.
         cloud: one that runs already, and goes on when the session ends; it has its own scale, faults and API endpoint.
         forgetful: as of ``Cloud``.
@@ -110,7 +157,8 @@ class Session:
             self.cloud.close()
             raise RuntimeError(
                 f"port {port} of the simulated clusters' API is in use ({problem.strerror}): it is part of every "
-                f"cluster's URL in {self.directory}, so it cannot move. Free the port, or start anew with another directory"
+                f"cluster's URL in {self.directory}, so it cannot move. Free the port, or start anew with "
+                "another directory"
             ) from None
 
     def __exit__(
@@ -158,14 +206,15 @@ class Session:
         }
 
     def _aws_cli(self) -> str:
-        """Folder with an ``aws`` that tells its version, where there is none: the component looks for one and asks it nothing else."""
+        """Folder with an ``aws`` that prints its version, where there is none: the component asks it nothing else."""
         if shutil.which("aws"):
             return ""
         folder = self.directory / "bin"
         folder.mkdir(exist_ok=True)
         script = folder / "aws"
         script.write_text(
-            '#!/bin/sh\n[ "$1" = --version ] && echo "aws-cli/2.31.0 simulated" && exit 0\necho "this aws only tells its version: the cloud is simulated" >&2\nexit 1\n'
+            '#!/bin/sh\n[ "$1" = --version ] && echo "aws-cli/2.31.0 simulated" && exit 0\n'
+            'echo "this aws only tells its version: the cloud is simulated" >&2\nexit 1\n'
         )
         script.chmod(0o755)
         return str(folder)

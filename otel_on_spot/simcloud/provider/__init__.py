@@ -1,1 +1,1 @@
-"""The first door: Pulumi's provider protocol over gRPC, attached to the real engine with PULUMI_DEBUG_PROVIDERS."""
+"""Pulumi's provider protocol over gRPC, attached to the real engine with PULUMI_DEBUG_PROVIDERS."""

@@ -1,7 +1,7 @@
 """A stand-in for the pulumi-eks component provider: it registers the same children with the engine.
 
-The children are those of ``program.eks_cluster``, so that plan and engine see one cluster; a test compares them with the
-real provider's wherever its plugin is there. Run as ``python -m otel_on_spot.simcloud.provider.eks_stand_in``; it prints its port.
+The children are those of ``program.eks_cluster``, so that plan and engine see one cluster; a test compares them with
+the real provider's wherever its plugin is there. Run as a module, it prints its port.
 """
 
 import asyncio

@@ -42,14 +42,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         raise NotImplementedError
 
     def site(self, configuration: Properties) -> Site:
-        """Where this configuration works."""
+        """Region or cluster that this configuration works in."""
         raise NotImplementedError
 
     def refuse_configuration(self, configuration: Properties) -> None:
         """Raise an ApiError where the provider does not start with this configuration."""
 
     def configuration_difference(self, old: Properties, new: Properties) -> Difference:
-        """What a change of configuration means for the provider's resources."""
+        """Effect of a change of configuration on the provider's resources."""
         return Difference(
             {key: ("update", False) for key in {*old, *new} if old.get(key) != new.get(key) and key != "version"}
         )
@@ -269,7 +269,7 @@ def encoded(properties: Properties, secret: frozenset[str]) -> struct_pb2.Struct
 
 
 def _as_asked(asked: Any, seen: Any) -> Any:
-    """What the cloud has, in the shape of what was asked for: nothing that the cloud added by itself."""
+    """The cloud's values in the shape of the inputs: nothing that the cloud added by itself."""
     if isinstance(asked, dict) and isinstance(seen, dict):
         return {
             key: _as_asked(value, seen.get(key)) if key in seen else None
