@@ -20,7 +20,7 @@ WITHOUT_EFFECT = {"project-keeps-sync-windows"}
 """``ignore_changes`` of the program takes the fault back where the object exists."""
 
 REFUSED_BY_THE_CLOUD = ("flow-logs", "node-entry-type", "interruption-queue-name")
-"""Faults whose update AWS or the release refuses: a second flow log or entry beside the first, an ARN as the queue's name."""
+"""Faults whose update is refused: a second flow log or access entry beside the first, an ARN as the queue's name."""
 
 
 def benched(folder: Path, stack: str) -> Iterator[Workbench]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from otel_on_spot.program.recording import Recording, Registration
@@ -22,9 +23,7 @@ class Pack:
     def __init__(self, port: int) -> None:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self._stub = analyzer_pb2_grpc.AnalyzerStub(self._channel)
-        self.policies = list(
-            self._stub.GetAnalyzerInfo(analyzer_pb2.google_dot_protobuf_dot_empty__pb2.Empty()).policies
-        )
+        self.policies = list(self._stub.GetAnalyzerInfo(empty_pb2.Empty()).policies)
 
     def judge(self, resources: "Iterable[Sent]", *, analyze: bool = True) -> list[Any]:
         """Diagnostics of one run: each resource's inputs as it is registered, then the stack's outputs at the end."""
