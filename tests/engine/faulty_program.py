@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pulumi
-from faults import AT_ONCE, put_in  # ty: ignore[unresolved-import] (lies beside it in the copy)
+from faults import AT_ONCE, put_in  # ty: ignore[import-not-found] (lies beside it in the copy)
 
 left_out = json.loads(Path("left-out.json").read_text())
 
