@@ -127,11 +127,11 @@ def baseline_problems(spec: dict[str, Any]) -> list[str]:
     found += (
         [f"sysctls {spec['securityContext']['sysctls']}"] if (spec.get("securityContext") or {}).get("sysctls") else []
     )
-    for one in containers(spec):
-        context = one.get("securityContext") or {}
-        found += [f"{one['name']} privileged"] if context.get("privileged") else []
-        found += [f"{one['name']} adds {added}" for added in (context.get("capabilities") or {}).get("add") or []]
-        found += [f"{one['name']} hostPort" for port in one.get("ports") or [] if port.get("hostPort")]
+    for container in containers(spec):
+        context = container.get("securityContext") or {}
+        found += [f"{container['name']} privileged"] if context.get("privileged") else []
+        found += [f"{container['name']} adds {added}" for added in (context.get("capabilities") or {}).get("add") or []]
+        found += [f"{container['name']} hostPort" for port in container.get("ports") or [] if port.get("hostPort")]
     return found
 
 

@@ -99,12 +99,16 @@ class Seen:
     @property
     def lines(self) -> dict[str, list[dict[str, Any]]]:
         """Findings by line, of the lines that have any."""
-        return {one["id"]: one["findings"] for one in self.report["verdicts"] if one["findings"]}
+        return {verdict["id"]: verdict["findings"] for verdict in self.report["verdicts"] if verdict["findings"]}
 
     @property
     def unknown(self) -> dict[str, str]:
         """Why not, by line that was not judged."""
-        return {one["id"]: one["why_unknown"] for one in self.report["verdicts"] if one["status"] == "unknown"}
+        return {
+            verdict["id"]: verdict["why_unknown"]
+            for verdict in self.report["verdicts"]
+            if verdict["status"] == "unknown"
+        }
 
     def said(self, line: str) -> str:
         """What a line says was seen."""

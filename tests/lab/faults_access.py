@@ -117,7 +117,7 @@ def the_controllers_role_does_not_trust_pod_identity(lab: Lab) -> Iterator[None]
 @FAULTS.named("spot-role", "the account has no such role")
 def the_service_linked_role_of_spot_is_gone(lab: Lab) -> Iterator[None]:
     path = "/aws-service-role/spot.amazonaws.com/"
-    for one in lab.aws("iam", "list_roles", PathPrefix=path)["Roles"]:
-        lab.aws("iam", "delete_role", RoleName=one["RoleName"])
+    for role in lab.aws("iam", "list_roles", PathPrefix=path)["Roles"]:
+        lab.aws("iam", "delete_role", RoleName=role["RoleName"])
     yield
     lab.aws("iam", "create_service_linked_role", AWSServiceName="spot.amazonaws.com")

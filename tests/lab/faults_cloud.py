@@ -58,7 +58,7 @@ def a_rule_is_disabled(lab: Lab) -> Iterator[None]:
 @FAULTS.named("interruption-rules", "the queue is not among them")
 def a_rule_lost_its_target(lab: Lab) -> Iterator[None]:
     targets = lab.aws("events", "list_targets_by_rule", Rule=RULE)["Targets"]
-    lab.aws("events", "remove_targets", Rule=RULE, Ids=[one["Id"] for one in targets])
+    lab.aws("events", "remove_targets", Rule=RULE, Ids=[target["Id"] for target in targets])
     yield
     lab.aws("events", "put_targets", Rule=RULE, Targets=targets)
 
@@ -67,7 +67,7 @@ def a_rule_lost_its_target(lab: Lab) -> Iterator[None]:
 def a_rule_is_gone(lab: Lab) -> Iterator[None]:
     targets = lab.aws("events", "list_targets_by_rule", Rule=RULE)["Targets"]
     rule = lab.aws("events", "describe_rule", Name=RULE)
-    lab.aws("events", "remove_targets", Rule=RULE, Ids=[one["Id"] for one in targets])
+    lab.aws("events", "remove_targets", Rule=RULE, Ids=[target["Id"] for target in targets])
     lab.aws("events", "delete_rule", Name=RULE)
     yield
     lab.aws("events", "put_rule", Name=RULE, EventPattern=rule["EventPattern"], State="ENABLED")
@@ -78,7 +78,7 @@ def a_rule_is_gone(lab: Lab) -> Iterator[None]:
 def karpenter_hung(lab: Lab) -> Generator[None]:
     """Karpenter's process stands still."""
     first = psutil.Process(lab.folder.read_state()["pid"])
-    hung = next(one for one in first.children(recursive=True) if one.name() == "karpenter")
+    hung = next(child for child in first.children(recursive=True) if child.name() == "karpenter")
     hung.suspend()
     try:
         yield

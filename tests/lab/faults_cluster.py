@@ -143,7 +143,7 @@ def a_database_is_moved_to_spot_while_syncs_are_held(lab: Lab) -> Iterator[None]
     lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
 
     def home() -> bool:
-        pods = [one for one in lab.get("pods", namespace="otel-demo") if one["metadata"]["name"] == "opensearch-0"]
+        pods = [pod for pod in lab.get("pods", namespace="otel-demo") if pod["metadata"]["name"] == "opensearch-0"]
         node = lab.get("node", pods[0]["spec"].get("nodeName", "none")) if pods else None
         running = bool(pods) and pods[0]["status"]["phase"] == "Running"
         return running and bool(node) and node["metadata"]["labels"].get(pool) == "data" and healthy(lab)

@@ -21,21 +21,21 @@ class Rehearsed:
     @property
     def lines(self) -> dict[str, str]:
         """Status by line."""
-        return {one["id"]: one["status"] for one in (self.report or {})["verdicts"]}
+        return {verdict["id"]: verdict["status"] for verdict in (self.report or {})["verdicts"]}
 
     @property
     def moments(self) -> dict[str, float]:
         """Seconds since the drill's start, by what happened."""
-        return {one["what"]: one["seconds"] for one in (self.report or {})["moments"]}
+        return {moment["what"]: moment["seconds"] for moment in (self.report or {})["moments"]}
 
     def said(self, line: str) -> str:
         """What a line found."""
-        found = [one for one in (self.report or {})["verdicts"] if one["id"] == line]
-        return " | ".join(f"{one['subject']}: {one['seen']}" for each in found for one in each["findings"])
+        found = [verdict for verdict in (self.report or {})["verdicts"] if verdict["id"] == line]
+        return " | ".join(f"{finding['subject']}: {finding['seen']}" for each in found for finding in each["findings"])
 
     def looked_at(self, line: str) -> str:
         """What a line says that it looked at."""
-        return next(one["what"] for one in (self.report or {})["verdicts"] if one["id"] == line)
+        return next(verdict["what"] for verdict in (self.report or {})["verdicts"] if verdict["id"] == line)
 
 
 def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "") -> Rehearsed:

@@ -137,7 +137,7 @@ class Lab:
     def pod_of(self, name: str) -> Any:
         """The pod of such a Deployment that is not going."""
         listed = json.loads(self.kubectl("get", "pods", "--namespace=default", f"--selector=app={name}", "-o", "json"))
-        alive = [one for one in listed["items"] if not one["metadata"].get("deletionTimestamp")]
+        alive = [item for item in listed["items"] if not item["metadata"].get("deletionTimestamp")]
         return alive[0] if alive else None
 
     def runs(self, name: str) -> str:
@@ -147,12 +147,13 @@ class Lab:
 
     def claims(self) -> dict[str, Any]:
         """NodeClaims by name."""
-        return {one["metadata"]["name"]: one for one in self.get("nodeclaims")}
+        return {nodeclaim["metadata"]["name"]: nodeclaim for nodeclaim in self.get("nodeclaims")}
 
     def claim_of_node(self, node: str) -> Any:
         """The NodeClaim of a node; None where there is none."""
         return next(
-            (one for one in self.claims().values() if node and one.get("status", {}).get("nodeName") == node), None
+            (claim for claim in self.claims().values() if node and claim.get("status", {}).get("nodeName") == node),
+            None,
         )
 
     def moved(self, name: str, claim: Any) -> bool:

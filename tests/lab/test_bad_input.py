@@ -64,7 +64,7 @@ def test_a_cloud_that_refuses_every_launch_is_named_and_its_end_is_noticed(lab: 
     try:
         told = until(
             "Karpenter says why",
-            lambda: [one["message"] for one in lab.get("events") if one["reason"] == "InsufficientCapacityError"],
+            lambda: [event["message"] for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"],
             60,
         )
         assert "insufficient capacity" in told[0].lower()

@@ -64,7 +64,7 @@ def test_a_stack_that_is_not_there_is_named_as_a_whole(lab: Lab, tmp_path: Path)
 
 
 def test_every_line_has_a_fault_in_the_lab_that_it_names() -> None:
-    assert {one.line for one in FAULTS} | ONLY_ELSEWHERE == {one.id for one in CHECKS}
+    assert {fault.line for fault in FAULTS} | ONLY_ELSEWHERE == {check.id for check in CHECKS}
     assert len(FAULTS) >= 20
 
 

@@ -30,7 +30,7 @@ def no_node_is_left(lab: Lab, before: set[str]) -> bool:
 def test_a_node_joins_and_each_step_is_timed(lab: Lab, tmp_path: Path) -> None:
     before = set(lab.claims())
     seen = rehearse(lab, tmp_path, "node-join", "--timeout", "90", keep="node-join")
-    assert seen.lines == {one.id: "ok" for one in STEPS}, seen.told
+    assert seen.lines == {step.id: "ok" for step in STEPS}, seen.told
     claim, launched = seen.looked_at("claimed").split(", ")[1], seen.looked_at("launched")
     assert claim not in before
     assert {"spot"} <= set(launched.split())

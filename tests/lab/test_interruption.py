@@ -55,7 +55,7 @@ def test_an_event_that_ends_an_instance_drains_and_replaces_its_node(
     until("its pod runs elsewhere", lambda: lab.moved(NAME, claim), 90)
     until("the old NodeClaim is gone", lambda: claim["metadata"]["name"] not in lab.claims(), 60)
     ended = lab.aws("ec2", "describe_instances", InstanceIds=[instance_of(claim)])["Reservations"]
-    assert all(one["State"]["Name"] == "terminated" for row in ended for one in row["Instances"])
+    assert all(instance["State"]["Name"] == "terminated" for row in ended for instance in row["Instances"])
 
 
 def test_a_rebalance_recommendation_leaves_an_event_and_the_node(
@@ -87,9 +87,9 @@ def test_without_its_rule_an_interruption_is_never_heard_of_until_an_update_puts
     _node, claim = spot_node()
     warning = events.spot_interruption(REGION, instance_of(claim))
     rules = lab.aws("events", "list_rules")["Rules"]
-    name = next(one["Name"] for one in rules if "Spot Instance Interruption" in one["EventPattern"])
+    name = next(rule["Name"] for rule in rules if "Spot Instance Interruption" in rule["EventPattern"])
     targets = lab.aws("events", "list_targets_by_rule", Rule=name)["Targets"]
-    lab.aws("events", "remove_targets", Rule=name, Ids=[one["Id"] for one in targets])
+    lab.aws("events", "remove_targets", Rule=name, Ids=[target["Id"] for target in targets])
     lab.aws("events", "delete_rule", Name=name)
     assert lab.ask("event", event=warning) == []
     stays("nothing happens", lambda: not going(lab, claim), 8)

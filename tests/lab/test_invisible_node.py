@@ -28,7 +28,7 @@ def refuses_until_applied(lab: Lab, name: str, overrides: dict[str, object]) -> 
     assert running["State"]["Name"] == "running"
 
     def invisible() -> bool:
-        nodes = {one["spec"].get("providerID", "").rpartition("/")[2] for one in lab.get("nodes")}
+        nodes = {node["spec"].get("providerID", "").rpartition("/")[2] for node in lab.get("nodes")}
         return instance not in nodes and condition(lab.claims()[claim], "Registered") != "True" and not lab.runs(name)
 
     stays("no node, NodeClaim unregistered, pod Pending", invisible, 10)

@@ -40,7 +40,7 @@ def second(tmp_path: Path) -> Iterator[Lab]:
 
 def test_a_second_lab_is_another_world_and_ends_with_its_etcd(lab: Lab, second: Lab) -> None:
     ours, theirs = family(lab), family(second)
-    assert {one.pid for one in ours}.isdisjoint(one.pid for one in theirs)
+    assert {our.pid for our in ours}.isdisjoint(their.pid for their in theirs)
     second.kubectl("create", "namespace", "only-there")
     assert lab.get("namespace", "only-there") is None
 
@@ -76,23 +76,23 @@ def test_a_lab_whose_first_process_is_killed_leaves_nothing_running(lab: Lab, se
 
 
 def test_an_api_server_that_is_killed_comes_back_with_everything(lab: Lab) -> None:
-    before = {one["metadata"]["uid"] for one in lab.get("deployments", namespace="otel-demo")}
+    before = {deployment["metadata"]["uid"] for deployment in lab.get("deployments", namespace="otel-demo")}
     lab.ask("kill", name="kube-apiserver")
     until("the API server answers", lambda: lab.kubectl("get", "--raw=/readyz", check=False) == "ok", 60)
-    assert {one["metadata"]["uid"] for one in lab.get("deployments", namespace="otel-demo")} == before
+    assert {deployment["metadata"]["uid"] for deployment in lab.get("deployments", namespace="otel-demo")} == before
 
 
 def test_a_teardown_with_live_nodes_leaves_nothing_in_the_cloud(second: Lab) -> None:
     def launched() -> bool:
-        return any("karpenter.sh/nodepool" in one["metadata"]["labels"] for one in second.get("nodes"))
+        return any("karpenter.sh/nodepool" in node["metadata"]["labels"] for node in second.get("nodes"))
 
     until("Karpenter's first node joins", launched, 240)
     left = second.ask("destroy")
     assert [one for one in left if one[0] not in TABLES] == []
     states = second.aws("ec2", "describe_instances")["Reservations"]
-    assert {one["State"]["Name"] for row in states for one in row["Instances"]} <= {"terminated"}
+    assert {instance["State"]["Name"] for row in states for instance in row["Instances"]} <= {"terminated"}
     assert second.aws("sqs", "list_queues").get("QueueUrls", []) == []
-    assert [one for one in second.aws("iam", "list_roles")["Roles"] if one["RoleName"].startswith("otel-lab")] == []
+    assert [role for role in second.aws("iam", "list_roles")["Roles"] if role["RoleName"].startswith("otel-lab")] == []
 
 
 def test_down_leaves_no_process_of_the_lab(second: Lab) -> None:

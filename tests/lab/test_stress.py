@@ -52,7 +52,7 @@ def synced(lab: Lab) -> bool:
 def steps(lab: Lab) -> list[str]:
     held = lease(lab)
     assert held is not None
-    return [one["kind"] for one in json.loads(held["metadata"]["annotations"]["otel-on-spot/steps"])]
+    return [step["kind"] for step in json.loads(held["metadata"]["annotations"]["otel-on-spot/steps"])]
 
 
 def restored(lab: Lab, *options: str) -> Drilling:
@@ -75,12 +75,12 @@ def test_fifty_replicas_are_held_for_a_while_and_everything_is_put_back(
     options = [f"--{flag}={files[name]}" for flag, name in (("json", "json"), ("csv", "csv"), ("plot", "svg"))]
     running = Drilling(lab, "drill", "stress", "--replicas", "50", "--hold", "20", "--why", "a look", *options)
     running.says("holding for 20 s", 150)
-    assert [one["kind"] for one in windows(lab)] == ["deny"]
+    assert [window["kind"] for window in windows(lab)] == ["deny"]
     assert steps(lab) == ["window", "scale"]
     assert running.ends() == 0, running.told
     nothing_is_left(lab, as_before)
     report = json.loads(files["json"].read_text())
-    assert [(one["id"], one["status"]) for one in report["verdicts"]] == [
+    assert [(verdict["id"], verdict["status"]) for verdict in report["verdicts"]] == [
         ("replicas", "ok"),
         ("held", "ok"),
         ("restored", "ok"),

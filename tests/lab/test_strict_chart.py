@@ -28,7 +28,9 @@ def state(lab: Lab) -> tuple[str, str]:
 
 
 def message(lab: Lab) -> str:
-    return " ".join(one["message"] for one in lab.application("otel-demo")["status"].get("conditions") or [])
+    return " ".join(
+        condition["message"] for condition in lab.application("otel-demo")["status"].get("conditions") or []
+    )
 
 
 def workload_of(pod: dict[str, Any]) -> str:
@@ -40,7 +42,7 @@ def workload_of(pod: dict[str, Any]) -> str:
 
 def placed(lab: Lab) -> dict[str, tuple[str, str]]:
     """Pod -> (capacity type, pool) of the node that it runs on."""
-    nodes = {one["metadata"]["name"]: one["metadata"]["labels"] for one in lab.get("nodes")}
+    nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in lab.get("nodes")}
     found = {}
     for pod in lab.get("pods", namespace="otel-demo"):
         if any(owner["kind"] == "Job" for owner in pod["metadata"]["ownerReferences"]):
@@ -74,7 +76,7 @@ def owners(lab: Lab, deployment: str) -> set[str]:
     """Field managers of a Deployment's node selector."""
     told = lab.kubectl("get", "deployment", deployment, "--namespace=otel-demo", "-o", "json", "--show-managed-fields")
     fields = json.loads(told)["metadata"]["managedFields"]
-    return {one["manager"] for one in fields if "f:nodeSelector" in json.dumps(one["fieldsV1"])}
+    return {field["manager"] for field in fields if "f:nodeSelector" in json.dumps(field["fieldsV1"])}
 
 
 def selector(lab: Lab, kind: str, name: str) -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_addons_access_entries_and_associations_are_listed_and_described(eks: An
     assert entry["type"] == "EC2_LINUX"
     assert abs(entry["createdAt"].timestamp() - time.time()) < 60
     listed = eks.list_pod_identity_associations(clusterName="one", namespace="kube-system", serviceAccount="karpenter")
-    assert [one["associationId"] for one in listed["associations"]] == ["a-1"]
+    assert [association["associationId"] for association in listed["associations"]] == ["a-1"]
     whole = eks.describe_pod_identity_association(clusterName="one", associationId="a-1")["association"]
     assert (whole["serviceAccount"], whole["roleArn"]) == ("karpenter", ROLE)
 

@@ -32,7 +32,11 @@ class Stack:
         except graph.ApplyError as failed:
             self.recording = failed.recording
             raise
-        return [(one.operation, named(one)) for one in self.cloud.operations.read()[before:] if one.operation != "read"]
+        return [
+            (operation.operation, named(operation))
+            for operation in self.cloud.operations.read()[before:]
+            if operation.operation != "read"
+        ]
 
 
 def named(one: Operation) -> str:

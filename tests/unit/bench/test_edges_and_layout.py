@@ -136,8 +136,8 @@ def test_a_component_without_a_rule_is_refused(dev):
 
 
 def test_the_wait_stands_before_the_node_group_only(dev):
-    assert {one.name: one.wait for one in modules(dev, made(dev)) if one.wait} == {"node group": 30}
-    assert not any(one.wait for one in modules(dev, made(dev), wait=False))
+    assert {module.name: module.wait for module in modules(dev, made(dev)) if module.wait} == {"node group": 30}
+    assert not any(module.wait for module in modules(dev, made(dev), wait=False))
 
 
 def test_no_chain_of_the_program_takes_longer_than_its_modules(dev, found):

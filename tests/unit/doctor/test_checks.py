@@ -17,9 +17,9 @@ SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND
 
 def found(facts) -> dict[str, tuple[Finding, ...]]:
     report = examine(facts, CHECKS)
-    assert [one.why_unknown for one in report.verdicts if one.status == "unknown"] == []
-    assert report.exit_code == (1 if any(one.findings for one in report.verdicts) else 0)
-    return {one.id: one.findings for one in report.verdicts if one.findings}
+    assert [verdict.why_unknown for verdict in report.verdicts if verdict.status == "unknown"] == []
+    assert report.exit_code == (1 if any(verdict.findings for verdict in report.verdicts) else 0)
+    return {verdict.id: verdict.findings for verdict in report.verdicts if verdict.findings}
 
 
 def test_a_healthy_platform_gives_no_line() -> None:
@@ -52,7 +52,7 @@ def test_a_line_says_what_was_seen_the_rule_and_commands_that_can_be_run(name: s
 
 
 def test_every_line_has_a_fault_that_it_names() -> None:
-    assert {line for line, _, _ in FAULTS.values()} == {one.id for one in CHECKS}
+    assert {line for line, _, _ in FAULTS.values()} == {check.id for check in CHECKS}
 
 
 def test_the_invisible_node_is_told_with_its_age_condition_and_likely_cause() -> None:
@@ -74,17 +74,17 @@ def test_a_way_in_that_is_declared_but_not_needed_is_a_warning() -> None:
 def test_what_was_not_seen_is_never_judged(group: str) -> None:
     blind = replace(HEALTHY, **{group: None}, unknown={group: "AccessDenied: no"})
     report = examine(blind, CHECKS)
-    assert not any(one.findings for one in report.verdicts)
-    unknown = {one.id for one in report.verdicts if one.status == "unknown"}
-    assert {one.id for one in CHECKS if group in one.needs} <= unknown
-    assert all("AccessDenied: no" in one.why_unknown for one in report.verdicts if one.status == "unknown")
+    assert not any(verdict.findings for verdict in report.verdicts)
+    unknown = {verdict.id for verdict in report.verdicts if verdict.status == "unknown"}
+    assert {check.id for check in CHECKS if group in check.needs} <= unknown
+    assert all("AccessDenied: no" in verdict.why_unknown for verdict in report.verdicts if verdict.status == "unknown")
     assert report.exit_code == (2 if unknown else 0)
 
 
 def test_the_groups_of_both_halves_are_the_facts() -> None:
-    groups = {one.name for one in fields(HEALTHY)} - {"format", "taken_at", "declared", "simulated", "unknown"}
+    groups = {field.name for field in fields(HEALTHY)} - {"format", "taken_at", "declared", "simulated", "unknown"}
     assert groups == AWS_GROUPS | KUBERNETES_GROUPS
-    assert {group for one in CHECKS for group in one.needs} <= groups
+    assert {group for check in CHECKS for group in check.needs} <= groups
 
 
 def test_on_aws_the_remedy_is_an_update_that_looks_first() -> None:

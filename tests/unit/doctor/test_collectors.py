@@ -103,9 +103,9 @@ def test_a_cluster_that_refuses_everything_is_told_once_for_all_its_lines(
     facts, requests = everything.collect(target(front), lambda *_: None)
     assert requests == len(front.requests) == 1
     report = examine(facts, CHECKS)
-    assert {one.status for one in report.verdicts} == {"unknown"}
+    assert {verdict.status for verdict in report.verdicts} == {"unknown"}
     assert report.exit_code == 2
-    whys = {one.why_unknown for one in report.verdicts}
+    whys = {verdict.why_unknown for verdict in report.verdicts}
     assert whys == {
         "AWS: no credentials",
         f"Kubernetes: the Kubernetes API at {front.url}: the Kubernetes API answered 401 Unauthorized",
@@ -187,7 +187,7 @@ def test_a_load_balancer_that_only_the_tags_remember_is_not_there() -> None:
         "elbv2": Pages(describe_load_balancers={"LoadBalancers": [{"LoadBalancerArn": arns[0]}]}),
         "elb": Pages(describe_load_balancers={"LoadBalancerDescriptions": [{"LoadBalancerName": "classic"}]}),
     }
-    assert [one.arn for one in aws.load_balancers(clients.__getitem__)] == [arns[0], arns[2]]
+    assert [load_balancer.arn for load_balancer in aws.load_balancers(clients.__getitem__)] == [arns[0], arns[2]]
 
 
 def test_no_tagged_load_balancer_asks_nobody_else() -> None:

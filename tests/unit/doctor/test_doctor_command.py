@@ -40,7 +40,7 @@ def faulty(tmp_path: Path) -> Path:
 def test_nothing_found_ends_with_0_and_a_line_for_everything_that_was_looked_at() -> None:
     code, told = doctor("--facts", str(HEALTHY_FILE))
     assert code == 0, told
-    assert all(one.id in told for one in CHECKS)
+    assert all(check.id in told for check in CHECKS)
     assert "28 in order, 0 with 0 found, 0 unknown" in told
 
 
@@ -87,7 +87,7 @@ def test_the_report_holds_what_the_table_shows(tmp_path: Path, faulty: Path) -> 
     code, _ = doctor("--facts", str(faulty), "--json", str(file))
     report = json.loads(file.read_text())
     assert report["exit_code"] == code == 1
-    found = {one["id"]: one["findings"] for one in report["verdicts"] if one["findings"]}
+    found = {verdict["id"]: verdict["findings"] for verdict in report["verdicts"] if verdict["findings"]}
     assert list(found) == ["node-role", "spot-role"]
     assert set(found["node-role"][0]) == {"subject", "seen", "rule", "remedy", "severity"}
     assert file.stat().st_mode & 0o077 == 0

@@ -28,7 +28,9 @@ def with_experiments() -> Recording:
 
 
 def inputs(token: str, name: str = "interruption-experiment") -> Any:
-    (found,) = [one.inputs for one in with_experiments().of_type(token) if name in one.name]
+    (found,) = [
+        with_experiment.inputs for with_experiment in with_experiments().of_type(token) if name in with_experiment.name
+    ]
     return found
 
 
@@ -41,7 +43,7 @@ def test_only_the_setting_makes_it() -> None:
 def test_it_takes_one_running_spot_instance_of_this_cluster_that_a_drill_has_tagged() -> None:
     (target,) = inputs(TEMPLATE)["targets"]
     assert (target["resourceType"], target["selectionMode"]) == ("aws:ec2:spot-instance", "COUNT(1)")
-    assert {one["key"]: one["value"] for one in target["resourceTags"]} == {
+    assert {resource_tag["key"]: resource_tag["value"] for resource_tag in target["resourceTags"]} == {
         "kubernetes.io/cluster/otel-dev": "owned",
         "otel-on-spot/drill": "spot-interruption",
     }
@@ -68,7 +70,7 @@ def test_the_role_is_for_experiments_of_this_account_and_may_warn_this_clusters_
 
 
 def test_it_breaks_no_rule_without_a_waiver() -> None:
-    assert [one for one in violations(stack_of(with_experiments())) if one.waiver is None] == []
+    assert [violation for violation in violations(stack_of(with_experiments())) if violation.waiver is None] == []
 
 
 def test_recover_finds_the_template_that_an_interrupted_update_made() -> None:

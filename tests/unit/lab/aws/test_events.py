@@ -76,7 +76,7 @@ def test_events_name_their_instance_where_karpenter_looks() -> None:
     """Source: Karpenter's pkg/controllers/interruption/messages."""
     for name, event in MADE.items():
         detail = event["detail"]
-        entities = [one["entityValue"] for one in detail.get("affectedEntities", [])]
+        entities = [affected_entity["entityValue"] for affected_entity in detail.get("affectedEntities", [])]
         assert (entities or [detail["instance-id"]]) == [INSTANCE], name
         assert event["version"] == "0"
     assert (MADE["scheduled-change"]["detail"]["service"], MADE["scheduled-change"]["detail"]["eventTypeCategory"]) == (

@@ -36,7 +36,7 @@ def recorded() -> dict[str, dict[str, Any]]:
     file = RECORDED / "workloads.json"
     if not file.exists():
         pytest.skip("needs the recorded workloads of the demo in ../shared")
-    return {one["name"]: one for one in json.loads(file.read_text())["workloads"]}
+    return {workload["name"]: workload for workload in json.loads(file.read_text())["workloads"]}
 
 
 @cache
@@ -74,7 +74,9 @@ def test_replicas_selectors_labels_containers_ports_and_resources_are_the_record
         assert pod["metadata"]["labels"] == fact["labels"], name
         assert pod["spec"].get("serviceAccountName") == fact["serviceAccount"], name
         assert list(containers(workload, "initContainers")) == fact["initContainers"], name
-        told = {one["name"]: (one["resources"], sorted(one["ports"])) for one in fact["containers"]}
+        told = {
+            container["name"]: (container["resources"], sorted(container["ports"])) for container in fact["containers"]
+        }
         seen = {
             key: (one.get("resources", {}), sorted(port["containerPort"] for port in one.get("ports", [])))
             for key, one in containers(workload).items()

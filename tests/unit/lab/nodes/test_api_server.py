@@ -97,8 +97,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             with (folder / f"{command[0]}.log").open("w") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         _until_ready(made)
-        for one in manifests():
-            _create(made, one)
+        for manifest in manifests():
+            _create(made, manifest)
         yield made
     finally:
         for process in reversed(processes):
@@ -208,7 +208,10 @@ def test_a_pod_runs_with_its_own_rights_and_its_node_reports_how_it_ended(
     run = PodRun(made, lambda: server.client.as_user("node"), config, kubectl, server.folder / "pod")
     assert run.run() == "Failed"
     status = server.ask("admin", "GET", "/api/v1/namespaces/default/pods/hook")["status"]
-    ended = {one["name"]: one["state"]["terminated"] for one in status["containerStatuses"]}
+    ended = {
+        container_status["name"]: container_status["state"]["terminated"]
+        for container_status in status["containerStatuses"]
+    }
     assert status["phase"] == "Failed"
     assert (ended["allowed"]["exitCode"], ended["forbidden"]["exitCode"]) == (0, 1)
     assert "system:serviceaccount:default:placer" in ended["forbidden"]["message"]

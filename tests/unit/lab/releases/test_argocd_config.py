@@ -12,12 +12,15 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def program_values() -> dict[str, Any]:
-    found = [one.inputs for one in record("lab").registrations if one.type == RELEASE]
+    found = [registration.inputs for registration in record("lab").registrations if registration.type == RELEASE]
     return next(one["values"] for one in found if one["chart"] == "argo-cd")
 
 
 def data(values: dict[str, Any], upstream: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
-    return {one["metadata"]["name"]: one["data"] for one in config_maps(values, upstream or {}, name="argocd")}
+    return {
+        config_map["metadata"]["name"]: config_map["data"]
+        for config_map in config_maps(values, upstream or {}, name="argocd")
+    }
 
 
 def test_the_programs_values_reach_the_config_maps() -> None:
