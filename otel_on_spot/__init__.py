@@ -1,1 +1,1 @@
-"""What helps people with the program beside it: plan, simulated cloud, lab, doctor, drills, recovery, and the command line."""
+"""Tools for the program beside this package: plan, simulated cloud, lab, doctor, drills, recovery, command line."""

@@ -68,9 +68,9 @@ def allows(
     allowed, kept = None, Decision("implicitly denied")
     for statement, variables in _statements([documents] if single else documents):  # ty: ignore[invalid-argument-type]
         denies = statement.get("Effect") == "Deny"
-        if not _is_about(statement, action, resource, principal, (context or {}) if variables else None, denies):
+        if not _is_about(statement, action, resource, principal, (context or {}) if variables else None, denies=denies):
             continue
-        unmet = _unmet(statement, context, variables, denies)
+        unmet = _unmet(statement, context, variables=variables, denies=denies)
         if denies and not unmet:
             return Decision("explicitly denied", statement)
         if denies:
@@ -116,6 +116,7 @@ def _is_about(
     resource: str | None,
     principal: Mapping[str, str] | None,
     variables: Context | None,
+    *,
     denies: bool,
 ) -> bool:
     """Decide if a statement is about a request, its conditions aside."""
@@ -185,7 +186,7 @@ def may_send(policy: Document, queue_arn: str, rule_arn: str) -> Decision:
 # Conditions
 
 
-def _unmet(statement: Mapping[str, Any], context: Context | None, variables: bool, denies: bool) -> str:
+def _unmet(statement: Mapping[str, Any], context: Context | None, *, variables: bool, denies: bool) -> str:
     """The first condition that a request does not meet; empty where it meets all."""
     conditions = statement.get("Condition") or {}
     if context is None:

@@ -47,8 +47,8 @@ class Tier:
     """A group of checks with one need.
 
     ``tests``: paths for pytest. ``commands``: what is run instead. ``asked_for``: why a run of all tiers leaves it out.
-    ``alone``: in a session of its own. ``marked``: only its tests with these marks. ``workers``: 1 where its tests share
-    one thing.
+    ``alone``: in a session of its own. ``marked``: only its tests with these marks. ``workers``: 1 where its tests
+    share one thing.
     """
 
     name: str

@@ -284,7 +284,7 @@ class Api:
         """
         try:
             version = self.get("/version")
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 (whatever the transport raises, nobody answers)
             raise UnreachableError(f"the Kubernetes API at {self.server}: {reason(problem)}") from None
         return (version or {}).get("gitVersion", "")
 

@@ -70,7 +70,7 @@ class Server:
             send({"answer": command(log=lambda line: send({"progress": line}), **request.get("arguments", {}))})
         except LabError as problem:
             send({"error": str(problem)})
-        except Exception as problem:  # the lab must outlive a failed command
+        except Exception as problem:  # noqa: BLE001 (the lab must outlive a failed command)
             ours = type(problem).__module__.partition(".")[0] == OURS
             send({"error": str(problem) if ours else f"{type(problem).__name__}: {problem}"})
 

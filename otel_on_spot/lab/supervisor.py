@@ -109,7 +109,7 @@ class Supervisor:
         program, log = managed.program, self.log(managed.program.name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        told = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.logs), "TMPDIR": "/tmp"}
+        told = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.logs), "TMPDIR": "/tmp"}  # noqa: S108 (the variable's own default)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             managed.process = subprocess.Popen(

@@ -19,7 +19,7 @@ def main(root: Path, stack: str) -> int:
     except (PlanError, ProgramError, StackFileError) as mistake:
         print(mistake, file=sys.stderr)
         return 2
-    except Exception as defect:  # whatever the other tree's program raises
+    except Exception as defect:  # noqa: BLE001 (whatever the other tree's program raises)
         print(f"its program failed: {type(defect).__name__}: {defect}", file=sys.stderr)
         return 2
     json.dump(document, sys.stdout)

@@ -166,7 +166,7 @@ class _AtOnce(ThreadPoolExecutor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 (the future carries it)
             future.set_exception(problem)
         return future
 

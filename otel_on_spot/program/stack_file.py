@@ -111,7 +111,7 @@ class _Loader(yaml.SafeLoader):
     Source: https://github.com/go-yaml/yaml/tree/v3#compatibility
     """
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 (PyYAML's signature)
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -162,7 +162,7 @@ def _mapping(path: Path, advice: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as problem:
         raise StackFileError(f"{path.name}: cannot be read ({problem}). Make it a readable UTF-8 text file") from None
     try:
-        parsed = yaml.load(content, _Loader)
+        parsed = yaml.load(content, _Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

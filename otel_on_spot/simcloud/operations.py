@@ -72,8 +72,11 @@ class Operations:
         """Do one operation: faults that strike before, the act itself, faults that strike after, and the log.
 
         Args:
+            subject: the resource.
+            operation: create, read, update or delete.
             act: gets a function that lets cloud seconds pass.
             timeout: cloud seconds that a hanging operation lasts.
+            cancelled: set when the engine no longer waits.
 
         Raises:
             ApiError: the cloud, or the fault plan, refused.

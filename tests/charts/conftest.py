@@ -56,7 +56,7 @@ def wrapper(demo: DemoChart, tmp_path_factory: pytest.TempPathFactory) -> Wrappe
 
 @pytest.fixture(scope="session")
 def shell(demo: DemoChart, tmp_path_factory: pytest.TempPathFactory) -> Wrapper:
-    """The wrapper on the demo chart's values and schema without its templates: what the wrapper refuses shows here fast."""
+    """The wrapper on the demo chart's values and schema without its templates: fast to show what it refuses."""
     return Wrapper.assemble(demo, tmp_path_factory.mktemp("shell"), templates=False)
 
 

@@ -1,4 +1,4 @@
-"""What the children put into the cluster beyond their own namespace: what the AppProject has to allow, and nothing else."""
+"""What the children put into the cluster beyond their namespace: what the AppProject has to allow, no more."""
 
 from dataclasses import dataclass
 from typing import Any

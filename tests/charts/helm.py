@@ -39,7 +39,7 @@ def engine() -> str:
 
 
 def layered(under: Values, over: Values) -> Values:
-    """Values as they are handed to Helm: maps merge, everything else replaces. A null stays: it removes a chart's default."""
+    """Values as they are handed to Helm: maps merge, all else replaces. A null stays: it removes a default."""
     merged = dict(under)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
@@ -69,7 +69,7 @@ def load_values(files: Sequence[Path]) -> Values:
 
 
 def render(chart: Path, *, release: str, namespace: str, values: Values) -> list[dict[str, Any]]:
-    """Every object that `helm template` gives for the chart, its subcharts included. Callers share it: do not change it.
+    """Every object that `helm template` gives for the chart and its subcharts. Callers share it: do not change it.
 
     Raises:
         HelmError: the chart does not load, its values break a schema, or a template fails.

@@ -164,7 +164,7 @@ def test_only_images_that_start_as_root_fall_short_of_the_restricted_standard(re
 
 
 def test_a_pod_that_runs_as_non_root_says_as_whom(real_demo: Wrapper):
-    """An image whose user is a name does not start with runAsNonRoot alone: the kubelet cannot tell that it is not root."""
+    """An image whose user is a name does not start with runAsNonRoot alone: the kubelet cannot tell who it is."""
     for name, spec in pod_specs(real_demo.objects("prod")).items():
         pod = spec.get("securityContext") or {}
         for container in containers(spec):

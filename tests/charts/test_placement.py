@@ -1,4 +1,4 @@
-"""Where the 25 workloads run: five databases on the data pool, everything else wherever Spot is, which needs no selector."""
+"""Where the 25 workloads run: five databases on the data pool, all else wherever Spot is, which needs no selector."""
 
 from typing import Any
 

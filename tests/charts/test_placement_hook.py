@@ -81,7 +81,7 @@ def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrap
 
 
 def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict[str, Any]]):
-    """A database that cannot start keeps the Application from being Healthy: PostSync alone would never come to free it."""
+    """A database that cannot start keeps the Application from being Healthy: PostSync alone would never free it."""
     commands = [container["args"] for container in pod(objects, "stateful-placement-sync")["containers"]]
 
     assert all(command[0] == "wait" and any(".spec.template." in arg for arg in command) for command in commands)

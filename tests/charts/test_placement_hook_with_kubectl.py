@@ -1,4 +1,4 @@
-"""The hook's commands, run by the real kubectl: what it asks of an API server, and what its patch makes of a workload."""
+"""The hook's commands, run by the real kubectl: what it asks of an API server, what its patch makes of a workload."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The 25 workloads of the demo, from the rendered chart or, without it, from values and the recorded list of workloads."""
+"""The 25 workloads of the demo, from the rendered chart or, without it, from values and a recorded list."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ SUBCHART_ANNOTATIONS = {
 
 @dataclass(frozen=True)
 class Workload:
-    """What the scheduler and Karpenter see of one Deployment or StatefulSet. `requests` is by container, init included."""
+    """What the scheduler and Karpenter see of a Deployment or StatefulSet. `requests`: by container, init included."""
 
     kind: str
     name: str

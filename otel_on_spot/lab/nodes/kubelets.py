@@ -138,7 +138,7 @@ class Kubelets:
         def run() -> None:
             try:
                 work(kubelet)
-            except Exception as problem:  # a thread's error would be lost
+            except Exception as problem:  # noqa: BLE001 (a thread's error would be lost)
                 print(f"{kubelet.row['id']}: {type(problem).__name__}: {problem}", flush=True)
                 kubelet.due = time.monotonic() + BACKOFF_SECONDS
             finally:

@@ -45,7 +45,7 @@ def publish(clients: Clients, region: str, changes: list[tuple[str, State]]) -> 
     for identity, state in changes:
         try:
             deliveries = put_event(clients, state_change(region, identity, state))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 (told, and tried again at the next change)
             print(f"{identity} is {state}: the event was not put: {type(problem).__name__}: {problem}", flush=True)
             continue
         for delivery in deliveries:

@@ -49,7 +49,7 @@ class Upstream:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.crds = [yaml.load(file.read_text(), LOADER) for file in sorted((folder / "crds").glob("*-crd.yaml"))]
+        self.crds = [yaml.load(file.read_text(), LOADER) for file in sorted((folder / "crds").glob("*-crd.yaml"))]  # noqa: S506 (a SafeLoader)
         self.objects: list[Object] = [
             thing for thing in yaml.load_all((folder / "install.yaml").read_text(), LOADER) if thing
         ]

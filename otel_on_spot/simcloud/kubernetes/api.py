@@ -100,7 +100,7 @@ class Kubernetes:
             self.delete(thing)
         self.cloud.tables.remove("crds", f"{self.cluster}|{version}|{kind}")
 
-    def apply(self, wanted: Object, manager: str, force: bool = False) -> Object:
+    def apply(self, wanted: Object, manager: str, *, force: bool = False) -> Object:
         """Server-side apply: make or change an object.
 
         Raises:

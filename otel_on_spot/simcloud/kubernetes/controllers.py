@@ -18,7 +18,7 @@ def release(site: Site, namespace: str, name: str) -> dict[str, Any] | None:
     return site.cloud.tables.get("releases", f"{site.cluster}|{namespace}|{name}")
 
 
-def why_karpenter_is_dead(site: Site, installing: bool = False) -> str:
+def why_karpenter_is_dead(site: Site, *, installing: bool = False) -> str:
     """The reason for which Karpenter's controller does nothing; empty where it works.
 
     ``installing``: its release is not there yet; what its pod needs to start is asked for too.
@@ -73,7 +73,7 @@ def _queue_exists(site: Site, name: str) -> bool:
     sqs = site.client("sqs")
     try:
         sqs.get_queue_url(QueueName=name)
-    except Exception:
+    except Exception:  # noqa: BLE001 (whatever boto3 raises, the queue cannot be read)
         return False
     return True
 

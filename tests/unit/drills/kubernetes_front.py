@@ -34,7 +34,7 @@ CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object 
 
 
 class KubernetesFront:
-    """An API server on loopback. ``refusing``: plurals answered with 403; ``unserved``: group/versions it does not know."""
+    """An API server on loopback. ``refusing``: plurals answered with 403; ``unserved``: unknown group/versions."""
 
     def __init__(self) -> None:
         self.objects: list[Object] = []
@@ -44,7 +44,7 @@ class KubernetesFront:
         self.requests: list[str] = []
         self.writes: list[tuple[str, str, Object]] = []
         self.meddle: Callable[[str, str, Object], Answer | None] = lambda *_: None
-        """Called with (verb, path, body) before a write: an answer in place of the server's, or None. Status 0 hangs up."""
+        """Called with (verb, path, body) before a write: an answer in place of the server's. Status 0 hangs up."""
         self._writing = threading.Lock()
         front = self
 

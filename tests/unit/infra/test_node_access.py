@@ -1,4 +1,4 @@
-"""Only a role that a cluster admitted can be given to an EC2NodeClass: the type checker says so, before anything runs."""
+"""Only a role that a cluster admitted can be given to an EC2NodeClass: the type checker says so."""
 
 import subprocess
 import sys
@@ -21,7 +21,8 @@ from infra.settings.models import NodeClass
 
 def capacity(role: {role}) -> CapacityArgs:
     return CapacityArgs(
-        stack_names=StackNames(cluster="x", region="eu-west-1"), config=NodeClass(ami_alias="al2023@latest"), tags={{}}, pools={{}}, after=(), node_role=role
+        stack_names=StackNames(cluster="x", region="eu-west-1"), config=NodeClass(ami_alias="al2023@latest"),
+        tags={{}}, pools={{}}, after=(), node_role=role
     )
 """
 

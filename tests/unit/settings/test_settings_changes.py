@@ -1,4 +1,4 @@
-"""The list of changes and the page of their effects: every setting is on both, and a change that does too much is seen."""
+"""The list of changes and the page of their effects: every setting is on both; a change that does too much is seen."""
 
 import re
 

@@ -139,7 +139,7 @@ def instant_fleet(base: Any, folder: Path) -> type:
                         iam_instance_profile_arn=arn,
                         iam_instance_profile_name=name,
                     )
-                except Exception as problem:  # moto's own: the profile is not there
+                except Exception as problem:  # noqa: BLE001 (moto's own: the profile is not there)
                     text = (
                         f"Value ({name or arn}) for parameter iamInstanceProfile.name is invalid. "
                         "Invalid IAM Instance Profile name"
