@@ -7,6 +7,7 @@ from infra import names
 from infra import settings as configuration
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
 from infra.argocd import ArgoCd, ArgoCdArgs
+from infra.before_anything import refuse_placeholders, refuse_zones_without_control_plane
 from infra.cluster import Cluster, ClusterArgs
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
@@ -28,6 +29,8 @@ provider = aws.Provider(
     allowed_account_ids=[settings.account_id] if settings.account_id else None,
 )
 on_aws = pulumi.ResourceOptions(providers=[provider])
+refuse_placeholders(settings, pulumi.InvokeOptions(provider=provider))
+refuse_zones_without_control_plane(settings, pulumi.InvokeOptions(provider=provider))
 refuse_direct_jump(settings.cluster.node_access, stack_names, pulumi.InvokeOptions(provider=provider))
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
 from pulumi_aws import cloudwatch, ec2, kms
+from pulumi_aws import eks as aws_eks
 from pulumi_aws.eks import AccessPolicyAssociationAccessScopeArgs
 
 from infra import documents, names
@@ -17,6 +18,8 @@ from infra.settings import models as settings
 from infra.system_nodes import SystemNodes, SystemNodesArgs
 
 KEY_DELETION_WINDOW_DAYS: Final = 30
+ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
+ASSOCIATION: Final = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +110,7 @@ class Cluster(pulumi.ComponentResource):
             authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
             enable_config_map_mutable=True,
             role_mappings=role_mappings(config.node_access, (args.node_role,)),
-            access_entries=access_entries(config.node_access, (args.node_role,))
-            | _administrators(config.admin_role_arns, args.stack_names.partition),
+            access_entries=access_entries(config.node_access, (args.node_role,)),
             encryption_config_key_arn=key.arn,
             enabled_cluster_log_types=list(config.log_types),
             deletion_protection=config.deletion_protection,
@@ -139,6 +141,10 @@ class Cluster(pulumi.ComponentResource):
             opts=child,
         )
 
+        administrators = _administrators(
+            name, config.admin_role_arns, aws_cluster.name, args.stack_names.partition, child
+        )
+
         self.kubernetes_provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=control_plane.kubeconfig_json,
@@ -146,7 +152,9 @@ class Cluster(pulumi.ComponentResource):
             # Plain text, so that no change of the cluster previews as a replacement of the provider and all behind it;
             # with the region, because a cluster of the same name in another one is another cluster, with nothing in it.
             cluster_identifier=f"{args.stack_names.region}/{config.name}",
-            opts=child,
+            # Whoever runs the update may be one of them: their entry is written before the first Kubernetes object, and
+            # goes after the last one.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=administrators),
         )
 
         before_nodes = Addons(
@@ -220,16 +228,50 @@ class Cluster(pulumi.ComponentResource):
         )
 
 
-def _administrators(role_arns: tuple[str, ...], partition: str) -> dict[str, eks.AccessEntryArgs]:
-    """Access entries that make these roles cluster-admin, keyed by role name so that order does not matter.
+def _administrators(
+    name: str,
+    role_arns: tuple[str, ...],
+    cluster_name: pulumi.Input[str],
+    partition: str,
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    """Access entries that make these roles cluster-admin, one for each ARN, whatever their order.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
     """
-    policy = eks.AccessPolicyAssociationArgs(
-        policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-        access_scope=AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-    )
-    return {
-        f"admin-{arn.rpartition('/')[2]}": eks.AccessEntryArgs(principal_arn=arn, access_policies={"admin": policy})
-        for arn in role_arns
-    }
+    made: list[pulumi.Resource] = []
+    # Until November 2026 the component made them, by the last part of the ARN: the last one of a name had the entry.
+    former = {arn.rpartition("/")[2]: arn for arn in role_arns}
+    for arn in role_arns:
+        account, _, role = arn.removeprefix(f"arn:{partition}:iam::").partition(":role/")
+        key, last = f"{name}-admin-{account}/{role}", arn.rpartition("/")[2]
+        had_it = former[last] == arn
+        entry = aws_eks.AccessEntry(
+            key,
+            cluster_name=cluster_name,
+            principal_arn=arn,
+            opts=pulumi.ResourceOptions.merge(
+                opts,
+                pulumi.ResourceOptions(aliases=_former_urns(ENTRY, f"{name}-eks-admin-{last}") if had_it else None),
+            ),
+        )
+        association = aws_eks.AccessPolicyAssociation(
+            f"{key}-admin",
+            cluster_name=cluster_name,
+            principal_arn=arn,
+            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+            access_scope=AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            opts=pulumi.ResourceOptions(
+                parent=entry,
+                depends_on=[entry],
+                aliases=_former_urns(f"{ENTRY}${ASSOCIATION}", f"{name}-eks-admin-{last}-admin") if had_it else None,
+            ),
+        )
+        made += [entry, association]
+    return made
+
+
+def _former_urns(kind: str, name: str) -> list[str | pulumi.Alias]:
+    """URN of a resource that the pulumi-eks component made below this one."""
+    parents = "otel-on-spot:index:Cluster$eks:index:Cluster"
+    return [f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{parents}${kind}::{name}"]

@@ -6,6 +6,8 @@ Only what a person or another system types has a physical name; everything else 
 from dataclasses import dataclass
 from typing import Final
 
+from infra import regions
+
 CLUSTER_NAME_LIMIT: Final = 40
 """Characters of a cluster name. Every name below must fit its own AWS limit with a cluster name of this length."""
 
@@ -51,13 +53,8 @@ class StackNames:
 
     @property
     def partition(self) -> str:
-        """AWS partition of the region.
-
-        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-        """
-        if self.region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        """AWS partition of the region."""
+        return regions.partition(self.region)
 
     @property
     def node_role(self) -> str:
@@ -132,5 +129,5 @@ class StackNames:
 
 
 def default_tags(environment: str, cluster: str, extra: dict[str, str]) -> dict[str, str]:
-    """Tags of every AWS resource of the stack; the stack's own win."""
-    return {"environment": environment, "cluster": cluster, "managed-by": "pulumi"} | extra
+    """Tags of every AWS resource of the stack; the program's own win."""
+    return extra | {"environment": environment, "cluster": cluster, "managed-by": "pulumi"}

@@ -1,6 +1,7 @@
 """The VPC: one public and one private subnet per zone, NAT, routes, endpoints, flow logs."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi_aws import ec2
@@ -9,6 +10,13 @@ from infra import names
 from infra.flow_logs import FlowLogs, FlowLogsArgs
 from infra.settings import models as settings
 from infra.subnets import SubnetLayout
+
+WITH_GATEWAY: Final = ("s3", "dynamodb")
+"""Services with endpoints of both kinds. S3's private names need a gateway, or an option; DynamoDB's are left off.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html,
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/privatelink-interface-endpoints.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +176,9 @@ class Network(pulumi.ComponentResource):
         self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]
     ) -> None:
         child = pulumi.ResourceOptions(parent=self)
+        gateways: dict[str, ec2.VpcEndpoint] = {}
         for gateway in args.config.gateway_endpoints:
-            ec2.VpcEndpoint(
+            gateways[gateway] = ec2.VpcEndpoint(
                 f"{name}-{gateway}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Gateway",
@@ -198,14 +207,25 @@ class Network(pulumi.ComponentResource):
             ],
         )
         for service in args.config.interface_endpoints:
+            plain, both_kinds = service.replace(".", "-"), service in WITH_GATEWAY
+            # Until November 2026 both kinds had one name, and so one of them only.
+            former = [pulumi.Alias(name=f"{name}-{plain}")] if both_kinds and service not in gateways else None
             ec2.VpcEndpoint(
-                f"{name}-{service.replace('.', '-')}",
+                f"{name}-{plain}-interface" if both_kinds else f"{name}-{plain}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Interface",
-                private_dns_enabled=True,
+                # The VPC itself uses the gateway, which is free; networks behind a resolver use the interface.
+                private_dns_enabled=service != "dynamodb",
+                dns_options=ec2.VpcEndpointDnsOptionsArgs(
+                    private_dns_only_for_inbound_resolver_endpoint=service in gateways
+                )
+                if service == "s3"
+                else None,
                 service_name=f"com.amazonaws.{args.stack_names.region}.{service}",
                 subnet_ids=[subnet.id for subnet in private],
                 security_group_ids=[group.id],
                 tags={"Name": f"{args.stack_names.cluster}-{service}"},
-                opts=child,
+                opts=pulumi.ResourceOptions(
+                    parent=self, aliases=former, depends_on=[gateways[service]] if service in gateways else None
+                ),
             )

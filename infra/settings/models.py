@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from infra import names
+from infra.settings import schedules
 
 
 class Model(BaseModel):
@@ -60,9 +61,40 @@ InstanceTypes = Annotated[
 InstanceCategories = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
 ]
-Duration = Annotated[str, Field(pattern=r"^([0-9]+(s|m|h))+$")]
+
+
+def _duration(value: str) -> str:
+    schedules.nanoseconds(value)
+    return value
+
+
+def _duration_or_never(value: str) -> str:
+    return value if value == "Never" else _duration(value)
+
+
+def _lifetime(value: str) -> str:
+    if value != "Never" and not schedules.nanoseconds(value):
+        raise ValueError("must be longer than nothing: each node would be replaced as soon as it is there")
+    return value
+
+
+def _schedule(value: str) -> str:
+    schedules.check_schedule(value)
+    return value
+
+
+def _window(value: str) -> str:
+    schedules.check_window(value)
+    return value
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 """Go duration in whole units, as Karpenter's CRDs take it: ``90s``, ``5m``, ``336h``, ``1h30m``."""
-DurationOrNever = Annotated[str, Field(pattern=r"^(([0-9]+(s|m|h))+|Never)$")]
+DurationOrNever = Annotated[str, AfterValidator(_duration_or_never)]
+Lifetime = Annotated[str, AfterValidator(_lifetime)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+"""Cron of five fields, or a descriptor such as ``@daily``, in UTC."""
+Window = Annotated[str, AfterValidator(_window)]
 
 
 def _not_a_boolean(value: object) -> object:
@@ -73,9 +105,10 @@ def _not_a_boolean(value: object) -> object:
 
 
 RetentionDays = Annotated[
-    Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], BeforeValidator(_not_a_boolean)
+    Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+    BeforeValidator(_not_a_boolean),
 ]
-"""Retention periods that CloudWatch accepts, up to two years.
+"""Retention periods that CloudWatch accepts.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 """
@@ -83,11 +116,20 @@ SemanticVersion = Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0
 ChartVersion = Annotated[str, Field(pattern=r"^[~^>=<]*\s?\d+(\.(\d+|x)){0,2}$")]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 LabelKey = Annotated[
-    str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+    str,
+    Field(
+        pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?"
+        r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+        max_length=253 + 1 + 63,
+    ),
 ]
+"""Kubernetes' qualified name: a DNS subdomain before the slash, if there is one, at most 63 characters after it."""
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
 AddonVersion = Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
-RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$", max_length=600)]
+RoleArn = Annotated[
+    str,
+    Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-.0-~]+/){0,63}[A-Za-z0-9_+=,.@-]{1,64}$", max_length=600),
+]
 
 
 class Network(Model):
@@ -153,7 +195,8 @@ class SystemNodeGroup(Model):
     """The small tainted managed node group: Karpenter, CoreDNS and Argo CD live here, nothing else."""
 
     instance_types: Annotated[InstanceTypes, Field(min_length=1)] = Field(
-        ("m7i.large",), description="instance types, all of amiType's architecture"
+        ("m7i.large", "m6i.large", "m7a.large", "m5.large"),
+        description="instance types in order of preference, all of amiType's architecture; a change replaces the group",
     )
     size: int = Field(
         2, ge=2, le=10, description="number of nodes, at least 2 (Karpenter runs two replicas on two hosts)"
@@ -280,18 +323,16 @@ class Budget(Model):
     nodes: str = Field(
         pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
     )
-    reasons: Annotated[tuple[Literal["Underutilized", "Empty", "Drifted"], ...], BeforeValidator(_listed)] = Field(
-        (), description="the reasons that this budget is for; none means all"
-    )
-    schedule: str | None = Field(
+    reasons: Annotated[
+        tuple[Literal["Underutilized", "Empty", "Drifted", "Unhealthy"], ...], BeforeValidator(_listed)
+    ] = Field((), description="the reasons that this budget is for; none means all")
+    schedule: Schedule | None = Field(
         None,
-        pattern=r"^(@(annually|yearly|monthly|weekly|daily|midnight|hourly)|(\S+\s){4}\S+)$",
-        description="cron start of the budget's window in UTC; needs duration",
+        description="cron start of the budget's window in UTC, weekdays 0 to 6 or by name; needs duration",
+        examples=["0 7 * * mon-fri"],
     )
-    duration: str | None = Field(
+    duration: Window | None = Field(
         None,
-        pattern=r"^([0-9]+h)?([0-9]+m)?$",
-        min_length=2,
         description="length of the window in hours and minutes; needs schedule",
         examples=["11h"],
     )
@@ -336,7 +377,7 @@ class Pool(Model):
     consolidate_after: DurationOrNever = Field(
         "1m", description="how long a node must be quiet before consolidation, or Never"
     )
-    expire_after: DurationOrNever = Field("336h", description="age at which a node is replaced, or Never")
+    expire_after: Lifetime = Field("336h", description="age at which a node is replaced, or Never")
     termination_grace_period: Duration = Field(
         "1h", description="longest drain; after it pods are removed in spite of their budgets"
     )
@@ -391,14 +432,15 @@ class Settings(Model):
     """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
 
     environment: Literal["dev", "staging", "prod", "lab"] = Field(description="which rules apply: prod is strict")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region", examples=["eu-west-1"])
+    region: str = Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$", description="AWS region", examples=["eu-west-1"])
     account_id: str | None = Field(
         None,
         pattern=r"^\d{12}$",
-        description="12-digit AWS account that this stack belongs to; any other account is refused",
+        description="12-digit AWS account that this stack belongs to, quoted; any other account is refused; required in prod",
     )
     tags: dict[str, str] = Field(
-        default_factory=dict, description="tags on every AWS resource, beside the program's own"
+        default_factory=dict,
+        description="tags on every AWS resource, beside the program's own, as the strictest service takes them",
     )
     network: Network = Field(description="the VPC")
     cluster: Cluster = Field(description="the EKS cluster")

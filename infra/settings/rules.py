@@ -1,5 +1,6 @@
 """Rules across fields. A rule takes the sections that it judges, yields problems and never raises."""
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -8,6 +9,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from infra import names, regions
+from infra.settings import instance_types
+from infra.settings import tags as tag_rules
 from infra.settings.models import ArgoCd, Cluster, GitOps, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
@@ -57,6 +61,28 @@ def version(text: str) -> tuple[int, int, int]:
     """``1.14.1`` -> ``(1, 14, 1)``."""
     major, minor, patch = (int(part) for part in text.split("."))
     return major, minor, patch
+
+
+@rule
+def region_is_supported(region: str) -> Iterator[Problem]:
+    """The region exists, and is in a partition that the program works in."""
+    partition = regions.PARTITION_OF.get(region)
+    if partition is None:
+        close = difflib.get_close_matches(region, regions.PARTITION_OF, n=1)
+        yield Problem(
+            "region",
+            region,
+            "no such AWS region is known",
+            (f"did you mean {close[0]}? " if close else "")
+            + "if AWS has opened it since, add its row to infra/regions.py",
+        )
+    elif partition in regions.NOT_SUPPORTED:
+        yield Problem(
+            "region",
+            f"{region} (partition {partition})",
+            f"the partition {partition} is not supported: {regions.NOT_SUPPORTED[partition]}",
+            "use a region of " + " or ".join(name for name in regions.REGIONS if name not in regions.NOT_SUPPORTED),
+        )
 
 
 @rule
@@ -119,6 +145,8 @@ def karpenter_supports_kubernetes(cluster: Cluster, karpenter: Karpenter) -> Ite
         )
         return
     first, last = supported
+    if version(chosen)[0] != 1:
+        last = (2, 0, 0)
     if version(chosen) < first or (last and version(chosen) >= last):
         until = f" and below {'.'.join(map(str, last))}" if last else ""
         yield Problem(
@@ -270,22 +298,36 @@ def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
                     "schedule and duration go together (NodePool CRD)",
                     "give both or none",
                 )
-        for label in pool.labels:
-            if label.startswith(
-                (
-                    "karpenter.sh/",
-                    "karpenter.k8s.aws/",
-                    "kubernetes.io/",
-                    "node.kubernetes.io/",
-                    "topology.kubernetes.io/",
-                )
-            ):
+        for label, value in pool.labels.items():
+            if restricted_label(label):
                 yield Problem(
                     f"pools.{name}.labels",
                     label,
-                    "this label domain belongs to Kubernetes or Karpenter",
-                    "use a domain of your own",
+                    "Karpenter sets this label itself, or refuses it",
+                    "use a domain of your own, or one of Karpenter's well-known labels",
                 )
+            elif (label, value) == names.SYSTEM_NODE_LABEL:
+                yield Problem(
+                    f"pools.{name}.labels",
+                    f"{label}: {value}",
+                    "this label is the system nodes' own: what belongs there would land on the pool",
+                    "use another value",
+                )
+        if len(pool.labels) > MOST_LABELS:
+            yield Problem(
+                f"pools.{name}.labels",
+                f"{len(pool.labels)} labels",
+                f"a pool has at most {MOST_LABELS} labels (NodePool CRD)",
+                "remove some",
+            )
+        taints = [(taint.key, taint.effect) for taint in pool.taints]
+        for key, effect in sorted({taint for taint in taints if taints.count(taint) > 1}):
+            yield Problem(
+                f"pools.{name}.taints",
+                f"{key}:{effect} more than once",
+                "a key has one taint of an effect (Karpenter's own validation)",
+                "keep one",
+            )
         if (
             pool.consolidation_policy == "WhenEmpty"
             and pool.consolidate_after == "Never"
@@ -306,6 +348,188 @@ def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
         )
 
 
+RESTRICTED_DOMAINS: Final = ("karpenter.sh", "karpenter.k8s.aws")
+ALLOWED_LABELS: Final = frozenset(
+    {"karpenter.sh/capacity-type"}
+    | {
+        f"karpenter.k8s.aws/{name}"
+        for name in (
+            *("capacity-reservation-id", "capacity-reservation-type", "capacity-reservation-interruptible"),
+            *("instance-accelerator-count", "instance-accelerator-manufacturer", "instance-accelerator-name"),
+            *("instance-capability-flex", "instance-category", "instance-cpu", "instance-cpu-manufacturer"),
+            *("instance-cpu-sustained-clock-speed-mhz", "instance-ebs-bandwidth"),
+            *("instance-encryption-in-transit-supported", "instance-family", "instance-generation"),
+            *("instance-gpu-count", "instance-gpu-manufacturer", "instance-gpu-memory", "instance-gpu-name"),
+            *("instance-hypervisor", "instance-local-nvme", "instance-memory", "instance-network-bandwidth"),
+            *("instance-size", "instance-tenancy", "placement-group-id", "placement-group-partition"),
+        )
+    }
+)
+"""Labels of Karpenter's own domains that a pool may have.
+
+Sources: IsRestrictedLabel of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/labels.go, with the
+well-known labels of https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/labels.go, and the rules of
+its pkg/apis/crds/karpenter.sh_nodepools.yaml. Karpenter itself puts those of Kubernetes' domains onto the node.
+"""
+MOST_LABELS: Final = 100
+
+
+def restricted_label(key: str) -> bool:
+    """True where Karpenter refuses a pool with this label."""
+    domain = key.partition("/")[0] if "/" in key else ""
+    return key == "kubernetes.io/hostname" or (domain.endswith(RESTRICTED_DOMAINS) and key not in ALLOWED_LABELS)
+
+
+FIRST_KARPENTER: Final[dict[tuple[str, object], tuple[int, int, int]]] = {
+    ("karpenter.nodeRepair", True): (1, 1, 0),
+    ("consolidationPolicy", "Balanced"): (1, 14, 0),
+    ("budgets[].reasons", "Unhealthy"): (1, 15, 0),
+}
+"""(field, value) -> the first Karpenter that takes it; an older CRD refuses the object, an older controller ignores it.
+
+Sources: pkg/operator/options/options.go (feature gates) and pkg/apis/crds/karpenter.sh_nodepools.yaml (enums) of each
+minor's first tag, 1.0 to 1.15, in https://github.com/kubernetes-sigs/karpenter.
+"""
+
+
+@rule
+def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) -> Iterator[Problem]:
+    """No field has a value that only a newer Karpenter takes."""
+    used: list[tuple[str, str, object]] = [("karpenter.nodeRepair", "karpenter.nodeRepair", karpenter.node_repair)]
+    for name, pool in pools.items():
+        used.append((f"pools.{name}.consolidationPolicy", "consolidationPolicy", pool.consolidation_policy))
+        used += [
+            (f"pools.{name}.budgets[{index}].reasons", "budgets[].reasons", reason)
+            for index, budget in enumerate(pool.budgets)
+            for reason in budget.reasons
+        ]
+    for key, field, value in used:
+        first = FIRST_KARPENTER.get((field, value))
+        if first and version(karpenter.version) < first:
+            yield Problem(
+                key,
+                str(value).lower() if isinstance(value, bool) else str(value),
+                f"Karpenter takes it from {'.'.join(map(str, first))} on; this stack has {karpenter.version}",
+                "raise karpenter.version, or use another value",
+            )
+
+
+@rule
+def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: str) -> Iterator[Problem]:
+    """Some instance type meets a pool's requirements, of as many families as it asks for, in a zone of the network."""
+    zones = len(network.zones)
+    for name, pool in pools.items():
+        types, families = len(instance_types.catalogue()), ""
+        for category in pool.instance_categories:
+            if category not in instance_types.categories():
+                yield Problem(
+                    f"pools.{name}.instanceCategories",
+                    category,
+                    f"no instance type is of this category: 0 of {types} types x {zones} zones",
+                    "use some of " + ", ".join(sorted(instance_types.categories())),
+                )
+        for choice in instance_types.choices(pool):
+            if not choice.types:
+                yield Problem(
+                    f"pools.{name}.{choice.key}",
+                    choice.requirement,
+                    f"no instance type meets it: 0 of {types} types{families} x {zones} zones, and Karpenter would "
+                    "never launch a node",
+                    "loosen it; the types that Karpenter knows are in infra/settings/instance_types.txt",
+                )
+                break
+            types, families = choice.types, f" of {choice.families} families"
+            if pool.instance_families_at_least is not None and choice.families < pool.instance_families_at_least:
+                yield Problem(
+                    f"pools.{name}.instanceFamiliesAtLeast",
+                    str(pool.instance_families_at_least),
+                    f"minValues: {types} types{families} x {zones} zones are left after {choice.requirement} "
+                    f"({choice.key}), and Karpenter would never launch a node",
+                    f"ask for at most {choice.families} families, or loosen {choice.key}",
+                )
+                break
+        placed = {instance_types.SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
+        for label, values in (
+            ("topology.kubernetes.io/zone", network.zones),
+            ("topology.kubernetes.io/region", (region,)),
+            ("karpenter.sh/capacity-type", pool.capacity_types),
+        ):
+            if label in placed and placed[label] not in values:
+                yield Problem(
+                    f"pools.{name}.labels",
+                    f"{label}: {placed[label]}",
+                    f"a well-known label is a requirement, and the pool has {', '.join(values)}: no node would meet it",
+                    "use one of these, or remove the label",
+                )
+
+
+@rule
+def system_nodes_have_instance_types(cluster: Cluster) -> Iterator[Problem]:
+    """The system group's instance types exist."""
+    for kind in cluster.system_nodes.instance_types:
+        if kind not in instance_types.names():
+            close = difflib.get_close_matches(kind, instance_types.names(), n=1)
+            yield Problem(
+                "cluster.systemNodes.instanceTypes",
+                kind,
+                "no such instance type is known",
+                (f"did you mean {close[0]}? " if close else "")
+                + "if AWS has it since, add it to infra/settings/instance_types.txt",
+            )
+
+
+@rule
+def tags_are_taken(tags: dict[str, str]) -> Iterator[Problem]:
+    """Every target of the stack's tags takes them, and they override nothing of the program's."""
+    yield from tag_rules.problems(tags)
+
+
+@rule
+def administrators_are_roles_of_their_own(cluster: Cluster, region: str, account_id: str | None) -> Iterator[Problem]:
+    """Each administrator is a role of this partition, listed once, that EKS takes as a principal of its own."""
+    key, stack_names = "cluster.adminRoleArns", names.StackNames(cluster=cluster.name, region=region)
+    ours = {stack_names.node_role.lower(), stack_names.system_node_role.lower()}
+    seen: dict[str, str] = {}
+    for arn in cluster.admin_role_arns:
+        partition, account, path = arn.split(":")[1], arn.split(":")[4], arn.split(":", 5)[5].lower()
+        if partition != stack_names.partition:
+            yield Problem(
+                key,
+                arn,
+                f"a role is of the region's partition, {stack_names.partition}",
+                f"write arn:{stack_names.partition}:iam::...",
+            )
+        if former := seen.get(arn.lower()):
+            yield Problem(key, f"{former}, {arn}", "names of roles ignore case: this is one role", "keep one of them")
+        seen[arn.lower()] = arn
+        if path.startswith("role/aws-service-role/"):
+            yield Problem(
+                key, arn, "EKS makes no access entry for a service-linked role", "list roles that people or CI assume"
+            )
+        if path.rpartition("/")[2] in ours and account in (account_id or account):
+            yield Problem(
+                key,
+                arn,
+                "this role is the nodes' own: it has an access entry of another type",
+                "list roles that people or CI assume",
+            )
+
+
+@rule
+def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
+    """Each endpoint is listed once, and has a name of its own."""
+    for key, services in (
+        ("network.gatewayEndpoints", network.gateway_endpoints),
+        ("network.interfaceEndpoints", network.interface_endpoints),
+    ):
+        plain = [service.replace(".", "-") for service in services]
+        for service in services:
+            if plain.count(service.replace(".", "-")) > 1:
+                yield Problem(
+                    key, service, "each service is listed once (a dot counts as a hyphen)", "keep one of them"
+                )
+
+
 @rule
 def prod_network(environment: str, network: Network) -> Iterator[Problem]:
     """Prod survives a zone and keeps flow logs."""
@@ -320,7 +544,7 @@ def prod_network(environment: str, network: Network) -> Iterator[Problem]:
 
 
 @rule
-def prod_cluster(environment: str, cluster: Cluster) -> Iterator[Problem]:
+def prod_cluster(environment: str, cluster: Cluster, account_id: str | None) -> Iterator[Problem]:
     """Prod has a private endpoint, all logs, protection and somebody who may enter."""
     if environment != "prod":
         return
@@ -341,6 +565,13 @@ def prod_cluster(environment: str, cluster: Cluster) -> Iterator[Problem]:
     if not cluster.deletion_protection:
         yield Problem(
             "cluster.deletionProtection", "false", "prod has deletion protection", "set deletionProtection: true"
+        )
+    if account_id is None:
+        yield Problem(
+            "accountId",
+            "nothing",
+            "prod names its account: with credentials of another one, prod would be built there",
+            "write the 12 digits of the account, quoted",
         )
     if not cluster.admin_role_arns:
         yield Problem(

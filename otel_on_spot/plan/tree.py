@@ -25,10 +25,12 @@ def terminal() -> Console:
 
 
 def show(recording: Recording, console: Console) -> None:
-    """Print the tree, the counts by type, and the exports."""
+    """Print the tree, the counts by type, the exports, and what the program told."""
     console.print(tree(recording))
     console.print(counts(recording))
     console.print(exports(recording))
+    for message in recording.messages:
+        console.print(Text(message, "yellow"))
 
 
 def tree(recording: Recording) -> Tree:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from infra.settings import parse
 from infra.settings.problem import message
-from tests.unit.settings.test_settings import STACKS, committed
+from infra.settings.rules import RULES
+from tests.unit.settings.kinds import KINDS, SOUND
+from tests.unit.settings.test_settings import STACKS, changed, committed
 
 FREE_FORM = {"tags", "applications"}
 """Keys below which the user's own names stand: any key is a good one."""
@@ -106,3 +108,60 @@ def test_no_file_gives_a_traceback(raw: dict[str, Any]) -> None:
 
     assert found is None
     assert problems
+
+
+def of(stack: str, path: str, value: Any) -> dict[str, Any]:
+    """A stack file with the value at a path; with several values at several paths, where the path has a plus sign."""
+    paths = path.split("+")
+    raw = changed(stack, paths[0], value if len(paths) == 1 else value[0])
+    for dotted, part in zip(paths[1:], value[1:] if len(paths) > 1 else (), strict=True):
+        *parents, last = dotted.split(".")
+        target: Any = raw
+        for parent in parents:
+            target = target[parent]
+        target[last] = part
+    return raw
+
+
+def names(key: str, raw: dict[str, Any]) -> bool:
+    found, problems = parse(raw)
+    return found is None and key in [problem.key for problem in problems]
+
+
+def test_there_are_at_least_four_hundred_mutants_of_the_known_kinds() -> None:
+    assert sum(map(len, KINDS.values())) >= 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_mutant_of_a_kind_is_refused_with_its_key_named(kind: str) -> None:
+    accepted = [(path, value) for stack, path, value, key in KINDS[kind] if not names(key, of(stack, path, value))]
+
+    assert accepted == []
+
+
+def test_no_sound_counterpart_is_refused() -> None:
+    refused = [(path, value, parse(of(stack, path, value))[1]) for stack, path, value in SOUND]
+
+    assert [row for row in refused if row[2]] == []
+
+
+RULE_OF = {
+    "tags_are_taken": "tags",
+    "karpenter_knows_every_field": "newer_fields",
+    "karpenter_supports_kubernetes": "newer_fields",
+    "administrators_are_roles_of_their_own": "administrators",
+    "pools_have_instance_types": "capacity",
+    "system_nodes_have_instance_types": "capacity",
+    "pools_are_consistent": "labels",
+    "region_is_supported": "places",
+    "endpoints_are_of_one_name_each": "places",
+    "prod_cluster": "places",
+}
+
+
+@pytest.mark.parametrize("name", RULE_OF)
+def test_without_a_rule_some_mutant_is_accepted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (rule,) = (rule for rule in RULES if rule.__name__ == name)
+    monkeypatch.delitem(RULES, rule)
+
+    assert any(parse(of(stack, path, value))[0] is not None for stack, path, value, _ in KINDS[RULE_OF[name]])

@@ -1,0 +1,59 @@
+"""What only AWS can tell, and what must not meet it: asked before the first resource is declared."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.regions import ZONES_WITHOUT_CONTROL_PLANE
+from infra.settings.models import Settings
+from infra.settings.placeholders import documentation_account, placeholders
+from infra.settings.problem import Problem, message
+
+
+def refuse_placeholders(settings: Settings, opts: pulumi.InvokeOptions) -> None:
+    """A preview or an update of AWS is refused while the stack file has values of the examples; all are named at once.
+
+    A plan and a simulated cloud answer with an account of the documentation, which no customer of AWS has. There the
+    values do no harm, and a note says what to replace.
+
+    Raises:
+        pulumi.RunError: the account is a real one, or cannot be asked for; no resource was declared yet.
+    """
+    found = placeholders(settings)
+    if not found:
+        return
+    stack_file, asked = f"Pulumi.{pulumi.get_stack()}.yaml", ""
+    try:
+        account = aws.get_caller_identity(opts=opts).account_id
+    except Exception as failure:  # noqa: BLE001 (whatever the provider says: the account may be a placeholder too)
+        account, asked = "", f"\n  the account cannot be asked for: {failure}"
+    if not documentation_account(account):
+        raise pulumi.RunError(message(stack_file, found) + asked)
+    pulumi.log.info(
+        f"{stack_file}: replace before `pulumi up` on AWS: "
+        + ", ".join(f"{problem.key} ({problem.given})" for problem in found)
+    )
+
+
+def refuse_zones_without_control_plane(settings: Settings, opts: pulumi.InvokeOptions) -> None:
+    """EKS takes no subnet in a few zones, known by their ids; which letter one has differs from account to account.
+
+    Raises:
+        pulumi.RunError: the cluster would have a subnet in such a zone; no resource was declared yet.
+    """
+    refused = ZONES_WITHOUT_CONTROL_PLANE.get(settings.region)
+    if not refused:
+        return
+    zones = aws.get_availability_zones(opts=opts)
+    ids = dict(zip(zones.names, zones.zone_ids, strict=True))
+    problems = [
+        Problem(
+            "network.zones",
+            f"{zone} ({ids[zone]} in this account)",
+            "EKS has no control plane in this zone: it takes no subnet of it",
+            "use " + ", ".join(name for name, zone_id in ids.items() if zone_id not in refused),
+        )
+        for zone in settings.network.zones
+        if ids.get(zone) in refused
+    ]
+    if problems:
+        raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))

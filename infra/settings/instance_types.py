@@ -1,0 +1,154 @@
+"""What instance types there are, and which of them meet a pool's requirements, decided before anything is made.
+
+The catalogue is that of the pinned Karpenter: ``instance_types.txt`` beside this file says how it is written.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Final
+
+from infra.settings.models import Pool
+
+FAMILY: Final = re.compile(r"(^[a-z]+)(-[0-9]+tb)?([0-9]+).*")
+"""Category and generation of a family, as Karpenter reads them.
+
+Source: instanceTypeScheme of
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/instancetype/types.go
+"""
+SAME_LABEL: Final = {
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+}
+"""Labels that Karpenter reads as others (NormalizedLabels)."""
+SUFFIXES: Final = (
+    {"": Decimal(1), "m": Decimal("0.001")}
+    | {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGT", 1)}
+    | {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGT", 1)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """An instance type. ``mib`` and ``vcpus`` are 0 where the catalogue does not know them."""
+
+    family: str
+    size: str
+    arch: str
+    vcpus: int
+    mib: int
+    nvme_gb: int
+
+    @property
+    def name(self) -> str:
+        """Name as EC2 writes it."""
+        return f"{self.family}.{self.size}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The well-known labels that follow from what the catalogue says."""
+        match = FAMILY.fullmatch(self.family)
+        return {
+            "node.kubernetes.io/instance-type": self.name,
+            "kubernetes.io/arch": self.arch,
+            "kubernetes.io/os": "linux",
+            "karpenter.k8s.aws/instance-family": self.family,
+            "karpenter.k8s.aws/instance-size": self.size,
+            "karpenter.k8s.aws/instance-category": match[1] if match else "",
+            "karpenter.k8s.aws/instance-generation": match[3] if match else "0",
+            "karpenter.k8s.aws/instance-capability-flex": str("-flex" in self.family).lower(),
+            **({"karpenter.k8s.aws/instance-cpu": str(self.vcpus)} if self.vcpus else {}),
+            **({"karpenter.k8s.aws/instance-memory": str(self.mib)} if self.mib else {}),
+        }
+
+
+@cache
+def catalogue() -> tuple[tuple[InstanceType, dict[str, str]], ...]:
+    """Every instance type, with its labels."""
+    found: list[tuple[InstanceType, dict[str, str]]] = []
+    for line in (Path(__file__).parent / "instance_types.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        family, arch, *sizes = line.split()
+        for text in sizes:
+            size, vcpus, mib, *nvme = text.split(":")
+            kind = InstanceType(family, size, arch, int(vcpus), int(mib), int(nvme[0]) if nvme else 0)
+            found.append((kind, kind.labels))
+    return tuple(found)
+
+
+@cache
+def names() -> frozenset[str]:
+    """Names of all types."""
+    return frozenset(kind.name for kind, _ in catalogue())
+
+
+@cache
+def categories() -> frozenset[str]:
+    """Categories that some type is of."""
+    return frozenset(labels["karpenter.k8s.aws/instance-category"] for _, labels in catalogue())
+
+
+def quantity(text: str) -> Decimal:
+    """Value of a Kubernetes quantity without exponent, 0 for any other text."""
+    match = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", text)
+    try:
+        return Decimal(match[1]) * SUFFIXES[match[2]] if match else Decimal(0)
+    except (InvalidOperation, KeyError):
+        return Decimal(0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is left of the catalogue after one more requirement: its key in the stack file, its words, and counts."""
+
+    key: str
+    requirement: str
+    types: int
+    families: int
+
+
+Rows = tuple[tuple[InstanceType, dict[str, str]], ...]
+
+
+def choices(pool: Pool) -> Iterator[Choice]:
+    """The catalogue, narrowed by one requirement of the pool after the other, as Karpenter intersects them."""
+    common = _by_class(pool.architectures, pool.instance_categories, pool.instance_generation_above)
+    yield from (choice for choice, _ in common)
+    left = common[-1][1]
+    labels = {SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
+    for label in sorted(labels.keys() & catalogue()[0][1].keys()):
+        left = tuple(row for row in left if row[1].get(label, labels[label]) == labels[label])
+        yield _choice("labels", f"{label}: {labels[label]}", left)
+    # A limit of nothing is how Karpenter's users stop a pool from growing.
+    if cpu := quantity(pool.limits.cpu):
+        left = tuple(row for row in left if row[0].vcpus <= cpu)
+        yield _choice("limits.cpu", f"at most {pool.limits.cpu} of cpu", left)
+    if memory := quantity(pool.limits.memory):
+        left = tuple(row for row in left if row[0].mib * 2**20 <= memory)
+        yield _choice("limits.memory", f"at most {pool.limits.memory} of memory", left)
+
+
+@lru_cache(maxsize=64)
+def _by_class(
+    architectures: tuple[str, ...], categories: tuple[str, ...], above: int
+) -> tuple[tuple[Choice, Rows], ...]:
+    """The choices that most pools have in common."""
+    by_arch = tuple(row for row in catalogue() if row[0].arch in architectures)
+    by_category = tuple(row for row in by_arch if row[1]["karpenter.k8s.aws/instance-category"] in categories)
+    newer = tuple(row for row in by_category if int(row[1]["karpenter.k8s.aws/instance-generation"]) > above)
+    return (
+        (_choice("architectures", f"architecture {' or '.join(architectures)}", by_arch), by_arch),
+        (_choice("instanceCategories", f"category {' or '.join(categories)}", by_category), by_category),
+        (_choice("instanceGenerationAbove", f"generation above {above}", newer), newer),
+    )
+
+
+def _choice(key: str, requirement: str, rows: Rows) -> Choice:
+    return Choice(key, requirement, len(rows), len({row[0].family for row in rows}))

@@ -1,0 +1,146 @@
+"""Before the first resource: what is left of the examples never meets AWS, and zones that EKS refuses are named."""
+
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from infra.settings import Settings, parse
+from infra.settings.placeholders import documentation_account, placeholders
+from otel_on_spot.plan import answers
+from otel_on_spot.plan.record import ProgramError, record
+from tests.unit.settings.test_settings import changed, committed
+
+WHO = "aws:index/getCallerIdentity:getCallerIdentity"
+ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
+REAL = "738291046527"
+MINE = {
+    "gitops": {"repository": "https://github.com/acme/otel-on-spot.git", "revision": "v0.1.0"},
+    "accountId": REAL,
+    "cluster": committed("prod")["cluster"] | {"adminRoleArns": [f"arn:aws:iam::{REAL}:role/platform-admin"]},
+}
+
+
+def parsed(raw: dict[str, Any]) -> Settings:
+    settings, problems = parse(raw)
+    assert settings is not None, problems
+    return settings
+
+
+def answering(**replaced: Any) -> Any:
+    """The plan's answers with another account or other zones; an exception is raised."""
+    plain = answers.invoke
+
+    def invoke(token: str, *arguments: Any) -> Any:
+        value = replaced.get({WHO: "account", ZONES: "zones"}.get(token, ""))
+        if isinstance(value, Exception):
+            raise value
+        if token == WHO and value:
+            return {"accountId": value, "arn": f"arn:aws:iam::{value}:role/me", "userId": "me", "id": value}
+        if token == ZONES and value:
+            return {"names": list(value), "zoneIds": list(value.values()), "groupNames": [], "id": "zones"}
+        return plain(token, *arguments)
+
+    return mock.patch("otel_on_spot.plan.monitor.answers.invoke", invoke)
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_a_plan_names_all_that_must_be_replaced_in_a_note(stack: str) -> None:
+    (note,) = record(stack).messages
+
+    assert note.startswith(f"Pulumi.{stack}.yaml: replace before `pulumi up` on AWS: ")
+    assert all(problem.key in note for problem in placeholders(parsed(committed(stack))))
+
+
+def test_with_an_account_of_aws_the_run_is_refused_and_all_placeholders_are_named() -> None:
+    with answering(account=REAL), pytest.raises(ProgramError) as refusal:
+        record("prod")
+
+    for part in ("3 problems", "accountId", "111122223333", "your-org", "nothing was created"):
+        assert part in str(refusal.value)
+
+
+def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
+    with answering(account=REAL):
+        assert record("prod", config_overrides=MINE).registrations
+    assert record("prod", config_overrides=MINE).messages == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key"),
+    [
+        *(
+            ("cluster.endpoint.publicCidrs", [cidr], "cluster.endpoint.publicCidrs[0]")
+            for cidr in ("198.51.100.0/24", "203.0.113.7/32", "192.0.2.0/25", "198.18.0.0/16")
+        ),
+        *(
+            ("accountId", account, "accountId")
+            for account in (
+                *("111122223333", "123456789012", "444455556666", "000000000000", "999999999999", "012345678901"),
+                *("777788889999", "555555555555", "210987654321"),
+            )
+        ),
+        *(
+            ("gitops.repository", repository, "gitops.repository")
+            for repository in (
+                *("https://github.com/your-org/x.git", "https://git.example.com/a/b.git", "git@example.org:a/b.git"),
+                *("https://github.com/your_company/x.git", "https://github.com/my-org/x", "https://a.b.example/x"),
+                *("https://git.invalid/x.git", "https://github.com/CHANGEME/x.git", "https://github.com/<org>/x.git"),
+            )
+        ),
+        ("argocd.domain", "argocd.example.com", "argocd.domain"),
+        ("argocd.domain", "argocd.test", "argocd.domain"),
+        ("tags", {"owner": "your-team"}, "tags.owner"),
+        ("tags", {"owner": "TODO"}, "tags.owner"),
+        ("gitops.sourceRepositories", ["https://charts.example.net"], "gitops.sourceRepositories[0]"),
+        (
+            "cluster.adminRoleArns",
+            ["arn:aws:iam::444455556666:role/x"],
+            "cluster.adminRoleArns[0]",
+        ),
+    ],
+)
+def test_every_kind_of_placeholder_is_found(path: str, value: Any, key: str) -> None:
+    assert key in [problem.key for problem in placeholders(parsed(changed("dev", path, value)))]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("cluster.endpoint.publicCidrs", ["198.51.101.0/24"]),
+        ("cluster.endpoint.publicCidrs", ["93.184.216.0/24"]),
+        ("accountId", "738291046527"),
+        ("gitops.repository", "https://github.com/exampleorg/contest-your.git"),
+        ("gitops.repository", "https://github.com/acme/example.git"),
+        ("argocd.domain", "argocd.internal"),
+        ("argocd.domain", "example.com.acme.io"),
+        ("tags", {"owner": "todo-app", "id": "1111222233334"}),
+        ("pools.spot.labels", {"example.com/tier": "spot"}),
+    ],
+)
+def test_what_only_looks_like_one_is_left_alone(path: str, value: Any) -> None:
+    found = [problem.key for problem in placeholders(parsed(changed("dev", path, value)))]
+
+    assert [key for key in found if key.split("[")[0] == path] == []
+
+
+def test_the_accounts_of_a_plan_and_of_the_simulated_cloud_are_nobodys() -> None:
+    from otel_on_spot.plan.identities import Where
+    from otel_on_spot.simcloud.cloud import ACCOUNT
+
+    assert documentation_account(Where().account)
+    assert documentation_account(ACCOUNT)
+    assert not documentation_account(REAL)
+
+
+def test_a_zone_without_control_plane_is_refused_by_its_id_and_the_others_are_named() -> None:
+    network = committed("dev")["network"] | {"zones": ["us-east-1a", "us-east-1e"]}
+    overrides = {"region": "us-east-1", "network": network}
+    letters = {"us-east-1a": "use1-az6", "us-east-1b": "use1-az1", "us-east-1e": "use1-az3"}
+    with answering(zones=letters), pytest.raises(ProgramError) as refusal:
+        record("dev", config_overrides=overrides)
+
+    assert "us-east-1e (use1-az3 in this account)" in str(refusal.value)
+    assert "use us-east-1a, us-east-1b" in str(refusal.value)
+    with answering(zones=letters | {"us-east-1e": "use1-az5"}):
+        assert record("dev", config_overrides=overrides).registrations

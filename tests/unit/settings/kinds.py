@@ -1,0 +1,315 @@
+"""Settings that used to be accepted and that AWS, EKS or Karpenter refuses, by kind: inputs made in number.
+
+Each row is (stack, dotted path, value, the key that must be named). ``SOUND`` has their counterparts, which must pass.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from infra.regions import NOT_SUPPORTED, REGIONS
+
+Row = tuple[str, str, Any, str]
+STATEFUL_TAINT = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
+
+
+def arn(account: str, role: str, partition: str = "aws") -> str:
+    return f"arn:{partition}:iam::{account}:role/{role}"
+
+
+def tags() -> Iterator[Row]:
+    for key in ("environment", "cluster", "managed-by", "Name"):
+        for spelt in (key, key.upper(), key.title(), key.swapcase()):
+            yield "dev", "tags", {spelt: "x"}, "tags"
+    for key in (
+        *(
+            "kubernetes.io/cluster/x",
+            "kubernetes.io/cluster/otel-dev",
+            "kubernetes.io/cluster/",
+            "kubernetes.io/role/elb",
+        ),
+        *("kubernetes.io/created-for/pvc/name", "Kubernetes.io/Cluster/x", "karpenter.sh/nodepool"),
+        *("karpenter.sh/nodeclaim", "karpenter.sh/discovery", "karpenter.k8s.aws/ec2nodeclass", "eks:eks-cluster-name"),
+        *("eks:cluster-name", "eks:nodegroup-name", "aws:x", "AWS:x", "Aws:cloudformation:stack-name"),
+        *("k8s.io/cluster-autoscaler/enabled", "ebs.csi.aws.com/cluster-name", "ebs.csi.aws.com/cluster"),
+        *("otel-on-spot/node-access", "otel-on-spot/drill", "otel-on-spot/x", "CSIVolumeName", "KubernetesCluster"),
+        *("", "k" * 129, " padded", "padded ", "tab\tkey", "new\nline"),
+    ):
+        yield "staging", "tags", {key: "x"}, "tags"
+    for bad in "!\"#$%&'()*,;<>?[\\]^`{|}~\u20ac\u00a7\u2713\0\x7f\u200b\U0001f600":
+        yield "dev", "tags", {f"cost{bad}centre": "x"}, "tags"
+        yield "prod", "tags", {"cost-centre": f"a{bad}b"}, "tags.cost-centre"
+    yield "dev", "tags", {"cost-centre": "x" * 257}, "tags.cost-centre"
+    for value in ("aws:x", "AWS:x"):
+        yield "dev", "tags", {"cost-centre": value}, "tags.cost-centre"
+    for first, second in (
+        ("team", "Team"),
+        ("cost-centre", "Cost-Centre"),
+        ("a/b", "A/B"),
+        ("x", "X"),
+        ("\u00e9", "\u00c9"),
+    ):
+        yield "dev", "tags", {first: "1", second: "1"}, "tags"
+    for number in (40, 45, 50, 51, 200):
+        yield "prod", "tags", {f"tag-{index}": "x" for index in range(number)}, "tags"
+
+
+def schedules() -> Iterator[Row]:
+    for text in (
+        *(
+            "30 10 * * 1-7",
+            "0 7 * * 7",
+            "0 7 * * 0-7",
+            "0 7 * * 6-1",
+            "0 7 * * fri-mon",
+            "0 7 * * monday",
+            "60 7 * * *",
+        ),
+        *("0 24 * * *", "0 7 0 * *", "0 7 32 * *", "0 7 * 0 *", "0 7 * 13 *", "0 7 * january *", "*/0 * * * *"),
+        *("0 7 * * 1#2", "0 7 L * *", "0 7 15W * *", "0 7 * * 5L", "-1 7 * * *", "0 7-5 * * *", "1.5 7 * * *"),
+        *(
+            "0 7 * *",
+            "0 7 * * * *",
+            "0 0 7 * * mon-fri",
+            "0 7 * * mon fri",
+            "a b c d e",
+            "0 7 * * */8/2",
+            "1-2-3 * * * *",
+        ),
+        *("@every 1h", "@reboot", "@Daily", "@dailyx", "@", "daily", "every day", "TZ=Europe/Berlin 0 7 * * *"),
+        *("CRON_TZ=UTC 0 7 * * *", "0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6,9,11 *", ", * * * *", "", " ", "@daily "),
+        *(
+            "0 7 * * mon-",
+            "0 7 * * -fri",
+            "0:30 7 * * *",
+            "0 7 ** * *",
+            "H 7 * * *",
+            "07:00",
+            "0 7 * * mo",
+            "0 7 * * 1-5-",
+        ),
+    ):
+        yield (
+            "dev",
+            "pools.spot.budgets",
+            [{"nodes": "0", "schedule": text, "duration": "1h"}],
+            "pools.spot.budgets[0].schedule",
+        )
+        yield (
+            "prod",
+            "pools.data.budgets",
+            [{"nodes": "1"}, {"nodes": "0", "schedule": text, "duration": "11h"}],
+            ("pools.data.budgets[1].schedule"),
+        )
+    for text in (
+        "0h",
+        "0m",
+        "0h0m",
+        "90s",
+        "30m1h",
+        "1d",
+        "1.5h",
+        "-1h",
+        "",
+        "1H",
+        "11",
+        "Never",
+        "9999999h",
+        "1h 30m",
+        "1w",
+    ):
+        yield (
+            "dev",
+            "pools.spot.budgets",
+            [{"nodes": "0", "schedule": "@daily", "duration": text}],
+            ("pools.spot.budgets[0].duration"),
+        )
+    for key in ("consolidateAfter", "expireAfter", "terminationGracePeriod"):
+        for text in (
+            "14d",
+            "1.5h",
+            "-1h",
+            "",
+            "5",
+            "5 m",
+            "1h 30m",
+            "2562048h",
+            "never",
+            "5ms",
+            "1w",
+            "h",
+            "5M",
+            "NEVER",
+        ):
+            yield "dev", f"pools.spot.{key}", text, f"pools.spot.{key}"
+    for text in ("0s", "0m", "0h0m0s"):
+        yield "dev", "pools.spot.expireAfter", text, "pools.spot.expireAfter"
+    yield "dev", "pools.spot.terminationGracePeriod", "Never", "pools.spot.terminationGracePeriod"
+
+
+def newer_fields() -> Iterator[Row]:
+    for version in ("1.9.0", "1.9.1", "1.10.0", "1.12.3", "1.13.0", "1.13.9"):
+        yield (
+            "dev",
+            "karpenter.version+pools.spot.consolidationPolicy",
+            (version, "Balanced"),
+            ("pools.spot.consolidationPolicy"),
+        )
+    for version in ("1.9.0", "1.13.0", "1.14.0", "1.14.1", "1.14.3"):
+        for reasons in (["Unhealthy"], ["Drifted", "Unhealthy"]):
+            yield (
+                "dev",
+                "karpenter.version+pools.data.budgets",
+                (version, [{"nodes": "1", "reasons": reasons}]),
+                ("pools.data.budgets[0].reasons"),
+            )
+    for version in ("2.0.0", "2.14.1", "10.0.0", "0.37.0"):
+        yield "dev", "karpenter.version", version, "karpenter.version"
+
+
+def administrators() -> Iterator[Row]:
+    key = "cluster.adminRoleArns"
+    role = arn("111122223333", "platform-admin")
+    yield "prod", key, [role, role], key
+    yield "prod", key, [role, arn("111122223333", "Platform-Admin")], key
+    for partition in ("aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-eusc"):
+        yield "prod", key, [arn("111122223333", "platform-admin", partition)], key
+        yield "staging", key, [role, arn("444455556666", "x/platform-admin", partition)], key
+    for own in ("otel-prod-karpenter-node", "otel-prod-system-node", "team/otel-prod-karpenter-node"):
+        yield "prod", key, [arn("123456789012", own)], key
+    yield "prod", key, [arn("111122223333", "aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot")], key
+    for bad in (
+        *("arn:aws:iam::111122223333:user/me", "arn:aws:iam::111122223333:root", "arn:aws:iam::1111:role/x"),
+        *("arn:aws:sts::111122223333:assumed-role/x/me", "arn:aws:iam::111122223333:role/", "platform-admin"),
+        *("arn:aws:iam::111122223333:role/x/", "arn:aws:iam::111122223333:role/" + "x" * 65),
+        *(
+            "arn:aws:iam::111122223333:role//x",
+            "arn:aws:iam::111122223333:role/a b",
+            "arn:aws:iam:eu-west-1:111122223333:role/x",
+        ),
+    ):
+        yield "prod", key, [bad], f"{key}[0]"
+
+
+def capacity() -> Iterator[Row]:
+    for categories in (["zz"], ["q"], ["c", "zz"], ["cmr"], ["mac"], ["spot", "m"]):
+        yield "dev", "pools.spot.instanceCategories", categories, "pools.spot.instanceCategories"
+    for generation in range(9, 21):
+        yield "dev", "pools.spot.instanceGenerationAbove", generation, "pools.spot.instanceGenerationAbove"
+    for category, generation in (("t", 4), ("z", 1), ("x", 8), ("i", 8), ("d", 3), ("h", 1)):
+        yield (
+            "dev",
+            "pools.spot.instanceCategories+pools.spot.instanceGenerationAbove",
+            ([category], generation),
+            ("pools.spot.instanceGenerationAbove"),
+        )
+    for stack, categories, families in itertools.product(
+        ("dev", "staging", "prod"), (["t"], ["h"], ["z"], ["c", "t"], ["r"]), (30, 40, 50)
+    ):
+        yield (
+            stack,
+            "pools.spot.instanceCategories+pools.spot.instanceFamiliesAtLeast+pools.spot.instanceGenerationAbove",
+            ((categories, families, 1)),
+            "pools.spot.instanceFamiliesAtLeast",
+        )
+    for cpu, memory in (("999m", "400Gi"), ("500m", "400Gi"), ("0.5", "8Gi"), ("100m", "1Ti")):
+        yield "dev", "pools.spot.limits", {"cpu": cpu, "memory": memory}, "pools.spot.limits.cpu"
+    for cpu, memory in (("100", "400"), ("100", "400Mi"), ("100", "1Gi"), ("8", "1.5Gi"), ("100", "400k")):
+        yield "dev", "pools.spot.limits", {"cpu": cpu, "memory": memory}, "pools.spot.limits.memory"
+    for label, value in (
+        *(("karpenter.k8s.aws/instance-family", "m7g"), ("karpenter.k8s.aws/instance-family", "nope")),
+        *(("karpenter.k8s.aws/instance-category", "t"), ("karpenter.k8s.aws/instance-generation", "4")),
+        *(("karpenter.k8s.aws/instance-size", "huge"), ("karpenter.k8s.aws/instance-cpu", "3")),
+        *(("kubernetes.io/arch", "arm64"), ("kubernetes.io/os", "windows"), ("beta.kubernetes.io/arch", "arm64")),
+        *(("node.kubernetes.io/instance-type", "t3.large"), ("topology.kubernetes.io/zone", "eu-west-1c")),
+        *(("topology.kubernetes.io/region", "eu-west-2"), ("karpenter.sh/capacity-type", "on-demand")),
+    ):
+        yield "dev", "pools.spot.labels", {label: value}, "pools.spot.labels"
+    for kind in ("m7i.huge", "m77i.large", "m7i.larg", "m7x.large", "t1.nano", "zz9.large"):
+        yield "dev", "cluster.systemNodes", {"instanceTypes": [kind]}, "cluster.systemNodes.instanceTypes"
+        yield (
+            "prod",
+            "cluster.systemNodes",
+            {"size": 3, "instanceTypes": ["m7i.large", kind]},
+            ("cluster.systemNodes.instanceTypes"),
+        )
+
+
+def labels() -> Iterator[Row]:
+    for key in (
+        *("karpenter.sh/nodepool", "karpenter.sh/initialized", "karpenter.sh/registered", "karpenter.sh/x"),
+        *("x.karpenter.sh/y", "mykarpenter.sh/y", "karpenter.k8s.aws/ec2nodeclass", "karpenter.k8s.aws/x"),
+        *("my.karpenter.k8s.aws/x", "karpenter.k8s.aws/tagged", "kubernetes.io/hostname"),
+    ):
+        yield "dev", "pools.spot.labels", {key: "x"}, "pools.spot.labels"
+        yield "prod", "pools.data.labels", {key: "x"}, "pools.data.labels"
+    yield "dev", "pools.spot.labels", {"node-role": "system"}, "pools.spot.labels"
+    yield "dev", "pools.spot.labels", {f"example.com/l{index}": "x" for index in range(101)}, "pools.spot.labels"
+    for key in ("a..b/x", "-a/x", "A.com/x", "a/b/c", "/x", "x" * 64, "a_b/x", "x-"):
+        yield "dev", "pools.spot.labels", {key: "x"}, f"pools.spot.labels.{key}"
+    yield "dev", "pools.data.taints", [STATEFUL_TAINT, {**STATEFUL_TAINT, "value": "other"}], "pools.data.taints"
+
+
+def places() -> Iterator[Row]:
+    for partition in NOT_SUPPORTED:
+        for region in REGIONS[partition]:
+            yield "dev", "region+network.zones", (region, [f"{region}a", f"{region}b"]), "region"
+    for region in (
+        "eu-west-9",
+        "us-east-3",
+        "eu-east-1",
+        "us-gov-north-1",
+        "ap-southwest-1",
+        "mars-west-1",
+        "us-west-10",
+    ):
+        yield "dev", "region+network.zones", (region, [f"{region}a", f"{region}b"]), "region"
+    yield "prod", "accountId", None, "accountId"
+    for services in (["s3", "s3"], ["dynamodb", "s3", "dynamodb"]):
+        yield "dev", "network.gatewayEndpoints", services, "network.gatewayEndpoints"
+    for services in (["ecr.api", "ecr-api"], ["sts", "sts"], ["ecr.dkr", "ecr-dkr", "s3"]):
+        yield "dev", "network.interfaceEndpoints", services, "network.interfaceEndpoints"
+    for days in (0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1):
+        yield "prod", "cluster.logRetentionDays", days, "cluster.logRetentionDays"
+        yield "prod", "network.flowLogRetentionDays", days, "network.flowLogRetentionDays"
+
+
+KINDS = {
+    kind.__name__: list(kind()) for kind in (tags, schedules, newer_fields, administrators, capacity, labels, places)
+}
+
+SOUND: list[tuple[str, str, Any]] = [
+    *(("dev", "tags", {key: value}) for key, value in (
+        ("cost-centre", ""), ("Cost Centre", "a b"), ("k" * 128, "v" * 256), ("app.kubernetes.io/name", "x"),
+        ("\u00e9quipe", "plate-forme"), ("a.b:c/d=e+f-g@h_1", "x:y/z=@"), ("environments", "x"), ("owner", "me@team"),
+    )),
+    ("dev", "tags", {f"tag-{index}": "x" for index in range(39)}),
+    *(("dev", "pools.spot.budgets", [{"nodes": "0", "schedule": text, "duration": "1h30m"}]) for text in (
+        "@daily", "@hourly", "0 7 * * mon-fri", "0 7 * * MON,Wed", "*/15 9-17 1 jan-mar 0-6", "0 0 29 2 *", "? ? ? ? ?",
+        "5/10 * * * 6", "0 0 31 2 1", "0\t7 * * *",
+    )),
+    *(("dev", "pools.spot.expireAfter", text) for text in ("Never", "90s", "1h30m", "336h", "720h0m0s")),
+    ("dev", "karpenter.version+pools.spot.consolidationPolicy", ("1.14.0", "Balanced")),
+    ("dev", "karpenter.version+pools.spot.budgets", ("1.15.1", [{"nodes": "1", "reasons": ["Unhealthy"]}])),
+    ("prod", "cluster.adminRoleArns", [
+        arn("111122223333", "platform-admin"), arn("444455556666", "platform-admin"),
+        arn("111122223333", "team/platform-admin"),
+        arn("444455556666", "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_admin_0123456789abcdef"),
+    ]),
+    *(("dev", "pools.spot.labels", {key: value}) for key, value in (
+        ("node.kubernetes.io/exclude-from-external-load-balancers", "true"), ("node-role.kubernetes.io/spot", ""),
+        ("topology.kubernetes.io/zone", "eu-west-1a"), ("karpenter.k8s.aws/instance-family", "m7i"),
+        ("karpenter.sh/capacity-type", "spot"), ("kubernetes.io/team", "x"),
+        ("node-restriction.kubernetes.io/team", "x"),
+        ("karpenter.k8s.aws/instance-local-nvme", "300"), ("example.com/tier", "spot"), ("node-role", "spot"),
+    )),
+    *(("dev", "pools.spot.instanceGenerationAbove", generation) for generation in range(1, 8)),
+    ("dev", "pools.spot.architectures+pools.spot.instanceGenerationAbove", (["arm64"], 8)),
+    ("dev", "pools.spot.limits", {"cpu": "2", "memory": "16Gi"}),
+    ("dev", "pools.spot.limits", {"cpu": "0", "memory": "0"}),
+    ("prod", "pools.spot.instanceFamiliesAtLeast", 20),
+    ("dev", "network.interfaceEndpoints", ["s3", "dynamodb", "sts"]),
+    *(("prod", "cluster.logRetentionDays", days) for days in (1, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)),
+    *(("dev", "region+network.zones", (region, [f"{region}a", f"{region}b"]))
+      for partition in ("aws", "aws-us-gov") for region in REGIONS[partition]),
+]  # fmt: skip
