@@ -1,5 +1,8 @@
 """What only AWS can tell, and what must not meet it: asked before the first resource is declared."""
 
+import re
+from typing import Final
+
 import pulumi
 import pulumi_aws as aws
 
@@ -8,12 +11,18 @@ from infra.settings.models import Settings
 from infra.settings.placeholders import documentation_account, placeholders
 from infra.settings.problem import Problem, message
 
+USER_ID: Final = re.compile(r"(A[A-Z0-9]{15,}|\d{12})(:|$)")
+"""Unique id of an IAM user or role, or the account of its root or of a federated user, with a session or without.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+"""
+
 
 def refuse_placeholders(settings: Settings, opts: pulumi.InvokeOptions) -> None:
     """A preview or an update of AWS is refused while the stack file has values of the examples; all are named at once.
 
-    A plan and a simulated cloud answer with an account of the documentation, which no customer of AWS has. There the
-    values do no harm, and a note says what to replace.
+    A plan and a simulated cloud answer with a user or an account that nobody has. There the values do no harm, and a
+    note says what to replace.
 
     Raises:
         pulumi.RunError: the account is a real one, or cannot be asked for; no resource was declared yet.
@@ -21,13 +30,15 @@ def refuse_placeholders(settings: Settings, opts: pulumi.InvokeOptions) -> None:
     found = placeholders(settings)
     if not found:
         return
-    stack_file, asked = f"Pulumi.{pulumi.get_stack()}.yaml", ""
+    stack_file = f"Pulumi.{pulumi.get_stack()}.yaml"
     try:
-        account = aws.get_caller_identity(opts=opts).account_id
-    except Exception as failure:  # noqa: BLE001 (whatever the provider says: the account may be a placeholder too)
-        account, asked = "", f"\n  the account cannot be asked for: {failure}"
-    if not documentation_account(account):
-        raise pulumi.RunError(message(stack_file, found) + asked)
+        caller = aws.get_caller_identity(opts=opts)
+    except Exception as failure:
+        # Whatever the provider says: the account that it may work in can be a placeholder itself.
+        told = f"{message(stack_file, found)}\n  the account cannot be asked for: {failure}"
+        raise pulumi.RunError(told) from failure
+    if USER_ID.match(caller.user_id) and not documentation_account(caller.account_id):
+        raise pulumi.RunError(message(stack_file, found))
     pulumi.log.info(
         f"{stack_file}: replace before `pulumi up` on AWS: "
         + ", ".join(f"{problem.key} ({problem.given})" for problem in found)

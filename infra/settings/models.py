@@ -436,7 +436,8 @@ class Settings(Model):
     account_id: str | None = Field(
         None,
         pattern=r"^\d{12}$",
-        description="12-digit AWS account that this stack belongs to, quoted; any other account is refused; required in prod",
+        description="12-digit AWS account that this stack belongs to, quoted; any other account is refused; required "
+        "in prod",
     )
     tags: dict[str, str] = Field(
         default_factory=dict,

@@ -7,6 +7,7 @@ from typing_extensions import override
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.refusal import Refusal
 
 
 class VpcEndpoint(Ec2Handler):
@@ -34,6 +35,7 @@ class VpcEndpoint(Ec2Handler):
                 asked[there] = inputs[here]
         if inputs.get("privateDnsEnabled") is not None:
             asked["PrivateDnsEnabled"] = inputs["privateDnsEnabled"]
+        self._refuse_private_names_of_s3(ec2, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
         identity = made["VpcEndpointId"]
         interfaces = [
@@ -52,6 +54,24 @@ class VpcEndpoint(Ec2Handler):
             "state": "available",
             "requesterManaged": False,
         }
+
+    @staticmethod
+    def _refuse_private_names_of_s3(ec2: Any, inputs: Properties) -> None:
+        """AWS sends the VPC's own traffic through a gateway by default, and wants that gateway to be there."""
+        s3 = inputs["vpcEndpointType"] == "Interface" and inputs["serviceName"].endswith(".s3")
+        options = inputs.get("dnsOptions") or {}
+        if s3 and inputs.get("privateDnsEnabled") and options.get("privateDnsOnlyForInboundResolverEndpoint", True):
+            filters = [
+                {"Name": "vpc-id", "Values": [inputs["vpcId"]]},
+                {"Name": "service-name", "Values": [inputs["serviceName"]]},
+                {"Name": "vpc-endpoint-type", "Values": ["Gateway"]},
+            ]
+            if not ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]:
+                raise Refusal(
+                    "InvalidParameter",
+                    "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC must have a Gateway endpoint for "
+                    "the service.",
+                )
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:

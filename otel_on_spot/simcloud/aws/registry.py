@@ -78,6 +78,14 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
             "description": site.region,
             "endpoint": f"ec2.{site.region}.amazonaws.com",
         }
+    if token == "aws:index/getAvailabilityZones:getAvailabilityZones":
+        zones = site.client("ec2").describe_availability_zones()["AvailabilityZones"]
+        return {
+            "names": [zone["ZoneName"] for zone in zones],
+            "zoneIds": [zone["ZoneId"] for zone in zones],
+            "groupNames": sorted({zone["RegionName"] for zone in zones}),
+            "id": site.region,
+        }
     if token == security_groups.GET_BY_TAGS:
         return security_groups.by_tags(site, arguments)
     raise ApiError(

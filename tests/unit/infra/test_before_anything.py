@@ -14,6 +14,7 @@ from tests.unit.settings.test_settings import changed, committed
 WHO = "aws:index/getCallerIdentity:getCallerIdentity"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 REAL = "738291046527"
+USER = "AROA2QK7EXAMPLEROLEID:me"
 MINE = {
     "gitops": {"repository": "https://github.com/acme/otel-on-spot.git", "revision": "v0.1.0"},
     "accountId": REAL,
@@ -29,19 +30,19 @@ def parsed(raw: dict[str, Any]) -> Settings:
 
 def answering(**replaced: Any) -> Any:
     """The plan's answers with another account or other zones; an exception is raised."""
-    plain = answers.invoke
+    plain = answers._invoked
 
     def invoke(token: str, *arguments: Any) -> Any:
         value = replaced.get({WHO: "account", ZONES: "zones"}.get(token, ""))
         if isinstance(value, Exception):
             raise value
         if token == WHO and value:
-            return {"accountId": value, "arn": f"arn:aws:iam::{value}:role/me", "userId": "me", "id": value}
+            return {"accountId": value, "arn": f"arn:aws:iam::{value}:role/me", "userId": USER, "id": value}
         if token == ZONES and value:
             return {"names": list(value), "zoneIds": list(value.values()), "groupNames": [], "id": "zones"}
         return plain(token, *arguments)
 
-    return mock.patch("otel_on_spot.plan.monitor.answers.invoke", invoke)
+    return mock.patch("otel_on_spot.plan.answers._invoked", invoke)
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
@@ -58,6 +59,20 @@ def test_with_an_account_of_aws_the_run_is_refused_and_all_placeholders_are_name
 
     for part in ("3 problems", "accountId", "111122223333", "your-org", "nothing was created"):
         assert part in str(refusal.value)
+
+
+def test_an_account_that_cannot_be_asked_for_is_no_reason_to_go_on() -> None:
+    with answering(account=ValueError("AWS account ID not allowed: 738291046527")), pytest.raises(ProgramError) as no:
+        record("prod")
+
+    assert "3 problems" in str(no.value)
+    assert "AWS account ID not allowed" in str(no.value)
+
+
+def test_a_plan_with_an_account_of_ones_own_is_still_a_plan() -> None:
+    (note,) = record("dev", config_overrides={"accountId": REAL}).messages
+
+    assert "your-org" in note
 
 
 def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
@@ -125,10 +140,10 @@ def test_what_only_looks_like_one_is_left_alone(path: str, value: Any) -> None:
 
 
 def test_the_accounts_of_a_plan_and_of_the_simulated_cloud_are_nobodys() -> None:
-    from otel_on_spot.plan.identities import Where
+    from otel_on_spot.program.resource_types import ProviderScope
     from otel_on_spot.simcloud.cloud import ACCOUNT
 
-    assert documentation_account(Where().account)
+    assert documentation_account(ProviderScope().account)
     assert documentation_account(ACCOUNT)
     assert not documentation_account(REAL)
 
