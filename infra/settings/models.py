@@ -4,6 +4,7 @@ Each field's ``description`` is what the table in docs/settings.md and every err
 to write, in which unit.
 """
 
+import datetime
 import ipaddress
 from typing import Annotated, Literal
 
@@ -97,6 +98,17 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 Window = Annotated[str, AfterValidator(_window)]
 
 
+def _dated(value: str) -> str:
+    """A release that ends in a date has one of the calendar's."""
+    digits = value[-8:]
+    if digits.isdigit():
+        try:
+            datetime.datetime.strptime(digits, "%Y%m%d").replace(tzinfo=datetime.UTC)
+        except ValueError:
+            raise ValueError(f"must end in a date, year, month and day, and {digits} is none") from None
+    return value
+
+
 def _not_a_boolean(value: object) -> object:
     """True equals 1, so a plain Literal would take it."""
     if isinstance(value, bool):
@@ -175,7 +187,7 @@ class Endpoint(Model):
 
     public: bool = Field(description="true opens the API endpoint to publicCidrs (refused in prod)")
     private: bool = Field(default=True, description="true opens the API endpoint inside the VPC (nodes use it)")
-    public_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
+    public_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed), Field(max_length=40)] = Field(
         (),
         description="networks that may reach the public endpoint: office, VPN, CI; never 0.0.0.0/0",
         examples=[["198.51.100.0/24"]],
@@ -205,9 +217,8 @@ class SystemNodeGroup(Model):
     ami_type: Literal["AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD"] = Field(
         "AL2023_x86_64_STANDARD", description="EKS AMI type of the node group"
     )
-    release_version: str | None = Field(
+    release_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+-\d{8}$"), AfterValidator(_dated)] | None = Field(
         None,
-        pattern=r"^\d+\.\d+\.\d+-\d{8}$",
         description="AMI release of the node group, or left out for the newest at creation",
         examples=["1.35.2-20260903"],
     )
@@ -301,7 +312,7 @@ class Karpenter(Model):
 class NodeClass(Model):
     """The EC2NodeClass of every Karpenter node."""
 
-    ami_alias: str = Field(
+    ami_alias: Annotated[str, AfterValidator(_dated)] = Field(
         pattern=r"^al2023@(latest|v\d{8})$",
         description="AMI alias, al2023@latest or al2023@v and a release date; prod must pin the release",
         examples=["al2023@v20260903"],

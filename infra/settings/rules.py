@@ -248,6 +248,46 @@ def endpoint_is_reachable_and_closed(cluster: Cluster) -> Iterator[Problem]:
         )
 
 
+NOT_PUBLIC: Final = (
+    *PRIVATE_RANGES,
+    *(IPv4Network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")),
+)
+
+
+@rule
+def public_networks_are_public(environment: str, cluster: Cluster) -> Iterator[Problem]:
+    """A request that comes over the Internet has no reserved address: EKS refuses such networks.
+
+    The lab's API listens on loopback. Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
+    """
+    for cidr in cluster.endpoint.public_cidrs:
+        if environment != "lab" and any(cidr.subnet_of(reserved) for reserved in NOT_PUBLIC):
+            yield Problem(
+                "cluster.endpoint.publicCidrs",
+                str(cidr),
+                "a public endpoint is reached from public addresses",
+                "list the address that your office, VPN or CI has on the Internet; a runner in the VPC goes into "
+                "runnerCidrs",
+            )
+
+
+@rule
+def issuer_is_resolved(cluster: Cluster, karpenter: Karpenter, network: Network) -> Iterator[Problem]:
+    """The eks endpoint's private names hide the cluster's OIDC issuer, which IRSA needs while it is set up.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/enable-iam-roles-for-service-accounts.html
+    """
+    inside = cluster.endpoint.reached_from == "runner-in-vpc"
+    if inside and karpenter.identity == "irsa" and "eks" in network.interface_endpoints:
+        yield Problem(
+            "karpenter.identity",
+            "irsa, with the interface endpoint eks and a runner in the VPC",
+            "inside the VPC the endpoint's private names hide oidc.eks.<region>: the runner cannot read the issuer's "
+            "certificate",
+            "set identity: pod-identity, or take eks out of network.interfaceEndpoints",
+        )
+
+
 @rule
 def stateful_workloads_stay_off_spot(pools: dict[str, Pool]) -> Iterator[Problem]:
     """The databases have an On-Demand, tainted home; without it, each Spot-only pool must say why that is fine."""

@@ -8,7 +8,8 @@ import pytest
 from infra.settings import Settings, parse
 from infra.settings.placeholders import documentation_account, placeholders
 from otel_on_spot.plan import answers
-from otel_on_spot.plan.record import ProgramError, record
+from otel_on_spot.plan.record import record
+from otel_on_spot.program.runner import ProgramError
 from tests.unit.settings.test_settings import changed, committed
 
 WHO = "aws:index/getCallerIdentity:getCallerIdentity"

@@ -250,6 +250,30 @@ def labels() -> Iterator[Row]:
     yield "dev", "pools.data.taints", [STATEFUL_TAINT, {**STATEFUL_TAINT, "value": "other"}], "pools.data.taints"
 
 
+def reach() -> Iterator[Row]:
+    for cidr in (
+        "10.0.0.0/16",
+        "172.16.5.0/24",
+        "192.168.1.0/24",
+        "127.0.0.1/32",
+        "169.254.0.0/16",
+        "100.64.0.0/16",
+        "224.0.0.0/8",
+    ):
+        for stack in ("dev", "staging"):
+            yield stack, "cluster.endpoint.publicCidrs", ["93.184.216.0/24", cidr], "cluster.endpoint.publicCidrs"
+    yield (
+        "dev",
+        "cluster.endpoint.publicCidrs",
+        [f"93.184.{index}.0/24" for index in range(41)],
+        "cluster.endpoint.publicCidrs",
+    )
+    yield "prod", "karpenter.identity", "irsa", "karpenter.identity"
+    for date in ("20261301", "20260230", "00000000", "99999999", "20260931"):
+        yield "dev", "nodeClass.amiAlias", f"al2023@v{date}", "nodeClass.amiAlias"
+        yield "dev", "cluster.systemNodes", {"releaseVersion": f"1.35.2-{date}"}, "cluster.systemNodes.releaseVersion"
+
+
 def places() -> Iterator[Row]:
     for partition in NOT_SUPPORTED:
         for region in REGIONS[partition]:
@@ -275,7 +299,8 @@ def places() -> Iterator[Row]:
 
 
 KINDS = {
-    kind.__name__: list(kind()) for kind in (tags, schedules, newer_fields, administrators, capacity, labels, places)
+    kind.__name__: list(kind())
+    for kind in (tags, schedules, newer_fields, administrators, capacity, labels, reach, places)
 }
 
 SOUND: list[tuple[str, str, Any]] = [

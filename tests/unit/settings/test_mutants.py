@@ -153,6 +153,8 @@ RULE_OF = {
     "pools_have_instance_types": "capacity",
     "system_nodes_have_instance_types": "capacity",
     "pools_are_consistent": "labels",
+    "public_networks_are_public": "reach",
+    "issuer_is_resolved": "reach",
     "region_is_supported": "places",
     "endpoints_are_of_one_name_each": "places",
     "prod_cluster": "places",
