@@ -4,10 +4,10 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.refusal import Refusal
 
 
 class VpcEndpoint(Ec2Handler):
@@ -67,7 +67,7 @@ class VpcEndpoint(Ec2Handler):
                 {"Name": "vpc-endpoint-type", "Values": ["Gateway"]},
             ]
             if not ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]:
-                raise Refusal(
+                raise ApiError(
                     "InvalidParameter",
                     "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC must have a Gateway endpoint for "
                     "the service.",

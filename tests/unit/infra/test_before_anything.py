@@ -3,6 +3,7 @@
 from typing import Any
 from unittest import mock
 
+import grpc
 import pytest
 
 from infra.settings import Settings, parse
@@ -21,6 +22,16 @@ MINE = {
     "accountId": REAL,
     "cluster": committed("prod")["cluster"] | {"adminRoleArns": [f"arn:aws:iam::{REAL}:role/platform-admin"]},
 }
+
+
+class NotAllowedError(grpc.RpcError):
+    """What the engine hands over when the provider refuses its own configuration."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "AWS account ID not allowed: 738291046527"
 
 
 def parsed(raw: dict[str, Any]) -> Settings:
@@ -63,7 +74,7 @@ def test_with_an_account_of_aws_the_run_is_refused_and_all_placeholders_are_name
 
 
 def test_an_account_that_cannot_be_asked_for_is_no_reason_to_go_on() -> None:
-    with answering(account=ValueError("AWS account ID not allowed: 738291046527")), pytest.raises(ProgramError) as no:
+    with answering(account=NotAllowedError()), pytest.raises(ProgramError) as no:
         record("prod")
 
     assert "3 problems" in str(no.value)
