@@ -84,7 +84,7 @@ given-stack:
 	@test -f "Pulumi.$(GIVEN_STACK).yaml" || { echo "make up STACK=$(GIVEN_STACK): there is no Pulumi.$(GIVEN_STACK).yaml. Stacks with a file: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))" >&2; exit 2; }
 	@command -v pulumi >/dev/null || { echo "make up: no pulumi on PATH. Install it: https://www.pulumi.com/docs/install/" >&2; exit 2; }
 
-lint: .venv/test-ready ## format check, lint, types
+lint: .venv/test-ready ## format check, lint, types, layers
 	@$(BIN)/python -m tests.tiers style
 
 lock: .venv/bootstrap ## resolve the dependencies of pyproject.toml anew into the hashed lock files

@@ -16,7 +16,7 @@ def document(width: float, height: float, parts: Iterable[str]) -> str:
     return "\n".join([root, rectangle(0, 0, width, height, fill="#ffffff"), *parts, "</svg>"]) + "\n"
 
 
-def element(name: str, content: str = "", **attributes: object) -> str:
+def element(name: str, content: str = "", /, **attributes: object) -> str:
     """An element around markup. ``stroke_width`` becomes ``stroke-width``; floats keep one digit, None is left out."""
     written = "".join(
         f' {key.replace("_", "-")}="{_number(value)}"' for key, value in attributes.items() if value is not None

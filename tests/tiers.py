@@ -78,11 +78,13 @@ class Outcome:
 TIERS = (
     Tier(
         name="style",
-        what="format, lint, types",
+        what="format, lint, types, layers",
         commands=(
             (f"{BIN / 'ruff'}", "format", "--check", "."),
             (f"{BIN / 'ruff'}", "check", "."),
             (f"{BIN / 'ty'}", "check"),
+            (f"{BIN / 'mypy'}",),
+            (f"{BIN / 'lint-imports'}",),
         ),
     ),
     Tier(

@@ -7,7 +7,7 @@ from otel_on_spot.plan.tree import short_type
 from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.simcloud.aws.eks_addons import NEED_NODES
 from otel_on_spot.simcloud.kubernetes.helm import WITHOUT_PODS, chart_name
-from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
+from otel_on_spot.simcloud.kubernetes_kinds import CHART_KINDS
 
 VALUE, PROVIDER, DECLARED, COMPONENT, CLOUD = "value", "provider", "declared", "component", "cloud"
 Why = tuple[str, str]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -66,15 +67,12 @@ def plan(
         raise typer.Exit(EXIT_FINDINGS if exit_code and difference.changes else 0)
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
-    judged = None
-    if (project.root() / "policy").is_dir():
-        from otel_on_spot.plan import verdict
-
-        judged = verdict.verdict(recording)
+    verdict = _verdicts()
+    judged = verdict.verdict(recording) if verdict else None
     if as_json:
         from otel_on_spot.plan.manifests import as_document
 
-        document = as_document(recording) | {"policy": judged and verdict.as_document(judged)}
+        document = as_document(recording) | {"policy": verdict.as_document(judged) if verdict and judged else None}
         typer.echo(json.dumps(document, indent=2, sort_keys=True))
     elif mermaid:
         from otel_on_spot.plan.picture import mermaid as drawn
@@ -97,7 +95,16 @@ def plan(
 
         console = tree.terminal()
         tree.show(recording, console)
-        if judged:
+        if verdict and judged:
             verdict.show(judged, console)
     if exit_code and judged and judged.refused:
         raise typer.Exit(EXIT_FINDINGS)
+
+
+def _verdicts() -> ModuleType | None:
+    """The module that judges by the project's own policy rules; None where the project has none."""
+    if not (project.root() / "policy").is_dir():
+        return None
+    from otel_on_spot.plan import verdict
+
+    return verdict

@@ -17,7 +17,7 @@ from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import Kind
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.kubernetes.api import Kubernetes, Object
+from otel_on_spot.simcloud.kubernetes_api import Kubernetes, Object
 from otel_on_spot.waiting import Deadline, retry
 
 Answer = TypeVar("Answer")

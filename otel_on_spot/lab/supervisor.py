@@ -227,7 +227,7 @@ class Supervisor:
             state=state,
             seconds=time.monotonic() - managed.since,
             restarts=managed.restarts,
-            rss_mib=_rss(process.pid) if alive and process is not None else 0.0,
+            rss_mib=_rss(process.pid) if process is not None and alive else 0.0,
             log=str(self.log(managed.program.name)),
         )
 

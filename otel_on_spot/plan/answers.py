@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, Final, get_args, get_origin
+from typing import Any, ClassVar, Final, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import rpc
@@ -35,7 +35,7 @@ class MadeUp:
         preview: leave what only the cloud can tell unknown.
     """
 
-    refusals = ()
+    refusals: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, default: ProviderScope, *, preview: bool) -> None:
         self.default, self.preview = default, preview

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks
@@ -24,7 +24,7 @@ GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 class Answers(Protocol):
     """Answers of providers and their clouds."""
 
-    refusals: tuple[type[Exception], ...]
+    refusals: ClassVar[tuple[type[Exception], ...]]
     """Exceptions with which they refuse; any other is a defect."""
 
     def scope(self, provider: Registration | None) -> ProviderScope:

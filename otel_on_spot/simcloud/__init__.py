@@ -7,7 +7,8 @@ clock faults operations   how long AWS takes, how it misbehaves, and the log of 
 cloud           all of these together: one directory is one cloud
 handler         what a resource type can do: check, diff, create, read, update, delete
 aws/            handlers over moto
-kubernetes/     an API server's objects, CRDs and finalizers, Helm releases, and the controllers in the cluster
+kubernetes_api  an API server in memory: objects, CRDs, finalizers
+kubernetes/     its resources as the program declares them, Helm releases, and the controllers in the cluster
 live delivery inventory   nodes and load balancers, events, and what is left after a destroy
 provider/       Pulumi's provider protocol, for the real engine
 graph cloud_answers   the recorded graph of the program, made and destroyed without a CLI

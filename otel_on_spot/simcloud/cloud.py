@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from otel_on_spot.simcloud.clock import Clock
 from otel_on_spot.simcloud.faults import FaultPlan
-from otel_on_spot.simcloud.kubernetes.api import Kubernetes
+from otel_on_spot.simcloud.kubernetes_api import Kubernetes
 from otel_on_spot.simcloud.moto_process import MotoProcess, free_port
 from otel_on_spot.simcloud.operations import Operations
 from otel_on_spot.simcloud.properties import Properties

@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import durationpy
 
@@ -80,7 +80,7 @@ class FromCloud:
         previous: what an earlier run made in it; what it holds is read from the cloud first, and changed in place.
     """
 
-    refusals = (ApiError, UnfinishedError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (ApiError, UnfinishedError)
 
     def __init__(self, cloud: Cloud, previous: Recording | None = None) -> None:
         self.cloud, self.providers = cloud, Providers(cloud)

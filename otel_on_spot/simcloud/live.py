@@ -19,8 +19,8 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.kubernetes.api import Object
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 NODE_TYPE = "m7i.large"
 

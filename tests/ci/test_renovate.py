@@ -72,7 +72,7 @@ def test_charts_are_looked_up_where_the_program_takes_them_from() -> None:
 
 def test_every_add_on_is_found_and_asked_for_the_kubernetes_of_the_stacks() -> None:
     (file,) = files(ADDONS)
-    addons = Settings.model_fields["cluster"].annotation.model_fields["addons"].default_factory()  # ty: ignore
+    addons = Settings.model_fields["cluster"].annotation.model_fields["addons"].default_factory()  # ty: ignore[missing-attribute]
     asked = {match["depName"]: match["currentValue"] for match in found(ADDONS, file)}
     assert asked == addons.by_name()
     kubernetes = {config["otel-on-spot:cluster"]["kubernetesVersion"] for config in STACKS.values()}

@@ -83,7 +83,8 @@ def identity(facts: Facts) -> CheckResult:
     role_arn, way = controller_role_arn(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
     rule = f"service account {account} gets role {declared.controller_role} by {way}"
     problem = ""
-    role: Role | None = next((role for role in require(facts, "roles") if role.arn == role_arn), None)
+    by_arn: dict[str, Role] = {known.arn: known for known in require(facts, "roles")}
+    role = by_arn.get(role_arn)
     if not role_arn:
         thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
         problem = f"{account} has no {thing}: Karpenter has no credentials"

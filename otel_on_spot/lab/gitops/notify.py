@@ -2,7 +2,7 @@
 
 from otel_on_spot.kubernetes.names import APPLICATION, REFRESH
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 
 def look_again(api: KubernetesApi, namespace: str) -> list[str]:

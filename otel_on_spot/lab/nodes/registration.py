@@ -82,7 +82,7 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
     """The Node object, without its status.
 
     Args:
-        row: the instance, as ``otel_on_spot.lab.aws.routes.instance_row`` has it.
+        row: the instance, as ``otel_on_spot.lab.aws.moto_patches.routes.instance_row`` has it.
         registration: with which it joins.
         kubernetes_version: of its kubelet, such as ``v1.35.4``.
     """
@@ -169,7 +169,7 @@ class Machine:
 
 
 def machine(row: dict[str, Any], max_pods: int = 0) -> Machine:
-    """The machine of an instance's row (``otel_on_spot.lab.aws.routes.instance_row``).
+    """The machine of an instance's row (``otel_on_spot.lab.aws.moto_patches.routes.instance_row``).
 
     ``max_pods`` where the user data says it.
     """

@@ -16,7 +16,7 @@ from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, progra
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 SOURCE: Final = "https://argoproj.github.io/argo-helm"
 KINDS: Final = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
@@ -113,10 +113,10 @@ def _certificates(upstream: Upstream, certificates: dict[str, str]) -> list[Obje
 
 def _crds(values: dict[str, Any], upstream: Upstream) -> list[Object]:
     """The CRDs as the chart's values want them: ``crds.install``, and ``crds.keep`` when the release goes."""
-    wanted = {"install": True, "keep": True, **(values.get("crds") or {})}
-    if not wanted["install"]:
+    wanted = values.get("crds") or {}
+    if not wanted.get("install", True):
         return []
-    annotations = {KEEP: "keep"} if wanted["keep"] else {}
+    annotations = {KEEP: "keep"} if wanted.get("keep", True) else {}
     return [
         {
             **crd,

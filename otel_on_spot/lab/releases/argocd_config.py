@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_on_spot.kubernetes.names import APP_NAME, PART_OF
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 OWN: Final = {PART_OF: "argocd"}
 CHART_CM: Final = {

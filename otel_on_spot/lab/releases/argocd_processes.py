@@ -9,7 +9,7 @@ from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, search_path
 from otel_on_spot.lab.supervisor import Program
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 CONTROLLER: Final = "argocd-application-controller"
 REPO_SERVER: Final = "argocd-repo-server"

@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.kubernetes.api import Kubernetes, Object
+from otel_on_spot.simcloud.kubernetes_api import Kubernetes, Object
 
 REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 

@@ -15,7 +15,7 @@ from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 PROGRAM: Final = "karpenter"
 CONTAINER: Final = "controller"

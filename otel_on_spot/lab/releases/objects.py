@@ -8,7 +8,7 @@ from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.rendering import owned
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError, OperationCancelledError
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 from otel_on_spot.waiting import Deadline, wait_until
 
 MANAGER = "helm"

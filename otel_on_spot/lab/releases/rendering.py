@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.kubernetes.api import Object
+from otel_on_spot.simcloud.kubernetes_api import Object
 
 HELM_SECONDS = 60
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

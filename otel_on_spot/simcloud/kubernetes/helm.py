@@ -13,7 +13,7 @@ from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
-from otel_on_spot.simcloud.kubernetes.kinds import CHART_KINDS
+from otel_on_spot.simcloud.kubernetes_kinds import CHART_KINDS
 from otel_on_spot.simcloud.properties import Properties, changes
 
 INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}

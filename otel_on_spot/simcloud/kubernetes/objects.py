@@ -12,7 +12,7 @@ from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.api_errors import NotFoundError, TimedOutError
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged, value_at
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
-from otel_on_spot.simcloud.kubernetes.kinds import CLUSTER_SCOPED
+from otel_on_spot.simcloud.kubernetes_kinds import CLUSTER_SCOPED
 from otel_on_spot.simcloud.properties import Properties, changes
 
 MANAGER = "pulumi-kubernetes"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-import grpc
 import pulumi
 from google.protobuf import empty_pb2
+from grpc import aio  # ty: ignore[possibly-missing-import]
 from pulumi.provider.provider import ConstructResult, Provider
 from pulumi.provider.server import ProviderServicer
 from pulumi.runtime import rpc
@@ -166,7 +166,7 @@ class StandInServicer(ProviderServicer):
 
 
 async def _serve() -> None:
-    server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    server = aio.server(options=_GRPC_CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandInServicer(EksStandIn(), [], ""), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

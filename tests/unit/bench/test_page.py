@@ -134,6 +134,7 @@ def test_a_table_has_as_many_cells_as_its_header():
         "environments": [{"environment": 1, **measured(1), "list": command(1)}],
     }
     rows = [line for line in page(kept, cores=2).splitlines() if line.startswith("|")]
+    width = 0
     for header, rule in itertools.pairwise(rows):
         if rule.startswith("|---|"):
             assert header.count("|") == rule.count("|")

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from otel_on_spot.lab.aws import routes
-from otel_on_spot.lab.aws.moto_patches import ec2, eks, events, fleet, iam, ssm
+from otel_on_spot.lab.aws.moto_patches import ec2, eks, events, fleet, iam, routes, ssm
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

@@ -9,7 +9,7 @@ DescribeSpotPriceHistory has one price, 0.00001, for every type and zone, so tha
 from contextlib import suppress
 from typing import Any
 
-from otel_on_spot.lab.aws.prices import spot_price
+from otel_on_spot.lab.aws.moto_patches.prices import spot_price
 
 
 def install() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from otel_on_spot.lab.aws.capacity import short, shortages
 from otel_on_spot.lab.aws.moto_patches.iam import refusal
-from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
+from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 
 NEEDED = ("ec2:RunInstances", "ec2:CreateTags")
 """Permissions that CreateFleet needs beside its own; for a template with an instance profile also iam:PassRole.

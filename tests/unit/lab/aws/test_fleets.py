@@ -12,7 +12,7 @@ import pytest
 
 from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
 from otel_on_spot.lab.aws.endpoint import DIRECT, Endpoint
-from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
+from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 from tests.unit.lab.aws.conftest import CLUSTER
 
 TYPES = ("m5.4xlarge", "m5.large", "c5.large")

@@ -8,7 +8,7 @@ import pytest
 
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.images import image
-from otel_on_spot.lab.aws.prices import on_demand_price, spot_price
+from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 
 TREE = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023"
 

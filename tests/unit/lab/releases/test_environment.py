@@ -8,7 +8,7 @@ import pytest
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.kubernetes.api import Kubernetes
+from otel_on_spot.simcloud.kubernetes_api import Kubernetes
 
 NAMESPACE = "argocd"
 

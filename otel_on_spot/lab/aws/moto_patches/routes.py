@@ -14,8 +14,8 @@ from typing import Any
 from werkzeug import Request, Response
 
 from otel_on_spot.kubernetes.names import cluster_tag
-from otel_on_spot.lab.aws import prices
 from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
+from otel_on_spot.lab.aws.moto_patches import prices
 
 START = "/lab/"
 

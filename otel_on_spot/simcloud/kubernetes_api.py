@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from otel_on_spot.kubernetes.names import NAMESPACE, TERMINATION
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.kubernetes.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
+from otel_on_spot.simcloud.kubernetes_kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from otel_on_spot.simcloud.tables import Tables
 
 Object = dict[str, Any]
