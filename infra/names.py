@@ -130,4 +130,5 @@ class StackNames:
 
 def default_tags(environment: str, cluster: str, extra: dict[str, str]) -> dict[str, str]:
     """Tags of every AWS resource of the stack; the program's own win."""
-    return extra | {"environment": environment, "cluster": cluster, "managed-by": "pulumi"}
+    own = {"environment": environment, "cluster": cluster, "managed-by": "pulumi"}
+    return own | extra | own

@@ -20,6 +20,7 @@ from otel_on_spot.recovery.engine import RecoveryError
 from otel_on_spot.recovery.finding import Searcher
 from otel_on_spot.recovery.lookups import FINDERS
 from otel_on_spot.recovery.settling import settle
+from tests.unit.settings.test_settings import committed
 
 SCOPE = ProviderScope(account="111122223333", region="eu-west-1")
 ENGINE = "urn:pulumi:dev::otel-on-spot::"
@@ -79,10 +80,14 @@ def test_each_urn_is_decided_once_and_its_create_counts() -> None:
     "karpenter", [{}, {"identity": "irsa", "spotServiceLinkedRole": True}], ids=["as-it-is", "more"]
 )
 def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: str, karpenter: dict[str, Any]) -> None:
-    settings = {"version": "1.14.1", **karpenter}
+    # The eks endpoint would hide the issuer that IRSA needs.
+    endpoints = [name for name in committed(stack)["network"].get("interfaceEndpoints", []) if name != "eks"]
+    overrides = {
+        "karpenter": {"version": "1.14.1", **karpenter},
+        "network": committed(stack)["network"] | {"interfaceEndpoints": endpoints},
+    }
     tokens = {
-        registration.urn.split("::")[2].rpartition("$")[2]
-        for registration in record(stack, config_overrides={"karpenter": settings})
+        registration.urn.split("::")[2].rpartition("$")[2] for registration in record(stack, config_overrides=overrides)
     }
     ours = {token for token in tokens if token.startswith("aws:")}
     assert ours, "the recording has no AWS resource"
