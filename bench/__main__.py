@@ -92,7 +92,7 @@ def imports(modules: Sequence[str]) -> str:
 
 
 def bodies() -> dict[str, str]:
-    """What is measured, by name."""
+    """The measurements, by name."""
     return {
         BASE: imports(sdk_modules("prod")),
         "import of the program": imports(program_modules()),

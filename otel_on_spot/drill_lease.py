@@ -8,7 +8,7 @@ NAME: Final = "otel-on-spot-drill"
 PREFIX: Final = "otel-on-spot/"
 """Prefix of the annotations that say which drill, why, and what has to be taken back."""
 DURATION_SECONDS: Final = 15
-"""How long a holder may be silent before it counts as dead."""
+"""Time that a holder may be silent before it counts as dead."""
 
 
 def lease_path(namespace: str) -> str:

@@ -26,7 +26,7 @@ Outcome = Literal["allowed", "implicitly denied", "explicitly denied"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What IAM decides. True where the request is allowed.
+    """A decision of IAM. True where the request is allowed.
 
     Attributes:
         outcome: the decision.

@@ -39,7 +39,7 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the rules say of a stack: every violation, and the rules that wait for values that are not known yet."""
+    """The rules' verdict on a stack: every violation, and the rules that wait for values that are not known yet."""
 
     environment: str
     violations: tuple[Violation, ...]

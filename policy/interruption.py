@@ -68,7 +68,7 @@ def _denies_plain_http(document: Any) -> bool:
 
 
 def _source_arns(row: Mapping[str, Any]) -> list[Any]:
-    """What the conditions of a statement compare ``aws:SourceArn`` with."""
+    """Values that the conditions of a statement compare ``aws:SourceArn`` with."""
     return [
         arn
         for condition in row.get("Condition", [])

@@ -18,7 +18,7 @@ SUBNET, SECURITY_GROUP, TAG = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:Se
 NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
 NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
 SPEC: Final[dict[str, tuple[str, ...]]] = {TEMPLATE: (), NODE_CLASS: ("spec",)}
-"""What instances are made from -> where its properties are."""
+"""Type that instances are made from -> path of its properties."""
 
 
 def _mapped_roles(stack: Stack) -> Iterator[Any]:
@@ -142,7 +142,7 @@ def discovery_matches(stack: Stack) -> Iterator[Fault]:
 
 
 def _capacity_types(pool: Resource) -> list[Any]:
-    """What a pool requires of the capacity type; an unknown one where the key of a requirement is unknown."""
+    """Requirement of a pool on the capacity type; an unknown one where the key of a requirement is unknown."""
     types: list[Any] = []
     for term in items(pool.at("spec", "template", "spec", "requirements")):
         key = at(term, "key")

@@ -1,4 +1,4 @@
-"""What a rule judges: resources as plain values, from wherever they come."""
+"""Subjects of the rules: resources as plain values, from wherever they come."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,7 +54,7 @@ class Resource:
 
 
 class Fault(NamedTuple):
-    """What breaks a rule: the resource, or None for the stack as a whole, and what is wrong with it."""
+    """A fault, which breaks a rule: the resource, or None for the stack as a whole, and what is wrong with it."""
 
     resource: Resource | None
     problem: str
@@ -75,7 +75,7 @@ class Stack:
         return (r for r in self.resources if r.type in types)
 
     def has(self, *types: str) -> bool:
-        """Whether there is a resource of one of these types."""
+        """True where there is a resource of one of these types."""
         return any(True for _ in self.of(*types))
 
     def strict(self) -> "Stack":

@@ -47,37 +47,37 @@ def items(value: Any) -> list[Any]:
 
 
 def may(value: Any, test: Callable[[Any], object]) -> bool:
-    """Whether the value passes a test, as far as it is known."""
+    """True where the value passes a test, as far as it is known."""
     return value.passes if isinstance(value, Unknown) else bool(test(value))
 
 
 def surely(value: Any, test: Callable[[Any], object]) -> bool:
-    """Whether the value is known and passes a test."""
+    """True where the value is known and passes a test."""
     return not value.passes if isinstance(value, Unknown) else bool(test(value))
 
 
 def may_be(value: Any, *choices: Any) -> bool:
-    """Whether the value is one of these, as far as both are known."""
+    """True where the value is one of these, as far as both are known."""
     return any(may(choice, lambda known: may(value, partial(_equal, known))) for choice in choices)
 
 
 def is_one_of(value: Any, *choices: Any) -> bool:
-    """Whether the value is one of these for certain."""
+    """True where the value is one of these for certain."""
     return any(surely(choice, lambda known: surely(value, partial(_equal, known))) for choice in choices)
 
 
 def may_hold(values: Any, *choices: Any) -> bool:
-    """Whether one of the items is one of these, as far as they are known."""
+    """True where one of the items is one of these, as far as they are known."""
     return any(may_be(item, *choices) for item in items(values))
 
 
 def is_set(value: Any) -> bool:
-    """Whether there is a value for certain, and not an empty one."""
+    """True where there is a value for certain, and not an empty one."""
     return surely(value, bool)
 
 
 def may_be_set(value: Any) -> bool:
-    """Whether there is a value, and not an empty one, as far as it is known."""
+    """True where there is a value, and not an empty one, as far as it is known."""
     return may(value, bool)
 
 
@@ -86,7 +86,7 @@ def _equal(expected: Any, value: Any) -> bool:
 
 
 def may_match(value: Any, wanted: Any) -> bool:
-    """Whether a map has all entries of another, as far as both are known; ``*`` stands for any value."""
+    """True where a map has all entries of another, as far as both are known; ``*`` stands for any value."""
     return may(
         wanted,
         lambda entries: all(

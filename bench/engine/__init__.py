@@ -1,1 +1,1 @@
-"""How long ``pulumi up`` takes on AWS's time, by the real engine on the simulated cloud."""
+"""Time that ``pulumi up`` takes on AWS's times, by the real engine on the simulated cloud."""

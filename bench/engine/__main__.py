@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def read(path: Path) -> Results:
-    """What was measured so far, by part."""
+    """The measurements so far, by part."""
     return json.loads(path.read_text()) if path.exists() else {}
 
 

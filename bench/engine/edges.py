@@ -75,7 +75,7 @@ def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]
 
 
 def brings(release: Registration, thing: Registration) -> bool:
-    """Whether the CRD of an object's kind comes with a release."""
+    """True where the CRD of an object's kind comes with a release."""
     if not release.type.endswith(":Release"):
         return False
     api_version, _, kind = thing.type.partition(":")[2].rpartition(":")
@@ -83,13 +83,13 @@ def brings(release: Registration, thing: Registration) -> bool:
 
 
 def rule_of(later: Registration, earlier: Registration) -> str:
-    """What happens in the cloud without this edge; empty where nothing does."""
+    """The cloud's failure without this edge; empty where there is none."""
     kinds = (kind_of(later), kind_of(earlier))
     return RULES.get(kinds, "") if ONLY.get(kinds, lambda *_: True)(later, earlier) else ""
 
 
 def waits_for_nodes(registration: Registration) -> bool:
-    """Whether its creation ends only when pods of it run: the cloud's own edge, whatever the program declares."""
+    """True where its creation ends only when pods of it run: the cloud's own edge, whatever the program declares."""
     if registration.type.endswith(":Release"):
         return chart_name(dict(registration.inputs)) not in WITHOUT_PODS
     return registration.type == "aws:eks/addon:Addon" and registration.inputs.get("addonName") in NEED_NODES
@@ -125,7 +125,7 @@ def _of(recording: Recording, registration: Registration, steps: set[str]) -> It
 
 
 def _through(recording: Recording, between: Registration, why: Why, steps: set[str]) -> dict[str, Why]:
-    """What a provider or a component waits for, on behalf of what waits for it."""
+    """Resources that a provider or a component waits for, on behalf of what waits for it."""
     inner = dict(_of(recording, between, steps))
     if why[0] != PROVIDER:
         return dict.fromkeys(inner, (COMPONENT, between.name))

@@ -1,4 +1,4 @@
-"""What is measured: makespan, parallelism, growth, environments. Each gives plain rows that JSON can hold."""
+"""The measurements: makespan, parallelism, growth, environments. Each gives plain rows that JSON can hold."""
 
 import os
 import tempfile
@@ -144,7 +144,7 @@ def _parallel(value: int | None) -> tuple[str, ...]:
 
 
 def greatest_at_once(spans: list[tuple[float, float]]) -> int:
-    """How many of these (start, end) overlap at most; one that ends when another starts does not."""
+    """The most of these (start, end) that overlap; one that ends when another starts does not."""
     changes = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
     running = most = 0
     for _, change in changes:

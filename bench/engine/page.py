@@ -238,7 +238,7 @@ def _parallel(rows: Sequence[Row], headlines: Sequence[Row], cores: int) -> list
 
 
 def _advice(headlines: Sequence[Row], default: int) -> list[str]:
-    """What to do where the default costs something, or a value can get stuck."""
+    """Advice where the default costs something, or a value can get stuck."""
     lines = []
     for row in headlines:
         computed = {int(places): seconds for places, seconds in row["computed"]}

@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Command:
-    """What one command took: wall and CPU seconds, and peaks of resident memory in MiB.
+    """Cost of one command: wall and CPU seconds, and peaks of resident memory in MiB.
 
     ``cpu_seconds`` is of the command and all below it, which a busy machine changes less than the wall's.
     ``all_mib`` is the greatest sum over the command's processes at one time (pages that they share count for each),

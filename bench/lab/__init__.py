@@ -1,1 +1,1 @@
-"""How fast the platform is on one machine: bring-up, interruptions, scale, reverts."""
+"""Speed of the platform on one machine: bring-up, interruptions, scale, reverts."""

@@ -32,7 +32,7 @@ def bring_up(lab: Lab) -> float:
 
 
 def diagnosed(lab: Lab, runs: int) -> tuple[str, str]:
-    """How long the doctor takes, and what there was to look at."""
+    """Seconds that the doctor takes, and the objects it examined."""
     found = measures.doctors(lab, runs)
     return spread(
         found["seconds"]
@@ -104,7 +104,7 @@ def measured(runs: int, *, cold: bool) -> list[Row]:
 
 
 def bytecode() -> str:
-    """What Python does with the SDKs' compiled modules, which every command of the lab loads: it is in the times."""
+    """Handling of the SDKs' compiled modules by Python, which every command of the lab loads: it is in the times."""
     if sys.dont_write_bytecode:
         return (
             "PYTHONDONTWRITEBYTECODE is set: a command compiles every module of which no bytecode was kept before, "

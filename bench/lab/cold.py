@@ -1,4 +1,4 @@
-"""What the lab costs a new machine: its tools, downloaded and built with every cache empty."""
+"""Cost of the lab on a new machine: its tools, downloaded and built with every cache empty."""
 
 import os
 import resource

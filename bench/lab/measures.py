@@ -106,7 +106,7 @@ def _histogram(lab: Lab) -> dict[float, float]:
 
 
 def karpenter_metrics(lab: Lab) -> str:
-    """What Karpenter tells Prometheus."""
+    """Karpenter's metrics."""
     code = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
     return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{addresses.KARPENTER_METRICS}/metrics")
 

@@ -67,7 +67,7 @@ class Lease:
 
     @property
     def summary(self) -> str:
-        """Which drill, whose, why and how long, on one line."""
+        """The drill, its holder, its reason and its end, on one line."""
         why = f" ({self.why})" if self.why else ""
         times = f"since {self.since:%Y-%m-%d %H:%M:%S}, until {self.until:%H:%M:%S} UTC"
         return f"drill {self.drill} of {self.holder}{why}, {times}"

@@ -66,7 +66,7 @@ def arn(registration: Registration, scope: ProviderScope, identity: str) -> str:
 
 
 class _Named(dict[str, Any]):
-    """What is not known, by its name: a secret stays one."""
+    """Unknowns by their names: a secret stays one."""
 
     def __missing__(self, key: str) -> str:
         return key

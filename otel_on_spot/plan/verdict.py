@@ -41,7 +41,7 @@ def _opened(value: Any) -> Any:
 
 
 def verdict(recording: Recording) -> Verdict:
-    """What the rules say of a plan. No problem holds the text of a secret."""
+    """The rules' verdict on a plan. No problem holds the text of a secret."""
     hidden = {text for r in recording for text in secret_texts(dict(r.inputs) | dict(r.outputs))}
 
     def masked(fault: Fault) -> Fault:

@@ -457,10 +457,10 @@ CONTENT: Final = {
     "kubernetes:core/v1:ConfigMap": ("data", "binaryData", "immutable"),
     "kubernetes:core/v1:Secret": ("data", "stringData", "immutable"),
 }
-"""What a provider never changes in place without ``enableConfigMapMutable`` or ``enableSecretMutable``."""
+"""Inputs that a provider never changes in place without ``enableConfigMapMutable`` or ``enableSecretMutable``."""
 OBJECT: Final = ResourceType(replace_on=("apiVersion", "kind", "metadata.name", "metadata.namespace"))
 NEW_TYPE: Final = {"kubernetes:core/v1:Secret": ("type",)}
-"""What no provider changes in place, beside an object's identity."""
+"""Inputs that no provider changes in place, beside an object's identity."""
 
 
 def resource_type(token: str, *, mutable: bool = False) -> ResourceType:
@@ -498,7 +498,7 @@ def is_mutable(token: str, configuration: Mapping[str, Any], inputs: Mapping[str
 
 
 def fields(inputs: Mapping[str, Any], scope: ProviderScope) -> dict[str, Any]:
-    """What the templates of ids and ARNs may name: the inputs, the scope, and what follows from them."""
+    """Names that the templates of ids and ARNs may use: the inputs, the scope, and what follows from them."""
     bus = inputs.get("eventBusName") or "default"
     found: dict[str, Any] = {key: value for key, value in inputs.items() if isinstance(value, str)}
     found |= {name: getattr(scope, name) for name in ("account", "region", "partition", "dns_suffix")}

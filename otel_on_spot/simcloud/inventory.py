@@ -112,7 +112,7 @@ RANDOM = (
     (re.compile(r"127\.0\.0\.1:[0-9]+"), "127.0.0.1:*"),
     (re.compile(r"\bAROA[A-Z0-9]+"), "AROA*"),
 )
-"""What a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, ports, role ids."""
+"""Values that a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, ports, role ids."""
 
 
 def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:

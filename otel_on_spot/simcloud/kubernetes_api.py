@@ -14,7 +14,7 @@ Object = dict[str, Any]
 
 
 class AwsSide(Protocol):
-    """What an API server needs of the cloud that it is in."""
+    """The cloud, as far as an API server needs it."""
 
     @property
     def tables(self) -> Tables:

@@ -1,4 +1,4 @@
-"""Which kinds an API server knows by itself, and which a chart brings."""
+"""Kinds that an API server knows by itself, and kinds that a chart brings."""
 
 from otel_on_spot.kubernetes.names import APPLICATION, APPLICATION_SET, NODE_CLAIM, NODE_CLASS, NODE_POOL, PROJECT
 

@@ -1,4 +1,4 @@
-"""What lives in a cluster beside the program: Karpenter's nodes, load balancers, volumes."""
+"""Resources that live in a cluster beside the program: Karpenter's nodes, load balancers, volumes."""
 
 import itertools
 import uuid

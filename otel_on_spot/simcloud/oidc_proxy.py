@@ -52,7 +52,7 @@ class OidcProxy:
 
     @property
     def url(self) -> str:
-        """What ``HTTPS_PROXY`` takes."""
+        """The value for ``HTTPS_PROXY``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:

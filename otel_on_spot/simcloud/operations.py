@@ -137,7 +137,7 @@ class Operations:
         cancelled: threading.Event,
         result: object,
     ) -> None:
-        """What was created is there, and the caller must know it."""
+        """The resource was created, and the caller must know it."""
         try:
             self._strike(fault, line, spend, timeout, cancelled)
         except ApiError as refusal:

@@ -28,7 +28,7 @@ class GivenArgocd:
 
     @classmethod
     def find(cls) -> "GivenArgocd | None":
-        """What ``ARGOCD`` names; None where the variable is not set.
+        """The binary that ``ARGOCD`` names; None where the variable is not set.
 
         Raises:
             UnusableError: it names no Argo CD that runs.

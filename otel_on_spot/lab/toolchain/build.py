@@ -86,7 +86,7 @@ def free_mib(limit: Path = _CGROUP_LIMIT) -> int:
 
 
 def compilers(cores: int, memory_mib: int) -> int:
-    """How many compilers a build runs at once: one a core, fewer where memory does not hold them, two at least."""
+    """Compilers that a build runs at once: one a core, fewer where memory does not hold them, two at least."""
     return max(2, min(cores, 2 + (memory_mib - _KEPT_FREE_MIB - PEAK_MIB) // _MIB_PER_COMPILER))
 
 

@@ -84,7 +84,7 @@ class Go:
         return go
 
     def identity(self, go_line: Version) -> tuple[str, ...]:
-        """What of it reaches the binaries of a module with this ``go`` line: platform, version (a fetched one too)."""
+        """The part of it that reaches a binary of a module with this ``go`` line: platform and version."""
         version = self.answers["GOVERSION"] if self.version >= go_line else f"go{go_line}"
         return (version, *(self.answers.get(name, "") for name in _IN_BINARY))
 

@@ -14,7 +14,7 @@ from otel_on_spot.lab.toolchain.modules import ARGOCD, MODULES, Module, differen
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """Where each tool is, which version it has, and what upstream ships with it."""
+    """Path and version of each tool, and the files that upstream ships with it."""
 
     paths: Mapping[str, Path]
     versions: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What is the same for everything of EC2."""
+"""The base of every handler of EC2."""
 
 from typing import Any
 

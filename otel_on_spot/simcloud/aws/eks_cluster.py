@@ -240,7 +240,7 @@ def _require_same_addresses(site: Site, inputs: Properties) -> None:
 
 
 def set_deletion_protection(site: Site, name: str, *, on: bool) -> None:
-    """What ``aws eks update-cluster-config --[no-]deletion-protection`` does: moto 5.2.5 does not know the option."""
+    """Do as ``aws eks update-cluster-config --[no-]deletion-protection``: moto 5.2.5 does not know the option."""
     row = active_cluster(site, name)
     row["inputs"]["deletionProtection"] = on
     site.cloud.tables.put("clusters", name, row)
