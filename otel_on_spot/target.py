@@ -81,8 +81,8 @@ def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = No
         asked = pool.submit(stack_outputs, stack, root)
         import boto3  # it and the Kubernetes client take a second to load: meanwhile the stack is asked
 
-        planned = declared.of_stack(stack, root)
         api, used, why = _cluster(context, kubeconfig)
+        planned = declared.of_stack(stack, root)
         outputs, note = asked.result()
     found = with_outputs(planned, outputs)
     return Target(
