@@ -12,6 +12,8 @@ import yaml
 KARPENTER = ("github.com/aws/karpenter-provider-aws", "v1.14.1", "pkg/apis/crds")
 ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.4.4", "manifests/crds")
 FETCH_TIMEOUT_SECONDS = 600
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Argo CD's schemas are 3 MB: in Python alone they take twelve seconds."""
 
 
 @cache
@@ -26,7 +28,7 @@ def schemas(module: str, version: str, folder: str) -> dict[str, dict[str, Any]]
         pytest.skip(f"{module}@{version} cannot be fetched: {' '.join(detail)}")
     found = {}
     for path in Path(json.loads(fetched.stdout)["Dir"], folder).glob("*.yaml"):
-        crd = yaml.safe_load(path.read_text())
+        crd = yaml.load(path.read_text(), Loader=LOADER)
         if crd and crd.get("kind") == "CustomResourceDefinition":
             stored = next(v for v in crd["spec"]["versions"] if v["storage"])
             found[crd["spec"]["names"]["kind"]] = stored["schema"]["openAPIV3Schema"]

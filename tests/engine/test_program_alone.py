@@ -30,7 +30,6 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.smoke
 def test_the_deployed_files_alone_are_planned_previewed_and_judged(checkout: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
