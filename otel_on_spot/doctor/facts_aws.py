@@ -92,9 +92,13 @@ class Located(Fact):
 
 
 def _transition(reason: str) -> datetime | None:
-    """Time in ``User initiated (2026-11-23 12:00:00 GMT)``; None without one, as for a reclaimed Spot instance."""
-    found = TRANSITION.search(reason)
-    return datetime.fromisoformat(found["time"]).replace(tzinfo=UTC) if found else None
+    """Time in ``User initiated (2026-11-23 12:00:00 GMT)``, or recorded alone; None for a reclaimed Spot instance."""
+    if found := TRANSITION.search(reason):
+        return datetime.fromisoformat(found["time"]).replace(tzinfo=UTC)
+    try:
+        return datetime.fromisoformat(reason)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -259,6 +259,7 @@ class SharedLab:
         try:
             status = self.lab.ask("status")
             own = self._listed("deployments.apps,nodeclaims.karpenter.sh", "default")
+            capacity = self._listed("ec2nodeclasses.karpenter.k8s.aws,nodepools.karpenter.sh", "default")
             argocd = self._listed(
                 "applications.argoproj.io,appprojects.argoproj.io,leases.coordination.k8s.io", "argocd"
             )
@@ -268,6 +269,7 @@ class SharedLab:
         return [
             *(f"{row['name']} is {row['state']}" for row in status["processes"] if row["state"] != "running"),
             *(status.get("cluster") or {"waits_for": ["nothing is applied"]})["waits_for"],
+            *(f"{thing['metadata']['name']} is not Ready" for thing in capacity if condition(thing, "Ready") != "True"),
             *(f"{thing['metadata']['name']} is left" for thing in own if thing["kind"] == "Deployment"),
             *(f"{thing['metadata']['name']} goes" for thing in own if "deletionTimestamp" in thing["metadata"]),
             *(f"{thing['metadata']['name']} is suspended" for thing in suspended),

@@ -1,5 +1,6 @@
 """Facts are read from the answers of AWS and Kubernetes by path, and from recorded facts by name."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +37,20 @@ def test_recorded_facts_are_read_as_they_were_written(tmp_path) -> None:
     file = tmp_path / "facts.json"
     file.write_text(dump(HEALTHY))
     assert load(file) == HEALTHY
+
+
+def test_the_time_of_a_termination_is_read_as_it_was_written(tmp_path) -> None:
+    described = {
+        "InstanceId": "i-1",
+        "State": {"Name": "terminated"},
+        "LaunchTime": "2026-11-26T03:41:55Z",
+        "StateTransitionReason": "User initiated (2026-11-26 03:44:06 GMT)",
+    }
+    ended = replace(HEALTHY, instances=(parse(Instance, described),))
+    file = tmp_path / "facts.json"
+    file.write_text(dump(ended))
+
+    assert load(file) == ended
 
 
 def test_a_null_counts_as_absent() -> None:
