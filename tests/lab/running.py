@@ -275,7 +275,16 @@ class SharedLab:
             *(f"{thing['metadata']['name']} is suspended" for thing in suspended),
             *("a sync window is left" for thing in argocd if thing["spec"].get("syncWindows")),
             *("a drill's lease is left" for thing in argocd if thing["metadata"]["name"] == DRILL_LEASE),
+            *(f"{count} messages are in the queue" for count in [self._messages()] if count),
         ]
+
+    def _messages(self) -> int:
+        """Messages that Karpenter has not received yet."""
+        url = self.lab.aws("sqs", "get_queue_url", QueueName=f"{self.lab.stack.cluster}-interruption")["QueueUrl"]
+        asked = ["ApproximateNumberOfMessages"]
+        return int(
+            self.lab.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=asked)["Attributes"][asked[0]]
+        )
 
     def _listed(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
         return json.loads(self.lab.kubectl("get", kinds, f"--namespace={namespace}", "--output=json"))["items"]
