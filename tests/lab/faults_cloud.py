@@ -17,10 +17,6 @@ DISCOVERY = {"Key": "karpenter.sh/discovery", "Value": CLUSTER}
 RULE = f"{CLUSTER}-spot-interruption"
 
 
-def queue_url(lab: Lab) -> str:
-    return lab.aws("sqs", "get_queue_url", QueueName=QUEUE)["QueueUrl"]
-
-
 @FAULTS.named("discovery-tags", "lost the discovery tag")
 def a_subnet_lost_its_discovery_tag(lab: Lab) -> Iterator[None]:
     found = lab.aws("ec2", "describe_subnets", Filters=[{"Name": "tag:Name", "Values": [f"{CLUSTER}-private-b"]}])
@@ -41,7 +37,7 @@ def the_security_group_lost_its_discovery_tag(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("interruption-policy", "it has no policy")
 def the_queue_lost_its_policy(lab: Lab) -> Iterator[None]:
-    url = queue_url(lab)
+    url = lab.queue_url()
     policy = lab.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
     lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
     yield
@@ -93,7 +89,7 @@ def karpenter_hangs_and_messages_wait(lab: Lab) -> Iterator[None]:
             lab.ask("event", event=events.spot_interruption(REGION, f"i-0123456789abcde{number:02}"))
         yield
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    given = {"QueueUrl": queue_url(lab), "AttributeNames": counts}
+    given = {"QueueUrl": lab.queue_url(), "AttributeNames": counts}
     until(
         "Karpenter empties the queue",
         lambda: set(lab.aws("sqs", "get_queue_attributes", **given)["Attributes"].values()) == {"0"},
@@ -119,7 +115,7 @@ def cloudwatch_knows_of_an_old_message(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("interruption-queue", "the queue does not exist")
 def the_queue_is_gone(lab: Lab) -> Iterator[None]:
-    lab.aws("sqs", "delete_queue", QueueUrl=queue_url(lab))
+    lab.aws("sqs", "delete_queue", QueueUrl=lab.queue_url())
     yield
     lab.apply()
 

@@ -208,6 +208,10 @@ class Lab:
         )
         return json.loads(self.inside(sys.executable, "-c", code, text=json.dumps([service, operation, arguments])))
 
+    def queue_url(self) -> str:
+        """URL of the interruption queue."""
+        return self.aws("sqs", "get_queue_url", QueueName=f"{self.stack.cluster}-interruption")["QueueUrl"]
+
     def fill_queue(self, url: str, body: str, count: int) -> None:
         """Send a message many times, ten a request."""
         code = (
@@ -280,7 +284,7 @@ class SharedLab:
 
     def _messages(self) -> int:
         """Messages that Karpenter has not received yet."""
-        url = self.lab.aws("sqs", "get_queue_url", QueueName=f"{self.lab.stack.cluster}-interruption")["QueueUrl"]
+        url = self.lab.queue_url()
         asked = ["ApproximateNumberOfMessages"]
         return int(
             self.lab.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=asked)["Attributes"][asked[0]]

@@ -102,7 +102,7 @@ def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
     lab: Lab, spot_node: Callable[[], tuple[str, Any]]
 ) -> None:
     _node, claim = spot_node()
-    url = lab.aws("sqs", "get_queue_url", QueueName="otel-lab-interruption")["QueueUrl"]
+    url = lab.queue_url()
     lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
     warning = events.spot_interruption(REGION, instance_of(claim))
     assert all(one["refused"] for one in lab.ask("event", event=warning))
