@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from otel_on_spot.lab.toolchain.golang import Go, ToolchainError
 from otel_on_spot.lab.toolchain.modules import Module
+from otel_on_spot.waiting import wait_until
 
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 UNUSED_DAYS = 30
@@ -239,6 +240,13 @@ def build(modules: Sequence[Module], go: Go, progress: BuildProgress) -> None:
         raise BuildError(builder.failures)
 
 
+def _text(path: Path) -> str:
+    """What a file holds; nothing where it is not there."""
+    with suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8")
+    return ""
+
+
 @contextmanager
 def locked(progress: BuildProgress) -> Generator[None]:
     """The lock of the one process of this user that builds; says whom it waits for."""
@@ -247,7 +255,8 @@ def locked(progress: BuildProgress) -> Generator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        # The holder writes who it is just after it has the lock: a moment in which nothing can be read yet.
+        who = wait_until(lambda: _text(holder), 5, every=0.02) or "another process"
         progress.note(f"{who} is building already: waiting for it")
         lock.acquire()
     try:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from otel_on_spot.lab.toolchain import ToolchainError, ensure
-from otel_on_spot.lab.toolchain.build import LINKING, PEAK_MIB, UNUSED_DAYS, BuildProgress, compilers, free_mib, place
+from otel_on_spot.lab.toolchain.build import (
+    LINKING,
+    PEAK_MIB,
+    UNUSED_DAYS,
+    BuildProgress,
+    compilers,
+    free_mib,
+    locked,
+    place,
+)
 from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import MODULES, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
@@ -300,6 +311,29 @@ def test_two_labs_at_once_build_each_tool_once_and_the_second_says_whom_it_waits
     assert fake_go.calls("build") == ALL
     waits = [f"process {lab.pid} is building already: waiting for it" for lab in labs]
     assert (waits[0] in said[1]) != (waits[1] in said[0])
+
+
+def test_who_waits_hears_the_holder_that_has_the_lock_but_has_not_written_who_it_is_yet(
+    fake_go: FakeGo,
+) -> None:
+    fake_go.tools.mkdir(parents=True, exist_ok=True)
+    lock, holder, output = FileLock(fake_go.tools / "lock"), fake_go.tools / "lock.holder", io.StringIO()
+    has_the_lock = threading.Event()
+
+    def hold() -> None:
+        with lock:
+            has_the_lock.set()
+            time.sleep(0.3)
+            holder.write_text("process 4711")
+            time.sleep(0.3)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    has_the_lock.wait()
+    with BuildProgress(Console(file=output)) as progress, locked(progress):
+        holding.join()
+
+    assert "process 4711 is building already: waiting for it" in output.getvalue()
 
 
 def alive(process_id: int) -> bool:
