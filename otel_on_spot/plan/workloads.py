@@ -1,0 +1,146 @@
+"""What the demo asks of its nodes: requests, replicas and placement, as the wrapper chart's values declare them.
+
+No chart is rendered: the wrapper states every container's requests itself, so its values are enough.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from infra.settings.instance_types import quantity
+from otel_on_spot.errors import ToolError
+
+CHART: Final = "gitops/charts/otel-demo"
+CONTAINERS_OF_SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "grafana": ("grafana", *3 * ("grafana/sidecar",)),
+    "jaeger": ("jaeger/allInOne",),
+    "opensearch": ("opensearch",),
+    "otel-collector": ("opentelemetry-collector",),
+    "prometheus": ("prometheus/server",),
+}
+"""Workload -> where each of its containers takes ``resources`` from; three of Grafana's are sidecars.
+
+Source: templates of the subcharts of opentelemetry-demo 0.38.6.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A Deployment or StatefulSet of the demo.
+
+    ``cpu_millis`` and ``memory_mib`` are a pod's requests: the sum of its containers, or an init container's where that
+    is more. ``node_selector`` is what it is declared with. ``apart``: two of its pods never share a node.
+    """
+
+    name: str
+    replicas: int
+    cpu_millis: int
+    memory_mib: int
+    node_selector: Mapping[str, str]
+    apart: bool
+
+    @property
+    def pool(self) -> str:
+        """The pool that it is held to; empty where any untainted pool will do."""
+        return self.node_selector.get("karpenter.sh/nodepool", "")
+
+
+def workloads(root: Path, environment: str) -> tuple[Workload, ...]:
+    """The demo's workloads in an environment.
+
+    Args:
+        root: the project.
+        environment: which ``values-<environment>.yaml`` is laid over ``values.yaml``.
+
+    Raises:
+        ToolError: the wrapper chart or the environment's values are not there.
+    """
+    values = wrapper_values(root, environment)["opentelemetry-demo"]
+    return tuple(sorted((*_components(values), *_of_subcharts(values)), key=lambda workload: workload.name))
+
+
+@cache
+def wrapper_values(root: Path, environment: str) -> dict[str, Any]:
+    """The wrapper chart's values in an environment, layered as Helm does.
+
+    Raises:
+        ToolError: a file of them is not there.
+    """
+    layered: dict[str, Any] = {}
+    for name in ("values.yaml", f"values-{environment}.yaml"):
+        path = root / CHART / name
+        if not path.is_file():
+            raise ToolError(f"there is no {CHART}/{name}: the wrapper chart's values say what the demo asks for")
+        layered = _merged(layered, yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {})
+    return layered
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Maps are merged key by key, null removes a key, anything else replaces: as Helm layers values."""
+    result = deepcopy(below)
+    for key, value in above.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), dict):
+            result[key] = _merged(result[key], value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def _components(values: Mapping[str, Any]) -> Iterator[Workload]:
+    defaults = values.get("default", {})
+    for name, component in values["components"].items():
+        if not component.get("enabled", True):
+            continue
+        own_rules = {key: rule for key, rule in component.get("schedulingRules", {}).items() if rule}
+        rules = defaults.get("schedulingRules", {}) | own_rules
+        yield _workload(
+            name,
+            component.get("replicas", defaults.get("replicas", 1)),
+            (component, *component.get("sidecarContainers", ())),
+            component.get("initContainers", ()),
+            rules,
+        )
+
+
+def _of_subcharts(values: Mapping[str, Any]) -> Iterator[Workload]:
+    for name, paths in CONTAINERS_OF_SUBCHARTS.items():
+        first = _at(values, paths[0])
+        if _at(values, paths[0].partition("/")[0]).get("enabled", True):
+            containers = tuple(_at(values, path) for path in paths)
+            init = ({"resources": first["initResources"]},) if "initResources" in first else ()
+            yield _workload(name, first.get("replicas", 1), containers, init, first)
+
+
+def _workload(name: str, replicas: int, containers: Any, init: Any, rules: Mapping[str, Any]) -> Workload:
+    asked = [_requests(container) for container in containers]
+    first = [_requests(container) for container in init]
+    required = (
+        rules.get("affinity", {}).get("podAntiAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", ())
+    )
+    return Workload(
+        name=name,
+        replicas=replicas,
+        cpu_millis=max([sum(cpu for cpu, _ in asked), *(cpu for cpu, _ in first)]),
+        memory_mib=max([sum(memory for _, memory in asked), *(memory for _, memory in first)]),
+        node_selector=rules.get("nodeSelector") or {},
+        apart=any(term.get("topologyKey") == "kubernetes.io/hostname" for term in required),
+    )
+
+
+def _requests(container: Mapping[str, Any]) -> tuple[int, int]:
+    requests = container.get("resources", {}).get("requests", {})
+    cpu, memory = (quantity(str(requests.get(resource, 0))) for resource in ("cpu", "memory"))
+    return int(cpu * 1000), int(memory / 2**20)
+
+
+def _at(values: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    for key in path.split("/"):
+        values = values.get(key) or {}
+    return values
