@@ -1,5 +1,6 @@
 """Who has to reach whom, read from what the workloads are told; and who may, read from the network policies."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -28,11 +29,41 @@ class Flow(NamedTuple):
     port: int
 
 
+# What no value of the chart names, because the demo's own source does. Evidence: the files of opentelemetry-demo 2.1.3.
+BROWSER_FLOWS = {
+    # src/frontend/pages/_document.tsx, getInitialProps: a synthetic request's page exports its spans to
+    # `http://${OTEL_COLLECTOR_HOST}:4318/v1/traces`, and the browser that runs it is the load generator's.
+    Flow("load-generator", "otel-collector", 4318),
+}
+BROWSER_INTERNET_PORT = 443
+"""src/frontend/pages/_document.tsx, render: a stylesheet of https://fonts.googleapis.com stands before its scripts,
+so that nothing is ready while it is waited for."""
+PLUGIN_PORT = 443
+"""Grafana fetches what ``plugins`` lists from https://grafana.com when it starts (run.sh of the image)."""
+
+
+def browses(wrapper: Wrapper, environment: str) -> bool:
+    """Whether the load generator runs a browser (src/load-generator/locustfile.py, browser_traffic_enabled)."""
+    generator = wrapper.demo_values(environment)["components"]["load-generator"]
+    told = {e["name"]: str(e.get("value", "")) for e in [*generator["env"], *generator.get("envOverrides", [])]}
+    return told.get("LOCUST_BROWSER_TRAFFIC_ENABLED", "").lower() in ("true", "yes", "on")
+
+
+def leaving(wrapper: Wrapper, environment: str) -> dict[str, set[int]]:
+    """Who needs the internet, and on which ports."""
+    needs = {}
+    if wrapper.demo_values(environment)["grafana"].get("plugins"):
+        needs["grafana"] = {PLUGIN_PORT}
+    if browses(wrapper, environment):
+        needs["load-generator"] = {BROWSER_INTERNET_PORT}
+    return needs
+
+
 def needed(wrapper: Wrapper, environment: str) -> set[Flow]:
-    """Every flow that an address in a workload's environment, arguments or configuration asks for."""
+    """Every flow that a workload's environment, arguments or configuration asks for, or its source alone."""
     known = set(workloads(wrapper, environment)) | set(SERVICE_WORKLOADS)
     told = told_by_objects if wrapper.demo.source == "real" else told_by_values
-    flows = set()
+    flows = set(BROWSER_FLOWS) if browses(wrapper, environment) else set()
     for source, env, texts in told(wrapper, environment):
         for service, port in addresses(env, texts):
             if service in known:
@@ -95,6 +126,31 @@ def allowed(policies: list[dict[str, Any]], labels: dict[str, dict[str, str]], p
     sends = {(a, b, port) for a in labels for b, port in _peers(policies, labels, a, "Egress", "to", ports)}
     receives = {(a, b, port) for b in labels for a, port in _peers(policies, labels, b, "Ingress", "from", ports)}
     return {flow for flow in everything if flow in sends and flow in receives}
+
+
+def reachable(
+    policies: list[dict[str, Any]], labels: dict[str, dict[str, str]], address: str, ports: set[int]
+) -> dict[str, set[int]]:
+    """The labelled workloads whose packets to an address outside the cluster are not dropped, and on which ports."""
+    found: dict[str, set[int]] = {}
+    for name, own in labels.items():
+        rules = [
+            rule
+            for policy in policies
+            if "Egress" in policy["spec"]["policyTypes"] and _selects(policy["spec"]["podSelector"], own)
+            for rule in policy["spec"].get("egress", [])
+        ]
+        for rule in rules:
+            if any("ipBlock" in peer and _holds(peer["ipBlock"], address) for peer in rule["to"]):
+                found.setdefault(name, set()).update({port["port"] for port in rule["ports"]} & ports)
+    return {name: open_ports for name, open_ports in found.items() if open_ports}
+
+
+def _holds(block: dict[str, Any], address: str) -> bool:
+    one = ipaddress.ip_address(address)
+    return one in ipaddress.ip_network(block["cidr"]) and not any(
+        one in ipaddress.ip_network(excepted) for excepted in block.get("except", [])
+    )
 
 
 def _peers(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.charts.demo_chart import Wrapper
 from tests.charts.helm import HelmError
-from tests.charts.workloads import SUBCHART_RESOURCES, Workload, at, by_name, workloads
+from tests.charts.workloads import COUNT, SUBCHART_RESOURCES, Workload, at, by_name, quantity, workloads
 
 # A page, its pictures, a cart, a price, a quote and a payment: a purchase fails without any of these.
 PURCHASE = {
@@ -35,6 +35,70 @@ def test_every_container_of_every_workload_asks_for_cpu_and_memory(known_demo: W
 
     assert without == {}
     assert all(workload.requests for workload in workloads(known_demo, environment).values())
+
+
+# What upstream learned after 0.38.6, in Mi, and where it says so.
+LEARNED_MEMORY_MIB = {
+    ("accounting", "accounting"): 160,  # opentelemetry-demo#2822; helm-charts#2326
+    ("frontend-proxy", "frontend-proxy"): 90,  # helm-charts#2326
+    ("grafana", "grafana"): 300,  # helm-charts#2188
+    ("grafana", "grafana-sc-dashboard"): 256,  # helm-charts#2188
+    ("jaeger", "jaeger"): 600,  # helm-charts#2016
+    ("kafka", "kafka"): 700,  # helm-charts#2116; 612Mi measured in opentelemetry-demo#3034
+    ("otel-collector", "opentelemetry-collector"): 400,  # helm-charts#2326
+    ("payment", "payment"): 140,  # opentelemetry-demo#2822; helm-charts#2016
+    ("prometheus", "prometheus-server"): 401,  # opentelemetry-demo#3811: 400Mi end in a restart loop
+}
+
+
+def test_no_container_asks_for_more_than_it_may_have(known_demo: Wrapper, environment: str):
+    limits = {
+        (name, container, resource): (one.requests[container].get(resource), limit)
+        for name, one in workloads(known_demo, environment).items()
+        for container, resources in one.limits.items()
+        for resource, limit in resources.items()
+    }
+
+    assert {key: pair for key, pair in limits.items() if pair[0] and quantity(pair[0]) > quantity(pair[1])} == {}
+    assert len({(name, container) for name, container, resource in limits if resource == "memory"}) > COUNT
+
+
+def test_memory_is_promised_once_whole_and_limited_everywhere(known_demo: Wrapper, environment: str):
+    """A request below the limit promises a node twice; a container without a limit can take the node down."""
+    assert {
+        (name, container): (requests.get("memory"), one.limits[container].get("memory"))
+        for name, one in workloads(known_demo, environment).items()
+        for container, requests in one.requests.items()
+        if requests.get("memory") != one.limits[container].get("memory")
+    } == {}
+
+
+def test_limits_hold_what_upstream_has_seen_since(known_demo: Wrapper, environment: str):
+    found = workloads(known_demo, environment)
+    missing = {key for key in LEARNED_MEMORY_MIB if key[1] not in found[key[0]].limits}
+
+    assert missing == set()
+    assert {
+        (name, container): found[name].limits[container]["memory"]
+        for (name, container), least in LEARNED_MEMORY_MIB.items()
+        if quantity(found[name].limits[container]["memory"]) < least * 2**20
+    } == {}
+
+
+def test_prometheus_keeps_by_size_less_than_its_memory_and_its_volume(known_demo: Wrapper, environment: str):
+    """It replays what its volume kept when it restarts, and mapped blocks count as its memory.
+
+    Prometheus' units are powers of two: https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects
+    """
+    server = known_demo.demo_values(environment)["prometheus"]["server"]
+    kept = quantity(server["retentionSize"].removesuffix("B") + "i")
+
+    assert 0 < kept < quantity(workloads(known_demo, environment)["prometheus"].limits["prometheus-server"]["memory"])
+    assert kept < quantity(server["emptyDir"]["sizeLimit"])
+    if known_demo.demo.source == "real":
+        pod = pod_specs(known_demo.objects(environment))["prometheus"]
+        assert f"--storage.tsdb.retention.size={server['retentionSize']}" in pod["containers"][0]["args"]
+        assert server["emptyDir"] in [volume.get("emptyDir") for volume in pod["volumes"]]
 
 
 def test_every_image_is_pinned(known_demo: Wrapper, environment: str):

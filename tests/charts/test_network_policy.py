@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.charts.demo_chart import Wrapper
-from tests.charts.flows import SERVICE_WORKLOADS, TARGET_PORTS, Flow, allowed, needed
+from tests.charts.flows import SERVICE_WORKLOADS, TARGET_PORTS, Flow, allowed, leaving, needed, reachable
 from tests.charts.workloads import by_name, workloads
 
 # Not found in values: the demo chart keeps Grafana's data sources in its templates.
@@ -60,15 +60,21 @@ def test_the_workloads_reach_what_they_are_told_to_and_nothing_more(known_demo: 
     assert permitted(known_demo, environment) == wanted
 
 
-@pytest.mark.parametrize("lost", [("checkout", "kafka"), ("otel-collector", "postgresql"), ("kafka", "kafka")])
-def test_a_flow_that_is_left_out_is_noticed(known_demo: Wrapper, shell: Wrapper, lost: tuple[str, str]):
-    source, target = lost
-    wanted = needed(known_demo, "dev")
-    left = policies(shell, "dev", {"networkPolicy": {"flows": {source: {target: None}}}})
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Flow("checkout", "kafka", 9092),
+        Flow("otel-collector", "postgresql", 5432),
+        Flow("kafka", "kafka", 9093),
+        Flow("load-generator", "otel-collector", 4318),
+    ],
+)
+def test_a_flow_that_is_left_out_is_noticed(known_demo: Wrapper, shell: Wrapper, lost: Flow):
+    listed = known_demo.values("dev")["networkPolicy"]["flows"][lost.source][lost.target]
+    kept = [port for port in listed if port != lost.port] or None
+    left = policies(shell, "dev", {"networkPolicy": {"flows": {lost.source: {lost.target: kept}}}})
 
-    missing = wanted - permitted(known_demo, "dev", left)
-
-    assert missing == {flow for flow in wanted if (flow.source, flow.target) == lost} != set()
+    assert needed(known_demo, "dev") - permitted(known_demo, "dev", left) == {lost}
 
 
 def test_services_lead_where_the_flows_take_them_to_lead(real_demo: Wrapper):
@@ -135,17 +141,39 @@ def test_the_hook_reaches_the_api_server_and_nothing_else(wrapper: Wrapper, envi
     assert all(set(one) == {"ipBlock"} for one in rule["to"])
 
 
-def test_only_grafana_leaves_the_cluster_and_never_for_a_private_address(known_demo: Wrapper, environment: str):
-    leaves = {
-        policy["metadata"]["name"]: rule
-        for policy in policies(known_demo, environment)
-        for rule in block_rules(policy)
-        if any(block["ipBlock"]["cidr"] == "0.0.0.0/0" for block in rule["to"])
-    }
+PUBLIC_ADDRESS = "203.0.113.10"
+PRIVATE_ADDRESSES = ("10.1.2.3", "172.16.9.9", "192.168.1.1", "100.64.1.1", "169.254.169.254")
+OUTSIDE_PORTS = {22, 80, 443, 8443}
 
-    assert set(leaves) == {"grafana"}
-    assert known_demo.demo_values(environment)["grafana"]["plugins"], "without a plugin to fetch it need not leave"
-    assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(leaves["grafana"]["to"][0]["ipBlock"]["except"])
+
+def labels_of(wrapper: Wrapper, environment: str) -> dict[str, dict[str, str]]:
+    return {name: one.labels for name, one in workloads(wrapper, environment).items()}
+
+
+def test_who_needs_the_internet_reaches_it_and_nobody_else_does(known_demo: Wrapper, environment: str):
+    rendered = policies(known_demo, environment)
+
+    found = reachable(rendered, labels_of(known_demo, environment), PUBLIC_ADDRESS, OUTSIDE_PORTS)
+
+    assert found == leaving(known_demo, environment)
+    assert found["load-generator"] == {443}, "a page of the shop waits for its stylesheet before it is ready"
+
+
+@pytest.mark.parametrize("address", PRIVATE_ADDRESSES)
+def test_what_leaves_never_reaches_a_private_address_but_the_api_servers(known_demo: Wrapper, address: str):
+    api_clients = set(known_demo.values("prod")["networkPolicy"]["apiServer"]["clients"])
+
+    found = reachable(policies(known_demo, "prod"), labels_of(known_demo, "prod"), address, OUTSIDE_PORTS)
+
+    assert set(found) == (set() if address.startswith("169.254.") else api_clients)
+
+
+def test_a_client_of_the_internet_may_have_several_ports_or_be_taken_away(known_demo: Wrapper, shell: Wrapper):
+    given = {"networkPolicy": {"internet": {"clients": {"grafana": [443, 8443], "load-generator": None}}}}
+
+    found = reachable(policies(shell, "dev", given), labels_of(known_demo, "dev"), PUBLIC_ADDRESS, OUTSIDE_PORTS)
+
+    assert found == {"grafana": {443, 8443}}
 
 
 def test_nobody_enters_from_outside_unless_it_is_said_who(shell: Wrapper):

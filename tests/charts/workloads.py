@@ -31,7 +31,7 @@ SUBCHART_ANNOTATIONS = {
 
 @dataclass(frozen=True)
 class Workload:
-    """What the scheduler and Karpenter see of a Deployment or StatefulSet. `requests`: by container, init included."""
+    """What the scheduler and Karpenter see of a Deployment or StatefulSet; `requests`, `limits`: by container."""
 
     kind: str
     name: str
@@ -42,6 +42,7 @@ class Workload:
     tolerations: list[dict[str, str]]
     affinity: dict[str, Any]
     requests: dict[str, dict[str, str]]
+    limits: dict[str, dict[str, str]]
     images: dict[str, str]
 
 
@@ -69,11 +70,24 @@ def from_object(rendered: dict[str, Any]) -> Workload:
         node_selector=spec.get("nodeSelector") or {},
         tolerations=spec.get("tolerations") or [],
         affinity=spec.get("affinity") or {},
-        requests={
-            container["name"]: (container.get("resources") or {}).get("requests") or {} for container in containers
-        },
+        requests=resources(containers, "requests"),
+        limits=resources(containers, "limits"),
         images={container["name"]: container["image"] for container in containers},
     )
+
+
+def resources(containers: list[dict[str, Any]], side: str) -> dict[str, dict[str, str]]:
+    """The requests or the limits of containers, by name."""
+    return {container["name"]: (container.get("resources") or {}).get(side) or {} for container in containers}
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity as a number.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    number, unit = text.rstrip("mkMGTi"), text.lstrip("0123456789.")
+    return float(number) * {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[unit]
 
 
 def recorded(wrapper: Wrapper, environment: str) -> list[Workload]:
@@ -91,13 +105,10 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
     component = values["components"].get(name, {})
     rules = values["default"]["schedulingRules"] | {k: v for k, v in component.get("schedulingRules", {}).items() if v}
     extra = {one["name"]: one for key in ("initContainers", "sidecarContainers") for one in component.get(key, [])}
-    requests = {
-        one: at(values, path).get("requests", {}) for (owner, one), path in SUBCHART_RESOURCES.items() if owner == name
-    }
+    owned = {one: at(values, path) for (owner, one), path in SUBCHART_RESOURCES.items() if owner == name}
     images = {container["name"]: container["image"] for container in record["containers"]}
     if component:
-        requests[name] = component["resources"].get("requests", {})
-        requests |= {key: one.get("resources", {}).get("requests", {}) for key, one in extra.items()}
+        owned = {name: component["resources"]} | {key: one.get("resources", {}) for key, one in extra.items()}
         images |= {key: one["image"] for key, one in extra.items() if "image" in one}
     return Workload(
         kind=record["kind"],
@@ -108,7 +119,8 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
         node_selector=rules.get("nodeSelector", {}) if component else at(values, record["nodeSelectorPath"]),
         tolerations=rules.get("tolerations", []) if component else at(values, record["tolerationsPath"]) or [],
         affinity=rules.get("affinity", {}) if component else {},
-        requests=requests,
+        requests={key: one.get("requests", {}) for key, one in owned.items()},
+        limits={key: one.get("limits", {}) for key, one in owned.items()},
         images=images,
     )
 
