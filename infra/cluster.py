@@ -13,7 +13,7 @@ from pulumi_aws.eks import AccessPolicyAssociationAccessScopeArgs
 
 from infra import documents, names
 from infra.addons import Addons, AddonsArgs
-from infra.node_access import AdmittedNodeRole, NodeRole, access_entries, role_mappings
+from infra.node_access import AdmittedNodeRole, NodeRole, access_entries, node_mapping, role_mappings
 from infra.settings import models as settings
 from infra.system_nodes import SystemNodes, SystemNodesArgs
 
@@ -26,9 +26,9 @@ ASSOCIATION: Final = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 class ClusterArgs:
     """Arguments of the cluster.
 
-    ``node_role`` may join, beside the system node group's own role, which EKS admits by itself. ``oidc_provider``: make
-    an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a node in ``subnet_ids`` can reach the
-    Internet.
+    ``node_role`` may join, beside the system node group's own role, which EKS admits by itself, and which the program
+    maps as well. ``oidc_provider``: make an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a
+    node in ``subnet_ids`` can reach the Internet.
     """
 
     stack_names: names.StackNames
@@ -96,6 +96,10 @@ class Cluster(pulumi.ComponentResource):
             opts=child,
         )
 
+        # By name: the role is made beside the control plane, and EKS maps it itself when the group is made.
+        system_role_arn = pulumi.Output.from_input(args.account_id).apply(
+            lambda account: args.stack_names.role_arn(account, args.stack_names.system_node_role)
+        )
         control_plane = eks.Cluster(
             f"{name}-eks",
             name=config.name,
@@ -109,7 +113,7 @@ class Cluster(pulumi.ComponentResource):
             else None,
             authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
             enable_config_map_mutable=True,
-            role_mappings=role_mappings(config.node_access, (args.node_role,)),
+            role_mappings=[*role_mappings(config.node_access, (args.node_role,)), node_mapping(system_role_arn)],
             access_entries=access_entries(config.node_access, (args.node_role,)),
             encryption_config_key_arn=key.arn,
             enabled_cluster_log_types=list(config.log_types),

@@ -51,9 +51,16 @@ class AdmittedNodeRole:
 
 def role_mappings(access: NodeAccess, roles: tuple[NodeRole, ...]) -> list[eks.RoleMappingArgs]:
     """``mapRoles`` of the ``aws-auth`` ConfigMap for these node roles."""
-    if access == "access-entry":
-        return []
-    return [eks.RoleMappingArgs(role_arn=role.arn, username=NODE_USERNAME, groups=list(NODE_GROUPS)) for role in roles]
+    return [] if access == "access-entry" else [node_mapping(role.arn) for role in roles]
+
+
+def node_mapping(role_arn: pulumi.Input[str]) -> eks.RoleMappingArgs:
+    """A row of ``mapRoles`` that lets nodes of this role in, as EKS itself writes it for a managed node group.
+
+    Where the program does not declare the row of such a group, EKS's own is drift, and the next update takes it away.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
+    """
+    return eks.RoleMappingArgs(role_arn=role_arn, username=NODE_USERNAME, groups=list(NODE_GROUPS))
 
 
 def access_entries(access: NodeAccess, roles: tuple[NodeRole, ...]) -> dict[str, eks.AccessEntryArgs]:

@@ -127,7 +127,8 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
     exports = recording.exports
     stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
     cluster = recording.of_type("eks:index:Cluster")[0].inputs
-    ways = ("aws-auth",) if cluster.get("roleMappings") else ()
+    mapped = [row["roleArn"].rpartition("/")[2] for row in cluster.get("roleMappings") or []]
+    ways = ("aws-auth",) if stack_names.node_role in mapped else ()
     if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
         ways = (*ways, "access-entry")
     release = next(resource.inputs for resource in _releases(recording) if resource.inputs["name"] == "karpenter")

@@ -57,6 +57,17 @@ def test_a_second_apply_writes_nothing(dev: Stack) -> None:
     assert dev.writes() == []
 
 
+def test_what_eks_wrote_into_aws_auth_for_its_own_group_is_declared_too(dev: Stack) -> None:
+    (group,) = dev.recording.of_type("aws:eks/nodeGroup:NodeGroup")
+    (declared,) = [r for r in dev.recording.of_type("kubernetes:core/v1:ConfigMap") if "nodeAccess" in r.name]
+    live = dev.cloud.kubernetes(CLUSTER).get("v1", "ConfigMap", "aws-auth", "kube-system")
+    assert live is not None
+
+    rows = yaml.safe_load(live["data"]["mapRoles"])
+    assert group.inputs["nodeRoleArn"] in [row["rolearn"] for row in rows]
+    assert live["data"]["mapRoles"] == declared.inputs["data"]["mapRoles"]
+
+
 def test_a_changed_setting_changes_what_it_is_about(dev: Stack) -> None:
     changed = {**settings("nodeClass"), "volumeGib": 77}
     assert dev.writes(nodeClass=changed) == [("update", "EC2NodeClass:capacity-node-class")]

@@ -47,6 +47,58 @@ def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:
         site.cloud.tables.remove("access-entries", f"{cluster}/{principal}")
 
 
+def _mapped(site: Site, cluster: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The ConfigMap ``aws-auth``, where there is one, and the rows of its ``mapRoles``."""
+    found = site.cloud.kubernetes(cluster).get(*CONFIG_MAP.identity, "aws-auth", "kube-system")
+    return found, yaml.safe_load(((found or {}).get("data") or {}).get("mapRoles") or "[]") or []
+
+
+def map_node_role(site: Site, cluster: str, role_arn: str) -> None:
+    """Append the role of a managed node group to ``aws-auth``, as EKS does; a row that is there stays as it is.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/auth-configmap.html
+    """
+    if not _has_config_map(site, cluster):
+        return
+    found, rows = _mapped(site, cluster)
+    arn = without_path(role_arn)
+    if all(row["rolearn"] != arn for row in rows):
+        _write_rows(
+            site, cluster, found, [*rows, {"groups": [*NODE_GROUPS], "rolearn": arn, "username": NODE_USERNAME}]
+        )
+
+
+def unmap_node_role(site: Site, cluster: str, role_arn: str) -> None:
+    """Take the role of the last managed node group that used it out of ``aws-auth``, as EKS does, whoever wrote it.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
+    """
+    found, rows = _mapped(site, cluster)
+    kept = [row for row in rows if row["rolearn"] != without_path(role_arn)]
+    if found is not None and len(kept) < len(rows):
+        _write_rows(site, cluster, found, kept)
+
+
+def _has_config_map(site: Site, cluster: str) -> bool:
+    access = active_cluster(site, cluster)["inputs"].get("accessConfig") or {}
+    return access.get("authenticationMode") != "API"
+
+
+def _write_rows(site: Site, cluster: str, found: dict[str, Any] | None, rows: list[dict[str, Any]]) -> None:
+    api, data = site.cloud.kubernetes(cluster), {"mapRoles": yaml.safe_dump(rows)}
+    if found is None:
+        metadata = {"name": "aws-auth", "namespace": "kube-system"}
+        api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}, manager="eks")
+    else:
+        api.replace({**found, "data": {**(found.get("data") or {}), **data}})
+
+
+def without_path(role_arn: str) -> str:
+    """The role's ARN as ``aws-auth`` takes it. Source: https://docs.aws.amazon.com/eks/latest/userguide/auth-configmap.html"""
+    account, _, path = role_arn.partition(":role/")
+    return f"{account}:role/{path.rpartition('/')[2]}"
+
+
 def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
     """The ways in which the cluster admits nodes of this role: ``access-entry``, ``aws-auth``, both, or none.
 
@@ -56,8 +108,7 @@ def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
     entry = site.cloud.tables.get("access-entries", f"{cluster}/{role_arn}")
     if entry and entry["type"] == "EC2_LINUX" and entry["roleId"] == _role_id(site, role_arn):
         ways.add("access-entry")
-    found = site.cloud.kubernetes(cluster).get(*CONFIG_MAP.identity, "aws-auth", "kube-system")
-    for mapping in yaml.safe_load(((found or {}).get("data") or {}).get("mapRoles") or "[]") or []:
+    for mapping in _mapped(site, cluster)[1]:
         if mapping["rolearn"] == role_arn and set(NODE_GROUPS) <= set(mapping.get("groups") or []):
             ways.add("aws-auth")
     return ways

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws.eks_access import forget_entry, remember_entry
+from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -112,6 +112,7 @@ class NodeGroup(Handler):
             },
         )
         remember_entry(site, cluster, inputs["nodeRoleArn"], "EC2_LINUX", by="eks")
+        map_node_role(site, cluster, inputs["nodeRoleArn"])
         return self.identity(site, inputs), self._known(site, inputs, release, "CREATING")
 
     def _known(self, site: Site, inputs: Properties, release: str, status: str) -> Properties:
@@ -213,7 +214,11 @@ class NodeGroup(Handler):
         site.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
         terminate(site, row["instances"])
         site.cloud.tables.remove("node-groups", f"{cluster}/{name}")
-        forget_entry(site, cluster, row["inputs"]["nodeRoleArn"], by="eks")
+        role = row["inputs"]["nodeRoleArn"]
+        others = site.cloud.tables.all("node-groups", f"{cluster}/").values()
+        if all(other["inputs"]["nodeRoleArn"] != role for other in others):
+            forget_entry(site, cluster, role, by="eks")
+            unmap_node_role(site, cluster, role)
 
 
 def _plain(inputs: Properties) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
 
 from infra.node_access import NODE_GROUPS, NODE_USERNAME, NodeAccess, NodeRole, access_entries, role_mappings
-from otel_on_spot.plan.record import record_program
+from otel_on_spot.plan.record import record, record_program
+from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[3]
 TY = Path(sys.executable).parent / "ty"
@@ -68,6 +70,21 @@ def test_nodes_are_mapped_to_the_groups_that_let_them_bootstrap_and_be_nodes() -
         "system:node:{{EC2PrivateDNSName}}",
         ("system:bootstrappers", "system:nodes"),
     )
+
+
+@pytest.mark.parametrize("access", ["aws-auth", "both", "access-entry"])
+def test_the_row_that_eks_writes_for_its_own_group_is_declared_in_every_mode(access: str) -> None:
+    plan = record("dev", config_overrides={"cluster": committed("dev")["cluster"] | {"nodeAccess": access}})
+    (group,) = plan.of_type("aws:eks/nodeGroup:NodeGroup")
+    (config_map,) = [r for r in plan.of_type("kubernetes:core/v1:ConfigMap") if "nodeAccess" in r.name]
+
+    rows = yaml.safe_load(config_map.inputs["data"]["mapRoles"])
+    assert {
+        "rolearn": group.inputs["nodeRoleArn"],
+        "username": NODE_USERNAME,
+        "groups": list(NODE_GROUPS),
+    } in rows
+    assert len(rows) == (1 if access == "access-entry" else 2)
 
 
 @pytest.mark.parametrize(("access", "mapped", "entries"), [("aws-auth", 1, 0), ("both", 1, 1), ("access-entry", 0, 1)])
