@@ -14,10 +14,13 @@ from typing import Any, Final
 from otel_on_spot import project
 
 MODULE: Final = "github.com/aws/karpenter-provider-aws"
+PRICE: Final = re.compile(r'"([a-z0-9-]+\.[a-z0-9-]+)": ([0-9.]+),')
+"""A type's On-Demand price in Karpenter's table, USD per hour."""
 TYPE: Final = re.compile(r'"([a-z0-9-]+\.[a-z0-9-]+)":')
 ARM64: Final = re.compile(r"^(a1|[a-z]+\d+g[a-z-]*)$")
 HEAD: Final = """\
-# Instance types that Karpenter {version} knows: family, architecture, size:vCPU:MiB[:GB of local NVMe]; 0 is not known.
+# Instance types that Karpenter {version} knows: family, architecture, size:vCPU:MiB[:GB of local NVMe][@USD per hour];
+# 0 is not known. Prices: On-Demand, Linux, us-east-1, of {prices}.
 # Written by `python -m otel_on_spot.instance_catalogue` from {module}
 # (pkg/providers/instancetype/zz_generated.vpclimits.go, pkg/providers/pricing/zz_generated.*.go).
 """
@@ -48,6 +51,7 @@ def catalogue(module: Path, version: str) -> str:
         *sorted((module / "pkg/providers/pricing").glob("zz_generated.*.go")),
     ]
     names = sorted({name for source in sources for name in TYPE.findall(source.read_text())})
+    listed, generated = _prices(module)
     described = _described()
     families: dict[str, list[str]] = {}
     for name in names:
@@ -59,10 +63,23 @@ def catalogue(module: Path, version: str) -> str:
     for family, sizes in families.items():
         shapes = {size: _shape(described, family, size, sizes) for size in sizes}
         row = " ".join(
-            f"{size}:{':'.join(map(str, shapes[size]))}" for size in sorted(sizes, key=lambda s: (shapes[s], s))
+            f"{size}:{':'.join(map(str, shapes[size]))}{listed.get(f'{family}.{size}', '')}"
+            for size in sorted(sizes, key=lambda s: (shapes[s], s))
         )
         lines.append(f"{family} {'arm64' if ARM64.match(family) else 'amd64'} {row}")
-    return HEAD.format(version=version, module=MODULE) + "\n".join(lines) + "\n"
+    return HEAD.format(version=version, module=MODULE, prices=generated) + "\n".join(lines) + "\n"
+
+
+def _prices(module: Path) -> tuple[dict[str, str], str]:
+    """``@`` and the price by type, and the day of the list."""
+    text = (module / "pkg/providers/pricing/zz_generated.pricing_aws.go").read_text()
+    generated = re.search(r"// generated at (\d{4}-\d\d-\d\d)\S* for us-east-1", text)
+    table = re.search(r'"us-east-1": \{(.*?)\n\t\}', text, re.DOTALL)
+    if generated is None or table is None:
+        raise ValueError(
+            "Karpenter's price list of us-east-1 does not look as it did: read zz_generated.pricing_aws.go"
+        )
+    return {name: f"@{float(price):g}" for name, price in PRICE.findall(table[1])}, generated[1]
 
 
 def _described() -> dict[str, Any]:

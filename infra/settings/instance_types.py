@@ -36,7 +36,10 @@ SUFFIXES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
-    """An instance type. ``mib`` and ``vcpus`` are 0 where the catalogue does not know them."""
+    """An instance type. Numbers are 0 where the catalogue does not know them.
+
+    ``usd_per_hour``: On-Demand list price, Linux, us-east-1.
+    """
 
     family: str
     size: str
@@ -44,6 +47,7 @@ class InstanceType:
     vcpus: int
     mib: int
     nvme_gb: int
+    usd_per_hour: float
 
     @property
     def name(self) -> str:
@@ -72,15 +76,35 @@ class InstanceType:
 def catalogue() -> tuple[tuple[InstanceType, dict[str, str]], ...]:
     """Every instance type, with its labels."""
     found: list[tuple[InstanceType, dict[str, str]]] = []
-    for line in (Path(__file__).parent / "instance_types.txt").read_text().splitlines():
+    for line in _text().splitlines():
         if line.startswith("#"):
             continue
         family, arch, *sizes = line.split()
         for text in sizes:
-            size, vcpus, mib, *nvme = text.split(":")
-            kind = InstanceType(family, size, arch, int(vcpus), int(mib), int(nvme[0]) if nvme else 0)
+            shape, _, price = text.partition("@")
+            size, vcpus, mib, *nvme = shape.split(":")
+            gb = int(nvme[0]) if nvme else 0
+            kind = InstanceType(family, size, arch, int(vcpus), int(mib), gb, float(price or 0))
             found.append((kind, kind.labels))
     return tuple(found)
+
+
+@cache
+def prices_of() -> str:
+    """The day of the catalogue's price list, as ``2026-07-06``.
+
+    Raises:
+        ValueError: the catalogue's head does not say it.
+    """
+    found = re.search(r"of (\d{4}-\d\d-\d\d)\.", _text())
+    if found is None:
+        raise ValueError("instance_types.txt does not say of what day its prices are")
+    return found[1]
+
+
+@cache
+def _text() -> str:
+    return (Path(__file__).parent / "instance_types.txt").read_text()
 
 
 @cache
