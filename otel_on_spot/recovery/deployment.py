@@ -1,5 +1,6 @@
 """The state of a stack: what is pending in it, and the state with that decided."""
 
+import json
 from collections.abc import Mapping, Set
 from copy import deepcopy
 from dataclasses import dataclass
@@ -59,13 +60,22 @@ def known_ids(state: State) -> set[str]:
     return {str(entry["id"]) for entry in state["deployment"].get("resources") or [] if entry.get("id")}
 
 
+def provider_of(state: State, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The provider that a resource belongs to; empty where it is not in the state."""
+    urn = str(resource.get("provider") or "").rpartition("::")[0]
+    return next((entry for entry in state["deployment"].get("resources") or [] if entry["urn"] == urn), {})
+
+
 def provider_inputs(state: State, resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """Configuration of the provider that a resource belongs to; empty where it is not in the state."""
-    urn = str(resource.get("provider") or "").rpartition("::")[0]
-    for entry in state["deployment"].get("resources") or []:
-        if entry["urn"] == urn:
-            return entry.get("inputs") or {}
-    return {}
+    return provider_of(state, resource).get("inputs") or {}
+
+
+def default_tags(configuration: Mapping[str, Any]) -> Mapping[str, str]:
+    """Tags that an AWS provider gives to everything that it makes."""
+    tags = configuration.get("defaultTags")
+    decoded = json.loads(tags) if isinstance(tags, str) else tags or {}
+    return decoded.get("tags") or {}
 
 
 def decided(state: State, found: Mapping[str, Identity], left: Set[str]) -> State:

@@ -95,12 +95,13 @@ class EksAnswers:
         for key, row in self._rows("pod-identities", f"{cluster}/").items():
             namespace, account = key.split("/", 1)
             who = {"clusterName": cluster, "namespace": namespace, "serviceAccount": account}
-            found.append({**who, "associationId": row["id"], "roleArn": row["roleArn"]})
+            told = {"associationId": row["id"], "roleArn": row["roleArn"], "tags": row.get("tags") or {}}
+            found.append({**who, **told})
         return found
 
     def _associations(self, cluster: str, query: Mapping[str, str]) -> Body:
         found = [
-            {key: value for key, value in association.items() if key != "roleArn"}
+            {key: value for key, value in association.items() if key not in ("roleArn", "tags")}
             for association in self._known(cluster)
             if all(query.get(name, association[name]) == association[name] for name in ("namespace", "serviceAccount"))
         ]

@@ -233,9 +233,14 @@ class InstanceProfile(Handler):
 
 
 class ServiceLinkedRole(Handler):
-    """A role that a service made its own. moto makes one twice; AWS refuses, and so do we."""
+    """A role that a service made its own. moto makes one twice; AWS refuses, and so do we.
+
+    The provider tags it after it was made.
+    Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/service_linked_role.go
+    """
 
     token = "aws:iam/serviceLinkedRole:ServiceLinkedRole"
+    taggable = True
     seconds = Seconds(3, 1, 3)
 
     @override
@@ -251,6 +256,8 @@ class ServiceLinkedRole(Handler):
         made = iam.create_service_linked_role(
             AWSServiceName=inputs["awsServiceName"], Description=inputs.get("description") or ""
         )["Role"]
+        if tags := all_tags(call.site, inputs):
+            iam.tag_role(RoleName=made["RoleName"], Tags=tag_list(tags))
         return made["Arn"], {
             "arn": made["Arn"],
             "name": made["RoleName"],
@@ -261,14 +268,17 @@ class ServiceLinkedRole(Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        call.site.client("iam").get_role(RoleName=identity.rpartition("/")[2])
-        return {}
+        role = call.site.client("iam").get_role(RoleName=identity.rpartition("/")[2])["Role"]
+        return own_tags(call.site, state, tags_of(role.get("Tags")))
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        call.site.client("iam").update_role(
-            RoleName=identity.rpartition("/")[2], Description=new.get("description") or ""
-        )
+        iam, name = call.site.client("iam"), identity.rpartition("/")[2]
+        iam.update_role(RoleName=name, Description=new.get("description") or "")
+        if gone := [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]:
+            iam.untag_role(RoleName=name, TagKeys=gone)
+        if tags := all_tags(call.site, new):
+            iam.tag_role(RoleName=name, Tags=tag_list(tags))
         return {}
 
     @override
