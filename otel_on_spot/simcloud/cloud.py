@@ -16,6 +16,7 @@ from otel_on_spot.simcloud.kubernetes_api import Kubernetes
 from otel_on_spot.simcloud.moto_process import MotoProcess, free_port
 from otel_on_spot.simcloud.operations import Operations
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import Requests
 from otel_on_spot.simcloud.tables import Tables
 
 ACCOUNT = "123456789012"
@@ -97,6 +98,7 @@ class Cloud:
         self.tables = Tables(directory / "tables.sqlite")
         self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log", forgetful=forgetful)
         self.account = ACCOUNT
+        self.requests = Requests()
         self.releases = releases
         self.certificate_authority = certificate_authority
         self.service_cidr = service_cidr
@@ -143,15 +145,17 @@ class Cloud:
         return self._api_url or f"{self.api_url}/{cluster}"
 
     def client(self, service: str, region: str) -> Any:
-        """A boto3 client on moto; threads may share it."""
+        """A boto3 client on moto, whose requests are held against AWS's model; threads may share it."""
         with self._clients_lock:
             if (service, region) not in self._clients:
-                self._clients[service, region] = self._session.client(
+                client = self._session.client(
                     service,
                     region_name=region,
                     endpoint_url=self.moto.url,
                     config=Config(retries={"max_attempts": 2}, max_pool_connections=50, read_timeout=60, proxies={}),
                 )
+                self.requests.watch(client)
+                self._clients[service, region] = client
             return self._clients[service, region]
 
     @cached_property

@@ -16,6 +16,7 @@ from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from otel_on_spot.simcloud.moto_main import SERVICES
 
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
@@ -99,6 +100,13 @@ def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(up: t
     claim_volume(site, "platform", "opensearch")
     graph.destroy(recording, cloud)
     assert inventory(cloud, REGION) == []
+
+
+def test_every_request_of_a_life_was_held_against_the_model_of_its_service(up: tuple[Cloud, Recording]) -> None:
+    requests = up[0].requests
+    assert not requests.sent - requests.held
+    assert sum(requests.sent.values()) > 200
+    assert {name.partition(".")[0] for name in requests.sent} == {*SERVICES} - {"ssm"}
 
 
 def test_what_the_cloud_refuses_ends_the_run_and_names_it(cloud: Cloud) -> None:
