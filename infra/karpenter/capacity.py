@@ -82,6 +82,20 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
     Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
     """
     discovery = [{"tags": args.stack_names.discovery_tags}]
+    config = args.config
+    volume = {"throughput": config.volume_throughput_mibps, "iops": config.volume_iops}
+    optional = {
+        "kubelet": config.kubelet.model_dump(by_alias=True, exclude_defaults=True),
+        "userData": node_config(config.parallel_image_pulls),
+        "capacityReservationSelectorTerms": [
+            {
+                key: value
+                for key, value in (("id", term.id), ("tags", dict(term.tags)), ("ownerID", term.owner_id))
+                if value
+            }
+            for term in config.capacity_reservations
+        ],
+    }
     return {
         "instanceProfile": args.node_role.instance_profile_name,
         "amiSelectorTerms": [{"alias": args.config.ami_alias}],
@@ -102,8 +116,28 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
                     "volumeType": "gp3",
                     "encrypted": True,
                     "deleteOnTermination": True,
-                },
+                }
+                | {key: value for key, value in volume.items() if value is not None},
             }
         ],
         "tags": dict(args.tags) | {"Name": f"{args.stack_names.cluster}-karpenter"},
-    }
+    } | {key: value for key, value in optional.items() if value}
+
+
+def node_config(parallel_image_pulls: int | None) -> str:
+    """User data that Karpenter puts before its own NodeConfig, and nodeadm merges; empty where nothing is to be said.
+
+    Sources: https://karpenter.sh/docs/concepts/nodeclasses/#specuserdata (AL2023),
+    https://awslabs.github.io/amazon-eks-ami/nodeadm/doc/api/
+    """
+    if parallel_image_pulls is None:
+        return ""
+    return f"""\
+apiVersion: node.eks.aws/v1alpha1
+kind: NodeConfig
+spec:
+  kubelet:
+    config:
+      serializeImagePulls: false
+      maxParallelImagePulls: {parallel_image_pulls}
+"""

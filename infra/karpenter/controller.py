@@ -78,6 +78,9 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     if args.service_account_role is not None:
         account["annotations"] = {"eks.amazonaws.com/role-arn": args.service_account_role}
     size = {"cpu": "1", "memory": "1Gi"}
+    gates = {"nodeRepair": args.config.node_repair}
+    if args.config.spot_to_spot_consolidation:
+        gates["spotToSpotConsolidation"] = True
     return {
         "serviceAccount": account,
         "replicas": 2,
@@ -86,6 +89,7 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
             "clusterName": args.stack_names.cluster,
             "interruptionQueue": args.stack_names.interruption_queue,
             "eksControlPlane": True,
-            "featureGates": {"nodeRepair": args.config.node_repair},
-        },
+            "featureGates": gates,
+        }
+        | ({"minValuesPolicy": args.config.min_values_policy} if args.config.min_values_policy != "Strict" else {}),
     }

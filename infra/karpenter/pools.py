@@ -18,15 +18,17 @@ def node_pool_spec(pool: Pool, node_class: str) -> dict[str, Any]:
             "terminationGracePeriod": pool.termination_grace_period,
         },
     }
-    if pool.taints:
-        template["spec"]["taints"] = [
-            {"key": t.key, "effect": t.effect} | ({"value": t.value} if t.value else {}) for t in pool.taints
-        ]
+    for key, taints in (("taints", pool.taints), ("startupTaints", pool.startup_taints)):
+        if taints:
+            template["spec"][key] = [
+                {"key": t.key, "effect": t.effect} | ({"value": t.value} if t.value else {}) for t in taints
+            ]
     if pool.labels:
         template["metadata"] = {"labels": dict(pool.labels)}
     spec: dict[str, Any] = {
         "template": template,
-        "limits": {"cpu": pool.limits.cpu, "memory": pool.limits.memory},
+        "limits": {"cpu": pool.limits.cpu, "memory": pool.limits.memory}
+        | ({"nodes": str(pool.limits.nodes)} if pool.limits.nodes is not None else {}),
         "disruption": {
             "consolidationPolicy": pool.consolidation_policy,
             "consolidateAfter": pool.consolidate_after,
@@ -37,10 +39,14 @@ def node_pool_spec(pool: Pool, node_class: str) -> dict[str, Any]:
 
 
 def requirements(pool: Pool) -> list[dict[str, Any]]:
-    """Requirements on the instances of the pool."""
+    """Requirements on the instances of the pool.
 
-    def among(key: str, values: tuple[str, ...]) -> dict[str, Any]:
-        return {"key": key, "operator": "In", "values": list(values)}
+    Bounds are written with Gt and Lt, which every Karpenter 1.x takes. Bare metal has no hypervisor, so naming the
+    hypervisors keeps it out.
+    """
+
+    def among(key: str, values: tuple[str, ...], operator: str = "In") -> dict[str, Any]:
+        return {"key": key, "operator": operator, "values": list(values)}
 
     terms = [
         among("kubernetes.io/os", ("linux",)),
@@ -61,6 +67,29 @@ def requirements(pool: Pool) -> list[dict[str, Any]]:
                 "minValues": pool.instance_families_at_least,
             }
         )
+    if pool.instance_types_at_least is not None:
+        terms.append(
+            {
+                "key": "node.kubernetes.io/instance-type",
+                "operator": "Exists",
+                "minValues": pool.instance_types_at_least,
+            }
+        )
+    if pool.min_vcpus is not None:
+        terms.append(among("karpenter.k8s.aws/instance-cpu", (str(pool.min_vcpus - 1),), "Gt"))
+    if pool.max_vcpus is not None:
+        terms.append(among("karpenter.k8s.aws/instance-cpu", (str(pool.max_vcpus + 1),), "Lt"))
+    if pool.max_memory_gib is not None:
+        terms.append(among("karpenter.k8s.aws/instance-memory", (str(pool.max_memory_gib * 1024 + 1),), "Lt"))
+    if not pool.bare_metal:
+        terms.append(among("karpenter.k8s.aws/instance-hypervisor", ("nitro", "xen")))
+    if pool.local_storage != "any":
+        operator = "DoesNotExist" if pool.local_storage == "none" else "Exists"
+        terms.append({"key": "karpenter.k8s.aws/instance-local-nvme", "operator": operator})
+    if pool.excluded_instance_families:
+        terms.append(among("karpenter.k8s.aws/instance-family", pool.excluded_instance_families, "NotIn"))
+    if pool.zones:
+        terms.append(among("topology.kubernetes.io/zone", pool.zones))
     return terms
 
 

@@ -4,12 +4,12 @@ The catalogue is that of the pinned Karpenter: ``instance_types.txt`` beside thi
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra.settings.models import Pool
 
@@ -32,6 +32,16 @@ SUFFIXES: Final = (
     | {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGT", 1)}
     | {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGT", 1)}
 )
+
+
+SPOT_TO_SPOT_TYPES: Final = 15
+"""Types that must be left to replace a Spot node by a cheaper one; Karpenter does not do it with fewer.
+
+Source: MinInstanceTypesForSpotToSpotConsolidation of
+https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/disruption/consolidation.go
+"""
+SPOT_ZONES: Final = 2
+"""Zones below which one zone's shortage takes every Spot node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,11 @@ class InstanceType:
             **({"karpenter.k8s.aws/instance-cpu": str(self.vcpus)} if self.vcpus else {}),
             **({"karpenter.k8s.aws/instance-memory": str(self.mib)} if self.mib else {}),
         }
+
+    @property
+    def bare_metal(self) -> bool:
+        """True for a whole host without a hypervisor."""
+        return self.size.startswith("metal")
 
 
 @cache
@@ -114,6 +129,12 @@ def names() -> frozenset[str]:
 
 
 @cache
+def families() -> frozenset[str]:
+    """Families that some type is of."""
+    return frozenset(kind.family for kind, _ in catalogue())
+
+
+@cache
 def categories() -> frozenset[str]:
     """Categories that some type is of."""
     return frozenset(labels["karpenter.k8s.aws/instance-category"] for _, labels in catalogue())
@@ -146,6 +167,9 @@ def choices(pool: Pool) -> Iterator[Choice]:
     common = _by_class(pool.architectures, pool.instance_categories, pool.instance_generation_above)
     yield from (choice for choice, _ in common)
     left = common[-1][1]
+    for key, words, met in _shape(pool):
+        left = tuple(row for row in left if met(row[0]))
+        yield _choice(key, words, left)
     labels = {SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
     for label in sorted(labels.keys() & catalogue()[0][1].keys()):
         left = tuple(row for row in left if row[1].get(label, labels[label]) == labels[label])
@@ -157,6 +181,77 @@ def choices(pool: Pool) -> Iterator[Choice]:
     if memory := quantity(pool.limits.memory):
         left = tuple(row for row in left if row[0].mib * 2**20 <= memory)
         yield _choice("limits.memory", f"at most {pool.limits.memory} of memory", left)
+
+
+def _shape(pool: Pool) -> Iterator[tuple[str, str, Callable[[InstanceType], bool]]]:
+    """(key in the stack file, its words, whether a type meets it) of what the pool says of a node's shape."""
+    low, high, memory = pool.min_vcpus, pool.max_vcpus, pool.max_memory_gib
+    if low is not None:
+        yield "minVcpus", f"at least {low} vCPUs", lambda kind: kind.vcpus >= low
+    if high is not None:
+        yield "maxVcpus", f"at most {high} vCPUs", lambda kind: 0 < kind.vcpus <= high
+    if memory is not None:
+        yield "maxMemoryGib", f"at most {memory} GiB", lambda kind: 0 < kind.mib <= memory * 1024
+    if not pool.bare_metal:
+        yield "bareMetal", "no bare metal", lambda kind: not kind.bare_metal
+    if pool.local_storage != "any":
+        wanted = pool.local_storage == "required"
+        words = "local storage" if wanted else "no local storage"
+        yield "localStorage", words, lambda kind: bool(kind.nvme_gb) == wanted
+    if excluded := pool.excluded_instance_families:
+        words = f"{len(excluded)} families excluded"
+        yield "excludedInstanceFamilies", words, lambda kind: kind.family not in excluded
+
+
+def pool_zones(pool: Pool, zones: tuple[str, ...]) -> tuple[str, ...]:
+    """Zones of the network that a pool may launch in."""
+    labels = {SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
+    label = labels.get("topology.kubernetes.io/zone")
+    return tuple(zone for zone in zones if zone in (pool.zones or zones) and label in (None, zone))
+
+
+def meeting(requirements: Iterable[Mapping[str, Any]]) -> tuple[InstanceType, ...]:
+    """Types that meet a NodePool's requirements, as far as they are about the type.
+
+    Hypervisors are not in the catalogue: whatever has one counts as nitro.
+    """
+    terms = [(SAME_LABEL.get(term["key"], term["key"]), term) for term in requirements]
+    found = []
+    for kind, labels in catalogue():
+        known: dict[str, str | None] = dict.fromkeys(
+            ("karpenter.k8s.aws/instance-cpu", "karpenter.k8s.aws/instance-memory")
+        )
+        known |= labels
+        known |= {
+            "karpenter.k8s.aws/instance-hypervisor": "" if kind.bare_metal else "nitro",
+            "karpenter.k8s.aws/instance-local-nvme": str(kind.nvme_gb) if kind.nvme_gb else None,
+        }
+        if all(key not in known or _met(known[key], term) for key, term in terms):
+            found.append(kind)
+    return tuple(found)
+
+
+def _met(value: str | None, term: Mapping[str, Any]) -> bool:
+    """Whether a label's value meets a requirement; None is a label that is not there."""
+    values = term.get("values") or []
+    match term["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt":
+            return value is not None and int(value) > int(values[0])
+        case "Gte":
+            return value is not None and int(value) >= int(values[0])
+        case "Lt":
+            return value is not None and int(value) < int(values[0])
+        case "Lte":
+            return value is not None and int(value) <= int(values[0])
+    raise ValueError(f"operator {term['operator']} of {term['key']} is none of the NodePool API")
 
 
 @lru_cache(maxsize=64)

@@ -59,6 +59,11 @@ InstanceTypes = Annotated[
     BeforeValidator(_listed),
     AfterValidator(_unique),
 ]
+InstanceFamilies = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]+[0-9]+[a-z0-9-]*$")], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+]
 InstanceCategories = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
 ]
@@ -297,6 +302,16 @@ class Karpenter(Model):
     )
     identity: Literal["pod-identity", "irsa"] = Field("pod-identity", description="how the controller gets its role")
     node_repair: bool = Field(default=False, description="true turns on Karpenter's alpha NodeRepair feature gate")
+    spot_to_spot_consolidation: bool = Field(
+        default=False,
+        description="true turns on Karpenter's alpha SpotToSpotConsolidation feature gate: a Spot node gives way to a "
+        "cheaper one where at least 15 types would do",
+    )
+    min_values_policy: Literal["Strict", "BestEffort"] = Field(
+        "Strict",
+        description="what happens to minValues that cannot be met: Strict leaves the pod Pending (or to another pool), "
+        "BestEffort launches with less choice",
+    )
     spot_service_linked_role: bool = Field(
         default=False,
         description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one "
@@ -309,6 +324,70 @@ class Karpenter(Model):
     )
 
 
+Reserved = Annotated[
+    dict[Literal["cpu", "memory", "ephemeral-storage", "pid"], Quantity],
+    Field(examples=[{"cpu": "100m", "memory": "200Mi"}]),
+]
+Evictions = Annotated[
+    dict[
+        Literal[
+            "memory.available",
+            "nodefs.available",
+            "nodefs.inodesFree",
+            "imagefs.available",
+            "imagefs.inodesFree",
+            "pid.available",
+        ],
+        Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti)?|([0-9]|[1-9][0-9])(\.[0-9]+)?%)$")],
+    ],
+    Field(examples=[{"memory.available": "100Mi"}]),
+]
+
+
+class Kubelet(Model):
+    """The kubelet of every Karpenter node: what Karpenter knows of it counts when it packs pods.
+
+    Source: KubeletConfiguration of
+    https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
+    """
+
+    max_pods: int | None = Field(None, ge=10, le=737, description="most pods on a node, or left out for the type's own")
+    pods_per_core: int | None = Field(None, ge=1, le=110, description="most pods for each vCPU of a node")
+    system_reserved: Reserved = Field(default_factory=dict, description="what the operating system keeps")
+    kube_reserved: Reserved = Field(
+        default_factory=dict, description="what the kubelet and the container runtime keep, instead of Karpenter's sum"
+    )
+    eviction_hard: Evictions = Field(
+        default_factory=dict, description="signals below which the kubelet evicts pods at once, quantity or percent"
+    )
+    image_gc_high_threshold_percent: int | None = Field(
+        None,
+        alias="imageGCHighThresholdPercent",
+        ge=1,
+        le=100,
+        description="use of the disk above which images are collected",
+    )
+    image_gc_low_threshold_percent: int | None = Field(
+        None,
+        alias="imageGCLowThresholdPercent",
+        ge=0,
+        le=99,
+        description="use of the disk down to which images are collected",
+    )
+
+
+class CapacityReservation(Model):
+    """On-Demand capacity that is paid for already: by id, or by its tags."""
+
+    id: str | None = Field(
+        None, pattern=r"^cr-[0-9a-z]+$", description="id of the reservation", examples=["cr-0123456789abcdef0"]
+    )
+    tags: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict, max_length=20, description="tags of the reservations; * stands for any value"
+    )
+    owner_id: str | None = Field(None, pattern=r"^\d{12}$", description="account that shares them, quoted; with tags")
+
+
 class NodeClass(Model):
     """The EC2NodeClass of every Karpenter node."""
 
@@ -318,6 +397,22 @@ class NodeClass(Model):
         examples=["al2023@v20260903"],
     )
     volume_gib: int = Field(60, ge=20, le=1000, description="encrypted gp3 root volume in GiB")
+    volume_throughput_mibps: int | None = Field(
+        None,
+        ge=125,
+        le=1000,
+        description="throughput of the root volume in MiB/s (125 is free of charge): what unpacking images waits for",
+    )
+    volume_iops: int | None = Field(
+        None, ge=3000, le=16000, description="IOPS of the root volume (3000 are free of charge)"
+    )
+    parallel_image_pulls: int | None = Field(
+        None, ge=2, le=50, description="images that a node pulls at once, or left out for one after the other"
+    )
+    kubelet: Kubelet = Field(default_factory=Kubelet, description="the kubelet")
+    capacity_reservations: Annotated[
+        tuple[CapacityReservation, ...], BeforeValidator(_listed), Field(max_length=30)
+    ] = Field((), description="reservations that a pool of capacity type reserved launches into")
 
 
 class Taint(Model):
@@ -354,16 +449,23 @@ class Limits(Model):
 
     cpu: Quantity = Field(description="vCPUs, quoted", examples=["200"])
     memory: Quantity = Field(description="memory, quoted", examples=["800Gi"])
+    nodes: int | None = Field(None, ge=0, le=10000, description="number of nodes")
 
 
 class Pool(Model):
     """A Karpenter NodePool."""
 
     capacity_types: Annotated[
-        tuple[Literal["spot", "on-demand"], ...], BeforeValidator(_listed), AfterValidator(_unique), Field(min_length=1)
-    ] = Field(description="spot, on-demand, or both")
+        tuple[Literal["spot", "on-demand", "reserved"], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+        Field(min_length=1),
+    ] = Field(description="spot, on-demand, reserved (nodeClass.capacityReservations), or several")
     stateful: bool = Field(default=False, description="true when the databases live here: On-Demand only, tainted")
     taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field((), description="taints of its nodes")
+    startup_taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field(
+        (), description="taints that a new node has until whoever it waits for removes them; pods need no toleration"
+    )
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="labels of its nodes")
     weight: int | None = Field(
         None, ge=1, le=100, description="preference among pools, 1 to 100; the highest is tried first"
@@ -377,6 +479,24 @@ class Pool(Model):
     instance_generation_above: int = Field(4, ge=1, le=20, description="only instance generations newer than this")
     instance_families_at_least: int | None = Field(
         None, ge=1, le=50, description="minValues: how many instance families Spot must be able to choose from"
+    )
+    instance_types_at_least: int | None = Field(
+        None, ge=1, le=50, description="minValues: how many instance types Spot must be able to choose from"
+    )
+    excluded_instance_families: InstanceFamilies = Field(
+        (), description="instance families that are never launched", examples=[["c6in", "r6i"]]
+    )
+    min_vcpus: int | None = Field(None, ge=1, le=1000, description="fewest vCPUs of a node")
+    max_vcpus: int | None = Field(
+        None, ge=1, le=1000, description="most vCPUs of a node: how much one interruption takes"
+    )
+    max_memory_gib: int | None = Field(None, ge=1, le=50000, description="most memory of a node in GiB")
+    bare_metal: bool = Field(default=True, description="false keeps bare-metal types out: minutes to boot, whole hosts")
+    local_storage: Literal["any", "none", "required"] = Field(
+        "any", description="whether nodes have local NVMe disks: any, none, or required"
+    )
+    zones: Strings = Field(
+        (), description="zones of network.zones that the pool launches in; none means all", examples=[["eu-west-1a"]]
     )
     limits: Limits = Field(description="the most that the pool may grow to")
     budgets: Annotated[tuple[Budget, ...], BeforeValidator(_listed), Field(max_length=50)] = Field(

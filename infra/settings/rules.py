@@ -360,10 +360,10 @@ def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
                 f"a pool has at most {MOST_LABELS} labels (NodePool CRD)",
                 "remove some",
             )
-        taints = [(taint.key, taint.effect) for taint in pool.taints]
+        taints = [(taint.key, taint.effect) for taint in (*pool.taints, *pool.startup_taints)]
         for key, effect in sorted({taint for taint in taints if taints.count(taint) > 1}):
             yield Problem(
-                f"pools.{name}.taints",
+                f"pools.{name}.{'startupTaints' if pool.startup_taints else 'taints'}",
                 f"{key}:{effect} more than once",
                 "a key has one taint of an effect (Karpenter's own validation)",
                 "keep one",
@@ -422,21 +422,31 @@ def restricted_label(key: str) -> bool:
 
 FIRST_KARPENTER: Final[dict[tuple[str, object], tuple[int, int, int]]] = {
     ("karpenter.nodeRepair", True): (1, 1, 0),
+    ("karpenter.minValuesPolicy", "BestEffort"): (1, 6, 0),
+    ("capacityTypes", "reserved"): (1, 6, 0),
+    ("limits.nodes", True): (1, 11, 0),
     ("consolidationPolicy", "Balanced"): (1, 14, 0),
     ("budgets[].reasons", "Unhealthy"): (1, 15, 0),
 }
 """(field, value) -> the first Karpenter that takes it; an older CRD refuses the object, an older controller ignores it.
 
 Sources: pkg/operator/options/options.go (feature gates) and pkg/apis/crds/karpenter.sh_nodepools.yaml (enums) of each
-minor's first tag, 1.0 to 1.15, in https://github.com/kubernetes-sigs/karpenter.
+minor's first tag, 1.0 to 1.15, in https://github.com/kubernetes-sigs/karpenter. ``reserved`` is there since 1.3, and
+its gate is on by default since 1.6. A limit on nodes is held since pkg/controllers/provisioning/scheduling/scheduler.go
+of 1.11; the versions before take it and launch all the same.
 """
 
 
 @rule
 def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) -> Iterator[Problem]:
     """No field has a value that only a newer Karpenter takes."""
-    used: list[tuple[str, str, object]] = [("karpenter.nodeRepair", "karpenter.nodeRepair", karpenter.node_repair)]
+    used: list[tuple[str, str, object]] = [
+        ("karpenter.nodeRepair", "karpenter.nodeRepair", karpenter.node_repair),
+        ("karpenter.minValuesPolicy", "karpenter.minValuesPolicy", karpenter.min_values_policy),
+    ]
     for name, pool in pools.items():
+        used += [(f"pools.{name}.capacityTypes", "capacityTypes", kind) for kind in pool.capacity_types]
+        used.append((f"pools.{name}.limits.nodes", "limits.nodes", pool.limits.nodes is not None))
         used.append((f"pools.{name}.consolidationPolicy", "consolidationPolicy", pool.consolidation_policy))
         used += [
             (f"pools.{name}.budgets[{index}].reasons", "budgets[].reasons", reason)
@@ -457,8 +467,8 @@ def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) ->
 @rule
 def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: str) -> Iterator[Problem]:
     """Some instance type meets a pool's requirements, of as many families as it asks for, in a zone of the network."""
-    zones = len(network.zones)
     for name, pool in pools.items():
+        zones = len(instance_types.pool_zones(pool, network.zones))
         types, families = len(instance_types.catalogue()), ""
         for category in pool.instance_categories:
             if category not in instance_types.categories():
@@ -479,18 +489,42 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: 
                 )
                 break
             types, families = choice.types, f" of {choice.families} families"
-            if pool.instance_families_at_least is not None and choice.families < pool.instance_families_at_least:
+            wanted = (
+                ("instanceFamiliesAtLeast", pool.instance_families_at_least, choice.families, "families"),
+                ("instanceTypesAtLeast", pool.instance_types_at_least, choice.types, "types"),
+            )
+            too_many = [row for row in wanted if row[1] is not None and row[2] < row[1]]
+            for key, asked, left, things in too_many:
                 yield Problem(
-                    f"pools.{name}.instanceFamiliesAtLeast",
-                    str(pool.instance_families_at_least),
+                    f"pools.{name}.{key}",
+                    str(asked),
                     f"minValues: {types} types{families} x {zones} zones are left after {choice.requirement} "
                     f"({choice.key}), and Karpenter would never launch a node",
-                    f"ask for at most {choice.families} families, or loosen {choice.key}",
+                    f"ask for at most {left} {things}, or loosen {choice.key}",
                 )
+            if too_many:
                 break
+        for family in pool.excluded_instance_families:
+            if family not in instance_types.families():
+                close = difflib.get_close_matches(family, instance_types.families(), n=1)
+                yield Problem(
+                    f"pools.{name}.excludedInstanceFamilies",
+                    family,
+                    "no instance type is of this family: it would exclude nothing",
+                    (f"did you mean {close[0]}? " if close else "")
+                    + "if AWS has it since, add it to infra/settings/instance_types.txt",
+                )
+        for zone in pool.zones:
+            if zone not in network.zones:
+                yield Problem(
+                    f"pools.{name}.zones",
+                    zone,
+                    f"a pool's nodes are in the network's zones, {', '.join(network.zones)}",
+                    "use some of these, or add the zone to network.zones",
+                )
         placed = {instance_types.SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
         for label, values in (
-            ("topology.kubernetes.io/zone", network.zones),
+            ("topology.kubernetes.io/zone", tuple(zone for zone in network.zones if zone in (pool.zones or (zone,)))),
             ("topology.kubernetes.io/region", (region,)),
             ("karpenter.sh/capacity-type", pool.capacity_types),
         ):
@@ -501,6 +535,105 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: 
                     f"a well-known label is a requirement, and the pool has {', '.join(values)}: no node would meet it",
                     "use one of these, or remove the label",
                 )
+
+
+@rule
+def prod_spot_pools(environment: str, pools: dict[str, Pool], network: Network) -> Iterator[Problem]:
+    """Prod's Spot pools can choose: enough types for Spot-to-spot consolidation, and more than one zone."""
+    if environment != "prod":
+        return
+    for name, pool in pools.items():
+        if "spot" not in pool.capacity_types:
+            continue
+        zones = instance_types.pool_zones(pool, network.zones)
+        least = instance_types.SPOT_TO_SPOT_TYPES
+        for choice in instance_types.choices(pool):
+            if 0 < choice.types < least:
+                yield Problem(
+                    f"pools.{name}.{choice.key}",
+                    choice.requirement,
+                    f"prod's Spot pools have at least {least} instance types (Karpenter replaces no Spot node with "
+                    f"fewer): {choice.types} types of {choice.families} families x {len(zones)} zones are left",
+                    f"loosen {choice.key}, add architectures or categories, or make it an on-demand pool",
+                )
+                break
+        if 0 < len(zones) < instance_types.SPOT_ZONES:
+            yield Problem(
+                f"pools.{name}.{'zones' if pool.zones else 'labels'}",
+                ", ".join(zones),
+                f"prod's Spot pools have at least {instance_types.SPOT_ZONES} zones: {len(zones)} of "
+                f"{len(network.zones)} is left, and its shortage would take every node",
+                "list more zones, or leave them out for all of them",
+            )
+
+
+@rule
+def node_class_is_taken(node_class: NodeClass, pools: dict[str, Pool]) -> Iterator[Problem]:
+    """EC2, the kubelet and Karpenter's CRD take the node class, and reserved capacity has both its sides.
+
+    Source: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
+    """
+    iops = node_class.volume_iops or GP3_IOPS
+    throughput = node_class.volume_throughput_mibps or 0
+    if throughput > iops * GP3_MIBPS_PER_IOPS:
+        yield Problem(
+            "nodeClass.volumeThroughputMibps",
+            str(throughput),
+            f"gp3 has at most {GP3_MIBPS_PER_IOPS} MiB/s for each IOPS: {iops} IOPS give "
+            f"{int(iops * GP3_MIBPS_PER_IOPS)} MiB/s",
+            f"set nodeClass.volumeIops to at least {int(throughput / GP3_MIBPS_PER_IOPS)}, or ask for less throughput",
+        )
+    if node_class.volume_iops and node_class.volume_iops > node_class.volume_gib * GP3_IOPS_PER_GIB:
+        yield Problem(
+            "nodeClass.volumeIops",
+            str(node_class.volume_iops),
+            f"gp3 has at most {GP3_IOPS_PER_GIB} IOPS for each GiB, and the volume has {node_class.volume_gib}",
+            "ask for less, or enlarge nodeClass.volumeGib",
+        )
+    kubelet = node_class.kubelet
+    high = kubelet.image_gc_high_threshold_percent or IMAGE_GC_PERCENT[1]
+    low = (
+        IMAGE_GC_PERCENT[0]
+        if kubelet.image_gc_low_threshold_percent is None
+        else (kubelet.image_gc_low_threshold_percent)
+    )
+    if low >= high:
+        yield Problem(
+            "nodeClass.kubelet.imageGCLowThresholdPercent",
+            f"{low}, with {high} as the high one",
+            "the kubelet does not start unless the low threshold is below the high one (80 and 85 by default)",
+            "lower this one, or raise imageGCHighThresholdPercent",
+        )
+    for index, reservation in enumerate(node_class.capacity_reservations):
+        if bool(reservation.id) == bool(reservation.tags) or (reservation.id and reservation.owner_id):
+            yield Problem(
+                f"nodeClass.capacityReservations[{index}]",
+                f"id {reservation.id}, {len(reservation.tags)} tags, ownerId {reservation.owner_id}",
+                "a reservation is selected by its id alone, or by tags (EC2NodeClass CRD)",
+                "give id, or tags and perhaps ownerId",
+            )
+    reserved = [name for name, pool in pools.items() if "reserved" in pool.capacity_types]
+    if reserved and not node_class.capacity_reservations:
+        yield Problem(
+            f"pools.{reserved[0]}.capacityTypes",
+            "reserved",
+            "reserved capacity is launched into reservations that the node class selects, and it selects none",
+            "list them under nodeClass.capacityReservations, or remove reserved",
+        )
+    if node_class.capacity_reservations and not reserved:
+        yield Problem(
+            "nodeClass.capacityReservations",
+            f"{len(node_class.capacity_reservations)} listed",
+            "no pool has the capacity type reserved: the reservations would be paid for and never used",
+            "add reserved to a pool's capacityTypes, or remove the list",
+        )
+
+
+GP3_IOPS: Final = 3000
+GP3_MIBPS_PER_IOPS: Final = 0.25
+GP3_IOPS_PER_GIB: Final = 500
+IMAGE_GC_PERCENT: Final = (80, 85)
+"""Low and high threshold of the kubelet. Source: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/"""
 
 
 @rule

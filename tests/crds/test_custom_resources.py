@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
+from otel_on_spot import project
+from otel_on_spot.plan.record import record
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.values import masked
 from tests.charts.footprint import root_objects
 from tests.crds.conftest import KARPENTER
 from tests.unit.conftest import STACKS, recorded
 
+ROOT = project.root()
 Schemas = dict[str, dict[str, Any]]
 
 
@@ -50,6 +54,45 @@ def test_karpenters_crds_accept_what_a_stack_declares(karpenter: Schemas, stack:
     assert [
         complaints(karpenter[kind], resource) for resource in resources if complaints(karpenter[kind], resource)
     ] == []
+
+
+def test_karpenters_crds_accept_every_field_of_a_shape(karpenter: Schemas) -> None:
+    file = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    node_class = file["otel-on-spot:nodeClass"] | {
+        "volumeThroughputMibps": 500,
+        "volumeIops": 4000,
+        "parallelImagePulls": 5,
+        "kubelet": {
+            "maxPods": 110,
+            "podsPerCore": 20,
+            "systemReserved": {"cpu": "100m", "memory": "200Mi"},
+            "kubeReserved": {"cpu": "100m", "pid": "1000"},
+            "evictionHard": {"memory.available": "5%", "nodefs.available": "1Gi"},
+            "imageGCHighThresholdPercent": 80,
+            "imageGCLowThresholdPercent": 60,
+        },
+        "capacityReservations": [
+            {"id": "cr-0123456789abcdef0"},
+            {"tags": {"team": "shop"}, "ownerId": "444455556666"},
+        ],
+    }
+    pools = file["otel-on-spot:pools"]
+    pools["spot"] |= {
+        "instanceTypesAtLeast": 15,
+        "instanceFamiliesAtLeast": 5,
+        "maxMemoryGib": 64,
+        "bareMetal": False,
+        "zones": ["eu-west-1a"],
+        "startupTaints": [{"key": "example.com/agent-not-ready", "effect": "NoExecute"}],
+    }
+    pools["spot"]["limits"]["nodes"] = 10
+    pools["data"] |= {"capacityTypes": ["reserved", "on-demand"], "localStorage": "required"}
+    plan = record("dev", config_overrides={"nodeClass": node_class, "pools": pools})
+
+    for kind in ("NodePool", "EC2NodeClass"):
+        found = [complaints(karpenter[kind], resource) for resource in declared(plan, kind)]
+        assert found
+        assert [some for some in found if some] == []
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -34,7 +34,8 @@ nightly job all of them. A change that the rules tie to another one (a Kubernete
 made together with that.
 
 - **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and
-  replaced afterwards, within the pools' budgets.
+  replaced afterwards, within the pools' budgets: a narrower requirement (types, sizes, zones, architectures) takes the
+  nodes outside it; taints, labels and most of the node class take every node of the pool, or of all pools.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
 - **refused**: no other value is taken.

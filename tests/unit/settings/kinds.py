@@ -163,6 +163,14 @@ def newer_fields() -> Iterator[Row]:
                 (version, [{"nodes": "1", "reasons": reasons}]),
                 ("pools.data.budgets[0].reasons"),
             )
+    for version in ("1.9.0", "1.9.3", "1.10.0", "1.10.9"):
+        limits = {"cpu": "100", "memory": "400Gi", "nodes": 10}
+        yield "dev", "karpenter.version+pools.spot.limits", (version, limits), "pools.spot.limits.nodes"
+    for version in ("1.2.0", "1.3.0", "1.5.9"):
+        old = (version, "1.32", {"kubeProxy": "v1.32.1-eksbuild.1"})
+        before = "karpenter.version+cluster.kubernetesVersion+cluster.addons"
+        yield "dev", f"{before}+karpenter.minValuesPolicy", (*old, "BestEffort"), "karpenter.minValuesPolicy"
+        yield "dev", f"{before}+pools.data.capacityTypes", (*old, ["reserved"]), "pools.data.capacityTypes"
     for version in ("2.0.0", "2.14.1", "10.0.0", "0.37.0"):
         yield "dev", "karpenter.version", version, "karpenter.version"
 
@@ -235,6 +243,67 @@ def capacity() -> Iterator[Row]:
         )
 
 
+def shapes() -> Iterator[Row]:
+    """Bounds that leave nothing, or for prod's Spot too little; families and zones that are none."""
+    for stack in ("dev", "lab", "staging", "prod"):
+        for pool in ("spot", "data"):
+            at = f"pools.{pool}"
+            yield stack, f"{at}.minVcpus", 500, f"{at}.minVcpus"
+            yield stack, f"{at}.maxMemoryGib", 1, f"{at}.maxMemoryGib"
+            yield stack, f"{at}.minVcpus+{at}.maxVcpus", (49, 63), f"{at}.maxVcpus"
+            for family in ("m77i", "c6inn", "zz9"):
+                yield stack, f"{at}.excludedInstanceFamilies", ["m5n", family], f"{at}.excludedInstanceFamilies"
+            for zones in (["eu-west-1f"], ["us-east-1a"], ["eu-west-1a", "eu-west-1z"]):
+                yield stack, f"{at}.zones", zones, f"{at}.zones"
+            few = f"{at}.instanceTypesAtLeast+{at}.maxVcpus+{at}.instanceCategories"
+            yield stack, few, (50, 4, ["c"]), f"{at}.instanceTypesAtLeast"
+    spot = "pools.spot"
+    for value, key in (
+        ({"instanceCategories": ["c"], "instanceGenerationAbove": 6}, "excludedInstanceFamilies"),
+        ({"instanceGenerationAbove": 8}, "instanceGenerationAbove"),
+        ({"maxMemoryGib": 8}, "localStorage"),
+        ({"maxVcpus": 4, "instanceCategories": ["r"]}, "excludedInstanceFamilies"),
+        ({"labels": {"karpenter.k8s.aws/instance-family": "m7i"}}, "labels"),
+        ({"zones": ["eu-west-1b"]}, "zones"),
+        ({"labels": {"topology.kubernetes.io/zone": "eu-west-1b"}}, "labels"),
+    ):
+        path = "+".join(f"{spot}.{name}" for name in value)
+        yield "prod", path, tuple(value.values()) if len(value) > 1 else next(iter(value.values())), f"{spot}.{key}"
+
+
+def node_classes() -> Iterator[Row]:
+    """Node classes that EC2, the kubelet or Karpenter's CRD would refuse, or that would buy what nobody uses."""
+    at = "nodeClass"
+    for throughput in (751, 800, 1000):
+        yield "dev", f"{at}.volumeThroughputMibps", throughput, f"{at}.volumeThroughputMibps"
+        yield "prod", f"{at}.volumeThroughputMibps+{at}.volumeIops", (throughput, 3000), f"{at}.volumeThroughputMibps"
+    yield "dev", f"{at}.volumeThroughputMibps", 124, f"{at}.volumeThroughputMibps"
+    yield "dev", f"{at}.volumeThroughputMibps", 1001, f"{at}.volumeThroughputMibps"
+    yield "dev", f"{at}.volumeIops+{at}.volumeGib", (10001, 20), f"{at}.volumeIops"
+    yield "dev", f"{at}.parallelImagePulls", 1, f"{at}.parallelImagePulls"
+    for high, low in ((80, 80), (85, 90), (50, 60)):
+        given = {"imageGCHighThresholdPercent": high, "imageGCLowThresholdPercent": low}
+        yield "dev", f"{at}.kubelet", given, f"{at}.kubelet.imageGCLowThresholdPercent"
+    yield "dev", f"{at}.kubelet", {"imageGCLowThresholdPercent": 85}, f"{at}.kubelet.imageGCLowThresholdPercent"
+    yield "dev", f"{at}.kubelet", {"systemReserved": {"gpu": "1"}}, f"{at}.kubelet.systemReserved.gpu"
+    yield (
+        "dev",
+        f"{at}.kubelet",
+        {"evictionHard": {"memory.available": "110%"}},
+        (f"{at}.kubelet.evictionHard.memory.available"),
+    )
+    both = "pools.data.capacityTypes+nodeClass.capacityReservations"
+    for reservation in (
+        {},
+        {"ownerId": "444455556666"},
+        {"id": "cr-1", "tags": {"a": "b"}},
+        {"id": "cr-1", "ownerId": "444455556666"},
+    ):
+        yield "dev", both, (["reserved"], [reservation]), f"{at}.capacityReservations[0]"
+    yield "dev", "pools.data.capacityTypes", ["on-demand", "reserved"], "pools.data.capacityTypes"
+    yield "prod", f"{at}.capacityReservations", [{"id": "cr-1"}], f"{at}.capacityReservations"
+
+
 def labels() -> Iterator[Row]:
     for key in (
         *("karpenter.sh/nodepool", "karpenter.sh/initialized", "karpenter.sh/registered", "karpenter.sh/x"),
@@ -300,7 +369,7 @@ def places() -> Iterator[Row]:
 
 KINDS = {
     kind.__name__: list(kind())
-    for kind in (tags, schedules, newer_fields, administrators, capacity, labels, reach, places)
+    for kind in (tags, schedules, newer_fields, administrators, capacity, shapes, node_classes, labels, reach, places)
 }
 
 SOUND: list[tuple[str, str, Any]] = [
@@ -315,6 +384,15 @@ SOUND: list[tuple[str, str, Any]] = [
     )),
     *(("dev", "pools.spot.expireAfter", text) for text in ("Never", "90s", "1h30m", "336h", "720h0m0s")),
     ("dev", "karpenter.version+pools.spot.consolidationPolicy", ("1.14.0", "Balanced")),
+    ("dev", "karpenter.version+pools.spot.limits", ("1.11.0", {"cpu": "100", "memory": "400Gi", "nodes": 10})),
+    ("dev", "pools.spot.zones", ["eu-west-1b"]),
+    ("prod", "pools.spot.zones", ["eu-west-1a", "eu-west-1c"]),
+    ("prod", "pools.spot.instanceTypesAtLeast", 50),
+    ("prod", "pools.on-demand.instanceCategories+pools.on-demand.maxVcpus", (["c"], 2)),
+    ("dev", "nodeClass.volumeThroughputMibps", 750),
+    ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops", (1000, 4000)),
+    ("dev", "nodeClass.kubelet", {"imageGCHighThresholdPercent": 60, "imageGCLowThresholdPercent": 0}),
+    ("dev", "pools.data.capacityTypes+nodeClass.capacityReservations", (["reserved"], [{"id": "cr-1"}])),
     ("dev", "karpenter.version+pools.spot.budgets", ("1.15.1", [{"nodes": "1", "reasons": ["Unhealthy"]}])),
     ("prod", "cluster.adminRoleArns", [
         arn("111122223333", "platform-admin"), arn("444455556666", "platform-admin"),
@@ -330,7 +408,7 @@ SOUND: list[tuple[str, str, Any]] = [
     )),
     *(("dev", "pools.spot.instanceGenerationAbove", generation) for generation in range(1, 8)),
     ("dev", "pools.spot.architectures+pools.spot.instanceGenerationAbove", (["arm64"], 8)),
-    ("dev", "pools.spot.limits", {"cpu": "2", "memory": "16Gi"}),
+    ("dev", "pools.data.limits", {"cpu": "2", "memory": "16Gi"}),
     ("dev", "pools.spot.limits", {"cpu": "0", "memory": "0"}),
     ("prod", "pools.spot.instanceFamiliesAtLeast", 20),
     ("dev", "network.interfaceEndpoints", ["s3", "dynamodb", "sts"]),

@@ -153,6 +153,8 @@ RULE_OF = {
     "pools_have_instance_types": "capacity",
     "system_nodes_have_instance_types": "capacity",
     "pools_are_consistent": "labels",
+    "prod_spot_pools": "shapes",
+    "node_class_is_taken": "node_classes",
     "public_networks_are_public": "reach",
     "issuer_is_resolved": "reach",
     "region_is_supported": "places",
