@@ -11,12 +11,23 @@ pkg/apis/crds/karpenter.sh_nodepools.yaml beside it, https://pkg.go.dev/time#Par
 import re
 from calendar import monthrange
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
-DESCRIPTORS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+DESCRIPTORS: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 LEAP_YEAR: Final = 2024
+SEARCH_DAYS: Final = 8 * 366
+"""The 29th of February is at most eight years away."""
 LONGEST_DURATION_NS: Final = 2**63 - 1
 """Go keeps a duration in an int64 of nanoseconds: about 292 years."""
 NANOSECONDS: Final = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9}
@@ -84,29 +95,87 @@ def _digits(text: str, name: str) -> int:
     return int(text)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Times that a schedule stands for. ``any_day`` and ``any_weekday``: the field is a star."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    any_day: bool
+    any_weekday: bool
+
+    def comes_on(self, day: date) -> bool:
+        """True where it comes on that day: where day and weekday are both named, either is enough."""
+        named = (day.day in self.days, day.isoweekday() % 7 in self.weekdays)
+        return day.month in self.months and (all if self.any_day or self.any_weekday else any)(named)
+
+    def latest(self, moment: datetime) -> datetime | None:
+        """The last time that it came, until and with this moment; None where that is eight years ago."""
+        return self._nearest(moment, -1)
+
+    def upcoming(self, moment: datetime) -> datetime | None:
+        """The first time that it comes after this moment; None where that is eight years away."""
+        return self._nearest(moment, 1)
+
+    def _nearest(self, moment: datetime, step: int) -> datetime | None:
+        days = (moment.date() + timedelta(days=step * number) for number in range(SEARCH_DAYS))
+        for day in filter(self.comes_on, days):
+            times = (
+                datetime.combine(day, time(hour, minute), moment.tzinfo)
+                for hour in sorted(self.hours, reverse=step < 0)
+                for minute in sorted(self.minutes, reverse=step < 0)
+            )
+            if found := next((each for each in times if (each <= moment if step < 0 else each > moment)), None):
+                return found
+        return None
+
+
+def parse_schedule(text: str) -> Schedule:
+    """The times that a schedule of five fields, or a descriptor, stands for.
+
+    Raises:
+        ScheduleError: robfig's parser refuses it.
+    """
+    if re.search(r"[^\x20-\x7e\t]", text) or text != text.strip():
+        raise ScheduleError("a schedule has plain characters, and none of white space around it")
+    if text.startswith("@") and text not in DESCRIPTORS:
+        raise ScheduleError(f"{text} is none of {', '.join(DESCRIPTORS)}")
+    if text.startswith(("TZ=", "CRON_TZ=")):
+        raise ScheduleError("a schedule is in UTC: Karpenter supports no time zone")
+    parts = DESCRIPTORS.get(text, text).split()
+    if len(parts) != len(FIELDS):
+        raise ScheduleError(
+            f"a schedule has {len(FIELDS)} fields (minute, hour, day, month, weekday), not {len(parts)}"
+        )
+    values = [frozenset(kind.values(part)) for kind, part in zip(FIELDS, parts, strict=True)]
+    minutes, hours, days, months, weekdays = values
+    return Schedule(
+        minutes=minutes,
+        hours=hours,
+        days=days,
+        months=months,
+        weekdays=weekdays,
+        any_day=_is_star(parts[2]),
+        any_weekday=_is_star(parts[4]),
+    )
+
+
+def _is_star(text: str) -> bool:
+    return any(re.fullmatch(r"[*?](/\+?0*1)?", part) for part in text.split(","))
+
+
 def check_schedule(text: str) -> None:
     """Check a budget's schedule.
 
     Raises:
         ScheduleError: Karpenter's parser refuses it, or it never comes, which Karpenter takes for always.
     """
-    if re.search(r"[^\x20-\x7e\t]", text) or text != text.strip():
-        raise ScheduleError("a schedule has plain characters, and none of white space around it")
-    if text.startswith("@"):
-        if text not in DESCRIPTORS:
-            raise ScheduleError(f"{text} is none of {', '.join(DESCRIPTORS)}")
-        return
-    if text.startswith(("TZ=", "CRON_TZ=")):
-        raise ScheduleError("a schedule is in UTC: Karpenter supports no time zone")
-    parts = text.split()
-    if len(parts) != len(FIELDS):
-        raise ScheduleError(
-            f"a schedule has {len(FIELDS)} fields (minute, hour, day, month, weekday), not {len(parts)}"
-        )
-    _, _, days, months, _ = (kind.values(part) for kind, part in zip(FIELDS, parts, strict=True))
+    schedule = parse_schedule(text)
     # A day of the month alone counts where the weekday is a star, and either is enough otherwise.
-    weekday_is_any = any(re.fullmatch(r"[*?](/\+?0*1)?", part) for part in parts[4].split(","))
-    if weekday_is_any and all(min(days) > monthrange(LEAP_YEAR, month)[1] for month in months):
+    if schedule.any_weekday and all(min(schedule.days) > monthrange(LEAP_YEAR, month)[1] for month in schedule.months):
         raise ScheduleError("no month that is named has such a day: Karpenter takes that for a window that never ends")
 
 

@@ -267,17 +267,27 @@ class Application(Fact):
     problems_since: Annotated[datetime | None, at("status", "conditions"), computed(_errors_since, list)] = None
     out_of_sync: Annotated[tuple[str, ...], at("status", "resources"), computed(_out_of_sync, list)] = ()
     refreshed_at: Annotated[datetime | None, at("status", "reconciledAt")] = None
+    destination_namespace: Annotated[str, at("spec", "destination", "namespace")] = ""
+    destination_server: Annotated[str, at("spec", "destination", "server")] = ""
+    destination_name: Annotated[str, at("spec", "destination", "name")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncWindow(Fact):
-    """A sync window of an AppProject, as written."""
+    """A sync window of an AppProject, as written.
+
+    ``manual_sync``: a sync by hand is let through; ``all_must_match``: what it names are conditions, not alternatives.
+    """
 
     kind: str = ""
     schedule: str = ""
     duration: str = ""
     zone: Annotated[str, at("timeZone")] = "UTC"
     applications: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    manual_sync: Annotated[bool, at("manualSync")] = False
+    all_must_match: Annotated[bool, at("andOperator")] = False
     description: str = ""
 
 

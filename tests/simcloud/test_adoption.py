@@ -120,12 +120,13 @@ def recovered(state: dict[str, Any]) -> Answer:
 
 def another(state: dict[str, Any], *, alone: bool, **tags: str) -> dict[str, Any]:
     """The state of another stack of that name: its provider gives other tags; alone, it holds nothing yet."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for entry in state["deployment"]["resources"]:
         if entry["type"] == "pulumi:providers:aws":
             given = json.loads(entry["inputs"]["defaultTags"])["tags"]
-            entry = {**entry, "inputs": {**entry["inputs"], "defaultTags": json.dumps({"tags": {**given, **tags}})}}
-        if not alone or entry["type"].startswith("pulumi:providers:"):
+            inputs = {**entry["inputs"], "defaultTags": json.dumps({"tags": {**given, **tags}})}
+            entries.append({**entry, "inputs": inputs})
+        elif not alone or entry["type"].startswith("pulumi:providers:"):
             entries.append(entry)
     return {"deployment": {**state["deployment"], "resources": entries}}
 

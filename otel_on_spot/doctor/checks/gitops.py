@@ -1,13 +1,13 @@
 """Applications: in sync, healthy, suspended no longer than somebody said, and gone when they were deleted."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
-from otel_on_spot.doctor.checks.sync_windows import Suspension, covers, suspension_of
+from otel_on_spot.doctor.checks.sync_windows import LOOKAHEAD, Hold, Suspension, hold, suspension_of, unreadable
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project
+from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project, SyncWindow
 from otel_on_spot.findings import Finding, format_count, format_duration
 
 AUTOMATED: Final = {"spec": {"syncPolicy": {"automated": {"prune": True, "selfHeal": True}}}}
@@ -47,23 +47,20 @@ def _without(project: Project, position: int, schedule: str) -> str:
     return patch(project.namespace, f"appproject {project.name}", "json", change)
 
 
-def active_suspensions(facts: Facts) -> list[tuple[Project, Suspension]]:
-    """Suspensions that hold automatic syncs back now."""
-    found = [
-        (project, suspension)
+def held(facts: Facts, application: Application) -> Hold | None:
+    """Sync windows of its project that hold the Application now; None where none does."""
+    windows = [
+        window
         for project in require(facts, "projects")
+        if project.name == application.project
         for window in project.windows
-        if (suspension := suspension_of(window, facts.taken_at))
     ]
-    return [(project, suspension) for project, suspension in found if suspension.active(facts.taken_at)]
+    return hold(windows, application, facts.taken_at)
 
 
-def held(facts: Facts, application: Application) -> bool:
-    """True where a suspension holds the Application now."""
-    return any(
-        project.name == application.project and covers(suspension.window, application)
-        for project, suspension in active_suspensions(facts)
-    )
+def _windows_of(application: Application) -> str:
+    """The command that shows the sync windows of an Application's project."""
+    return f"kubectl -n {application.namespace} get appproject {application.project} -o jsonpath={{.spec.syncWindows}}"
 
 
 def applications(facts: Facts) -> CheckResult:
@@ -81,16 +78,18 @@ def applications(facts: Facts) -> CheckResult:
     for application in found:
         if application.name in going:
             continue  # its deletion has a line of its own
-        suspended += held(facts, application) or not application.automated
+        holding = held(facts, application)
+        suspended += holding is not None or not application.automated
         syncing += application.operation == "Running"
-        problem = _problem(facts, application)
+        problem = _problem(facts, application, holding)
         if problem:
+            denied = holding is not None and not holding.manual
             findings.append(
                 Finding(
                     subject=application.name,
-                    seen=problem,
+                    seen=f"{problem}; held by {holding.told()}" if holding else problem,
                     rule=rule,
-                    remedy=(describe(application), sync(application)),
+                    remedy=(describe(application), _windows_of(application) if denied else sync(application)),
                     severity="critical" if application.health in ("Degraded", "Missing") else "warning",
                 )
             )
@@ -100,7 +99,7 @@ def applications(facts: Facts) -> CheckResult:
     )
 
 
-def _problem(facts: Facts, application: Application) -> str:
+def _problem(facts: Facts, application: Application, holding: Hold | None) -> str:
     if application.problems and not _passing(facts, application.problems_since, REFRESH):
         return application.problems[0]
     if application.operation in ("Failed", "Error"):
@@ -117,7 +116,7 @@ def _problem(facts: Facts, application: Application) -> str:
         and age(facts, application.health_since) > PROGRESSING
     ):
         return f"Progressing for {format_duration(age(facts, application.health_since))}"
-    if application.sync != "Synced" and application.automated and not held(facts, application):
+    if application.sync != "Synced" and application.automated and holding is None:
         things = f" ({', '.join(application.out_of_sync)})" if application.out_of_sync else ""
         return f"{application.sync}{things}, and automatic sync does not put it right"
     return ""
@@ -129,15 +128,21 @@ def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:
 
 
 def suspensions(facts: Facts) -> CheckResult:
-    """No suspension is without an end or past it, no window of the past comes back in a year, and no drill has died."""
+    """No suspension is without an end or past it, no window of the past comes back in a year, and no drill has died.
+
+    Windows that come back are somebody's own; they are told where Argo CD cannot read them or they never open.
+    """
     declared = facts.declared
     findings: list[Finding] = []
     leases, recurring = 0, 0
     for project in require(facts, "projects"):
         for position, window in enumerate(project.windows):
+            if problem := unreadable(window):
+                findings.append(_unreadable(project, position, window, problem))
+                continue
             suspension = suspension_of(window, facts.taken_at)
             if suspension is None:
-                recurring += window.kind == "deny"
+                recurring += 1
                 continue
             leases += suspension.active(facts.taken_at)
             problem = _overdue(facts, suspension)
@@ -163,10 +168,40 @@ def suspensions(facts: Facts) -> CheckResult:
         if application.project == declared.project and not application.automated
     ]
     findings += [finding for held in require(facts, "drill_leases") if (finding := _left_behind(facts, held))]
+    ends = []
+    for application in require(facts, "applications"):
+        holding = held(facts, application) if application.project == declared.project else None
+        if holding is None or any(map(unreadable, holding.windows)):
+            continue
+        if holding.until is None:
+            findings.append(_never_open(application, holding))
+        else:
+            ends.append(holding.until)
     what = f"{format_count(leases, 'lease')} held"
     if recurring:
-        what += f", {format_count(recurring, 'recurring deny window')} not judged"
+        what += f", {format_count(recurring, 'recurring window')}"
+    if ends:
+        what += f", {format_count(len(ends), 'Application')} held until {max(ends).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return CheckResult(count=len(require(facts, "projects")), what=what, findings=tuple(findings))
+
+
+def _unreadable(project: Project, position: int, window: SyncWindow, problem: str) -> Finding:
+    return Finding(
+        subject=f"AppProject {project.name}",
+        seen=f"sync window {window.schedule!r} for {window.duration!r}: {problem}",
+        rule="Argo CD reads every sync window: what one that it cannot read covers is never synced",
+        remedy=(_without(project, position, window.schedule),),
+    )
+
+
+def _never_open(application: Application, holding: Hold) -> Finding:
+    return Finding(
+        subject=f"Application {application.name}",
+        seen=f"{holding.told()}: nothing is synced for the next {LOOKAHEAD.days} days",
+        rule="sync windows let automatic syncs through at some time",
+        remedy=(_windows_of(application),),
+        severity="warning",
+    )
 
 
 def _left_behind(facts: Facts, held: DrillLease) -> Finding | None:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from otel_on_spot.doctor.checks.gitops import active_suspensions
-from otel_on_spot.doctor.checks.sync_windows import covers
+from otel_on_spot.doctor.checks.gitops import held
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.findings import Finding
 from otel_on_spot.report import Verdict
@@ -40,14 +39,8 @@ def why_not(facts: Facts, application: str) -> str:
         return "" if facts.applications is None else f"there is no Application {application}"
     if not found.automated:
         return f"automatic sync of Application {application} is off"
-    if facts.projects is not None:
-        for project, lease in active_suspensions(facts):
-            if project.name == found.project and covers(lease.window, found):
-                until = f"{lease.ends_at:%Y-%m-%d %H:%M} UTC"
-                return f"a deny window of AppProject {project.name} holds automatic syncs until {until}"
-        for project in facts.projects:
-            if project.name == found.project and any(window.kind == "allow" for window in project.windows):
-                return f"AppProject {project.name} allows syncs within its windows only"
+    if facts.projects is not None and (holding := held(facts, found)):
+        return f"sync windows of AppProject {found.project} hold automatic syncs: {holding.told()}"
     if found.operation in ("Failed", "Error"):
         return f"the last sync of Application {application} ended {found.operation}: {found.operation_message}"
     return found.problems[0] if found.problems else ""

@@ -9,7 +9,7 @@ from otel_on_spot.doctor.examine import examine, run_check
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.findings import Finding
 from tests.unit.doctor import access_faults, capacity_faults, workload_faults
-from tests.unit.doctor.changes import HEALTHY
+from tests.unit.doctor.changes import HEALTHY, all_of, changed, named
 
 FAULTS = {**access_faults.FAULTS, **capacity_faults.FAULTS, **workload_faults.FAULTS}
 SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND}
@@ -99,3 +99,20 @@ def test_on_aws_the_remedy_is_an_update_that_looks_first() -> None:
 def test_a_line_is_judged_by_itself() -> None:
     check = next(one for one in CHECKS if one.id == "spot-role")
     assert run_check(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), check).status == "found"
+
+
+def test_no_sync_is_advised_that_a_window_denies() -> None:
+    failed = changed("applications", named("otel-demo"), operation="Failed", operation_message="no chart")
+    denying = workload_faults.every("0 12 * * *", duration="2h")
+    by_hand = replace(denying, manual_sync=True)
+    advice = {
+        name: found(change(HEALTHY))["applications"][0]
+        for name, change in {
+            "free": failed,
+            "denied": all_of(failed, workload_faults.held(denying)),
+            "by hand": all_of(failed, workload_faults.held(by_hand)),
+        }.items()
+    }
+    syncs = {name: "operation" in "".join(finding.remedy) for name, finding in advice.items()}
+    assert syncs == {"free": True, "denied": False, "by hand": True}
+    assert "held by deny window 0 12 * * * for 2h, until 2026-11-23 14:00 UTC" in advice["denied"].seen

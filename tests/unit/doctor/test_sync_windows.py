@@ -1,11 +1,12 @@
 """Deny windows read as leases: which occurrence is meant, when it ends, and what is none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from otel_on_spot.doctor.checks.sync_windows import covers, duration, suspension_of
+from otel_on_spot.doctor.checks.sync_windows import covers, duration, hold, suspension_of
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
@@ -66,10 +67,33 @@ def test_durations_are_gos(text: str, seconds: float) -> None:
     assert duration(text).total_seconds() == seconds
 
 
-def test_a_window_covers_what_its_patterns_name_or_everything_when_it_names_none() -> None:
+def test_a_window_covers_what_any_of_its_lists_names_or_all_of_them_where_it_asks_for_all() -> None:
     one = Application(
         namespace="argocd", name="otel-demo", project="platform", automated=True, sync="Synced", health="Healthy"
     )
     assert covers(window("0 12 23 11 *", applications=("otel-*",)), one)
     assert not covers(window("0 12 23 11 *", applications=("other",)), one)
-    assert covers(window("0 12 23 11 *", applications=()), one)
+    assert not covers(window("0 12 23 11 *", applications=()), one), "Argo CD matches such a window with nothing"
+    either: dict[str, Any] = {"applications": ("other",), "namespaces": ("demo",)}
+    here = replace(one, destination_namespace="demo")
+    assert covers(window("0 12 23 11 *", **either), here)
+    assert not covers(window("0 12 23 11 *", **either, all_must_match=True), here)
+
+
+@pytest.mark.parametrize(
+    ("windows", "until"),
+    [
+        ([window("0 12 * * *")], "14:00"),
+        ([window("0 12 * * *"), window("0 13 * * *")], "15:00"),
+        ([window("0 12 * * *"), window("30 13 * * *", kind="allow", duration="1h")], "14:00"),
+        ([window("0 12 * * *"), window("0 15 * * *", kind="allow", duration="1h")], "15:00"),
+        ([window("0 11 * * *", kind="allow", duration="1h")], "11:00"),
+        ([window("0 8 * * *", duration="10m")], None),
+        ([window("0 12 * * *", kind="allow")], None),
+    ],
+    ids=["deny", "two in a row", "deny goes first", "then a wait", "tomorrow", "over", "open"],
+)
+def test_what_holds_ends_when_no_window_denies_and_one_allows(windows: list[SyncWindow], until: str | None) -> None:
+    one = Application(namespace="argocd", name="otel-demo", project="platform", sync="OutOfSync")
+    found = hold(windows, one, NOW)
+    assert (f"{found.until:%H:%M}" if found and found.until else None) == until

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
 from otel_on_spot.doctor.facts_kubernetes import (
@@ -63,6 +64,11 @@ def window(minutes_from_now: float, duration: str = "1h", description: str = "")
         applications=("*",),
         description=description,
     )
+
+
+def every(schedule: str, **values: Any) -> SyncWindow:
+    """A window that comes back."""
+    return replace(window(0), **{"schedule": schedule, **values})
 
 
 def drilling(silent_seconds: float) -> DrillLease:
@@ -197,6 +203,32 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         given("drill_leases", drilling(16)),
         "drill stress of ada@here/7 (before the sale) has said nothing for 16 s: it died",
     ),
+    "out of sync while an allow window is open": (
+        "applications",
+        all_of(OUT_OF_SYNC, held(every("0 12 * * *", kind="allow", duration="2h"))),
+        "OutOfSync (Deployment/frontend)",
+    ),
+    "out of sync beside a window of others": (
+        "applications",
+        all_of(OUT_OF_SYNC, held(every("0 12 * * *", duration="2h", applications=("other-*",)))),
+        "OutOfSync (Deployment/frontend)",
+    ),
+    "a deny window that is always open": (
+        "suspensions",
+        held(every("* * * * *", duration="1h")),
+        "deny window * * * * * for 1h, and nothing ends that",
+    ),
+    "an allow window that does not come": (
+        "suspensions",
+        held(every("0 0 29 2 *", kind="allow")),
+        "nothing is synced for the next 31 days",
+    ),
+    "a window that Argo CD cannot read": (
+        "suspensions",
+        all_of(OUT_OF_SYNC, held(every("30 10 * * 1-7"))),
+        "the day of the week runs from 0 to 6",
+    ),
+    "a window without a length": ("suspensions", held(every("30 10 * * 1", duration="1 hour")), "is no Go duration"),
     "window left behind": ("suspensions", held(window(-300)), "comes back every year"),
     "deletion without Karpenter's end": (
         "finalizers",
@@ -260,7 +292,18 @@ SOUND: dict[str, Change] = {
     "held by a lease": all_of(OUT_OF_SYNC, held(window(-5))),
     "a drill under way": given("drill_leases", drilling(14)),
     "a lease planned for later": held(window(30)),
-    "a window of every night": held(replace(window(-5), schedule="0 2 * * *")),
+    "a window of every night": held(every("0 2 * * *")),
+    "held by a window of every day": all_of(OUT_OF_SYNC, held(every("0 12 * * *", duration="2h"))),
+    "held by a window of every weekday, in its own time zone": all_of(
+        OUT_OF_SYNC, held(every("30 13 * * mon-fri", zone="Europe/Berlin", duration="20m"))
+    ),
+    "held by a window of its namespace": all_of(
+        OUT_OF_SYNC,
+        changed("applications", destination_namespace="otel-demo"),
+        held(every("0 12 * * *", duration="2h", applications=(), namespaces=("otel-*",))),
+    ),
+    "held between allow windows": all_of(OUT_OF_SYNC, held(every("0 3 * * *", kind="allow"))),
+    "an allow window that is open": held(every("0 12 * * *", kind="allow", duration="2h")),
     "syncing": all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), operation="Running")),
     "a deletion just now": HUNG,
     "another project's Application": added(

@@ -51,9 +51,9 @@ def test_what_was_not_put_back_is_found_with_its_reason_and_synced_is_not_judged
     assert said.remedy[0] == "kubectl -n argocd describe application otel-demo"
 
 
-def held(kind: str) -> Facts:
-    """A window of one day that began a minute ago, on the platform's project."""
-    began = HEALTHY.taken_at - timedelta(minutes=1)
+def held(kind: str, hours_ago: int = 0) -> Facts:
+    """A window of one day that began a minute ago, or so many hours earlier, on the platform's project."""
+    began = HEALTHY.taken_at - timedelta(minutes=1, hours=hours_ago)
     window = SyncWindow(
         kind=kind,
         schedule=f"{began.minute} {began.hour} {began.day} {began.month} *",
@@ -69,8 +69,9 @@ def held(kind: str) -> Facts:
     [
         (HEALTHY, ""),
         (changed("applications", named("otel-demo"), automated=False)(HEALTHY), "automatic sync of Application"),
-        (held("deny"), "a deny window of AppProject platform holds automatic syncs until"),
-        (held("allow"), "AppProject platform allows syncs within its windows only"),
+        (held("deny"), "sync windows of AppProject platform hold automatic syncs: deny window"),
+        (held("allow"), ""),
+        (held("allow", hours_ago=3), "sync windows of AppProject platform hold automatic syncs: allow window"),
         (
             changed("applications", named("otel-demo"), operation="Failed", operation_message="no chart")(HEALTHY),
             "the last sync of Application otel-demo ended Failed: no chart",
@@ -79,7 +80,7 @@ def held(kind: str) -> Facts:
         (changed("applications", named("otel-demo"), name="other")(HEALTHY), "there is no Application otel-demo"),
         (replace(HEALTHY, applications=None), ""),
     ],
-    ids=["healthy", "off", "deny window", "allow window", "failed", "broken", "gone", "not seen"],
+    ids=["healthy", "off", "deny window", "open window", "closed window", "failed", "broken", "gone", "not seen"],
 )
 def test_why_nothing_is_put_back(facts: Facts, said: str) -> None:
     assert why_not(facts, "otel-demo").startswith(said) if said else why_not(facts, "otel-demo") == ""
