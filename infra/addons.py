@@ -17,11 +17,22 @@ STAGES: Final = {
     "after-nodes": ("coredns", "aws-ebs-csi-driver", "eks-node-monitoring-agent", "metrics-server"),
 }
 SYSTEM_TOLERATION: Final = {"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}
+ON_SYSTEM_NODES: Final = {"nodeSelector": dict([names.SYSTEM_NODE_LABEL])}
+"""Holds a Deployment where Karpenter lives: after a drain it would land on Karpenter's nodes, and go with them.
+
+Source: the keys of `aws eks describe-addon-configuration`, as in
+https://github.com/aws-ia/terraform-aws-eks-blueprints-addons/issues/157 and
+https://github.com/jupyter-infra/jupyter-k8s/pull/289
+"""
 CONFIGURATION: Final[dict[str, dict[str, Any]]] = {
     # Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
     "vpc-cni": {"enableNetworkPolicy": "true"},
+    # EKS keeps two replicas, and more as nodes and cores grow.
+    # Source: https://docs.aws.amazon.com/eks/latest/userguide/coredns-autoscaling.html
+    "coredns": {**ON_SYSTEM_NODES, "autoScaling": {"enabled": True}},
+    "aws-ebs-csi-driver": {"controller": ON_SYSTEM_NODES},
     # Its pods would otherwise wait for a Karpenter node, and the add-on for its pods.
-    "metrics-server": {"tolerations": [SYSTEM_TOLERATION]},
+    "metrics-server": {**ON_SYSTEM_NODES, "tolerations": [SYSTEM_TOLERATION]},
 }
 EBS_CSI_SERVICE_ACCOUNT: Final = "ebs-csi-controller-sa"
 

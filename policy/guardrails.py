@@ -113,6 +113,13 @@ RULES: tuple[Rule, ...] = (
         do="set nodeClass.amiAlias to a release, al2023@v and its date",
     ),
     Rule(
+        "platform-on-system-nodes",
+        nodes.platform_needs_no_node_of_karpenter,
+        why="Karpenter must not need a node that only Karpenter could make: CoreDNS drained onto Spot goes with it",
+        do="select the system nodes in the add-on's configuration and the chart's values; for Karpenter also "
+        "dnsPolicy: Default and AWS_REGION in controller.env",
+    ),
+    Rule(
         "interruption-rules",
         interruption.every_event_has_a_rule,
         why="all five events reach the queue, in AWS's own words (lesson 3)",

@@ -1,13 +1,27 @@
 """Rules about nodes: who may join, what they are made of, where Karpenter finds their parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 import yaml
 
 from policy.stack import Fault, Resource, Stack, each
-from policy.values import NO, YES, Unknown, at, is_one_of, is_set, items, may, may_be, may_be_set, may_hold, may_match
+from policy.values import (
+    NO,
+    YES,
+    Unknown,
+    at,
+    is_one_of,
+    is_set,
+    items,
+    may,
+    may_be,
+    may_be_set,
+    may_hold,
+    may_match,
+    surely,
+)
 
 NODE_CLASS, NODE_POOL = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass", "kubernetes:karpenter.sh/v1:NodePool"
 CONFIG_MAP, ENTRY = "kubernetes:core/v1:ConfigMap", "aws:eks/accessEntry:AccessEntry"
@@ -17,6 +31,13 @@ INSTANCE: Final = "aws:ec2/instance:Instance"
 SUBNET, SECURITY_GROUP, TAG = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/tag:Tag"
 NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
 NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
+ADDON, RELEASE = "aws:eks/addon:Addon", "kubernetes:helm.sh/v3:Release"
+CONTROLLERS: Final[dict[str, tuple[str, ...]]] = {
+    "coredns": ("nodeSelector",),
+    "aws-ebs-csi-driver": ("controller", "nodeSelector"),
+    "metrics-server": ("nodeSelector",),
+}
+"""Add-on with a Deployment -> path of its node selector in its configuration."""
 SPEC: Final[dict[str, tuple[str, ...]]] = {TEMPLATE: (), NODE_CLASS: ("spec",)}
 """Type that instances are made from -> path of its properties."""
 
@@ -163,6 +184,37 @@ def databases_have_a_home(stack: Stack) -> Iterator[Fault]:
         yield Fault(None, "no On-Demand pool with a taint: the databases would share Spot nodes")
     if pools and not any(may_hold(types, "spot") and not is_set(taints) for types, taints in pools):
         yield Fault(None, "no untainted pool on Spot: nothing runs on Spot by default")
+
+
+def platform_needs_no_node_of_karpenter(stack: Stack) -> Iterator[Fault]:
+    """What makes nodes, and what that needs, is held on a managed node group; Karpenter asks no CoreDNS and no IMDS."""
+    labels = [group.at("labels") for group in stack.of(GROUP)]
+
+    def held(owner: Resource, selector: Any) -> Iterator[Fault]:
+        # The kubelet's own labels are on every node, and not among the group's.
+        wanted = (
+            {key: value for key, value in selector.items() if not key.startswith("kubernetes.io/")}
+            if isinstance(selector, Mapping)
+            else selector
+        )
+        if not may_be_set(wanted) or not any(may_match(candidate, wanted) for candidate in labels):
+            yield Fault(owner, f"its nodeSelector ({selector or 'missing'}) is not that of a managed node group")
+
+    for addon in stack.of(ADDON):
+        for name, path in CONTROLLERS.items():
+            if is_one_of(addon.at("addonName"), name):
+                yield from held(addon, at(addon.document("configurationValues"), *path))
+    for release in stack.of(RELEASE):
+        if surely(release.at("chart"), lambda chart: str(chart).endswith("/karpenter")):
+            yield from held(release, release.at("values", "nodeSelector"))
+            if not may_be(release.at("values", "dnsPolicy"), "Default"):
+                yield Fault(release, "dnsPolicy is not Default: without CoreDNS the controller finds no AWS service")
+            if not any(
+                may_be(at(entry, "name"), "AWS_REGION") for entry in items(release.at("values", "controller", "env"))
+            ):
+                yield Fault(release, "AWS_REGION is not in controller.env: the controller would ask IMDS, one hop away")
+        if is_one_of(release.at("chart"), "argo-cd"):
+            yield from held(release, release.at("values", "global", "nodeSelector"))
 
 
 @each(NODE_CLASS)

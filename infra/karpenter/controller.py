@@ -71,7 +71,9 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     """The controller chart's values.
 
     ``interruptionQueue`` takes the queue's name: with an ARN, or under another key, interruption handling is off in
-    silence.
+    silence. ``dnsPolicy`` and the region: the controller starts before there is a CoreDNS, and makes the nodes that one
+    could need. With the node's own resolver and a region that it need not ask for, it depends on no pod.
+    Source: https://karpenter.sh/docs/troubleshooting/ (``dnsPolicy: ClusterFirst``)
     Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml
     """
     account: dict[str, Any] = {"name": names.KARPENTER_SERVICE_ACCOUNT}
@@ -81,10 +83,16 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     gates = {"nodeRepair": args.config.node_repair}
     if args.config.spot_to_spot_consolidation:
         gates["spotToSpotConsolidation"] = True
+    label, value = names.SYSTEM_NODE_LABEL
     return {
         "serviceAccount": account,
         "replicas": 2,
-        "controller": {"resources": {"requests": size, "limits": size}},
+        "dnsPolicy": "Default",
+        "nodeSelector": {"kubernetes.io/os": "linux", label: value},
+        "controller": {
+            "env": [{"name": "AWS_REGION", "value": args.stack_names.region}],
+            "resources": {"requests": size, "limits": size},
+        },
         "settings": {
             "clusterName": args.stack_names.cluster,
             "interruptionQueue": args.stack_names.interruption_queue,

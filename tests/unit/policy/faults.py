@@ -50,6 +50,7 @@ FAULTS: Mapping[str, Broken] = {
     ),
     "stateful-on-demand": Broken(NODE_POOL, "capacity-data", ("spec", "template", "spec", "taints"), []),
     "ami-pinned": Broken(NODE_CLASS, "", ("spec", "amiSelectorTerms"), [{"alias": "al2023@latest"}]),
+    "platform-on-system-nodes": Broken(RELEASE, "karpenter-controller", ("values", "dnsPolicy"), "ClusterFirst"),
     "interruption-rules": Broken(
         "aws:cloudwatch/eventRule:EventRule", "state-change", ("eventPattern",), "C2 Instance", old="EC2 Instance"
     ),

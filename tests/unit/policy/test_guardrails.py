@@ -22,7 +22,7 @@ from policy.stack import Resource, Stack
 from policy.values import UNKNOWN
 from policy.waivers import WAIVERS
 from tests.unit.conftest import STACKS, recorded
-from tests.unit.policy.faults import FAULTS, put_in
+from tests.unit.policy.faults import FAULTS, RELEASE, edited, put_in
 from tests.unit.settings.test_settings import committed
 
 
@@ -285,3 +285,32 @@ def test_lesson_4_a_root_that_reverts_a_suspension_is_seen(monkeypatch: pytest.M
     monkeypatch.setattr(app_of_apps, "root_spec", lambda args: real(args) | {"ignoreDifferences": []})
 
     assert "root-respects-suspension" in broken(stack_of(record("dev")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path", "value"),
+    [
+        ("aws:eks/addon:Addon", "coredns", ("configurationValues",), '{"autoScaling": {"enabled": true}}'),
+        ("aws:eks/addon:Addon", "coredns", ("configurationValues",), None),
+        (
+            "aws:eks/addon:Addon",
+            "aws-ebs-csi-driver",
+            ("configurationValues",),
+            '{"nodeSelector": {"node-role": "system"}}',
+        ),
+        ("aws:eks/addon:Addon", "metrics-server", ("configurationValues",), '{"nodeSelector": {"node-role": "other"}}'),
+        (RELEASE, "karpenter-controller", ("values", "nodeSelector"), None),
+        (RELEASE, "karpenter-controller", ("values", "controller", "env"), []),
+        (RELEASE, "argocd", ("values", "global", "nodeSelector"), {"kubernetes.io/os": "linux"}),
+    ],
+)
+def test_each_controller_of_the_platform_is_held_on_system_nodes(
+    kind: str, name: str, path: tuple[str, ...], value: Any
+) -> None:
+    healthy = healthy_prod()
+    (hit,) = [r for r in healthy.of(kind) if name in r.name]
+    faulty = replace(hit, props=edited(hit.props, path, lambda _: value))
+
+    found = violations(replace(healthy, resources=tuple(faulty if r is hit else r for r in healthy.resources)))
+
+    assert [(v.rule.name, v.resource) for v in found] == [("platform-on-system-nodes", hit.name)]
