@@ -559,6 +559,17 @@ class GitOps(Model):
     source_repositories: Strings = Field((), description="further Git or Helm repositories that children may use")
 
 
+class Costs(Model):
+    """What the environment may cost. Judged by ``otel-on-spot plan --cost``; nothing is declared from it."""
+
+    monthly_limit_usd: int | None = Field(
+        None,
+        gt=0,
+        description="USD a month that the stack may be expected to cost, by list prices: `otel-on-spot plan --cost` "
+        "says when it is more, and fails with --exit-code",
+    )
+
+
 class Settings(Model):
     """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
 
@@ -583,6 +594,7 @@ class Settings(Model):
     )
     argocd: ArgoCd = Field(description="the Argo CD release")
     gitops: GitOps = Field(description="what Argo CD reads from Git")
+    costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"
     )

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +12,15 @@ from otel_on_spot.cli.options import Stack
 from otel_on_spot.cli.output import spinner
 from otel_on_spot.errors import EXIT_FINDINGS
 
+if TYPE_CHECKING:
+    from otel_on_spot.program.recording import Recording
+
 EXAMPLES = """
 \b
 Examples:
   otel-on-spot plan --stack prod                 the tree, counts, exports
   otel-on-spot plan --stack prod --against main  changes since a revision
+  otel-on-spot plan --stack prod --cost          what it costs a month by list prices
   otel-on-spot plan --yaml out/                  a file per Kubernetes object
   otel-on-spot plan --svg docs/platform.svg      the picture of the graph
 """
@@ -42,11 +46,20 @@ def plan(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="With --against: print Markdown for a pull request.")
     ] = False,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--cost",
+            help="Estimate what it costs a month: at rest, with the demo, at the pools' limits. With --against: what "
+            "the change costs.",
+        ),
+    ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
             "--exit-code",
-            help="Exit with 1 if a policy rule is violated; with --against, if something changes.",
+            help="Exit with 1 if a policy rule is violated; with --against, if something changes; with --cost, if "
+            "more is expected than costs.monthlyLimitUsd.",
         ),
     ] = False,
 ) -> None:
@@ -62,11 +75,14 @@ def plan(
         from otel_on_spot.plan import compare
 
         with spinner(f"planning {stack} here and at {against}"):
-            difference = compare.against(project.root(), stack, against)
+            difference = compare.against(project.root(), stack, against, costs=costs)
         typer.echo(compare.markdown(difference) if markdown else compare.text(difference))
         raise typer.Exit(EXIT_FINDINGS if exit_code and difference.changes else 0)
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
+    if costs:
+        within = _show_costs(recording, as_json=as_json)
+        raise typer.Exit(EXIT_FINDINGS if exit_code and not within else 0)
     verdict = _verdicts()
     judged = verdict.verdict(recording) if verdict else None
     if as_json:
@@ -99,6 +115,22 @@ def plan(
             verdict.show(judged, console)
     if exit_code and judged and judged.refused:
         raise typer.Exit(EXIT_FINDINGS)
+
+
+def _show_costs(recording: "Recording", *, as_json: bool) -> bool:
+    """Print the estimate; False where it is above the stack's own limit."""
+    from otel_on_spot.plan import cost, tree
+    from otel_on_spot.plan.manifests import as_document
+    from otel_on_spot.plan.workloads import workloads
+
+    document = as_document(recording)
+    found = cost.estimate(document, workloads(project.root(), cost.environment_of(document)))
+    limit = cost.monthly_limit(project.root(), recording.stack)
+    if as_json:
+        typer.echo(json.dumps(cost.as_document(found) | {"monthlyLimitUsd": limit}, indent=2))
+    else:
+        cost.show(found, tree.terminal(), limit)
+    return limit is None or found.expected <= limit
 
 
 def _verdicts() -> ModuleType | None:

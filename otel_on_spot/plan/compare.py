@@ -10,11 +10,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from otel_on_spot.errors import ToolError
+from otel_on_spot.plan import cost
+from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.program import stack_file
 from otel_on_spot.program.resource_types import (
     KUBERNETES_PROVIDER,
@@ -61,12 +63,21 @@ class Difference:
     revision: str
     changes: tuple[Change, ...]
     unchanged: int
+    costs: str = ""
+    """Markdown of what the change costs, where that was asked for."""
 
 
-def against(root: Path, stack: str, revision: str) -> Difference:
+def against(root: Path, stack: str, revision: str, *, costs: bool = False) -> Difference:
     """The working tree's plan against that of a revision, both made by this recorder.
 
+    Args:
+        root: the working tree's project.
+        stack: which stack.
+        revision: a branch, tag or commit.
+        costs: estimate both, too.
+
     Raises:
+        PriceError: ``costs``, and there is no price for the region or an instance type.
         RevisionError: no such revision, or its plan cannot be made.
         StackFileError: the working tree has no such stack.
     """
@@ -86,7 +97,17 @@ def against(root: Path, stack: str, revision: str) -> Difference:
         trees = ((Path(folder) / prefix, f"revision {revision}"), (root, "the working tree"))
         with ThreadPoolExecutor(len(trees)) as pool:
             before, after = pool.map(lambda tree: _document(tree[0], stack, tree[1]), trees)
-    return difference(before, after, revision)
+        found = difference(before, after, revision)
+        return replace(found, costs=_costs(before, after, Path(folder) / prefix, root)) if costs else found
+
+
+def _costs(before: Mapping[str, Any], after: Mapping[str, Any], before_root: Path, root: Path) -> str:
+    def estimated(document: Mapping[str, Any], tree: Path) -> dict[str, Any]:
+        environment = cost.environment_of(document)
+        return cost.as_document(cost.estimate(document, workloads(tree, environment)))
+
+    former = estimated(before, before_root) if before["resources"] else None
+    return cost.differences(former, estimated(after, root))
 
 
 def _git(root: Path, *arguments: str, missing: str) -> bytes:
@@ -234,7 +255,7 @@ def text(found: Difference) -> str:
     for change in found.changes:
         lines.append(f"{signs[change.action]:>3} {change.name}  {change.type}")
         lines += [f"      {edit.path}: {edit.before} -> {edit.after}" for edit in change.edits]
-    return "\n".join(lines)
+    return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
 
 
 def markdown(found: Difference) -> str:
@@ -251,7 +272,7 @@ def markdown(found: Difference) -> str:
     for change in found.changes:
         edits = "<br>".join(f"`{e.path}`: `{_cell(e.before)}` → `{_cell(e.after)}`" for e in change.edits)
         lines.append(f"| {change.action} | `{change.name}` | `{change.type}` | {edits} |")
-    return "\n".join(lines)
+    return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
 
 
 def _cell(value: str) -> str:

@@ -217,7 +217,7 @@ def test_check_runs_style_once_every_tier_by_itself_and_each_plan():
     assert called.count(["lint"]) == 1
     assert called.count(["test", "PYTHON=python3", "ARGS=--must-run $TIER"]) == 1
     assert ["plan", "STACK=$STACK"] in called
-    assert ["--silent", "plan", "STACK=$STACK", "ARGS=--against $BASE --markdown"] in called
+    assert ["--silent", "plan", "STACK=$STACK", "ARGS=--against $BASE --markdown --cost"] in called
     matrix = parse(workflow("check"))["jobs"]["test"]["strategy"]["matrix"]
     every_night, with_lint, within_engine = {"lab"}, {"style"}, {"smoke"}
     assert {*matrix["tier"]} == {tier.name for tier in tiers.TIERS} - every_night - with_lint - within_engine

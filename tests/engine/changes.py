@@ -196,6 +196,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("gitops.applications", {"otel-demo": {"enabled": False}}),
     change("gitops.namespaces", ["team-a"]),
     change("gitops.sourceRepositories", ["https://charts.example.com"]),
+    change("costs.monthlyLimitUsd", 600),
     change("gitToken", "a-token"),
 )  # fmt: skip
 

@@ -1,0 +1,524 @@
+"""What a stack costs by list prices: at rest, with the demo on it, and at the limits of its pools. No credentials.
+
+Quantities come from the recorded plan and from the demo's requests, prices from ``prices.toml`` and the pinned
+Karpenter's price list; each line says which. Karpenter decides on live prices and packs better or worse than this
+module does: an estimate, to compare with another, not a bill.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.settings import instance_types
+from infra.settings.instance_types import InstanceType, quantity
+from otel_on_spot.errors import ToolError
+from otel_on_spot.plan.workloads import Workload
+from otel_on_spot.program import stack_file
+
+HOME: Final = "us-east-1"
+"""The region whose instance prices the pinned Karpenter carries."""
+AWS_PROVIDER: Final = "pulumi:providers:aws"
+PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
+BARE_METAL: Final = "metal"
+DAEMONSETS: Final = (190, 300)
+"""(mCPU, MiB) that each node gives to VPC CNI, kube-proxy, the EBS CSI driver and the Pod Identity agent, measured."""
+DAEMON_PODS: Final = 4
+PODS: Final[Mapping[str, int]] = {"medium": 8, "large": 29, "xlarge": 58, "2xlarge": 58}
+"""Pods that a node's network interfaces have addresses for, by size; larger sizes have more than the demo needs.
+
+Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/eni-max-pods.txt (families c, m, r
+of generations 5 to 8)
+"""
+Kind = Literal["list", "factor", "assumed", "packed"]
+KINDS: Final[Mapping[Kind, str]] = {
+    "list": "list price",
+    "factor": "us-east-1's list price times the region's factor",
+    "assumed": "quantity assumed",
+    "packed": "quantity from the demo's requests",
+}
+
+
+class PriceError(ToolError):
+    """A region or an instance type that no price is known for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the estimate.
+
+    ``quantity`` times ``unit_price`` (USD) is a month with the demo on it. ``rest`` and ``limits`` are USD a month
+    without the demo and with every pool at its limits.
+    """
+
+    what: str
+    quantity: float
+    unit: str
+    unit_price: float
+    expected: float
+    rest: float
+    limits: float
+    kinds: tuple[Kind, ...]
+    sources: tuple[str, ...]
+    date: str
+    spot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """All lines of a stack, USD a month."""
+
+    stack: str
+    environment: str
+    region: str
+    lines: tuple[Line, ...]
+    spot_range: tuple[float, float]
+    """``expected`` where Spot saves least and most."""
+
+    @property
+    def rest(self) -> float:
+        """USD a month without the demo: what is there after `pulumi up`, no node of Karpenter's."""
+        return sum(line.rest for line in self.lines)
+
+    @property
+    def expected(self) -> float:
+        """USD a month with the demo on it."""
+        return sum(line.expected for line in self.lines)
+
+    @property
+    def limits(self) -> float:
+        """USD a month with every pool at its limits."""
+        return sum(line.limits for line in self.lines)
+
+
+@cache
+def prices() -> dict[str, Any]:
+    """The dated price list."""
+    return tomllib.loads((Path(__file__).parent / "prices.toml").read_text())
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An instance type and what a month of it costs On-Demand, in USD, with its labels for a pool's requirements."""
+
+    kind: InstanceType
+    labels: Mapping[str, str]
+    month: float
+
+    @property
+    def pods(self) -> int:
+        """Pods that have an address."""
+        return PODS.get(self.kind.size, 234)
+
+    @property
+    def allocatable(self) -> tuple[int, int]:
+        """(mCPU, MiB) for pods that are no DaemonSet's, as Karpenter reckons.
+
+        Source: kubeReservedResources, evictionThreshold, vmMemoryOverheadPercent of
+        https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/instancetype/types.go
+        """
+        cores = self.kind.vcpus
+        reserved = 60 + 10 * (cores > 1) + 5 * min(2, max(0, cores - 2)) + 2.5 * max(0, cores - 4)
+        memory = self.kind.mib * (1 - 0.075) - (11 * self.pods + 255) - 100
+        return int(cores * 1000 - reserved) - DAEMONSETS[0], int(memory) - DAEMONSETS[1]
+
+
+class _Region:
+    """Prices of one region, USD."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        regions = prices()["regions"]
+        factor = regions.get(name)
+        if not isinstance(factor, float):
+            known = ", ".join(sorted(key for key, value in regions.items() if isinstance(value, float)))
+            raise PriceError(
+                f"there is no price for region {name}: otel_on_spot/plan/prices.toml has {known}. Add its factor "
+                "there, with its date and source"
+            )
+        self.factor: float = factor
+        self.hours: int = prices()["hours"]["per_month"]
+
+    def service(self, key: str) -> tuple[float, Kind, str]:
+        """(price, how it is known, source) of a service's unit."""
+        service = prices()["services"][key]
+        if "everywhere" in service:
+            return service["everywhere"], "list", service["source"]
+        if self.name in service:
+            return service[self.name], "list", service["source"]
+        return round(service[HOME] * self.factor, 4), "factor", service["source"]
+
+    @property
+    def instances(self) -> Kind:
+        """How the prices of instances are known here."""
+        return "list" if self.factor == 1 else "factor"
+
+    def node(self, kind: InstanceType) -> _Node | None:
+        """An instance type with its price; None where none is known."""
+        if kind.usd_per_hour and kind.vcpus and kind.mib:
+            return _Node(kind, kind.labels, kind.usd_per_hour * self.factor * self.hours)
+        return None
+
+
+def estimate(document: Mapping[str, Any], workloads: Sequence[Workload]) -> Estimate:
+    """The estimate of a plan.
+
+    Args:
+        document: the plan, as ``plan.manifests.as_document`` has it.
+        workloads: what the demo asks for in this environment.
+
+    Raises:
+        PriceError: a region or an instance type without a price.
+    """
+    plan = _Plan(document)
+    region = _Region(plan.region)
+    lines = (*_fixed(plan, region), *_pools(plan, region, workloads))
+    spot = prices()["spot"]
+    on_demand = sum(line.expected for line in lines if line.spot) / (1 - spot["saving_median"])
+    without_spot = sum(line.expected for line in lines if not line.spot)
+    return Estimate(
+        stack=document["stack"],
+        environment=plan.environment,
+        region=plan.region,
+        lines=lines,
+        spot_range=(
+            without_spot + on_demand * (1 - spot["saving_high"]),
+            without_spot + on_demand * (1 - spot["saving_low"]),
+        ),
+    )
+
+
+def environment_of(document: Mapping[str, Any]) -> str:
+    """The environment that a plan is of, which decides the demo's values: its default tag, else the stack's name."""
+    for resource in document["resources"]:
+        if resource["type"] == AWS_PROVIDER:
+            tags = json.loads(resource["inputs"].get("defaultTags") or "{}").get("tags") or {}
+            return str(tags.get("environment") or document["stack"])
+    return str(document["stack"])
+
+
+class _Plan:
+    """Questions to the recorded plan."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.resources: list[Mapping[str, Any]] = document["resources"]
+        self.region = next(
+            (str(resource["inputs"]["region"]) for resource in self.resources if resource["type"] == AWS_PROVIDER), HOME
+        )
+        self.environment = environment_of(document)
+
+    def inputs(self, token: str) -> list[Mapping[str, Any]]:
+        """Inputs of all resources of a type."""
+        return [resource["inputs"] for resource in self.resources if resource["type"] == token]
+
+
+def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
+    hours = region.hours
+    for key, label, count in (
+        ("eks-standard", "control plane", len(plan.inputs("aws:eks/cluster:Cluster"))),
+        ("nat-gateway", "NAT gateways", len(plan.inputs("aws:ec2/natGateway:NatGateway"))),
+        ("public-ipv4", "public addresses", len(plan.inputs("aws:ec2/eip:Eip"))),
+        (
+            "interface-endpoint",
+            "interface endpoints",
+            sum(
+                len(endpoint.get("subnetIds") or ())
+                for endpoint in plan.inputs("aws:ec2/vpcEndpoint:VpcEndpoint")
+                if endpoint.get("vpcEndpointType") == "Interface"
+            ),
+        ),
+    ):
+        yield from _service(region, key, label, count * hours)
+    yield from _service(region, "kms-key", "KMS keys", len(plan.inputs("aws:kms/key:Key")))
+    yield from _system_nodes(plan, region)
+    if plan.inputs("aws:ec2/natGateway:NatGateway"):
+        yield from _service(region, "nat-gateway-data", "NAT gateways, data", _assumed("nat_gb", plan), "assumed")
+    if any(cluster.get("enabledClusterLogTypes") for cluster in plan.inputs("aws:eks/cluster:Cluster")):
+        amount = _assumed("control_plane_log_gb", plan)
+        yield from _service(region, "log-ingestion", "control-plane logs", amount, "assumed")
+    if plan.inputs("aws:ec2/flowLog:FlowLog"):
+        yield from _service(region, "log-ingestion", "VPC flow logs", _assumed("flow_log_gb", plan), "assumed")
+
+
+def _assumed(key: str, plan: _Plan) -> float:
+    by_environment: Mapping[str, float] = prices()["assumed"][key]
+    return by_environment.get(plan.environment, by_environment["other"])
+
+
+def _service(region: _Region, key: str, what: str, amount: float, *kinds: Kind) -> Iterator[Line]:
+    if not amount:
+        return
+    price, known, source = region.service(key)
+    yield Line(
+        what=what,
+        quantity=amount,
+        unit=prices()["services"][key]["unit"],
+        unit_price=price,
+        expected=amount * price,
+        rest=amount * price,
+        limits=amount * price,
+        kinds=(known, *kinds),
+        sources=(source,),
+        date=str(prices()["services"]["date"]),
+    )
+
+
+def _system_nodes(plan: _Plan, region: _Region) -> Iterator[Line]:
+    templates = plan.inputs("aws:ec2/launchTemplate:LaunchTemplate")
+    for group in plan.inputs("aws:eks/nodeGroup:NodeGroup"):
+        name = group["instanceTypes"][0]
+        kind = next((kind for kind, _ in instance_types.catalogue() if kind.name == name), None)
+        node = region.node(kind) if kind else None
+        if node is None:
+            raise PriceError(f"there is no price for {name} in the catalogue of instance types")
+        size, most = int(group["scalingConfig"]["desiredSize"]), int(group["scalingConfig"]["maxSize"])
+        yield _node_line("system nodes", node, region, size, size, most, 1.0)
+        volume = sum(
+            int(mapping["ebs"]["volumeSize"])
+            for template in templates[:1]
+            for mapping in template.get("blockDeviceMappings", ())
+        )
+        yield from _volumes("system nodes' volumes", region, volume, size, size, most)
+
+
+def _node_line(
+    what: str, node: _Node, region: _Region, expected: float, rest: float, limits: float, share: float, *kinds: Kind
+) -> Line:
+    """Line of ``expected`` nodes of one type; ``share`` of the On-Demand price is paid."""
+    spot = prices()["spot"]
+    month = node.month * share
+    return Line(
+        what=f"{what}, {node.kind.name}",
+        quantity=expected * region.hours,
+        unit="instance-hour",
+        unit_price=month / region.hours,
+        expected=expected * month,
+        rest=rest * month,
+        limits=limits * month,
+        kinds=(region.instances, *kinds),
+        sources=(PRICE_LIST, *((f"{spot['source']}, {spot['date']}",) if share < 1 else ())),
+        date=instance_types.prices_of(),
+        spot=share < 1,
+    )
+
+
+def _volumes(what: str, region: _Region, gib: int, expected: float, rest: float, limits: float) -> Iterator[Line]:
+    if not gib:
+        return
+    price, known, source = region.service("gp3-volume")
+    yield Line(
+        what=what,
+        quantity=expected * gib,
+        unit="GiB-month",
+        unit_price=price,
+        expected=expected * gib * price,
+        rest=rest * gib * price,
+        limits=limits * gib * price,
+        kinds=(known,),
+        sources=(source,),
+        date=str(prices()["services"]["date"]),
+    )
+
+
+def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Iterator[Line]:
+    pools = {
+        pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs("kubernetes:karpenter.sh/v1:NodePool")
+    }  # fmt: skip
+    classes = plan.inputs("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
+    gib = sum(
+        int(str(mapping["ebs"]["volumeSize"]).removesuffix("Gi"))
+        for node_class in classes[:1]
+        for mapping in node_class["spec"].get("blockDeviceMappings", ())
+    )
+    open_pools = [name for name, spec in pools.items() if not spec["template"]["spec"].get("taints")]
+    default = max(open_pools, key=lambda name: pools[name].get("weight", 0), default="")
+    for name, spec in pools.items():
+        wanted = [workload for workload in workloads if (workload.pool or default) == name]
+        yield from _pool(name, spec, wanted, region, gib)
+
+
+def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:
+    requirements = spec["template"]["spec"]["requirements"]
+    spot = "spot" in next((r["values"] for r in requirements if r["key"] == "karpenter.sh/capacity-type"), ())
+    share = 1 - prices()["spot"]["saving_median"] if spot else 1.0
+    candidates = _candidates(requirements, region)
+    if not candidates:
+        return
+    node, count = _packed(wanted, candidates)
+    limit_cpu, limit_mib = float(quantity(spec["limits"]["cpu"])), float(quantity(spec["limits"]["memory"])) / 2**20
+    most = max(float(count), min(limit_cpu / node.kind.vcpus, limit_mib / node.kind.mib))
+    label = f"{'Spot' if spot else 'On-Demand'} nodes of pool {name}"
+    yield _node_line(label, node, region, count, 0, most, share, "packed")
+    yield from _volumes(f"volumes of pool {name}", region, gib, count, 0, most)
+
+
+def _candidates(requirements: Iterable[Mapping[str, Any]], region: _Region) -> list[_Node]:
+    """Types with a price that meet a NodePool's requirements, as far as the catalogue's labels decide them."""
+    rows = (
+        node
+        for kind, labels in instance_types.catalogue()
+        if all(_meets(requirement, labels, kind) for requirement in requirements) and (node := region.node(kind))
+    )
+    return list(rows)
+
+
+OPERATORS: Final[Mapping[str, Callable[[str | None, Sequence[str]], bool]]] = {
+    "In": lambda value, values: value in values,
+    "NotIn": lambda value, values: value not in values,
+    "Exists": lambda value, _: value is not None,
+    "DoesNotExist": lambda value, _: value is None,
+    "Gt": lambda value, values: value is not None and int(value) > int(values[0]),
+    "Lt": lambda value, values: value is not None and int(value) < int(values[0]),
+    "Gte": lambda value, values: value is not None and int(value) >= int(values[0]),
+    "Lte": lambda value, values: value is not None and int(value) <= int(values[0]),
+}
+"""Source: https://karpenter.sh/docs/concepts/scheduling/#operators"""
+
+
+def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str], kind: InstanceType) -> bool:
+    key, values = requirement["key"], requirement.get("values", ())
+    if key == "karpenter.k8s.aws/instance-local-nvme":
+        value: str | None = str(kind.nvme_gb) if kind.nvme_gb else None
+    elif key == "karpenter.k8s.aws/instance-hypervisor":
+        value = "" if kind.size.startswith(BARE_METAL) else "nitro"
+    elif key in labels:
+        value = labels[key]
+    else:
+        return True  # the zone, the capacity type, a label of the pool's own: no property of a type
+    return OPERATORS[requirement["operator"]](value, values)
+
+
+def _packed(wanted: Sequence[Workload], candidates: Sequence[_Node]) -> tuple[_Node, int]:
+    """The cheapest (type, number of nodes) that carries the workloads, all nodes of one type."""
+    cheapest = min(candidates, key=lambda node: (node.month, node.kind.name))
+    if not wanted:
+        return cheapest, 0
+    cpu = sum(workload.replicas * workload.cpu_millis for workload in wanted)
+    memory = sum(workload.replicas * workload.memory_mib for workload in wanted)
+    apart = max((workload.replicas for workload in wanted if workload.apart), default=1)
+    pods = sum(workload.replicas for workload in wanted)
+    largest = max(w.cpu_millis for w in wanted), max(w.memory_mib for w in wanted)
+    best: tuple[float, str, _Node, int] | None = None
+    for node in candidates:
+        has_cpu, has_memory = node.allocatable
+        if has_cpu < largest[0] or has_memory < largest[1]:
+            continue
+        count = max(apart, -(-cpu // has_cpu), -(-memory // has_memory), -(-pods // (node.pods - DAEMON_PODS)))
+        option = (count * node.month, node.kind.name, node, count)
+        if best is None or option[:2] < best[:2]:
+            best = option
+    return (best[2], best[3]) if best else (cheapest, apart)
+
+
+def as_document(found: Estimate) -> dict[str, Any]:
+    """The estimate as plain JSON values, USD a month."""
+    return {
+        "stack": found.stack,
+        "environment": found.environment,
+        "region": found.region,
+        "currency": "USD",
+        "rest": round(found.rest, 2),
+        "expected": round(found.expected, 2),
+        "expectedLow": round(found.spot_range[0], 2),
+        "expectedHigh": round(found.spot_range[1], 2),
+        "limits": round(found.limits, 2),
+        "lines": [
+            {
+                "what": line.what,
+                "quantity": round(line.quantity, 2),
+                "unit": line.unit,
+                "unitPrice": round(line.unit_price, 6),
+                "rest": round(line.rest, 2),
+                "expected": round(line.expected, 2),
+                "limits": round(line.limits, 2),
+                "known": [KINDS[kind] for kind in line.kinds],
+                "sources": list(line.sources),
+                "date": line.date,
+            }
+            for line in found.lines
+        ],
+    }
+
+
+def monthly_limit(root: Path, stack: str) -> int | None:
+    """The stack file's ``costs.monthlyLimitUsd``."""
+    config = stack_file.read(root, stack)
+    limit = json.loads(config.values.get(f"{config.project}:costs") or "{}").get("monthlyLimitUsd")
+    return None if limit is None else int(limit)
+
+
+def show(found: Estimate, console: Console, limit: int | None = None) -> None:
+    """Print the estimate as a table: what, how much of it, at what price, and how that is known.
+
+    Args:
+        found: the estimate.
+        console: where it goes.
+        limit: USD a month that the stack may be expected to cost.
+    """
+    title = (
+        f"{found.stack}: about {found.expected:,.0f} USD a month with the demo "
+        f"({found.spot_range[0]:,.0f} to {found.spot_range[1]:,.0f} by Spot's price), {found.rest:,.0f} at rest, "
+        f"at most {found.limits:,.0f} at the pools' limits"
+    )
+    table = Table("what", title=title, title_justify="left")
+    for heading in ("quantity", "USD each", "at rest", "expected", "at limits"):
+        table.add_column(heading, justify="right")
+    table.add_column("known from")
+    for line in found.lines:
+        table.add_row(
+            line.what, f"{line.quantity:,.0f} {line.unit}", f"{line.unit_price:.4f}", *_amounts(line),
+            f"{', '.join(KINDS[kind] for kind in line.kinds)}, {line.date}",
+        )  # fmt: skip
+    table.add_section()
+    table.add_row(
+        "together", "", "", *_amounts(found), f"USD a month of {prices()['hours']['per_month']} hours, no tax"
+    )
+    console.print(table)
+    sources = sorted({source for line in found.lines for source in line.sources})
+    if limit is not None and found.expected > limit:
+        console.print(
+            f"expected {found.expected:,.0f} USD a month; costs.monthlyLimitUsd of Pulumi.{found.stack}.yaml is "
+            f"{limit:,}. Take something out, or raise the limit",
+            style="red",
+        )
+    console.print("\n".join(("Sources:", *(f"  {source}" for source in sources))), soft_wrap=True)
+
+
+def _amounts(row: Line | Estimate) -> tuple[str, str, str]:
+    return f"{row.rest:,.0f}", f"{row.expected:,.0f}", f"{row.limits:,.0f}"
+
+
+def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
+    """Markdown of what a change costs: two documents of ``as_document``, the first None where nothing was declared."""
+    former = {line["what"]: line for line in (before or {"lines": ()})["lines"]}
+    now = {line["what"]: line for line in after["lines"]}
+    rows = [
+        (what, *(_amount(lines.get(what), key) for key in ("expected", "limits") for lines in (former, now)))
+        for what in dict.fromkeys((*former, *now))
+    ]
+    keys = ("expected", "limits")
+    total = ("together", *(_amount(side, key) for key in keys for side in (before, after)))
+    changed = [row for row in rows if row[1] != row[2] or row[3] != row[4]]
+    if not changed:
+        return f"Costs of {after['stack']}: unchanged, about {after['expected']:,.0f} USD a month.\n"
+    lines = [
+        f"Costs of {after['stack']}, USD a month by list prices:",
+        "",
+        "| | expected before | now | difference | at limits before | now | difference |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for what, expected, expected_now, limits, limits_now in (*changed, total):
+        cells = (expected, expected_now, expected_now - expected, limits, limits_now, limits_now - limits)
+        signs = ("", "", "+", "", "", "+")
+        lines.append(f"| {what} | " + " | ".join(f"{c:{s},.0f}" for c, s in zip(cells, signs, strict=True)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _amount(line: Mapping[str, Any] | None, key: str) -> float:
+    return float(line[key]) if line else 0.0

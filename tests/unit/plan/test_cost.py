@@ -1,0 +1,254 @@
+"""What a stack costs: every line by quantity and price, held against sums done by hand."""
+
+import copy
+import io
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from infra.settings import instance_types
+from otel_on_spot import project
+from otel_on_spot.cli import main
+from otel_on_spot.plan import cost
+from otel_on_spot.plan.manifests import as_document
+from otel_on_spot.plan.workloads import Workload, workloads
+from otel_on_spot.program.recording import Recording
+from tests.unit.conftest import recorded
+
+ROOT = project.root()
+HOURS = 730
+MONTH_OF_M7I_LARGE = 0.1008 * 1.119 * HOURS
+"""USD in eu-west-1: us-east-1's list price times the region's factor."""
+
+
+def estimate(recording: Recording) -> cost.Estimate:
+    document = as_document(recording)
+    return cost.estimate(document, workloads(ROOT, cost.environment_of(document)))
+
+
+def line(found: cost.Estimate, what: str) -> cost.Line:
+    (chosen,) = (line for line in found.lines if line.what == what)
+    return chosen
+
+
+def pool(name: str, **fields: Any) -> dict[str, Any]:
+    """A NodePool as the plan has it."""
+    requirements = [
+        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [fields.pop("capacity", "on-demand")]},
+        *fields.pop("requirements", ()),
+    ]
+    limits = fields.pop("limits", {"cpu": "100", "memory": "400Gi"})
+    template = {"spec": {"requirements": requirements} | fields}
+    return {
+        "type": "kubernetes:karpenter.sh/v1:NodePool",
+        "inputs": {"metadata": {"name": name}, "spec": {"limits": limits, "template": template}},
+    }
+
+
+def only(*types: str) -> dict[str, Any]:
+    return {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": list(types)}
+
+
+def plan_of(*resources: dict[str, Any], region: str = "us-east-1") -> dict[str, Any]:
+    provider = {"type": "pulumi:providers:aws", "inputs": {"region": region}}
+    return {"stack": "dev", "resources": [provider, *resources]}
+
+
+def asks(name: str, replicas: int, cpu: int, memory: int, *, apart: bool = False, on: str = "") -> Workload:
+    selector = {"karpenter.sh/nodepool": on} if on else {}
+    return Workload(
+        name=name, replicas=replicas, cpu_millis=cpu, memory_mib=memory, node_selector=selector, apart=apart
+    )
+
+
+def test_the_fixed_part_of_dev_is_what_one_reckons_by_hand() -> None:
+    found = estimate(recorded("dev"))
+
+    assert line(found, "control plane").expected == pytest.approx(73)
+    assert line(found, "NAT gateways").expected == pytest.approx(0.048 * HOURS)
+    assert line(found, "public addresses").expected == pytest.approx(0.005 * HOURS)
+    assert line(found, "system nodes, m7i.large").expected == pytest.approx(2 * MONTH_OF_M7I_LARGE)
+    assert line(found, "system nodes' volumes").expected == pytest.approx(2 * 50 * 0.088)
+    assert line(found, "KMS keys").expected == 1
+    assert not [one for one in found.lines if one.what == "interface endpoints"]
+
+
+def test_prod_pays_for_each_zone_of_each_endpoint_and_for_flow_logs() -> None:
+    found = estimate(recorded("prod"))
+
+    assert line(found, "NAT gateways").expected == pytest.approx(3 * 0.048 * HOURS)
+    assert line(found, "interface endpoints").expected == pytest.approx(7 * 3 * 0.011 * HOURS)
+    assert line(found, "VPC flow logs").quantity == 20
+
+
+@pytest.mark.parametrize(("stack", "by_hand"), [("dev", 410), ("prod", 840)])
+def test_the_whole_is_within_a_tenth_of_the_table_that_was_made_by_hand(stack: str, by_hand: int) -> None:
+    """The table of docs/operations.md before this module was there; its Spot prices were a third of On-Demand."""
+    assert estimate(recorded(stack)).expected == pytest.approx(by_hand, rel=0.1)
+
+
+def test_at_rest_no_node_of_karpenters_is_paid_and_at_the_limits_all_are() -> None:
+    found = estimate(recorded("prod"))
+    nodes = [one for one in found.lines if " of pool " in one.what]
+
+    assert {one.rest for one in nodes} == {0}
+    assert all(one.limits > one.expected for one in nodes)
+    assert found.rest < found.expected < found.limits
+    assert found.spot_range[0] < found.expected < found.spot_range[1]
+
+
+def test_a_pool_takes_the_cheapest_type_that_carries_its_workloads() -> None:
+    wanted = [asks("a", 1, 1500, 4000)]
+    plan = plan_of(pool("only", requirements=[only("m5.large", "m5.xlarge", "c5.large", "r5.large")]))
+
+    (nodes,) = cost.estimate(plan, wanted).lines
+
+    assert nodes.what.endswith("m5.large")  # c5.large has 4 GiB, r5.large costs more
+    assert nodes.expected == pytest.approx(0.096 * HOURS)
+    assert nodes.limits == pytest.approx(50 * 0.096 * HOURS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nodes"),
+    [
+        ([asks("cpu", 4, 1500, 10)], 4),
+        ([asks("memory", 3, 10, 5000)], 3),
+        ([asks("apart", 5, 10, 10, apart=True)], 5),
+        ([asks("pods", 60, 10, 10)], 3),
+        ([asks("elsewhere", 60, 10, 10, on="data")], 0),
+    ],
+)
+def test_nodes_are_as_many_as_cpu_memory_addresses_and_replicas_apart_ask_for(
+    wanted: list[Workload], nodes: int
+) -> None:
+    plan = plan_of(pool("only", requirements=[only("m5.large")]))
+
+    (found,) = cost.estimate(plan, wanted).lines
+
+    assert found.quantity == nodes * HOURS
+
+
+def test_what_names_no_pool_goes_to_the_heaviest_pool_without_a_taint() -> None:
+    light, heavy, tainted = (
+        pool(name, requirements=[only("m5.large")], **({"taints": [{}]} if name == "tainted" else {}))
+        for name in ("light", "heavy", "tainted")
+    )
+    for weighed, weight in ((light, 1), (heavy, 50), (tainted, 90)):
+        weighed["inputs"]["spec"]["weight"] = weight
+
+    found = cost.estimate(plan_of(light, heavy, tainted), [asks("a", 1, 100, 100)])
+
+    assert [one.what for one in found.lines if one.expected] == ["On-Demand nodes of pool heavy, m5.large"]
+
+
+@pytest.mark.parametrize(
+    ("key", "operator", "values", "left"),
+    [
+        ("karpenter.k8s.aws/instance-family", "NotIn", ["m5"], {"m6i.large", "m5d.large"}),
+        ("karpenter.k8s.aws/instance-cpu", "Lt", ["2"], set()),
+        ("karpenter.k8s.aws/instance-cpu", "Gt", ["1"], {"m5.large", "m6i.large", "m5d.large"}),
+        ("karpenter.k8s.aws/instance-local-nvme", "DoesNotExist", [], {"m5.large", "m6i.large"}),
+        ("karpenter.k8s.aws/instance-local-nvme", "Exists", [], {"m5d.large"}),
+        ("topology.kubernetes.io/zone", "In", ["a"], {"m5.large", "m6i.large", "m5d.large"}),
+    ],
+)
+def test_requirements_narrow_the_types_as_karpenter_narrows_them(
+    key: str, operator: str, values: list[str], left: set[str]
+) -> None:
+    named = only("m5.large", "m6i.large", "m5d.large")
+    requirement = {"key": key, "operator": operator, "values": values}
+
+    candidates = cost._candidates([named, requirement], cost._Region("us-east-1"))
+
+    assert {node.kind.name for node in candidates} == left
+
+
+def test_spot_costs_what_the_range_says_of_the_same_node_on_demand() -> None:
+    plans = [plan_of(pool("p", capacity=kind, requirements=[only("m5.large")])) for kind in ("spot", "on-demand")]
+    spot, on_demand = (cost.estimate(plan, [asks("a", 1, 100, 100)]) for plan in plans)
+
+    assert spot.expected == pytest.approx(0.45 * on_demand.expected)
+    assert spot.spot_range == pytest.approx((0.44 * on_demand.expected, 0.5 * on_demand.expected))
+    assert on_demand.spot_range == pytest.approx((on_demand.expected, on_demand.expected))
+
+
+def test_another_region_costs_its_factor_and_the_line_says_so() -> None:
+    plans = [plan_of(pool("p", requirements=[only("m5.large")]), region=name) for name in ("us-east-1", "eu-central-1")]
+    home, abroad = (cost.estimate(plan, [asks("a", 1, 100, 100)]).lines[0] for plan in plans)
+
+    assert abroad.expected == pytest.approx(1.206 * home.expected)
+    assert ("list" in home.kinds, "factor" in abroad.kinds) == (True, True)
+
+
+def test_a_region_without_a_price_is_refused_by_name() -> None:
+    with pytest.raises(cost.PriceError, match=r"no price for region mars-west-1: .*eu-west-1.*Add its factor"):
+        cost.estimate(plan_of(region="mars-west-1"), [])
+
+
+def test_a_system_node_without_a_price_is_refused_by_name() -> None:
+    group = {
+        "type": "aws:eks/nodeGroup:NodeGroup",
+        "inputs": {"instanceTypes": ["m99.large"], "scalingConfig": {"desiredSize": 1, "maxSize": 1}},
+    }
+    with pytest.raises(cost.PriceError, match=r"no price for m99\.large"):
+        cost.estimate(plan_of(group), [])
+
+
+def test_every_price_has_a_source_and_a_day_and_every_type_of_the_stacks_has_a_price() -> None:
+    listed = tomllib.loads((ROOT / "otel_on_spot/plan/prices.toml").read_text())
+
+    services = [service for service in listed["services"].values() if isinstance(service, dict)]
+
+    assert all(service["source"].startswith("https://") for service in services)
+    for stack in ("dev", "staging", "prod"):
+        assert all(one.date and one.sources for one in estimate(recorded(stack)).lines)
+    priced = {kind.name for kind, _ in instance_types.catalogue() if kind.usd_per_hour}
+    assert {"m7i.large", "m6i.large", "m7a.large", "m5.large", "c6a.large", "r7i.2xlarge"} <= priced
+
+
+def test_the_table_says_each_line_and_the_sum(prod: Recording) -> None:
+    output = io.StringIO()
+    found = estimate(prod)
+    cost.show(found, Console(file=output, width=200), limit=1)
+
+    assert f"about {found.expected:,.0f} USD a month" in output.getvalue()
+    assert "interface endpoints" in output.getvalue()
+    assert "costs.monthlyLimitUsd of Pulumi.prod.yaml is 1. Take something out" in output.getvalue()
+
+
+def test_a_change_shows_what_it_costs_and_nothing_else(dev: Recording) -> None:
+    before = cost.as_document(estimate(dev))
+    document = copy.deepcopy(as_document(dev))
+    document["resources"] += [r for r in document["resources"] if r["type"] == "aws:ec2/natGateway:NatGateway"]
+    after = cost.as_document(cost.estimate(document, workloads(ROOT, "dev")))
+
+    shown = cost.differences(before, after)
+
+    assert "| NAT gateways | 35 | 70 | +35 |" in shown
+    assert "control plane" not in shown
+    assert "unchanged" in cost.differences(before, before)
+    assert f"| together | 0 | {before['expected']:,.0f} |" in cost.differences(None, before)
+
+
+def test_the_command_prints_the_estimate_as_json() -> None:
+    result = CliRunner().invoke(main.app, ["plan", "--stack", "dev", "--cost", "--json"])
+
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["expected"] == pytest.approx(sum(one["expected"] for one in document["lines"]), abs=0.1)
+    assert document["monthlyLimitUsd"] is None
+
+
+def test_the_page_has_the_table_of_the_committed_stacks() -> None:
+    """The prose is written by hand around it."""
+    page = Path(ROOT / "docs/costs.md").read_text()
+
+    for stack in ("dev", "staging", "prod"):
+        found = estimate(recorded(stack))
+        row = f"| {stack} | {found.rest:,.0f} | {found.expected:,.0f} | {found.limits:,.0f} |"
+        assert row in page, row
