@@ -7,7 +7,7 @@ from typing import Final
 import pulumi
 import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
-from pulumi_aws import cloudwatch, ec2, kms
+from pulumi_aws import cloudwatch, ec2, iam, kms
 from pulumi_aws import eks as aws_eks
 from pulumi_aws.eks import AccessPolicyAssociationAccessScopeArgs
 
@@ -18,6 +18,14 @@ from infra.settings import models as settings
 from infra.system_nodes import SystemNodes, SystemNodesArgs
 
 KEY_DELETION_WINDOW_DAYS: Final = 30
+SERVICE_POLICY: Final = "AmazonEKSClusterPolicy"
+FORMER_SERVICE_POLICY: Final = "4b490823"
+"""The end of the name that pulumi-eks gives the policy's attachment: a hash of its ARN in the ``aws`` partition.
+
+Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/servicerole.ts
+"""
+ROLE: Final = "aws:iam/role:Role"
+ATTACHMENT: Final = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
 ASSOCIATION: Final = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 
@@ -80,6 +88,8 @@ class Cluster(pulumi.ComponentResource):
             opts=child,
         )
 
+        service_role, service_policy = _service_role(name, args.stack_names, child)
+
         # The component writes aws-auth itself: a runner inside the VPC must be admitted before the API answers at all.
         api_access = ec2.SecurityGroup(
             f"{name}-api-access",
@@ -105,6 +115,7 @@ class Cluster(pulumi.ComponentResource):
             name=config.name,
             version=config.kubernetes_version,
             vpc_id=args.vpc_id,
+            service_role=service_role,
             private_subnet_ids=args.subnet_ids,
             endpoint_private_access=config.endpoint.private,
             endpoint_public_access=config.endpoint.public,
@@ -127,7 +138,8 @@ class Cluster(pulumi.ComponentResource):
             use_default_vpc_cni=True,
             coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
             kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[log_group]),
+            # The role may do its work before the cluster is made, and until it is gone: no value carries that edge.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[log_group, service_policy]),
         )
         aws_cluster = control_plane.eks_cluster
         self.security_group_id = aws_cluster.vpc_config.cluster_security_group_id
@@ -230,6 +242,41 @@ class Cluster(pulumi.ComponentResource):
                 "oidcIssuer": self.oidc_issuer,
             }
         )
+
+
+def _service_role(
+    name: str, stack_names: names.StackNames, opts: pulumi.ResourceOptions
+) -> tuple[iam.Role, iam.RolePolicyAttachment]:
+    """The role that EKS assumes to run the cluster, and its policy.
+
+    EKS cannot give a cluster another role, so a living stack keeps the one that the component made and named.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html
+    """
+    former = "eks:index:ServiceRole"
+    role = iam.Role(
+        f"{name}-service-role",
+        name=stack_names.cluster_role,
+        description="Allows EKS to manage clusters on your behalf.",
+        assume_role_policy=json.dumps(documents.cluster_trust()),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                aliases=_former_urns(f"{former}${ROLE}", f"{name}-eks-eksRole-role"), ignore_changes=["name"]
+            ),
+        ),
+    )
+    attachment = iam.RolePolicyAttachment(
+        f"{name}-service-role",
+        role=role.name,
+        policy_arn=stack_names.aws_policy(SERVICE_POLICY),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                aliases=_former_urns(f"{former}${ATTACHMENT}", f"{name}-eks-eksRole-{FORMER_SERVICE_POLICY}")
+            ),
+        ),
+    )
+    return role, attachment
 
 
 def _administrators(

@@ -28,6 +28,20 @@ def service_trust(service: str, *actions: str, condition: Mapping[str, Any] | No
     return document(statement | ({"Condition": dict(condition)} if condition else {}))
 
 
+def cluster_trust() -> Document:
+    """Trust policy: EKS may assume the role; in the form that pulumi-eks gave it, so that no living role changes.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html
+    """
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["eks.amazonaws.com"]},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    )
+
+
 def pod_identity_trust() -> Document:
     """Trust policy: EKS Pod Identity may assume the role, with session tags.
 

@@ -67,6 +67,11 @@ class StackNames:
         return f"{self.cluster}-karpenter-controller"
 
     @property
+    def cluster_role(self) -> str:
+        """Name of the role that EKS assumes to run the cluster."""
+        return f"{self.cluster}-cluster"
+
+    @property
     def system_node_role(self) -> str:
         """Name of the role of the system managed node group."""
         return f"{self.cluster}-system-node"

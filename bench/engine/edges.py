@@ -37,6 +37,7 @@ RULES: Final = {
     ("Cluster", "Subnet"): "value of the component's subnet ids",
     ("Cluster", "Key"): "value of the component's encryption key",
     ("Cluster", "SecurityGroup"): "value of the component's security group",
+    ("Cluster", "Role"): "EKS refuses a role that is not there",
     ("Cluster", "RolePolicyAttachment"): "EKS refuses a role that may not run a cluster",
     ("InstanceProfile", "RolePolicyAttachment"): "a node that starts with it must be able to join",
 }
@@ -45,6 +46,7 @@ RULES: Final = {
 ONLY: Final = {
     ("NodeGroup", "Addon"): lambda _, earlier: earlier.inputs.get("addonName") in ("vpc-cni", "kube-proxy"),
     ("Addon", "NodeGroup"): lambda later, _: later.inputs.get("addonName") in NEED_NODES,
+    ("Cluster", "Role"): lambda _, earlier: '"eks.amazonaws.com"' in str(earlier.inputs.get("assumeRolePolicy")),
     ("AppProject", "Release"): lambda later, earlier: brings(earlier, later),
     ("Application", "Release"): lambda later, earlier: brings(earlier, later),
 }

@@ -40,7 +40,7 @@ def found(dev: Recording) -> Edges:
         ("Namespace:argocd-namespace", "Cluster:cluster-eks-eksCluster", PROVIDER),
         ("Release:karpenter-controller", "Release:karpenter-crd", DECLARED),
         ("Addon:cluster-before-nodes-vpc-cni", "ConfigMap:cluster-eks-nodeAccess", COMPONENT),
-        ("Role:cluster-eks-eksRole-role", "Subnet:network-private-a", COMPONENT),
+        ("ConfigMap:cluster-eks-nodeAccess", "Subnet:network-private-a", COMPONENT),
         ("Release:argocd-release", "NodeGroup:cluster-system-nodes-group", CLOUD),
         ("Addon:cluster-after-nodes-coredns", "NodeGroup:cluster-system-nodes-group", DECLARED),
     ],
@@ -80,7 +80,7 @@ def test_a_necessary_edge_is_a_value_or_has_a_rule_of_the_cloud(dev, found):
         ("EC2NodeClass:capacity-node-class", "Release:karpenter-crd", True),
         ("EC2NodeClass:capacity-node-class", "Release:karpenter-controller", False),
         ("NodePool:capacity-spot", "Release:karpenter-crd", True),
-        ("Cluster:cluster-eks-eksCluster", "Role:cluster-eks-eksRole-role", True),
+        ("Cluster:cluster-eks-eksCluster", "Role:cluster-service-role", True),
         ("Cluster:cluster-eks-eksCluster", "Role:karpenter-node-role", False),
     ],
 )

@@ -21,6 +21,7 @@ def test_every_physical_name_fits_its_limit(cluster: str) -> None:
         stack_names.node_role,
         stack_names.controller_role,
         stack_names.system_node_role,
+        stack_names.cluster_role,
         stack_names.ebs_csi_role,
         stack_names.flow_log_role,
     ]
