@@ -14,6 +14,7 @@ DATASOURCES = {
     Flow("grafana", "opensearch", 9200),
     Flow("grafana", "prometheus", 9090),
 }
+HOOKS = {"pod-lifecycle", "stateful-placement"}
 STRAY_PORTS = {22, 80, 443, 8888, 9093}
 
 
@@ -126,19 +127,20 @@ def test_only_who_has_rights_in_the_cluster_reaches_the_api_server(real_demo: Wr
         if any(block["ipBlock"]["cidr"] == "10.0.0.0/8" for rule in block_rules(policy) for block in rule["to"])
     }
 
-    assert reach == holders | {"stateful-placement"}
+    assert reach == holders | HOOKS
 
 
-def test_the_hook_reaches_the_api_server_and_nothing_else(wrapper: Wrapper, environment: str):
+def test_a_hook_reaches_the_api_server_and_nothing_else(wrapper: Wrapper, environment: str):
     objects = wrapper.objects(environment)
-    policy = by_name(objects, "NetworkPolicy")["stateful-placement"]
-    pods = [one["spec"]["template"]["metadata"]["labels"] for one in objects if one["kind"] == "Job"]
+    pods = {name: job["spec"]["template"]["metadata"]["labels"] for name, job in by_name(objects, "Job").items()}
 
-    assert all(policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items() for labels in pods)
-    assert len(pods) == 2
-    (rule,) = policy["spec"]["egress"]
-    assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
-    assert all(set(one) == {"ipBlock"} for one in rule["to"])
+    assert set(pods) == {"pod-lifecycle", "stateful-placement-sync", "stateful-placement-postsync"}
+    for labels in pods.values():
+        policy = by_name(objects, "NetworkPolicy")[labels["app.kubernetes.io/name"]]
+        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        (rule,) = policy["spec"]["egress"]
+        assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
+        assert all(set(one) == {"ipBlock"} for one in rule["to"])
 
 
 PUBLIC_ADDRESS = "203.0.113.10"

@@ -157,9 +157,9 @@ def applied(patch: list[dict[str, Any]], workload: dict[str, Any]) -> dict[str, 
     for operation in patch:
         assert operation["op"] == "add"
         *parents, last = operation["path"].strip("/").split("/")
-        part = result
+        part: Any = result
         for key in parents:
-            part = part[key]
+            part = part[int(key)] if isinstance(part, list) else part[key]
         part[last] = operation["value"]
     return result
 

@@ -11,6 +11,7 @@ import pytest
 from tests.charts.api_server import ApiServer
 from tests.charts.demo_chart import Wrapper
 from tests.charts.test_placement_hook import STARTS, containers, database, granted, pod
+from tests.charts.workloads import by_name
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,25 @@ def test_kubectl_asks_for_what_the_role_grants_and_for_nothing_else(
             assert done.returncode == 0, f"{command}: {done.stderr}"
 
     assert {(request.verb, request.resource, request.name) for request in api.requests} == granted(objects)
+
+
+def test_kubectl_patches_several_workloads_with_one_command_and_the_rights_of_its_role(
+    kubectl: str, objects: list[dict[str, Any]], tmp_path: Path
+):
+    lifecycle = by_name(objects, "Job")["pod-lifecycle"]["spec"]["template"]["spec"]["containers"]
+    (rule,) = by_name(objects, "Role")["pod-lifecycle"]["rules"]
+    command = max((container["args"] for container in lifecycle), key=len)
+    workloads = [database(None) | {"metadata": {"name": name}} for name in rule["resourceNames"]]
+
+    with ApiServer(workloads) as api:
+        done = run(kubectl, [f"--server={api.url}", *command], tmp_path)
+
+    asked = {(request.verb, request.resource, request.name) for request in api.requests}
+    named = {argument.removeprefix("deployment/") for argument in command if argument.startswith("deployment/")}
+    assert done.returncode == 0, done.stderr
+    assert {request.name for request in api.requests if request.verb == "patch"} == named
+    assert len(named) == 7
+    assert asked <= {(verb, "deployments", name) for verb in rule["verbs"] for name in rule["resourceNames"]}
 
 
 @pytest.mark.parametrize("start", ["undeclared", "on Spot"])

@@ -4,8 +4,47 @@ app.kubernetes.io/part-of: opentelemetry-demo
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{- define "otel-demo.lifecycle-labels" -}}
+app.kubernetes.io/name: pod-lifecycle
+app.kubernetes.io/part-of: opentelemetry-demo
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
 {{/*
-What every container of the hook has in common. Arguments only: the image has no shell.
+What the pods of both hooks have in common, besides their accounts.
+*/}}
+{{- define "otel-demo.hook-pod" -}}
+automountServiceAccountToken: true
+restartPolicy: Never
+{{- with .Values.placementHook.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+# Anywhere that exists already, system nodes first: it must not wait for a node, least of all for one that a
+# database is waiting for.
+affinity:
+  nodeAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        preference:
+          matchExpressions:
+            - {key: node-role, operator: In, values: [system]}
+tolerations:
+  - {key: CriticalAddonsOnly, operator: Exists}
+  {{- toYaml .Values.placement.tolerations | nindent 2 }}
+volumes:
+  - name: tmp
+    emptyDir:
+      sizeLimit: 16Mi
+{{- end -}}
+
+{{/*
+What every container of the hooks has in common. Arguments only: the image has no shell.
 */}}
 {{- define "otel-demo.hook-container" -}}
 image: {{ printf "%s:%s" .Values.placementHook.image.repository .Values.placementHook.image.tag }}
