@@ -112,7 +112,7 @@ class Seen:
 
     def said(self, line: str) -> str:
         """What a line says was seen."""
-        return " | ".join(f"{one['subject']}: {one['seen']}" for one in self.lines.get(line, []))
+        return " | ".join(f"{entry['subject']}: {entry['seen']}" for entry in self.lines.get(line, []))
 
 
 def doctor(lab: Lab, folder: Path, *options: str, tree: Path = ROOT) -> Seen:

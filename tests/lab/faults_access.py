@@ -19,7 +19,7 @@ INTEGRATION = f"arn:aws:iam::123456789012:policy/{CLUSTER}-karpenter-iam-integra
 def mapped(lab: Lab, change: Any) -> Iterator[None]:
     """``mapRoles`` changed by hand; put back as it was."""
     before = lab.get("configmap", "aws-auth", "kube-system")["data"]["mapRoles"]
-    after = yaml.safe_dump([new for one in yaml.safe_load(before) if (new := change(one))])
+    after = yaml.safe_dump([new for mapping in yaml.safe_load(before) if (new := change(mapping))])
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": after}}, "kube-system")
     yield
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": before}}, "kube-system")
@@ -65,7 +65,7 @@ def the_instance_profile_holds_no_role(lab: Lab) -> Iterator[None]:
 @FAULTS.named("instance-profile", "lacks AmazonEKS_CNI_Policy")
 def the_node_role_lost_a_policy(lab: Lab) -> Iterator[None]:
     attached = lab.aws("iam", "list_attached_role_policies", RoleName=NODE_ROLE)["AttachedPolicies"]
-    arn = next(one["PolicyArn"] for one in attached if one["PolicyName"] == "AmazonEKS_CNI_Policy")
+    arn = next(policy["PolicyArn"] for policy in attached if policy["PolicyName"] == "AmazonEKS_CNI_Policy")
     lab.aws("iam", "detach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)
     yield
     lab.aws("iam", "attach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)

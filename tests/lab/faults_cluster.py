@@ -109,7 +109,7 @@ def the_node_class_names_an_image_that_does_not_exist(lab: Lab) -> Iterator[None
 
 def ready(lab: Lab, kind: str, name: str) -> bool:
     listed = (lab.get(kind, name).get("status") or {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in listed)
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in listed)
 
 
 @FAULTS.named("node-pools", "NodeClassReady=False", seconds=30)
@@ -201,7 +201,7 @@ def an_application_stays_out_of_sync(lab: Lab) -> Iterator[None]:
 @FAULTS.named("suspensions", "automatic sync is off, and no lease ends that")
 def an_application_is_suspended_without_an_end(lab: Lab) -> Iterator[None]:
     before = lab.application("otel-demo")["spec"]["syncPolicy"]["automated"]
-    off, on = ({"spec": {"syncPolicy": {"automated": one}}} for one in (None, before))
+    off, on = ({"spec": {"syncPolicy": {"automated": entry}}} for entry in (None, before))
     yield from patched(lab, "application.argoproj.io", "otel-demo", "argocd", off, on)
 
 
@@ -213,7 +213,7 @@ def window(began: timedelta, **more: Any) -> dict[str, Any]:
 
 
 def windows(lab: Lab, *listed: dict[str, Any]) -> Iterator[None]:
-    on, off = ({"spec": {"syncWindows": one}} for one in (list(listed), None))
+    on, off = ({"spec": {"syncWindows": entry}} for entry in (list(listed), None))
     yield from patched(lab, "appproject", "platform", "argocd", on, off)
 
 

@@ -318,7 +318,7 @@ def automated(application: Mapping[str, Any]) -> bool:
 def condition(thing: Any, kind: str) -> str:
     """Status of a condition; empty where there is none."""
     listed = (thing.get("status") or {}).get("conditions") or []
-    return next((one["status"] for one in listed if one["type"] == kind), "")
+    return next((entry["status"] for entry in listed if entry["type"] == kind), "")
 
 
 def until(what: str, look: Callable[[], Answer], seconds: float = 90.0) -> Answer:

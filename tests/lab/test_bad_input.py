@@ -46,7 +46,9 @@ def test_a_bring_up_that_cannot_be_ends_with_one_message_and_no_process(
     assert ended.stderr.count("error:") == 1
     assert "Traceback" not in ended.stderr
     assert [
-        one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(tmp_path) in " ".join(process.info["cmdline"] or [])
     ] == []
     assert "no lab" in cli(tmp_path, "down").stdout
 

@@ -70,7 +70,9 @@ def test_every_line_has_a_fault_in_the_lab_that_it_names() -> None:
 
 def test_an_invisible_node_is_named_with_its_age_its_claim_and_the_likely_cause(lab: Lab, tmp_path: Path) -> None:
     mapped = lab.get("configmap", "aws-auth", "kube-system")["data"]["mapRoles"]
-    others = yaml.safe_dump([one for one in yaml.safe_load(mapped) if one["rolearn"] != role_arn(NODE_ROLE)])
+    others = yaml.safe_dump(
+        [mapping for mapping in yaml.safe_load(mapped) if mapping["rolearn"] != role_arn(NODE_ROLE)]
+    )
     before = set(lab.claims())
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": others}}, "kube-system")
     try:
@@ -139,7 +141,7 @@ def test_an_access_entry_that_is_gone_of_another_type_or_of_an_earlier_role_is_n
     lab.tables().put("access-entries", key, row)
     _recreate(lab, NODE_ROLE)
     stale = doctor(lab, tmp_path, tree=by_both)
-    assert {tuple(one.lines) for one in (gone, other, stale)} == {("node-role",)}
+    assert {tuple(entry.lines) for entry in (gone, other, stale)} == {("node-role",)}
     assert "the cluster has no access entry for it; nodes still join by aws-auth" in gone.said("node-role")
     assert "type STANDARD, which lets no node in" in other.said("node-role")
     assert "belongs to an earlier role of that name" in stale.said("node-role")
@@ -156,10 +158,10 @@ def _recreate(lab: Lab, name: str) -> None:
     attached = lab.aws("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]
     membership = {"InstanceProfileName": name, "RoleName": name}
     lab.aws("iam", "remove_role_from_instance_profile", **membership)
-    for one in attached:
-        lab.aws("iam", "detach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
+    for policy in attached:
+        lab.aws("iam", "detach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"])
     lab.aws("iam", "delete_role", RoleName=name)
     lab.aws("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
-    for one in attached:
-        lab.aws("iam", "attach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
+    for policy in attached:
+        lab.aws("iam", "attach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"])
     lab.aws("iam", "add_role_to_instance_profile", **membership)

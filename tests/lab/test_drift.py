@@ -76,5 +76,5 @@ def test_a_killed_argocd_controller_comes_back_and_heals(lab: Lab) -> None:
     lab.ask("kill", name="argocd-application-controller")
     lab.kubectl("delete", "priorityclass", name)
     until("Argo CD makes it again", lambda: lab.get("priorityclasses.scheduling.k8s.io", name), 120)
-    row = next(one for one in lab.ask("processes") if one["name"] == "argocd-application-controller")
+    row = next(process for process in lab.ask("processes") if process["name"] == "argocd-application-controller")
     assert (row["state"], row["restarts"] >= 1) == ("running", True)

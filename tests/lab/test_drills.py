@@ -23,8 +23,10 @@ def nothing_is_left(lab: Lab) -> bool:
 def no_node_is_left(lab: Lab, before: set[str]) -> bool:
     """Neither the pod nor a NodeClaim that is not going."""
     pods = json.loads(lab.kubectl("get", "pods", "--namespace=default", "--selector=otel-on-spot/drill", "-o", "json"))
-    new = [one for name, one in lab.claims().items() if name not in before]
-    return not pods["items"] and all(one["metadata"].get("deletionTimestamp") for one in new) and nothing_is_left(lab)
+    new = [claim for name, claim in lab.claims().items() if name not in before]
+    return (
+        not pods["items"] and all(entry["metadata"].get("deletionTimestamp") for entry in new) and nothing_is_left(lab)
+    )
 
 
 def test_a_node_joins_and_each_step_is_timed(lab: Lab, tmp_path: Path) -> None:
@@ -45,7 +47,9 @@ def test_a_node_whose_role_is_not_mapped_stops_at_authentication_and_the_cause_i
     lab: Lab, tmp_path: Path
 ) -> None:
     before = set(lab.claims())
-    fault = next(one for one in faults_access.FAULTS if one.name == "the role is missing from aws auth")
+    fault = next(
+        candidate for candidate in faults_access.FAULTS if candidate.name == "the role is missing from aws auth"
+    )
     with fault.seed(lab):
         seen = rehearse(lab, tmp_path, "node-join", "--timeout", "15", keep="node-join-not-admitted")
     assert (seen.lines["launched"], seen.lines["authenticated"], seen.code) == ("ok", "found", 1), seen.told
@@ -131,7 +135,7 @@ def test_a_warning_that_does_not_arrive_is_found_with_the_link_that_is_missing(
     lab: Lab, tmp_path: Path, name: str
 ) -> None:
     before = set(lab.claims())
-    fault = next(one for one in faults_cloud.FAULTS if one.name == name)
+    fault = next(candidate for candidate in faults_cloud.FAULTS if candidate.name == name)
     with fault.seed(lab):
         kept = f"spot-interruption-{fault.line}"
         seen = rehearse(lab, tmp_path, "spot-interruption", "--timeout", "8", keep=kept)

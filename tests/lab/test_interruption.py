@@ -50,7 +50,7 @@ def test_an_event_that_ends_an_instance_drains_and_replaces_its_node(
 ) -> None:
     _node, claim = spot_node()
     delivered = lab.ask("event", event=DRAINING[kind](instance_of(claim)))
-    assert [one["refused"] for one in delivered] == [""]
+    assert [delivery["refused"] for delivery in delivered] == [""]
     until("the NodeClaim goes", lambda: going(lab, claim), 30)
     until("its pod runs elsewhere", lambda: lab.moved(NAME, claim), 90)
     until("the old NodeClaim is gone", lambda: claim["metadata"]["name"] not in lab.claims(), 60)
@@ -66,7 +66,7 @@ def test_a_rebalance_recommendation_leaves_an_event_and_the_node(
 
     def told() -> bool:
         seen = lab.get("events", namespace="default")
-        return any("rebalance" in one["reason"].lower() and one["involvedObject"]["name"] == node for one in seen)
+        return any("rebalance" in event["reason"].lower() and event["involvedObject"]["name"] == node for event in seen)
 
     until("a Kubernetes event on the node", told, 30)
     stays("the node stays", lambda: not going(lab, claim) and lab.runs(NAME) == node, 8)
@@ -94,7 +94,7 @@ def test_without_its_rule_an_interruption_is_never_heard_of_until_an_update_puts
     assert lab.ask("event", event=warning) == []
     stays("nothing happens", lambda: not going(lab, claim), 8)
     lab.apply()
-    assert [one["refused"] for one in lab.ask("event", event=warning)] == [""]
+    assert [delivery["refused"] for delivery in lab.ask("event", event=warning)] == [""]
     until("the NodeClaim goes", lambda: going(lab, claim), 30)
 
 
@@ -105,10 +105,10 @@ def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
     url = lab.queue_url()
     lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
     warning = events.spot_interruption(REGION, instance_of(claim))
-    assert all(one["refused"] for one in lab.ask("event", event=warning))
+    assert all(delivery["refused"] for delivery in lab.ask("event", event=warning))
     stays("nothing happens", lambda: not going(lab, claim), 8)
     lab.apply()
-    assert [one["refused"] for one in lab.ask("event", event=warning)] == [""]
+    assert [delivery["refused"] for delivery in lab.ask("event", event=warning)] == [""]
     until("the pod moves", lambda: lab.moved(NAME, claim))
 
 
@@ -120,6 +120,6 @@ def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
     # The message may have gone to the killed one's last request: it comes back after the queue's visibility timeout.
     until("the pod moves", lambda: lab.moved(NAME, claim), 240)
-    row = next(one for one in lab.ask("processes") if one["name"] == "karpenter")
+    row = next(process for process in lab.ask("processes") if process["name"] == "karpenter")
     assert row["restarts"] >= 1
     assert row["state"] == "running"

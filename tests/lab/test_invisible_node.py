@@ -12,7 +12,7 @@ NODE_ROLE = "arn:aws:iam::123456789012:role/otel-lab-karpenter-node"
 
 
 def without_role(mapped: str) -> str:
-    return yaml.safe_dump([one for one in yaml.safe_load(mapped) if one["rolearn"] != NODE_ROLE])
+    return yaml.safe_dump([mapping for mapping in yaml.safe_load(mapped) if mapping["rolearn"] != NODE_ROLE])
 
 
 def refuses_until_applied(lab: Lab, name: str, overrides: dict[str, object]) -> None:

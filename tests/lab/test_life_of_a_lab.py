@@ -61,7 +61,7 @@ def test_the_real_engine_makes_the_same_lab_and_takes_it_away(lab: Lab, tmp_path
         assert {key: found[key] for key in ("placed", "applications")} == {
             key: lab.ask("status")["cluster"][key] for key in ("placed", "applications")
         }
-        assert [one for one in by_engine.ask("destroy") if one[0] not in TABLES] == []
+        assert [entry for entry in by_engine.ask("destroy") if entry[0] not in TABLES] == []
     finally:
         by_engine.down()
 
@@ -88,7 +88,7 @@ def test_a_teardown_with_live_nodes_leaves_nothing_in_the_cloud(second: Lab) -> 
 
     until("Karpenter's first node joins", launched, 240)
     left = second.ask("destroy")
-    assert [one for one in left if one[0] not in TABLES] == []
+    assert [resource for resource in left if resource[0] not in TABLES] == []
     states = second.aws("ec2", "describe_instances")["Reservations"]
     assert {instance["State"]["Name"] for row in states for instance in row["Instances"]} <= {"terminated"}
     assert second.aws("sqs", "list_queues").get("QueueUrls", []) == []

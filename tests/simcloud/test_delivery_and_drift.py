@@ -62,8 +62,8 @@ def test_a_warning_reaches_the_queue_only_with_a_policy_for_its_rule(
         )
         assert deliver(aws.site, {**WARNING, "source": "aws.s3"}) == []
     finally:
-        for one in made:
-            one.delete()
+        for handle in made:
+            handle.delete()
 
 
 def test_a_changed_attribute_and_a_foreign_tag_are_read_and_a_policy_survives_them(aws: Maker) -> None:

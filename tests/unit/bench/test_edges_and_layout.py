@@ -14,12 +14,12 @@ STACKS = ("dev", "staging", "prod")
 
 
 def made(recording: Recording) -> list[str]:
-    return [one.urn for one in recording if one.custom and not one.type.startswith("pulumi:")]
+    return [resource.urn for resource in recording if resource.custom and not resource.type.startswith("pulumi:")]
 
 
 def why(recording: Recording, found: Edges, later: str, earlier: str) -> tuple[str, str] | None:
     """Why ``later`` waits for ``earlier``, each given as ``Kind:name``; None where it does not directly."""
-    by_name = {f"{kind_of(one)}:{one.name}": one.urn for one in recording if one.urn in found}
+    by_name = {f"{kind_of(resource)}:{resource.name}": resource.urn for resource in recording if resource.urn in found}
     return found[by_name[later]].get(by_name[earlier])
 
 
@@ -53,12 +53,12 @@ def test_an_edge_says_what_carries_it(dev, found, later, earlier, kind):
 
 @pytest.mark.parametrize("later", ["karpenter-crd", "cluster-after-nodes-eks-node-monitoring-agent"])
 def test_what_has_no_pods_or_only_those_of_nodes_has_no_edge_from_the_cloud(dev, found, later):
-    assert CLOUD not in {kind for kind, _ in found[{one.name: one.urn for one in dev}[later]].values()}
+    assert CLOUD not in {kind for kind, _ in found[{resource.name: resource.urn for resource in dev}[later]].values()}
 
 
 def test_a_necessary_edge_is_a_value_or_has_a_rule_of_the_cloud(dev, found):
     needed = necessary(found)
-    urns = {one.name: one.urn for one in dev if one.urn in found}
+    urns = {resource.name: resource.urn for resource in dev if resource.urn in found}
     assert urns["cluster-eks-eksCluster"] in needed[urns["cluster-before-nodes-vpc-cni"]]
     assert urns["cluster-eks-nodeAccess"] not in needed[urns["cluster-before-nodes-vpc-cni"]]
     assert urns["cluster-before-nodes-vpc-cni"] in needed[urns["cluster-system-nodes-group"]]
@@ -85,7 +85,7 @@ def test_a_necessary_edge_is_a_value_or_has_a_rule_of_the_cloud(dev, found):
     ],
 )
 def test_a_rule_is_of_the_things_that_it_is_about_and_no_others_of_their_kind(dev, found, later, earlier, is_needed):
-    urns = {f"{kind_of(one)}:{one.name}": one.urn for one in dev if one.urn in found}
+    urns = {f"{kind_of(resource)}:{resource.name}": resource.urn for resource in dev if resource.urn in found}
     assert (urns[earlier] in necessary(found)[urns[later]]) is is_needed
 
 
@@ -93,7 +93,7 @@ def test_a_rule_is_of_the_things_that_it_is_about_and_no_others_of_their_kind(de
 def test_the_control_plane_needs_subnets_and_its_role_and_nothing_that_takes_long(stack):
     recording = recorded(stack)
     found = edges(recording, made(recording))
-    (cluster,) = (one.urn for one in recording.of_type("aws:eks/cluster:Cluster"))
+    (cluster,) = (resource.urn for resource in recording.of_type("aws:eks/cluster:Cluster"))
     before, left = set(), set(found[cluster])
     while left:
         urn = left.pop()
@@ -126,13 +126,13 @@ def test_every_step_has_a_module(stack):
     ],
 )
 def test_a_step_stands_where_the_layout_says(dev, name, module):
-    of_name = [one for one in dev if one.name == name and one.custom]
-    assert {module_of(dev, one) for one in of_name} == {module}
+    of_name = [resource for resource in dev if resource.name == name and resource.custom]
+    assert {module_of(dev, resource) for resource in of_name} == {module}
 
 
 def test_a_component_without_a_rule_is_refused(dev):
     with pytest.raises(ValueError, match="none of its components has a module"):
-        module_of(dev, next(one for one in dev if one.type == "pulumi:providers:aws"))
+        module_of(dev, next(resource for resource in dev if resource.type == "pulumi:providers:aws"))
 
 
 def test_the_wait_stands_before_the_node_group_only(dev):

@@ -61,7 +61,7 @@ def test_rows_are_grouped_by_component_in_the_order_of_their_start():
 
 def test_every_step_has_a_bar_as_long_as_its_time():
     found = bars(svg(UP))
-    assert set(found) == {one["name"] for one in STEPS}
+    assert set(found) == {entry["name"] for entry in STEPS}
     long = {name: float(found[name].get("width", 0)) for name in ("cluster-eks", "network-vpc")}
     assert long["cluster-eks"] / long["network-vpc"] == pytest.approx(540 / 24, rel=0.01)
 
@@ -84,10 +84,10 @@ def test_the_title_tells_both_numbers():
 def test_nothing_is_drawn_outside_the_picture():
     root = ET.fromstring(svg(UP))
     width, height = (float(root.get(key, 0)) for key in ("width", "height"))
-    for one in root.iter("{http://www.w3.org/2000/svg}rect"):
-        x, y = (float(one.get(key, 0)) for key in ("x", "y"))
-        assert 0 <= x <= x + float(one.get("width", 0)) <= width
-        assert 0 <= y <= y + float(one.get("height", 0)) <= height
+    for element in root.iter("{http://www.w3.org/2000/svg}rect"):
+        x, y = (float(element.get(key, 0)) for key in ("x", "y"))
+        assert 0 <= x <= x + float(element.get("width", 0)) <= width
+        assert 0 <= y <= y + float(element.get("height", 0)) <= height
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_machines_own_time_is_told_in_real_seconds():
 )
 def test_an_aim_that_is_not_met_is_said(makespan, told):
     text = page({"makespan": [made(makespan)]}, cores=2)
-    assert [one for one in told if one not in text] == []
+    assert [entry for entry in told if entry not in text] == []
 
 
 def test_the_slowest_clock_of_each_stack_stands_for_it_and_of_its_runs_the_median():

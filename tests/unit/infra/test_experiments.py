@@ -84,7 +84,7 @@ def test_recover_finds_the_template_that_an_interrupted_update_made() -> None:
     with Stubber(fis) as answers:
         answers.add_response("list_experiment_templates", {"experimentTemplates": rows})
         found = FINDERS[TEMPLATE](lambda _service: fis, inputs(TEMPLATE), {"cluster": "otel-dev"})
-        assert [one.id for one in found] == ["EXT1"]
+        assert [entry.id for entry in found] == ["EXT1"]
 
 
 def test_the_simulated_cloud_refuses_an_action_whose_target_is_not_there() -> None:

@@ -75,7 +75,7 @@ def test_the_fixed_part_of_dev_is_what_one_reckons_by_hand() -> None:
     assert line(found, "system nodes, m7i.large").expected == pytest.approx(2 * MONTH_OF_M7I_LARGE)
     assert line(found, "system nodes' volumes").expected == pytest.approx(2 * 50 * 0.088)
     assert line(found, "KMS keys").expected == 1
-    assert not [one for one in found.lines if one.what == "interface endpoints"]
+    assert not [entry for entry in found.lines if entry.what == "interface endpoints"]
 
 
 def test_prod_pays_for_each_zone_of_each_endpoint_and_for_flow_logs() -> None:
@@ -94,10 +94,10 @@ def test_the_whole_is_within_a_tenth_of_the_table_that_was_made_by_hand(stack: s
 
 def test_at_rest_no_node_of_karpenters_is_paid_and_at_the_limits_all_are() -> None:
     found = estimate(recorded("prod"))
-    nodes = [one for one in found.lines if " of pool " in one.what]
+    nodes = [entry for entry in found.lines if " of pool " in entry.what]
 
-    assert {one.rest for one in nodes} == {0}
-    assert all(one.limits > one.expected for one in nodes)
+    assert {node.rest for node in nodes} == {0}
+    assert all(node.limits > node.expected for node in nodes)
     assert found.rest < found.expected < found.limits
     assert found.spot_range[0] < found.expected < found.spot_range[1]
 
@@ -143,7 +143,7 @@ def test_what_names_no_pool_goes_to_the_heaviest_pool_without_a_taint() -> None:
 
     found = cost.estimate(plan_of(light, heavy, tainted), [asks("a", 1, 100, 100)])
 
-    assert [one.what for one in found.lines if one.expected] == ["On-Demand nodes of pool heavy, m5.large"]
+    assert [entry.what for entry in found.lines if entry.expected] == ["On-Demand nodes of pool heavy, m5.large"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_every_price_has_a_source_and_a_day_and_every_type_of_the_stacks_has_a_p
 
     assert all(service["source"].startswith("https://") for service in services)
     for stack in ("dev", "staging", "prod"):
-        assert all(one.date and one.sources for one in estimate(recorded(stack)).lines)
+        assert all(entry.date and entry.sources for entry in estimate(recorded(stack)).lines)
     priced = {kind.name for kind, _ in instance_types.catalogue() if kind.usd_per_hour}
     assert {"m7i.large", "m6i.large", "m7a.large", "m5.large", "c6a.large", "r7i.2xlarge"} <= priced
 
@@ -240,7 +240,7 @@ def test_the_command_prints_the_estimate_as_json() -> None:
 
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    assert document["expected"] == pytest.approx(sum(one["expected"] for one in document["lines"]), abs=0.1)
+    assert document["expected"] == pytest.approx(sum(entry["expected"] for entry in document["lines"]), abs=0.1)
     assert document["monthlyLimitUsd"] is None
 
 

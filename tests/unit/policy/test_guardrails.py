@@ -88,7 +88,7 @@ def test_a_first_preview_shows_a_fault_that_rests_on_known_values(rule: str) -> 
     judged = judge(with_fault(rule, preview=True))
 
     if FAULTS[rule].needs:
-        seen, undecided = {v.rule.name for v in judged.violations}, {one.name for one in judged.undecided}
+        seen, undecided = {v.rule.name for v in judged.violations}, {entry.name for entry in judged.undecided}
         assert seen <= set(FAULTS[rule].also)
         assert {rule, *FAULTS[rule].also} - seen <= undecided
     else:

@@ -16,8 +16,8 @@ def given(
     folder = tmp_path / "given"
     folder.mkdir()
     (folder / "Chart.yaml").write_text(CHART.format(name=name, version=version))
-    for one in vendored:
-        (folder / "charts" / one).mkdir(parents=True)
+    for chart in vendored:
+        (folder / "charts" / chart).mkdir(parents=True)
     return {"DEMO_CHART": str(folder)}
 
 

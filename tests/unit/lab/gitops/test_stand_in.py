@@ -46,11 +46,11 @@ def plain() -> list[dict[str, Any]]:
 
 
 def by_name(objects: list[dict[str, Any]], kinds: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in objects if one["kind"] in kinds}
+    return {manifest["metadata"]["name"]: manifest for manifest in objects if manifest["kind"] in kinds}
 
 
 def containers(workload: dict[str, Any], key: str = "containers") -> dict[str, Any]:
-    return {one["name"]: one for one in workload["spec"]["template"]["spec"].get(key) or []}
+    return {entry["name"]: entry for entry in workload["spec"]["template"]["spec"].get(key) or []}
 
 
 def test_its_description_says_that_it_is_a_stand_in() -> None:
@@ -61,7 +61,9 @@ def test_its_description_says_that_it_is_a_stand_in() -> None:
 def test_it_has_the_recorded_workloads_and_no_other() -> None:
     found = by_name(plain(), WORKLOADS)
 
-    assert {name: one["kind"] for name, one in found.items()} == {name: one["kind"] for name, one in recorded().items()}
+    assert {name: entry["kind"] for name, entry in found.items()} == {
+        name: entry["kind"] for name, entry in recorded().items()
+    }
     assert len(found) == 25
 
 
@@ -78,8 +80,8 @@ def test_replicas_selectors_labels_containers_ports_and_resources_are_the_record
             container["name"]: (container["resources"], sorted(container["ports"])) for container in fact["containers"]
         }
         seen = {
-            key: (one.get("resources", {}), sorted(port["containerPort"] for port in one.get("ports", [])))
-            for key, one in containers(workload).items()
+            key: (entry.get("resources", {}), sorted(port["containerPort"] for port in entry.get("ports", [])))
+            for key, entry in containers(workload).items()
         }
         assert seen == told, name
 
@@ -111,7 +113,7 @@ def test_every_refusal_here_is_one_of_the_real_schema_too() -> None:
     if not file.exists():
         pytest.skip("needs the real chart's schema in ../shared")
     ours, theirs = (
-        jsonschema.Draft7Validator(json.loads(one.read_text())) for one in (STAND_IN / "values.schema.json", file)
+        jsonschema.Draft7Validator(json.loads(entry.read_text())) for entry in (STAND_IN / "values.schema.json", file)
     )
     defaults = helm.load_values([RECORDED / "values.yaml"])
     places: list[dict[str, Any]] = [
@@ -138,7 +140,7 @@ def test_under_the_wrapper_the_databases_are_on_the_data_pool_and_nothing_else_i
     stand_in: Wrapper, environment: str
 ) -> None:
     found = by_name(stand_in.objects(environment), WORKLOADS)
-    placed = {name for name, one in found.items() if one["spec"]["template"]["spec"].get("nodeSelector")}
+    placed = {name for name, entry in found.items() if entry["spec"]["template"]["spec"].get("nodeSelector")}
 
     assert placed == {"kafka", "opensearch", "postgresql", "prometheus", "valkey-cart"}
     assert len(found) == 25
@@ -148,7 +150,7 @@ def test_under_the_wrapper_the_databases_are_on_the_data_pool_and_nothing_else_i
 def test_under_the_wrapper_it_places_sizes_and_serves_every_workload_as_the_real_chart(
     stand_in: Wrapper, real: Wrapper, environment: str
 ) -> None:
-    ours, theirs = (by_name(one.objects(environment), WORKLOADS) for one in (stand_in, real))
+    ours, theirs = (by_name(entry.objects(environment), WORKLOADS) for entry in (stand_in, real))
 
     assert ours.keys() == theirs.keys()
     for name, workload in theirs.items():
@@ -160,9 +162,9 @@ def scheduled(workload: dict[str, Any]) -> dict[str, Any]:
     pod = workload["spec"]["template"]
     fields = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
     sizes = {
-        name: one.get("resources") or {}
+        name: container.get("resources") or {}
         for key in ("containers", "initContainers")
-        for name, one in containers(workload, key).items()
+        for name, container in containers(workload, key).items()
     }
     kept = (pod["metadata"].get("annotations") or {}).get("karpenter.sh/do-not-disrupt")
     rules = {field: pod["spec"].get(field) or None for field in fields}
@@ -172,6 +174,6 @@ def scheduled(workload: dict[str, Any]) -> dict[str, Any]:
 def services(wrapper: Wrapper, environment: str) -> dict[str, Any]:
     found = by_name(wrapper.objects(environment), ("Service",))
     return {
-        name: (one["spec"]["selector"], sorted((port["name"], port["port"]) for port in one["spec"]["ports"]))
-        for name, one in found.items()
+        name: (entry["spec"]["selector"], sorted((port["name"], port["port"]) for port in entry["spec"]["ports"]))
+        for name, entry in found.items()
     }

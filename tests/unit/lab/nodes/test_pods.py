@@ -56,7 +56,7 @@ def last_status(api: Api) -> dict[str, Any]:
 
 
 def codes(api: Api, which: str = "containerStatuses") -> dict[str, Any]:
-    return {one["name"]: one["state"].get("terminated", {}).get("exitCode") for one in last_status(api)[which]}
+    return {status["name"]: status["state"].get("terminated", {}).get("exitCode") for status in last_status(api)[which]}
 
 
 def test_init_containers_run_in_order_before_the_others(api: Api, kubectl: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_container_acts_as_the_pods_own_service_account_bound_to_the_pod(api: 
     run_of(
         api, kubectl, pod(container("c", "env", env=[{"name": "HOME", "value": "/tmp"}, {"name": "A", "value": "b"}]))
     ).run()
-    method, path, body, token = next(one for one in api.asked if one[1].endswith("/token"))
+    method, path, body, token = next(request for request in api.asked if request[1].endswith("/token"))
     assert (method, path, token) == ("POST", "/api/v1/namespaces/demo/serviceaccounts/placer/token", "node")
     assert body["spec"]["boundObjectRef"] == {"kind": "Pod", "apiVersion": "v1", "name": "hook", "uid": "u-1"}
     folder = kubectl.parent / "pod"

@@ -13,7 +13,7 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 
 def program_values() -> dict[str, Any]:
     found = [registration.inputs for registration in record("lab").registrations if registration.type == RELEASE]
-    return next(one["values"] for one in found if one["chart"] == "argo-cd")
+    return next(entry["values"] for entry in found if entry["chart"] == "argo-cd")
 
 
 def data(values: dict[str, Any], upstream: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
