@@ -11,6 +11,8 @@ from otel_on_spot import project
 from otel_on_spot.errors import ToolError
 
 DIRECTORY = Path(tempfile.gettempdir()) / f"otel-on-spot-cloud-{os.getuid() if hasattr(os, 'getuid') else 0}"
+CALLS = "calls.jsonl"
+"""Every call of a command that ran as a role, and what was decided."""
 
 
 class NoCommandError(ToolError):
@@ -39,6 +41,15 @@ def with_simulated_cloud(
     patience: Annotated[
         float, typer.Option("--patience", min=0.1, help="Minimum timeout in wall-clock seconds.")
     ] = 15.0,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="ROLE",
+            help="Name or ARN of a role of the simulated account: every call of the AWS provider is decided by its "
+            "policies. Without it everything is allowed.",
+        ),
+    ] = None,
 ) -> None:
     """Run COMMAND against a simulated AWS. Kubernetes is simulated too, all on this machine.
 
@@ -48,10 +59,16 @@ def with_simulated_cloud(
 
     try:
         plan = FaultPlan.load(faults)
+        from otel_on_spot.simcloud.authorization import judged
         from otel_on_spot.simcloud.session import Session, run
 
         with Session(directory, scale=scale, faults=plan, stand_in=stand_in, patience=patience) as session:
-            code = run(session, command, project.chosen())
+            if role is None:
+                code = run(session, command, project.chosen())
+            else:
+                with judged(session.cloud, role, session.directory / CALLS) as calls:
+                    code = run(session, command, project.chosen())
+                typer.echo(f"{calls.summary()} Each is in {session.directory / CALLS}.", err=True)
     except (RuntimeError, ValueError) as problem:
         raise ToolError(str(problem)) from None
     except FileNotFoundError as problem:

@@ -49,6 +49,42 @@ class ReleaseRunner(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """Decides the AWS provider's calls, as ``authorization.Authorization`` does."""
+
+    def operation(
+        self, name: str, token: str, logical: str, site: Any, identity: str, state: Properties, inputs: Properties
+    ) -> None:
+        """Decide the calls of one operation on a resource.
+
+        Args:
+            name: create, read, update or delete.
+            token: the resource's type.
+            logical: its logical name.
+            site: the provider's region and default tags.
+            identity: its id; empty before it has one.
+            state: its outputs; empty before it has any.
+            inputs: those that are wanted; empty of a read and a deletion.
+
+        Raises:
+            ApiError: one is refused.
+        """
+
+    def function(self, token: str, region: str) -> None:
+        """Decide the calls of a function of the provider.
+
+        Raises:
+            ApiError: one is refused.
+        """
+
+    def remember(self, identity: str, outputs: Properties) -> None:
+        """Keep what was made or read, for the calls that name it later."""
+
+    @property
+    def arn(self) -> str:
+        """ARN of who calls; empty where it is nobody in particular."""
+
+
 class Cloud:
     """A cloud in a directory, as a context manager: inside, moto runs; afterwards, its state stays in the directory.
 
@@ -108,6 +144,8 @@ class Cloud:
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
         self._kubernetes: dict[str, Kubernetes] = {}
+        self.authorization: Judge | None = None
+        """Decides the AWS provider's calls (``authorization.judged``); None allows them all."""
 
     def __enter__(self) -> "Cloud":
         try:

@@ -203,6 +203,7 @@ class Handler:
 
         def act(spend: Callable[[float], None]) -> tuple[str, Properties]:
             call = Call(site, spend, limit, cancelled)
+            self._authorize(site, subject, "create", inputs=inputs)
             identity, outputs = self.create(call, inputs)
             outputs = self._outputs(site, inputs, outputs)
             self._remember(site, identity, outputs)
@@ -226,6 +227,7 @@ class Handler:
 
         def act(spend: Callable[[float], None]) -> Properties:
             call = Call(site, spend, limit, cancelled)
+            self._authorize(site, subject, "update", identity, state, new)
             outputs = {**state, **self.update(call, identity, state, old, new)}
             for key in old:
                 if key not in new and key not in self.facts.computed:
@@ -242,6 +244,7 @@ class Handler:
 
         def act(spend: Callable[[float], None]) -> None:
             call = Call(site, spend, limit, cancelled)
+            self._authorize(site, subject, "delete", identity, state)
             spend(self.seconds.delete)
             try:
                 self.delete(call, identity, state)
@@ -259,6 +262,7 @@ class Handler:
         """Read, and log it."""
 
         def act(spend: Callable[[float], None]) -> Properties | None:
+            self._authorize(site, subject, "read", identity, state)
             try:
                 found = self.read(Call(site, spend, 300, cancelled), identity, state)
             except (ClientError, NotFoundError) as problem:
@@ -270,8 +274,25 @@ class Handler:
 
         return self._run(site, subject, "read", act, 300, cancelled)
 
+    def _authorize(
+        self,
+        site: Site,
+        subject: Subject,
+        operation: str,
+        identity: str = "",
+        state: Properties | None = None,
+        inputs: Properties | None = None,
+    ) -> None:
+        """Have the provider's calls decided, where somebody decides them: those of AWS."""
+        if site.cloud.authorization and self.token.startswith("aws:"):
+            site.cloud.authorization.operation(
+                operation, self.token, subject.name, site, identity, state or {}, inputs or {}
+            )
+
     def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
         """Keep what the cloud made up: whoever adopts the resource by its id knows nothing but that."""
+        if site.cloud.authorization:
+            site.cloud.authorization.remember(identity, outputs)
         made_up = {key: outputs[key] for key in self.facts.computed if outputs.get(key) is not None}
         site.cloud.tables.put("made-up", self._place(site, identity), made_up)
 

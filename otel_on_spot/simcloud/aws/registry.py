@@ -63,11 +63,15 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     """Answer a function of the AWS provider.
 
     Raises:
-        ApiError: the simulated cloud does not know the function.
+        ApiError: the simulated cloud does not know the function, or who calls may not ask it.
     """
+    judge = site.cloud.authorization
+    if judge:
+        judge.function(token, site.region)
     if token == "aws:index/getCallerIdentity:getCallerIdentity":
         who = site.client("sts").get_caller_identity()
-        return {"accountId": who["Account"], "arn": who["Arn"], "userId": who["UserId"], "id": who["Account"]}
+        arn = (judge.arn if judge else "") or who["Arn"]
+        return {"accountId": who["Account"], "arn": arn, "userId": who["UserId"], "id": who["Account"]}
     if token == "aws:index/getPartition:getPartition":
         return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws", "id": "aws"}
     if token == "aws:index/getRegion:getRegion":

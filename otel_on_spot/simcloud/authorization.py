@@ -1,0 +1,281 @@
+"""Who calls the simulated cloud: every call that the AWS provider makes is decided as a role of the account.
+
+``judged`` is the way in, for the recorded graph as for the provider's protocol; what was asked and decided is kept.
+"""
+
+import json
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from otel_on_spot.iam import actions, messages
+from otel_on_spot.iam.decisions import Caller, Request, decide
+from otel_on_spot.iam.policies import Decision
+from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked, kind_of
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Site, tags_of
+from otel_on_spot.simcloud.properties import Properties
+
+SESSION_NAME = "simulated"
+GLOBAL_REGION = "us-east-1"
+"""Region of the only endpoint of a global service.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html (aws:RequestedRegion)
+"""
+GLOBAL_SERVICES = ("iam", "route53")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call, and what became of it. ``operation`` is such as ``create aws:ec2/vpc:Vpc otel-dev-vpc``."""
+
+    request: Request
+    decision: Decision
+    operation: str
+
+
+class RoleError(ValueError):
+    """There is no such role to call as."""
+
+
+def role_caller(cloud: Cloud, role: str, region: str = GLOBAL_REGION) -> Caller:
+    """The session of a role of the account, with every policy that it has now.
+
+    Args:
+        cloud: whose account it is.
+        role: its name or ARN.
+        region: of the client that asks; IAM has but one.
+
+    Raises:
+        RoleError: the account has no such role.
+    """
+    iam, name = cloud.client("iam", region), role.rpartition("/")[2]
+    try:
+        told = iam.get_role(RoleName=name)["Role"]
+    except ClientError:
+        known = ", ".join(sorted(one["RoleName"] for one in iam.list_roles()["Roles"])) or "none"
+        raise RoleError(
+            f"{role}: the simulated account has no such role. It must be there before anything calls as it; there are: "
+            f"{known}"
+        ) from None
+    if role.startswith("arn:") and role != told["Arn"]:
+        raise RoleError(f"{role}: the account's role of that name is {told['Arn']}")
+    documents = [
+        iam.get_role_policy(RoleName=name, PolicyName=inline)["PolicyDocument"]
+        for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]
+    ]
+    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    documents += [managed_policy(iam, policy["PolicyArn"]) for policy in attached]
+    boundary = (told.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return Caller(
+        arn=f"arn:aws:sts::{cloud.account}:assumed-role/{name}/{SESSION_NAME}",
+        role=told["Arn"],
+        identity=tuple(documents),
+        boundary=managed_policy(iam, boundary) if boundary else None,
+        tags=tags_of(told.get("Tags")),
+    )
+
+
+def managed_policy(iam: Any, arn: str) -> Any:
+    """The document of a managed policy, in its default version."""
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+class Authorization:
+    """Decides the provider's calls, and keeps them; threads may share one.
+
+    Args:
+        cloud: whose calls they are.
+        caller: who makes them; None allows everything, and keeps what was asked.
+        log: a file for the calls, one JSON object a line; None writes none.
+    """
+
+    def __init__(self, cloud: Cloud, caller: Caller | None = None, log: Path | None = None) -> None:
+        self.cloud = cloud
+        self.caller = caller
+        self.calls: list[Call] = []
+        self.log = log
+        self._tags: dict[str, Mapping[str, str]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def denied(self) -> list[Call]:
+        """The calls that were refused."""
+        return [call for call in self.calls if not call.decision]
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """Every action that was asked for."""
+        return frozenset(call.request.action for call in self.calls)
+
+    def summary(self) -> str:
+        """How many calls were made and refused, and each refused action with its resource."""
+        refused = sorted({f"{call.request.action} on {call.decision.resource}" for call in self.denied})
+        told = f" Refused: {'; '.join(refused)}." if refused else ""
+        return f"{len(self.calls)} calls as {self.arn or 'nobody'}, {len(self.denied)} refused.{told}"
+
+    @property
+    def arn(self) -> str:
+        """ARN of who calls; empty where it is nobody in particular."""
+        return self.caller.arn if self.caller else ""
+
+    def operation(
+        self, name: str, token: str, logical: str, site: Site, identity: str, state: Properties, inputs: Properties
+    ) -> None:
+        """Decide the calls of one operation on a resource, before any of them is made.
+
+        Args:
+            name: create, read, update or delete.
+            token: the resource's type.
+            logical: its logical name.
+            site: the provider's region and default tags.
+            identity: its id; empty before it has one.
+            state: its outputs; empty before it has any.
+            inputs: those that are wanted; empty of a read and a deletion.
+
+        Raises:
+            ApiError: one is refused, or nothing is known of the type's calls.
+        """
+        if token not in OPERATIONS:
+            raise ApiError(
+                "NotJudged",
+                f"{token}: nobody has said which calls its provider makes, so no role may make them. Add it to "
+                "simcloud/aws/provider_calls.py",
+            )
+        asked = Asked(site=site, known=self, identity=identity, state=state, inputs=inputs)
+        for request in OPERATIONS[token].of(name, asked):
+            self.decide(request, f"{name} {token} {logical}", site.region)
+
+    def function(self, token: str, region: str) -> None:
+        """Decide the calls of a function of the provider.
+
+        Raises:
+            ApiError: one is refused, or nothing is known of the function's calls.
+        """
+        if token not in FUNCTIONS:
+            raise ApiError("NotJudged", f"{token}: nobody has said which calls it makes. Add it to FUNCTIONS")
+        for action in FUNCTIONS[token]:
+            self.decide(Request(action=action), f"invoke {token}", region)
+
+    def decide(self, request: Request, operation: str, region: str) -> None:
+        """Decide one call, and keep it.
+
+        Raises:
+            ApiError: it is refused, or the table of actions does not know it.
+        """
+        try:
+            actions.check(request)
+        except actions.UnlistedCallError as problem:
+            raise ApiError("NotJudged", str(problem)) from None
+        service = request.action.partition(":")[0]
+        where = GLOBAL_REGION if service in GLOBAL_SERVICES else region
+        everywhere = {"aws:RequestedRegion": where, "aws:SecureTransport": True, "aws:ViaAWSService": False}
+        ec2 = {"ec2:Region": region} if service == "ec2" else {}
+        asked = Request(action=request.action, resources=request.resources, keys={**everywhere, **ec2, **request.keys})
+        decision = Decision("allowed") if self.caller is None else decide(asked, self.caller)
+        call = Call(request=asked, decision=decision, operation=operation)
+        with self._lock:
+            self.calls.append(call)
+            if self.log:
+                with self.log.open("a") as file:
+                    file.write(json.dumps(as_line(call)) + "\n")
+        if not decision and self.caller:
+            raise ApiError(*messages.refusal(asked, self.caller, decision))
+
+    def remember(self, identity: str, outputs: Properties) -> None:
+        """Keep the tags of what was made or read, for the calls that name it later."""
+        if "tagsAll" in outputs:
+            held = dict(outputs["tagsAll"] or {})
+            for name in {identity, str(outputs.get("arn") or identity)}:
+                self._tags[name] = held
+
+    # What calls name beside their own resource
+
+    def tags(self, service: str, identity: str, site: Site) -> Mapping[str, str]:
+        """Tags of a resource, by its id, name or ARN."""
+        if identity not in self._tags:
+            try:
+                self._tags[identity] = _looked_up(service, identity, site)
+            except ClientError:
+                return {}
+        return self._tags[identity]
+
+    def role_arn(self, name: str, site: Site) -> str:
+        """ARN of a role by its name: its path is in it. Of one that is not there, as if it had none."""
+        try:
+            return site.client("iam").get_role(RoleName=name)["Role"]["Arn"]
+        except ClientError:
+            return f"arn:{site.scope.partition}:iam::{site.scope.account}:role/{name}"
+
+    def policy(self, service: str, identity: str, site: Site) -> str | None:
+        """A key's or a queue's own policy, or the ARN of a role's boundary; None where there is none."""
+        try:
+            if service == "kms":
+                return site.client("kms").get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
+            if service == "iam-boundary":
+                role = site.client("iam").get_role(RoleName=identity.rpartition("/")[2])["Role"]
+                return (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+            sqs = site.client("sqs")
+            url = sqs.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+            return found.get("Policy") or None
+        except ClientError:
+            return None
+
+    def has_service_linked_role(self, service: str, site: Site) -> bool:
+        """Whether the account has the role that is a service's own."""
+        path = f"/aws-service-role/{service}/"
+        return bool(site.client("iam").list_roles(PathPrefix=path)["Roles"])
+
+
+def _looked_up(service: str, identity: str, site: Site) -> Mapping[str, str]:
+    client = site.client(service)
+    if service == "ec2":
+        kind_of(identity)
+        found = client.describe_tags(Filters=[{"Name": "resource-id", "Values": [identity]}])["Tags"]
+        return tags_of(found)
+    if service == "iam":
+        return tags_of(client.get_role(RoleName=identity.rpartition("/")[2])["Role"].get("Tags"))
+    if service == "kms":
+        return {tag["TagKey"]: tag["TagValue"] for tag in client.list_resource_tags(KeyId=identity)["Tags"]}
+    url = client.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
+    return client.list_queue_tags(QueueUrl=url).get("Tags", {})
+
+
+def as_line(call: Call) -> dict[str, Any]:
+    """A call as the log has it."""
+    return {
+        "operation": call.operation,
+        "action": call.request.action,
+        "keys": dict(call.request.keys),
+        "resources": [{"arn": each.arn, "keys": dict(each.keys)} for each in call.request.resources],
+        "decision": {key: value for key, value in asdict(call.decision).items() if value},
+    }
+
+
+@contextmanager
+def judged(cloud: Cloud, role: str | None = None, log: Path | None = None) -> Generator[Authorization]:
+    """Decide every call of the AWS provider within as a role of the account; the caller before is back afterwards.
+
+    Args:
+        cloud: whose calls they are.
+        role: its name or ARN, which the account must have; its policies are those of now. None allows everything, and
+            keeps what was asked.
+        log: a file for the calls, one JSON object a line.
+
+    Raises:
+        RoleError: the account has no such role.
+    """
+    before = cloud.authorization
+    cloud.authorization = Authorization(cloud, role_caller(cloud, role) if role else None, log)
+    try:
+        yield cloud.authorization
+    finally:
+        cloud.authorization = before

@@ -1,0 +1,1170 @@
+"""The calls of AWS that its provider makes for each operation on a resource: actions, resources and condition keys.
+
+The simulated cloud's handlers do what AWS does in the end, not call by call; who deploys needs the permission of each
+call. They are those of the provider's own source, in its order: ``resource<Type>Create``, ``Read``, ``Update`` and
+``Delete`` in https://github.com/hashicorp/terraform-provider-aws/tree/main/internal/service, which pulumi-aws bridges.
+What a call needs beside its own action, such as ec2:CreateTags for tags at creation, is AWS's reference:
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from otel_on_spot.iam.decisions import Request, Resource
+from otel_on_spot.simcloud.handler import Site, all_tags
+from otel_on_spot.simcloud.properties import Properties
+
+EKS: Final = "eks.amazonaws.com"
+NODE_GROUPS: Final = "eks-nodegroup.amazonaws.com"
+PODS: Final = "pods.eks.amazonaws.com"
+
+
+class Known(Protocol):
+    """What the cloud knows of the resources that a call names, beside the one that it is about."""
+
+    def tags(self, service: str, identity: str, site: Site) -> Mapping[str, str]:
+        """Tags of a resource, by its id, name or ARN."""
+
+    def role_arn(self, name: str, site: Site) -> str:
+        """ARN of a role by its name: its path is in it."""
+
+    def policy(self, service: str, identity: str, site: Site) -> str | None:
+        """A key's or a queue's own policy."""
+
+    def has_service_linked_role(self, service: str, site: Site) -> bool:
+        """Whether the account has the role that is a service's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One operation that the engine asks the provider for.
+
+    Attributes:
+        site: the provider's region and default tags.
+        known: what the cloud knows.
+        identity: the resource's id; empty before it has one.
+        state: its outputs; empty before it has any.
+        inputs: those that are wanted; empty of a read and a deletion.
+    """
+
+    site: Site
+    known: Known
+    identity: str = ""
+    state: Properties = field(default_factory=dict)
+    inputs: Properties = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Properties:
+        """The inputs where there are some, else the outputs: names are in both."""
+        return self.inputs or self.state
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that the resource is to have."""
+        return all_tags(self.site, self.inputs)
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """The tags that it has."""
+        return self.state.get("tagsAll") or {}
+
+    @property
+    def done(self) -> "Asked":
+        """The same, of a resource that is as it was wanted: with the new tags."""
+        return replace(self, state={**self.state, **self.inputs, "tagsAll": self.tags})
+
+    def arn(self, service: str, rest: str, *, region: str | None = None) -> str:
+        """An ARN of the provider's account and region."""
+        scope = self.site.scope
+        where = scope.region if region is None else region
+        return f"arn:{scope.partition}:{service}:{where}:{scope.account}:{rest}"
+
+    # Resources
+
+    def fresh(self, kind: str, *, tagged: bool = True) -> Resource:
+        """Something of EC2 that the call makes: its id is not known yet, and it gets the tags."""
+        return Resource(arn=self.arn("ec2", f"{kind}/*"), kind=kind, keys=requested(self.tags) if tagged else {})
+
+    def own(self, kind: str) -> Resource:
+        """The resource itself, of EC2."""
+        return self.ec2(kind, self.identity, self.held)
+
+    def ec2(self, kind: str, identity: str, tags: Mapping[str, str] | None = None) -> Resource:
+        """Another resource of EC2."""
+        held = self.known.tags("ec2", identity, self.site) if tags is None else tags
+        keys = {**tagged(held), **{f"ec2:ResourceTag/{key}": value for key, value in held.items()}}
+        return Resource(arn=self.arn("ec2", f"{kind}/{identity}"), kind=kind, keys=keys)
+
+    def eks(self, kind: str, rest: str, tags: Mapping[str, str]) -> Resource:
+        """Something of EKS."""
+        return Resource(arn=self.arn("eks", f"{kind}/{rest}"), kind=kind, keys=tagged(tags))
+
+    def cluster(self) -> Resource:
+        """The cluster that the resource is part of."""
+        name = self.wanted["clusterName"]
+        row = self.site.cloud.tables.get("clusters", name) or {}
+        return self.eks("cluster", name, row.get("tags") or {})
+
+    def iam(self, kind: str, rest: str, tags: Mapping[str, str] | None = None) -> Resource:
+        """Something of IAM, by its path and name."""
+        return Resource(arn=self.arn("iam", f"{kind}{rest}", region=""), kind=kind, keys=tagged(tags or {}))
+
+    def role(self, name: str) -> Resource:
+        """A role of the account, by its name or ARN."""
+        arn = name if name.startswith("arn:") else self.known.role_arn(name, self.site)
+        return Resource(arn=arn, kind="role", keys=tagged(self.known.tags("iam", arn, self.site)))
+
+    # Calls
+
+    def tag_at_creation(self, kind: str, action: str) -> Iterator[Request]:
+        """CreateTags, which EC2 asks for where something is made with tags.
+
+        Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+        """
+        if self.tags:
+            yield call("ec2:CreateTags", self.fresh(kind), **{"ec2:CreateAction": action})
+
+    def retag(self, kind: str) -> Iterator[Request]:
+        """The provider's update of tags of EC2: what is gone, then what is new."""
+        gone = sorted(set(self.held) - set(self.tags))
+        fresh = {key: value for key, value in self.tags.items() if self.held.get(key) != value}
+        itself = self.own(kind)
+        if gone:
+            yield call("ec2:DeleteTags", with_keys(itself, {"aws:TagKeys": gone}))
+        if fresh:
+            yield call("ec2:CreateTags", with_keys(itself, requested(fresh)))
+
+    def retag_by(self, tag: str, untag: str, resource: Resource) -> Iterator[Request]:
+        """The provider's update of tags, of any other service."""
+        gone = sorted(set(self.held) - set(self.tags))
+        fresh = {key: value for key, value in self.tags.items() if self.held.get(key) != value}
+        if gone:
+            yield call(untag, with_keys(resource, {"aws:TagKeys": gone}))
+        if fresh:
+            yield call(tag, with_keys(resource, requested(fresh)))
+
+    def pass_role(self, role: str, service: str) -> Request:
+        """PassRole of a role to the service that will use it."""
+        return call("iam:PassRole", self.role(role), **{"iam:PassedToService": service})
+
+    def service_linked_role(self, service: str, name: str) -> Iterator[Request]:
+        """The service's own role, which its first call in an account makes as the caller."""
+        if not self.known.has_service_linked_role(service, self.site):
+            role = self.iam("role", f"/aws-service-role/{service}/{name}")
+            yield call("iam:CreateServiceLinkedRole", role, **{"iam:AWSServiceName": service})
+
+
+def call(action: str, *resources: Resource, **keys: Any) -> Request:
+    """A call of an action on resources, or on ``*`` where it has none."""
+    return Request(action=action, resources=resources or (Resource(),), keys=keys)
+
+
+def calls(*actions: str) -> Iterator[Request]:
+    """Calls that name no resource."""
+    return map(call, actions)
+
+
+def requested(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Condition keys of the tags that a call asks for."""
+    if not tags:
+        return {}
+    return {"aws:TagKeys": sorted(tags), **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
+
+
+def tagged(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Condition keys of the tags that a resource has."""
+    return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+
+
+def with_keys(resource: Resource, keys: Mapping[str, Any]) -> Resource:
+    """The resource with more condition keys."""
+    return Resource(arn=resource.arn, kind=resource.kind, keys={**resource.keys, **keys}, policy=resource.policy)
+
+
+Calls = Callable[[Asked], Iterable[Request]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """The calls of one resource type. A creation and an update end with those of a read, as the provider's do."""
+
+    create: Calls
+    read: Calls
+    delete: Calls
+    update: Calls = lambda _: ()
+
+    def of(self, operation: str, asked: Asked) -> Iterator[Request]:
+        """The calls of an operation, in order."""
+        yield from getattr(self, operation)(asked)
+        if operation in ("create", "update"):
+            yield from self.read(asked.done)
+
+
+# EC2's network
+
+
+def _vpc_read(asked: Asked) -> Iterator[Request]:
+    yield from calls("ec2:DescribeVpcs")
+    yield call("ec2:DescribeVpcAttribute", asked.own("vpc") if asked.identity else _made(asked, "vpc"))
+    yield from calls("ec2:DescribeNetworkAcls", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups")
+
+
+def _vpc_create(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:CreateVpc", asked.fresh("vpc"))
+    yield from asked.tag_at_creation("vpc", "CreateVpc")
+    yield call("ec2:ModifyVpcAttribute", _made(asked, "vpc"))
+
+
+def _made(asked: Asked, kind: str) -> Resource:
+    """What a creation has just made, with the tags that it got."""
+    return asked.ec2(kind, "*", asked.tags)
+
+
+def _gateway_create(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:CreateInternetGateway", asked.fresh("internet-gateway"))
+    yield from asked.tag_at_creation("internet-gateway", "CreateInternetGateway")
+    if asked.inputs.get("vpcId"):
+        vpc = asked.ec2("vpc", asked.inputs["vpcId"])
+        yield call("ec2:AttachInternetGateway", _made(asked, "internet-gateway"), vpc)
+
+
+def _gateway_update(asked: Asked) -> Iterator[Request]:
+    before, after = asked.state.get("vpcId"), asked.inputs.get("vpcId")
+    if before != after:
+        if before:
+            yield call("ec2:DetachInternetGateway", asked.own("internet-gateway"), asked.ec2("vpc", before))
+        if after:
+            yield call("ec2:AttachInternetGateway", asked.own("internet-gateway"), asked.ec2("vpc", after))
+    yield from asked.retag("internet-gateway")
+
+
+def _gateway_delete(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("vpcId"):
+        vpc = asked.ec2("vpc", asked.state["vpcId"])
+        yield call("ec2:DetachInternetGateway", asked.own("internet-gateway"), vpc)
+    yield call("ec2:DeleteInternetGateway", asked.own("internet-gateway"))
+
+
+def _in_vpc(kind: str, create: str) -> Calls:
+    """The creation of something in a VPC."""
+
+    def made(asked: Asked) -> Iterator[Request]:
+        yield call(f"ec2:{create}", asked.fresh(kind), asked.ec2("vpc", asked.inputs["vpcId"]))
+        yield from asked.tag_at_creation(kind, create)
+
+    return made
+
+
+def _subnet_create(asked: Asked) -> Iterator[Request]:
+    yield from _in_vpc("subnet", "CreateSubnet")(asked)
+    yield call("ec2:ModifySubnetAttribute", _made(asked, "subnet"))
+
+
+def _subnet_update(asked: Asked) -> Iterator[Request]:
+    if bool(asked.state.get("mapPublicIpOnLaunch")) != bool(asked.inputs.get("mapPublicIpOnLaunch")):
+        yield call("ec2:ModifySubnetAttribute", asked.own("subnet"))
+    yield from asked.retag("subnet")
+
+
+def _own(action: str, kind: str) -> Calls:
+    """One call on the resource itself."""
+    return lambda asked: [call(action, asked.own(kind))]
+
+
+def _only(*actions: str) -> Calls:
+    return lambda _: calls(*actions)
+
+
+def _route(action: str) -> Calls:
+    return lambda asked: [call(action, asked.ec2("route-table", asked.wanted["routeTableId"]))]
+
+
+def _association(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        table = asked.ec2("route-table", asked.wanted["routeTableId"])
+        yield call(action, table, asked.ec2("subnet", asked.wanted["subnetId"]))
+
+    return made
+
+
+def _nat_create(asked: Asked) -> Iterator[Request]:
+    yield call(
+        "ec2:CreateNatGateway",
+        asked.fresh("natgateway"),
+        asked.ec2("subnet", asked.inputs["subnetId"]),
+        asked.ec2("elastic-ip", asked.inputs["allocationId"]),
+    )
+    yield from asked.tag_at_creation("natgateway", "CreateNatGateway")
+
+
+def _address_create(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:AllocateAddress", asked.fresh("elastic-ip"))
+    yield from asked.tag_at_creation("elastic-ip", "AllocateAddress")
+
+
+def _group_create(asked: Asked) -> Iterator[Request]:
+    yield from _in_vpc("security-group", "CreateSecurityGroup")(asked)
+    group = _made(asked, "security-group")
+    yield call("ec2:RevokeSecurityGroupEgress", group)
+    yield from _authorize(asked, group)
+
+
+def _authorize(asked: Asked, group: Resource) -> Iterator[Request]:
+    for rules, direction in (("ingress", "Ingress"), ("egress", "Egress")):
+        if asked.inputs.get(rules):
+            yield call(f"ec2:AuthorizeSecurityGroup{direction}", group)
+
+
+def _group_update(asked: Asked) -> Iterator[Request]:
+    group = asked.own("security-group")
+    for rules, direction in (("ingress", "Ingress"), ("egress", "Egress")):
+        before, after = asked.state.get(rules) or [], asked.inputs.get(rules) or []
+        if before != after:
+            if before:
+                yield call(f"ec2:RevokeSecurityGroup{direction}", group)
+            if after:
+                yield call(f"ec2:AuthorizeSecurityGroup{direction}", group)
+    yield from asked.retag("security-group")
+
+
+def _group_delete(asked: Asked) -> Iterator[Request]:
+    yield from calls("ec2:DescribeNetworkInterfaces")
+    yield call("ec2:DeleteSecurityGroup", asked.own("security-group"))
+
+
+def _default_group(asked: Asked) -> Iterator[Request]:
+    group = asked.own("security-group") if asked.identity else asked.ec2("security-group", "*", {})
+    yield from calls("ec2:DescribeSecurityGroups")
+    yield call("ec2:RevokeSecurityGroupIngress", group)
+    yield call("ec2:RevokeSecurityGroupEgress", group)
+    if asked.tags and asked.tags != asked.held:
+        yield call("ec2:CreateTags", with_keys(group, requested(asked.tags)))
+
+
+ID_PREFIXES: Final = {
+    "vpc-": "vpc",
+    "subnet-": "subnet",
+    "sg-": "security-group",
+    "rtb-": "route-table",
+    "igw-": "internet-gateway",
+    "nat-": "natgateway",
+    "eipalloc-": "elastic-ip",
+    "vpce-": "vpc-endpoint",
+    "lt-": "launch-template",
+    "fl-": "vpc-flow-log",
+    "eni-": "network-interface",
+    "i-": "instance",
+    "vol-": "volume",
+}
+"""Prefix of an id -> the type that it is an id of."""
+
+
+def kind_of(identity: str) -> str:
+    """The type of something of EC2, by its id.
+
+    Raises:
+        ValueError: no type has ids of that form.
+    """
+    for prefix, kind in ID_PREFIXES.items():
+        if identity.startswith(prefix):
+            return kind
+    raise ValueError(f"{identity}: no id that IAM's table knows. Add its prefix to ID_PREFIXES")
+
+
+def _tag(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        identity, key = asked.wanted["resourceId"], asked.wanted["key"]
+        keys: dict[str, Any] = {"aws:TagKeys": [key]}
+        if action == "ec2:CreateTags":
+            keys = requested({key: asked.inputs["value"]})
+        yield call(action, with_keys(asked.ec2(kind_of(identity), identity), keys))
+
+    return made
+
+
+def _endpoint_create(asked: Asked) -> Iterator[Request]:
+    inputs = asked.inputs
+    yield call(
+        "ec2:CreateVpcEndpoint",
+        asked.fresh("vpc-endpoint"),
+        asked.ec2("vpc", inputs["vpcId"]),
+        *(asked.ec2("route-table", table) for table in inputs.get("routeTableIds") or ()),
+        *(asked.ec2("subnet", subnet) for subnet in inputs.get("subnetIds") or ()),
+        *(asked.ec2("security-group", group) for group in inputs.get("securityGroupIds") or ()),
+    )
+    yield from asked.tag_at_creation("vpc-endpoint", "CreateVpcEndpoint")
+    if inputs.get("privateDnsEnabled"):
+        yield call(
+            "route53:AssociateVPCWithHostedZone", Resource(arn="arn:aws:route53:::hostedzone/*", kind="hostedzone")
+        )
+
+
+def _endpoint_update(asked: Asked) -> Iterator[Request]:
+    named = []
+    for key, kind in (
+        ("routeTableIds", "route-table"),
+        ("subnetIds", "subnet"),
+        ("securityGroupIds", "security-group"),
+    ):
+        changed = set(asked.state.get(key) or ()) ^ set(asked.inputs.get(key) or ())
+        named += [asked.ec2(kind, identity) for identity in sorted(changed)]
+    if named:
+        yield call("ec2:ModifyVpcEndpoint", asked.own("vpc-endpoint"), *named)
+    yield from asked.retag("vpc-endpoint")
+
+
+def _flow_log_create(asked: Asked) -> Iterator[Request]:
+    """Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html."""
+    yield call("ec2:CreateFlowLogs", asked.fresh("vpc-flow-log"), asked.ec2("vpc", asked.inputs["vpcId"]))
+    yield from asked.tag_at_creation("vpc-flow-log", "CreateFlowLogs")
+    yield asked.pass_role(asked.inputs["iamRoleArn"], "vpc-flow-logs.amazonaws.com")
+    yield from calls("logs:CreateLogDelivery")
+
+
+def _flow_log_delete(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:DeleteFlowLogs", asked.own("vpc-flow-log"))
+    yield from calls("logs:DeleteLogDelivery")
+
+
+def _template_create(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:CreateLaunchTemplate", asked.fresh("launch-template"))
+    yield from asked.tag_at_creation("launch-template", "CreateLaunchTemplate")
+
+
+def _template_update(asked: Asked) -> Iterator[Request]:
+    yield call("ec2:CreateLaunchTemplateVersion", asked.own("launch-template"))
+    if asked.inputs.get("updateDefaultVersion"):
+        yield call("ec2:ModifyLaunchTemplate", asked.own("launch-template"))
+    yield from asked.retag("launch-template")
+
+
+# EKS
+
+
+def _eks_tags(asked: Asked, resource: Resource) -> Iterator[Request]:
+    yield from asked.retag_by("eks:TagResource", "eks:UntagResource", resource)
+
+
+def _tag_new(asked: Asked, action: str, resource: Resource) -> Iterator[Request]:
+    """The service's TagResource, which it asks for where something is made with tags."""
+    if asked.tags:
+        yield call(action, with_keys(resource, requested(asked.tags)))
+
+
+def _cluster(asked: Asked) -> Resource:
+    return asked.eks("cluster", asked.wanted["name"], asked.held)
+
+
+def _cluster_create(asked: Asked) -> Iterator[Request]:
+    """Source: https://docs.aws.amazon.com/eks/latest/userguide/create-cluster.html (prerequisites), enable-kms.html."""
+    inputs = asked.inputs
+    access, network = inputs.get("accessConfig") or {}, inputs["vpcConfig"]
+    keys: dict[str, Any] = requested(asked.tags)
+    told = {
+        "eks:authenticationMode": access.get("authenticationMode"),
+        "eks:bootstrapClusterCreatorAdminPermissions": access.get("bootstrapClusterCreatorAdminPermissions"),
+        "eks:bootstrapSelfManagedAddons": inputs.get("bootstrapSelfManagedAddons"),
+        "eks:kubernetesVersion": inputs.get("version"),
+        "eks:endpointPublicAccess": network.get("endpointPublicAccess"),
+        "eks:endpointPrivateAccess": network.get("endpointPrivateAccess"),
+        "eks:deletionProtection": inputs.get("deletionProtection"),
+    }
+    keys |= {key: value for key, value in told.items() if value is not None}
+    yield call("eks:CreateCluster", **keys)
+    yield from _tag_new(asked, "eks:TagResource", _cluster(asked))
+    yield asked.pass_role(inputs["roleArn"], EKS)
+    yield from asked.service_linked_role(EKS, "AWSServiceRoleForAmazonEKS")
+    yield from calls("ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:DescribeSecurityGroups")
+    encryption = inputs.get("encryptionConfig")
+    if encryption:
+        key = _key(asked, encryption["provider"]["keyArn"])
+        yield call("kms:DescribeKey", key)
+        yield call("kms:CreateGrant", key, **{"kms:GrantIsForAWSResource": True, "kms:ViaService": _via(asked, "eks")})
+
+
+def _via(asked: Asked, service: str) -> str:
+    return f"{service}.{asked.site.region}.amazonaws.com"
+
+
+def _cluster_update(asked: Asked) -> Iterator[Request]:
+    before, after, itself = asked.state, asked.inputs, _cluster(asked)
+    if after.get("version") and before.get("version") != after.get("version"):
+        yield call("eks:UpdateClusterVersion", itself)
+    if any(before.get(key) != after.get(key) for key in after if key not in ("version", "tags")):
+        yield call("eks:UpdateClusterConfig", itself)
+        if after.get("vpcConfig") != before.get("vpcConfig"):
+            yield from calls("ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:DescribeSecurityGroups")
+    yield call("eks:DescribeUpdate", itself)
+    yield from _eks_tags(asked, itself)
+
+
+def _in_cluster(action: str) -> Calls:
+    return lambda asked: [call(action, asked.cluster())]
+
+
+def _node_group(asked: Asked) -> Resource:
+    name = asked.wanted["nodeGroupName"]
+    return asked.eks("nodegroup", f"{asked.wanted['clusterName']}/{name}/*", asked.held)
+
+
+def _node_group_create(asked: Asked) -> Iterator[Request]:
+    """With a launch template EKS tries the launch as the caller.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html, and "You are not authorized to
+    launch instances with this launch template" in https://github.com/aws-samples/terraform-eks-code/issues/13
+    """
+    yield call("eks:CreateNodegroup", asked.cluster(), **requested(asked.tags))
+    yield from _tag_new(asked, "eks:TagResource", _node_group(asked))
+    yield call("iam:GetRole", asked.role(asked.inputs["nodeRoleArn"]))
+    yield asked.pass_role(asked.inputs["nodeRoleArn"], EKS)
+    yield from asked.service_linked_role(NODE_GROUPS, "AWSServiceRoleForAmazonEKSNodegroup")
+    yield from calls("ec2:DescribeSubnets")
+    yield from _trial_launch(asked)
+
+
+def _trial_launch(asked: Asked) -> Iterator[Request]:
+    template = asked.inputs.get("launchTemplate")
+    if not template:
+        return
+    yield from calls("ec2:DescribeLaunchTemplateVersions")
+    made = ("instance", "volume", "network-interface")
+    there = [
+        asked.ec2("launch-template", template["id"]),
+        *(asked.ec2("subnet", subnet) for subnet in asked.inputs.get("subnetIds") or ()),
+        Resource(arn=f"arn:{asked.site.scope.partition}:ec2:{asked.site.region}::image/*", kind="image"),
+        Resource(arn=asked.arn("ec2", "security-group/*"), kind="security-group"),
+    ]
+    # The tags are the template's own, which the trial does not show to the deployer's policy alone.
+    yield call("ec2:RunInstances", *(asked.fresh(kind, tagged=False) for kind in made), *there)
+    for kind in ("instance", "volume"):
+        yield call("ec2:CreateTags", asked.fresh(kind, tagged=False), **{"ec2:CreateAction": "RunInstances"})
+
+
+def _node_group_update(asked: Asked) -> Iterator[Request]:
+    before, after, itself = asked.state, asked.inputs, _node_group(asked)
+    versions = ("version", "releaseVersion", "launchTemplate")
+    if any(after.get(key) is not None and before.get(key) != after.get(key) for key in versions):
+        yield call("eks:UpdateNodegroupVersion", itself)
+        if before.get("launchTemplate") != after.get("launchTemplate"):
+            yield from _trial_launch(asked)
+    if any(before.get(key) != after.get(key) for key in ("scalingConfig", "labels", "taints", "updateConfig")):
+        yield call("eks:UpdateNodegroupConfig", itself)
+    yield call("eks:DescribeUpdate", itself)
+    yield from _eks_tags(asked, itself)
+
+
+def _addon(asked: Asked) -> Resource:
+    return asked.eks("addon", f"{asked.wanted['clusterName']}/{asked.wanted['addonName']}/*", asked.held)
+
+
+def _pass_to_pods(asked: Asked) -> Iterator[Request]:
+    """Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html, add-ons-iam.html."""
+    for told in asked.inputs.get("podIdentityAssociations") or ():
+        yield call("eks:CreatePodIdentityAssociation", asked.cluster())
+        yield call("iam:GetRole", asked.role(told["roleArn"]))
+        yield asked.pass_role(told["roleArn"], PODS)
+
+
+def _addon_create(asked: Asked) -> Iterator[Request]:
+    yield call("eks:CreateAddon", asked.cluster(), **requested(asked.tags))
+    yield from _tag_new(asked, "eks:TagResource", _addon(asked))
+    yield from _pass_to_pods(asked)
+
+
+def _addon_update(asked: Asked) -> Iterator[Request]:
+    yield call("eks:UpdateAddon", _addon(asked))
+    yield call("eks:DescribeUpdate", _addon(asked))
+    yield from _pass_to_pods(asked)
+    yield from _eks_tags(asked, _addon(asked))
+
+
+def _addon_delete(asked: Asked) -> Iterator[Request]:
+    yield call("eks:DeleteAddon", _addon(asked))
+
+
+def _association_of_pods(asked: Asked) -> Resource:
+    return asked.eks("podidentityassociation", f"{asked.wanted['clusterName']}/{asked.identity or '*'}", asked.held)
+
+
+def _pod_identity_create(asked: Asked) -> Iterator[Request]:
+    yield call("eks:CreatePodIdentityAssociation", asked.cluster(), **requested(asked.tags))
+    yield from _tag_new(asked, "eks:TagResource", _association_of_pods(asked))
+    yield call("iam:GetRole", asked.role(asked.inputs["roleArn"]))
+    yield asked.pass_role(asked.inputs["roleArn"], PODS)
+
+
+def _pod_identity_update(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("roleArn") != asked.inputs.get("roleArn"):
+        yield call("eks:UpdatePodIdentityAssociation", _association_of_pods(asked))
+        yield call("iam:GetRole", asked.role(asked.inputs["roleArn"]))
+        yield asked.pass_role(asked.inputs["roleArn"], PODS)
+    yield from _eks_tags(asked, _association_of_pods(asked))
+
+
+def _entry(asked: Asked) -> Resource:
+    """Source of its form: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelastickubernetesservice.html."""
+    principal = asked.wanted["principalArn"].split(":")
+    kind, _, name = principal[5].partition("/")
+    rest = f"{asked.wanted['clusterName']}/{kind}/{principal[4]}/{name.rpartition('/')[2]}/*"
+    return asked.eks("access-entry", rest, asked.held)
+
+
+def _entry_create(asked: Asked) -> Iterator[Request]:
+    inputs = asked.inputs
+    keys: dict[str, Any] = {
+        "eks:principalArn": inputs["principalArn"],
+        "eks:accessEntryType": inputs.get("type") or "STANDARD",
+        **({"eks:kubernetesGroups": inputs["kubernetesGroups"]} if inputs.get("kubernetesGroups") else {}),
+        **({"eks:username": inputs["userName"]} if inputs.get("userName") else {}),
+    }
+    yield call("eks:CreateAccessEntry", asked.cluster(), **keys, **requested(asked.tags))
+    yield from _tag_new(asked, "eks:TagResource", _entry(asked))
+
+
+def _entry_update(asked: Asked) -> Iterator[Request]:
+    if (asked.state.get("kubernetesGroups") or []) != (asked.inputs.get("kubernetesGroups") or []):
+        groups = {"eks:kubernetesGroups": asked.inputs.get("kubernetesGroups") or []}
+        yield call("eks:UpdateAccessEntry", _entry(asked), **groups)
+    yield from _eks_tags(asked, _entry(asked))
+
+
+def _access_policy(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        keys: dict[str, Any] = {}
+        if action != "eks:ListAssociatedAccessPolicies":
+            keys["eks:policyArn"] = asked.wanted["policyArn"]
+        if action == "eks:AssociateAccessPolicy":
+            scope = asked.inputs.get("accessScope") or {}
+            keys["eks:accessScope"] = scope.get("type", "cluster")
+            keys |= {"eks:namespaces": scope["namespaces"]} if scope.get("namespaces") else {}
+        yield call(action, _entry(asked), **keys)
+
+    return made
+
+
+# Events, queues, experiments
+
+
+def _rule(asked: Asked) -> Resource:
+    name = asked.wanted.get("name") or asked.wanted["rule"]
+    return Resource(arn=asked.arn("events", f"rule/{name}"), kind="rule-on-default-event-bus", keys=tagged(asked.held))
+
+
+def _rule_put(asked: Asked) -> Iterator[Request]:
+    yield call("events:PutRule", _rule(asked), **requested(asked.tags))
+    if asked.tags != asked.held:
+        yield from asked.retag_by("events:TagResource", "events:UntagResource", _rule(asked))
+
+
+def _rule_read(asked: Asked) -> Iterator[Request]:
+    yield call("events:DescribeRule", _rule(asked))
+    yield call("events:ListTagsForResource", _rule(asked))
+
+
+def _target_put(asked: Asked) -> Iterator[Request]:
+    yield call("events:PutTargets", _rule(asked), **{"events:TargetArn": asked.inputs["arn"]})
+
+
+def _queue(asked: Asked, url: str = "") -> Resource:
+    name = url.rpartition("/")[2] or asked.wanted["name"]
+    held = asked.held if not url else asked.known.tags("sqs", url, asked.site)
+    policy = asked.known.policy("sqs", url or asked.identity, asked.site) if url or asked.identity else None
+    return Resource(arn=asked.arn("sqs", name), kind="queue", keys=tagged(held), policy=policy)
+
+
+def _queue_create(asked: Asked) -> Iterator[Request]:
+    yield call("sqs:CreateQueue", _queue(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "sqs:TagQueue", _queue(asked))
+
+
+def _queue_update(asked: Asked) -> Iterator[Request]:
+    yield call("sqs:SetQueueAttributes", _queue(asked))
+    yield from asked.retag_by("sqs:TagQueue", "sqs:UntagQueue", _queue(asked))
+
+
+def _on_queue(*actions: str) -> Calls:
+    return lambda asked: [call(action, _queue(asked)) for action in actions]
+
+
+def _on_queue_of(*actions: str) -> Calls:
+    return lambda asked: [call(action, _queue(asked, asked.wanted["queueUrl"])) for action in actions]
+
+
+def _experiment(asked: Asked) -> Resource:
+    rest = f"experiment-template/{asked.identity or '*'}"
+    return Resource(arn=asked.arn("fis", rest), kind="experiment-template", keys=tagged(asked.held))
+
+
+def _experiment_actions(asked: Asked) -> list[Resource]:
+    found = {action["actionId"] for action in asked.inputs["actions"]}
+    return [Resource(arn=asked.arn("fis", f"action/{each}"), kind="action") for each in sorted(found)]
+
+
+def _experiment_create(asked: Asked) -> Iterator[Request]:
+    yield call("fis:CreateExperimentTemplate", _experiment(asked), *_experiment_actions(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "fis:TagResource", _experiment(asked))
+    yield asked.pass_role(asked.inputs["roleArn"], "fis.amazonaws.com")
+
+
+def _experiment_update(asked: Asked) -> Iterator[Request]:
+    yield call("fis:UpdateExperimentTemplate", _experiment(asked), *_experiment_actions(asked))
+    yield asked.pass_role(asked.inputs["roleArn"], "fis.amazonaws.com")
+    yield from asked.retag_by("fis:TagResource", "fis:UntagResource", _experiment(asked))
+
+
+def _on_experiment(action: str) -> Calls:
+    return lambda asked: [call(action, _experiment(asked))]
+
+
+# Keys and logs
+
+
+def _key(asked: Asked, identity: str = "") -> Resource:
+    """A key, by its id or ARN; the one itself without."""
+    arn = identity or asked.state.get("arn") or asked.arn("kms", f"key/{asked.identity or '*'}")
+    arn = arn if arn.startswith("arn:") else asked.arn("kms", f"key/{arn}")
+    known = asked.identity or identity
+    held = asked.known.tags("kms", arn, asked.site) if identity else asked.held
+    policy = asked.known.policy("kms", arn, asked.site) if known else _default_key_policy(asked)
+    return Resource(arn=arn, kind="key", keys=tagged(held), policy=policy)
+
+
+def _default_key_policy(asked: Asked) -> Any:
+    """The policy that a new key gets; KMS's own where none is given lets the account's policies decide."""
+    scope = asked.site.scope
+    root = {"AWS": f"arn:{scope.partition}:iam::{scope.account}:root"}
+    default = {"Statement": [{"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}]}
+    return asked.inputs.get("policy") or default
+
+
+def _key_create(asked: Asked) -> Iterator[Request]:
+    keys = {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT", "kms:MultiRegion": False}
+    bypass = bool(asked.inputs.get("bypassPolicyLockoutSafetyCheck"))
+    keys |= {"kms:BypassPolicyLockoutSafetyCheck": bypass, **requested(asked.tags)}
+    yield call("kms:CreateKey", **keys)
+    if asked.tags:
+        yield call("kms:TagResource", with_keys(_key(asked), requested(asked.tags)))
+    if asked.inputs.get("enableKeyRotation"):
+        yield call("kms:EnableKeyRotation", _key(asked.done))
+
+
+def _key_read(asked: Asked) -> Iterator[Request]:
+    for action in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"):
+        yield call(f"kms:{action}", _key(asked))
+
+
+def _key_update(asked: Asked) -> Iterator[Request]:
+    before, after, itself = asked.state, asked.inputs, _key(asked)
+    if (before.get("description") or "") != (after.get("description") or ""):
+        yield call("kms:UpdateKeyDescription", itself)
+    if bool(before.get("enableKeyRotation")) != bool(after.get("enableKeyRotation")):
+        yield call(f"kms:{'Enable' if after.get('enableKeyRotation') else 'Disable'}KeyRotation", itself)
+    if after.get("policy") and before.get("policy") != after.get("policy"):
+        yield call("kms:PutKeyPolicy", itself)
+    yield from asked.retag_by("kms:TagResource", "kms:UntagResource", itself)
+
+
+def _alias(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        alias = Resource(arn=asked.arn("kms", asked.wanted["name"]), kind="alias")
+        yield call(f"kms:{action}", alias, _key(asked, asked.wanted["targetKeyId"]))
+
+    return made
+
+
+def _group_of_logs(asked: Asked) -> Resource:
+    arn = asked.arn("logs", f"log-group:{asked.wanted['name']}")
+    return Resource(arn=arn, kind="log-group", keys=tagged(asked.held))
+
+
+def _logs_create(asked: Asked) -> Iterator[Request]:
+    group = _group_of_logs(asked)
+    yield call("logs:CreateLogGroup", group, **requested(asked.tags))
+    yield from _tag_new(asked, "logs:TagResource", group)
+    if asked.inputs.get("retentionInDays"):
+        yield call("logs:PutRetentionPolicy", _group_of_logs(asked.done))
+
+
+def _logs_read(asked: Asked) -> Iterator[Request]:
+    yield from calls("logs:DescribeLogGroups")
+    yield call("logs:ListTagsForResource", _group_of_logs(asked))
+
+
+def _logs_update(asked: Asked) -> Iterator[Request]:
+    before, after = asked.state.get("retentionInDays") or 0, asked.inputs.get("retentionInDays") or 0
+    if before != after:
+        yield call(f"logs:{'Put' if after else 'Delete'}RetentionPolicy", _group_of_logs(asked))
+    yield from asked.retag_by("logs:TagResource", "logs:UntagResource", _group_of_logs(asked))
+
+
+# IAM
+
+
+def _role(asked: Asked) -> Resource:
+    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
+    return asked.iam("role", f"{path}{name}", asked.held)
+
+
+def _role_create(asked: Asked) -> Iterator[Request]:
+    boundary = asked.inputs.get("permissionsBoundary")
+    keys = {"iam:PermissionsBoundary": boundary} if boundary else {}
+    yield call("iam:CreateRole", _role(asked), **keys, **requested(asked.tags))
+    yield from _tag_new(asked, "iam:TagRole", _role(asked))
+
+
+def _role_update(asked: Asked) -> Iterator[Request]:
+    before, after, itself = asked.state, asked.inputs, _role(asked)
+    if before.get("assumeRolePolicy") != after.get("assumeRolePolicy"):
+        yield call("iam:UpdateAssumeRolePolicy", itself)
+    if (before.get("description") or "") != (after.get("description") or ""):
+        yield call("iam:UpdateRoleDescription", itself)
+    if before.get("maxSessionDuration") not in (None, after.get("maxSessionDuration")):
+        yield call("iam:UpdateRole", itself)
+    had, boundary = before.get("permissionsBoundary"), after.get("permissionsBoundary")
+    if had != boundary and boundary:
+        yield call("iam:PutRolePermissionsBoundary", itself, **{"iam:PermissionsBoundary": boundary})
+    elif had != boundary:
+        yield call("iam:DeleteRolePermissionsBoundary", itself, **{"iam:PermissionsBoundary": had})
+    yield from asked.retag_by("iam:TagRole", "iam:UntagRole", itself)
+
+
+def _on_role(*actions: str) -> Calls:
+    return lambda asked: [call(f"iam:{action}", _role(asked)) for action in actions]
+
+
+def _attachment(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        boundary = _boundary_of(asked, asked.wanted["role"])
+        keys = {"iam:PolicyARN": asked.wanted["policyArn"], **boundary}
+        yield call(f"iam:{action}", asked.role(asked.wanted["role"]), **keys)
+
+    return made
+
+
+def _boundary_of(asked: Asked, role: str) -> dict[str, Any]:
+    boundary = asked.known.policy("iam-boundary", role, asked.site)
+    return {"iam:PermissionsBoundary": boundary} if boundary else {}
+
+
+def _inline(action: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        keys = _boundary_of(asked, asked.wanted["role"]) if action != "GetRolePolicy" else {}
+        yield call(f"iam:{action}", asked.role(asked.wanted["role"]), **keys)
+
+    return made
+
+
+def _policy(asked: Asked) -> Resource:
+    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
+    return asked.iam("policy", f"{path}{name}", asked.held)
+
+
+def _policy_create(asked: Asked) -> Iterator[Request]:
+    yield call("iam:CreatePolicy", _policy(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "iam:TagPolicy", _policy(asked))
+
+
+def _policy_update(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("policy") != asked.inputs.get("policy"):
+        yield call("iam:ListPolicyVersions", _policy(asked))
+        yield call("iam:DeletePolicyVersion", _policy(asked))
+        yield call("iam:CreatePolicyVersion", _policy(asked))
+    yield from asked.retag_by("iam:TagPolicy", "iam:UntagPolicy", _policy(asked))
+
+
+def _on_policy(*actions: str) -> Calls:
+    return lambda asked: [call(f"iam:{action}", _policy(asked)) for action in actions]
+
+
+def _profile(asked: Asked) -> Resource:
+    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
+    return asked.iam("instance-profile", f"{path}{name}", asked.held)
+
+
+def _profile_create(asked: Asked) -> Iterator[Request]:
+    yield call("iam:CreateInstanceProfile", _profile(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "iam:TagInstanceProfile", _profile(asked))
+    yield from _into_profile(asked.done)
+
+
+def _into_profile(asked: Asked) -> Iterator[Request]:
+    if asked.inputs.get("role"):
+        yield call("iam:AddRoleToInstanceProfile", _profile(asked))
+        yield asked.pass_role(asked.inputs["role"], "ec2.amazonaws.com")
+
+
+def _profile_read(asked: Asked) -> Iterator[Request]:
+    yield call("iam:GetInstanceProfile", _profile(asked))
+    if asked.wanted.get("role"):
+        yield call("iam:GetRole", asked.role(asked.wanted["role"]))
+
+
+def _profile_update(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("role") != asked.inputs.get("role"):
+        if asked.state.get("role"):
+            yield call("iam:RemoveRoleFromInstanceProfile", _profile(asked))
+        yield from _into_profile(asked)
+    yield from asked.retag_by("iam:TagInstanceProfile", "iam:UntagInstanceProfile", _profile(asked))
+
+
+def _profile_delete(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("role"):
+        yield call("iam:RemoveRoleFromInstanceProfile", _profile(asked))
+    yield call("iam:DeleteInstanceProfile", _profile(asked))
+
+
+def _linked_role(*actions: str) -> Calls:
+    def made(asked: Asked) -> Iterator[Request]:
+        service = asked.wanted["awsServiceName"]
+        name = asked.identity.rpartition("/")[2] or "*"
+        role = asked.iam("role", f"/aws-service-role/{service}/{name}")
+        for action in actions:
+            keys = {"iam:AWSServiceName": service} if action.endswith("ServiceLinkedRole") else {}
+            yield call(f"iam:{action}", role, **keys)
+
+    return made
+
+
+def _issuer(asked: Asked) -> Resource:
+    host = (asked.inputs.get("url") or asked.state.get("url") or "").removeprefix("https://")
+    arn = asked.identity or asked.arn("iam", f"oidc-provider/{host}", region="")
+    return Resource(arn=arn, kind="oidc-provider", keys=tagged(asked.held))
+
+
+def _issuer_create(asked: Asked) -> Iterator[Request]:
+    yield call("iam:CreateOpenIDConnectProvider", _issuer(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "iam:TagOpenIDConnectProvider", _issuer(asked))
+
+
+def _issuer_update(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("thumbprintLists") != asked.inputs.get("thumbprintLists"):
+        yield call("iam:UpdateOpenIDConnectProviderThumbprint", _issuer(asked))
+    tag, untag = "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"
+    yield from asked.retag_by(tag, untag, _issuer(asked))
+
+
+def _on_issuer(action: str) -> Calls:
+    return lambda asked: [call(f"iam:{action}", _issuer(asked))]
+
+
+OPERATIONS: Final[Mapping[str, Operations]] = {
+    "aws:ec2/vpc:Vpc": Operations(
+        create=_vpc_create,
+        read=_vpc_read,
+        update=lambda asked: [call("ec2:ModifyVpcAttribute", asked.own("vpc")), *asked.retag("vpc")],
+        delete=_own("ec2:DeleteVpc", "vpc"),
+    ),
+    "aws:ec2/internetGateway:InternetGateway": Operations(
+        create=_gateway_create,
+        read=_only("ec2:DescribeInternetGateways"),
+        update=_gateway_update,
+        delete=_gateway_delete,
+    ),
+    "aws:ec2/subnet:Subnet": Operations(
+        create=_subnet_create,
+        read=_only("ec2:DescribeSubnets"),
+        update=_subnet_update,
+        delete=lambda asked: [*calls("ec2:DescribeNetworkInterfaces"), call("ec2:DeleteSubnet", asked.own("subnet"))],
+    ),
+    "aws:ec2/routeTable:RouteTable": Operations(
+        create=_in_vpc("route-table", "CreateRouteTable"),
+        read=_only("ec2:DescribeRouteTables"),
+        update=lambda asked: asked.retag("route-table"),
+        delete=_own("ec2:DeleteRouteTable", "route-table"),
+    ),
+    "aws:ec2/route:Route": Operations(
+        create=_route("ec2:CreateRoute"),
+        read=_only("ec2:DescribeRouteTables"),
+        update=_route("ec2:ReplaceRoute"),
+        delete=_route("ec2:DeleteRoute"),
+    ),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Operations(
+        create=_association("ec2:AssociateRouteTable"),
+        read=_only("ec2:DescribeRouteTables"),
+        update=_association("ec2:ReplaceRouteTableAssociation"),
+        delete=_association("ec2:DisassociateRouteTable"),
+    ),
+    "aws:ec2/eip:Eip": Operations(
+        create=_address_create,
+        read=_only("ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute"),
+        update=lambda asked: asked.retag("elastic-ip"),
+        delete=_own("ec2:ReleaseAddress", "elastic-ip"),
+    ),
+    "aws:ec2/natGateway:NatGateway": Operations(
+        create=_nat_create,
+        read=_only("ec2:DescribeNatGateways"),
+        update=lambda asked: asked.retag("natgateway"),
+        delete=_own("ec2:DeleteNatGateway", "natgateway"),
+    ),
+    "aws:ec2/securityGroup:SecurityGroup": Operations(
+        create=_group_create,
+        read=_only("ec2:DescribeSecurityGroups"),
+        update=_group_update,
+        delete=_group_delete,
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Operations(
+        create=_default_group,
+        read=_only("ec2:DescribeSecurityGroups"),
+        update=_default_group,
+        delete=lambda _: (),
+    ),
+    "aws:ec2/tag:Tag": Operations(
+        create=_tag("ec2:CreateTags"),
+        read=_only("ec2:DescribeTags"),
+        update=_tag("ec2:CreateTags"),
+        delete=_tag("ec2:DeleteTags"),
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Operations(
+        create=_endpoint_create,
+        read=_only("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
+        update=_endpoint_update,
+        delete=_own("ec2:DeleteVpcEndpoints", "vpc-endpoint"),
+    ),
+    "aws:ec2/flowLog:FlowLog": Operations(
+        create=_flow_log_create,
+        read=_only("ec2:DescribeFlowLogs"),
+        update=lambda asked: asked.retag("vpc-flow-log"),
+        delete=_flow_log_delete,
+    ),
+    "aws:ec2/launchTemplate:LaunchTemplate": Operations(
+        create=_template_create,
+        read=_only("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
+        update=_template_update,
+        delete=_own("ec2:DeleteLaunchTemplate", "launch-template"),
+    ),
+    "aws:eks/cluster:Cluster": Operations(
+        create=_cluster_create,
+        read=lambda asked: [call("eks:DescribeCluster", _cluster(asked))],
+        update=_cluster_update,
+        delete=lambda asked: [call("eks:DeleteCluster", _cluster(asked))],
+    ),
+    "aws:eks/nodeGroup:NodeGroup": Operations(
+        create=_node_group_create,
+        read=lambda asked: [call("eks:DescribeNodegroup", _node_group(asked))],
+        update=_node_group_update,
+        delete=lambda asked: [call("eks:DeleteNodegroup", _node_group(asked))],
+    ),
+    "aws:eks/addon:Addon": Operations(
+        create=_addon_create,
+        read=lambda asked: [call("eks:DescribeAddon", _addon(asked))],
+        update=_addon_update,
+        delete=_addon_delete,
+    ),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": Operations(
+        create=_pod_identity_create,
+        read=lambda asked: [call("eks:DescribePodIdentityAssociation", _association_of_pods(asked))],
+        update=_pod_identity_update,
+        delete=lambda asked: [call("eks:DeletePodIdentityAssociation", _association_of_pods(asked))],
+    ),
+    "aws:eks/accessEntry:AccessEntry": Operations(
+        create=_entry_create,
+        read=lambda asked: [call("eks:DescribeAccessEntry", _entry(asked))],
+        update=_entry_update,
+        delete=lambda asked: [call("eks:DeleteAccessEntry", _entry(asked))],
+    ),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Operations(
+        create=_access_policy("eks:AssociateAccessPolicy"),
+        read=_access_policy("eks:ListAssociatedAccessPolicies"),
+        delete=_access_policy("eks:DisassociateAccessPolicy"),
+    ),
+    "aws:cloudwatch/eventRule:EventRule": Operations(
+        create=_rule_put,
+        read=_rule_read,
+        update=_rule_put,
+        delete=lambda asked: [call("events:DeleteRule", _rule(asked))],
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Operations(
+        create=_target_put,
+        read=lambda asked: [call("events:ListTargetsByRule", _rule(asked))],
+        update=_target_put,
+        delete=lambda asked: [call("events:RemoveTargets", _rule(asked))],
+    ),
+    "aws:sqs/queue:Queue": Operations(
+        create=_queue_create,
+        read=_on_queue("sqs:GetQueueAttributes", "sqs:ListQueueTags"),
+        update=_queue_update,
+        delete=_on_queue("sqs:DeleteQueue"),
+    ),
+    "aws:sqs/queuePolicy:QueuePolicy": Operations(
+        create=_on_queue_of("sqs:SetQueueAttributes"),
+        read=_on_queue_of("sqs:GetQueueAttributes"),
+        update=_on_queue_of("sqs:SetQueueAttributes"),
+        delete=_on_queue_of("sqs:SetQueueAttributes"),
+    ),
+    "aws:fis/experimentTemplate:ExperimentTemplate": Operations(
+        create=_experiment_create,
+        read=_on_experiment("fis:GetExperimentTemplate"),
+        update=_experiment_update,
+        delete=_on_experiment("fis:DeleteExperimentTemplate"),
+    ),
+    "aws:kms/key:Key": Operations(
+        create=_key_create,
+        read=_key_read,
+        update=_key_update,
+        delete=lambda asked: [call("kms:ScheduleKeyDeletion", _key(asked)), call("kms:DescribeKey", _key(asked))],
+    ),
+    "aws:kms/alias:Alias": Operations(
+        create=_alias("CreateAlias"),
+        read=_only("kms:ListAliases"),
+        update=_alias("UpdateAlias"),
+        delete=_alias("DeleteAlias"),
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Operations(
+        create=_logs_create,
+        read=_logs_read,
+        update=_logs_update,
+        delete=lambda asked: [call("logs:DeleteLogGroup", _group_of_logs(asked))],
+    ),
+    "aws:iam/role:Role": Operations(
+        create=_role_create,
+        read=_on_role("GetRole", "ListRolePolicies", "ListAttachedRolePolicies"),
+        update=_role_update,
+        delete=_on_role("ListInstanceProfilesForRole", "DeleteRole"),
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Operations(
+        create=_attachment("AttachRolePolicy"),
+        read=lambda asked: [call("iam:ListAttachedRolePolicies", asked.role(asked.wanted["role"]))],
+        delete=_attachment("DetachRolePolicy"),
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Operations(
+        create=_inline("PutRolePolicy"),
+        read=_inline("GetRolePolicy"),
+        update=_inline("PutRolePolicy"),
+        delete=_inline("DeleteRolePolicy"),
+    ),
+    "aws:iam/policy:Policy": Operations(
+        create=_policy_create,
+        read=_on_policy("GetPolicy", "GetPolicyVersion"),
+        update=_policy_update,
+        delete=_on_policy("ListPolicyVersions", "DeletePolicyVersion", "DeletePolicy"),
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": Operations(
+        create=_profile_create,
+        read=_profile_read,
+        update=_profile_update,
+        delete=_profile_delete,
+    ),
+    "aws:iam/serviceLinkedRole:ServiceLinkedRole": Operations(
+        create=_linked_role("CreateServiceLinkedRole"),
+        read=_linked_role("GetRole"),
+        update=_linked_role("UpdateRole"),
+        delete=_linked_role("DeleteServiceLinkedRole", "GetServiceLinkedRoleDeletionStatus"),
+    ),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Operations(
+        create=_issuer_create,
+        read=_on_issuer("GetOpenIDConnectProvider"),
+        update=_issuer_update,
+        delete=_on_issuer("DeleteOpenIDConnectProvider"),
+    ),
+}
+"""Type -> its calls."""
+
+FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": ("sts:GetCallerIdentity",),
+    "aws:index/getPartition:getPartition": (),
+    "aws:index/getRegion:getRegion": (),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": ("ec2:DescribeAvailabilityZones",),
+    "aws:ec2/getSecurityGroups:getSecurityGroups": ("ec2:DescribeSecurityGroups",),
+}
+"""Function of the provider -> the actions that it calls; none name a resource."""
