@@ -7,7 +7,7 @@ from infra import names
 from infra import settings as configuration
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
 from infra.argocd import ArgoCd, ArgoCdArgs
-from infra.before_anything import refuse_placeholders, refuse_zones_without_control_plane
+from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones_without_control_plane
 from infra.cluster import Cluster, ClusterArgs
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
@@ -19,7 +19,7 @@ from infra.network import Network, NetworkArgs
 from infra.node_access import refuse_direct_jump
 
 settings = configuration.load()
-stack_names = names.StackNames(cluster=settings.cluster.name, region=settings.region)
+stack_names = names.StackNames(cluster=settings.cluster.name, region=settings.region, stack=pulumi.get_stack())
 tags = names.default_tags(settings.environment, stack_names.cluster, settings.tags)
 
 provider = aws.Provider(
@@ -31,6 +31,7 @@ provider = aws.Provider(
 on_aws = pulumi.ResourceOptions(providers=[provider])
 refuse_placeholders(settings, pulumi.InvokeOptions(provider=provider))
 refuse_zones_without_control_plane(settings, pulumi.InvokeOptions(provider=provider))
+refuse_taken_names(stack_names, pulumi.InvokeOptions(provider=provider))
 refuse_direct_jump(settings.cluster.node_access, stack_names, pulumi.InvokeOptions(provider=provider))
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 

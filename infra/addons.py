@@ -86,6 +86,7 @@ class Addons(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-ebs-csi",
             name=args.stack_names.ebs_csi_role,
+            tags=args.stack_names.owner_tags,
             assume_role_policy=json.dumps(documents.pod_identity_trust()),
             opts=child,
         )

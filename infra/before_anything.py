@@ -6,6 +6,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from infra import names
 from infra.regions import ZONES_WITHOUT_CONTROL_PLANE
 from infra.settings.models import Settings
 from infra.settings.placeholders import documentation_account, placeholders
@@ -65,6 +66,41 @@ def refuse_zones_without_control_plane(settings: Settings, opts: pulumi.InvokeOp
         )
         for zone in settings.network.zones
         if ids.get(zone) in refused
+    ]
+    if problems:
+        raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
+
+
+def refuse_taken_names(stack_names: names.StackNames, opts: pulumi.InvokeOptions) -> None:
+    """IAM's names are the account's: a role of this name that is another stack's is told before anything is made.
+
+    The owner's tag says whose a role is. One without it is older than the tag: it is this stack's where the cluster is
+    in this region.
+
+    Raises:
+        pulumi.RunError: such roles exist; all are named, and no resource was declared yet.
+    """
+    taken = aws.iam.get_roles(name_regex=f"^({'|'.join(stack_names.roles)})$", opts=opts).names
+    own = stack_names.owner_tags[names.OWNER_TAG]
+    owners: dict[str, list[str]] = {}
+    for role in sorted(taken):
+        owner = aws.iam.get_role(name=role, opts=opts).tags.get(names.OWNER_TAG, "")
+        if owner != own:
+            owners.setdefault(owner, []).append(role)
+    if "" in owners and stack_names.cluster in aws.eks.get_clusters(opts=opts).names:
+        del owners[""]
+    problems = [
+        Problem(
+            "cluster.name",
+            f"{stack_names.cluster}, and {', '.join(roles)} {'are' if len(roles) > 1 else 'is'} there already, "
+            + (f"of the stack {owner} (region/stack)" if owner else f"without the tag {names.OWNER_TAG}"),
+            "names of IAM are the account's, whatever the region: AWS would refuse these roles, and the policies and "
+            "the instance profile that go with them, one by one after the network is built",
+            "give the cluster a name of its own, with its region in it for instance; if they are this stack's (it was "
+            "renamed, or its first update was cut off before November 2026), say so, role by role: "
+            f"aws iam tag-role --role-name {roles[0]} --tags Key={names.OWNER_TAG},Value={own}",
+        )
+        for owner, roles in sorted(owners.items())
     ]
     if problems:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))

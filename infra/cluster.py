@@ -256,6 +256,7 @@ def _service_role(
     role = iam.Role(
         f"{name}-service-role",
         name=stack_names.cluster_role,
+        tags=stack_names.owner_tags,
         description="Allows EKS to manage clusters on your behalf.",
         assume_role_policy=json.dumps(documents.cluster_trust()),
         opts=pulumi.ResourceOptions.merge(

@@ -36,6 +36,7 @@ class FlowLogs(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=args.stack_names.flow_log_role,
+            tags=args.stack_names.owner_tags,
             assume_role_policy=json.dumps(documents.service_trust("vpc-flow-logs.amazonaws.com")),
             opts=child,
         )

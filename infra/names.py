@@ -29,6 +29,12 @@ NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
 Written when it does, on the security group that EKS made.
 """
 
+OWNER_TAG: Final = "otel-on-spot/stack"
+"""The tag that says which stack an IAM role, policy or instance profile belongs to: region and stack.
+
+IAM's names are the account's, and the other tags are the same where two stacks have one cluster name in two regions.
+"""
+
 DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
 """Tags that a drill puts on the one instance that its experiment may take, and takes off again."""
 
@@ -46,10 +52,14 @@ SYSTEM_NODE_LABEL: Final = ("node-role", "system")
 
 @dataclass(frozen=True, kw_only=True)
 class StackNames:
-    """Cluster and region of the stack, and every physical name that follows from them."""
+    """Cluster and region of the stack, and every physical name that follows from them.
+
+    ``stack``: the Pulumi stack's own name, for ``owner_tags`` alone.
+    """
 
     cluster: str
     region: str
+    stack: str = ""
 
     @property
     def partition(self) -> str:
@@ -90,6 +100,24 @@ class StackNames:
     def experiment_role(self) -> str:
         """Name of the role that experiments of AWS FIS assume."""
         return f"{self.cluster}-experiments"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Names of all roles that the program may make; its policies and profile are named, made and gone with them."""
+        return (
+            self.node_role,
+            self.controller_role,
+            self.system_node_role,
+            self.cluster_role,
+            self.ebs_csi_role,
+            self.flow_log_role,
+            self.experiment_role,
+        )
+
+    @property
+    def owner_tags(self) -> dict[str, str]:
+        """The tag of everything in IAM that has a name of this stack."""
+        return {OWNER_TAG: f"{self.region}/{self.stack}"}
 
     @property
     def interruption_queue(self) -> str:

@@ -50,6 +50,7 @@ class SystemNodes(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=args.stack_names.system_node_role,
+            tags=args.stack_names.owner_tags,
             assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
             opts=child,
         )

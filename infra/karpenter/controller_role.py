@@ -44,6 +44,7 @@ class ControllerRole(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=args.stack_names.controller_role,
+            tags=args.stack_names.owner_tags,
             assume_role_policy=self._trust(args),
             opts=child,
         )
@@ -67,6 +68,7 @@ class ControllerRole(pulumi.ComponentResource):
             policy = iam.Policy(
                 f"{name}-{group}",
                 name=args.stack_names.controller_policy(group),
+                tags=args.stack_names.owner_tags,
                 policy=policy_document(group),
                 opts=child,
             )

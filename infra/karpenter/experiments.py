@@ -43,6 +43,7 @@ class InterruptionExperiment(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=stack_names.experiment_role,
+            tags=stack_names.owner_tags,
             assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
                 lambda account: json.dumps(
                     documents.experiment_trust(stack_names.partition, stack_names.region, account)

@@ -34,6 +34,7 @@ class KarpenterNodeRole(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=role_name,
+            tags=args.stack_names.owner_tags,
             assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
             opts=child,
         )
@@ -50,6 +51,7 @@ class KarpenterNodeRole(pulumi.ComponentResource):
         profile = iam.InstanceProfile(
             f"{name}-profile",
             name=role_name,
+            tags=args.stack_names.owner_tags,
             role=role.name,
             opts=pulumi.ResourceOptions(parent=self, depends_on=attachments),
         )

@@ -266,7 +266,7 @@ class Cluster(Model):
         pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$",
         max_length=names.CLUSTER_NAME_LIMIT,
         description=f"lower-case letters, digits and hyphens, at most {names.CLUSTER_NAME_LIMIT} characters; a name, "
-        "not an ARN",
+        "not an ARN; no other stack of the account has it, in any region",
         examples=["otel-dev"],
     )
     kubernetes_version: str = Field(pattern=r"^1\.\d{2}$", description="EKS minor version, quoted", examples=["1.35"])

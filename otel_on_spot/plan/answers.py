@@ -122,6 +122,7 @@ def _invoked(token: str, scope: ProviderScope) -> dict[str, Any] | None:
         },
         # A plan has no cloud: nothing is there yet.
         "aws:ec2/getSecurityGroups:getSecurityGroups": {"ids": [], "arns": [], "vpcIds": [], "id": region},
+        "aws:iam/getRoles:getRoles": {"arns": [], "names": [], "id": region},
         "aws:index/getAvailabilityZones:getAvailabilityZones": {
             "names": [f"{region}{suffix}" for suffix in "abc"],
             "zoneIds": [f"{region}-az{number}" for number in (1, 2, 3)],

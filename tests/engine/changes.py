@@ -46,7 +46,6 @@ KEPT: Final = ("Cluster:", "Vpc:", "Subnet:", "ConfigMap:cluster-eks-nodeAccess"
 """Beginnings of what no change may replace unasked."""
 
 BY_NATURE: Final[Mapping[str, Nature]] = {
-    "region": Nature(reason="everything of AWS lives in a region", kinds=KEPT),
     "cluster.name": Nature(reason="EKS cannot rename a cluster; queue and roles carry its name", kinds=KEPT),
     "network.cidr": Nature(
         reason="a VPC keeps its range, and AWS refuses to move a cluster to another VPC", kinds=("Vpc:", "Subnet:")
@@ -85,7 +84,11 @@ NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
 CHANGES: Final[tuple[Change, ...]] = (
     change("environment", "staging"),
-    change("region", "eu-west-2", **{"network.zones": ["eu-west-2a", "eu-west-2b"]}),
+    Change(
+        key="region",
+        to={"region": "eu-west-2", "network.zones": ["eu-west-2a", "eu-west-2b"]},
+        refused="names of IAM are the account's",
+    ),
     change("accountId", "123456789012"),
     change("tags", {"cost-centre": "other"}),
     change("network.cidr", "10.99.0.0/16"),

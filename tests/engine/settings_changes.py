@@ -38,7 +38,7 @@ made together with that.
   nodes outside it; taints, labels and most of the node class take every node of the pool, or of all pools.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
-- **refused**: no other value is taken.
+- **refused**: no other value is taken; of `region`, while what the stack has in IAM is there.
 
 """
 NATURE = """\

@@ -9,10 +9,14 @@ import pytest
 import yaml
 
 from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.inventory import shape
 from otel_on_spot.simcloud.operations import Operation
+from tests.simcloud.conftest import Maker
 
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 
@@ -133,3 +137,46 @@ def test_what_was_there_before_a_failed_apply_is_still_known(cloud: Cloud) -> No
     kept = {r.name: r.id for r in failed.value.recording if graph.is_made(r)}
     assert kept == {r.name: r.id for r in made if graph.is_made(r)}
     graph.destroy(failed.value.recording, cloud)
+
+
+ELSEWHERE = {"region": "eu-west-2", "network": {**settings("network"), "zones": ["eu-west-2a", "eu-west-2b"]}}
+
+
+def roles(dev: Stack) -> list[str]:
+    """Names of the roles whose names are the program's."""
+    found = [role.inputs.get("name", "") for role in dev.recording.of_type("aws:iam/role:Role")]
+    assert len(found) >= 5
+    return [name for name in found if CLUSTER in name]
+
+
+def test_the_cluster_name_of_another_stack_of_the_account_is_refused_before_anything_is_made(dev: Stack) -> None:
+    """IAM's names are the account's. Its roles are told all at once, in another region and in the same one."""
+    same_region = {"cluster": {**settings("cluster"), "name": CLUSTER}}
+    for stack, overrides in (("dev", ELSEWHERE), ("staging", same_region)):
+        before = len(dev.cloud.operations.read())
+        with pytest.raises(ProgramError) as refused:
+            graph.apply(stack, dev.cloud, config_overrides=overrides)
+        told = str(refused.value)
+        assert len(dev.cloud.operations.read()) == before
+        for part in (*roles(dev), "1 problem", "cluster.name", "of the stack eu-west-1/dev", "nothing was created"):
+            assert part in told, part
+
+
+def test_roles_from_before_the_owners_tag_are_this_stacks_where_the_cluster_is_in_its_region(dev: Stack) -> None:
+    iam = dev.cloud.client("iam", REGION)
+    for role in roles(dev):
+        iam.untag_role(RoleName=role, TagKeys=["otel-on-spot/stack"])
+    with pytest.raises(ProgramError, match="are there already, without the tag otel-on-spot/stack"):
+        graph.apply("dev", dev.cloud, config_overrides=ELSEWHERE)
+    assert {operation for operation, name in dev.writes() if name.startswith("Role:")} == {"update"}
+    assert dev.writes() == []
+
+
+@pytest.mark.parametrize(
+    "token", ["aws:iam/role:Role", "aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile"]
+)
+def test_without_the_look_iam_refuses_each_name_in_a_second_region(dev: Stack, token: str) -> None:
+    elsewhere = Maker(Site(dev.cloud, region="eu-west-2"))
+    taken = next(r for r in dev.recording.of_type(token) if CLUSTER in r.inputs["name"])
+    with pytest.raises(ApiError, match="EntityAlreadyExists"):
+        elsewhere.make(token, "again", **{k: v for k, v in taken.inputs.items() if k != "role"})

@@ -92,6 +92,12 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
         }
     if token == security_groups.GET_BY_TAGS:
         return security_groups.by_tags(site, arguments)
+    if token == roles.GET_MANY:
+        return roles.named(site, arguments)
+    if token == roles.GET_ONE:
+        return roles.one(site, arguments)
+    if token == "aws:eks/getClusters:getClusters":
+        return {"names": sorted(site.client("eks").list_clusters()["clusters"]), "id": site.region}
     raise ApiError(
         "NotSimulated",
         f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",

@@ -1,17 +1,53 @@
 """IAM roles, their policies, instance profiles, OIDC providers."""
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
 
 from otel_on_spot.iam import document
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 MANAGED_POLICY_LIMIT = 6144
 """Characters without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+
+
+GET_MANY, GET_ONE = "aws:iam/getRoles:getRoles", "aws:iam/getRole:getRole"
+
+
+def named(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that finds roles by a pattern of their names: none found is an empty list."""
+    pages = site.client("iam").get_paginator("list_roles").paginate(PathPrefix=arguments.get("pathPrefix") or "/")
+    pattern = re.compile(arguments.get("nameRegex") or "")
+    found = [role for page in pages for role in page["Roles"] if pattern.search(role["RoleName"])]
+    return {
+        "names": [role["RoleName"] for role in found],
+        "arns": [role["Arn"] for role in found],
+        "id": site.region,
+    }
+
+
+def one(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that reads one role."""
+    role = site.client("iam").get_role(RoleName=arguments["name"])["Role"]
+    return {
+        "name": role["RoleName"],
+        "id": role["RoleName"],
+        "arn": role["Arn"],
+        "uniqueId": role["RoleId"],
+        "path": role["Path"],
+        "description": role.get("Description") or "",
+        "createDate": role["CreateDate"].isoformat(),
+        "maxSessionDuration": role["MaxSessionDuration"],
+        "permissionsBoundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
+        "roleLastUseds": [],
+        "assumeRolePolicy": document_of(role["AssumeRolePolicyDocument"]),
+        "tags": tags_of(role.get("Tags")),
+    }
 
 
 def document_of(value: Any) -> str:

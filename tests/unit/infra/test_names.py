@@ -17,14 +17,7 @@ cluster_names = st.from_regex(re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"), fu
 @given(cluster_names)
 def test_every_physical_name_fits_its_limit(cluster: str) -> None:
     stack_names = names.StackNames(cluster=cluster, region="eu-west-1")
-    roles = [
-        stack_names.node_role,
-        stack_names.controller_role,
-        stack_names.system_node_role,
-        stack_names.cluster_role,
-        stack_names.ebs_csi_role,
-        stack_names.flow_log_role,
-    ]
+    roles = stack_names.roles
 
     assert max(map(len, roles)) <= names.ROLE_NAME_LIMIT
     assert len(stack_names.interruption_queue) <= names.QUEUE_NAME_LIMIT

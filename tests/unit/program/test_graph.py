@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, get_origin
 
@@ -141,11 +142,30 @@ def test_an_output_in_an_f_string_raises_instead_of_shipping_its_warning_text() 
         record_program(program)
 
 
-def test_the_program_asks_aws_only_who_it_is_and_how_the_cluster_admits_nodes_today(plan: Recording) -> None:
+def test_whatever_has_a_name_in_iam_says_whose_it_is_and_its_roles_are_looked_up_first(plan: Recording) -> None:
+    named = [
+        resource
+        for token in ("aws:iam/role:Role", "aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile")
+        for resource in plan.of_type(token)
+        if resource.inputs.get("name")
+    ]
+    owner = f"{plan.exports['region']}/{plan.stack}"
+    looked_up = next(i for i in plan.invokes if i.token == "aws:iam/getRoles:getRoles").arguments["nameRegex"]
+
+    assert len(named) > 8
+    assert [r.name for r in named if (r.inputs.get("tags") or {}).get("otel-on-spot/stack") != owner] == []
+    roles = [r.inputs["name"] for r in named if r.type == "aws:iam/role:Role"]
+    assert [role for role in roles if not re.fullmatch(looked_up, role)] == []
+
+
+def test_the_program_asks_aws_only_who_it_is_whose_its_roles_are_and_how_the_cluster_admits_nodes_today(
+    plan: Recording,
+) -> None:
     at_an_end = plan.named("aws:ec2/tag:Tag", "cluster-node-access").inputs["value"] != "both"
 
     assert {invoke.token for invoke in plan.invokes} == {
         "aws:index/getCallerIdentity:getCallerIdentity",
+        "aws:iam/getRoles:getRoles",
         *(["aws:ec2/getSecurityGroups:getSecurityGroups"] if at_an_end else []),
     }
 
