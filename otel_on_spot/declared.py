@@ -45,7 +45,8 @@ class Declared:
 
     ``node_access``: aws-auth, access-entry, or both. ``controller_policies``: actions by policy name. ``rules``: event
     pattern by rule name. ``stateful``: (kind, name) of the workloads that keep data, in ``stateful_namespace``.
-    ``experiment``: id of the FIS template, known from the stack's outputs alone.
+    ``experiment``: id of the FIS template, known from the stack's outputs alone. ``associated``: the controller's
+    service account has a Pod Identity association.
     """
 
     stack: str
@@ -73,6 +74,7 @@ class Declared:
     stateful_namespace: str
     stateful: tuple[tuple[str, str], ...]
     experiment: str = ""
+    associated: bool = False
 
     @property
     def owned_tag(self) -> str:
@@ -167,6 +169,10 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         root_application=exports["rootApplication"],
         stateful_namespace=names.DEMO_NAMESPACE,
         stateful=stateful_workloads(root / DEMO_VALUES),
+        associated=any(
+            resource.inputs["serviceAccount"] == release["values"]["serviceAccount"]["name"]
+            for resource in recording.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation")
+        ),
     )
 
 

@@ -45,7 +45,8 @@ class Facts:
     cluster_names: tuple[str, ...] | None = None
     access_entries: tuple[aws.AccessEntry, ...] | None = None
     pod_identities: tuple[aws.PodIdentity, ...] | None = None
-    addons: tuple[str, ...] | None = None
+    kubernetes_versions: tuple[aws.KubernetesVersion, ...] | None = None
+    addons: aws.Addons | None = None
     roles: tuple[aws.Role, ...] | None = None
     instance_profiles: tuple[aws.InstanceProfile, ...] | None = None
     spot_roles: tuple[str, ...] | None = None
@@ -56,7 +57,9 @@ class Facts:
     load_balancers: tuple[aws.LoadBalancer, ...] | None = None
     interfaces: tuple[aws.Interface, ...] | None = None
     queues: tuple[aws.Queue, ...] | None = None
+    encryption_keys: tuple[aws.EncryptionKey, ...] | None = None
     rules: tuple[aws.Rule, ...] | None = None
+    quotas: tuple[aws.Quota, ...] | None = None
     # Kubernetes
     aws_auth: tuple[kubernetes.AwsAuth, ...] | None = None
     nodes: tuple[kubernetes.Node, ...] | None = None

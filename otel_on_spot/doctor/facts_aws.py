@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from otel_on_spot.doctor.fact import Fact, at, computed
 from otel_on_spot.iam import document
@@ -17,13 +17,38 @@ def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 TRANSITION: Final = re.compile(r"\((?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (GMT|UTC)\)")
+SPOT_VCPUS: Final = "L-34B43A08"
+ON_DEMAND_VCPUS: Final = "L-1216C47A"
+"""Quotas of the standard instance families (A, C, D, H, I, M, R, T, Z), in vCPUs.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html,
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
+"""
 Document = Annotated[Mapping[str, Any], computed(document, str)]
 Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(_tags, list)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class HealthIssue(Fact):
+    """A problem that EKS itself names of a cluster or of an add-on.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_ClusterIssue.html, API_AddonIssue.html beside it
+    """
+
+    code: str = ""
+    message: str = ""
+    resources: Annotated[tuple[str, ...], at("resourceIds")] = ()
+
+
+Issues = Annotated[tuple[HealthIssue, ...], at("health", "issues")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AwsCluster(Fact):
-    """An EKS cluster. ``authentication_mode`` is CONFIG_MAP, API or API_AND_CONFIG_MAP."""
+    """An EKS cluster. ``authentication_mode`` is CONFIG_MAP, API or API_AND_CONFIG_MAP.
+
+    ``support_type``: STANDARD or EXTENDED, what follows the end of its version's standard support.
+    """
 
     name: str
     arn: str
@@ -32,6 +57,33 @@ class AwsCluster(Fact):
     authentication_mode: Annotated[str, at("accessConfig", "authenticationMode")] = ""
     vpc_id: Annotated[str, at("resourcesVpcConfig", "vpcId")] = ""
     issuer: Annotated[str, at("identity", "oidc", "issuer")] = ""
+    support_type: Annotated[str, at("upgradePolicy", "supportType")] = ""
+    issues: Issues = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesVersion(Fact):
+    """A Kubernetes minor of EKS, and the ends of its standard and extended support."""
+
+    version: Annotated[str, at("clusterVersion")]
+    standard_until: Annotated[datetime | None, at("endOfStandardSupportDate")] = None
+    extended_until: Annotated[datetime | None, at("endOfExtendedSupportDate")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addon(Fact):
+    """An EKS add-on. Facts that earlier versions recorded have its name alone."""
+
+    name: Annotated[str, at("addonName")]
+    version: Annotated[str, at("addonVersion")] = ""
+    status: str = ""
+    issues: Issues = ()
+
+
+Addons = Annotated[
+    tuple[Addon, ...],
+    BeforeValidator(lambda listed: [{"name": one} if isinstance(one, str) else one for one in listed or ()]),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +131,10 @@ class InstanceProfile(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Located(Fact):
-    """A subnet or a security group, for Karpenter's selectors. ``name``: the group's, or the subnet's tag."""
+    """A subnet or a security group, for Karpenter's selectors. ``name``: the group's, or the subnet's tag.
+
+    ``free_addresses``: of a subnet; None of a group.
+    """
 
     id: Annotated[str, Field(validation_alias=AliasChoices("SubnetId", "GroupId"))]
     vpc_id: Annotated[str, at("VpcId")] = ""
@@ -88,6 +143,7 @@ class Located(Fact):
         Field(validation_alias=AliasChoices("GroupName", "Tags")),
         computed(lambda tags: _tags(tags).get("Name", ""), list),
     ] = ""
+    free_addresses: Annotated[int | None, at("AvailableIpAddressCount")] = None
     tags: Tags = field(default_factory=dict)
 
 
@@ -105,7 +161,8 @@ def _transition(reason: str) -> datetime | None:
 class Instance(Fact):
     """An EC2 instance. ``profile_arn`` is empty where it has none.
 
-    A terminated one is listed for up to an hour; ``changed_at``: when its state last changed, where EC2 says.
+    A terminated one is listed for up to an hour; ``changed_at``: when its state last changed, where EC2 says;
+    ``reason_code`` and ``reason``: why.
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
     """
 
@@ -115,6 +172,8 @@ class Instance(Fact):
     private_dns: Annotated[str, at("PrivateDnsName")] = ""
     profile_arn: Annotated[str, at("IamInstanceProfile", "Arn")] = ""
     changed_at: Annotated[datetime | None, at("StateTransitionReason"), computed(_transition, str)] = None
+    reason_code: Annotated[str, at("StateReason", "Code")] = ""
+    reason: Annotated[str, at("StateReason", "Message")] = ""
     spot: Annotated[bool, at("InstanceLifecycle"), computed(lambda lifecycle: lifecycle == "spot", str)] = False
     tags: Tags = field(default_factory=dict)
 
@@ -154,7 +213,8 @@ class Queue(Fact):
 
     ``waiting`` counts the messages that nobody has received, at several looks some seconds apart while nobody takes
     any; ``in_flight``: the most that were received and not deleted; ``oldest_seconds``: CloudWatch's
-    ApproximateAgeOfOldestMessage, None where it has no datapoint.
+    ApproximateAgeOfOldestMessage, None where it has no datapoint; ``kms_key``: id, alias or ARN of the KMS key that
+    encrypts its messages, empty where SQS's own does.
     """
 
     name: str
@@ -164,6 +224,27 @@ class Queue(Fact):
     waiting: tuple[int, ...] = ()
     in_flight: Annotated[int, at("ApproximateNumberOfMessagesNotVisible")] = 0
     oldest_seconds: float | None = None
+    kms_key: Annotated[str, at("KmsMasterKeyId")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionKey(Fact):
+    """A KMS key. ``named``: as the queue names it; ``manager`` is AWS or CUSTOMER; ``state`` Enabled, Disabled, ..."""
+
+    named: str
+    arn: Annotated[str, at("Arn")]
+    manager: Annotated[str, at("KeyManager")] = "CUSTOMER"
+    state: Annotated[str, at("KeyState")] = "Enabled"
+    policy: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota(Fact):
+    """A quota of the account in the region."""
+
+    code: Annotated[str, at("QuotaCode")]
+    name: Annotated[str, at("QuotaName")] = ""
+    value: Annotated[float, at("Value")] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,8 +201,17 @@ def _capacity_types(requirements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoolBudget(Fact):
+    """A disruption budget of a NodePool: how many nodes at once, within a window where it has a schedule."""
+
+    nodes: str = ""
+    schedule: str | None = None
+    duration: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodePool(Fact):
-    """A NodePool: limits and what is used of them, and the capacity types that it may launch."""
+    """A NodePool: limits and what is used of them, the capacity types that it may launch, and its budgets."""
 
     name: Name
     created_at: CreatedAt = None
@@ -211,6 +220,7 @@ class NodePool(Fact):
     capacity_types: Annotated[
         tuple[str, ...], at("spec", "template", "spec", "requirements"), computed(_capacity_types, list)
     ] = ()
+    budgets: Annotated[tuple[PoolBudget, ...], at("spec", "disruption", "budgets")] = ()
     conditions: Conditions = ()
 
 

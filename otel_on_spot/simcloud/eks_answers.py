@@ -1,6 +1,7 @@
 """Reads of EKS that moto 5.2.5 does not serve, answered from the cloud's tables: for anybody with an AWS client.
 
-Add-ons, access entries and Pod Identity associations; of a cluster, its VPC, authentication mode and issuer.
+Add-ons, access entries and Pod Identity associations; of a cluster, its VPC, authentication mode, issuer, health and
+upgrade policy; the ends of support of Kubernetes' minors. ``issues`` in a row of a cluster or an add-on are its health.
 Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html
 """
 
@@ -9,14 +10,27 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
 
 READS = re.compile(
     r"^/clusters/(?P<cluster>[^/]+)(?:/(?P<kind>addons|access-entries|pod-identity-associations)(?:/(?P<name>.+))?)?$"
 )
+VERSIONS: Final = "/cluster-versions"
+SUPPORTED_UNTIL: Final = {
+    "1.31": ("2025-11-26", "2026-11-26"),
+    "1.32": ("2026-03-23", "2027-03-23"),
+    "1.33": ("2026-07-29", "2027-07-29"),
+    "1.34": ("2026-12-02", "2027-12-02"),
+    "1.35": ("2027-03-27", "2028-03-27"),
+}
+"""Minor -> ends of its standard and of its extended support; of a newer one the cloud tells none, as a new one's.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html#kubernetes-release-calendar
+"""
 Body = dict[str, Any]
 
 
@@ -35,6 +49,8 @@ class EksAnswers:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer what moto cannot, and leave the rest to it."""
         request = Request(environ)
+        if request.path == VERSIONS and request.method == "GET":
+            return _answer(_versions(request.args.getlist("clusterVersions")))(environ, start_response)
         asked = READS.match(request.path)
         if asked is None or request.method != "GET" or not self.tables.exists():
             return self.app(environ, start_response)
@@ -69,6 +85,8 @@ class EksAnswers:
         cluster["resourcesVpcConfig"]["vpcId"] = row["vpc"]
         cluster["accessConfig"] = row["inputs"].get("accessConfig") or {"authenticationMode": "CONFIG_MAP"}
         cluster["identity"] = {"oidc": {"issuer": issuer(row["region"], name)}}
+        cluster["health"] = {"issues": row.get("issues") or []}
+        cluster["upgradePolicy"] = row["inputs"].get("upgradePolicy") or {"supportType": "EXTENDED"}
         return _answer(body)
 
     def _addons(self, cluster: str) -> Body:
@@ -78,7 +96,9 @@ class EksAnswers:
         row = self._rows("addons", f"{cluster}/").get(name)
         if row is None:
             return None
-        return {"addon": {"addonName": name, "clusterName": cluster, "status": row["status"], "tags": row["tags"]}}
+        addon = {"addonName": name, "clusterName": cluster, "status": row["status"], "tags": row["tags"]}
+        version = (row.get("inputs") or {}).get("addonVersion") or ""
+        return {"addon": {**addon, "addonVersion": version, "health": {"issues": row.get("issues") or []}}}
 
     def _entries(self, cluster: str) -> Body:
         return {"accessEntries": sorted(self._rows("access-entries", f"{cluster}/"))}
@@ -110,6 +130,23 @@ class EksAnswers:
     def _association(self, cluster: str, identity: str) -> Body | None:
         found = next((known for known in self._known(cluster) if known["associationId"] == identity), None)
         return None if found is None else {"association": found}
+
+
+def _versions(asked: list[str]) -> Body:
+    found = [
+        {
+            "clusterVersion": minor,
+            "endOfStandardSupportDate": _epoch(ends[0]),
+            "endOfExtendedSupportDate": _epoch(ends[1]),
+        }
+        for minor, ends in SUPPORTED_UNTIL.items()
+        if not asked or minor in asked
+    ]
+    return {"clusterVersions": found}
+
+
+def _epoch(day: str) -> float:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
 
 
 def _absent(text: str) -> Response:

@@ -180,6 +180,29 @@ def _keep_queue_policies() -> None:
     Queue._set_attributes = keeping
 
 
+VCPU_QUOTAS = {
+    "L-34B43A08": "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
+    "L-1216C47A": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+}
+VCPUS = 10000.0
+"""Quota of an account that is in use: a new one begins with 5."""
+
+
+def _tell_quotas_of_vcpus() -> None:
+    """Tell the quotas of EC2's vCPUs: moto knows those of VPCs alone."""
+    from moto.servicequotas.models import ServiceQuotasBackend
+
+    get = ServiceQuotasBackend.get_service_quota
+
+    def told(self: Any, service_code: str, quota_code: str) -> dict[str, Any]:
+        if service_code != "ec2" or quota_code not in VCPU_QUOTAS:
+            return get(self, service_code, quota_code)
+        quota = {"ServiceCode": "ec2", "QuotaCode": quota_code, "QuotaName": VCPU_QUOTAS[quota_code]}
+        return {**quota, "Value": VCPUS, "Adjustable": True, "Unit": "None"}
+
+    ServiceQuotasBackend.get_service_quota = told
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -204,6 +227,7 @@ def main() -> None:
 
     _only_one_partition()
     _keep_queue_policies()
+    _tell_quotas_of_vcpus()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)
     memory.load()

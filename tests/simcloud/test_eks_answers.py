@@ -3,7 +3,9 @@
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,15 +14,21 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from otel_on_spot.doctor.checks import CHECKS
+from otel_on_spot.doctor.collectors import aws as collectors
+from otel_on_spot.doctor.examine import run_check
+from otel_on_spot.doctor.facts_aws import Addon, HealthIssue
 from otel_on_spot.simcloud.eks_answers import EksAnswers, issuer
 from otel_on_spot.simcloud.tables import Tables
+from tests.unit.doctor.changes import HEALTHY
 
+CLUSTER = {"name": "one", "arn": "arn:one", "status": "ACTIVE", "resourcesVpcConfig": {"vpcId": "vpc-wrong"}}
 ROLE = "arn:aws:iam::123456789012:role/node"
 
 
 def moto(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"cluster": {"name": "one", "resourcesVpcConfig": {"vpcId": "vpc-wrong"}}}).encode()]
+    return [json.dumps({"cluster": CLUSTER}).encode()]
 
 
 class Raw(io.BytesIO):
@@ -83,3 +91,24 @@ def test_what_is_not_there_is_refused_as_eks_does(eks: Any) -> None:
         with pytest.raises(ClientError) as refused:
             ask()
         assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_the_doctor_reads_health_versions_and_the_ends_of_support(eks: Any, tmp_path: Path) -> None:
+    declared, tables = replace(HEALTHY.declared, cluster="one"), Tables(tmp_path / "tables.sqlite")
+    issue = {"code": "InsufficientFreeAddresses", "message": "no room", "resourceIds": ["subnet-1"]}
+    tables.put("clusters", "one", {**(tables.get("clusters", "one") or {}), "issues": [issue]})
+    row = {"status": "DEGRADED", "tags": {}, "inputs": {"addonVersion": "v1.13.2-eksbuild.4"}, "issues": [issue]}
+    tables.put("addons", "one/coredns", row)
+    (cluster,) = collectors.clusters(eks, declared)
+    known = (HealthIssue(code="InsufficientFreeAddresses", message="no room", resources=("subnet-1",)),)
+    assert (cluster.issues, cluster.support_type) == (known, "EXTENDED")
+
+    gathered: Any = SimpleNamespace(wait={"clusters": (replace(cluster, version="1.35"),)}.get)
+    expected = Addon(name="coredns", version="v1.13.2-eksbuild.4", status="DEGRADED", issues=known)
+    assert collectors.addons(eks, declared, gathered) == (expected,)
+    (minor,) = collectors.kubernetes_versions(eks, gathered)
+    assert (minor.version, f"{minor.standard_until:%Y-%m-%d}") == ("1.35", "2027-03-27")
+
+    facts = replace(HEALTHY, clusters=(cluster,), addons=(expected,))
+    found = {check.id: run_check(facts, check).findings for check in CHECKS if check.id in ("cluster", "add-ons")}
+    assert ["InsufficientFreeAddresses: no room (subnet-1)" in told[0].seen for told in found.values()] == [True, True]

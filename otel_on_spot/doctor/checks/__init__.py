@@ -10,22 +10,30 @@ from otel_on_spot.doctor.checks import (
     gitops,
     interruption,
     invisible,
+    launches,
     node_access,
     orphans,
     placement,
+    support,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
     *node_access.CHECKS,
     *controller.CHECKS,
+    support.ADD_ONS,
     *capacity.CHECKS,
+    launches.ADDRESSES,
+    launches.LAUNCHES,
     *invisible.CHECKS,
     controller.SPOT_ROLE,
     *interruption.CHECKS,
     capacity.LIMITS,
+    launches.VCPUS,
+    capacity.BUDGETS,
     *placement.CHECKS,
     *gitops.CHECKS,
     *finalizers.CHECKS,
     *orphans.CHECKS,
+    support.SUPPORT,
 )
 """First what stops every node; last what only costs money."""

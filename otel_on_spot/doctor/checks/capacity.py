@@ -7,10 +7,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from infra.settings.schedules import ScheduleError, check_schedule, check_window
 from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
-from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool
+from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool, PoolBudget
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, NODE_CLASS, NODE_POOL, POOL_LABEL
 
@@ -53,6 +54,7 @@ def discovery(facts: Facts) -> CheckResult:
             found |= {thing.id for thing in chosen}
             strangers = sorted(thing.id for thing in chosen if home and thing.vpc_id not in home)
             untagged = _forgotten(kind, things, chosen, home)
+            surplus = _surplus(kind, chosen)
             problem = ""
             if not chosen:
                 problem = f"no {kind} matches {list(terms)}"
@@ -60,6 +62,8 @@ def discovery(facts: Facts) -> CheckResult:
                 problem = f"{', '.join(strangers)} match{'es' if len(strangers) == 1 else ''} and lie in another VPC"
             elif untagged:
                 problem = f"{', '.join(untagged)} lost the discovery tag: no node is launched in its zone"
+            elif surplus:
+                problem = surplus
             if problem:
                 findings.append(
                     Finding(
@@ -86,6 +90,26 @@ def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], 
         for thing in things
         if kind == "subnet" and thing.vpc_id in home and INTERNAL_BALANCER_ROLE in thing.tags and thing.id not in ids
     )
+
+
+def _surplus(kind: str, chosen: Iterable[Located]) -> str:
+    """What a selector finds beyond the program's own: subnets that are not private, or a second security group.
+
+    Every node wears all groups that are found; a load balancer controller refuses a node with two groups of the
+    cluster's tag.
+    Source: https://karpenter.sh/v1.14/concepts/nodeclasses/#specsecuritygroupselectorterms
+    """
+    found = {thing.id: thing for thing in chosen}
+    if kind == "subnet":
+        public = sorted(id for id, subnet in found.items() if INTERNAL_BALANCER_ROLE not in subnet.tags)
+        return (
+            f"{', '.join(public)} carr{'ies' if len(public) == 1 else 'y'} it too, and no private subnet's tag: "
+            "nodes are launched there"
+            if public
+            else ""
+        )
+    groups = sorted(found)
+    return f"{', '.join(groups)} match: every node wears all {len(groups)} groups" if len(groups) > 1 else ""
 
 
 def not_ready(facts: Facts, thing: NodeClass | NodePool) -> str:
@@ -175,6 +199,38 @@ def limits(facts: Facts) -> CheckResult:
     return CheckResult(count=len(told), what=f"{format_count(len(told), 'limit')}{fullest}", findings=tuple(findings))
 
 
+def budgets(facts: Facts) -> CheckResult:
+    """Karpenter can read every disruption budget of a pool: one that it cannot allows nothing, for any reason."""
+    pools: tuple[NodePool, ...] = require(facts, "node_pools")
+    findings = tuple(
+        Finding(
+            subject=f"{pool.name}: budget {budget.schedule or budget.nodes}",
+            seen=f"{problem}: Karpenter disrupts no node of the pool, for any reason: no drift, no new AMI",
+            rule="Karpenter reads the schedule and duration of every budget (robfig's cron, Go's durations), in UTC",
+            remedy=(
+                f"kubectl get nodepool {pool.name} -o jsonpath={{.spec.disruption.budgets}}",
+                update_command(facts),
+            ),
+        )
+        for pool in pools
+        for budget in pool.budgets
+        if (problem := _unreadable(budget))
+    )
+    count = sum(len(pool.budgets) for pool in pools)
+    return CheckResult(count=count, what=f"{format_count(count, 'budget')} of pools", findings=findings)
+
+
+def _unreadable(budget: PoolBudget) -> str:
+    try:
+        if budget.schedule is not None:
+            check_schedule(budget.schedule)
+        if budget.duration is not None:
+            check_window(budget.duration)
+    except ScheduleError as problem:
+        return str(problem)
+    return "" if (budget.schedule is None) == (budget.duration is None) else "a schedule and a duration go together"
+
+
 CHECKS: Final = (
     Check(
         id="discovery-tags",
@@ -190,4 +246,5 @@ CHECKS: Final = (
     ),
     Check(id="node-pools", title="Node pools Ready", needs=("node_pools",), judge=node_pools),
 )
+BUDGETS: Final = Check(id="pool-budgets", title="Budgets of pools", needs=("node_pools",), judge=budgets)
 LIMITS: Final = Check(id="pool-limits", title="Pool limits", needs=("node_pools",), judge=limits)

@@ -94,13 +94,26 @@ def identity(facts: Facts) -> CheckResult:
         problem = f"{account} gets {role.name}"
     else:
         problem = _trust_problem(facts, role)
-    if not problem and way == "Pod Identity" and AGENT not in require(facts, "addons"):
+    if not problem and way == "Pod Identity" and AGENT not in {addon.name for addon in require(facts, "addons")}:
         problem = f"the add-on {AGENT} is not there: associations have no effect"
+    if not problem and way == "IRSA" and not declared.associated:
+        problem = _leftover(facts)
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
     findings = (
         (Finding(subject=account, seen=problem, rule=rule, remedy=(update_command(facts), restart)),) if problem else ()
     )
     return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
+
+
+def _leftover(facts: Facts) -> str:
+    """An association that IRSA's service account still has: Pod Identity's webhook goes before IRSA's.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html (considerations)
+    """
+    left = [association.role_arn for association in require(facts, "pod_identities")]
+    if not left:
+        return ""
+    return f"a Pod Identity association of {', '.join(left)} is left, and goes before IRSA: new pods get no credentials"
 
 
 def _trust_problem(facts: Facts, role: Role) -> str:

@@ -1,16 +1,20 @@
 """Checks of an interruption's way, link by link: rules, targets, queue policy, queue, controller, backlog."""
 
+import json
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, require, update_command
+from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Queue, Rule
+from otel_on_spot.doctor.facts_aws import EncryptionKey, Queue, Rule
 from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.iam import may_send
+from otel_on_spot.iam import EVENTS, allows, may_send
 
 OLD_SECONDS: Final = 60
 """A warning is two minutes: a message that waited for one of them is half lost."""
+SENDS: Final = ("kms:GenerateDataKey", "kms:Decrypt")
+READS: Final = "kms:Decrypt"
+"""What a sender, and a reader, of an encrypted queue calls."""
 RESTART: Final = "kubectl -n {namespace} rollout restart deployment/karpenter"
 
 
@@ -68,6 +72,56 @@ def policy(facts: Facts) -> CheckResult:
             ),
         )
     return CheckResult(count=len(rules), what=f"{format_count(len(rules), 'rule')} may send", findings=findings)
+
+
+def key(facts: Facts) -> CheckResult:
+    """A KMS key of the queue's, where it has one, serves EventBridge, which sends, and Karpenter, which reads."""
+    found = declared_queue(facts)
+    if found is None:
+        return CheckResult(count=0, what="no queue: see interruption-queue")
+    if not found.kms_key:
+        return CheckResult(count=1, what="SQS's own key")
+    problem = _key_problem(facts, found.kms_key)
+    findings = ()
+    if problem:
+        findings = (
+            Finding(
+                subject=found.name,
+                seen=f"messages are encrypted with {found.kms_key}: {problem}",
+                rule="a KMS key on the queue is a customer's and Enabled; it lets events.amazonaws.com generate data "
+                "keys and decrypt, and Karpenter's role decrypt",
+                remedy=(aws_command(facts, f"kms describe-key --key-id {found.kms_key}"), update_command(facts)),
+            ),
+        )
+    return CheckResult(count=1, what=f"key {found.kms_key}", findings=findings)
+
+
+def _key_problem(facts: Facts, named: str) -> str:
+    """Reason why a message does not get through with this key; empty where it does.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+    (Configure KMS permissions for AWS services)
+    """
+    keys: tuple[EncryptionKey, ...] = require(facts, "encryption_keys")
+    found = next((known for known in keys if known.named == named), None)
+    if named.endswith("alias/aws/sqs") or (found and found.manager == "AWS"):
+        return "it is AWS's own, its policy cannot be changed, and EventBridge may not use it: no warning arrives"
+    if found is None:
+        return "there is no such key: no message is written or read"
+    if found.state != "Enabled":
+        return f"it is {found.state}: no message is written or read"
+    lacking = [action for action in SENDS if not allows(found.policy, action, None, None, {"Service": EVENTS})]
+    if lacking:
+        return f"its policy does not let {EVENTS} call {', '.join(lacking)}: no warning arrives"
+    role = next((role for role in require(facts, "roles") if role.name == facts.declared.controller_role), None)
+    if role is None:
+        return ""
+    by_key = allows(found.policy, READS, None, None, {"AWS": role.arn})
+    own = [document for document in (*role.policies.values(), *role.inline.values()) if document]
+    names_role = role.arn in json.dumps((by_key.statement or {}).get("Principal"))
+    if by_key and (names_role or allows(own, READS, found.arn)):
+        return ""
+    return f"{role.name} may not call {READS} with it: Karpenter reads no message"
 
 
 def rules(facts: Facts) -> CheckResult:
@@ -136,6 +190,7 @@ def backlog(facts: Facts) -> CheckResult:
 
 CHECKS: Final = (
     Check(id="interruption-queue", title="Interruption queue", needs=("queues", "controllers"), judge=queue),
+    Check(id="interruption-key", title="Queue's key", needs=("queues", "encryption_keys", "roles"), judge=key),
     Check(
         id="interruption-policy",
         title="Queue policy",

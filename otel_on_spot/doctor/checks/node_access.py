@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws_command, require, update_command
+from otel_on_spot.doctor.checks.support import issue_text
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
 from otel_on_spot.findings import Finding, format_count
@@ -47,7 +48,18 @@ def cluster(facts: Facts) -> CheckResult:
     cluster = found[0]
     findings = ()
     if cluster.status not in WORKING:
-        findings = (Finding(subject=name, seen=f"status {cluster.status}", rule=rule, remedy=remedy),)
+        told = "".join(f"; {issue_text(issue)}" for issue in cluster.issues)
+        findings = (Finding(subject=name, seen=f"status {cluster.status}{told}", rule=rule, remedy=remedy),)
+    elif cluster.issues:
+        findings = tuple(
+            Finding(
+                subject=name,
+                seen=issue_text(issue),
+                rule="EKS names no issue of the cluster: with one it scales and updates no control plane",
+                remedy=remedy,
+            )
+            for issue in cluster.issues
+        )
     updating = f", {cluster.status}" if cluster.status == "UPDATING" else ""
     mode = cluster.authentication_mode or "CONFIG_MAP"
     return CheckResult(count=1, what=f"{name}, Kubernetes {cluster.version}, {mode}{updating}", findings=findings)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import error_code, is_not_found
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor import facts_aws as facts
 from otel_on_spot.doctor.collectors.gathering import Gathered
@@ -34,6 +34,7 @@ LOOK_SECONDS: Final = 2.0
 AGE_WINDOW: Final = timedelta(minutes=10)
 QUEUE_ATTRIBUTES: Final = [
     "QueueArn",
+    "KmsMasterKeyId",
     "Policy",
     "MessageRetentionPeriod",
     WAITING,
@@ -111,11 +112,28 @@ def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple
     return parse_all(facts.PodIdentity, (answer["association"] for answer in described))
 
 
-def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[str, ...]:
-    """Names of the add-ons."""
+def kubernetes_versions(eks: Client, gathered: Gathered) -> tuple[facts.KubernetesVersion, ...]:
+    """The cluster's Kubernetes minor, where EKS lists it."""
+    minors = [cluster.version for cluster in gathered.wait("clusters") or ()]
+    if not minors:
+        return ()
+    return parse_all(
+        facts.KubernetesVersion, pages(eks, "describe_cluster_versions", "clusterVersions", clusterVersions=minors)
+    )
+
+
+def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Addon, ...]:
+    """The add-ons with their health."""
     if gathered.wait("clusters") == ():
         return ()
-    return tuple(map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster)))
+    names = map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster))
+
+    def described(name: str) -> facts.Addon | None:
+        found = unless_absent(eks.describe_addon, clusterName=declared.cluster, addonName=name)
+        return None if found is None else parse(facts.Addon, found["addon"])
+
+    with ThreadPoolExecutor(8) as pool:
+        return tuple(addon for addon in pool.map(described, names) if addon)
 
 
 def instance_profiles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[facts.InstanceProfile, ...]:
@@ -285,6 +303,31 @@ def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:
         return None
     newest = max(points, key=lambda point: point["Timestamp"], default=None)
     return None if newest is None else float(newest["Maximum"])
+
+
+def encryption_keys(kms: Callable[[], Client], gathered: Gathered) -> tuple[facts.EncryptionKey, ...]:
+    """KMS keys of the queues. ``kms`` makes the client, where a queue has a key."""
+    named = sorted({queue.kms_key for queue in gathered.wait("queues") or ()} - {""})
+    found = (unless_absent(_encryption_key, kms(), name) for name in named)
+    return tuple(key for key in found if key is not None)
+
+
+def _encryption_key(kms: Client, name: str) -> facts.EncryptionKey:
+    key = kms.describe_key(KeyId=name)["KeyMetadata"]
+    policy = kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")["Policy"]
+    return parse(facts.EncryptionKey, {**key, "named": name, "policy": policy})
+
+
+def quotas(service_quotas: Client) -> tuple[facts.Quota, ...]:
+    """Quotas of vCPUs, as far as they are told."""
+    found = []
+    for code in (facts.SPOT_VCPUS, facts.ON_DEMAND_VCPUS):
+        try:
+            found.append(service_quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"])
+        except ClientError as problem:
+            if error_code(problem) != "NoSuchResourceException":
+                raise
+    return parse_all(facts.Quota, found)
 
 
 def rules(events: Client, declared: Declared) -> tuple[facts.Rule, ...]:

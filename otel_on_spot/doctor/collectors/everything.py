@@ -64,6 +64,7 @@ def aws_tasks(target: Target) -> dict[str, Task]:
         "cluster_names": alone(aws.cluster_names, "eks"),
         "access_entries": after_others(aws.access_entries, "eks"),
         "pod_identities": after_others(aws.pod_identities, "eks"),
+        "kubernetes_versions": lambda gathered: aws.kubernetes_versions(target.aws("eks"), gathered),
         "addons": after_others(aws.addons, "eks"),
         "roles": after_others(aws.roles, "iam"),
         "instance_profiles": after_others(aws.instance_profiles, "iam"),
@@ -75,7 +76,9 @@ def aws_tasks(target: Target) -> dict[str, Task]:
         "load_balancers": _alone(aws.load_balancers, target.aws),
         "interfaces": alone(aws.interfaces, "ec2"),
         "queues": after_others(aws.queues, "sqs", "cloudwatch"),
+        "encryption_keys": lambda gathered: aws.encryption_keys(partial(target.aws, "kms"), gathered),
         "rules": alone(aws.rules, "events", declared),
+        "quotas": alone(aws.quotas, "service-quotas"),
     }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from otel_on_spot.doctor.facts_aws import AccessEntry, PodIdentity
+from otel_on_spot.doctor.facts_aws import AccessEntry, HealthIssue, PodIdentity
 from tests.unit.doctor.changes import (
     HEALTHY,
     Change,
@@ -42,15 +42,54 @@ IRSA = all_of(
         },
     ),
 )
+ISSUE = HealthIssue(code="InternalFailure", message="told by EKS")
 MAPPED = one_of("aws_auth").mappings[0]
+
+
+def minor(days: int) -> Change:
+    """Standard support of the cluster's minor ends in so many days, extended support a year later."""
+    standard = NOW + timedelta(days=days)
+    return changed("kubernetes_versions", standard_until=standard, extended_until=standard + timedelta(days=365))
 
 
 def mapped(**values: object) -> Change:
     return changed("aws_auth", mappings=(replace(MAPPED, **values),))
 
 
+def addon(name: str, **values: object) -> Change:
+    return changed("addons", named(name), **values)
+
+
 FAULTS: dict[str, tuple[str, Change, str]] = {
     "no cluster status": ("cluster", changed("clusters", status="FAILED"), "status FAILED"),
+    "a control plane without addresses": (
+        "cluster",
+        changed("clusters", issues=(replace(ISSUE, code="InsufficientFreeAddresses", resources=("subnet-1",)),)),
+        "InsufficientFreeAddresses: told by EKS (subnet-1)",
+    ),
+    "an add-on that does not get ready": (
+        "add-ons",
+        addon("coredns", status="DEGRADED", issues=(replace(ISSUE, code="InsufficientNumberOfReplicas"),)),
+        "status DEGRADED: InsufficientNumberOfReplicas: told by EKS",
+    ),
+    "an add-on that is not made": ("add-ons", addon("vpc-cni", status="CREATE_FAILED"), "status CREATE_FAILED"),
+    "an add-on with an issue": (
+        "add-ons",
+        addon("coredns", issues=(replace(ISSUE, code="ConfigurationConflict"),)),
+        "ConfigurationConflict: told by EKS",
+    ),
+    "standard support that ends": ("kubernetes-support", minor(days=30), "ends on 2026-12-23, in 30 d 0 h; extended"),
+    "standard support that ends, and no other": (
+        "kubernetes-support",
+        all_of(minor(days=30), changed("clusters", support_type="STANDARD")),
+        "EKS then moves it to the next minor by itself",
+    ),
+    "extended support": (
+        "kubernetes-support",
+        minor(days=-30),
+        "standard support ended on 2026-10-24: $0.60 an hour in place of $0.10, about $365 a month more",
+    ),
+    "extended support that ends": ("kubernetes-support", minor(days=-330), "EKS moves it by itself after 2026-12-28"),
     "no aws-auth": ("node-role", without("aws_auth"), "no ConfigMap aws-auth"),
     "role not mapped": ("node-role", changed("aws_auth", mappings=()), "does not list"),
     "another account's role mapped": (
@@ -127,7 +166,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         ),
         f"gets {NODE_ROLE}",
     ),
-    "no agent": ("controller-identity", without("addons", lambda one: "agent" in one), "add-on"),
+    "no agent": ("controller-identity", without("addons", lambda one: "agent" in one.name), "add-on"),
     "role does not trust Pod Identity": (
         "controller-identity",
         changed("roles", named(CONTROLLER_ROLE), trust={}),
@@ -137,6 +176,17 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "controller-identity",
         all_of(IRSA, changed("controllers", service_account_role="")),
         "no annotation",
+    ),
+    "a leftover association goes before IRSA": (
+        "controller-identity",
+        all_of(
+            IRSA,
+            given(
+                "pod_identities",
+                PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(CONTROLLER_ROLE)),
+            ),
+        ),
+        "is left, and goes before IRSA",
     ),
     "IRSA of another cluster": (
         "controller-identity",
@@ -173,6 +223,17 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
 }
 SOUND: dict[str, Change] = {
     "a cluster that is being updated": changed("clusters", status="UPDATING"),
+    "an add-on that is being updated": addon("coredns", status="UPDATING"),
+    "a minor with two months left": minor(days=61),
+    "a minor of which AWS tells nothing": without("kubernetes_versions"),
+    "an association that the program declares beside IRSA": all_of(
+        IRSA,
+        declares(associated=True),
+        given(
+            "pod_identities",
+            PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(CONTROLLER_ROLE)),
+        ),
+    ),
     "a controller whose node was drained just now": changed(
         "controllers", available=0, available_since=NOW - timedelta(seconds=40)
     ),

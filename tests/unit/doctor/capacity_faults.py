@@ -4,7 +4,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.unit.doctor.changes import HEALTHY, Change, added, all_of, changed, declares, named, one_of, without
+from otel_on_spot.doctor.facts_aws import EncryptionKey
+from otel_on_spot.doctor.facts_kubernetes import PoolBudget
+from tests.unit.doctor.changes import (
+    ACCOUNT,
+    HEALTHY,
+    Change,
+    added,
+    all_of,
+    changed,
+    declares,
+    given,
+    named,
+    one_of,
+    role_arn,
+    without,
+)
 
 NOW = HEALTHY.taken_at
 LONG_AGO = NOW - timedelta(hours=3)
@@ -52,6 +67,37 @@ INVISIBLE = all_of(
     changed("node_claims", lambda one: one.instance_id == POOL_NODE.id, node="", conditions=unregistered),
 )
 
+
+def died(reason_code: str) -> Change:
+    """EC2 ended an instance of the cluster at its launch."""
+    dead = replace(POOL_NODE, id="i-dead", state="terminated", changed_at=NOW, reason_code=reason_code, reason="told")
+    return added("instances", dead)
+
+
+def budgeted(**values: str) -> Change:
+    """A pool has this budget too."""
+    return changed("node_pools", named("data"), budgets=lambda had: (*had, PoolBudget(nodes="0", **values)))
+
+
+def encrypted(key: EncryptionKey | None, named_as: str = "alias/queue") -> Change:
+    """The queue has a KMS key."""
+    return all_of(
+        changed("queues", kms_key=named_as),
+        given("encryption_keys", *([replace(key, named=named_as)] if key else [])),
+    )
+
+
+def key_of(*principals: dict[str, str], actions: tuple[str, ...] = ("kms:*",), **values: Any) -> EncryptionKey:
+    """A key whose policy lets these principals do this."""
+    statements = [{"Effect": "Allow", "Principal": p, "Action": list(actions), "Resource": "*"} for p in principals]
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    return EncryptionKey(named="", arn="arn:aws:kms:eu-west-1:123456789012:key/k", policy=policy, **values)
+
+
+EVENTS = {"Service": "events.amazonaws.com"}
+KARPENTER = {"AWS": role_arn("otel-lab-karpenter-controller")}
+ACCOUNT_ITSELF = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
 FAULTS: dict[str, tuple[str, Change, str]] = {
     "subnets lost their tag": (
         "discovery-tags",
@@ -68,6 +114,49 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "discovery-tags",
         changed("subnets", named("otel-lab-private-b"), vpc_id="vpc-other"),
         "another VPC",
+    ),
+    "another group of the cluster's tag": (
+        "discovery-tags",
+        added("security_groups", replace(one_of("security_groups"), id="sg-2")),
+        "every node wears all 2 groups",
+    ),
+    "a public subnet of the cluster's tag": (
+        "discovery-tags",
+        added("subnets", replace(one_of("subnets"), id="subnet-2", tags={"karpenter.sh/discovery": "otel-lab"})),
+        "subnet-2 carries it too, and no private subnet's tag",
+    ),
+    "a subnet that is nearly full": (
+        "subnet-addresses",
+        changed("subnets", named("otel-lab-private-a"), free_addresses=119),
+        "119 addresses free",
+    ),
+    "a subnet that is full": (
+        "subnet-addresses",
+        changed("subnets", named("otel-lab-private-b"), free_addresses=1),
+        "1 address free",
+    ),
+    "the account's key for EBS": ("launch-failures", died("Client.InternalError"), "the root volume's KMS key"),
+    "too many volumes": ("launch-failures", died("Client.VolumeLimitExceeded"), "quota of EBS storage"),
+    "a schedule that Karpenter cannot read": (
+        "pool-budgets",
+        budgeted(schedule="30 10 * * 1-7", duration="1h"),
+        "the day of the week runs from 0 to 6",
+    ),
+    "a duration that Karpenter cannot read": (
+        "pool-budgets",
+        budgeted(schedule="30 10 * * 1", duration="90s"),
+        "in hours and minutes",
+    ),
+    "a schedule without a duration": ("pool-budgets", budgeted(schedule="@daily"), "go together"),
+    "a quota of Spot below the pools": (
+        "vcpu-quotas",
+        changed("quotas", lambda one: "Spot" in one.name, value=32.0),
+        "32 vCPUs of Spot; spot may use 400",
+    ),
+    "a quota of On-Demand below the pools": (
+        "vcpu-quotas",
+        changed("quotas", lambda one: "On-Demand" in one.name, value=5.0),
+        "5 vCPUs of On-Demand; data, on-demand may use 132",
     ),
     "node class not Ready": (
         "node-classes",
@@ -105,6 +194,32 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "interruption-queue",
         changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": ""}),
         "interruption handling is off",
+    ),
+    "encrypted with AWS's own key": (
+        "interruption-key",
+        encrypted(key_of(manager="AWS"), "alias/aws/sqs"),
+        "EventBridge may not use it",
+    ),
+    "encrypted with a key that is gone": ("interruption-key", encrypted(None), "no such key"),
+    "encrypted with a key that is off": (
+        "interruption-key",
+        encrypted(key_of(EVENTS, KARPENTER, state="PendingDeletion")),
+        "it is PendingDeletion",
+    ),
+    "a key that EventBridge may not use": (
+        "interruption-key",
+        encrypted(key_of(KARPENTER)),
+        "does not let events.amazonaws.com call kms:GenerateDataKey, kms:Decrypt",
+    ),
+    "a key with which EventBridge may only decrypt": (
+        "interruption-key",
+        encrypted(key_of(EVENTS, KARPENTER, actions=("kms:Decrypt",))),
+        "call kms:GenerateDataKey: no warning arrives",
+    ),
+    "a key that Karpenter may not use": (
+        "interruption-key",
+        encrypted(key_of(EVENTS, ACCOUNT_ITSELF)),
+        "otel-lab-karpenter-controller may not call kms:Decrypt",
     ),
     "no queue policy": ("interruption-policy", changed("queues", policy={}), "no policy"),
     "a rule may not send": (
@@ -160,5 +275,21 @@ SOUND: dict[str, Change] = {
             node_pools=facts.node_pools,
         ),
     ),
+    "a key that both may use": encrypted(key_of(EVENTS, KARPENTER)),
+    "a key that the account gives to Karpenter": all_of(
+        encrypted(key_of(EVENTS, ACCOUNT_ITSELF)),
+        changed(
+            "roles",
+            named("otel-lab-karpenter-controller"),
+            inline={"key": {"Statement": [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}]}},
+        ),
+    ),
+    "an instance that somebody terminated": died("Client.UserInitiatedShutdown"),
+    "another cluster's instance that died": added(
+        "instances",
+        replace(POOL_NODE, id="i-dead", state="terminated", reason_code="Client.InternalError", tags={}),
+    ),
+    "a descriptor for a schedule": budgeted(schedule="@daily", duration="10h"),
+    "quotas that AWS does not tell": without("quotas"),
     "another rule of ours": added("rules", replace(one_of("rules"), name="otel-lab-own")),
 }

@@ -1,0 +1,119 @@
+"""Checks of what EKS runs: the add-ons' health and versions, and the support of the Kubernetes minor."""
+
+from datetime import timedelta
+from typing import Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, KubernetesVersion
+from otel_on_spot.findings import Finding, Severity, format_count, format_duration
+
+WORKING_ADDON: Final = ("ACTIVE", "CREATING", "UPDATING")
+"""Statuses of an add-on that works or is on its way. DELETING is none: the program declares every add-on that is there.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Addon.html
+"""
+HOURLY: Final = {"standard": 0.10, "extended": 0.60}
+"""US dollars for a cluster and hour. Source: https://aws.amazon.com/eks/pricing/, seen in November 2026"""
+HOURS_A_MONTH: Final = 730
+NOTICE: Final = timedelta(days=60)
+"""Time before an end of support from which the doctor speaks: AWS announces an end at least as long before it.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html#version-faqs
+"""
+
+
+def issue_text(issue: HealthIssue) -> str:
+    """An issue in EKS's own words."""
+    about = f" ({', '.join(issue.resources)})" if issue.resources else ""
+    return f"{issue.code}: {issue.message}{about}".strip()
+
+
+def addons(facts: Facts) -> CheckResult:
+    """Every add-on works, without an issue of EKS's."""
+    found: tuple[Addon, ...] = require(facts, "addons")
+    cluster = facts.declared.cluster
+    findings = []
+    for addon in found:
+        look = aws_command(facts, f"eks describe-addon --cluster-name {cluster} --addon-name {addon.name}")
+        if problem := _addon_problem(addon):
+            findings.append(
+                Finding(
+                    subject=addon.name,
+                    seen=problem,
+                    rule="every add-on is ACTIVE, or on its way there, and EKS names no issue of it",
+                    remedy=(
+                        look,
+                        "kubectl -n kube-system get pods -o wide",
+                        update_command(facts),
+                    ),
+                    severity="warning" if addon.status in WORKING_ADDON else "critical",
+                )
+            )
+    return CheckResult(count=len(found), what=format_count(len(found), "add-on"), findings=tuple(findings))
+
+
+def _addon_problem(addon: Addon) -> str:
+    issues = "; ".join(map(issue_text, addon.issues))
+    # Facts that an earlier version recorded have no status.
+    if addon.status and addon.status not in WORKING_ADDON:
+        return f"status {addon.status}{f': {issues}' if issues else ''}"
+    return issues
+
+
+def support(facts: Facts) -> CheckResult:
+    """The cluster's minor is in standard support, for some time to come."""
+    minors = {minor.version: minor for minor in require(facts, "kubernetes_versions")}
+    findings, told = [], []
+    clusters: tuple[AwsCluster, ...] = require(facts, "clusters")
+    for cluster in clusters:
+        minor = minors.get(cluster.version)
+        until = minor.standard_until if minor else None
+        told.append(f"{cluster.version}, standard support {f'until {until:%Y-%m-%d}' if until else 'of no known end'}")
+        problem, severity = _support_problem(facts, cluster, minor)
+        if problem:
+            findings.append(
+                Finding(
+                    subject=f"Kubernetes {cluster.version}",
+                    seen=problem,
+                    rule="the cluster runs a minor in standard support, with two months to move to the next",
+                    remedy=(
+                        aws_command(facts, f"eks describe-cluster-versions --cluster-versions {cluster.version}"),
+                        aws_command(facts, f"eks list-insights --cluster-name {cluster.name}"),
+                    ),
+                    severity=severity,
+                )
+            )
+    return CheckResult(count=len(clusters), what="; ".join(told) or "no cluster", findings=tuple(findings))
+
+
+def _support_problem(facts: Facts, cluster: AwsCluster, minor: KubernetesVersion | None) -> tuple[str, Severity]:
+    if minor is None or minor.standard_until is None:
+        return "", "warning"
+    now, more = facts.taken_at, (HOURLY["extended"] - HOURLY["standard"]) * HOURS_A_MONTH
+    price = f"${HOURLY['extended']:.2f} an hour in place of ${HOURLY['standard']:.2f}, about ${more:.0f} a month more"
+    extended = minor.extended_until
+    if now >= minor.standard_until:
+        left = extended - now if extended else None
+        seen = f"standard support ended on {minor.standard_until:%Y-%m-%d}: {price}"
+        if left is not None and left < NOTICE:
+            return f"{seen}; EKS moves it by itself after {extended:%Y-%m-%d}, at any time", "critical"
+        return seen, "warning"
+    if minor.standard_until - now >= NOTICE:
+        return "", "warning"
+    after = (
+        "EKS then moves it to the next minor by itself, at any time (upgradePolicy STANDARD)"
+        if cluster.support_type == "STANDARD"
+        else f"extended support follows by itself: {price}"
+    )
+    left = format_duration(minor.standard_until - now)
+    return f"standard support ends on {minor.standard_until:%Y-%m-%d}, in {left}; {after}", "warning"
+
+
+ADD_ONS: Final = Check(id="add-ons", title="Add-ons", needs=("addons",), judge=addons)
+SUPPORT: Final = Check(
+    id="kubernetes-support",
+    title="Support of the Kubernetes minor",
+    needs=("clusters", "kubernetes_versions"),
+    judge=support,
+)
