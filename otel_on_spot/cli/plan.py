@@ -44,7 +44,10 @@ def plan(
         str | None, typer.Option("--against", metavar="REF", help="Compare with the plan of a Git revision.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="With --against: print Markdown for a pull request.")
+        bool,
+        typer.Option(
+            "--markdown", help="Print the pools as Markdown; with --against, the changes, for a pull request."
+        ),
     ] = False,
     costs: Annotated[
         bool,
@@ -58,8 +61,8 @@ def plan(
         bool,
         typer.Option(
             "--exit-code",
-            help="Exit with 1 if a policy rule is violated; with --against, if something changes; with --cost, if "
-            "more is expected than costs.monthlyLimitUsd.",
+            help="Exit with 1 if a policy rule is violated or a Service on Spot does not fit into two minutes; with "
+            "--against, if something changes; with --cost, if more is expected than costs.monthlyLimitUsd.",
         ),
     ] = False,
 ) -> None:
@@ -67,7 +70,8 @@ def plan(
 
     Runs the unmodified __main__.py with the committed stack file under Pulumi's own mocks, and records every resource.
     Ids and ARNs are made up; names, tags, policies, chart values and order are the real ones. The project's policy
-    rules judge the plan as the policy pack judges a preview.
+    rules judge the plan as the policy pack judges a preview. Each pool's choice, fallback and price is counted, and
+    each Service on Spot held against the two minutes of a warning.
     """
     from otel_on_spot.plan.record import record
 
@@ -83,13 +87,21 @@ def plan(
     if costs:
         within = _show_costs(recording, as_json=as_json)
         raise typer.Exit(EXIT_FINDINGS if exit_code and not within else 0)
+    from otel_on_spot.plan import pools
+
+    capacity = pools.report(recording, project.root())
     verdict = _verdicts()
     judged = verdict.verdict(recording) if verdict else None
     if as_json:
         from otel_on_spot.plan.manifests import as_document
 
-        document = as_document(recording) | {"policy": verdict.as_document(judged) if verdict and judged else None}
+        document = as_document(recording) | {
+            "policy": verdict.as_document(judged) if verdict and judged else None,
+            "capacity": pools.as_document(capacity),
+        }
         typer.echo(json.dumps(document, indent=2, sort_keys=True))
+    elif markdown:
+        typer.echo(pools.markdown(capacity))
     elif mermaid:
         from otel_on_spot.plan.picture import mermaid as drawn
 
@@ -111,9 +123,11 @@ def plan(
 
         console = tree.terminal()
         tree.show(recording, console)
+        if capacity.pools:
+            pools.show(capacity, console)
         if verdict and judged:
             verdict.show(judged, console)
-    if exit_code and judged and judged.refused:
+    if exit_code and ((judged and judged.refused) or capacity.findings):
         raise typer.Exit(EXIT_FINDINGS)
 
 
