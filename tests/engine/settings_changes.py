@@ -55,6 +55,11 @@ On an environment that holds anything, do not change them: make another stack be
 With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them at the preview: the VPC, its subnets,
 the encryption key and the root Application are protected; the nightly job tries every row. Without it nothing does:
 look at the preview for `replace` before you say yes.
+
+A cluster that is replaced all the same, under its name and in its region (a taint, `--target-replace`), leaves the
+Kubernetes provider where it was: releases, pools and the root Application count as made, and are not in the new
+cluster. Run `pulumi up --refresh` right after. Two environments side by side are two stacks with two cluster names;
+the program moves no data between them.
 """
 
 
