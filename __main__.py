@@ -19,7 +19,13 @@ from infra.network import Network, NetworkArgs
 from infra.node_access import refuse_direct_jump
 
 settings = configuration.load()
-stack_names = names.StackNames(cluster=settings.cluster.name, region=settings.region, stack=pulumi.get_stack())
+stack_names = names.StackNames(
+    cluster=settings.cluster.name,
+    region=settings.region,
+    stack=pulumi.get_stack(),
+    iam_path=settings.iam.path if settings.iam.path != "/" else None,
+    permissions_boundary=settings.iam.permissions_boundary,
+)
 tags = names.default_tags(settings.environment, stack_names.cluster, settings.tags)
 
 provider = aws.Provider(

@@ -87,8 +87,10 @@ class Addons(pulumi.ComponentResource):
             f"{name}-ebs-csi",
             name=args.stack_names.ebs_csi_role,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
+            permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=json.dumps(documents.pod_identity_trust()),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicyAttachment(
             f"{name}-ebs-csi",

@@ -257,12 +257,14 @@ def _service_role(
         f"{name}-service-role",
         name=stack_names.cluster_role,
         tags=stack_names.owner_tags,
+        path=stack_names.iam_path,
+        permissions_boundary=stack_names.permissions_boundary,
         description="Allows EKS to manage clusters on your behalf.",
         assume_role_policy=json.dumps(documents.cluster_trust()),
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
-                aliases=_former_urns(f"{former}${ROLE}", f"{name}-eks-eksRole-role"), ignore_changes=["name"]
+                aliases=_former_urns(f"{former}${ROLE}", f"{name}-eks-eksRole-role"), ignore_changes=["name", "path"]
             ),
         ),
     )

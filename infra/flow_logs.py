@@ -37,8 +37,10 @@ class FlowLogs(pulumi.ComponentResource):
             f"{name}-role",
             name=args.stack_names.flow_log_role,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
+            permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=json.dumps(documents.service_trust("vpc-flow-logs.amazonaws.com")),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicy(
             f"{name}-policy",

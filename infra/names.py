@@ -55,11 +55,16 @@ class StackNames:
     """Cluster and region of the stack, and every physical name that follows from them.
 
     ``stack``: the Pulumi stack's own name, for ``owner_tags`` alone.
+    ``iam_path`` and ``permissions_boundary``: where in IAM its roles, policies and profiles are made, and the policy
+    that no role of it can do more than; none where the account asks for none. What is there keeps the path that it was
+    made with (``ignore_changes``): a new one would replace the roles under a living cluster.
     """
 
     cluster: str
     region: str
     stack: str = ""
+    iam_path: str | None = None
+    permissions_boundary: str | None = None
 
     @property
     def partition(self) -> str:
@@ -144,7 +149,7 @@ class StackNames:
 
     def role_arn(self, account_id: str, name: str) -> str:
         """ARN of a role of this account, as it will be when the role is made."""
-        return f"arn:{self.partition}:iam::{account_id}:role/{name}"
+        return f"arn:{self.partition}:iam::{account_id}:role{self.iam_path or '/'}{name}"
 
     def aws_policy(self, name: str) -> str:
         """ARN of a policy that AWS manages."""

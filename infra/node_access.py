@@ -60,7 +60,17 @@ def node_mapping(role_arn: pulumi.Input[str]) -> eks.RoleMappingArgs:
     Where the program does not declare the row of such a group, EKS's own is drift, and the next update takes it away.
     Source: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
     """
-    return eks.RoleMappingArgs(role_arn=role_arn, username=NODE_USERNAME, groups=list(NODE_GROUPS))
+    mapped = pulumi.Output.from_input(role_arn).apply(_without_path)
+    return eks.RoleMappingArgs(role_arn=mapped, username=NODE_USERNAME, groups=list(NODE_GROUPS))
+
+
+def _without_path(role_arn: str) -> str:
+    """A role's ARN as ``aws-auth`` knows it: who signs in is told by the role's name alone.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting_iam.html#security-iam-troubleshoot-ConfigMap
+    """
+    prefix, _, role = role_arn.partition(":role/")
+    return f"{prefix}:role/{role.rpartition('/')[2]}"
 
 
 def access_entries(access: NodeAccess, roles: tuple[NodeRole, ...]) -> dict[str, eks.AccessEntryArgs]:

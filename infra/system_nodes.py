@@ -51,8 +51,10 @@ class SystemNodes(pulumi.ComponentResource):
             f"{name}-role",
             name=args.stack_names.system_node_role,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
+            permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         attachments = [
             iam.RolePolicyAttachment(

@@ -45,8 +45,10 @@ class ControllerRole(pulumi.ComponentResource):
             f"{name}-role",
             name=args.stack_names.controller_role,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
+            permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=self._trust(args),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         known = pulumi.Output.all(args.account_id, args.node_role_arn, args.queue_arn)
 
@@ -69,8 +71,9 @@ class ControllerRole(pulumi.ComponentResource):
                 f"{name}-{group}",
                 name=args.stack_names.controller_policy(group),
                 tags=args.stack_names.owner_tags,
+                path=args.stack_names.iam_path,
                 policy=policy_document(group),
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
             )
             granted.append(
                 iam.RolePolicyAttachment(f"{name}-{group}", role=role.name, policy_arn=policy.arn, opts=child)

@@ -44,12 +44,14 @@ class InterruptionExperiment(pulumi.ComponentResource):
             f"{name}-role",
             name=stack_names.experiment_role,
             tags=stack_names.owner_tags,
+            path=stack_names.iam_path,
+            permissions_boundary=stack_names.permissions_boundary,
             assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
                 lambda account: json.dumps(
                     documents.experiment_trust(stack_names.partition, stack_names.region, account)
                 )
             ),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicy(
             f"{name}-policy",

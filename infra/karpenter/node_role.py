@@ -35,8 +35,10 @@ class KarpenterNodeRole(pulumi.ComponentResource):
             f"{name}-role",
             name=role_name,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
+            permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         attachments = [
             iam.RolePolicyAttachment(
@@ -52,8 +54,9 @@ class KarpenterNodeRole(pulumi.ComponentResource):
             f"{name}-profile",
             name=role_name,
             tags=args.stack_names.owner_tags,
+            path=args.stack_names.iam_path,
             role=role.name,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=attachments),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=attachments, ignore_changes=["path"]),
         )
         if args.spot_service_linked_role:
             iam.ServiceLinkedRole(

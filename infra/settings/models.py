@@ -570,6 +570,24 @@ class Costs(Model):
     )
 
 
+class Iam(Model):
+    """What the account's rules ask of every role."""
+
+    permissions_boundary: (
+        Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::(\d{12}|aws):policy/([\w+=,.@-]+/)*[\w+=,.@-]+$")] | None
+    ) = Field(
+        None,
+        description="ARN of the policy that is the permissions boundary of every role, where the account asks for one",
+        examples=["arn:aws:iam::111122223333:policy/boundary"],
+    )
+    path: Annotated[str, Field(pattern=r"^/([\w+=,.@-]+/)*$", max_length=400)] = Field(
+        "/",
+        description="path of every role, policy and instance profile that is made from now on, with a slash at both "
+        "ends; what is there keeps the path that it has",
+        examples=["/platform/"],
+    )
+
+
 class Settings(Model):
     """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
 
@@ -585,6 +603,7 @@ class Settings(Model):
         default_factory=dict,
         description="tags on every AWS resource, beside the program's own, as the strictest service takes them",
     )
+    iam: Iam = Field(Iam(), description="what the account's rules ask of every role")
     network: Network = Field(description="the VPC")
     cluster: Cluster = Field(description="the EKS cluster")
     karpenter: Karpenter = Field(description="the Karpenter controller")

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from infra import names, regions
 from infra.settings import instance_types
 from infra.settings import tags as tag_rules
-from infra.settings.models import ArgoCd, Cluster, GitOps, Karpenter, Network, NodeClass, Pool
+from infra.settings.models import ArgoCd, Cluster, GitOps, Iam, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
 
@@ -686,6 +686,38 @@ def administrators_are_roles_of_their_own(cluster: Cluster, region: str, account
                 "this role is the nodes' own: it has an access entry of another type",
                 "list roles that people or CI assume",
             )
+
+
+@rule
+def roles_can_be_bounded(iam: Iam, karpenter: Karpenter, region: str, account_id: str | None) -> Iterator[Problem]:
+    """The permissions boundary is a policy that roles of this account may have, and the path one that IAM gives out."""
+    if iam.permissions_boundary:
+        key, (_, partition, _, _, account, _) = "iam.permissionsBoundary", iam.permissions_boundary.split(":", 5)
+        expected = regions.PARTITION_OF.get(region)
+        if expected and partition != expected:
+            yield Problem(
+                key,
+                iam.permissions_boundary,
+                f"a policy is of the region's partition, {expected}",
+                f"write arn:{expected}:iam::...",
+            )
+        if account not in ("aws", account_id or account):
+            yield Problem(
+                key,
+                iam.permissions_boundary,
+                f"a boundary is a policy of the role's own account, {account_id}, or one of AWS's",
+                "make the policy in the stack's account, and give its ARN",
+            )
+    if iam.path.startswith(("/aws-service-role/", "/aws-reserved/")):
+        yield Problem("iam.path", iam.path, "IAM keeps this path to itself", "choose another path")
+    if iam.path != "/" and karpenter.identity == "irsa":
+        yield Problem(
+            "iam.path",
+            iam.path,
+            "with irsa the role's ARN is written into the chart before the role is there, and a role that is there "
+            "keeps its path",
+            "set karpenter.identity: pod-identity, or leave iam.path out",
+        )
 
 
 @rule

@@ -91,6 +91,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     ),
     change("accountId", "123456789012"),
     change("tags", {"cost-centre": "other"}),
+    change("iam.permissionsBoundary", "arn:aws:iam::aws:policy/PowerUserAccess"),
+    Change(key="iam.path", to={"iam.path": "/platform/"}, untouched=True),
     change("network.cidr", "10.99.0.0/16"),
     change("network.zones", ["eu-west-1a", "eu-west-1c"]),
     change("network.privatePrefix", 21),

@@ -49,10 +49,11 @@ def test_a_living_cluster_keeps_its_role_and_nothing_is_replaced(former: Workben
     assert kept.startswith("cluster-eks-eksRole-role-")
 
     holds_nothing_now = "ServiceRole:cluster-eks-eksRole"
-    assert former.changed() == {holds_nothing_now: "delete"}
+    assert former.changed() == {holds_nothing_now: "delete", "Role:cluster-service-role": "update"}
     since = former.mark()
     former.up()
-    assert former.operations(since) == []
+    done = [(operation.operation, operation.name) for operation in former.operations(since)]
+    assert done == [("update", "cluster-service-role")], "it gets the tag that says whose it is"
     former.expect_no_changes()
 
     assert role_of_the_cluster(former) == kept

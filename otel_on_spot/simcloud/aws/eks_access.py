@@ -109,7 +109,7 @@ def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
     if entry and entry["type"] == "EC2_LINUX" and entry["roleId"] == _role_id(site, role_arn):
         ways.add("access-entry")
     for mapping in _mapped(site, cluster)[1]:
-        if mapping["rolearn"] == role_arn and set(NODE_GROUPS) <= set(mapping.get("groups") or []):
+        if mapping["rolearn"] == without_path(role_arn) and set(NODE_GROUPS) <= set(mapping.get("groups") or []):
             ways.add("aws-auth")
     return ways
 

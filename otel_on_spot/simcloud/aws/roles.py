@@ -71,6 +71,7 @@ class Role(Handler):
             Description=inputs.get("description") or "",
             MaxSessionDuration=int(inputs["maxSessionDuration"]),
             Tags=tag_list(all_tags(call.site, inputs)),
+            **({"PermissionsBoundary": boundary} if (boundary := inputs.get("permissionsBoundary")) else {}),
         )["Role"]
         known = {"arn": made["Arn"], "createDate": made["CreateDate"].isoformat(), "uniqueId": made["RoleId"]}
         return inputs["name"], {**known, "managedPolicyArns": [], "inlinePolicies": []}
@@ -84,6 +85,7 @@ class Role(Handler):
             "uniqueId": role["RoleId"],
             "assumeRolePolicy": document_of(role["AssumeRolePolicyDocument"]),
             "description": role.get("Description") or "",
+            "permissionsBoundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or "",
             **own_tags(call.site, state, tags_of(role.get("Tags"))),
         }
 
@@ -96,11 +98,17 @@ class Role(Handler):
             Description=new.get("description") or "",
             MaxSessionDuration=int(new["maxSessionDuration"]),
         )
+        boundary = new.get("permissionsBoundary") or ""
+        if boundary and boundary != state.get("permissionsBoundary"):
+            iam.put_role_permissions_boundary(RoleName=identity, PermissionsBoundary=boundary)
+        elif not boundary and state.get("permissionsBoundary"):
+            iam.delete_role_permissions_boundary(RoleName=identity)
         gone = [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]
         if gone:
             iam.untag_role(RoleName=identity, TagKeys=gone)
         iam.tag_role(RoleName=identity, Tags=tag_list(all_tags(call.site, new)))
-        return {key: new[key] for key in ("assumeRolePolicy", "description", "tags") if key in new}
+        kept = {key: new[key] for key in ("assumeRolePolicy", "description", "tags") if key in new}
+        return {**kept, "permissionsBoundary": boundary}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -36,7 +36,7 @@ def test_the_role_that_a_living_cluster_has_is_found_again_and_keeps_its_name(de
     prefix = f"urn:pulumi:dev::otel-on-spot::{COMPONENT}"
 
     assert role.aliases == (f"{prefix}$aws:iam/role:Role::cluster-eks-eksRole-role",)
-    assert role.ignore_changes == ("name",)
+    assert role.ignore_changes == ("name", "path")
     assert attachment.aliases == (
         f"{prefix}$aws:iam/rolePolicyAttachment:RolePolicyAttachment::cluster-eks-eksRole-4b490823",
     )

@@ -199,6 +199,25 @@ def administrators() -> Iterator[Row]:
         yield "prod", key, [bad], f"{key}[0]"
 
 
+def boundaries() -> Iterator[Row]:
+    key = "iam.permissionsBoundary"
+    own = "arn:aws:iam::123456789012:policy/boundary"
+    for partition in ("aws-cn", "aws-us-gov", "aws-iso", "aws-eusc"):
+        yield "prod", "iam", {"permissionsBoundary": own.replace("arn:aws:", f"arn:{partition}:")}, key
+    yield "prod", "iam", {"permissionsBoundary": own.replace("123456789012", "444455556666")}, key
+    for bad in (
+        *("boundary", "arn:aws:iam::123456789012:role/boundary", "arn:aws:iam::1234:policy/boundary"),
+        *("arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:policy//x", "arn:aws:iam::*:policy/x"),
+        "arn:aws:iam:eu-west-1:123456789012:policy/x",
+    ):
+        yield "prod", "iam", {"permissionsBoundary": bad}, key
+    for path in ("platform", "/platform", "platform/", "", "//", "/a b/", "/a//b/", "/" + "x" * 400 + "/"):
+        yield "dev", "iam", {"path": path}, "iam.path"
+    yield "dev", "karpenter.identity+iam", ("irsa", {"path": "/platform/"}), "iam.path"
+    for path in ("/aws-service-role/x/", "/aws-reserved/", "/aws-reserved/sso.amazonaws.com/"):
+        yield "dev", "iam", {"path": path}, "iam.path"
+
+
 def capacity() -> Iterator[Row]:
     for categories in (["zz"], ["q"], ["c", "zz"], ["cmr"], ["mac"], ["spot", "m"]):
         yield "dev", "pools.spot.instanceCategories", categories, "pools.spot.instanceCategories"
@@ -369,10 +388,27 @@ def places() -> Iterator[Row]:
 
 KINDS = {
     kind.__name__: list(kind())
-    for kind in (tags, schedules, newer_fields, administrators, capacity, shapes, node_classes, labels, reach, places)
+    for kind in (
+        tags,
+        schedules,
+        newer_fields,
+        administrators,
+        boundaries,
+        capacity,
+        shapes,
+        node_classes,
+        labels,
+        reach,
+        places,
+    )
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    *(("prod", "iam", {"permissionsBoundary": f"arn:aws:iam::{text}"}) for text in (
+        "123456789012:policy/boundary", "123456789012:policy/teams/a/boundary", "aws:policy/PowerUserAccess",
+    )),
+    ("dev", "iam", {"permissionsBoundary": "arn:aws:iam::444455556666:policy/boundary"}),
+    *(("dev", "iam", {"path": text}) for text in ("/", "/platform/", "/teams/a_b+c=d,e.f@g-h/")),
     *(("dev", "tags", {key: value}) for key, value in (
         ("cost-centre", ""), ("Cost Centre", "a b"), ("k" * 128, "v" * 256), ("app.kubernetes.io/name", "x"),
         ("\u00e9quipe", "plate-forme"), ("a.b:c/d=e+f-g@h_1", "x:y/z=@"), ("environments", "x"), ("owner", "me@team"),
