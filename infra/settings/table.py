@@ -1,4 +1,4 @@
-"""Every key of a stack file, from the model itself."""
+"""Every key of a stack file, from the model itself: as a table, and as a JSON schema for editors."""
 
 import json
 from collections.abc import Iterator
@@ -25,6 +25,57 @@ def rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[
             yield from rows(
                 inner, f"{key}.<name>." if text.startswith("dict") else f"{key}[]." if "tuple" in text else f"{key}."
             )
+
+
+def json_schema(project: str = "otel-on-spot") -> dict[str, Any]:
+    """JSON schema of a stack file: keys with and without the project's name, other namespaces left alone.
+
+    What takes more than one key to judge is the rules', and not in it.
+    """
+    model = _for_editors(Settings.model_json_schema(by_alias=True))
+    definitions = model.pop("$defs")
+    properties = model["properties"]
+    properties["gitToken"] = {
+        "description": properties["gitToken"]["description"],
+        "type": "object",
+        "properties": {"secure": {"type": "string"}},
+        "required": ["secure"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pulumi.<stack>.yaml of this project",
+        "type": "object",
+        "properties": {
+            "config": {
+                "type": "object",
+                "properties": {
+                    key: schema for name, schema in properties.items() for key in (f"{project}:{name}", name)
+                },
+                "patternProperties": {rf"^(?!{project}:)[^:]+:": {}},
+                "additionalProperties": False,
+                "allOf": [
+                    {"anyOf": [{"required": [f"{project}:{key}"]}, {"required": [key]}]} for key in model["required"]
+                ],
+            }
+        },
+        "required": ["config"],
+        "$defs": definitions,
+    }
+
+
+def _for_editors(schema: Any) -> Any:
+    """The schema without titles that repeat the key, and with a list's least length where editors look for it."""
+    if isinstance(schema, list):
+        return [_for_editors(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {"minLength": "minItems", "maxLength": "maxItems"} if schema.get("type") == "array" else {}
+    return {
+        renamed.get(key, key): _for_editors(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+    }
 
 
 def _default(field: FieldInfo) -> str:

@@ -19,7 +19,6 @@ app = Application(
     no_args_is_help=True,
     rich_markup_mode=None,  # rich's panels would double the time that --help takes
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("settings")(settings.settings)

@@ -154,7 +154,7 @@ def test_without_being_asked_a_change_is_told_as_text_and_ends_with_0(monkeypatc
         **document,
         "resources": [resource for resource in document["resources"] if "::capacity-spot" not in resource["urn"]],
     }
-    monkeypatch.setattr(compare, "against", lambda *_: compare.difference(less, document, "HEAD"))
+    monkeypatch.setattr(compare, "against", lambda *_, **__: compare.difference(less, document, "HEAD"))
     ended = invoked("plan", "--against", "HEAD")
 
     assert ended.exit_code == 0

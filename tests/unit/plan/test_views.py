@@ -89,6 +89,20 @@ def test_the_settings_table_is_the_models_own() -> None:
     assert table in page.partition("<!-- settings:begin -->\n")[2].partition("<!-- settings:end -->")[0]
 
 
+def test_one_setting_is_explained_with_what_is_below_it_and_a_slip_is_answered() -> None:
+    from typer.testing import CliRunner
+
+    from otel_on_spot.cli import app
+
+    explained = CliRunner().invoke(app, ["settings", "--explain", "pools.spot.limits"])
+    assert [line for line in explained.stdout.splitlines() if not line.startswith(" ")] == [
+        "pools.<name>.limits", "pools.<name>.limits.cpu", "pools.<name>.limits.memory", "pools.<name>.limits.nodes",
+    ]  # fmt: skip
+    slip = CliRunner().invoke(app, ["settings", "--explain", "cluster.kubernetsVersion"])
+    assert slip.exit_code == 2
+    assert "close to it: cluster.kubernetesVersion" in slip.output
+
+
 def test_a_manifest_is_yaml_that_kubernetes_would_read(tmp_path: Path) -> None:
     manifests.write(recorded("prod"), tmp_path)
     parsed = [yaml.safe_load(path.read_text()) for path in tmp_path.glob("*.yaml")]

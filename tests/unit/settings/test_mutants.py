@@ -1,19 +1,25 @@
 """Every mutant of a committed stack file is refused before the first resource, with the key named, and no traceback."""
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from infra.settings import parse
 from infra.settings.problem import message
 from infra.settings.rules import RULES
+from infra.settings.table import json_schema
+from otel_on_spot import project
 from tests.unit.settings.kinds import KINDS, SOUND
 from tests.unit.settings.test_settings import STACKS, changed, committed
 
+ROOT = project.root()
 FREE_FORM = {"tags", "applications"}
 """Keys below which the user's own names stand: any key is a good one."""
 
@@ -143,6 +149,52 @@ def test_no_sound_counterpart_is_refused() -> None:
     refused = [(path, value, parse(of(stack, path, value))[1]) for stack, path, value in SOUND]
 
     assert [row for row in refused if row[2]] == []
+
+
+def editor_refuses(raw: dict[str, Any]) -> bool:
+    return not EDITOR.is_valid({"config": {f"otel-on-spot:{key}": value for key, value in raw.items()}})
+
+
+EDITOR = Draft202012Validator(json_schema())
+
+
+def test_the_editors_schema_is_the_models_own_and_every_stack_file_names_it() -> None:
+    page = ROOT / "docs/stack-file.schema.json"
+
+    assert json.loads(page.read_text()) == json_schema()
+    for path in sorted(ROOT.glob("Pulumi.*.yaml")):
+        assert path.read_text().splitlines()[0] == f"# yaml-language-server: $schema={page.relative_to(ROOT)}"
+        EDITOR.validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_an_editor_marks_every_unknown_key_and_wrong_type(stack: str) -> None:
+    plain = [
+        (name, raw)
+        for at, name, _, raw in MUTANTS
+        if at == stack and (name.startswith("unknown") or "wrong type" in name)
+    ]
+
+    assert [name for name, raw in plain if not editor_refuses(raw)] == []
+
+
+def test_what_an_editor_marks_is_refused_and_what_is_sound_is_not_marked() -> None:
+    rows = [row[:3] for kind in KINDS.values() for row in kind]
+    marked = [row for row in rows if editor_refuses(of(*row))]
+
+    assert len(marked) > 40
+    assert [row for row in marked if parse(of(*row))[0] is not None] == []
+    assert [row for row in SOUND if editor_refuses(of(*row))] == []
+
+
+def test_keys_of_other_namespaces_and_keys_without_one_are_left_alone() -> None:
+    raw = committed("dev")
+
+    EDITOR.validate({"config": raw | {"aws:region": "eu-west-1"}})
+    assert not EDITOR.is_valid({"config": raw | {"otel-on-spot:regiom": "eu-west-1"}})
+    assert not EDITOR.is_valid({"config": {key: value for key, value in raw.items() if key != "region"}})
+    assert not EDITOR.is_valid({"config": raw | {"gitToken": "in plain text"}})
+    EDITOR.validate({"config": raw | {"gitToken": {"secure": "AAAB"}}})
 
 
 RULE_OF = {
