@@ -15,8 +15,8 @@ from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
 from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
+from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import Network, NetworkArgs
-from infra.node_access import refuse_direct_jump
 
 settings = configuration.load()
 stack_names = names.StackNames(
@@ -35,10 +35,12 @@ provider = aws.Provider(
     allowed_account_ids=[settings.account_id] if settings.account_id else None,
 )
 on_aws = pulumi.ResourceOptions(providers=[provider])
-refuse_placeholders(settings, pulumi.InvokeOptions(provider=provider))
-refuse_zones_without_control_plane(settings, pulumi.InvokeOptions(provider=provider))
-refuse_taken_names(stack_names, pulumi.InvokeOptions(provider=provider))
-refuse_direct_jump(settings.cluster.node_access, stack_names, pulumi.InvokeOptions(provider=provider))
+asked = pulumi.InvokeOptions(provider=provider)
+refuse_placeholders(settings, asked)
+refuse_zones_without_control_plane(settings, asked)
+refuse_taken_names(stack_names, asked)
+refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked)
+refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network_args = NetworkArgs(
@@ -64,7 +66,7 @@ cluster_args = ClusterArgs(
     subnet_ids=network.private_subnet_ids,
     egress_routes=network.egress_routes,
     node_role=nodes.node_role,
-    oidc_provider=settings.karpenter.identity == "irsa",
+    oidc_provider=settings.karpenter.identity != "pod-identity",
 )
 cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])
@@ -84,9 +86,11 @@ karpenter_args = KarpenterControllerArgs(
     stack_names=stack_names,
     config=settings.karpenter,
     service_account_role=controller_role.service_account_role,
+    security_group_id=cluster.security_group_id,
     after=(*controller_role.granted, cluster.pod_identity_agent),
 )
-karpenter = KarpenterController("karpenter", karpenter_args, on_cluster)
+on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
+karpenter = KarpenterController("karpenter", karpenter_args, on_both)
 capacity_args = CapacityArgs(
     stack_names=stack_names,
     config=settings.node_class,

@@ -29,6 +29,12 @@ NODE_ACCESS_TAG: Final = "otel-on-spot/node-access"
 Written when it does, on the security group that EKS made.
 """
 
+IDENTITY_TAG: Final = "otel-on-spot/karpenter-identity"
+"""The tag that says by what Karpenter's controller gets its role, beside ``NODE_ACCESS_TAG``.
+
+Written when its release is rolled out.
+"""
+
 OWNER_TAG: Final = "otel-on-spot/stack"
 """The tag that says which stack an IAM role, policy or instance profile belongs to: region and stack.
 

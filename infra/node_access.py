@@ -9,10 +9,6 @@ from typing import Final, Literal
 
 import pulumi
 import pulumi_eks as eks
-from pulumi_aws import ec2
-
-from infra import names
-from infra.settings.problem import Problem
 
 NodeAccess = Literal["aws-auth", "both", "access-entry"]
 
@@ -22,9 +18,6 @@ NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
 
 Source: https://karpenter.sh/docs/getting-started/migrating-from-cas/#update-aws-auth-configmap
 """
-
-
-OTHER_END: Final[dict[NodeAccess, NodeAccess]] = {"aws-auth": "access-entry", "access-entry": "aws-auth"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,27 +74,3 @@ def access_entries(access: NodeAccess, roles: tuple[NodeRole, ...]) -> dict[str,
     if access == "aws-auth":
         return {}
     return {role.key: eks.AccessEntryArgs(principal_arn=role.arn, type=eks.AccessEntryType.EC2_LINUX) for role in roles}
-
-
-def refuse_direct_jump(access: NodeAccess, stack_names: names.StackNames, opts: pulumi.InvokeOptions) -> None:
-    """From one end to the other goes through ``both``: the cloud says at which end the cluster is, if there is one.
-
-    The tag is written after the access records, so an update that failed halfway counts as not having been.
-
-    Raises:
-        pulumi.RunError: the cluster is at the other end; no resource was declared yet.
-    """
-    if access not in OTHER_END:
-        return
-    former = OTHER_END[access]
-    # The plural function: it answers with an empty list where the other one fails, as before the first update.
-    found = ec2.get_security_groups(tags=stack_names.discovery_tags | {names.NODE_ACCESS_TAG: former}, opts=opts)
-    if found.ids:
-        problem = Problem(
-            "cluster.nodeAccess",
-            f"{access}, and the cluster {stack_names.cluster} is at {former}",
-            "the ConfigMap and the access entries have no order within one update, so that running nodes could lose "
-            "their access",
-            f"set cluster.nodeAccess: both, run pulumi up, then set {access} and run it again",
-        )
-        raise pulumi.RunError(f"Pulumi.{pulumi.get_stack()}.yaml: 1 problem, nothing was changed\n{problem}")

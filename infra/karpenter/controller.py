@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
+from pulumi_aws import ec2
 from pulumi_kubernetes.helm.v3 import Release
 
 from infra import names
@@ -21,13 +22,15 @@ Its pods wait for the nodes, and the release for its pods.
 class KarpenterControllerArgs:
     """Plain values for the chart.
 
-    ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity. ``after``: what the
-    controller's pod needs before it starts.
+    ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity.
+    ``security_group_id``: the cluster's own, for the tag that says how the controller gets its role. ``after``: what
+    the controller's pod needs before it starts.
     """
 
     config: settings.Karpenter
     stack_names: names.StackNames
     service_account_role: pulumi.Input[str] | None
+    security_group_id: pulumi.Input[str]
     after: tuple[pulumi.Resource, ...]
 
 
@@ -63,6 +66,14 @@ class KarpenterController(pulumi.ComponentResource):
             atomic=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[crds, *args.after]),
         )
+        # Rolled out, then written: what the tag says has happened, see infra/migrations.py.
+        ec2.Tag(
+            f"{name}-identity",
+            resource_id=args.security_group_id,
+            key=names.IDENTITY_TAG,
+            value=args.config.identity,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release]),
+        )
         self.version = pulumi.Output.from_input(args.config.version)
         self.register_outputs({"version": self.version})
 
@@ -77,8 +88,11 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml
     """
     account: dict[str, Any] = {"name": names.KARPENTER_SERVICE_ACCOUNT}
+    pods: dict[str, Any] = {}
     if args.service_account_role is not None:
         account["annotations"] = {"eks.amazonaws.com/role-arn": args.service_account_role}
+        # EKS gives a pod its way to the role when it is new, and nothing else of the pod changes with it.
+        pods = {"podAnnotations": {"otel-on-spot/identity": "irsa"}}
     size = {"cpu": "1", "memory": "1Gi"}
     gates = {"nodeRepair": args.config.node_repair}
     if args.config.spot_to_spot_consolidation:
@@ -86,6 +100,7 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     label, value = names.SYSTEM_NODE_LABEL
     return {
         "serviceAccount": account,
+        **pods,
         "replicas": 2,
         "dnsPolicy": "Default",
         "nodeSelector": {"kubernetes.io/os": "linux", label: value},

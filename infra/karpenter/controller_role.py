@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import pulumi
 from pulumi_aws import eks, iam
@@ -11,7 +11,15 @@ from infra import documents, names
 from infra.documents import Document
 from infra.karpenter.policies import Scope, controller_policies
 
-Identity = Literal["pod-identity", "irsa"]
+Identity = Literal["pod-identity", "both", "irsa"]
+PARKED: Final = f"{names.KARPENTER_SERVICE_ACCOUNT}-parked"
+"""Service account of the association with ``both``: no pod has it, so the association gives nobody anything.
+
+EKS gives a new pod its association's credentials, whatever its annotation says. So on the way to IRSA the association
+has to go before the pods are replaced; but Pulumi deletes what is declared no more at the very end of an update. A
+replacement it makes in its place in the order.
+Source: https://github.com/aws/amazon-eks-pod-identity-webhook (container credentials take precedence)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +27,8 @@ class ControllerRoleArgs:
     """Arguments: the scope of the role.
 
     ``created_cluster_name`` is released when the cluster is there.
-    ``oidc_provider_arn`` and ``oidc_issuer`` are used with ``identity="irsa"`` only.
+    ``identity``: with "both" the role trusts both ways, and the controller's pods use IRSA.
+    ``oidc_provider_arn`` and ``oidc_issuer`` are used with "both" and "irsa".
     """
 
     stack_names: names.StackNames
@@ -78,15 +87,15 @@ class ControllerRole(pulumi.ComponentResource):
             granted.append(
                 iam.RolePolicyAttachment(f"{name}-{group}", role=role.name, policy_arn=policy.arn, opts=child)
             )
-        if args.identity == "pod-identity":
+        if args.identity != "irsa":
             granted.append(
                 eks.PodIdentityAssociation(
                     f"{name}-association",
                     cluster_name=args.created_cluster_name,
                     namespace=names.KARPENTER_NAMESPACE,
-                    service_account=names.KARPENTER_SERVICE_ACCOUNT,
+                    service_account=PARKED if args.identity == "both" else names.KARPENTER_SERVICE_ACCOUNT,
                     role_arn=role.arn,
-                    opts=child,
+                    opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
                 )
             )
         self.granted = tuple(granted)
@@ -94,19 +103,23 @@ class ControllerRole(pulumi.ComponentResource):
         written = pulumi.Output.from_input(args.account_id).apply(
             lambda account: args.stack_names.role_arn(account, args.stack_names.controller_role)
         )
-        self.service_account_role = written if args.identity == "irsa" else None
+        self.service_account_role = written if args.identity != "pod-identity" else None
         self.arn = role.arn
         self.register_outputs({"arn": self.arn})
 
     @staticmethod
     def _trust(args: ControllerRoleArgs) -> pulumi.Input[str]:
+        associated = documents.pod_identity_trust()
         if args.identity == "pod-identity":
-            return json.dumps(documents.pod_identity_trust())
-        return pulumi.Output.all(args.oidc_provider_arn, args.oidc_issuer).apply(
-            lambda oidc: json.dumps(
-                documents.irsa_trust(oidc[0], oidc[1], names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
-            )
-        )
+            return json.dumps(associated)
+        also = associated["Statement"] if args.identity == "both" else []
+
+        def by_issuer(oidc: list[str]) -> str:
+            service_account = (names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
+            annotated = documents.irsa_trust(oidc[0], oidc[1], *service_account)
+            return json.dumps(documents.document(*also, *annotated["Statement"]))
+
+        return pulumi.Output.all(args.oidc_provider_arn, args.oidc_issuer).apply(by_issuer)
 
 
 def compact(policy: Document) -> str:

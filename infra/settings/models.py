@@ -300,7 +300,11 @@ class Karpenter(Model):
     version: SemanticVersion = Field(
         description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.1"]
     )
-    identity: Literal["pod-identity", "irsa"] = Field("pod-identity", description="how the controller gets its role")
+    identity: Literal["pod-identity", "both", "irsa"] = Field(
+        "pod-identity",
+        description="how the controller gets its role; from one end to the other goes through both, which trusts both "
+        "ways and uses IRSA, an update each; the direct jump is refused",
+    )
     node_repair: bool = Field(default=False, description="true turns on Karpenter's alpha NodeRepair feature gate")
     spot_to_spot_consolidation: bool = Field(
         default=False,

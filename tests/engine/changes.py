@@ -131,7 +131,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     addon("eksNodeMonitoringAgent", "v1.6.5-eksbuild.1"),
     addon("metricsServer", "v0.8.2-eksbuild.1"),
     change("karpenter.version", "1.14.2"),
-    change("karpenter.identity", "irsa"),
+    change("karpenter.identity", "both", "PodIdentityAssociation:karpenter-controller-association"),
     change("karpenter.nodeRepair", False),
     change("karpenter.spotToSpotConsolidation", True),
     change("karpenter.minValuesPolicy", "BestEffort"),

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
+from otel_on_spot.simcloud.live import cluster_site
 from otel_on_spot.simcloud.session import EKS_PLUGIN
-from tests.engine.workbench import Workbench, workbench
+from tests.engine.workbench import Workbench, position, workbench
 
 IRSA = {"karpenter.identity": "irsa"}
 ROLE = "otel-dev-karpenter-controller"
@@ -58,8 +60,69 @@ def test_a_second_preview_finds_nothing_to_do(bench: Workbench) -> None:
         bench.run("preview", "--expect-no-changes", "--non-interactive", "--config-file", str(file))
 
 
-def test_back_to_pod_identity_leaves_no_provider_and_destroy_nothing(bench: Workbench) -> None:
+ASSOCIATION = "PodIdentityAssociation:karpenter-controller-association"
+RELEASE = "Release:karpenter-controller"
+RECORD = "Tag:karpenter-identity"
+GUARD = "refuse_direct_jump(IDENTITY"
+
+
+def attempt(bench: Workbench, command: str, identity: str) -> tuple[int, str]:
+    options = ["--yes", "--skip-preview"] if command == "up" else []
+    with bench.settings({"karpenter.identity": identity}) as file:
+        code, out, err = bench.attempt(command, "--non-interactive", "--config-file", str(file), *options)
+    return code, out + err
+
+
+def dead(bench: Workbench) -> str:
+    return why_karpenter_is_dead(cluster_site(bench.cloud, "otel-dev"))
+
+
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_the_jump_from_irsa_to_pod_identity_is_refused_before_anything_changes(bench: Workbench, command: str) -> None:
+    since = bench.mark()
+    code, told = attempt(bench, command, "pod-identity")
+    assert code != 0
+    assert "pod-identity, and the cluster otel-dev is at irsa" in told
+    assert "set karpenter.identity: both, run pulumi up, then set pod-identity" in told
+    assert bench.operations(since) == []
+
+
+def test_there_and_back_through_both_the_controller_has_its_role_after_every_update(bench: Workbench) -> None:
+    rollouts = 0
+    for identity in ("both", "pod-identity", "both", "irsa", "both", "pod-identity"):
+        since = bench.mark()
+        code, told = attempt(bench, "up", identity)
+        assert code == 0, told[-2000:]
+        assert dead(bench) == ""
+        done = bench.operations(since)
+        written = [operation for operation in done if operation.operation != "delete"]
+        assert position(written, "update", RECORD) == len(written) - 1, "the record is written before what it records"
+        if any(f"{one.token.rpartition(':')[2]}:{one.name}" == RELEASE for one in done):
+            rollouts += 1
+            # What EKS would give the new pods is decided before there are any.
+            assert position(done, "delete", ASSOCIATION) < position(done, "update", RELEASE)
+            assert position(done, "create", ASSOCIATION) < position(done, "update", RELEASE)
+    assert rollouts == 3
+
+
+def test_without_the_guard_the_jump_to_irsa_cannot_end(bench: Workbench) -> None:
+    program = bench.program / "__main__.py"
+    whole = program.read_text()
+    assert dead(bench) == ""
+    lines = [line for line in whole.splitlines(keepends=True) if GUARD not in line]
+    program.write_text("".join(lines))
+    bench.cool()
+    try:
+        code, told = attempt(bench, "up", "irsa")
+    finally:
+        program.write_text(whole)
+        bench.cool()
+    assert code != 0
+    assert "does not trust pods.eks.amazonaws.com, whose association its pods have" in told
     bench.up()
+
+
+def test_pod_identity_again_leaves_no_provider_and_destroy_nothing(bench: Workbench) -> None:
     assert providers(bench) == []
     assert trusted(bench)["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     bench.destroy()

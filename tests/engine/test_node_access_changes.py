@@ -15,7 +15,7 @@ from tests.engine.workbench import Workbench, position, workbench
 AWS_AUTH = "ConfigMap:cluster-eks-nodeAccess"
 ENTRY = "AccessEntry:cluster-eks-karpenter-nodes"
 RECORD = "Tag:cluster-node-access"
-GUARD = "refuse_direct_jump(settings"
+GUARD = "refuse_direct_jump(NODE_ACCESS"
 BOTH = {"aws-auth", "access-entry"}
 WAY = (("both", BOTH), ("access-entry", {"access-entry"}), ("both", BOTH), ("aws-auth", {"aws-auth"}))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pulumi
 import pulumi_aws as aws
@@ -140,6 +141,19 @@ def test_what_was_there_before_a_failed_apply_is_still_known(cloud: Cloud) -> No
 
 
 ELSEWHERE = {"region": "eu-west-2", "network": {**settings("network"), "zones": ["eu-west-2a", "eu-west-2b"]}}
+
+
+def test_karpenters_identity_does_not_jump_and_without_the_guard_the_rollout_cannot_end(dev: Stack) -> None:
+    irsa = {"karpenter": {**settings("karpenter"), "identity": "irsa"}}
+    before = len(dev.cloud.operations.read())
+    with pytest.raises(ProgramError, match=r"set karpenter\.identity: both, run pulumi up, then set irsa"):
+        dev.writes(**irsa)
+    assert len(dev.cloud.operations.read()) == before
+    with mock.patch("infra.migrations.refuse_direct_jump"), pytest.raises(graph.ApplyError) as stuck:
+        dev.writes(**irsa)
+    assert "does not trust pods.eks.amazonaws.com, whose association its pods have" in str(stuck.value)
+    assert ("update", "Role:karpenter-controller-role") in dev.writes()
+    assert dev.writes() == []
 
 
 def roles(dev: Stack) -> list[str]:

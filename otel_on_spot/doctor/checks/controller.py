@@ -85,6 +85,7 @@ def identity(facts: Facts) -> CheckResult:
     problem = ""
     by_arn: dict[str, Role] = {known.arn: known for known in require(facts, "roles")}
     role = by_arn.get(role_arn)
+    mend: tuple[str, ...] = (update_command(facts),)
     if not role_arn:
         thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
         problem = f"{account} has no {thing}: Karpenter has no credentials"
@@ -98,10 +99,9 @@ def identity(facts: Facts) -> CheckResult:
         problem = f"the add-on {AGENT} is not there: associations have no effect"
     if not problem and way == "IRSA" and not declared.associated:
         problem = _leftover(facts)
+        mend = (_delete_association(facts),) if problem else mend
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
-    findings = (
-        (Finding(subject=account, seen=problem, rule=rule, remedy=(update_command(facts), restart)),) if problem else ()
-    )
+    findings = (Finding(subject=account, seen=problem, rule=rule, remedy=(*mend, restart)),) if problem else ()
     return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
 
 
@@ -114,6 +114,16 @@ def _leftover(facts: Facts) -> str:
     if not left:
         return ""
     return f"a Pod Identity association of {', '.join(left)} is left, and goes before IRSA: new pods get no credentials"
+
+
+def _delete_association(facts: Facts) -> str:
+    """The command that deletes it: no update does, where the state does not hold it."""
+    declared = facts.declared
+    where = f"--cluster-name {declared.cluster} --region {declared.region}"
+    whose = f"--namespace {declared.karpenter_namespace} --service-account {declared.karpenter_service_account}"
+    listed = f"aws eks list-pod-identity-associations {where} {whose}"
+    found = f"$({listed} --query 'associations[0].associationId' --output text)"
+    return f"aws eks delete-pod-identity-association {where} --association-id {found}"
 
 
 def _trust_problem(facts: Facts, role: Role) -> str:

@@ -129,7 +129,7 @@ def lab_environment(context: ReleaseContext, installation: Installation, account
 def identity_environment(context: ReleaseContext, installation: Installation, account: str) -> dict[str, str]:
     """Variables that EKS adds to a pod of a service account that has a role.
 
-    By annotation (IRSA), else by Pod Identity association.
+    By Pod Identity association, else by annotation (IRSA).
     Without either there is no role, and the controller finds no credentials.
     Source: https://github.com/aws/amazon-eks-pod-identity-webhook and
     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
@@ -142,6 +142,13 @@ def identity_environment(context: ReleaseContext, installation: Installation, ac
         "AWS_DEFAULT_REGION": installation.region,
         "AWS_STS_REGIONAL_ENDPOINTS": "regional",
     }
+    association = installation.cloud.tables.get("pod-identities", f"{installation.cluster}/{namespace}/{account}")
+    if association is not None:
+        return {
+            **region,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": POD_IDENTITY_URL,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(context.tokens.file(api, namespace, account, POD_IDENTITY)),
+        }
     if role:
         return {
             **region,
@@ -149,11 +156,4 @@ def identity_environment(context: ReleaseContext, installation: Installation, ac
             "AWS_WEB_IDENTITY_TOKEN_FILE": str(context.tokens.file(api, namespace, account, STS_AUDIENCE)),
             "AWS_CA_BUNDLE": str(context.authority),
         }
-    association = installation.cloud.tables.get("pod-identities", f"{installation.cluster}/{namespace}/{account}")
-    if association is None:
-        return {}
-    return {
-        **region,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": POD_IDENTITY_URL,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(context.tokens.file(api, namespace, account, POD_IDENTITY)),
-    }
+    return {}

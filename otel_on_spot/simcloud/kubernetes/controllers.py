@@ -3,9 +3,18 @@
 from typing import Any
 
 from otel_on_spot.iam import allows
-from otel_on_spot.kubernetes.names import CASCADE, NODE, NODE_CLAIM, PROJECT, ROLE_ANNOTATION, TERMINATION
-from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
+from otel_on_spot.kubernetes.names import (
+    CASCADE,
+    NODE,
+    NODE_CLAIM,
+    POD_IDENTITY,
+    PROJECT,
+    ROLE_ANNOTATION,
+    TERMINATION,
+)
+from otel_on_spot.simcloud.aws.eks_addons import POD_IDENTITY_ACTIONS, nodes_ready
 from otel_on_spot.simcloud.aws.eks_nodes import terminate
+from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Site
 
 KARPENTER = ("kube-system", "karpenter")
@@ -40,19 +49,58 @@ def why_karpenter_is_dead(site: Site, *, installing: bool = False) -> str:
     return ""
 
 
+def identity_given(site: Site, row: dict[str, Any]) -> str:
+    """By what EKS gives a new pod of a release its role: an association, and only without one the annotation.
+
+    The pod keeps it for its life. Empty: by nothing.
+    Source: https://github.com/aws/amazon-eks-pod-identity-webhook (container credentials take precedence)
+    """
+    account = _service_account(row)
+    if site.cloud.tables.get("pod-identities", f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"):
+        return "association"
+    return "annotation" if ROLE_ANNOTATION in (account.get("annotations") or {}) else ""
+
+
+def _service_account(row: dict[str, Any]) -> dict[str, Any]:
+    return (row["inputs"].get("values") or {}).get("serviceAccount") or {}
+
+
 def _why_no_credentials(site: Site, row: dict[str, Any]) -> str:
-    account = (row["inputs"].get("values") or {}).get("serviceAccount") or {}
-    arn = (account.get("annotations") or {}).get(ROLE_ANNOTATION)
-    if arn is None:
-        association = site.cloud.tables.get(
-            "pod-identities", f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"
-        )
+    """What keeps its pods from the role, by the way that EKS gave them when they were new."""
+    account = _service_account(row)
+    given = row.get("identity", identity_given(site, row))
+    if given == "annotation":
+        arn = (account.get("annotations") or {})[ROLE_ANNOTATION]
+        if not _trusts(site, arn, ("sts:AssumeRoleWithWebIdentity",), {"Federated": _oidc_provider(site)}):
+            return f"its role {arn} does not trust the cluster's OIDC issuer"
+    else:
+        key = f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"
+        association = site.cloud.tables.get("pod-identities", key)
         if association is None:
-            return "its service account has no role: no pod identity association, no IRSA annotation"
+            return "its service account has no role: no pod identity association, no IRSA annotation at its start"
         if site.cloud.tables.get("addons", f"{site.cluster}/eks-pod-identity-agent") is None:
             return "the eks-pod-identity-agent add-on is missing"
         arn = association["roleArn"]
+        if not _trusts(site, arn, POD_IDENTITY_ACTIONS, {"Service": POD_IDENTITY}):
+            return f"its role {arn} does not trust {POD_IDENTITY}, whose association its pods have"
     return "" if _may_terminate(site, arn) else f"its role {arn} may not call {TERMINATE}"
+
+
+def _oidc_provider(site: Site) -> str:
+    """ARN of the IAM OIDC provider of the cluster; empty where there is none."""
+    row = site.cloud.tables.get("clusters", site.cluster) or {}
+    own = issuer(row.get("region", ""), site.cluster).removeprefix("https://")
+    providers = site.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return next((provider["Arn"] for provider in providers if provider["Arn"].endswith(own)), "")
+
+
+def _trusts(site: Site, role_arn: str, wanted: tuple[str, ...], principal: dict[str, str]) -> bool:
+    iam = site.client("iam")
+    try:
+        trust = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    return all(allows(trust, action, principal=principal) for action in wanted)
 
 
 def _may_terminate(site: Site, role_arn: str) -> bool:

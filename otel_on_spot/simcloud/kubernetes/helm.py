@@ -12,7 +12,7 @@ from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
-from otel_on_spot.simcloud.kubernetes.controllers import reconcile, release, why_karpenter_is_dead
+from otel_on_spot.simcloud.kubernetes.controllers import identity_given, reconcile, release, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes_kinds import CHART_KINDS
 from otel_on_spot.simcloud.properties import Properties, changes
 
@@ -25,6 +25,12 @@ DEFAULT_TIMEOUT = 300.0
 def chart_name(inputs: Properties) -> str:
     """Name of the chart, its repository aside."""
     return str(inputs["chart"]).rpartition("/")[2]
+
+
+def pods_of(inputs: Properties) -> Properties:
+    """What a release's pods are made of: an upgrade that changes none of it, as of an account, replaces no pod."""
+    values = {key: value for key, value in (inputs.get("values") or {}).items() if key != "serviceAccount"}
+    return {"values": values, **{key: inputs.get(key) for key in ("chart", "version")}}
 
 
 class Release(Handler):
@@ -71,6 +77,9 @@ class Release(Handler):
             "revision": revision,
             "status": "pending",
         }
+        if chart == "karpenter":
+            kept = before is not None and pods_of(before["inputs"]) == pods_of(inputs)
+            row["identity"] = (before or {}).get("identity", "") if kept else identity_given(site, row)
         if site.cloud.releases is None:
             self._define(site, inputs)
         site.cloud.tables.put("releases", key, row)

@@ -117,6 +117,20 @@ def test_no_unknown_reaches_a_releases_values_version_or_name(first_preview: Rec
         ), release.name
 
 
+def test_between_pod_identity_and_irsa_the_role_trusts_both_and_the_association_is_nobodys() -> None:
+    plan = record("dev", config_overrides={"karpenter": {"version": "1.14.1", "identity": "both"}})
+    controller = one(plan, RELEASE, "karpenter-controller")
+    association = one(plan, "aws:eks/podIdentityAssociation:PodIdentityAssociation")
+    trust = one(plan, "aws:iam/role:Role", "karpenter-controller-role").inputs["assumeRolePolicy"]
+
+    assert "pods.eks.amazonaws.com" in trust
+    assert "sts:AssumeRoleWithWebIdentity" in trust
+    assert association.inputs["serviceAccount"] != controller.inputs["values"]["serviceAccount"]["name"]
+    assert "eks.amazonaws.com/role-arn" in controller.inputs["values"]["serviceAccount"]["annotations"]
+    assert plan.reaches(controller, association)
+    assert plan.reaches(one(plan, "aws:ec2/tag:Tag", "karpenter-identity"), controller)
+
+
 @pytest.mark.parametrize("preview", [False, True])
 def test_with_irsa_the_chart_names_the_role_that_trusts_it_before_it_is_made(preview: bool) -> None:
     karpenter = {"version": "1.14.1", "identity": "irsa"}
@@ -161,12 +175,10 @@ def test_whatever_has_a_name_in_iam_says_whose_it_is_and_its_roles_are_looked_up
 def test_the_program_asks_aws_only_who_it_is_whose_its_roles_are_and_how_the_cluster_admits_nodes_today(
     plan: Recording,
 ) -> None:
-    at_an_end = plan.named("aws:ec2/tag:Tag", "cluster-node-access").inputs["value"] != "both"
-
     assert {invoke.token for invoke in plan.invokes} == {
         "aws:index/getCallerIdentity:getCallerIdentity",
         "aws:iam/getRoles:getRoles",
-        *(["aws:ec2/getSecurityGroups:getSecurityGroups"] if at_an_end else []),
+        "aws:ec2/getSecurityGroups:getSecurityGroups",
     }
 
 

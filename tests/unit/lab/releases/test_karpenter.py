@@ -35,8 +35,9 @@ def identity(annotations: dict[str, str], association: bool) -> dict[str, str]:
     return identity_environment(context, installation, "karpenter")
 
 
-def test_an_association_gives_pod_identity() -> None:
-    seen = identity({}, association=True)
+@pytest.mark.parametrize("annotations", [{}, {"eks.amazonaws.com/role-arn": ROLE}])
+def test_an_association_gives_pod_identity_whatever_the_annotation_says(annotations: dict[str, str]) -> None:
+    seen = identity(annotations, association=True)
 
     assert seen["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://169.254.170.23/v1/credentials"
     assert seen["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] == "/tokens/karpenter.pods.eks.amazonaws.com"
@@ -45,7 +46,7 @@ def test_an_association_gives_pod_identity() -> None:
 
 
 def test_an_annotation_gives_a_web_identity() -> None:
-    seen = identity({"eks.amazonaws.com/role-arn": ROLE}, association=True)
+    seen = identity({"eks.amazonaws.com/role-arn": ROLE}, association=False)
 
     assert seen["AWS_ROLE_ARN"] == ROLE
     assert seen["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/tokens/karpenter.sts.amazonaws.com"
