@@ -1,5 +1,6 @@
 """Facts of the cluster. Quantities are in Kubernetes' own notation; times carry a zone."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from pydantic import AliasChoices, AliasPath, Field
 from otel_on_spot.doctor.fact import Fact, at, computed
 from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX
 from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, POOL_LABEL
+from otel_on_spot.spot_arithmetic import DEFAULT_GRACE_SECONDS
 
 Labels = Mapping[str, str]
 QUEUE_VARIABLE: Final = "INTERRUPTION_QUEUE"
@@ -107,12 +109,23 @@ def _claims(volumes: Iterable[Mapping[str, Any]]) -> list[str]:
     return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")]
 
 
+def _pre_stop(containers: Iterable[Mapping[str, Any]]) -> int:
+    """Seconds that the longest preStop sleeps: by its ``sleep``, or by a command that sleeps; others are not known."""
+    longest = 0
+    for container in containers:
+        hook = (container.get("lifecycle") or {}).get("preStop") or {}
+        command = " ".join((hook.get("exec") or {}).get("command") or ())
+        slept = re.search(r"\bsleep ['\"]?(\d+)\b", command)
+        longest = max(longest, int((hook.get("sleep") or {}).get("seconds") or (slept[1] if slept else 0)))
+    return longest
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pod(Fact):
     """A pod that has not ended. ``owner`` is (kind, name) of its workload: Deployment, StatefulSet, DaemonSet, Job, ...
 
     ``deleted_at``: when its deletion was asked for; ``claims``: names of its volume claims; ``selector`` and
-    ``required``: its node selector and required affinity.
+    ``required``: its node selector and required affinity; ``pre_stop_seconds`` and ``grace_seconds``: how it ends.
     """
 
     namespace: Namespace
@@ -121,6 +134,14 @@ class Pod(Fact):
     node: Annotated[str, at("spec", "nodeName")] = ""
     phase: Annotated[str, at("status", "phase")] = ""
     owner: Annotated[tuple[str, str], at("metadata"), computed(_owner, dict)]
+    labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
+    ready: Annotated[
+        bool,
+        at("status", "conditions"),
+        computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
+    ] = False
+    pre_stop_seconds: Annotated[int, at("spec", "containers"), computed(_pre_stop, list)] = 0
+    grace_seconds: Annotated[int, at("spec", "terminationGracePeriodSeconds")] = DEFAULT_GRACE_SECONDS
     claims: Annotated[tuple[str, ...], at("spec", "volumes"), computed(_claims, list)] = ()
     selector: Annotated[Labels, at("spec", "nodeSelector")] = field(default_factory=dict)
     required: Annotated[
@@ -131,10 +152,14 @@ class Pod(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(Fact):
-    """A PodDisruptionBudget. ``allowed_since``: when its DisruptionAllowed condition last changed."""
+    """A PodDisruptionBudget. ``allowed_since``: when its DisruptionAllowed condition last changed.
+
+    ``selector``: the label selector as the API has it; None where it has none, and so selects nothing.
+    """
 
     namespace: Namespace
     name: Name
+    selector: Annotated[Mapping[str, Any] | None, at("spec", "selector")] = None
     max_unavailable: Annotated[str, at("spec", "maxUnavailable")] = ""
     min_available: Annotated[str, at("spec", "minAvailable")] = ""
     expected: Annotated[int, at("status", "expectedPods")] = 0

@@ -12,6 +12,7 @@ from tests.lab.running import Lab, until
 
 FAULTS = Faults()
 
+ON_SPOT = {"karpenter.sh/capacity-type": "spot"}
 KARPENTER = ("deployment", "karpenter", "kube-system")
 
 
@@ -161,7 +162,24 @@ def a_stateless_workload_keeps_off_spot(lab: Lab) -> Iterator[None]:
     yield from made(lab, deployment("keeps-off-spot", nodeSelector={"karpenter.sh/capacity-type": "on-demand"}))
 
 
-@FAULTS.named("disruption-budgets", "maxUnavailable 0 of 2 pods never allows an eviction", seconds=60)
+@FAULTS.named("two-minutes", "1 step x 40 s boot + 0 s preStop + 90 s grace = 130 s", seconds=60)
+def a_pod_ends_too_slowly_for_a_warning(lab: Lab) -> Iterator[None]:
+    yield from made(lab, deployment("slow", terminationGracePeriodSeconds=90, nodeSelector=ON_SPOT))
+
+
+@FAULTS.named("blast-radius", "all 2 ready pods on Spot node", seconds=60)
+def one_node_carries_all_replicas(lab: Lab) -> Iterator[None]:
+    together = {"labelSelector": {"matchLabels": {"app": "together"}}, "topologyKey": "kubernetes.io/hostname"}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [together]}}
+    yield from made(lab, deployment("together", replicas=2, affinity=affinity, nodeSelector=ON_SPOT))
+
+
+@FAULTS.named(
+    "disruption-budgets",
+    "maxUnavailable 0 of 2 pods never allows an eviction",
+    seconds=60,
+    also=("blast-radius",),  # nothing keeps its two pods apart
+)
 def a_budget_blocks_every_eviction(lab: Lab) -> Iterator[None]:
     budget = {
         "apiVersion": "policy/v1",

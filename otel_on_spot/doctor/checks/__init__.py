@@ -15,6 +15,7 @@ from otel_on_spot.doctor.checks import (
     orphans,
     placement,
     support,
+    two_minutes,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -31,6 +32,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     launches.VCPUS,
     capacity.BUDGETS,
     *placement.CHECKS,
+    *two_minutes.CHECKS,
     *gitops.CHECKS,
     *finalizers.CHECKS,
     *orphans.CHECKS,

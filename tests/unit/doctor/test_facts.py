@@ -99,6 +99,27 @@ def test_a_budget_is_written_in_numbers_or_shares() -> None:
     assert parse(Budget, kubernetes(spec={"minAvailable": "50%"})).min_available == "50%"
 
 
+@pytest.mark.parametrize(
+    ("hooks", "seconds"),
+    [
+        ([{}], 0),
+        ([{"preStop": {"sleep": {"seconds": 10}}}], 10),
+        ([{}, {"preStop": {"exec": {"command": ["/bin/sh", "-c", "sleep 15; nginx -s quit"]}}}], 15),
+        ([{"preStop": {"exec": {"command": ["sleep", "20"]}}}, {"preStop": {"sleep": {"seconds": 5}}}], 20),
+        ([{"preStop": {"httpGet": {"path": "/quit", "port": 80}}}], 0),
+        ([{"preStop": {"exec": {"command": ["/app/sleepless", "30"]}}}], 0),
+    ],
+)
+def test_a_pod_tells_how_it_ends_and_whether_it_is_ready(hooks: list[dict[str, Any]], seconds: int) -> None:
+    containers = [{"name": str(index), "lifecycle": hook} for index, hook in enumerate(hooks)]
+    spec = {"containers": containers, "terminationGracePeriodSeconds": 45}
+    pod = parse(Pod, kubernetes(spec=spec, status={"conditions": [READY]}, labels={"app": "web"}))
+
+    assert (pod.pre_stop_seconds, pod.grace_seconds, pod.ready) == (seconds, 45, True)
+    assert pod.labels == {"app": "web"}
+    assert parse(Pod, kubernetes(spec={"containers": []})).grace_seconds == 30
+
+
 def test_a_controller_tells_plain_values_of_its_environment_alone() -> None:
     container = {"image": "k:1", "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}]}
     spec = {"replicas": 2, "template": {"spec": {"containers": [container]}}}

@@ -53,6 +53,20 @@ BUDGET = Budget(
     allowed_since=LONG_AGO,
 )
 
+TWIN = replace(SPOT_NODE, name="ip-10-40-16-99.eu-west-1.compute.internal")
+"""Another node of the same type in the same zone."""
+SYSTEM_NODE = one_of("nodes", lambda one: one.labels.get("node-role") == "system")
+WEB = replace(POD, labels={"app": "web"}, ready=True)
+ROOM_FOR_ONE = replace(
+    BUDGET, max_unavailable="1", allowed=1, expected=4, healthy=4, desired=3, selector={"matchLabels": {"app": "web"}}
+)
+
+
+def web(*nodes: str, **values: Any) -> Change:
+    """Ready pods of one Deployment on nodes."""
+    pods = (replace(WEB, name=f"web-{index}", node=node, **values) for index, node in enumerate(nodes))
+    return added("pods", *pods)
+
 
 def window(minutes_from_now: float, duration: str = "1h", description: str = "") -> SyncWindow:
     began = NOW + timedelta(minutes=minutes_from_now)
@@ -152,6 +166,47 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
             ),
         ),
         "required node affinity",
+    ),
+    "a budget that drains too slowly": (
+        "two-minutes",
+        all_of(web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", ROOM_FOR_ONE)),
+        "3 steps x 40 s boot + 0 s preStop + 30 s grace = 150 s",
+    ),
+    "a budget of nearly all that drains too slowly": (
+        "two-minutes",
+        all_of(
+            web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name),
+            added(
+                "budgets",
+                replace(
+                    ROOM_FOR_ONE,
+                    max_unavailable="",
+                    min_available="75%",
+                    selector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]},
+                ),
+            ),
+        ),
+        "3 ready pods on Spot node",
+    ),
+    "a pod that ends too slowly": (
+        "two-minutes",
+        web(SPOT_NODE.name, grace_seconds=60, pre_stop_seconds=30),
+        "1 step x 40 s boot + 30 s preStop + 60 s grace = 130 s",
+    ),
+    "slow data on one Spot node, which two lines leave to the one of data": (
+        "stateful-pods",
+        web(SPOT_NODE.name, SPOT_NODE.name, grace_seconds=300, claims=("data",)),
+        "keeps data and runs on Spot node",
+    ),
+    "all replicas on one Spot node": (
+        "blast-radius",
+        web(SPOT_NODE.name, SPOT_NODE.name),
+        "all 2 ready pods on Spot node ip-",
+    ),
+    "all replicas on one type in one zone": (
+        "blast-radius",
+        all_of(added("nodes", TWIN), web(SPOT_NODE.name, TWIN.name)),
+        "all 2 ready pods on Spot nodes of ",
     ),
     "budget of nothing": ("disruption-budgets", added("budgets", BUDGET), "never allows an eviction"),
     "budget that waits": (
@@ -310,6 +365,26 @@ SOUND: dict[str, Change] = {
         "applications",
         replace(one_of("applications"), name="theirs", project="theirs", sync="OutOfSync"),
     ),
+    "replicas of which one is not on Spot": web(SPOT_NODE.name, SYSTEM_NODE.name),
+    "replicas of which one is not ready": all_of(
+        web(SPOT_NODE.name), added("pods", replace(WEB, name="web-new", node=SPOT_NODE.name, ready=False))
+    ),
+    "replicas in two zones": all_of(
+        added("nodes", replace(TWIN, labels={**TWIN.labels, "topology.kubernetes.io/zone": "eu-west-1z"})),
+        web(SPOT_NODE.name, TWIN.name),
+    ),
+    "slow databases, off Spot": web(SYSTEM_NODE.name, SYSTEM_NODE.name, grace_seconds=300),
+    "pods of a budget that has room": all_of(
+        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", replace(ROOM_FOR_ONE, max_unavailable="2"))
+    ),
+    "a budget of other pods": all_of(
+        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name),
+        added("budgets", replace(ROOM_FOR_ONE, selector={"matchLabels": {"app": "other"}})),
+    ),
+    "a budget of another namespace": all_of(
+        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", replace(ROOM_FOR_ONE, namespace="other"))
+    ),
+    "a pod that takes exactly two minutes": web(SPOT_NODE.name, grace_seconds=70, pre_stop_seconds=10),
     "a rollout": added("budgets", replace(BUDGET, max_unavailable="1", desired=1, healthy=1, allowed_since=NOW)),
     "a budget of no pod": added("budgets", replace(BUDGET, expected=0)),
     "a claim on On-Demand": all_of(

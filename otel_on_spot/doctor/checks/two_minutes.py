@@ -1,0 +1,181 @@
+"""Checks of what a Spot warning means for each workload: whether its pods are away in time, and how many it takes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, require
+from otel_on_spot.doctor.checks.placement import RESOURCE, SPOT, keeps_data, workloads
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
+from otel_on_spot.spot_arithmetic import WARNING_SECONDS, Drain, evictable, greatest_share
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnSpot:
+    """A workload with ready pods on Spot nodes. ``ready``: all its ready pods, wherever they run."""
+
+    namespace: str
+    kind: str
+    name: str
+    ready: Sequence[Pod]
+    spot: Sequence[Pod]
+
+    @property
+    def remedy(self) -> tuple[str, ...]:
+        """Commands that show what decides it."""
+        workload = f"{RESOURCE.get(self.kind, self.kind.lower())} {self.name}"
+        return (
+            f"kubectl -n {self.namespace} get {workload} -o yaml",
+            f"kubectl -n {self.namespace} get poddisruptionbudget",
+        )
+
+
+def on_spot(facts: Facts) -> list[OnSpot]:
+    """Workloads with ready pods on Spot nodes. What keeps data is never counted: it does not belong there."""
+    nodes: Mapping[str, Node] = {node.name: node for node in require(facts, "nodes")}
+    groups: dict[tuple[str, tuple[str, str]], list[Pod]] = defaultdict(list)
+    for pod in workloads(facts):
+        if pod.ready and pod.node in nodes and not keeps_data(facts, pod):
+            groups[pod.namespace, pod.owner].append(pod)
+    found = []
+    for (namespace, (kind, name)), ready in sorted(groups.items()):
+        spot = [pod for pod in ready if nodes[pod.node].labels.get(CAPACITY_TYPE) == SPOT]
+        if spot:
+            found.append(OnSpot(namespace=namespace, kind=kind, name=name, ready=ready, spot=spot))
+    return found
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector of the Kubernetes API selects an object; an empty one selects all."""
+
+    def met(expression: Mapping[str, Any]) -> bool:
+        value, values = labels.get(expression["key"]), expression.get("values") or []
+        match expression["operator"]:
+            case "In":
+                return value in values
+            case "NotIn":
+                return value not in values
+            case "Exists":
+                return value is not None
+        return value is None
+
+    plain = selector.get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in plain.items()) and all(
+        map(met, selector.get("matchExpressions") or [])
+    )
+
+
+def at_once(workload: OnSpot, budgets: Sequence[Budget]) -> int:
+    """Pods of a workload that its budgets let go at once, all of it being healthy; the strictest decides."""
+    ours = [
+        budget
+        for budget in budgets
+        if budget.namespace == workload.namespace
+        and budget.selector is not None
+        and selects(budget.selector, workload.ready[0].labels)
+    ]
+    return min(
+        (
+            evictable(
+                budget.expected or len(workload.ready),
+                max_unavailable=budget.max_unavailable,
+                min_available=budget.min_available,
+            )
+            for budget in ours
+        ),
+        default=len(workload.ready),
+    )
+
+
+def two_minutes(facts: Facts) -> CheckResult:
+    """Every workload's pods leave a warned node before it is gone.
+
+    A budget that never lets a pod go has a check of its own.
+    """
+    found = on_spot(facts)
+    budgets: tuple[Budget, ...] = require(facts, "budgets")
+    findings = []
+    longest = 0.0
+    for workload in found:
+        share = greatest_share(pod.node for pod in workload.spot)
+        drain = Drain(
+            pods=share.pods,
+            at_once=at_once(workload, budgets),
+            pre_stop_seconds=max(pod.pre_stop_seconds for pod in workload.spot),
+            grace_seconds=max(pod.grace_seconds for pod in workload.spot),
+        )
+        if drain.steps is None:
+            continue
+        longest = max(longest, drain.seconds)
+        if not drain.fits:
+            findings.append(
+                Finding(
+                    subject=f"{workload.namespace}/{workload.name}",
+                    seen=f"{format_count(share.pods, 'ready pod')} on Spot node {share.place}: {drain.arithmetic}",
+                    rule=f"steps of the budget x boot + preStop + grace are within the {WARNING_SECONDS} s of a "
+                    f"warning: {drain.remedy}",
+                    remedy=workload.remedy,
+                )
+            )
+    told = f", at most {longest:.0f} s of {WARNING_SECONDS}" if found else ""
+    return CheckResult(
+        count=len(found), what=f"{format_count(len(found), 'workload')} on Spot{told}", findings=tuple(findings)
+    )
+
+
+def blast_radius(facts: Facts) -> CheckResult:
+    """No single Spot node, and no single type in a zone, carries all ready pods of a workload that has several."""
+    nodes: Mapping[str, Node] = {node.name: node for node in require(facts, "nodes")}
+    found = [workload for workload in on_spot(facts) if len(workload.ready) > 1]
+    findings, greatest = [], {"node": 0, "zone": 0, "type x zone": 0}
+    for workload in found:
+        shares = {
+            "node": greatest_share(pod.node for pod in workload.ready),
+            "zone": greatest_share(nodes[pod.node].labels.get(ZONE, "") for pod in workload.ready),
+            "type x zone": greatest_share(_spot_pool(nodes[pod.node]) for pod in workload.ready),
+        }
+        greatest = {what: max(greatest[what], share.percent) for what, share in shares.items()}
+        if shares["node"].percent == 100:
+            seen, rule = f"Spot node {shares['node'].place}", "one node: its interruption takes the workload"
+            change = "required anti-affinity by kubernetes.io/hostname keeps them apart"
+        elif shares["type x zone"].percent == 100:
+            seen, rule = (
+                f"Spot nodes of {shares['type x zone'].place}",
+                "one Spot pool of EC2: it is taken back at once",
+            )
+            change = "a spread over topology.kubernetes.io/zone keeps them apart"
+        else:
+            continue
+        findings.append(
+            Finding(
+                subject=f"{workload.namespace}/{workload.name}",
+                seen=f"all {len(workload.ready)} ready pods on {seen}",
+                rule=f"not all ready pods are on {rule}; {change}",
+                remedy=workload.remedy,
+                severity="warning",
+            )
+        )
+    most = ", ".join(f"{percent} % on one {what}" for what, percent in greatest.items())
+    told = f", at most {most}" if found else ""
+    return CheckResult(
+        count=len(found),
+        what=f"{format_count(len(found), 'workload')} with replicas on Spot{told}",
+        findings=tuple(findings),
+    )
+
+
+def _spot_pool(node: Node) -> str:
+    """What EC2 takes back together: a type in a zone. An On-Demand node is a place of its own."""
+    if node.labels.get(CAPACITY_TYPE) != SPOT:
+        return node.name
+    return f"{node.labels.get(INSTANCE_TYPE, '')} in {node.labels.get(ZONE, '')}"
+
+
+CHECKS: Final = (
+    Check(id="two-minutes", title="Away within two minutes", needs=("pods", "nodes", "budgets"), judge=two_minutes),
+    Check(id="blast-radius", title="Blast radius", needs=("pods", "nodes"), judge=blast_radius),
+)
