@@ -512,7 +512,18 @@ class Pool(Model):
     consolidate_after: DurationOrNever = Field(
         "1m", description="how long a node must be quiet before consolidation, or Never"
     )
-    expire_after: Lifetime = Field("336h", description="age at which a node is replaced, or Never")
+    expire_after: Lifetime = Field(
+        "336h",
+        description="age at which a node is drained whatever its budgets say, or Never: then a new nodeClass.amiAlias "
+        "replaces it, within them",
+    )
+    expire_after_reason: str | None = Field(
+        None,
+        min_length=10,
+        max_length=160,
+        description="why nodes may go by their age, outside every budget; needed with expireAfter in prod, and where "
+        "databases live",
+    )
     termination_grace_period: Duration = Field(
         "1h", description="longest drain; after it pods are removed in spite of their budgets"
     )

@@ -327,6 +327,32 @@ def stateful_workloads_stay_off_spot(pools: dict[str, Pool]) -> Iterator[Problem
 
 
 @rule
+def expiry_has_a_reason(environment: str, pools: dict[str, Pool]) -> Iterator[Problem]:
+    """Expiry obeys no budget and waits for no replacement: in prod, and where databases live, somebody says why.
+
+    Source: https://karpenter.sh/docs/concepts/disruption/#automated-forceful-methods
+    """
+    for name, pool in pools.items():
+        expires = pool.expire_after != "Never"
+        if expires and not pool.expire_after_reason and (pool.stateful or environment == "prod"):
+            yield Problem(
+                f"pools.{name}.expireAfterReason",
+                f"nothing, with expireAfter: {pool.expire_after}",
+                "expiry obeys no budget and waits for no replacement: nodes of one age are drained together, in office "
+                "hours too",
+                "set expireAfter: Never (a new nodeClass.amiAlias replaces the nodes, within the budgets), or say here "
+                "why their pods may go at any hour",
+            )
+        if pool.expire_after_reason and not expires:
+            yield Problem(
+                f"pools.{name}.expireAfterReason",
+                pool.expire_after_reason,
+                "it is for a pool whose nodes expire, and expireAfter is Never",
+                "remove it",
+            )
+
+
+@rule
 def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
     """Pools hold nothing that Karpenter's CRDs or scheduler would refuse or ignore later."""
     for name, pool in pools.items():

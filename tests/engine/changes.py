@@ -190,6 +190,11 @@ CHANGES: Final[tuple[Change, ...]] = (
     change(f"{POOL}consolidationPolicy", "WhenEmpty"),
     change(f"{POOL}consolidateAfter", "5m"),
     change(f"{POOL}expireAfter", "72h"),
+    Change(
+        key=f"{POOL}expireAfterReason",
+        to={"pools.spot.expireAfterReason": "stateless pods may go at any hour"},
+        untouched=True,
+    ),
     change(f"{POOL}terminationGracePeriod", "2h"),
     Change(key=f"{POOL}spotOnlyReason", to=REASON_FIRST, untouched=True),
     change("argocd.chartVersion", "10.1.2"),

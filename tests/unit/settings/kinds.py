@@ -323,6 +323,18 @@ def node_classes() -> Iterator[Row]:
     yield "prod", f"{at}.capacityReservations", [{"id": "cr-1"}], f"{at}.capacityReservations"
 
 
+def expiry() -> Iterator[Row]:
+    for stack in ("dev", "staging", "prod", "lab"):
+        for age in ("720h", "24h", "1m"):
+            yield stack, "pools.data.expireAfter", age, "pools.data.expireAfterReason"
+        yield stack, "pools.data.expireAfterReason", "they may go at any hour", "pools.data.expireAfterReason"
+    for age in ("336h", "24h"):
+        yield "prod", "pools.spot.expireAfter", age, "pools.spot.expireAfterReason"
+    yield "prod", "pools.on-demand.expireAfterReason", "short", "pools.on-demand.expireAfterReason"
+    yield "prod", "pools.on-demand.expireAfterReason", None, "pools.on-demand.expireAfterReason"
+    yield "prod", "pools.on-demand.expireAfter", "Never", "pools.on-demand.expireAfterReason"
+
+
 def labels() -> Iterator[Row]:
     for key in (
         *("karpenter.sh/nodepool", "karpenter.sh/initialized", "karpenter.sh/registered", "karpenter.sh/x"),
@@ -397,6 +409,7 @@ KINDS = {
         capacity,
         shapes,
         node_classes,
+        expiry,
         labels,
         reach,
         places,
@@ -421,6 +434,8 @@ SOUND: list[tuple[str, str, Any]] = [
     *(("dev", "pools.spot.expireAfter", text) for text in ("Never", "90s", "1h30m", "336h", "720h0m0s")),
     ("dev", "karpenter.version+pools.spot.consolidationPolicy", ("1.14.0", "Balanced")),
     ("dev", "karpenter.version+pools.spot.limits", ("1.11.0", {"cpu": "100", "memory": "400Gi", "nodes": 10})),
+    ("prod", "pools.data.expireAfter+pools.data.expireAfterReason", ("720h", "they are replicas of another region")),
+    ("dev", "pools.spot.expireAfterReason", "they may go at any hour"),
     ("dev", "pools.spot.zones", ["eu-west-1b"]),
     ("prod", "pools.spot.zones", ["eu-west-1a", "eu-west-1c"]),
     ("prod", "pools.spot.instanceTypesAtLeast", 50),
