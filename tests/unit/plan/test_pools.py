@@ -151,12 +151,13 @@ def chart(folder: Path, values: dict[str, Any]) -> dict[str, Service]:
 @pytest.mark.parametrize(
     ("values", "name", "problem"),
     [
-        ({"podLifecycle": {"enabled": True, "preStopSleepSeconds": 20, "terminationGracePeriodSeconds": 100,
-            "workloads": {"frontend": {}}}}, "frontend", "= 160 s, more than the 120 s"),
-        ({"opentelemetry-demo/grafana/terminationGracePeriodSeconds": 81}, "grafana", "= 121 s, more than the 120 s"),
+        ({"podLifecycle/preStopSleepSeconds": 20, "podLifecycle/terminationGracePeriodSeconds": 100}, "frontend",
+            "= 160 s, more than the 120 s"),
+        ({"opentelemetry-demo/grafana/terminationGracePeriodSeconds": 81}, "grafana", "+ 81 s grace = 131 s, more"),
         ({"disruptionBudgets/maxUnavailable": 0}, "cart", "never lets a pod go"),
         ({"opentelemetry-demo/default/schedulingRules": None}, "frontend", "3 steps x 40 s boot"),
-        ({"opentelemetry-demo/default/schedulingRules": None}, "cart", "one node may carry all 2 replicas"),
+        ({"opentelemetry-demo/default/schedulingRules": None, "podLifecycle/enabled": False}, "cart",
+            "one node may carry all 2 replicas"),
         ({"opentelemetry-demo/components/ad/replicas": 2, "opentelemetry-demo/components/ad/schedulingRules":
             {"affinity": {"podAntiAffinity": {}}}}, "ad", "one node may carry all 2 replicas"),
     ],
