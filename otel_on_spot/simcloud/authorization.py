@@ -153,7 +153,7 @@ class Authorization:
         for request in OPERATIONS[token].of(name, asked):
             self.decide(request, f"{name} {token} {logical}", site.region)
 
-    def function(self, token: str, region: str) -> None:
+    def function(self, token: str, site: Site, arguments: Properties) -> None:
         """Decide the calls of a function of the provider.
 
         Raises:
@@ -161,8 +161,8 @@ class Authorization:
         """
         if token not in FUNCTIONS:
             raise ApiError("NotJudged", f"{token}: nobody has said which calls it makes. Add it to FUNCTIONS")
-        for action in FUNCTIONS[token]:
-            self.decide(Request(action=action), f"invoke {token}", region)
+        for request in FUNCTIONS[token](Asked(site=site, known=self), arguments):
+            self.decide(request, f"invoke {token}", site.region)
 
     def decide(self, request: Request, operation: str, region: str) -> None:
         """Decide one call, and keep it.

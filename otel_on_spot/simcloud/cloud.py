@@ -70,7 +70,7 @@ class Judge(Protocol):
             ApiError: one is refused.
         """
 
-    def function(self, token: str, region: str) -> None:
+    def function(self, token: str, site: Any, arguments: Properties) -> None:
         """Decide the calls of a function of the provider.
 
         Raises:

@@ -184,7 +184,7 @@ def test_a_call_without_an_entry_is_refused_by_name(cloud: Cloud) -> None:
         with pytest.raises(ApiError, match="NotJudged: aws:s3/bucket:Bucket: nobody has said"):
             calls.operation("create", "aws:s3/bucket:Bucket", "b", None, "", {}, {})  # ty: ignore[invalid-argument-type]
         with pytest.raises(ApiError, match="aws:s3/getBucket:getBucket: nobody has said"):
-            calls.function("aws:s3/getBucket:getBucket", REGION)
+            calls.function("aws:s3/getBucket:getBucket", None, {})  # ty: ignore[invalid-argument-type]
     assert not calls.calls
     vpc, role = Resource(arn="*", kind="vpc"), Resource(arn="*", kind="role")
     for request, why in (

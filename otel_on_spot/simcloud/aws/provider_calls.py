@@ -336,10 +336,11 @@ def _group_delete(asked: Asked) -> Iterator[Request]:
 def _default_group(asked: Asked) -> Iterator[Request]:
     group = asked.own("security-group") if asked.identity else asked.ec2("security-group", "*", {})
     yield from calls("ec2:DescribeSecurityGroups")
-    yield call("ec2:RevokeSecurityGroupIngress", group)
-    yield call("ec2:RevokeSecurityGroupEgress", group)
     if asked.tags and asked.tags != asked.held:
         yield call("ec2:CreateTags", with_keys(group, requested(asked.tags)))
+    group = asked.done.own("security-group") if asked.identity else _made(asked, "security-group")
+    yield call("ec2:RevokeSecurityGroupIngress", group)
+    yield call("ec2:RevokeSecurityGroupEgress", group)
 
 
 ID_PREFIXES: Final = {
@@ -550,7 +551,7 @@ def _node_group_update(asked: Asked) -> Iterator[Request]:
             yield from _trial_launch(asked)
     if any(before.get(key) != after.get(key) for key in ("scalingConfig", "labels", "taints", "updateConfig")):
         yield call("eks:UpdateNodegroupConfig", itself)
-    yield call("eks:DescribeUpdate", itself)
+    yield call("eks:DescribeUpdate", asked.cluster(), itself)
     yield from _eks_tags(asked, itself)
 
 
@@ -574,7 +575,7 @@ def _addon_create(asked: Asked) -> Iterator[Request]:
 
 def _addon_update(asked: Asked) -> Iterator[Request]:
     yield call("eks:UpdateAddon", _addon(asked))
-    yield call("eks:DescribeUpdate", _addon(asked))
+    yield call("eks:DescribeUpdate", asked.cluster(), _addon(asked))
     yield from _pass_to_pods(asked)
     yield from _eks_tags(asked, _addon(asked))
 
@@ -623,9 +624,10 @@ def _entry_create(asked: Asked) -> Iterator[Request]:
 
 
 def _entry_update(asked: Asked) -> Iterator[Request]:
-    if (asked.state.get("kubernetesGroups") or []) != (asked.inputs.get("kubernetesGroups") or []):
-        groups = {"eks:kubernetesGroups": asked.inputs.get("kubernetesGroups") or []}
-        yield call("eks:UpdateAccessEntry", _entry(asked), **groups)
+    # EKS gives groups by itself to an entry of a node's type: what nobody asks for is no change.
+    wanted = asked.inputs.get("kubernetesGroups")
+    if wanted is not None and wanted != (asked.state.get("kubernetesGroups") or []):
+        yield call("eks:UpdateAccessEntry", _entry(asked))
     yield from _eks_tags(asked, _entry(asked))
 
 
@@ -920,7 +922,7 @@ def _linked_role(*actions: str) -> Calls:
         name = asked.identity.rpartition("/")[2] or "*"
         role = asked.iam("role", f"/aws-service-role/{service}/{name}")
         for action in actions:
-            keys = {"iam:AWSServiceName": service} if action.endswith("ServiceLinkedRole") else {}
+            keys = {"iam:AWSServiceName": service} if action == "CreateServiceLinkedRole" else {}
             yield call(f"iam:{action}", role, **keys)
 
     return made
@@ -1160,11 +1162,21 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
 }
 """Type -> its calls."""
 
-FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": ("sts:GetCallerIdentity",),
-    "aws:index/getPartition:getPartition": (),
-    "aws:index/getRegion:getRegion": (),
-    "aws:index/getAvailabilityZones:getAvailabilityZones": ("ec2:DescribeAvailabilityZones",),
-    "aws:ec2/getSecurityGroups:getSecurityGroups": ("ec2:DescribeSecurityGroups",),
+Asks = Callable[[Asked, Mapping[str, Any]], Iterable[Request]]
+
+
+def _asks(*actions: str) -> Asks:
+    return lambda _asked, _arguments: calls(*actions)
+
+
+FUNCTIONS: Final[Mapping[str, Asks]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _asks("sts:GetCallerIdentity"),
+    "aws:index/getPartition:getPartition": _asks(),
+    "aws:index/getRegion:getRegion": _asks(),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _asks("ec2:DescribeAvailabilityZones"),
+    "aws:ec2/getSecurityGroups:getSecurityGroups": _asks("ec2:DescribeSecurityGroups"),
+    "aws:eks/getClusters:getClusters": _asks("eks:ListClusters"),
+    "aws:iam/getRole:getRole": lambda asked, arguments: [call("iam:GetRole", asked.role(arguments["name"]))],
+    "aws:iam/getRoles:getRoles": _asks("iam:ListRoles"),
 }
-"""Function of the provider -> the actions that it calls; none name a resource."""
+"""Function of the provider, with its arguments -> its calls."""

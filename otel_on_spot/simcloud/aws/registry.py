@@ -67,7 +67,7 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     """
     judge = site.cloud.authorization
     if judge:
-        judge.function(token, site.region)
+        judge.function(token, site, dict(arguments))
     if token == "aws:index/getCallerIdentity:getCallerIdentity":
         who = site.client("sts").get_caller_identity()
         arn = (judge.arn if judge else "") or who["Arn"]
