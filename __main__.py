@@ -105,6 +105,7 @@ argocd = ArgoCd("argocd", ArgoCdArgs(config=settings.argocd), on_cluster)
 platform_args = AppOfAppsArgs(
     config=settings.gitops,
     token=settings.git_token,
+    ssh_key=settings.git_ssh_key,
     cluster_metadata=stack_names.cluster_metadata(settings.environment),
     protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),

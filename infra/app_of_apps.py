@@ -23,6 +23,13 @@ Source: https://argo-cd.readthedocs.io/en/stable/user-guide/app_deletion/
 """
 CASCADE_TIMEOUT: Final = "45m"
 
+REVISION: Final = "$ARGOCD_APP_REVISION"
+"""Commit that the root itself is at, filled in by Argo CD where it renders a Helm parameter.
+
+Children follow it and not the branch: a new commit reaches them through the root, wave by wave.
+Source: https://argo-cd.readthedocs.io/en/stable/user-guide/build-environment/
+"""
+
 CLUSTER_KINDS: Final = (
     ("", "Namespace"),
     ("rbac.authorization.k8s.io", "ClusterRole"),
@@ -46,6 +53,7 @@ class AppOfAppsArgs:
 
     config: settings.GitOps
     token: SecretStr | None
+    ssh_key: SecretStr | None
     cluster_metadata: Mapping[str, str]
     protect: bool
     after: tuple[pulumi.Resource, ...]
@@ -71,7 +79,8 @@ class AppOfApps(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after), ignore_changes=["spec.syncWindows"]),
         )
         before_root: list[pulumi.Resource] = [project, *args.after]
-        if args.token is not None:
+        credentials = repository_credentials(args)
+        if credentials:
             before_root.append(
                 Secret(
                     f"{name}-repository",
@@ -79,8 +88,7 @@ class AppOfApps(pulumi.ComponentResource):
                     string_data={
                         "type": "git",
                         "url": args.config.repository,
-                        "username": "git",
-                        "password": pulumi.Output.secret(args.token.get_secret_value()),
+                        **credentials,
                     },
                     metadata=ObjectMetaArgs(
                         name="platform-repository",
@@ -108,17 +116,30 @@ class AppOfApps(pulumi.ComponentResource):
         self.register_outputs({"application": self.application})
 
 
+def repository_credentials(args: AppOfAppsArgs) -> dict[str, pulumi.Input[str]]:
+    """Credentials of the repository as Argo CD reads them from a Secret; none for a public one.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories
+    """
+    if args.token is not None:
+        return {"username": "git", "password": pulumi.Output.secret(args.token.get_secret_value())}
+    if args.ssh_key is not None:
+        return {"sshPrivateKey": pulumi.Output.secret(args.ssh_key.get_secret_value())}
+    return {}
+
+
 def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     """Spec of the AppProject: these repositories, these namespaces, these cluster-scoped kinds, nothing else.
 
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/project-specification/
     """
     namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, *BUILT_IN_NAMESPACES, *args.config.namespaces))
+    kinds = (*CLUSTER_KINDS, *((cluster_kind.group, cluster_kind.kind) for cluster_kind in args.config.cluster_kinds))
     return {
         "description": "The platform's own Applications",
         "sourceRepos": [args.config.repository, *args.config.source_repositories],
         "destinations": [{"server": IN_CLUSTER, "namespace": namespace} for namespace in namespaces],
-        "clusterResourceWhitelist": [{"group": group, "kind": kind} for group, kind in CLUSTER_KINDS],
+        "clusterResourceWhitelist": [{"group": group, "kind": kind} for group, kind in dict.fromkeys(kinds)],
         # An Application in Argo CD's own namespace must not widen the project that bounds it.
         "namespaceResourceBlacklist": [{"group": "argoproj.io", "kind": "AppProject"}],
     }
@@ -130,6 +151,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     It heals its children but leaves their ``automated`` alone: a person's own suspension survives (lesson 4).
     Its values are text, not ``valuesObject``: a server-side apply that empties a free-form map leaves ``null`` behind,
     which would take every child's defaults away (https://github.com/kubernetes/kubernetes/issues/117447).
+    A retry looks at the newest commit: one that mends a bad one does not wait for ten tries of it.
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/cluster-bootstrapping/#ignoring-differences-in-child-applications
     """
     return {
@@ -146,16 +168,20 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
                         "repoURL": args.config.repository,
                         "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": {name: dict(values) for name, values in args.config.applications.items()},
+                        "applications": {
+                            name: child.model_dump(by_alias=True, exclude_unset=True)
+                            for name, child in args.config.applications.items()
+                        },
                     }
-                )
+                ),
+                "parameters": [{"name": "targetRevision", "value": REVISION, "forceString": True}],
             },
         },
         "destination": {"server": IN_CLUSTER, "namespace": names.ARGOCD_NAMESPACE},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
             "syncOptions": ["RespectIgnoreDifferences=true", "ServerSideApply=true"],
-            "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
+            "retry": {"limit": 10, "refresh": True, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
         },
         "ignoreDifferences": [
             {"group": "argoproj.io", "kind": "Application", "jsonPointers": ["/spec/syncPolicy/automated"]}

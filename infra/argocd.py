@@ -15,6 +15,12 @@ CHART_REPOSITORY: Final = "https://argoproj.github.io/argo-helm"
 TIMEOUT_SECONDS: Final = 1800
 """Longer than the node group takes: Argo CD's pods wait for the system nodes."""
 
+SYNC_TIMEOUT_SECONDS: Final = 3600
+"""End of a sync that waits for something to become Healthy, longer than a first one takes; Argo CD's default is none.
+
+While it waits, no other commit is looked at. Ended, it is tried again, at the newest commit.
+Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cmd-params-cm-yaml/
+"""
 COMPARE_OPTIONS: Final = "ignoreResourceStatusField: none\n"
 """Keeps the status of children out of what the root applies.
 
@@ -112,7 +118,12 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
                 "resource.customizations.health.argoproj.io_Application": APPLICATION_HEALTH,
                 "resource.compareoptions": COMPARE_OPTIONS,
             },
-            "params": {"server.insecure": False, "application.namespaces": "", "controller.diff.server.side": True},
+            "params": {
+                "server.insecure": False,
+                "application.namespaces": "",
+                "controller.diff.server.side": True,
+                "controller.sync.timeout.seconds": SYNC_TIMEOUT_SECONDS,
+            },
             "rbac": {"policy.default": ""},
         },
         "controller": {"resources": _resources("250m", "1Gi")},

@@ -114,6 +114,18 @@ def _dated(value: str) -> str:
     return value
 
 
+def _private_key(value: SecretStr | None) -> SecretStr | None:
+    """A private key that opens without a person: not a public one, nor one with a passphrase."""
+    if value is None:
+        return None
+    text = value.get_secret_value().strip()
+    if text.startswith(("ssh-", "ecdsa-", "sk-")) or "PUBLIC KEY" in text:
+        raise ValueError("must be the private key: this is the public one")
+    if "ENCRYPTED" in text:
+        raise ValueError("must have no passphrase: nobody is there to type it")
+    return value
+
+
 def _not_a_boolean(value: object) -> object:
     """True equals 1, so a plain Literal would take it."""
     if isinstance(value, bool):
@@ -549,6 +561,91 @@ class ArgoCd(Model):
     )
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+"""A DNS label, as a namespace's name is."""
+PodSecurityLevel = Literal["privileged", "baseline", "restricted"]
+RepositoryUrl = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.~:/@%+-]*$", max_length=500)]
+
+
+class PodSecurity(Model):
+    """Levels of the Pod Security Standards on a child's namespace."""
+
+    enforce: PodSecurityLevel = Field(description="what is refused: privileged, baseline or restricted")
+    audit: PodSecurityLevel = Field("restricted", description="what the audit log tells")
+    warn: PodSecurityLevel = Field("restricted", description="what whoever applies it is warned of")
+
+
+class IgnoredDifference(Model):
+    """Fields of a child's objects that another controller owns, such as the replicas that an HPA sets.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/user-guide/diffing/
+    """
+
+    group: str = Field("", max_length=253, description="API group, empty for core", examples=["apps"])
+    kind: str = Field(pattern=r"^([A-Z][A-Za-z0-9]*|\*)$", description="kind", examples=["Deployment"])
+    name: str | None = Field(None, min_length=1, description="name of the one object, or left out for all")
+    namespace: str | None = Field(None, min_length=1, description="namespace of the objects, or left out for all")
+    json_pointers: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(/[^/]+)+$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
+    ] = Field((), description="fields as JSON pointers", examples=[["/spec/replicas"]])
+    jq_path_expressions: Strings = Field((), description="fields as jq paths")
+    managed_fields_managers: Strings = Field((), description="field managers whose fields are left alone")
+
+
+class ClusterKind(Model):
+    """A cluster-scoped kind that an added child may render."""
+
+    group: str = Field("", max_length=253, description="API group, empty for core", examples=["cert-manager.io"])
+    kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", description="kind", examples=["ClusterIssuer"])
+
+
+class Application(Model):
+    """A child of the app-of-apps: one that is added, or what is other than in gitops/apps/values.yaml.
+
+    The fields are those of ``definitions.application`` in gitops/apps/values.schema.json; a test compares them.
+    """
+
+    enabled: bool = Field(default=True, description="false to leave the child out")
+    wave: int = Field(0, ge=-1000, le=1000, description="order: a wave is Healthy before the next one is applied")
+    repo_url: RepositoryUrl | None = Field(
+        None,
+        alias="repoURL",
+        description="another repository than gitops.repository, listed in gitops.sourceRepositories",
+        examples=["https://charts.example.com"],
+    )
+    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = Field(
+        None, description="folder in the Git repository", examples=["gitops/charts/shop"]
+    )
+    chart: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = Field(
+        None, description="name of a chart in the Helm repository repoURL, instead of path", examples=["cert-manager"]
+    )
+    target_revision: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\w./+-]+$",
+        description="branch, tag or commit, or a chart's version; left out: the root's own commit; prod must pin it",
+    )
+    namespace: Name | None = Field(None, description="namespace that it deploys to: built in, or in gitops.namespaces")
+    create_namespace: bool = Field(default=False, description="true to make the namespace where it is not there")
+    server_side_apply: bool = Field(default=False, description="true to apply on the server's side")
+    pod_security: PodSecurity | None = Field(None, description="levels on the namespace; needs createNamespace: true")
+    cluster_metadata: Annotated[
+        tuple[Literal["clusterName", "environment", "region", "interruptionQueue", "nodeRole"], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+    ] = Field((), description="facts of the stack that its chart gets under global.clusterMetadata")
+    sync_options: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+=[A-Za-z]+$")], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+    ] = Field((), description="further sync options of Argo CD", examples=[["SkipDryRunOnMissingResource=true"]])
+    ignore_differences: Annotated[tuple[IgnoredDifference, ...], BeforeValidator(_listed)] = Field(
+        (), description="fields that Argo CD leaves to another controller, an HPA's replicas for one"
+    )
+    values: dict[str, object] = Field(default_factory=dict, description="values of its Helm chart")
+
+
 class GitOps(Model):
     """The Git source of Argo CD."""
 
@@ -564,14 +661,15 @@ class GitOps(Model):
         description="branch, tag or commit; prod must pin a tag such as v1.2.3 or a full commit",
         examples=["main"],
     )
-    applications: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")], dict[str, object]] = (
-        Field(
-            default_factory=dict,
-            description="children of the app-of-apps to add, change or disable; see gitops/apps/values.yaml",
-        )
+    applications: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")], Application] = Field(
+        default_factory=dict,
+        description="children of the app-of-apps to add, change or disable; see gitops/apps/values.yaml",
     )
     namespaces: Strings = Field((), description="namespaces that added children deploy to, beside the built-in ones")
     source_repositories: Strings = Field((), description="further Git or Helm repositories that children may use")
+    cluster_kinds: Annotated[tuple[ClusterKind, ...], BeforeValidator(_listed)] = Field(
+        (), description="cluster-scoped kinds that added children may render, beside the built-in children's"
+    )
 
 
 class Costs(Model):
@@ -631,4 +729,10 @@ class Settings(Model):
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"
+    )
+    git_ssh_key: Annotated[SecretStr | None, AfterValidator(_private_key)] = Field(
+        None,
+        min_length=1,
+        description="private key without a passphrase, for an SSH URL of gitops.repository: "
+        "pulumi config set --secret gitSshKey < KEY_FILE; Argo CD knows the host keys of public Git hosts",
     )

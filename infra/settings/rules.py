@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from infra import names, regions
-from infra.settings import instance_types
+from infra.settings import children, instance_types
 from infra.settings import tags as tag_rules
 from infra.settings.models import ArgoCd, Cluster, GitOps, Iam, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
@@ -41,7 +41,6 @@ SERVICE_RANGES: Final = (IPv4Network("172.20.0.0/16"), IPv4Network("10.100.0.0/1
 Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 """
 LOG_TYPES: Final = frozenset({"api", "audit", "authenticator", "controllerManager", "scheduler"})
-PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
 OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
 ARM64_FAMILY: Final = re.compile(r"^[a-z]+\d+g[a-z-]*\.")
 """Graviton instance types have a g after the generation (m7g, c8gd). Source: EC2 instance naming conventions."""
@@ -762,6 +761,12 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
 
 
 @rule
+def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Problem]:
+    """Each child has a source and a destination that the AppProject admits."""
+    yield from children.problems(environment, gitops)
+
+
+@rule
 def prod_network(environment: str, network: Network) -> Iterator[Problem]:
     """Prod survives a zone and keeps flow logs."""
     if environment != "prod":
@@ -865,7 +870,7 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
 @rule
 def prod_gitops(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Prod deploys a revision that cannot move."""
-    if environment == "prod" and not PINNED_REVISION.fullmatch(gitops.revision):
+    if environment == "prod" and not children.PINNED_REVISION.fullmatch(gitops.revision):
         yield Problem(
             "gitops.revision",
             gitops.revision,
@@ -883,4 +888,24 @@ def token_needs_https(gitops: GitOps, git_token: SecretStr | None) -> Iterator[P
             "[secret]",
             "a token authenticates to an https:// repository",
             "use an https:// gitops.repository, or remove gitToken",
+        )
+
+
+@rule
+def ssh_needs_a_key(gitops: GitOps, git_ssh_key: SecretStr | None) -> Iterator[Problem]:
+    """An SSH URL has its key, and a key its SSH URL: no Git host lets anybody in by SSH without one."""
+    by_ssh = gitops.repository.startswith(("ssh://", "git@"))
+    if by_ssh and git_ssh_key is None:
+        yield Problem(
+            "gitops.repository",
+            gitops.repository,
+            "an SSH URL is read with a key, also where the repository is public",
+            "pulumi config set --secret gitSshKey < KEY_FILE, or use an https:// URL (and gitToken)",
+        )
+    if git_ssh_key is not None and not by_ssh:
+        yield Problem(
+            "gitSshKey",
+            "[secret]",
+            "a key authenticates to an SSH URL",
+            "use an ssh:// gitops.repository, or remove gitSshKey",
         )

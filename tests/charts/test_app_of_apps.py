@@ -46,7 +46,11 @@ def test_a_child_heals_itself_prunes_and_tries_again_with_a_growing_pause():
         policy = application["spec"]["syncPolicy"]
 
         assert policy["automated"] == {"prune": True, "selfHeal": True}
-        assert policy["retry"] == {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}}
+        assert policy["retry"] == {
+            "limit": 5,
+            "refresh": True,
+            "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"},
+        }
 
 
 def test_a_child_is_read_from_the_repository_revision_and_project_of_the_root():
@@ -127,9 +131,60 @@ def test_fifty_applications_given_in_values_all_become_children():
     assert [wave(children[f"team-{n}"]) for n in range(48)] == list(range(48))
 
 
+CHART = {
+    "repoURL": "https://charts.example.com",
+    "chart": "cert-manager",
+    "targetRevision": "v1.18.2",
+    "namespace": "cert-manager",
+}
+
+
+def test_a_chart_of_another_repository_becomes_a_child_with_its_version_and_values():
+    added = applications(child("cert-manager", **CHART, values={"crds": {"enabled": True}}))["cert-manager"]
+
+    assert added["spec"]["source"] == {
+        "repoURL": "https://charts.example.com",
+        "chart": "cert-manager",
+        "targetRevision": "v1.18.2",
+        "helm": {"releaseName": "cert-manager", "values": "crds:\n  enabled: true\n"},
+    }
+
+
+def test_a_folder_of_another_repository_need_not_be_a_chart():
+    elsewhere = {"repoURL": "https://example.com/team.git", "targetRevision": "v1.0.0"}
+    added = applications(child("team", path="deploy", namespace="team", **elsewhere))["team"]["spec"]["source"]
+
+    assert added == elsewhere | {"path": "deploy"}
+
+
+def test_a_child_leaves_alone_what_another_controller_owns_when_it_syncs_too():
+    ignored = [{"group": "apps", "kind": "Deployment", "name": "frontend", "jsonPointers": ["/spec/replicas"]}]
+    spec = applications(child("otel-demo", ignoreDifferences=ignored))["otel-demo"]["spec"]
+
+    assert spec["ignoreDifferences"] == ignored
+    assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
+
+
+def test_a_child_may_have_sync_options_of_its_own_beside_ours():
+    spec = applications(child("otel-demo", syncOptions=["PruneLast=true", "ServerSideApply=true"]))["otel-demo"]["spec"]
+
+    assert spec["syncPolicy"]["syncOptions"] == [
+        "FailOnSharedResource=true",
+        "CreateNamespace=true",
+        "ServerSideApply=true",
+        "PruneLast=true",
+    ]
+
+
 @pytest.mark.parametrize(
     ("fault", "named"),
     [
+        (child("extra", **CHART, path="a"), "extra"),
+        (child("extra", **{**CHART, "repoURL": None}), "repoURL"),
+        (child("extra", **{**CHART, "targetRevision": None}), "targetRevision"),
+        (child("extra", repoURL="https://example.com/a.git", path="a", namespace="b"), "targetRevision is missing"),
+        (child("otel-demo", ignoreDifferences=[{"kind": "Deployment"}]), "ignoreDifferences"),
+        (child("otel-demo", syncOptions=["ServerSideApply"]), "syncOptions"),
         (child("otel-demo", wawe=1), "wawe"),
         (child("otel-demo", wave="one"), "wave"),
         (child("otel-demo", enabled="no"), "enabled"),

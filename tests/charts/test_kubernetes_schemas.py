@@ -30,6 +30,7 @@ APPLICATION = {
             "properties": {
                 "project": STRING,
                 "revisionHistoryLimit": {"type": "integer"},
+                "ignoreDifferences": {"type": "array", "items": {"type": "object", "required": ["kind"]}},
                 "destination": {
                     "type": "object",
                     "additionalProperties": False,
@@ -39,11 +40,13 @@ APPLICATION = {
                 "source": {
                     "type": "object",
                     "additionalProperties": False,
-                    "required": ["repoURL", "targetRevision", "path", "helm"],
+                    "required": ["repoURL", "targetRevision"],
+                    "oneOf": [{"required": ["path"]}, {"required": ["chart"]}],
                     "properties": {
                         "repoURL": STRING,
                         "targetRevision": STRING,
                         "path": STRING,
+                        "chart": STRING,
                         "helm": {
                             "type": "object",
                             "additionalProperties": False,

@@ -80,6 +80,25 @@ def addon(name: str, version: str) -> Change:
     return change(f"cluster.addons.{name}", version)
 
 
+CHILD: Final = "gitops.applications.<name>."
+REPLICAS: Final = {"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}
+CHART: Final[Mapping[str, Any]] = {
+    "gitops.applications.reloader.chart": "reloader",
+    "gitops.applications.reloader.repoURL": "https://charts.example.com",
+    "gitops.applications.reloader.targetRevision": "2.2.3",
+    "gitops.applications.reloader.namespace": "reloader",
+    "gitops.namespaces": ["reloader"],
+    "gitops.sourceRepositories": ["https://charts.example.com"],
+}
+
+
+def of_demo(key: str, value: Any, **more: Any) -> Change:
+    """A change of a child of the app-of-apps, the demo; ``more`` goes along, under its key in the child."""
+    demo = "gitops.applications.otel-demo."
+    along = {(name if name.startswith("gitops.") else f"{demo}{name}"): given for name, given in more.items()}
+    return Change(key=f"{CHILD}{key}", to={f"{demo}{key.partition('[]')[0]}": value, **along})
+
+
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
 CHANGES: Final[tuple[Change, ...]] = (
@@ -203,11 +222,36 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("argocd.domain", "cd.example.com"),
     change("gitops.repository", "https://github.com/other-org/otel-on-spot.git"),
     change("gitops.revision", "v2"),
-    change("gitops.applications", {"otel-demo": {"enabled": False}}),
+    of_demo("enabled", False),
+    of_demo("wave", 2),
+    of_demo("repoURL", "https://git.example.com/shop.git", targetRevision="v1.0.0",
+        **{"gitops.sourceRepositories": ["https://git.example.com/shop.git"]}),
+    of_demo("path", "gitops/charts/shop"),
+    Change(key=f"{CHILD}chart", to=CHART),
+    of_demo("targetRevision", "v1.0.0"),
+    of_demo("namespace", "shop", **{"gitops.namespaces": ["shop"]}),
+    change(f"{CHILD}createNamespace", False, path="gitops.applications.cluster-base.createNamespace"),
+    of_demo("serverSideApply", False),
+    of_demo("podSecurity.enforce", "restricted"),
+    of_demo("podSecurity.audit", "baseline", **{"podSecurity.enforce": "baseline"}),
+    of_demo("podSecurity.warn", "baseline", **{"podSecurity.enforce": "baseline"}),
+    of_demo("clusterMetadata", ["clusterName", "environment"]),
+    of_demo("syncOptions", ["PruneLast=true"]),
+    of_demo("ignoreDifferences[].group", [{**REPLICAS, "group": "argoproj.io"}]),
+    of_demo("ignoreDifferences[].kind", [{**REPLICAS, "kind": "StatefulSet"}]),
+    of_demo("ignoreDifferences[].name", [{**REPLICAS, "name": "frontend"}]),
+    of_demo("ignoreDifferences[].namespace", [{**REPLICAS, "namespace": "otel-demo"}]),
+    of_demo("ignoreDifferences[].jsonPointers", [{**REPLICAS, "jsonPointers": ["/spec/paused"]}]),
+    of_demo("ignoreDifferences[].jqPathExpressions", [{**REPLICAS, "jqPathExpressions": [".spec.paused"]}]),
+    of_demo("ignoreDifferences[].managedFieldsManagers", [{**REPLICAS, "managedFieldsManagers": ["autoscaler"]}]),
+    of_demo("values", {"disruptionBudgets": {"workloads": []}}),
     change("gitops.namespaces", ["team-a"]),
     change("gitops.sourceRepositories", ["https://charts.example.com"]),
+    change("gitops.clusterKinds[].group", [{"group": "example.com", "kind": "Shop"}], path="gitops.clusterKinds"),
+    change("gitops.clusterKinds[].kind", [{"kind": "PersistentVolume"}], path="gitops.clusterKinds"),
     change("costs.monthlyLimitUsd", 600),
     change("gitToken", "a-token"),
+    change("gitSshKey", "a-key", **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),
 )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_a_secret_in_any_other_setting_is_refused_before_it_is_written(bench: Wo
         for command in (["preview", "--diff"], ["up", "--yes", "--skip-preview"]):
             code, out, err = bench.attempt(*command, "--non-interactive")
             assert code != 0
-            assert "only gitToken can be a secret" in out + err
+            assert "only gitSshKey, gitToken can be a secret" in out + err
             assert f"  {path.partition('.')[0]}\n" in out + err
     finally:
         file.write_text(before)

@@ -16,7 +16,7 @@ def test_every_setting_has_one_change() -> None:
 def test_every_change_is_about_its_own_setting() -> None:
     for change in CHANGES:
         inner, _, _ = change.key.partition("[]")
-        assert re.fullmatch(re.escape(inner).replace("<name>", "[a-z]+"), change.path), change.key
+        assert re.fullmatch(re.escape(inner).replace("<name>", "[a-z-]+"), change.path), change.key
 
 
 def test_the_page_has_a_row_for_every_change_and_a_reason_for_every_new_environment() -> None:

@@ -1,0 +1,104 @@
+"""Rules for the children of the app-of-apps: what Argo CD, or the AppProject, would refuse after the deployment."""
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from infra import names
+from infra.settings.models import Application, GitOps
+from infra.settings.problem import Problem
+
+BUILT_IN: Final[Mapping[str, str]] = {"cluster-base": "cluster-base", "otel-demo": names.DEMO_NAMESPACE}
+"""Child of gitops/apps/values.yaml -> its namespace; a test compares them."""
+LABELLED: Final = frozenset({"otel-demo"})
+"""Built-in children whose namespace carries Pod Security levels; the same test compares them."""
+EXACT_VERSION: Final = re.compile(r"^v?\d+\.\d+\.\d+([.+-][\w.+-]+)?$")
+PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
+
+
+def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
+    """Everything wrong with the children of a stack file."""
+    for name, child in gitops.applications.items():
+        key = f"gitops.applications.{name}"
+        yield from _source(key, name, child, gitops)
+        yield from _destination(key, name, child, gitops)
+        for index, ignored in enumerate(child.ignore_differences):
+            if not (ignored.json_pointers or ignored.jq_path_expressions or ignored.managed_fields_managers):
+                yield Problem(
+                    f"{key}.ignoreDifferences[{index}]",
+                    f"{ignored.kind} without a field",
+                    "what is ignored is named",
+                    "list jsonPointers, jqPathExpressions or managedFieldsManagers",
+                )
+        if environment == "prod" and child.target_revision is not None:
+            pinned = EXACT_VERSION if child.chart else PINNED_REVISION
+            if not pinned.fullmatch(child.target_revision):
+                yield Problem(
+                    f"{key}.targetRevision",
+                    child.target_revision,
+                    "prod pins what it deploys: a branch or a range moves",
+                    "use a chart's exact version, a tag such as v1.2.3, or a full commit",
+                )
+
+
+def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
+    if child.path and child.chart:
+        yield Problem(f"{key}.chart", child.chart, "a child has a path or a chart, not both", "remove one of them")
+    if name in BUILT_IN and child.chart:
+        yield Problem(
+            f"{key}.chart",
+            child.chart,
+            f"{name} is built in, and has a path",
+            "disable it, and add a child of another name",
+        )
+    if name not in BUILT_IN and not (child.path or child.chart):
+        yield Problem(
+            f"{key}.path",
+            "nothing",
+            f"{name} is not built in ({', '.join(BUILT_IN)}): an added child says what it deploys",
+            "give path, or repoURL with chart and targetRevision",
+        )
+    elsewhere = child.repo_url is not None and child.repo_url != gitops.repository
+    if child.chart and not elsewhere:
+        yield Problem(
+            f"{key}.repoURL",
+            child.repo_url or "nothing",
+            "a chart comes from a Helm repository, not from the root's Git repository",
+            "give repoURL, and list it in gitops.sourceRepositories",
+        )
+    if (child.chart or elsewhere) and child.target_revision is None:
+        yield Problem(
+            f"{key}.targetRevision",
+            "nothing",
+            "the root's commit is one of its own repository: a child from another one has a revision of its own",
+            "give the chart's version, or a tag, branch or commit of that repository",
+        )
+    if elsewhere and not any(fnmatchcase(str(child.repo_url), allowed) for allowed in gitops.source_repositories):
+        yield Problem(
+            f"{key}.repoURL",
+            str(child.repo_url),
+            "the AppProject admits gitops.repository and gitops.sourceRepositories only",
+            "add it to gitops.sourceRepositories",
+        )
+
+
+def _destination(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
+    namespace = child.namespace or BUILT_IN.get(name)
+    if namespace is None:
+        yield Problem(f"{key}.namespace", "nothing", "an added child says where it deploys", "give namespace")
+    elif namespace not in {names.ARGOCD_NAMESPACE, *BUILT_IN.values(), *gitops.namespaces}:
+        yield Problem(
+            f"{key}.namespace",
+            namespace,
+            "the AppProject admits the built-in namespaces and gitops.namespaces only",
+            "add it to gitops.namespaces",
+        )
+    made = child.create_namespace if "create_namespace" in child.model_fields_set else name in BUILT_IN
+    if (child.pod_security or name in LABELLED) and not made:
+        yield Problem(
+            f"{key}.createNamespace",
+            "false",
+            "Argo CD puts the levels of podSecurity only on a namespace that it makes",
+            "set createNamespace: true",
+        )

@@ -1,0 +1,237 @@
+"""Children of the app-of-apps, judged before the first resource: keys, sources, destinations, what the root gets."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from infra.app_of_apps import AppOfAppsArgs, project_spec, root_spec
+from infra.settings import models, parse
+from infra.settings.children import BUILT_IN, LABELLED
+from infra.settings.loader import SECRET_KEYS, model_within
+from otel_on_spot.plan.record import record
+from otel_on_spot.program.values import masked, revealed
+from tests.unit.settings.test_settings import ROOT, committed, keys_of
+
+CHART = {
+    "repoURL": "https://charts.example.com",
+    "chart": "cert-manager",
+    "targetRevision": "v1.18.2",
+    "namespace": "cert-manager",
+}
+ADMITTED = {"sourceRepositories": ["https://charts.example.com"], "namespaces": ["cert-manager", "team"]}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+def with_gitops(stack: str = "dev", **keys: Any) -> dict[str, Any]:
+    raw = committed(stack)
+    return raw | {"gitops": raw["gitops"] | keys}
+
+
+def with_child(name: str, child: dict[str, Any], stack: str = "dev", **gitops: Any) -> dict[str, Any]:
+    return with_gitops(stack, applications={name: child}, **(ADMITTED | gitops))
+
+
+@pytest.mark.parametrize(
+    ("name", "child", "gitops", "key"),
+    [
+        ("otel-demo", {"enable": False}, {}, "enable"),
+        ("otel-demo", {"enabled": "no"}, {}, "enabled"),
+        ("otel-demo", {"enabled": "false"}, {}, "enabled"),
+        ("otel-demo", {"wave": "1"}, {}, "wave"),
+        ("otel-demo", {"path": "/etc"}, {}, "path"),
+        ("otel-demo", {"path": "gitops//x"}, {}, "path"),
+        ("otel-demo", {"namespace": "Shop"}, {}, "namespace"),
+        ("otel-demo", {"namespace": "shop"}, {}, "namespace"),
+        ("otel-demo", {"clusterMetadata": ["secret"]}, {}, "clusterMetadata[0]"),
+        ("otel-demo", {"podSecurity": {"enforce": "strict"}}, {}, "podSecurity.enforce"),
+        ("otel-demo", {"podSecurity": {"enforced": "baseline"}}, {}, "podSecurity.enforced"),
+        ("otel-demo", {"createNamespace": False, "podSecurity": {"enforce": "baseline"}}, {}, "createNamespace"),
+        ("otel-demo", {"createNamespace": False}, {}, "createNamespace"),
+        ("otel-demo", {"values": []}, {}, "values"),
+        ("otel-demo", {"chart": "opentelemetry-demo"}, {}, "chart"),
+        ("otel-demo", {"syncOptions": ["ServerSideApply"]}, {}, "syncOptions[0]"),
+        ("otel-demo", {"ignoreDifferences": [{"kind": "Deployment"}]}, {}, "ignoreDifferences[0]"),
+        (
+            "otel-demo",
+            {"ignoreDifferences": [{"kind": "Deployment", "jsonPointers": ["spec.replicas"]}]},
+            {},
+            "ignoreDifferences[0].jsonPointers[0]",
+        ),
+        ("cert-manager", CHART | {"path": "charts/x"}, {}, "chart"),
+        ("cert-manager", CHART | {"repoURL": "https://other.example.com"}, {}, "repoURL"),
+        ("cert-manager", CHART | {"namespace": "elsewhere"}, {}, "namespace"),
+        ("cert-manager", {key: CHART[key] for key in CHART if key != "namespace"}, {}, "namespace"),
+        ("cert-manager", {key: CHART[key] for key in CHART if key != "targetRevision"}, {}, "targetRevision"),
+        ("cert-manager", {key: CHART[key] for key in CHART if key != "repoURL"}, {}, "repoURL"),
+        ("team", {"namespace": "team"}, {}, "path"),
+        ("team", {"path": "a", "namespace": "team", "repoURL": "https://charts.example.com"}, {}, "targetRevision"),
+        ("team", {"path": "a", "namespace": "team", "podSecurity": {"enforce": "baseline"}}, {}, "createNamespace"),
+        ("cert-manager", CHART, {"sourceRepositories": []}, "repoURL"),
+    ],
+)
+def test_a_child_that_argo_cd_would_refuse_is_refused_with_its_key(
+    name: str, child: dict[str, Any], gitops: dict[str, Any], key: str
+) -> None:
+    assert f"gitops.applications.{name}.{key}" in keys_of(with_child(name, child, **gitops))
+
+
+def test_a_misspelt_key_of_a_child_is_told_with_the_right_one() -> None:
+    _, problems = parse(with_child("otel-demo", {"enable": False}))
+
+    assert [problem.do.partition("?")[0] for problem in problems] == ["did you mean enabled"]
+
+
+@pytest.mark.parametrize(
+    ("name", "child"),
+    [
+        ("otel-demo", {"enabled": False}),
+        ("otel-demo", {"values": {"opentelemetry-demo": {"components": {"ad": {"enabled": False}}}}}),
+        (
+            "otel-demo",
+            {"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]},
+        ),
+        ("cert-manager", CHART),
+        ("cert-manager", CHART | {"createNamespace": True, "podSecurity": {"enforce": "restricted"}, "wave": -1}),
+        ("team", {"path": "gitops/charts/team", "namespace": "team", "syncOptions": ["PruneLast=true"]}),
+    ],
+)
+def test_a_sound_child_reaches_the_root_as_it_was_written(name: str, child: dict[str, Any]) -> None:
+    settings, problems = parse(with_child(name, child))
+
+    assert problems == []
+    assert settings is not None
+    assert root_values(settings)["applications"] == {name: child}
+
+
+def root_values(settings: models.Settings) -> dict[str, Any]:
+    return yaml.safe_load(root_spec(args(settings))["source"]["helm"]["values"])
+
+
+def args(settings: models.Settings) -> AppOfAppsArgs:
+    return AppOfAppsArgs(config=settings.gitops, token=None, ssh_key=None, cluster_metadata={}, protect=False, after=())
+
+
+@pytest.mark.parametrize(
+    ("child", "pinned"),
+    [
+        (CHART, True),
+        (CHART | {"targetRevision": "1.18.x"}, False),
+        (CHART | {"targetRevision": "main"}, False),
+        ({"path": "a", "namespace": "team", "targetRevision": "main"}, False),
+        ({"path": "a", "namespace": "team", "targetRevision": "v1.0.0"}, True),
+        ({"path": "a", "namespace": "team"}, True),
+    ],
+)
+def test_prod_deploys_no_child_that_moves(child: dict[str, Any], pinned: bool) -> None:
+    found = keys_of(with_child("added", child, stack="prod"))
+
+    assert found == ([] if pinned else ["gitops.applications.added.targetRevision"])
+    assert keys_of(with_child("added", child, stack="dev")) == []
+
+
+def test_the_settings_of_a_child_are_those_of_the_charts_own_schema() -> None:
+    schema = json.loads((ROOT / "gitops/apps/values.schema.json").read_text())["definitions"]["application"]
+    inner = {
+        "podSecurity": schema["properties"]["podSecurity"],
+        "ignoreDifferences": schema["properties"]["ignoreDifferences"]["items"],
+    }
+
+    assert aliases(models.Application) == set(schema["properties"])
+    for key, definition in inner.items():
+        field = next(f for n, f in models.Application.model_fields.items() if (f.alias or n) == key)
+        model = model_within(field.annotation)
+        assert model is not None
+        assert aliases(model) == set(definition["properties"])
+
+
+def aliases(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def test_the_built_in_children_are_those_of_the_chart() -> None:
+    applications = yaml.safe_load((ROOT / "gitops/apps/values.yaml").read_text())["applications"]
+
+    assert {name: one["namespace"] for name, one in applications.items()} == dict(BUILT_IN)
+    assert {name for name, one in applications.items() if "podSecurity" in one} == LABELLED
+
+
+def test_a_cluster_kind_of_an_added_child_is_admitted_beside_the_built_in_ones() -> None:
+    plain, _ = parse(committed("dev"))
+    wider, problems = parse(
+        with_gitops(clusterKinds=[{"group": "cert-manager.io", "kind": "ClusterIssuer"}, {"kind": "Namespace"}])
+    )
+
+    assert problems == []
+    assert plain is not None
+    assert wider is not None
+    before, after = (project_spec(args(one))["clusterResourceWhitelist"] for one in (plain, wider))
+    assert after == [*before, {"group": "cert-manager.io", "kind": "ClusterIssuer"}]
+    assert keys_of(with_gitops(clusterKinds=[{"kind": "clusterissuer"}])) == ["gitops.clusterKinds[0].kind"]
+
+
+def test_children_follow_the_commit_of_the_root_so_that_a_new_one_comes_in_waves() -> None:
+    settings, _ = parse(committed("dev"))
+    assert settings is not None
+    helm = root_spec(args(settings))["source"]["helm"]
+
+    assert helm["parameters"] == [{"name": "targetRevision", "value": "$ARGOCD_APP_REVISION", "forceString": True}]
+
+
+def test_a_retry_of_the_root_looks_at_the_newest_commit_and_a_sync_ends() -> None:
+    plan = record("dev")
+    root = next(masked(dict(r.inputs)) for r in plan if r.name == "platform-root")
+    argocd = next(masked(dict(r.inputs)) for r in plan if r.name == "argocd-release")
+
+    assert root["spec"]["syncPolicy"]["retry"]["refresh"] is True
+    assert 1800 <= argocd["values"]["configs"]["params"]["controller.sync.timeout.seconds"] <= 7200
+
+
+@pytest.mark.parametrize("url", ["git@github.com:acme/otel-on-spot.git", "ssh://git@git.acme.io:2222/otel-on-spot.git"])
+def test_an_ssh_url_has_its_key(url: str) -> None:
+    raw = with_gitops(repository=url)
+
+    assert keys_of(raw) == ["gitops.repository"]
+    assert keys_of(raw | {"gitSshKey": KEY}) == []
+    assert keys_of(committed("dev") | {"gitSshKey": KEY}) == ["gitSshKey"]
+    assert set(keys_of(raw | {"gitToken": "token"})) == {"gitops.repository", "gitToken"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here",
+        "-----BEGIN PUBLIC KEY-----\nsentinel\n-----END PUBLIC KEY-----",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsentinel\n-----END ENCRYPTED PRIVATE KEY-----",
+    ],
+)
+def test_a_key_that_opens_nothing_is_refused_and_not_shown(key: str) -> None:
+    _, problems = parse(with_gitops(repository="git@github.com:acme/x.git") | {"gitSshKey": key})
+
+    assert "gitSshKey" in [problem.key for problem in problems]
+    assert [problem.given for problem in problems if problem.key == "gitSshKey"] == ["[secret]"]
+    assert not any(part in str(problem) for problem in problems for part in ("sentinel", "AAAA"))
+
+
+def test_whatever_holds_a_secret_is_known_as_one() -> None:
+    holding = {name for name, field in models.Settings.model_fields.items() if "SecretStr" in repr(field.annotation)}
+
+    assert holding == SECRET_KEYS == {"git_token", "git_ssh_key"}
+
+
+def test_the_key_reaches_argo_cd_as_a_secret_and_nothing_else() -> None:
+    plan = record(
+        "dev",
+        config_overrides={
+            "gitops": committed("dev")["gitops"] | {"repository": "git@github.com:acme/x.git"},
+            "gitSshKey": KEY,
+        },
+    )
+    (secret,) = [r for r in plan if r.name == "platform-repository"]
+
+    shown = masked(dict(secret.inputs))
+
+    assert KEY.split("\n")[1] not in json.dumps(shown, default=str)
+    assert set(revealed(secret.inputs)["stringData"]) == {"type", "url", "sshPrivateKey"}
