@@ -1,6 +1,8 @@
 """Permissions of Karpenter's controller, one managed policy per group so that none outgrows AWS's limit.
 
-The statements are those of Karpenter 1.14.1's own template.
+The statements are those of Karpenter 1.14.1's own template, less what this program does not use: making and filling
+instance profiles (its node class names one of ours, so Karpenter reads profiles and makes none) and the status of zonal
+shifts (``settings.enableZonalShift`` is off).
 Source: https://karpenter.sh/v1.14/reference/cloudformation/
 """
 
@@ -38,7 +40,7 @@ def controller_policies(scope: Scope, node_role_arn: str, queue_arn: str) -> dic
     """The controller's managed policies: group -> document."""
     return {
         "node-lifecycle": node_lifecycle(scope),
-        "iam-integration": iam_integration(scope, node_role_arn),
+        "iam-integration": iam_integration(node_role_arn),
         "eks-integration": document(
             {
                 "Sid": "AllowAPIServerEndpointDiscovery",
@@ -53,15 +55,6 @@ def controller_policies(scope: Scope, node_role_arn: str, queue_arn: str) -> dic
                 "Effect": "Allow",
                 "Resource": queue_arn,
                 "Action": ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
-            }
-        ),
-        "zonal-shift": document(
-            {
-                "Sid": "AllowZonalShiftStatusReadOnly",
-                "Effect": "Allow",
-                "Resource": "*",
-                "Action": ["arc-zonal-shift:GetManagedResource"],
-                "Condition": {"StringEquals": {"arc-zonal-shift:ResourceIdentifier": scope.cluster_arn}},
             }
         ),
         "resource-discovery": resource_discovery(scope),
@@ -138,20 +131,8 @@ def node_lifecycle(scope: Scope) -> Document:
     )
 
 
-def iam_integration(scope: Scope, node_role_arn: str) -> Document:
-    """Pass the node role, and only it, to EC2; manage instance profiles that carry the cluster's tags."""
-    profiles = f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/*"
-    region_key = "topology.kubernetes.io/region"
-    requested = {
-        f"aws:RequestTag/{scope.owned}": "owned",
-        "aws:RequestTag/eks:eks-cluster-name": scope.cluster,
-        f"aws:RequestTag/{region_key}": scope.region,
-    }
-    held = {f"aws:ResourceTag/{scope.owned}": "owned", f"aws:ResourceTag/{region_key}": scope.region}
-    requested_class, held_class = (
-        {"aws:RequestTag/karpenter.k8s.aws/ec2nodeclass": "*"},
-        {"aws:ResourceTag/karpenter.k8s.aws/ec2nodeclass": "*"},
-    )
+def iam_integration(node_role_arn: str) -> Document:
+    """Pass the node role, and only it, to EC2."""
     return document(
         {
             "Sid": "AllowPassingInstanceRole",
@@ -159,32 +140,7 @@ def iam_integration(scope: Scope, node_role_arn: str) -> Document:
             "Resource": node_role_arn,
             "Action": "iam:PassRole",
             "Condition": {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
-        },
-        {
-            "Sid": "AllowScopedInstanceProfileCreationActions",
-            "Effect": "Allow",
-            "Resource": profiles,
-            "Action": ["iam:CreateInstanceProfile"],
-            "Condition": {"StringEquals": requested, "StringLike": requested_class},
-        },
-        {
-            "Sid": "AllowScopedInstanceProfileTagActions",
-            "Effect": "Allow",
-            "Resource": profiles,
-            "Action": ["iam:TagInstanceProfile"],
-            "Condition": {"StringEquals": held | requested, "StringLike": held_class | requested_class},
-        },
-        {
-            "Sid": "AllowScopedInstanceProfileActions",
-            "Effect": "Allow",
-            "Resource": profiles,
-            "Action": [
-                "iam:AddRoleToInstanceProfile",
-                "iam:RemoveRoleFromInstanceProfile",
-                "iam:DeleteInstanceProfile",
-            ],
-            "Condition": {"StringEquals": held, "StringLike": held_class},
-        },
+        }
     )
 
 

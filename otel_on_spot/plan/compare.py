@@ -248,6 +248,25 @@ def summary(found: Difference) -> str:
     return ", ".join(part for part in tally if not part.startswith("0 ")) or "no changes"
 
 
+def drained(found: Difference) -> str:
+    """Which Karpenter nodes the changes replace by drift; empty where none is.
+
+    Source: https://karpenter.sh/docs/concepts/disruption/#drift, and the fields that Hash of EC2NodeClass and NodePool
+    takes in
+    """
+    edited = [change for change in found.changes if change.action == "edit"]
+    if any(change.type.endswith(":EC2NodeClass") for change in edited):
+        whose = "every node of Karpenter's, the databases' too"
+    else:
+        pools = [
+            change.name
+            for change in edited
+            if change.type.endswith(":NodePool") and any(e.path.startswith("spec.template") for e in change.edits)
+        ]
+        whose = f"nodes of {', '.join(pools)}" if pools else ""
+    return f"Karpenter drains and replaces {whose}: by drift, within the pools' budgets" if whose else ""
+
+
 def text(found: Difference) -> str:
     """The difference for a terminal."""
     signs = {"add": "+", "remove": "-", "replace": "-/+", "edit": "~"}
@@ -255,6 +274,8 @@ def text(found: Difference) -> str:
     for change in found.changes:
         lines.append(f"{signs[change.action]:>3} {change.name}  {change.type}")
         lines += [f"      {edit.path}: {edit.before} -> {edit.after}" for edit in change.edits]
+    if told := drained(found):
+        lines.append(f"  ! {told}")
     return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
 
 
@@ -267,6 +288,8 @@ def markdown(found: Difference) -> str:
     ]
     if any(change.action == "replace" for change in found.changes):
         lines.append("\n> **Replacement:** at least one resource would be deleted and made anew.")
+    if told := drained(found):
+        lines.append(f"\n> **Drift:** {told}.")
     if found.changes:
         lines += ["", "| | resource | type | changed |", "|---|---|---|---|"]
     for change in found.changes:

@@ -35,7 +35,8 @@ made together with that.
 
 - **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and
   replaced afterwards, within the pools' budgets: a narrower requirement (types, sizes, zones, architectures) takes the
-  nodes outside it; taints, labels and most of the node class take every node of the pool, or of all pools.
+  nodes outside it; taints, labels and most of the node class, `tags` among it, take every node of the pool, or of all
+  pools. `make plan ARGS="--against main"` says whose nodes a change drains.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
 - **refused**: no other value is taken; of `region`, while what the stack has in IAM is there.

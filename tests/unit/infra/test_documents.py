@@ -10,6 +10,7 @@ import pytest
 from infra import documents
 from infra.karpenter.controller_role import GROUPS, compact
 from infra.karpenter.policies import Scope, controller_policies
+from otel_on_spot.iam import allows
 from otel_on_spot.program.values import revealed
 from tests.unit.conftest import STACKS, recorded
 
@@ -83,7 +84,7 @@ def test_parliament_finds_nothing_wrong_with_any_document_of_a_whole_stack(stack
         if r.type in ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
     ]
 
-    assert len(held) >= 6
+    assert len(held) >= 5
     assert [(name, findings(document)) for name, document in held if findings(document)] == []
 
 
@@ -98,7 +99,7 @@ def test_one_policy_for_all_groups_would_not_fit() -> None:
     assert len(compact(merged)) > documents.POLICY_SIZE_LIMIT
 
 
-def test_the_controller_has_the_statements_of_karpenters_own_template() -> None:
+def test_the_controller_has_the_statements_of_karpenters_own_template_that_the_program_uses() -> None:
     """Source: https://karpenter.sh/v1.14/reference/cloudformation/"""
     assert {group: [statement["Sid"] for statement in policy["Statement"]] for group, policy in CONTROLLER.items()} == {
         "node-lifecycle": [
@@ -109,15 +110,9 @@ def test_the_controller_has_the_statements_of_karpenters_own_template() -> None:
             "AllowScopedResourceTagging",
             "AllowScopedDeletion",
         ],
-        "iam-integration": [
-            "AllowPassingInstanceRole",
-            "AllowScopedInstanceProfileCreationActions",
-            "AllowScopedInstanceProfileTagActions",
-            "AllowScopedInstanceProfileActions",
-        ],
+        "iam-integration": ["AllowPassingInstanceRole"],
         "eks-integration": ["AllowAPIServerEndpointDiscovery"],
         "interruption": ["AllowInterruptionQueueActions"],
-        "zonal-shift": ["AllowZonalShiftStatusReadOnly"],
         "resource-discovery": [
             "AllowRegionalReadActions",
             "AllowSSMReadActions",
@@ -126,6 +121,24 @@ def test_the_controller_has_the_statements_of_karpenters_own_template() -> None:
             "AllowInstanceProfileReadActions",
         ],
     }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_controller_may_neither_write_instance_profiles_nor_read_zonal_shifts_as_it_uses_neither(
+    stack: str,
+) -> None:
+    plan = recorded(stack)
+    (node_class,) = plan.of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
+    (chart,) = [r for r in plan.of_type("kubernetes:helm.sh/v3:Release") if r.inputs["name"] == "karpenter"]
+    held = [json.loads(r.inputs["policy"]) for r in plan.of_type("aws:iam/policy:Policy")]
+
+    assert node_class.inputs["spec"]["instanceProfile"]
+    assert "role" not in node_class.inputs["spec"]
+    assert "enableZonalShift" not in chart.inputs["values"]["settings"]
+    assert allows(held, "iam:GetInstanceProfile")
+    unused = ("Create", "Tag", "Delete", "AddRoleTo", "RemoveRoleFrom")
+    given = [f"iam:{verb}InstanceProfile" for verb in unused if allows(held, f"iam:{verb}InstanceProfile")]
+    assert [*given, *(["zonal shift"] if allows(held, "arc-zonal-shift:GetManagedResource") else [])] == []
 
 
 def statements() -> list[dict[str, Any]]:

@@ -42,6 +42,30 @@ def test_an_edit_shows_the_property_and_both_values() -> None:
     assert (edit.path, edit.before, edit.after) == ("spec.blockDeviceMappings[0].ebs.volumeSize", "60Gi", "90Gi")
 
 
+SPOT = committed("dev")["pools"]["spot"]
+ALL = "every node of Karpenter's, the databases' too"
+
+
+@pytest.mark.parametrize(
+    ("changed", "whose"),
+    [
+        ({"tags": {"cost-centre": "other"}}, ALL),
+        ({"nodeClass": {"volumeGib": 90}}, ALL),
+        ({"pools": {"spot": SPOT | {"expireAfter": "72h"}}}, "nodes of capacity-spot"),
+        ({"pools": {"spot": SPOT | {"weight": 60}}}, ""),
+        ({"argocd": {"domain": "cd.example.com"}}, ""),
+    ],
+    ids=["a tag", "the node class", "a pool's template", "a pool's weight", "Argo CD"],
+)
+def test_a_change_that_drains_nodes_says_whose(changed: dict[str, Any], whose: str) -> None:
+    found = against_dev(**changed)
+
+    assert (f"replaces {whose}: by drift" if whose else "") in compare.drained(found)
+    assert bool(compare.drained(found)) == bool(whose)
+    for page in (compare.text(found), compare.markdown(found)):
+        assert (compare.drained(found) in page) if whose else ("by drift" not in page)
+
+
 def test_a_new_pool_is_added_and_its_removal_removed() -> None:
     found = against_dev(pools={"more": committed("dev")["pools"]["spot"]})
     back = compare.difference(

@@ -275,7 +275,7 @@ def test_the_controllers_identity_is_there_before_its_pod(plan: Recording) -> No
         one(plan, "aws:sqs/queue:Queue"),
     ]
 
-    assert len(needed) == 10
+    assert len(needed) == 9
     assert [r.name for r in needed if not plan.reaches(controller, r)] == []
 
 
