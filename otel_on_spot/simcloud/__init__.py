@@ -4,6 +4,7 @@ moto_main       moto's server in a process of its own, with a memory on disk
 moto_process    starts and stops it
 tables          small tables beside moto, for what moto lacks
 clock faults operations   how long AWS takes, how it misbehaves, and the log of every operation
+arguments       the arguments of each type that it takes, and the list of what it does not decide
 service_model   holds every request against AWS's own model; tag_rules what the models do not tell of tags
 cloud           all of these together: one directory is one cloud
 handler         what a resource type can do: check, diff, create, read, update, delete

@@ -14,6 +14,7 @@ from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.program.values import Secret, holds_secret, revealed
 from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
+from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Handler, Site
@@ -98,6 +99,7 @@ class FromCloud:
             UnfinishedError: it was made, and did not become ready.
         """
         if registration.type.startswith(PROVIDER):
+            _refuse(refuse_unknown(registration.type, plain(registration.inputs)))
             identity = str(uuid.uuid5(uuid.NAMESPACE_URL, registration.urn))
             return replace(registration, id=identity, outputs=registration.inputs)
         handler, site = self.providers.of(registration, registrations)
@@ -146,9 +148,13 @@ def _checked(registration: Registration, state: Properties, handler: Handler) ->
     """Inputs as the provider completes them: the same seed makes up the same names."""
     seed = hashlib.sha256(registration.urn.encode()).digest()
     inputs, failures = handler.check(registration.name, state, plain(registration.inputs), seed)
+    _refuse(failures)
+    return inputs
+
+
+def _refuse(failures: list[tuple[str, str]]) -> None:
     if failures:
         raise ApiError("CheckFailed", "; ".join(f"{key}: {reason}" for key, reason in failures))
-    return inputs
 
 
 def ignoring(paths: Iterable[str], old: Properties, new: Properties) -> Properties:

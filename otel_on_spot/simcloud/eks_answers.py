@@ -1,7 +1,7 @@
-"""Reads of EKS that moto 5.2.5 does not serve, answered from the cloud's tables: for anybody with an AWS client.
+"""Reads of EKS, answered from the cloud's tables: for anybody with an AWS client, scanners of strangers too.
 
-Add-ons, access entries and Pod Identity associations; of a cluster, its VPC, authentication mode, issuer, health and
-upgrade policy; the ends of support of Kubernetes' minors. ``issues`` in a row of a cluster or an add-on are its health.
+moto 5.2.5 serves no add-ons, access entries or Pod Identity associations, and of clusters and node groups only some
+of what they were made with. What a resource declares is in the answers as EKS writes it, with EKS's own defaults.
 Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html
 """
 
@@ -16,8 +16,20 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
 
+from otel_on_spot.kubernetes.names import NODE_USERNAME
+from otel_on_spot.simcloud.aws import eks_requests
+
+MADE: Final = 1767225600.0
+"""When everything in this cloud was made, in seconds since 1970: the start of 2026."""
+NODE_GROUP_DEFAULTS: Final = {
+    "amiType": "AL2023_x86_64_STANDARD",
+    "capacityType": "ON_DEMAND",
+    "diskSize": 20,
+    "updateConfig": {"maxUnavailable": 1},
+}
 READS = re.compile(
-    r"^/clusters/(?P<cluster>[^/]+)(?:/(?P<kind>addons|access-entries|pod-identity-associations)(?:/(?P<name>.+))?)?$"
+    r"^/clusters/(?P<cluster>[^/]+)"
+    r"(?:/(?P<kind>addons|access-entries|pod-identity-associations|node-groups)(?:/(?P<name>.+))?)?$"
 )
 VERSIONS: Final = "/cluster-versions"
 SUPPORTED_UNTIL: Final = {
@@ -57,10 +69,18 @@ class EksAnswers:
         cluster, kind, name = asked["cluster"], asked["kind"], asked["name"]
         if kind is None:
             return self._cluster(cluster, environ)(environ, start_response)
+        if kind == "node-groups":
+            if not name:
+                return self.app(environ, start_response)
+            return self._node_group(cluster, name, environ)(environ, start_response)
         if kind == "addons":
             body = self._addon(cluster, name) if name else self._addons(cluster)
         elif kind == "access-entries":
-            body = self._entry(cluster, name) if name else self._entries(cluster)
+            of_policies, _, rest = (name or "").rpartition("/")
+            if rest == "access-policies":
+                body = self._policies(cluster, of_policies)
+            else:
+                body = self._entry(cluster, name) if name else self._entries(cluster)
         else:
             body = self._association(cluster, name) if name else self._associations(cluster, request.args)
         answer = _absent(f"No {kind}: {name} found in cluster: {cluster}") if body is None else _answer(body)
@@ -75,18 +95,49 @@ class EksAnswers:
         return {key.removeprefix(prefix): json.loads(body) for key, body in found if key.startswith(prefix)}
 
     def _cluster(self, name: str, environ: dict[str, Any]) -> Response:
-        """Add to moto's answer what it leaves out."""
+        """Put what the cluster declares over moto's answer."""
         answer = Response.from_app(self.app, environ)
         row = self._rows("clusters", "").get(name)
         if row is None or answer.status_code != 200:
             return answer
         body = json.loads(answer.get_data())
-        cluster = body["cluster"]
-        cluster["resourcesVpcConfig"]["vpcId"] = row["vpc"]
-        cluster["accessConfig"] = row["inputs"].get("accessConfig") or {"authenticationMode": "CONFIG_MAP"}
-        cluster["identity"] = {"oidc": {"issuer": issuer(row["region"], name)}}
-        cluster["health"] = {"issues": row.get("issues") or []}
-        cluster["upgradePolicy"] = row["inputs"].get("upgradePolicy") or {"supportType": "EXTENDED"}
+        asked = eks_requests.create_cluster(row["inputs"], row.get("tags") or {})
+        network = asked.pop("resourcesVpcConfig", {})
+        access = {"authenticationMode": "CONFIG_MAP", **asked.pop("accessConfig", {})}
+        made_up = ("bootstrapSelfManagedAddons", "kubernetesNetworkConfig")  # not told, and told by moto
+        body["cluster"] |= {
+            "deletionProtection": False,
+            "upgradePolicy": {"supportType": "EXTENDED"},
+            "zonalShiftConfig": {"enabled": False},
+            "encryptionConfig": [],
+            "health": {"issues": row.get("issues") or []},
+            **{key: value for key, value in asked.items() if key not in made_up},
+            **{key: row[key] for key in ("status", "endpoint") if row.get(key)},
+            **({"certificateAuthority": {"data": row["authority"]}} if row.get("authority") else {}),
+            "resourcesVpcConfig": _network(network, row),
+            "accessConfig": access,
+            "logging": eks_requests.logging(row["inputs"]),
+            "identity": {"oidc": {"issuer": issuer(row["region"], name)}},
+        }
+        return _answer(body)
+
+    def _node_group(self, cluster: str, name: str, environ: dict[str, Any]) -> Response:
+        """Put what the node group declares over moto's answer."""
+        answer = Response.from_app(self.app, environ)
+        row = self._rows("node-groups", f"{cluster}/").get(name)
+        if row is None or answer.status_code != 200:
+            return answer
+        body = json.loads(answer.get_data())
+        asked = eks_requests.create_nodegroup(row["inputs"], row["tags"])
+        left = ("diskSize",) if "launchTemplate" in asked else ()  # the template decides it
+        body["nodegroup"] = {
+            **{key: value for key, value in {**body["nodegroup"], **NODE_GROUP_DEFAULTS}.items() if key not in left},
+            **asked,
+            "status": row["status"],
+            "releaseVersion": row["release"],
+            "version": ".".join(row["release"].split(".")[:2]),
+            "health": {"issues": row.get("issues") or []},
+        }
         return _answer(body)
 
     def _addons(self, cluster: str) -> Body:
@@ -96,9 +147,25 @@ class EksAnswers:
         row = self._rows("addons", f"{cluster}/").get(name)
         if row is None:
             return None
-        addon = {"addonName": name, "clusterName": cluster, "status": row["status"], "tags": row["tags"]}
-        version = (row.get("inputs") or {}).get("addonVersion") or ""
-        return {"addon": {**addon, "addonVersion": version, "health": {"issues": row.get("issues") or []}}}
+        who = {"clusterName": cluster, "addonName": name}
+        asked = eks_requests.create_addon({**who, **(row.get("inputs") or {})}, row["tags"])
+        told = {
+            key: value for key, value in asked.items() if key not in ("resolveConflicts", "podIdentityAssociations")
+        }
+        arns = [known["associationArn"] for known in self._known(cluster) if known["by"] == f"addon/{name}"]
+        return {
+            "addon": {
+                **told,
+                "addonArn": self._arn(cluster, "addon", f"{cluster}/{name}/{_unique(cluster, name)}"),
+                "status": row["status"],
+                "health": {"issues": row.get("issues") or []},
+                "createdAt": MADE,
+                "modifiedAt": MADE,
+                "publisher": "eks",
+                "owner": "aws",
+                **({"podIdentityAssociations": arns} if arns else {}),
+            }
+        }
 
     def _entries(self, cluster: str) -> Body:
         return {"accessEntries": sorted(self._rows("access-entries", f"{cluster}/"))}
@@ -107,21 +174,48 @@ class EksAnswers:
         row = self._rows("access-entries", f"{cluster}/").get(principal)
         if row is None:
             return None
-        entry = {"clusterName": cluster, "principalArn": principal, "type": row["type"], "tags": row.get("tags") or {}}
-        return {"accessEntry": entry | {key: row[key] for key in ("createdAt",) if key in row}}
+        of_nodes = row["type"] == "EC2_LINUX"
+        account, what = principal.split(":")[4:6] if principal.count(":") == 5 else ("", principal)
+        kind, _, name = what.partition("/")
+        entry = {
+            "clusterName": cluster,
+            "principalArn": principal,
+            "type": row["type"],
+            "tags": row.get("tags") or {},
+            "kubernetesGroups": row.get("groups") or (["system:nodes"] if of_nodes else []),
+            "username": row.get("userName") or (NODE_USERNAME if of_nodes else principal),
+            "accessEntryArn": self._arn(
+                cluster, "access-entry", f"{cluster}/{kind}/{account}/{name.rpartition('/')[2]}"
+            ),
+            "createdAt": row.get("createdAt", MADE),
+            "modifiedAt": row.get("createdAt", MADE),
+        }
+        return {"accessEntry": entry}
+
+    def _policies(self, cluster: str, principal: str) -> Body | None:
+        if self._entry(cluster, principal) is None:
+            return None
+        found = self._rows("access-policies", f"{cluster}/{principal}/")
+        listed = [
+            {"policyArn": arn, "accessScope": row["scope"], "associatedAt": MADE, "modifiedAt": MADE}
+            for arn, row in found.items()
+        ]
+        return {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicies": listed}
 
     def _known(self, cluster: str) -> list[Body]:
         found = []
         for key, row in self._rows("pod-identities", f"{cluster}/").items():
             namespace, account = key.split("/", 1)
             who = {"clusterName": cluster, "namespace": namespace, "serviceAccount": account}
-            told = {"associationId": row["id"], "roleArn": row["roleArn"], "tags": row.get("tags") or {}}
-            found.append({**who, **told})
+            arn = self._arn(cluster, "podidentityassociation", f"{cluster}/{row['id']}")
+            more = {"by": row.get("by", "user"), "tags": row.get("tags") or {}, "associationArn": arn}
+            found.append({**who, **more, "associationId": row["id"], "roleArn": row["roleArn"]})
         return found
 
     def _associations(self, cluster: str, query: Mapping[str, str]) -> Body:
+        shown = ("clusterName", "namespace", "serviceAccount", "associationArn", "associationId")
         found = [
-            {key: value for key, value in association.items() if key not in ("roleArn", "tags")}
+            {key: association[key] for key in shown}
             for association in self._known(cluster)
             if all(query.get(name, association[name]) == association[name] for name in ("namespace", "serviceAccount"))
         ]
@@ -129,7 +223,37 @@ class EksAnswers:
 
     def _association(self, cluster: str, identity: str) -> Body | None:
         found = next((known for known in self._known(cluster) if known["associationId"] == identity), None)
-        return None if found is None else {"association": found}
+        if found is None:
+            return None
+        by, told = found["by"], {key: value for key, value in found.items() if key != "by"}
+        if by.startswith("addon/"):
+            name = by.removeprefix("addon/")
+            told["ownerArn"] = self._arn(cluster, "addon", f"{cluster}/{name}/{_unique(cluster, name)}")
+        return {"association": {**told, "createdAt": MADE, "modifiedAt": MADE}}
+
+    def _arn(self, cluster: str, kind: str, rest: str) -> str:
+        """ARN of something in a cluster."""
+        row = self._rows("clusters", "").get(cluster) or {}
+        return f"arn:aws:eks:{row.get('region', '')}:{row.get('account', '')}:{kind}/{rest}"
+
+
+def _network(asked: Mapping[str, Any], row: Mapping[str, Any]) -> Body:
+    """The network of a cluster as EKS answers: with its defaults, and what it made."""
+    public = asked.get("endpointPublicAccess", True)
+    return {
+        "endpointPrivateAccess": False,
+        "endpointPublicAccess": True,
+        "subnetIds": [],
+        "securityGroupIds": [],
+        **asked,
+        "publicAccessCidrs": asked.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else []),
+        "vpcId": row["vpc"],
+        **({"clusterSecurityGroupId": row["group"]} if row.get("group") else {}),
+    }
+
+
+def _unique(cluster: str, name: str) -> str:
+    return hashlib.sha256(f"{cluster}/{name}".encode()).hexdigest()[:12]
 
 
 def _versions(asked: list[str]) -> Body:

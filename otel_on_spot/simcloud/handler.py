@@ -19,6 +19,7 @@ from otel_on_spot.simcloud.api_errors import (
     UnfinishedError,
     of_client_error,
 )
+from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
@@ -41,6 +42,14 @@ class Site:
         if row is None:
             raise ApiError("Unreachable", f"there is no cluster named {self.cluster!r}")
         return self.cloud.client(service, row["region"])
+
+    def hold(self, service: str, operation: str, request: Mapping[str, Any]) -> None:
+        """Hold a request against AWS's model that moto does not serve, and that a table keeps.
+
+        Raises:
+            ApiError: the model refuses it.
+        """
+        self.cloud.requests.hold_named(service, operation, request)
 
     @property
     def scope(self) -> ProviderScope:
@@ -156,7 +165,7 @@ class Handler:
             checked[key] = kept or _made_up(name, limit, seed)
             filled.append(key)
         checked[DEFAULTS] = sorted(filled)
-        return checked, self.failures(checked)
+        return checked, [*refuse_unknown(self.token, checked), *self.failures(checked)]
 
     def failures(self, inputs: Properties) -> list[tuple[str, str]]:  # noqa: ARG002 (for subclasses)
         """(property, reason) for inputs that the provider itself refuses."""

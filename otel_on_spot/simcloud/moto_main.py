@@ -203,6 +203,20 @@ def _tell_quotas_of_vcpus() -> None:
     ServiceQuotasBackend.get_service_quota = told
 
 
+def _tell_templates_tags_apart() -> None:
+    """Keep a launch template's own tags out of what it launches, as AWS does: moto adds them there."""
+    from moto.ec2.models.launch_templates import LaunchTemplate
+
+    create_version = LaunchTemplate.create_version
+
+    def apart(self: Any, data: dict[str, Any], description: str) -> Any:
+        told = data.get("TagSpecifications") or []
+        kept = [each for each in told if each.get("ResourceType") != "launch-template"]
+        return create_version(self, {**data, "TagSpecifications": kept} if told else data, description)
+
+    LaunchTemplate.create_version = apart
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -227,6 +241,7 @@ def main() -> None:
 
     _only_one_partition()
     _keep_queue_policies()
+    _tell_templates_tags_apart()
     _tell_quotas_of_vcpus()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)

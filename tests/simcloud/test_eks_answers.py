@@ -42,7 +42,7 @@ def eks(tmp_path: Path) -> Any:
     tables.put(
         "clusters",
         "one",
-        {"vpc": "vpc-1", "region": "eu-west-1", "inputs": {"accessConfig": {"authenticationMode": "API"}}},
+        {"vpc": "vpc-1", "region": "eu-west-1", "inputs": {"accessConfig": {"authenticationMode": "API"}}, "tags": {}},
     )
     tables.put("addons", "one/coredns", {"status": "ACTIVE", "tags": {}})
     tables.put("access-entries", f"one/{ROLE}", {"type": "EC2_LINUX", "roleId": "AROA", "createdAt": time.time()})

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -125,6 +126,7 @@ class AccessEntry(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
         active_cluster(site, cluster)
+        site.hold("eks", "CreateAccessEntry", eks_requests.create_access_entry(inputs, all_tags(site, inputs)))
         if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
             raise ApiError(
                 "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
@@ -162,6 +164,8 @@ class AccessEntry(Handler):
                 "ResourceNotFoundException", f"The specified principalArn could not be found: {new['principalArn']}"
             )
         groups = new.get("kubernetesGroups") or []
+        who = {"clusterName": new["clusterName"], "principalArn": new["principalArn"]}
+        call.site.hold("eks", "UpdateAccessEntry", {**who, "kubernetesGroups": groups})
         call.site.cloud.tables.put("access-entries", key, {**row, "groups": groups, "tags": all_tags(call.site, new)})
         return {"kubernetesGroups": groups} if groups else {}
 
@@ -181,6 +185,7 @@ class AccessPolicyAssociation(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        call.site.hold("eks", "AssociateAccessPolicy", eks_requests.associate_access_policy(inputs))
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
         row = tables.get("access-entries", entry)
         if row is None:

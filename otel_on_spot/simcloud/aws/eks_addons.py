@@ -9,6 +9,7 @@ from typing_extensions import override
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -71,6 +72,7 @@ class Addon(Handler):
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("addons", key):
             raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
+        site.hold("eks", "CreateAddon", eks_requests.create_addon(inputs, all_tags(site, inputs)))
         self._configured(inputs)
         for identity in inputs.get("podIdentityAssociations") or []:
             associate(site, cluster, "kube-system", identity["serviceAccount"], identity["roleArn"], by=f"addon/{name}")
@@ -124,6 +126,7 @@ class Addon(Handler):
         row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
         if row is None:
             raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
+        call.site.hold("eks", "UpdateAddon", eks_requests.update_addon(new))
         self._configured(new)
         self._release(call.site, cluster, name)
         for association in new.get("podIdentityAssociations") or []:
@@ -167,6 +170,9 @@ class PodIdentityAssociation(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster = call.site, inputs["clusterName"]
         active_cluster(site, cluster)
+        site.hold(
+            "eks", "CreatePodIdentityAssociation", eks_requests.create_association(inputs, all_tags(site, inputs))
+        )
         what = (inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"])
         identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
         return identity, {
@@ -191,6 +197,8 @@ class PodIdentityAssociation(Handler):
         row = call.site.cloud.tables.get("pod-identities", self._key(state))
         if row is None:
             raise NotFoundError("ResourceNotFoundException", f"No pod identity association {identity}")
+        asked = {"clusterName": new["clusterName"], "associationId": identity, "roleArn": new["roleArn"]}
+        call.site.hold("eks", "UpdatePodIdentityAssociation", asked)
         told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
         call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
         return {"roleArn": new["roleArn"]}

@@ -13,11 +13,17 @@ from typing_extensions import override
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.aws import eks_requests, in_use
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
+DEFAULT_MINOR = "1.35"
+"""The minor that EKS takes where none is asked for."""
+READ_BACK = (
+    *("enabledClusterLogTypes", "deletionProtection", "accessConfig", "encryptionConfig", "upgradePolicy"),
+    "zonalShiftConfig",
+)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -66,20 +72,17 @@ class Cluster(Handler):
         site.client("iam").get_role(RoleName=role)
         for encryption in self._encryption(inputs):
             site.client("kms").describe_key(KeyId=encryption["provider"]["keyArn"])
-        site.client("eks").create_cluster(
-            name=name,
-            roleArn=inputs["roleArn"],
-            resourcesVpcConfig={"subnetIds": network["subnetIds"]},
-            version=inputs.get("version") or "1.35",
-            tags=all_tags(site, inputs),
-            **_service_addresses(site, inputs),
-        )
+        asked = {"version": DEFAULT_MINOR, **eks_requests.create_cluster(inputs, all_tags(site, inputs))}
+        site.client("eks").create_cluster(**{**asked, **_service_addresses(site, inputs)})
         vpc = subnets[0]["VpcId"]
         row = {
             "status": "CREATING",
             "vpc": vpc,
+            "endpoint": site.cloud.endpoint(name),
+            "authority": _authority(site, name),
             "roleArn": inputs["roleArn"],
             "region": site.region,
+            "account": site.cloud.account,
             "group": self._group(site, name, vpc),
             "interfaces": [],
             "selfManagedAddons": bool(inputs.get("bootstrapSelfManagedAddons")),
@@ -124,18 +127,17 @@ class Cluster(Handler):
             logs.create_log_group(logGroupName=group)
 
     def _known(self, site: Site, name: str, inputs: Properties, row: dict[str, Any]) -> Properties:
-        authority = site.cloud.certificate_authority or f"certificate authority of {name}"
         return {
             "arn": self.arn(site, name, {"name": name}),
             "endpoint": site.cloud.endpoint(name),
-            "certificateAuthority": {"data": base64.b64encode(authority.encode()).decode()},
+            "certificateAuthority": {"data": _authority(site, name)},
             **_service_addresses(site, inputs),
             "identities": [{"oidcs": [{"issuer": issuer(site.region, name)}]}],
             "platformVersion": "eks.1",
             "status": row["status"],
             "clusterId": "",
             "createdAt": row.get("createdAt", "2026-01-01T00:00:00Z"),
-            "version": inputs.get("version") or "1.35",
+            "version": inputs.get("version") or DEFAULT_MINOR,
             "vpcConfig": {
                 "endpointPrivateAccess": False,
                 "endpointPublicAccess": True,
@@ -162,11 +164,7 @@ class Cluster(Handler):
         row = cluster_row(call.site, identity)
         actual = row["inputs"]
         known = self._known(call.site, identity, actual, row)
-        seen = {
-            key: actual[key]
-            for key in ("enabledClusterLogTypes", "deletionProtection", "accessConfig", "encryptionConfig")
-            if key in actual
-        }
+        seen = {key: actual[key] for key in READ_BACK if key in actual}
         return {**seen, **known, **own_tags(call.site, state, row["tags"])}
 
     @override
@@ -183,11 +181,13 @@ class Cluster(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = active_cluster(call.site, identity)
-        had, wanted = float(row["inputs"].get("version") or "1.35"), float(new.get("version") or "1.35")
+        had, wanted = float(row["inputs"].get("version") or DEFAULT_MINOR), float(new.get("version") or DEFAULT_MINOR)
         if wanted < had or wanted > round(had + 0.01, 2):
             raise ApiError(
                 "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
             )
+        for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
+            call.site.hold("eks", operation, request)
         row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
         row["tags"] = all_tags(call.site, new)
         call.site.cloud.tables.put("clusters", identity, row)
@@ -214,6 +214,12 @@ class Cluster(Handler):
                 site.cloud.tables.remove(table, key)
         site.cloud.kubernetes(identity).forget()
         site.cloud.tables.remove("clusters", identity)
+
+
+def _authority(site: Site, name: str) -> str:
+    """The certificate authority of a cluster's API, as EKS tells it."""
+    authority = site.cloud.certificate_authority or f"certificate authority of {name}"
+    return base64.b64encode(authority.encode()).decode()
 
 
 def _service_addresses(site: Site, inputs: Properties) -> Properties:

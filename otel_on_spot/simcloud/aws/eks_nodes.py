@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -85,13 +86,7 @@ class NodeGroup(Handler):
             and not site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
         ):
             raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
-        site.client("eks").create_nodegroup(
-            clusterName=cluster,
-            nodegroupName=name,
-            nodeRole=inputs["nodeRoleArn"],
-            subnets=inputs["subnetIds"],
-            tags=all_tags(site, inputs),
-        )
+        site.client("eks").create_nodegroup(**eks_requests.create_nodegroup(inputs, all_tags(site, inputs)))
         size = int(inputs["scalingConfig"]["desiredSize"])
         kinds = inputs.get("instanceTypes") or ["t3.medium"]
         tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
@@ -174,7 +169,7 @@ class NodeGroup(Handler):
         known = self._known(call.site, row["inputs"], row["release"], row["status"])
         seen = {
             key: row["inputs"][key]
-            for key in ("scalingConfig", "labels", "taints", "launchTemplate", "updateConfig")
+            for key in ("scalingConfig", "labels", "taints", "launchTemplate", "updateConfig", "nodeRepairConfig")
             if key in row["inputs"]
         }
         return {**seen, **known, **own_tags(call.site, state, row["tags"])}
@@ -186,6 +181,8 @@ class NodeGroup(Handler):
         row = site.cloud.tables.get("node-groups", key)
         if row is None:
             raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
+        for operation, request in eks_requests.update_nodegroup(row["inputs"], new):
+            site.hold("eks", operation, request)
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
         tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         while len(row["instances"]) < wanted:

@@ -8,6 +8,7 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_aws_form
 
 
 class VpcEndpoint(Ec2Handler):
@@ -35,6 +36,10 @@ class VpcEndpoint(Ec2Handler):
                 asked[there] = inputs[here]
         if inputs.get("privateDnsEnabled") is not None:
             asked["PrivateDnsEnabled"] = inputs["privateDnsEnabled"]
+        if inputs.get("policy"):
+            asked["PolicyDocument"] = inputs["policy"]
+        if inputs.get("dnsOptions"):
+            asked["DnsOptions"] = in_aws_form("ec2", "DnsOptionsSpecification", inputs["dnsOptions"])
         self._refuse_private_names_of_s3(ec2, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
         identity = made["VpcEndpointId"]
@@ -130,6 +135,7 @@ class FlowLog(Ec2Handler):
             LogDestinationType="cloud-watch-logs",
             LogGroupName=inputs["logDestination"].partition("log-group:")[2].removesuffix(":*"),
             DeliverLogsPermissionArn=inputs["iamRoleArn"],
+            **({"LogFormat": inputs["logFormat"]} if inputs.get("logFormat") else {}),
             MaxAggregationInterval=int(inputs.get("maxAggregationInterval") or 600),
             TagSpecifications=self.specification(call, inputs),
         )
@@ -137,7 +143,7 @@ class FlowLog(Ec2Handler):
         return identity, {
             "arn": self.arn(call.site, identity),
             "logDestinationType": "cloud-watch-logs",
-            "logFormat": "",
+            "logFormat": inputs.get("logFormat") or "",
         }
 
     @override

@@ -24,6 +24,8 @@ ATTRIBUTES = {
     "delaySeconds": "DelaySeconds",
     "maxMessageSize": "MaximumMessageSize",
     "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
 }
 
 
@@ -134,13 +136,13 @@ class Queue(Handler):
             "arn": self.arn(call.site, url, inputs),
             "url": url,
             "policy": "",
-            "kmsDataKeyReusePeriodSeconds": 300,
+            "kmsDataKeyReusePeriodSeconds": inputs.get("kmsDataKeyReusePeriodSeconds") or 300,
         }
 
     @staticmethod
     def _attributes(inputs: Properties) -> dict[str, str]:
         wanted = {there: inputs[here] for here, there in ATTRIBUTES.items() if inputs.get(here) is not None}
-        return {key: str(value).lower() for key, value in wanted.items()}
+        return {k: str(v).lower() if isinstance(v, bool) else _number(v) for k, v in wanted.items()}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -164,6 +166,11 @@ class Queue(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         call.site.client("sqs").delete_queue(QueueUrl=moto_url(call.site, identity))
         call.site.cloud.tables.put("deleted-queues", f"{call.site.region}/{state['name']}", {"at": time.time()})
+
+
+def _number(value: Any) -> str:
+    """The text of an attribute: a whole number has no fraction, whatever the engine made of it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _plain(value: str) -> Any:

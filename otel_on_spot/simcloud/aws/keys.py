@@ -113,6 +113,16 @@ class Alias(Handler):
         call.site.client("kms").delete_alias(AliasName=identity)
 
 
+RETENTIONS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288),
+    *(3653,),
+)
+"""Days for which CloudWatch Logs keeps events.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+"""
+
+
 class LogGroup(Handler):
     """A CloudWatch log group."""
 
@@ -123,17 +133,25 @@ class LogGroup(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         logs = call.site.client("logs")
-        logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs))
+        more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}
+        logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs), **more)
         self._retain(logs, inputs)
         return self.identity(call.site, inputs), {
             "arn": self.arn(call.site, inputs["name"], inputs),
-            "logGroupClass": "STANDARD",
+            "logGroupClass": inputs.get("logGroupClass") or "STANDARD",
         }
 
     @staticmethod
     def _retain(logs: Any, inputs: Properties) -> None:
-        if inputs.get("retentionInDays"):
-            logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=int(inputs["retentionInDays"]))
+        days = int(inputs.get("retentionInDays") or 0)
+        if days and days not in RETENTIONS:
+            raise ApiError(
+                "InvalidParameterException",
+                f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+                f"Member must satisfy enum value set: [{', '.join(map(str, RETENTIONS))}]",
+            )
+        if days:
+            logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=days)
         else:
             logs.delete_retention_policy(logGroupName=inputs["name"])
 
@@ -143,15 +161,20 @@ class LogGroup(Handler):
         for group in logs.describe_log_groups(logGroupNamePrefix=identity)["logGroups"]:
             if group["logGroupName"] == identity:
                 tags = logs.list_tags_log_group(logGroupName=identity)["tags"]
-                return {"retentionInDays": group.get("retentionInDays", 0), **own_tags(call.site, state, tags)}
+                key = {"kmsKeyId": group["kmsKeyId"]} if group.get("kmsKeyId") else {}
+                return {"retentionInDays": group.get("retentionInDays", 0), **key, **own_tags(call.site, state, tags)}
         return None
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         logs = call.site.client("logs")
         self._retain(logs, new)
+        if new.get("kmsKeyId") and new["kmsKeyId"] != state.get("kmsKeyId"):
+            logs.associate_kms_key(logGroupName=identity, kmsKeyId=new["kmsKeyId"])
+        elif state.get("kmsKeyId") and not new.get("kmsKeyId"):
+            logs.disassociate_kms_key(logGroupName=identity)
         logs.tag_log_group(logGroupName=identity, tags=all_tags(call.site, new))
-        return {"retentionInDays": new.get("retentionInDays", 0)}
+        return {key: new[key] for key in ("retentionInDays", "kmsKeyId") if key in new}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

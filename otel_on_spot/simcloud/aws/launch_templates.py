@@ -6,48 +6,23 @@ from typing_extensions import override
 
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
-from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties, changes
+from otel_on_spot.simcloud.service_model import in_aws_form
+
+NO_DATA = ("name", "description", "tags", "updateDefaultVersion", "region")
+"""Inputs that say nothing of what is launched."""
 
 
 def template_data(inputs: Properties) -> dict[str, Any]:
-    """LaunchTemplateData of the inputs that this program uses."""
-    data: dict[str, Any] = {}
-    options = inputs.get("metadataOptions")
-    if options:
-        data["MetadataOptions"] = {
-            "HttpEndpoint": options.get("httpEndpoint", "enabled"),
-            "HttpTokens": options.get("httpTokens", "optional"),
-            "HttpPutResponseHopLimit": int(options.get("httpPutResponseHopLimit") or 1),
-        }
-    devices = []
-    for mapping in inputs.get("blockDeviceMappings") or []:
-        ebs = mapping.get("ebs") or {}
-        devices.append(
-            {
-                "DeviceName": mapping["deviceName"],
-                "Ebs": {
-                    "VolumeSize": int(ebs.get("volumeSize") or 8),
-                    "VolumeType": ebs.get("volumeType") or "gp3",
-                    "Encrypted": str(ebs.get("encrypted")).lower() == "true",
-                    "DeleteOnTermination": str(ebs.get("deleteOnTermination")).lower() == "true",
-                },
-            }
-        )
-    if devices:
-        data["BlockDeviceMappings"] = devices
-    specifications = [
-        {
-            "ResourceType": told["resourceType"],
-            "Tags": [{"Key": k, "Value": v} for k, v in (told.get("tags") or {}).items()],
-        }
-        for told in inputs.get("tagSpecifications") or []
-    ]
-    if specifications:
-        data["TagSpecifications"] = specifications
-    if inputs.get("imageId"):
-        data["ImageId"] = inputs["imageId"]
-    return data
+    """LaunchTemplateData of the inputs: what EC2 does not know keeps its name, and is refused by it."""
+    data = {key: value for key, value in inputs.items() if key not in NO_DATA and not key.startswith("__")}
+    for mapping in data.get("tagSpecifications") or []:
+        listed = tag_list(mapping.get("tags") or {})
+        specifications = data.setdefault("TagSpecifications", [])
+        specifications.append({"ResourceType": mapping["resourceType"], "Tags": listed})
+    data.pop("tagSpecifications", None)
+    return in_aws_form("ec2", "RequestLaunchTemplateData", data)
 
 
 NO_VERSION = ("tags", "updateDefaultVersion")
@@ -70,6 +45,7 @@ class LaunchTemplate(Ec2Handler):
         made = call.site.client("ec2").create_launch_template(
             LaunchTemplateName=inputs["name"],
             LaunchTemplateData=template_data(inputs),
+            **({"VersionDescription": inputs["description"]} if inputs.get("description") else {}),
             TagSpecifications=self.specification(call, inputs),
         )["LaunchTemplate"]
         identity = made["LaunchTemplateId"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
 from otel_on_spot.simcloud.aws import (
     eks_access,
     eks_addons,
@@ -63,8 +64,10 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     """Answer a function of the AWS provider.
 
     Raises:
-        ApiError: the simulated cloud does not know the function, or who calls may not ask it.
+        ApiError: the simulated cloud does not know the function or an argument of it, or who calls may not ask it.
     """
+    for name, reason in refuse_unknown(token, arguments) if token in FUNCTIONS else ():
+        raise ApiError("NotSimulated", f"{token}: {name}: {reason}")
     judge = site.cloud.authorization
     if judge:
         judge.function(token, site, dict(arguments))

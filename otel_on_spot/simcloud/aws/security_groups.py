@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.program.resource_types import fields, resource_type
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
@@ -31,10 +32,18 @@ def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     }
 
 
+RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "description")
+"""Arguments of a rule that are sent."""
+
+
 def permissions(rules: list[Properties] | None) -> list[Permission]:
     """Rules of a security group as EC2's API writes them."""
     listed = []
     for rule in rules or []:
+        if unknown := sorted(key for key, value in rule.items() if value and key not in RULE):
+            raise ApiError(
+                "NotSimulated", f"{', '.join(unknown)} of a rule: the simulated cloud knows {', '.join(RULE)}"
+            )
         told = {"Description": rule["description"]} if rule.get("description") else {}
         permission: Permission = {"IpProtocol": rule["protocol"]}
         if rule["protocol"] != "-1":

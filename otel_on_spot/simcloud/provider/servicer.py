@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from otel_on_spot.program import urns, values
 from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
+from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Difference, Handler, Site
 from otel_on_spot.simcloud.operations import Subject
@@ -94,8 +95,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @override
     def CheckConfig(self, request: Any, context: Any) -> Any:
-        """Take the configuration as it is."""
-        return provider_pb2.CheckResponse(inputs=request.news)
+        """Take the configuration as it is, but for what the simulated cloud does not know."""
+        refused = refuse_unknown(urns.type_of(request.urn), decoded(request.news))
+        told = [provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in refused]
+        return provider_pb2.CheckResponse(inputs=request.news, failures=told)
 
     @override
     def DiffConfig(self, request: Any, context: Any) -> Any:

@@ -1,0 +1,395 @@
+"""Whoever has an AWS client reads from the simulated cloud what the program declares: every argument of every type."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from otel_on_spot.iam import document
+from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.arguments import AWS
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.cloud_answers import is_made, plain
+from otel_on_spot.simcloud.properties import same
+from otel_on_spot.simcloud.service_model import ModelOfService, model_of
+
+REGION = "eu-west-1"
+STACKS = ("staging", "prod")
+Client = Callable[[str], Any]
+Read = dict[str, Any]
+
+UNTOLD: Mapping[str, set[str]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": {"updateDefaultVersion"},
+    "aws:eks/addon:Addon": {"resolveConflictsOnCreate", "resolveConflictsOnUpdate", "preserve"},
+    "aws:eks/cluster:Cluster": {"bootstrapSelfManagedAddons"},
+    "aws:kms/key:Key": {"deletionWindowInDays"},
+}
+"""Arguments that no API of AWS tells: they say how something is made, changed or deleted."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, list[Recording]]]:
+    with Cloud(tmp_path_factory.mktemp("read"), patience=20, forgetful=True) as cloud:
+        yield cloud, [graph.apply(stack, cloud) for stack in STACKS]
+
+
+@pytest.fixture(scope="module")
+def client(made: tuple[Cloud, list[Recording]]) -> Client:
+    """Plain clients, as a scanner has them."""
+
+    @cache
+    def of(service: str) -> Any:
+        where = {"region_name": REGION, "endpoint_url": made[0].moto.url}
+        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
+        return session.client(service, **where, config=Config(proxies={}))
+
+    return of
+
+
+def tags(listed: list[dict[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
+    return {tag[key]: tag[value] for tag in listed or [] if not tag[key].startswith("aws:")}
+
+
+def provider_form(value: Any) -> Any:
+    """An answer of the API with the provider's small first letters."""
+    if isinstance(value, list):
+        return [provider_form(item) for item in value]
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: provider_form(inner) for key, inner in value.items()}
+    return value
+
+
+def read_rule(aws: Client, r: Registration) -> Read:
+    rule = aws("events").describe_rule(Name=r.id)
+    return {**provider_form(rule), "tags": tags(aws("events").list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])}
+
+
+def read_target(aws: Client, r: Registration) -> Read:
+    rule = r.inputs["rule"]
+    (target,) = aws("events").list_targets_by_rule(Rule=rule)["Targets"]
+    return {"rule": rule, "targetId": target["Id"], "arn": target["Arn"]}
+
+
+def read_log_group(aws: Client, r: Registration) -> Read:
+    (group,) = aws("logs").describe_log_groups(logGroupNamePrefix=r.id)["logGroups"]
+    return {"name": group["logGroupName"], **group, "tags": aws("logs").list_tags_log_group(logGroupName=r.id)["tags"]}
+
+
+def read_vpc(aws: Client, r: Registration) -> Read:
+    (vpc,) = aws("ec2").describe_vpcs(VpcIds=[r.id])["Vpcs"]
+    flags = {
+        key: aws("ec2").describe_vpc_attribute(VpcId=r.id, Attribute=key)[key[0].upper() + key[1:]]["Value"]
+        for key in ("enableDnsSupport", "enableDnsHostnames")
+    }
+    return {**provider_form(vpc), **flags, "tags": tags(vpc["Tags"])}
+
+
+def read_subnet(aws: Client, r: Registration) -> Read:
+    (subnet,) = aws("ec2").describe_subnets(SubnetIds=[r.id])["Subnets"]
+    return {**provider_form(subnet), "tags": tags(subnet["Tags"])}
+
+
+def read_gateway(aws: Client, r: Registration) -> Read:
+    (gateway,) = aws("ec2").describe_internet_gateways(InternetGatewayIds=[r.id])["InternetGateways"]
+    return {"vpcId": gateway["Attachments"][0]["VpcId"], "tags": tags(gateway["Tags"])}
+
+
+def read_address(aws: Client, r: Registration) -> Read:
+    (address,) = aws("ec2").describe_addresses(AllocationIds=[r.id])["Addresses"]
+    return {"domain": address["Domain"], "tags": tags(address["Tags"])}
+
+
+def read_nat(aws: Client, r: Registration) -> Read:
+    (nat,) = aws("ec2").describe_nat_gateways(NatGatewayIds=[r.id])["NatGateways"]
+    address = nat["NatGatewayAddresses"][0]
+    return {**provider_form(nat), "allocationId": address["AllocationId"], "tags": tags(nat["Tags"])}
+
+
+def read_flow_log(aws: Client, r: Registration) -> Read:
+    (log,) = aws("ec2").describe_flow_logs(FlowLogIds=[r.id])["FlowLogs"]
+    group = f"arn:aws:logs:{REGION}:123456789012:log-group:{log['LogGroupName']}"
+    told = {"vpcId": log["ResourceId"], "logDestination": group, "iamRoleArn": log["DeliverLogsPermissionArn"]}
+    return {**provider_form(log), **told, "tags": tags(log["Tags"])}
+
+
+def read_route_table(aws: Client, r: Registration) -> Read:
+    (table,) = aws("ec2").describe_route_tables(RouteTableIds=[r.id])["RouteTables"]
+    return {"vpcId": table["VpcId"], "tags": tags(table["Tags"])}
+
+
+def read_route(aws: Client, r: Registration) -> Read:
+    (table,) = aws("ec2").describe_route_tables(RouteTableIds=[r.inputs["routeTableId"]])["RouteTables"]
+    to = r.inputs["destinationCidrBlock"]
+    (route,) = [route for route in table["Routes"] if route.get("DestinationCidrBlock") == to]
+    return {**provider_form(route), "routeTableId": table["RouteTableId"]}
+
+
+def read_association(aws: Client, r: Registration) -> Read:
+    (table,) = aws("ec2").describe_route_tables(RouteTableIds=[r.inputs["routeTableId"]])["RouteTables"]
+    (one,) = [each for each in table["Associations"] if each["RouteTableAssociationId"] == r.id]
+    return provider_form(one)
+
+
+def read_group(aws: Client, r: Registration) -> Read:
+    (group,) = aws("ec2").describe_security_groups(GroupIds=[r.id])["SecurityGroups"]
+    return {
+        "name": group["GroupName"],
+        "description": group["Description"],
+        "vpcId": group["VpcId"],
+        "ingress": rules(group["IpPermissions"]),
+        "egress": rules(group["IpPermissionsEgress"]),
+        "tags": tags(group["Tags"]),
+    }
+
+
+def rules(listed: list[dict[str, Any]]) -> list[Read]:
+    found = []
+    for rule in listed:
+        sources = {"cidrBlocks": [each["CidrIp"] for each in rule["IpRanges"]]} if rule["IpRanges"] else {}
+        pairs = rule["UserIdGroupPairs"]
+        sources |= {"securityGroups": [each["GroupId"] for each in pairs]} if pairs else {}
+        description = next((each["Description"] for each in [*rule["IpRanges"], *pairs] if "Description" in each), "")
+        ports = {"fromPort": rule.get("FromPort", 0), "toPort": rule.get("ToPort", 0)}
+        found.append({"protocol": rule["IpProtocol"], **ports, **sources, "description": description})
+    return found
+
+
+def read_tag(aws: Client, r: Registration) -> Read:
+    here = [{"Name": name, "Values": [r.inputs[key]]} for name, key in (("resource-id", "resourceId"), ("key", "key"))]
+    (tag,) = aws("ec2").describe_tags(Filters=here)["Tags"]
+    return {"resourceId": tag["ResourceId"], "key": tag["Key"], "value": tag["Value"]}
+
+
+def read_endpoint(aws: Client, r: Registration) -> Read:
+    (endpoint,) = aws("ec2").describe_vpc_endpoints(VpcEndpointIds=[r.id])["VpcEndpoints"]
+    groups = [group["GroupId"] for group in endpoint.get("Groups") or []]
+    return {**provider_form(endpoint), "securityGroupIds": groups, "tags": tags(endpoint["Tags"])}
+
+
+def read_template(aws: Client, r: Registration) -> Read:
+    (template,) = aws("ec2").describe_launch_templates(LaunchTemplateIds=[r.id])["LaunchTemplates"]
+    asked = {"LaunchTemplateId": r.id, "Versions": ["$Default"]}
+    (version,) = aws("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
+    data = provider_form(version["LaunchTemplateData"])
+    for specification in data.get("tagSpecifications", []):
+        specification["tags"] = {tag["key"]: tag["value"] for tag in specification["tags"]}
+    return {**data, "name": template["LaunchTemplateName"], "tags": tags(template["Tags"])}
+
+
+def read_cluster(aws: Client, r: Registration) -> Read:
+    cluster = aws("eks").describe_cluster(name=r.id)["cluster"]
+    on = [types for log in cluster["logging"]["clusterLogging"] if log["enabled"] for types in log["types"]]
+    told = {"vpcConfig": cluster["resourcesVpcConfig"], "enabledClusterLogTypes": on}
+    return {**cluster, **told, "encryptionConfig": next(iter(cluster["encryptionConfig"]), None)}
+
+
+def read_node_group(aws: Client, r: Registration) -> Read:
+    who = {"clusterName": r.inputs["clusterName"], "nodegroupName": r.id.partition(":")[2]}
+    group = aws("eks").describe_nodegroup(**who)["nodegroup"]
+    names = {"nodeGroupName": "nodegroupName", "nodeRoleArn": "nodeRole", "subnetIds": "subnets"}
+    return {**group, **{ours: group[theirs] for ours, theirs in names.items()}}
+
+
+def read_addon(aws: Client, r: Registration) -> Read:
+    who = {"clusterName": r.inputs["clusterName"], "addonName": r.inputs["addonName"]}
+    addon = aws("eks").describe_addon(**who)["addon"]
+    associations = [
+        aws("eks").describe_pod_identity_association(
+            clusterName=who["clusterName"], associationId=arn.rpartition("/")[2]
+        )["association"]
+        for arn in addon.get("podIdentityAssociations", [])
+    ]
+    assert all(association["ownerArn"] == addon["addonArn"] for association in associations)
+    return {**addon, "podIdentityAssociations": associations}
+
+
+def read_entry(aws: Client, r: Registration) -> Read:
+    who = {"clusterName": r.inputs["clusterName"], "principalArn": r.inputs["principalArn"]}
+    return aws("eks").describe_access_entry(**who)["accessEntry"]
+
+
+def read_entry_policy(aws: Client, r: Registration) -> Read:
+    who = {"clusterName": r.inputs["clusterName"], "principalArn": r.inputs["principalArn"]}
+    (policy,) = aws("eks").list_associated_access_policies(**who)["associatedAccessPolicies"]
+    return {**policy, **who}
+
+
+def read_pod_identity(aws: Client, r: Registration) -> Read:
+    who = {"clusterName": r.inputs["clusterName"], "associationId": r.id}
+    return aws("eks").describe_pod_identity_association(**who)["association"]
+
+
+def read_profile(aws: Client, r: Registration) -> Read:
+    profile = aws("iam").get_instance_profile(InstanceProfileName=r.id)["InstanceProfile"]
+    told = {"name": profile["InstanceProfileName"], "role": profile["Roles"][0]["RoleName"]}
+    return {**provider_form(profile), **told, "tags": tags(profile["Tags"])}
+
+
+def read_policy(aws: Client, r: Registration) -> Read:
+    policy = aws("iam").get_policy(PolicyArn=r.id)["Policy"]
+    version = aws("iam").get_policy_version(PolicyArn=r.id, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    told = {"name": policy["PolicyName"], "policy": json.dumps(document(version["Document"]))}
+    return {**provider_form(policy), **told, "tags": tags(policy["Tags"])}
+
+
+def read_role(aws: Client, r: Registration) -> Read:
+    role = aws("iam").get_role(RoleName=r.id)["Role"]
+    boundary = (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    trust = json.dumps(document(role["AssumeRolePolicyDocument"]))
+    told = {"name": role["RoleName"], "assumeRolePolicy": trust, "permissionsBoundary": boundary}
+    return {**provider_form(role), **told, "tags": tags(role.get("Tags"))}
+
+
+def read_role_policy(aws: Client, r: Registration) -> Read:
+    role, _, name = r.id.partition(":")
+    found = aws("iam").get_role_policy(RoleName=role, PolicyName=name)
+    return {"role": role, "name": name, "policy": json.dumps(document(found["PolicyDocument"]))}
+
+
+def read_attachment(aws: Client, r: Registration) -> Read:
+    listed = aws("iam").list_attached_role_policies(RoleName=r.inputs["role"])["AttachedPolicies"]
+    (arn,) = [policy["PolicyArn"] for policy in listed if policy["PolicyArn"] == r.inputs["policyArn"]]
+    return {"role": r.inputs["role"], "policyArn": arn}
+
+
+def read_linked_role(aws: Client, r: Registration) -> Read:
+    role = aws("iam").get_role(RoleName=r.id.rpartition("/")[2])["Role"]
+    return {**provider_form(role), "awsServiceName": role["Path"].split("/")[2]}
+
+
+def read_alias(aws: Client, r: Registration) -> Read:
+    (alias,) = [each for each in aws("kms").list_aliases()["Aliases"] if each["AliasName"] == r.id]
+    return {"name": alias["AliasName"], "targetKeyId": alias["TargetKeyId"]}
+
+
+def read_key(aws: Client, r: Registration) -> Read:
+    key = aws("kms").describe_key(KeyId=r.id)["KeyMetadata"]
+    rotation = aws("kms").get_key_rotation_status(KeyId=r.id)["KeyRotationEnabled"]
+    policy = aws("kms").get_key_policy(KeyId=r.id, PolicyName="default")["Policy"]
+    listed = tags(aws("kms").list_resource_tags(KeyId=r.id)["Tags"], "TagKey", "TagValue")
+    return {**provider_form(key), "enableKeyRotation": rotation, "policy": policy, "tags": listed}
+
+
+def queue_attributes(aws: Client, r: Registration) -> tuple[str, Read]:
+    url = aws("sqs").get_queue_url(QueueName=r.id.rpartition("/")[2])["QueueUrl"]
+    return url, aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def read_queue(aws: Client, r: Registration) -> Read:
+    url, told = queue_attributes(aws, r)
+    names = {"messageRetentionSeconds": "MessageRetentionPeriod", "sqsManagedSseEnabled": "SqsManagedSseEnabled"}
+    found = {ours: told[theirs] for ours, theirs in names.items() if theirs in told}
+    return {
+        "name": told["QueueArn"].rpartition(":")[2],
+        **found,
+        "tags": aws("sqs").list_queue_tags(QueueUrl=url)["Tags"],
+    }
+
+
+def read_queue_policy(aws: Client, r: Registration) -> Read:
+    return {"queueUrl": r.id, "policy": queue_attributes(aws, r)[1]["Policy"]}
+
+
+READERS: dict[str, Callable[[Client, Registration], Read]] = {
+    "aws:cloudwatch/eventRule:EventRule": read_rule,
+    "aws:cloudwatch/eventTarget:EventTarget": read_target,
+    "aws:cloudwatch/logGroup:LogGroup": read_log_group,
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": read_group,
+    "aws:ec2/eip:Eip": read_address,
+    "aws:ec2/flowLog:FlowLog": read_flow_log,
+    "aws:ec2/internetGateway:InternetGateway": read_gateway,
+    "aws:ec2/launchTemplate:LaunchTemplate": read_template,
+    "aws:ec2/natGateway:NatGateway": read_nat,
+    "aws:ec2/route:Route": read_route,
+    "aws:ec2/routeTable:RouteTable": read_route_table,
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": read_association,
+    "aws:ec2/securityGroup:SecurityGroup": read_group,
+    "aws:ec2/subnet:Subnet": read_subnet,
+    "aws:ec2/tag:Tag": read_tag,
+    "aws:ec2/vpc:Vpc": read_vpc,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": read_endpoint,
+    "aws:eks/accessEntry:AccessEntry": read_entry,
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": read_entry_policy,
+    "aws:eks/addon:Addon": read_addon,
+    "aws:eks/cluster:Cluster": read_cluster,
+    "aws:eks/nodeGroup:NodeGroup": read_node_group,
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": read_pod_identity,
+    "aws:iam/instanceProfile:InstanceProfile": read_profile,
+    "aws:iam/policy:Policy": read_policy,
+    "aws:iam/role:Role": read_role,
+    "aws:iam/rolePolicy:RolePolicy": read_role_policy,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": read_attachment,
+    "aws:iam/serviceLinkedRole:ServiceLinkedRole": read_linked_role,
+    "aws:kms/alias:Alias": read_alias,
+    "aws:kms/key:Key": read_key,
+    "aws:sqs/queue:Queue": read_queue,
+    "aws:sqs/queuePolicy:QueuePolicy": read_queue_policy,
+}
+"""Type -> its arguments as a client reads them."""
+
+
+def unread(client: Client, registration: Registration) -> list[str]:
+    """Arguments that the program declares and the API does not tell, or tells otherwise."""
+    declared = plain(registration.inputs)
+    if "tagsAll" in registration.outputs:
+        declared["tags"] = registration.outputs["tagsAll"]
+    read = READERS[registration.type](client, registration)
+    told = UNTOLD.get(registration.type, set())
+    return [
+        f"{registration.name}.{key}: {value!r} is {read.get(key)!r}"
+        for key, value in declared.items()
+        if key not in told and not same(read.get(key), value)
+    ]
+
+
+@pytest.mark.parametrize("token", READERS)
+def test_what_the_program_declares_is_what_the_api_tells(
+    made: tuple[Cloud, list[Recording]], client: Client, token: str
+) -> None:
+    found = [r for recording in made[1] for r in recording.of_type(token) if is_made(r)]
+    if token != "aws:iam/serviceLinkedRole:ServiceLinkedRole":
+        assert found, f"neither stack declares {token}"
+    assert [line for registration in found for line in unread(client, registration)] == []
+
+
+def test_no_type_is_left_out(made: tuple[Cloud, list[Recording]]) -> None:
+    tokens = {r.type for recording in made[1] for r in recording if is_made(r) and r.type.startswith("aws:")}
+    assert tokens <= READERS.keys()
+    assert AWS.keys() - READERS.keys() == {
+        "aws:fis/experimentTemplate:ExperimentTemplate",
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        "kubernetes:helm.sh/v3:Release",
+    }
+
+
+def test_every_request_of_both_stacks_was_held_against_the_model(made: tuple[Cloud, list[Recording]]) -> None:
+    requests = made[0].requests
+    assert sum(requests.sent.values()) > 300
+    assert not requests.sent - requests.held
+
+
+ANSWERS: dict[str, Callable[[Any], Any]] = {
+    "DescribeCluster": lambda eks: eks.describe_cluster(name="otel-prod"),
+    "DescribeNodegroup": lambda eks: eks.describe_nodegroup(
+        clusterName="otel-prod", nodegroupName=eks.list_nodegroups(clusterName="otel-prod")["nodegroups"][0]
+    ),
+    "DescribeAddon": lambda eks: eks.describe_addon(clusterName="otel-prod", addonName="aws-ebs-csi-driver"),
+    "DescribeAccessEntry": lambda eks: eks.describe_access_entry(
+        clusterName="otel-prod", principalArn=eks.list_access_entries(clusterName="otel-prod")["accessEntries"][0]
+    ),
+    "ListPodIdentityAssociations": lambda eks: eks.list_pod_identity_associations(clusterName="otel-prod"),
+}
+
+
+@pytest.mark.parametrize("operation", ANSWERS)
+def test_an_answer_meets_the_model_too(client: Client, operation: str) -> None:
+    answer = ANSWERS[operation](client("eks"))
+    answer.pop("ResponseMetadata")
+    shape = model_of("eks").operation_model(operation).output_shape
+    assert shape is not None
+    assert list(ModelOfService(model_of("eks")).violations(shape.name, answer)) == []
