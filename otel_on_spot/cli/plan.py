@@ -81,7 +81,7 @@ def plan(
         with spinner(f"planning {stack} here and at {against}"):
             difference = compare.against(project.root(), stack, against, costs=costs)
         typer.echo(compare.markdown(difference) if markdown else compare.text(difference))
-        raise typer.Exit(EXIT_FINDINGS if exit_code and difference.changes else 0)
+        raise typer.Exit(EXIT_FINDINGS if exit_code and (difference.changes or difference.refused) else 0)
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
     if costs:

@@ -1,4 +1,4 @@
-"""``python -m otel_on_spot.plan ROOT STACK``: the plan of any tree as JSON, for ``plan --against``."""
+"""``python -m otel_on_spot.plan ROOT STACK [--policy]``: the plan of any tree as JSON, for ``plan --against``."""
 
 import json
 import sys
@@ -11,11 +11,20 @@ from otel_on_spot.program.stack_file import StackFileError
 from otel_on_spot.project import selected
 
 
-def main(root: Path, stack: str) -> int:
-    """Print the document; 2 with one message on standard error where the tree cannot be planned."""
+def main(root: Path, stack: str, *, judged: bool = False) -> int:
+    """Print the document, judged by the policy rules where that is asked for.
+
+    Returns:
+        0; or 2, with one message on standard error, where the tree cannot be planned.
+    """
     try:
         with selected(root):
-            document = as_document(record(stack, root=root))
+            recording = record(stack, root=root)
+            document = as_document(recording)
+            if judged:
+                from otel_on_spot.plan import verdict
+
+                document["policy"] = verdict.as_document(verdict.verdict(recording))
     except (PlanError, ProgramError, StackFileError) as mistake:
         print(mistake, file=sys.stderr)
         return 2
@@ -27,4 +36,4 @@ def main(root: Path, stack: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], judged="--policy" in sys.argv[3:]))

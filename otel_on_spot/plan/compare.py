@@ -65,6 +65,13 @@ class Difference:
     unchanged: int
     costs: str = ""
     """Markdown of what the change costs, where that was asked for."""
+    policy: Mapping[str, Any] | None = None
+    """Verdict of the policy rules on the working tree, as plain values; None where the project has none."""
+
+    @property
+    def refused(self) -> bool:
+        """True where a policy rule is violated, and nothing waives that."""
+        return any(violation["waiver"] is None for violation in (self.policy or {}).get("violations", ()))
 
 
 def against(root: Path, stack: str, revision: str, *, costs: bool = False) -> Difference:
@@ -96,7 +103,7 @@ def against(root: Path, stack: str, revision: str, *, costs: bool = False) -> Di
             ) from None
         trees = ((Path(folder) / prefix, f"revision {revision}"), (root, "the working tree"))
         with ThreadPoolExecutor(len(trees)) as pool:
-            before, after = pool.map(lambda tree: _document(tree[0], stack, tree[1]), trees)
+            before, after = pool.map(lambda tree: _document(tree[0], stack, tree[1], judged=tree[0] == root), trees)
         found = difference(before, after, revision)
         return replace(found, costs=_costs(before, after, Path(folder) / prefix, root)) if costs else found
 
@@ -124,16 +131,19 @@ def _git(root: Path, *arguments: str, missing: str) -> bytes:
         ) from None
 
 
-def _document(root: Path, stack: str, which: str) -> dict[str, Any]:
+def _document(root: Path, stack: str, which: str, *, judged: bool) -> dict[str, Any]:
     """The plan of a tree: its program and its stack file, under this recorder, in a process of its own.
+
+    Where it is to be judged and has policy rules, their verdict is in it.
 
     A tree that has no such stack, or no program yet, declares nothing.
     """
     if not all((root / name).is_file() for name in (MARKER, "__main__.py", f"Pulumi.{stack}.yaml")):
         return {"stack": stack, "resources": []}
+    policy = ("--policy",) if judged and (root / "policy").is_dir() else ()
     run = subprocess.run(
         # -P: neither this folder nor the tree's own tools may shadow this recorder.
-        [sys.executable, "-P", "-m", "otel_on_spot.plan", str(root), stack],
+        [sys.executable, "-P", "-m", "otel_on_spot.plan", str(root), stack, *policy],
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(PACKAGE_PARENT)},
         capture_output=True,
@@ -172,6 +182,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: st
         stack=after["stack"],
         revision=revision,
         unchanged=unchanged,
+        policy=after.get("policy"),
         changes=tuple(sorted(changes, key=lambda c: (order[c.action], c.urn))),
     )
 
@@ -276,6 +287,7 @@ def text(found: Difference) -> str:
         lines += [f"      {edit.path}: {edit.before} -> {edit.after}" for edit in change.edits]
     if told := drained(found):
         lines.append(f"  ! {told}")
+    lines += _policy(found, markdown=False)
     return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
 
 
@@ -295,7 +307,16 @@ def markdown(found: Difference) -> str:
     for change in found.changes:
         edits = "<br>".join(f"`{e.path}`: `{_cell(e.before)}` → `{_cell(e.after)}`" for e in change.edits)
         lines.append(f"| {change.action} | `{change.name}` | `{change.type}` | {edits} |")
+    lines += _policy(found, markdown=True)
     return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
+
+
+def _policy(found: Difference, *, markdown: bool) -> tuple[str, ...]:
+    if found.policy is None:
+        return ()
+    from otel_on_spot.plan import verdict  # it needs the project's policy rules, which not every project has
+
+    return "", verdict.told(found.policy, markdown=markdown)
 
 
 def _cell(value: str) -> str:

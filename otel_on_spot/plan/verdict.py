@@ -1,5 +1,6 @@
 """The policy rules' verdict on a plan: the list that the policy pack runs, on the recorded graph."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -75,22 +76,42 @@ def as_document(judged: Verdict) -> dict[str, Any]:
     }
 
 
-def summary(judged: Verdict) -> str:
-    """``28 of 35 passed, 7 waived``."""
-    broken = {violation.rule.name: violation.waiver for violation in judged.violations}
+def summary(document: Mapping[str, Any]) -> str:
+    """``28 of 35 passed, 7 waived``, of a verdict as plain values."""
+    broken = {violation["rule"]: violation["waiver"] for violation in document["violations"]}
     refused = sum(waiver is None for waiver in broken.values())
     counts = (
         (refused, "violated"),
         (len(broken) - refused, "waived"),
-        (len(judged.undecided), "undecided before the update"),
+        (len(document["undecided"]), "undecided before the update"),
     )
-    total = len(judged.passed) + len(judged.undecided) + len(broken)
-    return ", ".join([f"{len(judged.passed)} of {total} passed", *(f"{n} {what}" for n, what in counts if n)])
+    passed = len(document["passed"])
+    total = passed + len(document["undecided"]) + len(broken)
+    return ", ".join([f"{passed} of {total} passed", *(f"{n} {what}" for n, what in counts if n)])
+
+
+def told(document: Mapping[str, Any], *, markdown: bool) -> str:
+    """The verdict of ``as_document`` for a comparison: the count, and each violation that nothing waives."""
+    refused = [violation for violation in document["violations"] if violation["waiver"] is None]
+    title = f"Policy rules of {document['environment']}: {summary(document)}"
+    if not markdown:
+        lines = (f"  {each['rule']}: {each['resource']}: {each['problem']}. Do: {each['do']}" for each in refused)
+        return "\n".join((title, *lines))
+    rows = (
+        f"| `{each['rule']}` | `{each['resource']}` | {_cell(each['problem'])} | {_cell(each['do'])} |"
+        for each in refused
+    )
+    table = ("", "| violated | resource | problem | do |", "|---|---|---|---|", *rows) if refused else ()
+    return "\n".join((f"**{title}.**", *table))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def show(judged: Verdict, console: Console) -> None:
     """Print every rule that did not simply pass: what breaks it and what mends it, or why it is waived."""
-    title = f"policy rules of {judged.environment}: {summary(judged)}"
+    title = f"policy rules of {judged.environment}: {summary(as_document(judged))}"
     table = Table("rule", "verdict", "detail", title=title, title_justify="left")
     for violation in judged.refused:
         rule, problem = violation.rule, f"{violation.resource}: {violation.fault.problem}"

@@ -1,13 +1,16 @@
 """The commands of workflows and pages, against the Makefile and the command line; started as far as that is cheap."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
+import typer
 import typer.main
-from typer.testing import CliRunner
+from typer.core import TyperGroup
 
 from otel_on_spot import cli
 from tests import tiers
@@ -17,6 +20,8 @@ from tests.engine import fault_every_step, settings_changes
 TARGET = re.compile(r"^(?P<targets>[A-Za-z0-9._/ -]+?)\s*:(?!=)", re.MULTILINE)
 VARIABLE = re.compile(r"^(?:export\s+)?(?P<name>[A-Z][A-Z0-9_]*)\s*[?:]?=", re.MULTILINE)
 MAKE = re.compile(r"(?:^|[;&|]\s*|\$\(\s*)make\s+(?P<words>[^\n;&|>`]*)", re.MULTILINE)
+AT_ONCE = frozenset({"--install-completion", "--show-completion"})
+"""Options of the command line that act while they are read."""
 MAKE_OPTIONS = frozenset({"--silent", "-s", "--always-make"})
 
 
@@ -50,11 +55,46 @@ def options_of_target(target: str) -> set[str] | None:
     return {option for parameter in command.params for option in parameter.opts} | {"--help"}
 
 
+@cache
+def _application() -> Any:
+    return typer.main.get_command(cli.app)
+
+
 def refused_by_the_command_line(words: Sequence[str]) -> str:
-    """The error of ``otel-on-spot`` with these words, started in this process as far as its help; empty without one."""
-    end = words.index("--") if "--" in words else len(words)
-    ended = CliRunner().invoke(cli.app, [*words[:end], "--help"])
-    return "" if ended.exit_code == 0 else ended.output
+    """The error of ``otel-on-spot`` with these words; empty without one.
+
+    Every command on the way reads its options and arguments as it would: names, numbers, choices, what is required.
+    None is run, and what stands after ``--`` is another program's.
+    """
+    rest = [word for word in words if word not in AT_ONCE]
+    command, name, parent = _application(), "otel-on-spot", None
+    try:
+        while True:
+            parent = command.make_context(name, rest, parent=parent)
+            if not isinstance(command, TyperGroup):
+                return ""
+            name, command, rest = command.resolve_command(parent, [*parent._protected_args, *parent.args])
+    except typer.Exit:  # its help
+        return ""
+    except Exception as refusal:
+        if not type(refusal).__module__.startswith("typer."):
+            raise
+        return str(refusal) or type(refusal).__name__
+
+
+def refused_by_python(words: Sequence[str]) -> str:
+    """Why ``python`` would not take these words: a module that is not there, or an option that its parser lacks."""
+    if words[:1] != ["-m"] or len(words) < 2:
+        return f"python {' '.join(words)}: only modules are known"
+    name = words[1]
+    entry = f"{name}.__main__" if (REPOSITORY / name.replace(".", "/")).is_dir() else name
+    try:
+        if importlib.util.find_spec(entry) is None:
+            return f"no module {entry}"
+    except ModuleNotFoundError:
+        return f"no module {name}"
+    text = (REPOSITORY / f"{entry.replace('.', '/')}.py").read_text()
+    return ", ".join(word for word in words[2:] if word.startswith("--") and f'"{word.partition("=")[0]}"' not in text)
 
 
 def refused_by_make(words: Sequence[str]) -> str:

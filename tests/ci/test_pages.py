@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from infra.settings import Settings
-from tests.ci import commands
+from tests.ci import aws_cli, commands
 from tests.ci.workflows import REPOSITORY, parse, sources
 from tests.ci.workflows import scripts as scripts_of
 
@@ -24,6 +24,10 @@ IN_REPOSITORY = re.compile(
 )
 SETTING = re.compile(r"(network|cluster|karpenter|nodeClass|argocd|gitops)(\.[a-z]\w*)+(\.\*)?")
 OURS = ".venv/bin/otel-on-spot"
+SPOKEN = re.compile(r"(\.venv/bin/)?(otel-on-spot|python -m|aws) \S")
+"""What a page speaks of as a command, in its prose."""
+PRINTED = re.compile(r"^  do    (.+)$", re.MULTILINE)
+"""Commands that the doctor advises, in a capture of it."""
 TOOLS = frozenset({OURS, "argocd", "aws", "cp", "git", "kubectl", "make", "mkdir", "pulumi"})
 
 
@@ -68,13 +72,29 @@ def foreign_commands(text: str) -> list[str]:
         program = next(word for word in words if not re.match(r"[A-Z_]+[A-Z0-9_]*=", word))
         if program not in TOOLS:
             found.append(program)
-        if program == OURS:
-            ours = words[words.index(program) + 1 :]
-            found += [f"{shlex.join(ours)}: {error}" for error in [commands.refused_by_the_command_line(ours)] if error]
         if program == "argocd" and "--core" not in words:
             found.append(line)
+        found += refused(words[words.index(program) :])
     spoken = [match[1] for match in QUOTED.finditer(prose(text)) if match[1].startswith("make ")]
+    for quoted in (match[1] for match in QUOTED.finditer(prose(text)) if SPOKEN.match(match[1])):
+        found += refused(shlex.split(quoted))
+    for line in PRINTED.findall(text):
+        found += refused(shlex.split(line))
     return found + commands.unknown_in_make("\n".join([*shell(text), *spoken]))
+
+
+def refused(words: list[str]) -> list[str]:
+    """The command, with why it would not be taken; empty where it would, or where nobody here can tell."""
+    program, *rest = words
+    judge = {
+        OURS: commands.refused_by_the_command_line,
+        "otel-on-spot": commands.refused_by_the_command_line,
+        "aws": aws_cli.refused,
+        "python": commands.refused_by_python,
+        ".venv/bin/python": commands.refused_by_python,
+    }.get(program)
+    why = judge(rest) if judge else ""
+    return [f"{shlex.join(words)}: {why}"] if why else []
 
 
 def absent_paths(text: str) -> list[str]:
@@ -208,6 +228,18 @@ def test_owners_own_paths_that_are_there():
         (foreign_commands, '```sh\nmake plan ARGS="--diff main"\n```\n'),
         (foreign_commands, "```sh\n.venv/bin/otel-on-spot drill stress --replica 50\n```\n"),
         (foreign_commands, "```sh\n.venv/bin/otel-on-spot drills stress\n```\n"),
+        (foreign_commands, "```sh\n.venv/bin/otel-on-spot drill stress --replicas many\n```\n"),
+        (foreign_commands, "```sh\n.venv/bin/otel-on-spot doctor now\n```\n"),
+        (foreign_commands, "```sh\n.venv/bin/otel-on-spot with-simulated-cloud --scael 2 -- pulumi up\n```\n"),
+        (foreign_commands, "say `otel-on-spot lab upp` then"),
+        (foreign_commands, "say `.venv/bin/otel-on-spot plan --costs` then"),
+        (foreign_commands, "made by `python -m tests.engine.setting_changes`"),
+        (foreign_commands, "made by `python -m bench.engine --ony growth`"),
+        (foreign_commands, "```text\n  do    otel-on-spot lab apply --stack lab\n```\n"),
+        (foreign_commands, "```text\n  do    aws eks describe-clusters --name a\n```\n"),
+        (foreign_commands, "```sh\naws ec2 describe-volumes --filter Name=a,Values=b\n```\n"),
+        (foreign_commands, "```sh\naws eks wait nodegroup-activ --cluster-name a\n```\n"),
+        (foreign_commands, "```sh\naws sqss list-queues\n```\n"),
         (lambda text: commands.refused_by_make([text]), "dctor"),
         (absent_paths, "in `infra/karpenter/webhook.py`"),
         (unknown_settings, "set `cluster.endpoint.publicCidr`"),

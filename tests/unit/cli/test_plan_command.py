@@ -110,7 +110,8 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, committed to a repository of its own."""
     folder = tmp_path_factory.mktemp("clone")
-    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    for tree in ("infra", "policy"):
+        shutil.copytree(ROOT / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)
     who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
@@ -143,9 +144,38 @@ def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(cl
 
     assert ended.returncode == 1
     assert ended.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
+    assert "**Policy rules of dev: " in ended.stdout
+    assert "| violated |" not in ended.stdout
     assert "| edit | `capacity-spot` | `kubernetes:karpenter.sh/v1:NodePool` | `spec.limits.cpu`: `100` → `120` |" in (
         ended.stdout
     )
+
+
+def test_a_change_that_breaks_a_policy_rule_is_told_with_it_and_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    violation = {
+        "rule": "ami-pinned",
+        "resource": "capacity-node-class",
+        "problem": "al2023@latest | x",
+        "do": "pin it",
+    }
+    waived = {**violation, "rule": "other", "waiver": "dev alone"}
+    policy = {
+        "environment": "dev",
+        "passed": ["a"],
+        "undecided": [],
+        "violations": [{**violation, "waiver": None}, waived],
+    }
+    document = as_document(recorded("dev"))
+    monkeypatch.setattr(
+        compare, "against", lambda *_, **__: compare.difference(document, {**document, "policy": policy}, "HEAD")
+    )
+    shown = invoked("plan", "--against", "HEAD", "--markdown", "--exit-code")
+    assert shown.exit_code == 1
+    assert "**Policy rules of dev: 1 of 3 passed, 1 violated, 1 waived.**" in shown.stdout
+    assert "| `ami-pinned` | `capacity-node-class` | al2023@latest \\| x | pin it |" in shown.stdout
+    assert "other" not in shown.stdout
+    text = invoked("plan", "--against", "HEAD").stdout
+    assert "  ami-pinned: capacity-node-class: al2023@latest | x. Do: pin it" in text
 
 
 def test_without_being_asked_a_change_is_told_as_text_and_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A healthy platform gives no line; each fault gives its own line, and no other."""
 
+import shlex
 from dataclasses import fields, replace
 
 import pytest
@@ -8,6 +9,7 @@ from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.examine import examine, run_check
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.findings import Finding
+from tests.ci import aws_cli, commands
 from tests.unit.doctor import access_faults, capacity_faults, workload_faults
 from tests.unit.doctor.changes import HEALTHY, all_of, changed, named
 
@@ -49,6 +51,22 @@ def test_a_line_says_what_was_seen_the_rule_and_commands_that_can_be_run(name: s
         assert one.rule
         assert one.remedy
         assert all(command.split()[0] in ("aws", "kubectl", "otel-on-spot", "pulumi") for command in one.remedy)
+        assert [why for command in one.remedy if (why := refused(command))] == []
+
+
+def refused(command: str) -> str:
+    """Why the command line, or the AWS CLI, would not take an advice; empty where it would."""
+    program, *words = shlex.split(command)
+    if program == "otel-on-spot":
+        return commands.refused_by_the_command_line(words)
+    return aws_cli.refused(words) if program == "aws" else ""
+
+
+@pytest.mark.parametrize(
+    "command", ["otel-on-spot lab upp", "aws eks describe-addon --addon coredns", "aws ec2 get-ebs-default-key"]
+)
+def test_an_advice_that_nobody_could_follow_is_seen(command: str) -> None:
+    assert refused(command) != ""
 
 
 def test_every_line_has_a_fault_that_it_names() -> None:
