@@ -95,6 +95,7 @@ capacity_args = CapacityArgs(
     stack_names=stack_names,
     config=settings.node_class,
     pools=settings.pools,
+    headroom=settings.karpenter.headroom,
     tags=tags,
     node_role=cluster.admitted_node_role,
     after=(karpenter.release, *queue.targets, *cluster.ready),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.core.v1 import PodTemplate
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import names
@@ -15,6 +16,8 @@ from infra.settings import models as settings
 from infra.system_nodes import HOP_LIMIT
 
 NODE_CLASS: Final = "default"
+HEADROOM: Final = "headroom"
+PAUSE: Final = "registry.k8s.io/pause:3.10"
 DRAIN_TIMEOUT: Final = "60m"
 """Longest deletion of a NodePool: its nodes are drained first, each within its terminationGracePeriod."""
 
@@ -32,11 +35,12 @@ class CapacityArgs:
     config: settings.NodeClass
     tags: dict[str, str]
     pools: Mapping[str, settings.Pool]
+    headroom: settings.Headroom | None = None
     after: tuple[pulumi.Resource, ...]
 
 
 class Capacity(pulumi.ComponentResource):
-    """One node class, and a pool for each kind of capacity."""
+    """One node class, a pool for each kind of capacity, and the room that is kept free."""
 
     pool_names: pulumi.Output[list[str]]
     """Names of the NodePools."""
@@ -72,8 +76,33 @@ class Capacity(pulumi.ComponentResource):
             )
             for pool, spec in args.pools.items()
         )
+        if args.headroom is not None:
+            _headroom(name, args.headroom, pulumi.ResourceOptions(parent=self, depends_on=list(args.after)))
         self.pool_names = pulumi.Output.from_input(list(args.pools))
         self.register_outputs({"poolNames": self.pool_names})
+
+
+def _headroom(name: str, room: settings.Headroom, opts: pulumi.ResourceOptions) -> None:
+    """A CapacityBuffer: Karpenter counts its chunks as pods that are there, and never starts them.
+
+    Source: https://github.com/kubernetes-sigs/karpenter/tree/v1.14.1/pkg/controllers/capacitybuffer
+    """
+    requests = {"cpu": room.cpu, "memory": room.memory}
+    chunk = PodTemplate(
+        f"{name}-headroom-chunk",
+        metadata=ObjectMetaArgs(name=HEADROOM, namespace=names.KARPENTER_NAMESPACE),
+        template={"spec": {"containers": [{"name": "room", "image": PAUSE, "resources": {"requests": requests}}]}},
+        opts=opts,
+    )
+    # The buffer names its chunk in plain text, so no value carries the edge to it.
+    CustomResource(
+        f"{name}-headroom",
+        api_version="autoscaling.x-k8s.io/v1beta1",
+        kind="CapacityBuffer",
+        metadata=ObjectMetaArgs(name=HEADROOM, namespace=names.KARPENTER_NAMESPACE),
+        spec={"podTemplateRef": {"name": HEADROOM}, "replicas": room.chunks},
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[chunk])),
+    )
 
 
 def node_class_spec(args: CapacityArgs) -> dict[str, Any]:

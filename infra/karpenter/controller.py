@@ -97,6 +97,8 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     gates = {"nodeRepair": args.config.node_repair}
     if args.config.spot_to_spot_consolidation:
         gates["spotToSpotConsolidation"] = True
+    if args.config.headroom is not None:
+        gates["capacityBuffer"] = True
     label, value = names.SYSTEM_NODE_LABEL
     return {
         "serviceAccount": account,

@@ -164,23 +164,33 @@ Rows = tuple[tuple[InstanceType, dict[str, str]], ...]
 
 def choices(pool: Pool) -> Iterator[Choice]:
     """The catalogue, narrowed by one requirement of the pool after the other, as Karpenter intersects them."""
+    return (choice for choice, _ in _narrowed(pool))
+
+
+def allowed(pool: Pool) -> tuple[InstanceType, ...]:
+    """Types that a pool may launch."""
+    *_, (_, left) = _narrowed(pool)
+    return tuple(kind for kind, _ in left)
+
+
+def _narrowed(pool: Pool) -> Iterator[tuple[Choice, Rows]]:
     common = _by_class(pool.architectures, pool.instance_categories, pool.instance_generation_above)
-    yield from (choice for choice, _ in common)
+    yield from common
     left = common[-1][1]
     for key, words, met in _shape(pool):
         left = tuple(row for row in left if met(row[0]))
-        yield _choice(key, words, left)
+        yield _choice(key, words, left), left
     labels = {SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
     for label in sorted(labels.keys() & catalogue()[0][1].keys()):
         left = tuple(row for row in left if row[1].get(label, labels[label]) == labels[label])
-        yield _choice("labels", f"{label}: {labels[label]}", left)
+        yield _choice("labels", f"{label}: {labels[label]}", left), left
     # A limit of nothing is how Karpenter's users stop a pool from growing.
     if cpu := quantity(pool.limits.cpu):
         left = tuple(row for row in left if row[0].vcpus <= cpu)
-        yield _choice("limits.cpu", f"at most {pool.limits.cpu} of cpu", left)
+        yield _choice("limits.cpu", f"at most {pool.limits.cpu} of cpu", left), left
     if memory := quantity(pool.limits.memory):
         left = tuple(row for row in left if row[0].mib * 2**20 <= memory)
-        yield _choice("limits.memory", f"at most {pool.limits.memory} of memory", left)
+        yield _choice("limits.memory", f"at most {pool.limits.memory} of memory", left), left
 
 
 def _shape(pool: Pool) -> Iterator[tuple[str, str, Callable[[InstanceType], bool]]]:

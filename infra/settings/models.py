@@ -306,6 +306,14 @@ class Cluster(Model):
     addons: Addons = Field(default_factory=Addons, description="pinned add-on versions")
 
 
+class Headroom(Model):
+    """Room that Karpenter keeps free beside what runs: pods find it at once, and wait for no node to boot."""
+
+    cpu: Quantity = Field(description="vCPUs of one chunk, quoted; a chunk is on one node", examples=["2"])
+    memory: Quantity = Field(description="memory of one chunk, quoted", examples=["4Gi"])
+    chunks: int = Field(1, ge=1, le=100, description="number of chunks")
+
+
 class Karpenter(Model):
     """The controller."""
 
@@ -327,6 +335,11 @@ class Karpenter(Model):
         "Strict",
         description="what happens to minValues that cannot be met: Strict leaves the pod Pending (or to another pool), "
         "BestEffort launches with less choice",
+    )
+    headroom: Headroom | None = Field(
+        None,
+        description="room that is kept free, by Karpenter's alpha CapacityBuffer: it costs as much as a node that runs "
+        "pods; left out for none",
     )
     spot_service_linked_role: bool = Field(
         default=False,

@@ -447,6 +447,7 @@ def restricted_label(key: str) -> bool:
 
 FIRST_KARPENTER: Final[dict[tuple[str, object], tuple[int, int, int]]] = {
     ("karpenter.nodeRepair", True): (1, 1, 0),
+    ("karpenter.headroom", True): (1, 14, 0),
     ("karpenter.minValuesPolicy", "BestEffort"): (1, 6, 0),
     ("capacityTypes", "reserved"): (1, 6, 0),
     ("limits.nodes", True): (1, 11, 0),
@@ -457,8 +458,8 @@ FIRST_KARPENTER: Final[dict[tuple[str, object], tuple[int, int, int]]] = {
 
 Sources: pkg/operator/options/options.go (feature gates) and pkg/apis/crds/karpenter.sh_nodepools.yaml (enums) of each
 minor's first tag, 1.0 to 1.15, in https://github.com/kubernetes-sigs/karpenter. ``reserved`` is there since 1.3, and
-its gate is on by default since 1.6. A limit on nodes is held since pkg/controllers/provisioning/scheduling/scheduler.go
-of 1.11; the versions before take it and launch all the same.
+its gate is on by default since 1.6. karpenter-crd brings CapacityBuffer since 1.14. A limit on nodes is held since
+pkg/controllers/provisioning/scheduling/scheduler.go of 1.11; the versions before take it and launch all the same.
 """
 
 
@@ -468,6 +469,7 @@ def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) ->
     used: list[tuple[str, str, object]] = [
         ("karpenter.nodeRepair", "karpenter.nodeRepair", karpenter.node_repair),
         ("karpenter.minValuesPolicy", "karpenter.minValuesPolicy", karpenter.min_values_policy),
+        ("karpenter.headroom", "karpenter.headroom", karpenter.headroom is not None),
     ]
     for name, pool in pools.items():
         used += [(f"pools.{name}.capacityTypes", "capacityTypes", kind) for kind in pool.capacity_types]
@@ -560,6 +562,48 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: 
                     f"a well-known label is a requirement, and the pool has {', '.join(values)}: no node would meet it",
                     "use one of these, or remove the label",
                 )
+
+
+@rule
+def headroom_fits_a_node(karpenter: Karpenter, pools: dict[str, Pool]) -> Iterator[Problem]:
+    """Some type of an untainted pool has room for a chunk, and that pool's limits for all of them."""
+    room = karpenter.headroom
+    if room is None:
+        return
+    cpu, memory = instance_types.quantity(room.cpu), instance_types.quantity(room.memory)
+    if not cpu or not memory:
+        yield Problem(
+            f"karpenter.headroom.{'memory' if cpu else 'cpu'}",
+            "0",
+            "a chunk of nothing keeps nothing free",
+            "ask for some",
+        )
+        return
+    open_pools = [pool for pool in pools.values() if not [t for t in pool.taints if t.effect != "PreferNoSchedule"]]
+    largest = [
+        (kind.vcpus, kind.mib)
+        for pool in open_pools
+        for kind in instance_types.allowed(pool)
+        if kind.vcpus > cpu and kind.mib * 2**20 > memory
+    ]
+    if not largest:
+        yield Problem(
+            "karpenter.headroom",
+            f"{room.cpu} vCPUs and {room.memory} a chunk",
+            "a chunk is on one node, and no type of an untainted pool is larger: Karpenter would never find room",
+            "take smaller chunks and more of them, or raise maxVcpus of a pool",
+        )
+    elif not any(
+        cpu * room.chunks <= instance_types.quantity(pool.limits.cpu)
+        and memory * room.chunks <= instance_types.quantity(pool.limits.memory)
+        for pool in open_pools
+    ):
+        yield Problem(
+            "karpenter.headroom.chunks",
+            f"{room.chunks} x {room.cpu} vCPUs and {room.memory}",
+            "the headroom is within the limits of an untainted pool: at them nothing is left for pods",
+            "take fewer chunks, or raise the pool's limits",
+        )
 
 
 @rule

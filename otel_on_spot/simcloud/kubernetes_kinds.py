@@ -32,6 +32,7 @@ CHART_KINDS: dict[str, tuple[tuple[str, str], ...]] = {
         NODE_POOL.identity,
         NODE_CLAIM.identity,
         NODE_CLASS.identity,
+        ("autoscaling.x-k8s.io/v1beta1", "CapacityBuffer"),
     ),
     # Source: https://github.com/argoproj/argo-helm/tree/argo-cd-10.1.1/charts/argo-cd/templates/crds
     "argo-cd": (

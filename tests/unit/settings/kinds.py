@@ -163,6 +163,9 @@ def newer_fields() -> Iterator[Row]:
                 (version, [{"nodes": "1", "reasons": reasons}]),
                 ("pools.data.budgets[0].reasons"),
             )
+    for version in ("1.9.0", "1.12.0", "1.13.0", "1.13.9"):
+        room = {"cpu": "2", "memory": "4Gi"}
+        yield "dev", "karpenter.version+karpenter.headroom", (version, room), "karpenter.headroom"
     for version in ("1.9.0", "1.9.3", "1.10.0", "1.10.9"):
         limits = {"cpu": "100", "memory": "400Gi", "nodes": 10}
         yield "dev", "karpenter.version+pools.spot.limits", (version, limits), "pools.spot.limits.nodes"
@@ -276,6 +279,14 @@ def shapes() -> Iterator[Row]:
                 yield stack, f"{at}.zones", zones, f"{at}.zones"
             few = f"{at}.instanceTypesAtLeast+{at}.maxVcpus+{at}.instanceCategories"
             yield stack, few, (50, 4, ["c"]), f"{at}.instanceTypesAtLeast"
+    for stack in ("dev", "lab"):
+        for cpu, memory in (("16", "4Gi"), ("8", "4Gi"), ("1", "128Gi")) if stack == "dev" else (("16", "4Gi"),):
+            yield stack, "karpenter.headroom", {"cpu": cpu, "memory": memory}, "karpenter.headroom"
+        yield stack, "karpenter.headroom", {"cpu": "0", "memory": "4Gi"}, "karpenter.headroom.cpu"
+        yield stack, "karpenter.headroom", {"cpu": "1", "memory": "0"}, "karpenter.headroom.memory"
+        yield stack, "karpenter.headroom", {"cpu": "1", "memory": "1Gi", "chunks": 0}, "karpenter.headroom.chunks"
+    yield "dev", "karpenter.headroom", {"cpu": "7", "memory": "4Gi", "chunks": 15}, "karpenter.headroom.chunks"
+    yield "dev", "karpenter.headroom", {"cpu": "1", "memory": "60Gi", "chunks": 7}, "karpenter.headroom.chunks"
     spot = "pools.spot"
     for value, key in (
         ({"instanceCategories": ["c"], "instanceGenerationAbove": 6}, "excludedInstanceFamilies"),
@@ -437,6 +448,8 @@ SOUND: list[tuple[str, str, Any]] = [
     ("prod", "pools.data.expireAfter+pools.data.expireAfterReason", ("720h", "they are replicas of another region")),
     ("dev", "pools.spot.expireAfterReason", "they may go at any hour"),
     ("dev", "pools.spot.zones", ["eu-west-1b"]),
+    ("dev", "karpenter.headroom", {"cpu": "7", "memory": "4Gi", "chunks": 14}),
+    ("prod", "karpenter.headroom", {"cpu": "15", "memory": "32Gi"}),
     ("prod", "pools.spot.zones", ["eu-west-1a", "eu-west-1c"]),
     ("prod", "pools.spot.instanceTypesAtLeast", 50),
     ("prod", "pools.on-demand.instanceCategories+pools.on-demand.maxVcpus", (["c"], 2)),

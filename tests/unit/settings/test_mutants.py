@@ -206,6 +206,7 @@ RULE_OF = {
     "system_nodes_have_instance_types": "capacity",
     "pools_are_consistent": "labels",
     "prod_spot_pools": "shapes",
+    "headroom_fits_a_node": "shapes",
     "expiry_has_a_reason": "expiry",
     "node_class_is_taken": "node_classes",
     "public_networks_are_public": "reach",
