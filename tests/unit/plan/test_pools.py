@@ -95,11 +95,37 @@ def test_a_pool_of_few_types_has_no_spot_to_spot_and_one_of_one_zone_says_so() -
     assert pool(found, "on-demand").largest_vcpus <= 16
 
 
-def test_the_gate_of_spot_to_spot_is_read_from_the_controllers_release() -> None:
-    plan = record("dev", config_overrides={"karpenter": {"version": "1.14.1", "spotToSpotConsolidation": True}})
+def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared_before_it_is_kept() -> None:
+    asked = {
+        "version": "1.14.1",
+        "spotToSpotConsolidation": True,
+        "minValuesPolicy": "BestEffort",
+        "headroom": {"cpu": "2", "memory": "4Gi", "chunks": 3},
+    }
+    plan = record("dev", config_overrides={"karpenter": asked})
+    release = plan.named("kubernetes:helm.sh/v3:Release", "karpenter-controller")
+    given = release.inputs["values"]["settings"]
+    buffer = plan.named("kubernetes:autoscaling.x-k8s.io/v1beta1:CapacityBuffer", "capacity-headroom")
+    chunk = plan.named("kubernetes:core/v1:PodTemplate", "capacity-headroom-chunk")
 
+    assert given["featureGates"] == {"nodeRepair": False, "spotToSpotConsolidation": True, "capacityBuffer": True}
+    assert given["minValuesPolicy"] == "BestEffort"
+    assert buffer.inputs["spec"] == {"podTemplateRef": {"name": chunk.inputs["metadata"]["name"]}, "replicas": 3}
+    assert buffer.inputs["metadata"]["namespace"] == chunk.inputs["metadata"]["namespace"]
+    assert plan.reaches(buffer, chunk)
+    assert plan.reaches(chunk, release)
     assert pool(report(plan, ROOT), "spot").spot_to_spot == "yes"
     assert pool(report(plan, ROOT), "data").spot_to_spot == "-"
+
+
+def test_a_stack_that_asks_for_none_of_it_gets_the_charts_defaults_and_no_room() -> None:
+    for stack in STACKS:
+        plan = recorded(stack)
+        given = plan.named("kubernetes:helm.sh/v3:Release", "karpenter-controller").inputs["values"]["settings"]
+
+        assert set(given["featureGates"]) == {"nodeRepair"}
+        assert "minValuesPolicy" not in given
+        assert [r.name for r in plan if "headroom" in r.name] == []
 
 
 def test_one_node_carries_at_most_one_replica_of_what_stays_apart() -> None:
