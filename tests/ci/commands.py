@@ -67,6 +67,8 @@ def refused_by_the_command_line(words: Sequence[str]) -> str:
     None is run, and what stands after ``--`` is another program's.
     """
     rest = [word for word in words if word not in AT_ONCE]
+    if words and not rest:
+        return ""
     command, name, parent = _application(), "otel-on-spot", None
     try:
         while True:
