@@ -903,7 +903,7 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
             "argocd.adminEnabled",
             "true",
             "prod has no local Argo CD admin",
-            "set adminEnabled: false and use kubectl access (argocd --core) or SSO",
+            "set adminEnabled: false and use kubectl access (argocd --core)",
         )
     if not argocd.high_availability:
         yield Problem(

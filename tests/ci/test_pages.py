@@ -3,7 +3,7 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 import yaml
@@ -111,7 +111,11 @@ def unknown_settings(text: str) -> list[str]:
 
 def is_setting(path: list[str]) -> bool:
     model: type[BaseModel] | None = Settings
+    named = False
     for part in path:
+        if named:  # the user's own name of an entry
+            named = False
+            continue
         if model is None:
             return False
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
@@ -119,6 +123,7 @@ def is_setting(path: list[str]) -> bool:
             return False
         kinds = (fields[part].annotation, *get_args(fields[part].annotation))
         model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        named = get_origin(fields[part].annotation) is dict
     return True
 
 
@@ -244,6 +249,7 @@ def test_owners_own_paths_that_are_there():
         (absent_paths, "in `infra/karpenter/webhook.py`"),
         (unknown_settings, "set `cluster.endpoint.publicCidr`"),
         (unknown_settings, "set `karpenter.replicas.count`"),
+        (unknown_settings, "set `gitops.applications.reloader.enable`"),
     ],
 )
 def test_a_page_that_leads_nowhere_is_seen(check, text):

@@ -229,7 +229,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_demo("wave", 2),
     of_demo("repoURL", "https://git.example.com/shop.git", targetRevision="v1.0.0",
         **{"gitops.sourceRepositories": ["https://git.example.com/shop.git"]}),
-    of_demo("path", "gitops/charts/shop"),
+    of_demo("path", "gitops/charts/cluster-base"),
     Change(key=f"{CHILD}chart", to=CHART),
     of_demo("targetRevision", "v1.0.0"),
     of_demo("namespace", "shop", **{"gitops.namespaces": ["shop"]}),

@@ -128,7 +128,9 @@ def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
     ],
 )
 def test_every_kind_of_placeholder_is_found(path: str, value: Any, key: str) -> None:
-    assert key in [problem.key for problem in placeholders(parsed(changed("dev", path, value)))]
+    ssh = {"gitSshKey": "a key"} if str(value).startswith("git@") else {}
+
+    assert key in [problem.key for problem in placeholders(parsed(changed("dev", path, value) | ssh))]
 
 
 @pytest.mark.parametrize(
