@@ -1,11 +1,12 @@
-"""All Spot is refused: pods run On-Demand after one round of refusals, because the Spot pool's shape is one round."""
+"""Spot runs dry: pods run On-Demand after one round of refusals, and room that was kept free needs no launch."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from tests.lab.running import Lab, until
+from tests.lab.running import ROOT, Lab, condition, until
 
 NAME, REPLICAS = "drought", 50
 PATIENCE_SECONDS = 100.0
@@ -53,6 +54,33 @@ def test_without_spot_fifty_frontends_run_on_demand_after_one_round_of_refusals(
     assert refused
     assert homes.count("on-demand") > REPLICAS / 2  # the nodes that were there take some
     assert set(homes) <= {"spot", "on-demand"}
+
+
+@pytest.fixture
+def headroom(lab: Lab) -> Iterator[None]:
+    """Room for the pod that ``wants_node`` makes, as a stack file declares it."""
+    karpenter = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:karpenter"]
+    lab.apply(karpenter=karpenter | {"headroom": {"cpu": "7", "memory": "2Gi"}})
+    yield
+    lab.apply()
+
+
+def test_a_pod_finds_the_room_that_is_kept_free_without_a_launch(lab: Lab, headroom: None) -> None:
+    def kept() -> bool:
+        buffer = lab.get("capacitybuffers.autoscaling.x-k8s.io", "headroom", "kube-system")
+        return condition(buffer, "Provisioning") == "True"
+
+    until("room is kept", kept, 240)
+    # Beyond that a node is ordered; the room is there once the node has joined.
+    until("its node has joined", lambda: all(condition(claim, "Ready") == "True" for claim in lab.claims().values()))
+    before = {claim["metadata"]["uid"] for claim in lab.claims().values()}
+    lab.wants_node("front", cpu="7")
+    try:
+        node = until("the pod runs", lambda: lab.runs("front"), 60)
+        home = lab.claim_of_node(node)
+        assert home["metadata"]["uid"] in before
+    finally:
+        lab.no_longer_wants_node("front")
 
 
 def karpenters(node: dict[str, dict[str, dict[str, str]]]) -> bool:
