@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from infra import names, regions
-from infra.settings import children, instance_types
+from infra.settings import children, instance_types, placement
 from infra.settings import tags as tag_rules
 from infra.settings.models import ArgoCd, Cluster, GitOps, Iam, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
@@ -323,6 +323,36 @@ def stateful_workloads_stay_off_spot(pools: dict[str, Pool]) -> Iterator[Problem
                 "it is for an untainted Spot-only pool in a stack with no stateful pool",
                 "remove it",
             )
+
+
+@rule
+def databases_have_the_pool_that_they_select(pools: dict[str, Pool], gitops: GitOps) -> Iterator[Problem]:
+    """The pool that the demo's databases select is there, and lets them in: they select it by its name, in Git."""
+    placed = placement.databases(gitops)
+    if placed is None:
+        return
+    selector, tolerations = placed
+    name, capacity_type = selector[placement.POOL], selector[placement.CAPACITY_TYPE]
+    pending = (
+        f"the demo's databases select the pool {name} by its name, {capacity_type}, and tolerate its taint "
+        "(placement in gitops/charts/otel-demo/values.yaml): without it they are Pending for ever"
+    )
+    change = (
+        "change Git with it: there the placement and the databases' selectors, here "
+        f"gitops.applications.{placement.DEMO}.values.placement; or leave the demo out by enabled: false"
+    )
+    pool = pools.get(name)
+    if pool is None:
+        yield Problem("pools", f"{', '.join(pools)}, and none is named {name}", pending, f"keep the name; or {change}")
+        return
+    if capacity_type not in pool.capacity_types:
+        yield Problem(
+            f"pools.{name}.capacityTypes", ", ".join(pool.capacity_types), pending, f"add {capacity_type}; or {change}"
+        )
+    if left := placement.untolerated(pool.taints, tolerations):
+        yield Problem(
+            f"pools.{name}.taints", ", ".join(left), pending, f"keep the taint that they tolerate; or {change}"
+        )
 
 
 @rule

@@ -63,6 +63,8 @@ RUNNER: Final[Mapping[str, Any]] = {
     "cluster.endpoint.reachedFrom": "runner-in-vpc",
     "cluster.endpoint.runnerCidrs": ["10.10.0.0/16"],
 }
+NO_DEMO: Final[Mapping[str, Any]] = {"gitops.applications": {"otel-demo": {"enabled": False}}}
+"""The demo's databases tolerate the taint that Git names."""
 NO_HOME: Final[Mapping[str, Any]] = {
     "pools.data.stateful": False,
     "pools.spot.spotOnlyReason": "nothing in this environment is worth keeping",
@@ -179,9 +181,9 @@ CHANGES: Final[tuple[Change, ...]] = (
         path="nodeClass.capacityReservations", **RESERVED),
     change(f"{POOL}capacityTypes", ["spot", "on-demand"]),
     Change(key=f"{POOL}stateful", to=NO_HOME, untouched=True),
-    change(f"{POOL}taints[].key", [{**OLD_TAINT, "key": "stateful"}], path="pools.data.taints"),
-    change(f"{POOL}taints[].value", [{**OLD_TAINT, "value": "store"}], path="pools.data.taints"),
-    change(f"{POOL}taints[].effect", [{**OLD_TAINT, "effect": "NoExecute"}], path="pools.data.taints"),
+    change(f"{POOL}taints[].key", [{**OLD_TAINT, "key": "stateful"}], path="pools.data.taints", **NO_DEMO),
+    change(f"{POOL}taints[].value", [{**OLD_TAINT, "value": "store"}], path="pools.data.taints", **NO_DEMO),
+    change(f"{POOL}taints[].effect", [{**OLD_TAINT, "effect": "NoExecute"}], path="pools.data.taints", **NO_DEMO),
     change(f"{POOL}startupTaints[].key", [STARTUP_TAINT], path="pools.spot.startupTaints"),
     change(f"{POOL}startupTaints[].value", [{**STARTUP_TAINT, "value": "wait"}], path="pools.spot.startupTaints"),
     change(f"{POOL}startupTaints[].effect", [{**STARTUP_TAINT, "effect": "NoExecute"}],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.regions import NOT_SUPPORTED, REGIONS
+from tests.unit.settings.test_settings import committed
 
 Row = tuple[str, str, Any, str]
 STATEFUL_TAINT = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
@@ -334,6 +335,21 @@ def node_classes() -> Iterator[Row]:
     yield "prod", f"{at}.capacityReservations", [{"id": "cr-1"}], f"{at}.capacityReservations"
 
 
+def placements() -> Iterator[Row]:
+    for stack in ("dev", "staging", "prod", "lab"):
+        for other in ({"value": "store"}, {"key": "stateful"}, {"effect": "NoExecute"}):
+            yield stack, "pools.data.taints", [{**STATEFUL_TAINT, **other}], "pools.data.taints"
+        more = [STATEFUL_TAINT, {"key": "example.com/more", "effect": "NoSchedule"}]
+        yield stack, "pools.data.taints", more, "pools.data.taints"
+        pools = committed(stack)["pools"]
+        renamed = {("database" if name == "data" else name): pool for name, pool in pools.items()}
+        yield stack, "pools", renamed, "pools"
+    reserved = "pools.data.capacityTypes+nodeClass.capacityReservations"
+    yield "dev", reserved, (["reserved"], [{"id": "cr-1"}]), "pools.data.capacityTypes"
+    elsewhere = {"otel-demo": {"values": {"placement": {"nodeSelector": {"karpenter.sh/nodepool": "store"}}}}}
+    yield "dev", "gitops.applications", elsewhere, "pools"
+
+
 def expiry() -> Iterator[Row]:
     for stack in ("dev", "staging", "prod", "lab"):
         for age in ("720h", "24h", "1m"):
@@ -421,6 +437,7 @@ KINDS = {
         shapes,
         node_classes,
         expiry,
+        placements,
         labels,
         reach,
         places,
@@ -456,7 +473,14 @@ SOUND: list[tuple[str, str, Any]] = [
     ("dev", "nodeClass.volumeThroughputMibps", 750),
     ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops", (1000, 4000)),
     ("dev", "nodeClass.kubelet", {"imageGCHighThresholdPercent": 60, "imageGCLowThresholdPercent": 0}),
-    ("dev", "pools.data.capacityTypes+nodeClass.capacityReservations", (["reserved"], [{"id": "cr-1"}])),
+    (
+        "dev",
+        "pools.data.capacityTypes+nodeClass.capacityReservations+gitops.applications",
+        (["reserved"], [{"id": "cr-1"}], {"otel-demo": {"enabled": False}}),
+    ),
+    ("dev", "pools.data.taints+gitops.applications", ([{**STATEFUL_TAINT, "value": "store"}], {"otel-demo": {
+        "values": {"placement": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]}}
+    }})),
     ("dev", "karpenter.version+pools.spot.budgets", ("1.15.1", [{"nodes": "1", "reasons": ["Unhealthy"]}])),
     ("prod", "cluster.adminRoleArns", [
         arn("111122223333", "platform-admin"), arn("444455556666", "platform-admin"),

@@ -208,6 +208,7 @@ RULE_OF = {
     "prod_spot_pools": "shapes",
     "headroom_fits_a_node": "shapes",
     "expiry_has_a_reason": "expiry",
+    "databases_have_the_pool_that_they_select": "placements",
     "node_class_is_taken": "node_classes",
     "public_networks_are_public": "reach",
     "issuer_is_resolved": "reach",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from infra.settings import Settings, parse
+from infra.settings.placement import PLACEMENT
 from infra.settings.problem import message
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.runner import ProgramError
@@ -214,3 +215,11 @@ def test_only_a_secret_setting_can_be_a_secret_and_the_refusal_does_not_show_it(
         "secret" in str(refusal.value)
     )
     assert SECRET_PLACEHOLDER not in str(refusal.value)
+
+
+def test_the_databases_placement_is_that_of_the_chart_in_every_environment() -> None:
+    chart = ROOT / "gitops" / "charts" / "otel-demo"
+
+    assert yaml.safe_load((chart / "values.yaml").read_text())["placement"] == PLACEMENT
+    for values in sorted(chart.glob("values-*.yaml")):
+        assert "placement" not in yaml.safe_load(values.read_text()), values.name

@@ -1,0 +1,49 @@
+"""Placement of the demo's databases, as Git has it: which pool they select, and which taints they tolerate."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from infra.settings.models import GitOps, Taint
+
+DEMO: Final = "otel-demo"
+"""Name of the child Application whose chart has the databases."""
+POOL: Final = "karpenter.sh/nodepool"
+CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
+PLACEMENT: Final[Mapping[str, Any]] = {
+    "nodeSelector": {CAPACITY_TYPE: "on-demand", POOL: "data"},
+    "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "data", "effect": "NoSchedule"}],
+}
+"""``placement`` of gitops/charts/otel-demo/values.yaml; a test compares the two."""
+
+
+def databases(gitops: GitOps) -> tuple[Mapping[str, str], list[Mapping[str, str]]] | None:
+    """Node selector and tolerations of the databases, with the stack's own values; None where the demo is left out."""
+    child = gitops.applications.get(DEMO)
+    if child is not None and not child.enabled:
+        return None
+    own: Any = (child.values.get("placement") if child is not None else None) or {}
+    given = own if isinstance(own, Mapping) else {}
+    selector = PLACEMENT["nodeSelector"] | dict(given.get("nodeSelector") or {})
+    return selector, list(given.get("tolerations") or PLACEMENT["tolerations"])
+
+
+def untolerated(taints: Iterable[Taint], tolerations: Iterable[Mapping[str, str]]) -> list[str]:
+    """The taints that keep these pods off, as Kubernetes writes them.
+
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+    """
+    hard = [taint for taint in taints if taint.effect != "PreferNoSchedule"]
+    return [
+        f"{taint.key}={taint.value}:{taint.effect}"
+        for taint in hard
+        if not any(_tolerates(toleration, taint) for toleration in tolerations)
+    ]
+
+
+def _tolerates(toleration: Mapping[str, str], taint: Taint) -> bool:
+    exists = toleration.get("operator") == "Exists"
+    return (
+        toleration.get("effect") in (None, "", taint.effect)
+        and (toleration.get("key") == taint.key or (exists and not toleration.get("key")))
+        and (exists or toleration.get("value", "") == taint.value)
+    )
