@@ -15,6 +15,7 @@ from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
 from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
+from infra.living import control_plane_zones
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import Network, NetworkArgs
 
@@ -41,6 +42,7 @@ refuse_zones_without_control_plane(settings, asked)
 refuse_taken_names(stack_names, asked)
 refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked)
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
+zones = control_plane_zones(settings, stack_names, asked)
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network_args = NetworkArgs(
@@ -63,7 +65,7 @@ cluster_args = ClusterArgs(
     config=settings.cluster,
     account_id=account_id,
     vpc_id=network.vpc_id,
-    subnet_ids=network.private_subnet_ids,
+    subnet_ids=network.private_subnet_ids_in(zones),
     egress_routes=network.egress_routes,
     node_role=nodes.node_role,
     oidc_provider=settings.karpenter.identity != "pod-identity",
@@ -93,6 +95,7 @@ on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provide
 karpenter = KarpenterController("karpenter", karpenter_args, on_both)
 capacity_args = CapacityArgs(
     stack_names=stack_names,
+    security_group_id=cluster.security_group_id,
     config=settings.node_class,
     pools=settings.pools,
     headroom=settings.karpenter.headroom,
@@ -100,7 +103,8 @@ capacity_args = CapacityArgs(
     node_role=cluster.admitted_node_role,
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )
-capacity = Capacity("capacity", capacity_args, on_cluster)
+on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
+capacity = Capacity("capacity", capacity_args, on_both)
 
 argocd = ArgoCd("argocd", ArgoCdArgs(config=settings.argocd), on_cluster)
 platform_args = AppOfAppsArgs(

@@ -36,7 +36,8 @@ class ClusterArgs:
 
     ``node_role`` may join, beside the system node group's own role, which EKS admits by itself, and which the program
     maps as well. ``oidc_provider``: make an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a
-    node in ``subnet_ids`` can reach the Internet.
+    node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
+    zones of the control plane's creation; a zone that came later is for Karpenter's nodes only.
     """
 
     stack_names: names.StackNames

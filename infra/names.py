@@ -40,6 +40,8 @@ OWNER_TAG: Final = "otel-on-spot/stack"
 
 IAM's names are the account's, and the other tags are the same where two stacks have one cluster name in two regions.
 """
+AMI_ALIAS_TAG: Final = "otel-on-spot/ami-alias"
+"""The tag that says which AMI alias the node class has. Written when it does, beside the other one."""
 
 DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
 """Tags that a drill puts on the one instance that its experiment may take, and takes off again."""

@@ -162,7 +162,8 @@ class Network(pulumi.ComponentResource):
 
         self.vpc_id = vpc.id
         self.public_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in public.values())).apply(list)
-        self.private_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in private.values())).apply(list)
+        self._private = {zone: subnet.id for zone, subnet in zip(config.zones, private.values(), strict=True)}
+        self.private_subnet_ids = self.private_subnet_ids_in(config.zones)
         self.egress_routes = tuple(egress_routes)
         self.register_outputs(
             {
@@ -171,6 +172,10 @@ class Network(pulumi.ComponentResource):
                 "privateSubnetIds": self.private_subnet_ids,
             }
         )
+
+    def private_subnet_ids_in(self, zones: tuple[str, ...]) -> pulumi.Output[list[str]]:
+        """Ids of the private subnets in these zones, in their order."""
+        return pulumi.Output.all(*(self._private[zone] for zone in zones)).apply(list)
 
     def _endpoints(
         self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]

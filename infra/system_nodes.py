@@ -98,7 +98,7 @@ class SystemNodes(pulumi.ComponentResource):
             subnet_ids=args.subnet_ids,
             instance_types=list(args.config.instance_types),
             ami_type=args.config.ami_type,
-            version=args.kubernetes_version,
+            version=args.config.kubernetes_version or args.kubernetes_version,
             release_version=args.config.release_version,
             capacity_type="ON_DEMAND",
             launch_template=eks.NodeGroupLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
+from pulumi_aws import ec2
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import PodTemplate
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -26,11 +27,13 @@ DRAIN_TIMEOUT: Final = "60m"
 class CapacityArgs:
     """Arguments: the node class, the pools, and the admitted node role.
 
-    ``node_role`` is a role that the cluster admitted: nothing else type-checks.
+    ``node_role`` is a role that the cluster admitted: nothing else type-checks. ``security_group_id``: of the group
+    that EKS made, which carries the records of what has happened.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
 
     stack_names: names.StackNames
+    security_group_id: pulumi.Input[str]
     node_role: AdmittedNodeRole
     config: settings.NodeClass
     tags: dict[str, str]
@@ -58,6 +61,14 @@ class Capacity(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(name=NODE_CLASS),
             spec=node_class_spec(args),
             opts=draining,
+        )
+        # Made when the node class has the alias: what the tag says has happened, see infra/living.py.
+        ec2.Tag(
+            f"{name}-ami-alias",
+            resource_id=args.security_group_id,
+            key=names.AMI_ALIAS_TAG,
+            value=args.config.ami_alias,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[node_class]),
         )
         after_class = pulumi.ResourceOptions(
             parent=self,

@@ -236,32 +236,40 @@ class SystemNodeGroup(Model):
     )
     release_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+-\d{8}$"), AfterValidator(_dated)] | None = Field(
         None,
-        description="AMI release of the node group, or left out for the newest at creation",
-        examples=["1.35.2-20260903"],
+        description="AMI release of the node group, or left out for the newest at creation; prod must pin it, and "
+        "moves it every month",
+        examples=["1.35.8-20260930"],
+    )
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] | None = Field(
+        None,
+        description="minor version of the group's nodes: the cluster's, or for the days after an upgrade the one "
+        "before",
+        examples=["1.35"],
     )
 
 
 class Addons(Model):
     """EKS add-on versions, all pinned: a preview must not change because AWS published something.
 
-    Source: aws eks describe-addon-versions --kubernetes-version <version>; the defaults are a set that runs on 1.35.
+    The defaults are for 1.35, as new as public sources show: docs/versions.md has the source of each. What an account
+    is offered: aws eks describe-addon-versions --kubernetes-version <version>.
     """
 
-    vpc_cni: AddonVersion = Field("v1.21.1-eksbuild.8", description="version of the vpc-cni add-on")
+    vpc_cni: AddonVersion = Field("v1.23.2-eksbuild.1", description="version of the vpc-cni add-on")
     kube_proxy: AddonVersion = Field(
-        "v1.35.3-eksbuild.5", description="version of the kube-proxy add-on (same minor as the cluster)"
+        "v1.35.3-eksbuild.29", description="version of the kube-proxy add-on (same minor as the cluster)"
     )
     eks_pod_identity_agent: AddonVersion = Field(
-        "v1.3.10-eksbuild.3", description="version of the eks-pod-identity-agent add-on"
+        "v1.4.0-eksbuild.3", description="version of the eks-pod-identity-agent add-on"
     )
-    coredns: AddonVersion = Field("v1.14.2-eksbuild.4", description="version of the coredns add-on")
+    coredns: AddonVersion = Field("v1.14.6-eksbuild.4", description="version of the coredns add-on")
     aws_ebs_csi_driver: AddonVersion = Field(
-        "v1.59.0-eksbuild.1", description="version of the aws-ebs-csi-driver add-on"
+        "v1.66.0-eksbuild.1", description="version of the aws-ebs-csi-driver add-on"
     )
     eks_node_monitoring_agent: AddonVersion = Field(
-        "v1.6.4-eksbuild.1", description="version of the eks-node-monitoring-agent add-on"
+        "v1.6.7-eksbuild.1", description="version of the eks-node-monitoring-agent add-on"
     )
-    metrics_server: AddonVersion = Field("v0.8.1-eksbuild.6", description="version of the metrics-server add-on")
+    metrics_server: AddonVersion = Field("v0.9.0-eksbuild.11", description="version of the metrics-server add-on")
 
     def by_name(self) -> dict[str, str]:
         """Add-on name as EKS writes it -> version."""
@@ -423,7 +431,7 @@ class NodeClass(Model):
     ami_alias: Annotated[str, AfterValidator(_dated)] = Field(
         pattern=r"^al2023@(latest|v\d{8})$",
         description="AMI alias, al2023@latest or al2023@v and a release date; prod must pin the release",
-        examples=["al2023@v20260903"],
+        examples=["al2023@v20260930"],
     )
     volume_gib: int = Field(60, ge=20, le=1000, description="encrypted gp3 root volume in GiB")
     volume_throughput_mibps: int | None = Field(

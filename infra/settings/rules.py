@@ -4,6 +4,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -29,6 +30,39 @@ KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int,
 """Kubernetes minor -> (first Karpenter 1.x that supports it, first that no longer does).
 
 Source: https://karpenter.sh/docs/upgrading/compatibility/ (1.14.1 and 1.15.0 tables)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddonFault:
+    """A public fault of an add-on: what goes wrong, the first version without it, where it is told, and seen when."""
+
+    addon: str
+    fixed_in: tuple[int, int, int]
+    what: str
+    source: str
+    seen: str
+
+
+ADDON_FAULTS: Final = (
+    AddonFault(
+        addon="vpc-cni",
+        fixed_in=(1, 21, 2),
+        what="pods that no policy selects lose all traffic on a node whose agent started before kube-proxy was ready",
+        source="https://github.com/aws/aws-network-policy-agent/issues/570",
+        seen="2026-11-26",
+    ),
+    AddonFault(
+        addon="vpc-cni",
+        fixed_in=(1, 23, 0),
+        what="pods with policies for ingress only lose their egress when a policy is taken away",
+        source="https://github.com/aws/aws-network-policy-agent/issues/591",
+        seen="2026-11-26",
+    ),
+)
+"""Add-on versions that are refused. Network policies are always on here, so each of these faults is met.
+
+Which agent an add-on has: https://github.com/aws/amazon-vpc-cni-k8s/releases (1.23.0 has 1.4.1, which mends 591).
 """
 
 VPC_PREFIX_RANGE: Final = (16, 22)
@@ -168,11 +202,20 @@ def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
             f"{cluster.kubernetes_version}",
         )
     nodes = cluster.system_nodes
-    if nodes.release_version and not nodes.release_version.startswith(f"{cluster.kubernetes_version}."):
+    minor = nodes.kubernetes_version or cluster.kubernetes_version
+    before = f"1.{int(cluster.kubernetes_version.split('.')[1]) - 1}"
+    if minor not in (cluster.kubernetes_version, before):
+        yield Problem(
+            "cluster.systemNodes.kubernetesVersion",
+            minor,
+            f"nodes have the cluster's minor version, {cluster.kubernetes_version}, or the one before",
+            "leave it out; it holds the nodes for the days in which EKS takes an upgrade back",
+        )
+    if nodes.release_version and not nodes.release_version.startswith(f"{minor}."):
         yield Problem(
             "cluster.systemNodes.releaseVersion",
             nodes.release_version,
-            f"the node AMI has the cluster's minor version, {cluster.kubernetes_version}",
+            f"the node AMI has the nodes' minor version, {minor}",
             "pick a release of that minor, or leave it out",
         )
     arm = "ARM" in nodes.ami_type
@@ -184,6 +227,21 @@ def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
                 f"instance types have the architecture of amiType {nodes.ami_type}",
                 "use Graviton types (m7g.large) with an ARM_64 amiType, others (m7i.large) with x86_64",
             )
+
+
+@rule
+def addons_are_not_known_to_fail(cluster: Cluster) -> Iterator[Problem]:
+    """No pin is a version of a public fault that this program meets."""
+    for addon, chosen in cluster.addons.by_name().items():
+        for fault in ADDON_FAULTS:
+            if fault.addon == addon and version(chosen.removeprefix("v").partition("-")[0]) < fault.fixed_in:
+                field = re.sub(r"-(.)", lambda letter: letter[1].upper(), addon)
+                yield Problem(
+                    f"cluster.addons.{field}",
+                    chosen,
+                    f"{fault.what} ({fault.source}, seen {fault.seen})",
+                    f"use {'.'.join(map(str, fault.fixed_in))} or newer, or leave it out: the default has the mend",
+                )
 
 
 @rule
@@ -893,6 +951,19 @@ def prod_cluster(environment: str, cluster: Cluster, account_id: str | None) -> 
 
 
 @rule
+def prod_system_nodes(environment: str, cluster: Cluster) -> Iterator[Problem]:
+    """Prod pins the AMI of its system nodes: nothing moves it by itself, so a date says how old it is."""
+    if environment == "prod" and cluster.system_nodes.release_version is None:
+        yield Problem(
+            "cluster.systemNodes.releaseVersion",
+            "nothing",
+            "prod pins the AMI release of its system nodes, and moves it with nodeClass.amiAlias",
+            f"aws ssm get-parameter --name /aws/service/eks/optimized-ami/{cluster.kubernetes_version}/"
+            "amazon-linux-2023/x86_64/standard/recommended/release_version",
+        )
+
+
+@rule
 def prod_karpenter(environment: str, karpenter: Karpenter) -> Iterator[Problem]:
     """Prod has no role that interrupts its nodes."""
     if environment == "prod" and karpenter.interruption_experiments:
@@ -912,7 +983,7 @@ def prod_node_class(environment: str, node_class: NodeClass) -> Iterator[Problem
             "nodeClass.amiAlias",
             node_class.ami_alias,
             "prod pins its AMI: @latest replaces nodes when AWS publishes",
-            "use a dated release, for example al2023@v20260903",
+            "use a dated release, for example al2023@v20260930",
         )
 
 

@@ -120,7 +120,15 @@ def _invoked(token: str, scope: ProviderScope) -> dict[str, Any] | None:
             "description": region,
             "endpoint": f"ec2.{region}.{scope.dns_suffix}",
         },
-        # A plan has no cloud: nothing is there yet.
+        # A plan has no cloud: nothing is there yet, and AWS has every image that is asked for.
+        "aws:eks/getClusters:getClusters": {"names": [], "id": region},
+        "aws:ssm/getParametersByPath:getParametersByPath": {
+            "names": ["image_id"],
+            "arns": [],
+            "types": ["String"],
+            "values": ["ami-plan"],
+            "id": region,
+        },
         "aws:ec2/getSecurityGroups:getSecurityGroups": {"ids": [], "arns": [], "vpcIds": [], "id": region},
         "aws:iam/getRoles:getRoles": {"arns": [], "names": [], "id": region},
         "aws:index/getAvailabilityZones:getAvailabilityZones": {

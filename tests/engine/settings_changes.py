@@ -39,7 +39,7 @@ made together with that.
   pools. `make plan ARGS="--against main"` says whose nodes a change drains.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
-- **refused**: no other value is taken; of `region`, while what the stack has in IAM is there.
+- **refused**: no other value is taken, or none while the environment lives; the preview says why, and the way out.
 
 """
 NATURE = """\

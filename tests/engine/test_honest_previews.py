@@ -19,7 +19,7 @@ UNKNOWN_ON_THE_WIRE = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 IRSA = {"version": "1.14.1", "nodeRepair": True, "identity": "irsa"}
 CLUSTER = "Cluster:cluster-eks-eksCluster"
 PROVIDER = "kubernetes:cluster-kubernetes"
-NEWER = {"cluster.kubernetesVersion": "1.36", "cluster.addons.kubeProxy": "v1.36.0-eksbuild.1"}
+NEWER = {"cluster.kubernetesVersion": "1.36", "cluster.addons.kubeProxy": "v1.36.0-eksbuild.45"}
 STACKS = [("dev", None), ("staging", None), ("prod", None), ("dev", IRSA)]
 THE_COMPONENTS = {"kubernetes:cluster-eks-eks-k8s", "ConfigMap:cluster-eks-nodeAccess"}
 """What pulumi-eks reaches with a provider of its own, to which it gives no cluster identifier."""

@@ -16,7 +16,9 @@ ONE_OF_EACH_KIND = (
     "tags",  # updates everything
     "cluster.kubernetesVersion",  # updates the cluster in place
     "cluster.systemNodes.instanceTypes",  # replaces
-    "network.cidr",  # means a new environment
+    "cluster.name",  # means a new environment
+    "network.zones",  # creates, and replaces nothing
+    "network.cidr",  # refused while the environment lives
     "cluster.nodeAccess",
     "cluster.endpoint.private",  # refused
     "region",  # refused while what the stack has in IAM is there
@@ -57,4 +59,4 @@ def test_a_second_stack_of_the_same_cluster_name_is_refused_before_anything_is_m
 
 
 def test_where_deletion_is_protected_what_means_a_new_environment_is_refused_at_the_preview(bench: Workbench) -> None:
-    assert unprotected(bench, ["network.cidr"]) == []
+    assert unprotected(bench, ["cluster.name"]) == []

@@ -118,9 +118,8 @@ def test_a_field_that_the_program_leaves_alone_is_left_alone(dev: Stack) -> None
 
 
 def test_a_change_that_makes_a_new_resource_is_refused_and_the_rest_is_kept(dev: Stack) -> None:
-    moved = {**settings("network"), "cidr": "10.99.0.0/16"}
-    with pytest.raises(graph.ApplyError, match=r"network-vpc: Replacement.*cidrBlock.*pulumi CLI"):
-        dev.writes(network=moved)
+    with pytest.raises(graph.ApplyError, match=r"nodes-group: Replacement.*instanceTypes.*pulumi CLI"):
+        writes_with(dev, "cluster", systemNodes={"instanceTypes": ["m7i.xlarge"]})
     assert dev.writes() == []
 
 
@@ -194,3 +193,72 @@ def test_without_the_look_iam_refuses_each_name_in_a_second_region(dev: Stack, t
     taken = next(r for r in dev.recording.of_type(token) if CLUSTER in r.inputs["name"])
     with pytest.raises(ApiError, match="EntityAlreadyExists"):
         elsewhere.make(token, "again", **{k: v for k, v in taken.inputs.items() if k != "role"})
+
+
+def writes_with(dev: Stack, section: str, **more: object) -> list[tuple[str, str]]:
+    return dev.writes(**{section: {**settings(section), **more}})
+
+
+def test_a_zone_is_added_for_nodes_and_taken_away_again_and_nothing_that_lives_is_replaced(dev: Stack) -> None:
+    added = writes_with(dev, "network", zones=["eu-west-1a", "eu-west-1b", "eu-west-1c"])
+    assert ("create", "Subnet:network-private-c") in added
+    assert [what for operation, what in added if operation != "create"] == ["VpcEndpoint:network-s3"]
+    cluster, group = (
+        dev.recording.of_type(f"aws:eks/{kind}")[0] for kind in ("cluster:Cluster", "nodeGroup:NodeGroup")
+    )
+    assert len(cluster.inputs["vpcConfig"]["subnetIds"]) == len(group.inputs["subnetIds"]) == 2
+
+    removed = dev.writes()
+    assert ("delete", "Subnet:network-private-c") in removed
+    assert {operation for operation, what in removed if "VpcEndpoint" not in what} == {"delete"}
+
+
+@pytest.mark.parametrize(
+    ("zones", "words"), [("ac", "EKS moves it to no other set of zones"), ("ba", "keep the zones that live")]
+)
+def test_a_change_of_living_zones_is_refused_before_anything_changes(dev: Stack, zones: str, words: str) -> None:
+    before = len(dev.cloud.operations.read())
+    with pytest.raises(ProgramError, match=words):
+        writes_with(dev, "network", zones=[f"eu-west-1{zone}" for zone in zones])
+    assert len(dev.cloud.operations.read()) == before
+
+
+def test_without_the_guard_eks_itself_refuses_a_zone_that_is_not_of_its_creation(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.living.control_plane_zones", lambda all_settings, *rest: all_settings.network.zones)
+    with pytest.raises(graph.ApplyError, match=r"exact set of AZs 'eu-west-1a,eu-west-1b' in which"):
+        writes_with(dev, "network", zones=["eu-west-1a", "eu-west-1b", "eu-west-1c"])
+    monkeypatch.undo()
+    dev.writes()
+    assert dev.writes() == []
+
+
+def test_the_control_plane_goes_up_by_one_minor_with_its_system_nodes_and_an_update_does_not_take_it_back(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_minor = {"kubernetesVersion": "1.36", "addons": {"kubeProxy": "v1.36.0-eksbuild.14"}}
+    pinned = {**settings("nodeClass"), "amiAlias": "al2023@v20260930"}
+    skipped = {"kubernetesVersion": "1.37", "addons": {"kubeProxy": "v1.37.0-eksbuild.1"}}
+    karpenter = {**settings("karpenter"), "version": "1.15.1"}
+    with pytest.raises(ProgramError, match="one minor at a time"):
+        dev.writes(cluster={**settings("cluster"), **skipped}, karpenter=karpenter)
+    with pytest.raises(ProgramError, match="moved before the minor, in an update of its own"):
+        dev.writes(cluster={**settings("cluster"), **next_minor}, nodeClass=pinned)
+    assert [what for _, what in dev.writes(nodeClass=pinned)] == [
+        "EC2NodeClass:capacity-node-class",
+        "Tag:capacity-ami-alias",
+    ]
+    assert [what for _, what in dev.writes(cluster={**settings("cluster"), **next_minor}, nodeClass=pinned)] == [
+        "Cluster:cluster-eks-eksCluster",
+        "Addon:cluster-before-nodes-kube-proxy",
+        "NodeGroup:cluster-system-nodes-group",
+    ]
+    (group,) = dev.recording.of_type("aws:eks/nodeGroup:NodeGroup")
+    assert str(group.outputs["releaseVersion"]).startswith("1.36.")
+    with pytest.raises(ProgramError, match="nodes go it before the control plane"):
+        dev.writes()
+
+    monkeypatch.setattr("infra.living.version_problems", lambda cluster, living: [])
+    with pytest.raises(graph.ApplyError, match="kubelet version skew"):
+        dev.writes()

@@ -6,7 +6,9 @@ no log group; it takes subnets of one zone. AWS does otherwise, and so do we.
 
 import base64
 import hashlib
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -24,6 +26,8 @@ READ_BACK = (
     *("enabledClusterLogTypes", "deletionProtection", "accessConfig", "encryptionConfig", "upgradePolicy"),
     "zonalShiftConfig",
 )
+ROLLBACK_SECONDS: Final = 7 * 24 * 3600
+"""Source: https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html"""
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -89,13 +93,19 @@ class Cluster(Handler):
             "inputs": {key: value for key, value in inputs.items() if not key.startswith("__")},
             "tags": all_tags(site, inputs),
         }
-        ec2, groups = site.client("ec2"), [row["group"], *(network.get("securityGroupIds") or [])]
-        for subnet in network["subnetIds"]:
-            made = ec2.create_network_interface(SubnetId=subnet, Groups=groups, Description=f"Amazon EKS {name}")
-            row["interfaces"].append(made["NetworkInterface"]["NetworkInterfaceId"])
+        self._attach(site, name, row, network["subnetIds"])
         site.cloud.tables.put("clusters", name, row)
         self._log_group(site, name, inputs)
         return name, self._known(site, name, inputs, row)
+
+    @staticmethod
+    def _attach(site: Site, name: str, row: dict[str, Any], subnets: list[str]) -> None:
+        """Put the control plane's network interfaces into these subnets."""
+        ec2, network = site.client("ec2"), row["inputs"]["vpcConfig"]
+        groups = [row["group"], *(network.get("securityGroupIds") or [])]
+        for subnet in subnets:
+            made = ec2.create_network_interface(SubnetId=subnet, Groups=groups, Description=f"Amazon EKS {name}")
+            row["interfaces"].append(made["NetworkInterface"]["NetworkInterfaceId"])
 
     @staticmethod
     def _encryption(inputs: Properties) -> list[Properties]:
@@ -181,19 +191,80 @@ class Cluster(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = active_cluster(call.site, identity)
-        had, wanted = float(row["inputs"].get("version") or DEFAULT_MINOR), float(new.get("version") or DEFAULT_MINOR)
-        if wanted < had or wanted > round(had + 0.01, 2):
-            raise ApiError(
-                "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
-            )
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
+        self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
+        self._move_network(call.site, identity, row, new["vpcConfig"]["subnetIds"])
         row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
         row["tags"] = all_tags(call.site, new)
         call.site.cloud.tables.put("clusters", identity, row)
         self._log_group(call.site, identity, new)
         known = self._known(call.site, identity, new, row)
         return {**row["inputs"], **known}
+
+    @staticmethod
+    def _move_minor(site: Site, name: str, row: dict[str, Any], wanted: str) -> None:
+        """Raise the control plane by one minor, or take it back by one within the days after.
+
+        Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html,
+        https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
+
+        Raises:
+            ApiError: EKS refuses the way.
+        """
+        had = row["inputs"].get("version") or DEFAULT_MINOR
+        if wanted == had:
+            return
+        groups = site.cloud.tables.all("node-groups", f"{name}/")
+        minors = {key.partition("/")[2]: minor_of(group["release"]) for key, group in groups.items()}
+        steps = _minor(wanted) - _minor(had)
+        raised = row.get("raised") or {}
+        if steps not in (1, -1) or (steps == -1 and raised.get("from") != wanted):
+            raise ApiError(
+                "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
+            )
+        if steps == -1 and time.time() - raised["at"] > ROLLBACK_SECONDS:
+            raise ApiError("InvalidParameterException", f"The rollback window of 7 days of cluster {name} is over")
+        if steps == -1 and (newer := sorted(key for key, minor in minors.items() if minor == had)):
+            raise ApiError(
+                "InvalidRequestException",
+                f"Rollback readiness insights have errors: kubelet version skew of nodegroups {', '.join(newer)}",
+            )
+        if steps == 1 and (older := sorted(key for key, minor in minors.items() if minor != had)):
+            raise ApiError(
+                "InvalidRequestException",
+                f"Nodegroups {', '.join(older)} must be updated to match cluster version {had} before updating cluster "
+                "version",
+            )
+        row["raised"] = {"from": had, "at": time.time()} if steps == 1 else {}
+
+    def _move_network(self, site: Site, name: str, row: dict[str, Any], wanted: list[str]) -> None:
+        """Move the control plane's interfaces to other subnets of the zones of its creation.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+
+        Raises:
+            ApiError: the subnets are in other zones, or not in all of them.
+        """
+        ec2, had = site.client("ec2"), row["inputs"]["vpcConfig"]["subnetIds"]
+        if set(wanted) == set(had):
+            return
+        zones, of_creation = (
+            sorted({subnet["AvailabilityZone"] for subnet in ec2.describe_subnets(SubnetIds=ids)["Subnets"]})
+            for ids in (wanted, had)
+        )
+        if zones != of_creation:
+            raise ApiError(
+                "InvalidParameterException",
+                f"Provided subnets belong to the AZs '{','.join(zones)}'. But they should belong to the exact "
+                f"set of AZs '{','.join(of_creation)}' in which subnets were provided during cluster creation.",
+            )
+        self._attach(site, name, row, [subnet for subnet in wanted if subnet not in had])
+        found = ec2.describe_network_interfaces(NetworkInterfaceIds=row["interfaces"])["NetworkInterfaces"]
+        for interface in found:
+            if interface["SubnetId"] not in wanted:
+                ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+                row["interfaces"].remove(interface["NetworkInterfaceId"])
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -220,6 +291,44 @@ def _authority(site: Site, name: str) -> str:
     """The certificate authority of a cluster's API, as EKS tells it."""
     authority = site.cloud.certificate_authority or f"certificate authority of {name}"
     return base64.b64encode(authority.encode()).decode()
+
+
+def minor_of(release: str) -> str:
+    """Minor version of an AMI release: ``1.35`` of ``1.35.2-20260901``."""
+    return ".".join(release.split(".")[:2])
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def names_of_all(site: Site, arguments: Mapping[str, Any]) -> Properties:  # noqa: ARG001 (one form for all functions)
+    """Answer of the function that lists the clusters of a region."""
+    rows = site.cloud.tables.all("clusters", "")
+    return {"names": sorted(name for name, row in rows.items() if row["region"] == site.region), "id": site.region}
+
+
+def described(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes a cluster.
+
+    Raises:
+        NotFoundError: there is no such cluster.
+    """
+    name = arguments["name"]
+    row = cluster_row(site, name)
+    return {
+        "id": name,
+        "name": name,
+        "status": row["status"],
+        "version": row["inputs"].get("version") or DEFAULT_MINOR,
+        "roleArn": row["roleArn"],
+        "vpcConfig": {
+            "subnetIds": row["inputs"]["vpcConfig"]["subnetIds"],
+            "vpcId": row["vpc"],
+            "clusterSecurityGroupId": row["group"],
+        },
+        "tags": row["tags"],
+    }
 
 
 def _service_addresses(site: Site, inputs: Properties) -> Properties:

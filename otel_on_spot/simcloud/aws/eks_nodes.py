@@ -9,7 +9,7 @@ from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
-from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
+from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
@@ -94,7 +94,7 @@ class NodeGroup(Handler):
             launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags)
             for n in range(size)
         ]
-        release = inputs.get("releaseVersion") or f"{row['inputs'].get('version') or '1.35'}.2-{DAY}"
+        release = _release(row, inputs, "")
         site.cloud.tables.put(
             "node-groups",
             key,
@@ -116,7 +116,7 @@ class NodeGroup(Handler):
         return {
             "arn": self.arn(site, "", inputs, unique),
             "status": status,
-            "version": ".".join(release.split(".")[:2]),
+            "version": minor_of(release),
             "releaseVersion": release,
             "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{unique}"}], "remoteAccessSecurityGroupId": ""}],
             "amiType": inputs.get("amiType") or "AL2023_x86_64_STANDARD",
@@ -196,7 +196,7 @@ class NodeGroup(Handler):
             "instances": row["instances"][:wanted],
             "inputs": _plain(new),
             "tags": all_tags(site, new),
-            "release": new.get("releaseVersion") or row["release"],
+            "release": _release(cluster_row, new, row["release"]),
         }
         site.cloud.tables.put("node-groups", key, row)
         return {**row["inputs"], **self._known(site, new, str(row["release"]), str(row["status"]))}
@@ -216,6 +216,30 @@ class NodeGroup(Handler):
         if all(other["inputs"]["nodeRoleArn"] != role for other in others):
             forget_entry(site, cluster, role, by="eks")
             unmap_node_role(site, cluster, role)
+
+
+def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
+    """AMI release of a group: the one asked for, or the one that it has, or the newest of its minor.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
+
+    Raises:
+        ApiError: the release is of another minor than the group's, or that is newer than the control plane.
+    """
+    control_plane = cluster["inputs"].get("version") or "1.35"
+    minor = inputs.get("version") or (minor_of(had) if had else control_plane)
+    if float(minor) > float(control_plane):
+        raise ApiError(
+            "InvalidParameterException",
+            f"Requested Nodegroup version {minor} is newer than the cluster version {control_plane}",
+        )
+    release = inputs.get("releaseVersion") or (had if minor_of(had) == minor else f"{minor}.2-{DAY}")
+    if minor_of(release) != minor:
+        raise ApiError(
+            "InvalidParameterException",
+            f"Requested release version {release} is not valid for kubernetes version {minor}",
+        )
+    return release
 
 
 def _plain(inputs: Properties) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """VPC, Internet gateway and subnets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
 
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
-from otel_on_spot.simcloud.handler import Call, Seconds, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 
@@ -167,3 +168,29 @@ class Subnet(Ec2Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_subnet(call.site, identity)
         call.site.client("ec2").delete_subnet(SubnetId=identity)
+
+
+def subnet_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that lists subnets by filters and tags: none found is an empty list."""
+    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
+    filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (arguments.get("tags") or {}).items()]
+    found = site.client("ec2").describe_subnets(Filters=filters)["Subnets"]
+    return {"ids": [one["SubnetId"] for one in found], "id": site.region}
+
+
+def subnet(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes a subnet by its id.
+
+    Raises:
+        ClientError: there is no such subnet.
+    """
+    (found,) = site.client("ec2").describe_subnets(SubnetIds=[arguments["id"]])["Subnets"]
+    return {
+        "id": found["SubnetId"],
+        "vpcId": found["VpcId"],
+        "availabilityZone": found["AvailabilityZone"],
+        "availabilityZoneId": found["AvailabilityZoneId"],
+        "cidrBlock": found["CidrBlock"],
+        "tags": tags_of(found.get("Tags")),
+        "availableIpAddressCount": found["AvailableIpAddressCount"],
+    }

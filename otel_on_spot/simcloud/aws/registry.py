@@ -1,7 +1,7 @@
 """Every handler over moto by its type token, and the functions that a program may ask."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
@@ -13,6 +13,7 @@ from otel_on_spot.simcloud.aws import (
     endpoints,
     events,
     experiments,
+    images,
     keys,
     launch_templates,
     network,
@@ -45,6 +46,18 @@ HANDLERS: dict[str, Handler] = {
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Handler) and "token" in vars(kind)
 }
+
+FUNCTIONS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = {
+    security_groups.GET_BY_TAGS: security_groups.by_tags,
+    roles.GET_MANY: roles.named,
+    roles.GET_ONE: roles.one,
+    "aws:eks/getClusters:getClusters": eks_cluster.names_of_all,
+    "aws:eks/getCluster:getCluster": eks_cluster.described,
+    "aws:ec2/getSubnets:getSubnets": network.subnet_ids,
+    "aws:ec2/getSubnet:getSubnet": network.subnet,
+    "aws:ssm/getParametersByPath:getParametersByPath": images.parameters_by_path,
+}
+"""Functions of the provider that ask for what a handler made, or for what AWS publishes."""
 
 
 def handler(token: str) -> Handler:
@@ -93,14 +106,8 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
             "groupNames": sorted({zone["RegionName"] for zone in zones}),
             "id": site.region,
         }
-    if token == security_groups.GET_BY_TAGS:
-        return security_groups.by_tags(site, arguments)
-    if token == roles.GET_MANY:
-        return roles.named(site, arguments)
-    if token == roles.GET_ONE:
-        return roles.one(site, arguments)
-    if token == "aws:eks/getClusters:getClusters":
-        return {"names": sorted(site.client("eks").list_clusters()["clusters"]), "id": site.region}
+    if token in FUNCTIONS:
+        return FUNCTIONS[token](site, arguments)
     raise ApiError(
         "NotSimulated",
         f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",

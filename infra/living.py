@@ -1,0 +1,239 @@
+"""The environment as it lives, where it does, and what AWS would refuse to change on it.
+
+Asked once, before the first resource; the rest is arithmetic. What AWS refuses only in the middle of an update is
+refused here, at the preview, with the way out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final
+
+import pulumi
+from pulumi_aws import ec2, eks, ssm
+
+from infra import names
+from infra.settings.models import Cluster, Network, NodeClass, Pool, Settings
+from infra.settings.problem import Problem, message
+from infra.subnets import SubnetLayout
+
+PUBLIC_ROLE, PRIVATE_ROLE = "kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"
+AMI_ARCHITECTURE: Final = {"amd64": "x86_64", "arm64": "arm64"}
+ROLLBACK_DAYS: Final = 7
+"""Days in which EKS takes a control plane back by one minor.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingSubnet:
+    """A subnet of the cluster's VPC that load balancers may use, and so one of this program's."""
+
+    zone: str
+    cidr: IPv4Network
+    public: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingCluster:
+    """The control plane's minor version and zones, and the subnets of its VPC."""
+
+    kubernetes_version: str
+    zones: frozenset[str]
+    subnets: tuple[LivingSubnet, ...]
+
+
+def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | None:
+    """The cluster of this name in the provider's account and region; None where there is none."""
+    if name not in eks.get_clusters(opts=opts).names:
+        return None
+    cluster = eks.get_cluster(name=name, opts=opts)
+    of_vpc = ec2.GetSubnetsFilterArgs(name="vpc-id", values=[cluster.vpc_config.vpc_id])
+    subnets = [ec2.get_subnet(id=subnet, opts=opts) for subnet in ec2.get_subnets(filters=[of_vpc], opts=opts).ids]
+    return LivingCluster(
+        kubernetes_version=cluster.version,
+        zones=frozenset(
+            subnet.availability_zone for subnet in subnets if subnet.id in set(cluster.vpc_config.subnet_ids)
+        ),
+        subnets=tuple(
+            LivingSubnet(
+                zone=subnet.availability_zone, cidr=IPv4Network(subnet.cidr_block), public=PUBLIC_ROLE in subnet.tags
+            )
+            for subnet in subnets
+            if not {PUBLIC_ROLE, PRIVATE_ROLE}.isdisjoint(subnet.tags)
+        ),
+    )
+
+
+def control_plane_zones(
+    settings: Settings, stack_names: names.StackNames, opts: pulumi.InvokeOptions
+) -> tuple[str, ...]:
+    """Zones of the control plane, in the order of the settings: of its creation, or all zones where none lives.
+
+    Raises:
+        pulumi.RunError: the settings ask for what AWS refuses; no resource was declared yet.
+    """
+    living = living_cluster(settings.cluster.name, opts)
+    problems = [*ami_problems(settings, living, opts)]
+    if living is not None:
+        problems += [*zone_problems(settings.network, living), *version_problems(settings.cluster, living)]
+        problems += alias_problems(settings, living, stack_names, opts)
+    if problems:
+        raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
+    zones = settings.network.zones
+    return zones if living is None else tuple(zone for zone in zones if zone in living.zones)
+
+
+def zone_problems(network: Network, living: LivingCluster) -> Iterator[Problem]:
+    """EKS keeps the zones of the control plane's creation, all of them; a subnet keeps its zone and its range.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    """
+    if missing := sorted(living.zones - set(network.zones)):
+        yield Problem(
+            "network.zones",
+            f"{', '.join(network.zones)}, without {', '.join(missing)}",
+            f"the control plane lives in {', '.join(sorted(living.zones))}, and EKS moves it to no other set of zones",
+            f"put {', '.join(missing)} back where it was (pools.<name>.zones keeps nodes out of a zone); to leave it, "
+            "make another stack beside this one and move",
+        )
+        return
+    if outside := sorted({str(subnet.cidr) for subnet in living.subnets if not subnet.cidr.subnet_of(network.cidr)}):
+        yield Problem(
+            "network.cidr",
+            str(network.cidr),
+            f"a VPC keeps its range, and the cluster its VPC: subnets of {', '.join(outside)} live",
+            "put the range back, or make another stack beside this one and move",
+        )
+        return
+    layout = SubnetLayout(network.cidr, len(network.zones), network.private_prefix, network.public_prefix)
+    for public, key, prefix in (
+        (False, "privatePrefix", network.private_prefix),
+        (True, "publicPrefix", network.public_prefix),
+    ):
+        of_kind = [subnet for subnet in living.subnets if subnet.public is public]
+        if lengths := sorted({subnet.cidr.prefixlen for subnet in of_kind} - {prefix}):
+            yield Problem(
+                f"network.{key}",
+                str(prefix),
+                f"a subnet keeps its range: those that live are /{', /'.join(map(str, lengths))}",
+                "put the prefix back, or make another stack beside this one and move",
+            )
+            continue
+        wanted = layout.public if public else layout.private
+        for index, zone in enumerate(network.zones):
+            taken = [subnet for subnet in of_kind if subnet.cidr == wanted(index)]
+            own = [subnet for subnet in of_kind if subnet.zone == zone]
+            if any(subnet.zone != zone for subnet in taken) or (own and not taken):
+                was = f"lives at {own[0].cidr}" if own else "is new"
+                others = ", ".join(sorted({subnet.zone for subnet in taken} - {zone}))
+                yield Problem(
+                    "network.zones",
+                    f"{zone} in place {index + 1}",
+                    f"a zone's place decides its subnets' ranges, and a subnet keeps its range: {zone} {was}"
+                    + (f", and {wanted(index)} is {others}'s" if others else ""),
+                    "keep the zones that live in their places and put new ones at the end; a zone at the end that only "
+                    "nodes use can be taken away in an update of its own",
+                )
+
+
+def version_problems(cluster: Cluster, living: LivingCluster) -> Iterator[Problem]:
+    """EKS raises a control plane by one minor at a time, and takes it back by one in the days after.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html,
+    https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
+    """
+    now, wanted = _minor(living.kubernetes_version), _minor(cluster.kubernetes_version)
+    given = f"{cluster.kubernetes_version}, and the cluster {cluster.name} is at {living.kubernetes_version}"
+    if wanted > now + 1:
+        yield Problem(
+            "cluster.kubernetesVersion",
+            given,
+            "EKS raises a control plane by one minor at a time",
+            f'set it to "1.{now + 1}", run pulumi up, and go on from there: docs/runbooks/upgrade.md',
+        )
+    if wanted < now - 1:
+        yield Problem(
+            "cluster.kubernetesVersion",
+            given,
+            "EKS takes a control plane back by one minor only",
+            "make another stack beside this one and move",
+        )
+    if wanted == now - 1:
+        yield Problem(
+            "cluster.kubernetesVersion",
+            given,
+            f"the way back is open for {ROLLBACK_DAYS} days after an upgrade, and nodes go it before the control "
+            "plane: an update of this program would go it the other way round",
+            "go it by hand, nodes first, then write the minor here: docs/runbooks/upgrade.md, The way back",
+        )
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def ami_problems(settings: Settings, living: LivingCluster | None, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    """An AMI exists for each minor that the nodes will have: where none does, Karpenter launches no node at all.
+
+    On the way to a new minor the alias must have a build for the old one too: it is moved first, in an update of its
+    own. Source: resolvePath in https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/al2023.go
+    """
+    wanted = settings.cluster.kubernetes_version
+    minors = dict.fromkeys((wanted, living.kubernetes_version if living else wanted))
+    for minor in minors:
+        if missing := sorted(
+            architecture
+            for architecture in _architectures(settings.pools)
+            if not ssm.get_parameters_by_path(path=ami_path(settings.node_class, minor, architecture), opts=opts).names
+        ):
+            yield Problem(
+                "nodeClass.amiAlias",
+                f"{settings.node_class.ami_alias}, for Kubernetes {minor} on {', '.join(missing)}",
+                "AWS has no such image: the node class would not be ready, and no node could be launched",
+                "take a release that has builds for "
+                + " and ".join(minors)
+                + f": aws ssm get-parameters-by-path --path {ami_folder(wanted, missing[0])}",
+            )
+
+
+def alias_problems(
+    settings: Settings, living: LivingCluster, stack_names: names.StackNames, opts: pulumi.InvokeOptions
+) -> Iterator[Problem]:
+    """On the way to a new minor the node class has the alias already: within one update the control plane goes first.
+
+    In between, an alias without a build for the new minor makes the node class not ready. The tag is written after the
+    node class, so an update that failed halfway counts as not having been.
+    """
+    alias = settings.node_class.ami_alias
+    if settings.cluster.kubernetes_version == living.kubernetes_version or alias.endswith("@latest"):
+        return
+    tags = stack_names.discovery_tags | {names.AMI_ALIAS_TAG: alias}
+    if not ec2.get_security_groups(tags=tags, opts=opts).ids:
+        yield Problem(
+            "nodeClass.amiAlias",
+            f"{alias}, together with Kubernetes {settings.cluster.kubernetes_version}",
+            "the alias is moved before the minor, in an update of its own: the old one may have no build for the new "
+            "minor, and while it has none no node can be launched",
+            f'put kubernetesVersion back to "{living.kubernetes_version}", run pulumi up with this alias, then raise '
+            "the minor",
+        )
+
+
+def _architectures(pools: dict[str, Pool]) -> list[str]:
+    return sorted({AMI_ARCHITECTURE[architecture] for pool in pools.values() for architecture in pool.architectures})
+
+
+def ami_folder(minor: str, architecture: str) -> str:
+    """Path of the SSM parameters of AL2023's images for a minor."""
+    return f"/aws/service/eks/optimized-ami/{minor}/amazon-linux-2023/{architecture}/standard"
+
+
+def ami_path(node_class: NodeClass, minor: str, architecture: str) -> str:
+    """Path of the SSM parameters of the alias's image for a minor."""
+    _, _, release = node_class.ami_alias.partition("@")
+    image = (
+        "recommended" if release == "latest" else f"amazon-eks-node-al2023-{architecture}-standard-{minor}-{release}"
+    )
+    return f"{ami_folder(minor, architecture)}/{image}"
