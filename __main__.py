@@ -46,7 +46,10 @@ zones = control_plane_zones(settings, stack_names, asked)
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network_args = NetworkArgs(
-    stack_names=stack_names, config=settings.network, protect=settings.cluster.deletion_protection
+    stack_names=stack_names,
+    account_id=account_id,
+    config=settings.network,
+    protect=settings.cluster.deletion_protection,
 )
 network = Network("network", network_args, on_aws)
 queue = InterruptionQueue("interruption", InterruptionQueueArgs(stack_names=stack_names), on_aws)
@@ -68,6 +71,7 @@ cluster_args = ClusterArgs(
     subnet_ids=network.private_subnet_ids_in(zones),
     egress_routes=network.egress_routes,
     node_role=nodes.node_role,
+    tags=tags,
     oidc_provider=settings.karpenter.identity != "pod-identity",
 )
 cluster = Cluster("cluster", cluster_args, on_aws)

@@ -30,7 +30,6 @@ CONFIGURATION: Final[dict[str, dict[str, Any]]] = {
     # EKS keeps two replicas, and more as nodes and cores grow.
     # Source: https://docs.aws.amazon.com/eks/latest/userguide/coredns-autoscaling.html
     "coredns": {**ON_SYSTEM_NODES, "autoScaling": {"enabled": True}},
-    "aws-ebs-csi-driver": {"controller": ON_SYSTEM_NODES},
     # Its pods would otherwise wait for a Karpenter node, and the add-on for its pods.
     "metrics-server": {**ON_SYSTEM_NODES, "tolerations": [SYSTEM_TOLERATION]},
 }
@@ -41,11 +40,14 @@ EBS_CSI_SERVICE_ACCOUNT: Final = "ebs-csi-controller-sa"
 class AddonsArgs:
     """Arguments: the add-ons, and what must exist before them.
 
-    ``versions``: add-on name -> version. ``cluster_name`` is released when the cluster is there.
+    ``versions``: add-on name -> version. ``cluster_name`` is released when the cluster is there. ``tags``: of the
+    volumes that the EBS CSI driver makes, which the provider's default tags do not reach.
     """
 
     cluster_name: pulumi.Input[str]
     stack_names: names.StackNames
+    account_id: pulumi.Input[str]
+    tags: dict[str, str]
     versions: dict[str, str]
     stage: Literal["before-nodes", "after-nodes"]
     after: tuple[pulumi.Resource, ...]
@@ -62,6 +64,10 @@ class Addons(pulumi.ComponentResource):
         self.addons: dict[str, eks.Addon] = {}
         for addon in STAGES[args.stage]:
             configuration = CONFIGURATION.get(addon)
+            if addon == "aws-ebs-csi-driver":
+                # Source: controller.extraVolumeTags of the chart that the add-on's configuration mirrors,
+                # https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/charts/aws-ebs-csi-driver/values.yaml
+                configuration = {"controller": ON_SYSTEM_NODES | {"extraVolumeTags": args.tags}}
             identities, policies = self._identity(name, args) if addon == "aws-ebs-csi-driver" else (None, [])
             self.addons[addon] = eks.Addon(
                 f"{name}-{addon}",
@@ -89,7 +95,13 @@ class Addons(pulumi.ComponentResource):
             tags=args.stack_names.owner_tags,
             path=args.stack_names.iam_path,
             permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=json.dumps(documents.pod_identity_trust()),
+            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(
+                    documents.pod_identity_trust(
+                        account, args.stack_names.cluster, "kube-system", EBS_CSI_SERVICE_ACCOUNT
+                    )
+                )
+            ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicyAttachment(

@@ -47,6 +47,7 @@ class ClusterArgs:
     subnet_ids: pulumi.Input[list[str]]
     egress_routes: tuple[pulumi.Resource, ...]
     node_role: NodeRole
+    tags: dict[str, str]
     oidc_provider: bool
 
 
@@ -130,6 +131,9 @@ class Cluster(pulumi.ComponentResource):
             encryption_config_key_arn=key.arn,
             enabled_cluster_log_types=list(config.log_types),
             deletion_protection=config.deletion_protection,
+            upgrade_policy=aws_eks.ClusterUpgradePolicyArgs(support_type=config.upgrade_policy)
+            if config.upgrade_policy
+            else None,
             create_oidc_provider=args.oidc_provider,
             # Nodes, add-ons and security groups are ours or EKS's own; nothing is made behind our back.
             skip_default_node_group=True,
@@ -179,6 +183,8 @@ class Cluster(pulumi.ComponentResource):
             AddonsArgs(
                 cluster_name=aws_cluster.name,
                 stack_names=args.stack_names,
+                account_id=args.account_id,
+                tags=args.tags,
                 versions=config.addons.by_name(),
                 stage="before-nodes",
                 after=(),
@@ -194,6 +200,7 @@ class Cluster(pulumi.ComponentResource):
                 subnet_ids=args.subnet_ids,
                 kubernetes_version=config.kubernetes_version,
                 config=config.system_nodes,
+                tags=args.tags,
                 # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation
                 # fails.
                 after=(*before_nodes.addons.values(), *args.egress_routes),
@@ -205,6 +212,8 @@ class Cluster(pulumi.ComponentResource):
             AddonsArgs(
                 cluster_name=aws_cluster.name,
                 stack_names=args.stack_names,
+                account_id=args.account_id,
+                tags=args.tags,
                 versions=config.addons.by_name(),
                 stage="after-nodes",
                 # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.

@@ -42,12 +42,39 @@ def cluster_trust() -> Document:
     )
 
 
-def pod_identity_trust() -> Document:
-    """Trust policy: EKS Pod Identity may assume the role, with session tags.
+def pod_identity_trust(account_id: str, cluster: str, namespace: str, service_account: str) -> Document:
+    """Trust policy: EKS Pod Identity may assume the role, for one service account of one cluster of the account.
 
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html,
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html#pod-id-abac-tags
+
+    Args:
+        account_id: of the cluster.
+        cluster: its name.
+        namespace: of the service account.
+        service_account: its name.
     """
-    return service_trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
+    tags = {
+        "eks-cluster-name": cluster,
+        "kubernetes-namespace": namespace,
+        "kubernetes-service-account": service_account,
+    }
+    condition = {"aws:SourceAccount": account_id} | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return service_trust(
+        "pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession", condition={"StringEquals": condition}
+    )
+
+
+def flow_log_trust(partition: str, region: str, account_id: str) -> Document:
+    """Trust policy: flow logs of this account and region may assume the role.
+
+    Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+    """
+    condition = {
+        "StringEquals": {"aws:SourceAccount": account_id},
+        "ArnLike": {"aws:SourceArn": f"arn:{partition}:ec2:{region}:{account_id}:vpc-flow-log/*"},
+    }
+    return service_trust("vpc-flow-logs.amazonaws.com", condition=condition)
 
 
 def irsa_trust(provider_arn: str, issuer: str, namespace: str, service_account: str) -> Document:

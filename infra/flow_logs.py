@@ -14,6 +14,7 @@ class FlowLogsArgs:
     """Arguments: the VPC, and the days that CloudWatch keeps its flow logs."""
 
     stack_names: names.StackNames
+    account_id: pulumi.Input[str]
     vpc_id: pulumi.Input[str]
     retention_days: int
 
@@ -39,7 +40,11 @@ class FlowLogs(pulumi.ComponentResource):
             tags=args.stack_names.owner_tags,
             path=args.stack_names.iam_path,
             permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=json.dumps(documents.service_trust("vpc-flow-logs.amazonaws.com")),
+            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(
+                    documents.flow_log_trust(args.stack_names.partition, args.stack_names.region, account)
+                )
+            ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicy(

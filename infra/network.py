@@ -24,6 +24,7 @@ class NetworkArgs:
     """Arguments of the VPC. ``protect``: Pulumi refuses to delete or replace it."""
 
     stack_names: names.StackNames
+    account_id: pulumi.Input[str]
     config: settings.Network
     protect: bool
 
@@ -38,7 +39,7 @@ class Network(pulumi.ComponentResource):
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnet ids, one per zone, in the order of the zones. They may not have their route to the Internet yet."""
     egress_routes: tuple[pulumi.Resource, ...]
-    """Routes and their associations.
+    """Routes and their associations, and the endpoints.
 
     Whatever runs on nodes waits for them: nodes can then reach the Internet, load balancers have public subnets, and
     both outlive everything on nodes. No value carries this: its change would preview as a new group.
@@ -150,12 +151,16 @@ class Network(pulumi.ComponentResource):
             tables.append(table.id)
             egress_routes += [route, association]
 
-        self._endpoints(name, args, vpc, list(private.values()), tables)
+        # What works inside the VPC talks to AWS through them, to the end.
+        egress_routes += self._endpoints(name, args, vpc, list(private.values()), tables)
         if config.flow_logs:
             FlowLogs(
                 f"{name}-flow-logs",
                 FlowLogsArgs(
-                    stack_names=args.stack_names, vpc_id=vpc.id, retention_days=config.flow_log_retention_days
+                    stack_names=args.stack_names,
+                    account_id=args.account_id,
+                    vpc_id=vpc.id,
+                    retention_days=config.flow_log_retention_days,
                 ),
                 opts=child,
             )
@@ -179,7 +184,7 @@ class Network(pulumi.ComponentResource):
 
     def _endpoints(
         self, name: str, args: NetworkArgs, vpc: ec2.Vpc, private: list[ec2.Subnet], tables: list[pulumi.Output[str]]
-    ) -> None:
+    ) -> list[pulumi.Resource]:
         child = pulumi.ResourceOptions(parent=self)
         gateways: dict[str, ec2.VpcEndpoint] = {}
         for gateway in args.config.gateway_endpoints:
@@ -193,7 +198,7 @@ class Network(pulumi.ComponentResource):
                 opts=child,
             )
         if not args.config.interface_endpoints:
-            return
+            return list(gateways.values())
         group = ec2.SecurityGroup(
             f"{name}-endpoints",
             vpc_id=vpc.id,
@@ -211,11 +216,12 @@ class Network(pulumi.ComponentResource):
                 )
             ],
         )
+        interfaces: list[pulumi.Resource] = []
         for service in args.config.interface_endpoints:
             plain, both_kinds = service.replace(".", "-"), service in WITH_GATEWAY
             # Until November 2026 both kinds had one name, and so one of them only.
             former = [pulumi.Alias(name=f"{name}-{plain}")] if both_kinds and service not in gateways else None
-            ec2.VpcEndpoint(
+            endpoint = ec2.VpcEndpoint(
                 f"{name}-{plain}-interface" if both_kinds else f"{name}-{plain}",
                 vpc_id=vpc.id,
                 vpc_endpoint_type="Interface",
@@ -234,3 +240,5 @@ class Network(pulumi.ComponentResource):
                     parent=self, aliases=former, depends_on=[gateways[service]] if service in gateways else None
                 ),
             )
+            interfaces.append(endpoint)
+        return [*gateways.values(), *interfaces]

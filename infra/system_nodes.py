@@ -20,19 +20,27 @@ NODE_POLICIES: Final = (
 
 Source: https://karpenter.sh/v1.14/reference/cloudformation/#node-authorization
 """
+TAGGED: Final = ("instance", "volume", "network-interface")
+"""What a launch template tags. Source: the tagSpecifications of
+https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-tagging
+"""
 HOP_LIMIT: Final = 1
 """IMDS answers the host only: pods get credentials from Pod Identity, never the node's (CKV_AWS_341)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SystemNodesArgs:
-    """Arguments of the group. ``after``: what must exist before a node can become Ready."""
+    """Arguments of the group. ``after``: what must exist before a node can become Ready.
+
+    ``tags``: of the nodes and of what belongs to them, which the provider's default tags do not reach.
+    """
 
     cluster_name: pulumi.Input[str]
     stack_names: names.StackNames
     subnet_ids: pulumi.Input[list[str]]
     kubernetes_version: str
     config: SystemNodeGroup
+    tags: dict[str, str]
     after: tuple[pulumi.Resource, ...]
 
 
@@ -85,9 +93,9 @@ class SystemNodes(pulumi.ComponentResource):
             ],
             tag_specifications=[
                 ec2.LaunchTemplateTagSpecificationArgs(
-                    resource_type=kind, tags={"Name": args.stack_names.system_node_role}
+                    resource_type=kind, tags=args.tags | {"Name": args.stack_names.system_node_role}
                 )
-                for kind in ("instance", "volume")
+                for kind in TAGGED
             ],
         )
         key, value = names.SYSTEM_NODE_LABEL

@@ -109,17 +109,21 @@ class ControllerRole(pulumi.ComponentResource):
 
     @staticmethod
     def _trust(args: ControllerRoleArgs) -> pulumi.Input[str]:
-        associated = documents.pod_identity_trust()
-        if args.identity == "pod-identity":
-            return json.dumps(associated)
-        also = associated["Statement"] if args.identity == "both" else []
+        service_account = (names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
 
-        def by_issuer(oidc: list[str]) -> str:
-            service_account = (names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
-            annotated = documents.irsa_trust(oidc[0], oidc[1], *service_account)
+        def associated(account_id: str) -> documents.Document:
+            return documents.pod_identity_trust(account_id, args.stack_names.cluster, *service_account)
+
+        if args.identity == "pod-identity":
+            return pulumi.Output.from_input(args.account_id).apply(lambda account: json.dumps(associated(account)))
+
+        def by_issuer(known: list[str]) -> str:
+            account, provider_arn, issuer = known
+            also = associated(account)["Statement"] if args.identity == "both" else []
+            annotated = documents.irsa_trust(provider_arn, issuer, *service_account)
             return json.dumps(documents.document(*also, *annotated["Statement"]))
 
-        return pulumi.Output.all(args.oidc_provider_arn, args.oidc_issuer).apply(by_issuer)
+        return pulumi.Output.all(args.account_id, args.oidc_provider_arn, args.oidc_issuer).apply(by_issuer)
 
 
 def compact(policy: Document) -> str:

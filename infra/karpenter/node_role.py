@@ -63,7 +63,8 @@ class KarpenterNodeRole(pulumi.ComponentResource):
                 f"{name}-spot",
                 aws_service_name="spot.amazonaws.com",
                 description="EC2 launches Spot instances with this role",
-                opts=child,
+                # The account's, not the stack's: another cluster's Spot instances may need it still.
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
         self.arn = role.arn
         self.instance_profile_name = profile.name

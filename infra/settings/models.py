@@ -310,6 +310,11 @@ class Cluster(Model):
     deletion_protection: bool = Field(
         default=False, description="true makes AWS refuse to delete the cluster (required in prod)"
     )
+    upgrade_policy: Literal["STANDARD", "EXTENDED"] | None = Field(
+        None,
+        description="what EKS does at the end of a minor's standard support: STANDARD upgrades the control plane, "
+        "EXTENDED keeps it for a year at six times the price (EKS's own default)",
+    )
     system_nodes: SystemNodeGroup = Field(default_factory=SystemNodeGroup, description="the system managed node group")
     addons: Addons = Field(default_factory=Addons, description="pinned add-on versions")
 
@@ -352,7 +357,7 @@ class Karpenter(Model):
     spot_service_linked_role: bool = Field(
         default=False,
         description="true creates AWSServiceRoleForEC2Spot; only in an account that does not have it yet, and in one "
-        "stack only",
+        "stack only; it stays when the stack goes, so false before that stack is made again",
     )
     interruption_experiments: bool = Field(
         default=False,

@@ -141,6 +141,8 @@ def _made_below(urns: set[str], recording: Recording, made: set[str], passed: fr
 
 
 def _delete(providers: Providers, registration: Registration, registrations: Mapping[str, Registration]) -> None:
+    if registration.retain_on_delete:
+        return
     handler, site = providers.of(registration, registrations)
     timeout, state = timeout_seconds(registration, "delete"), plain(registration.outputs)
     handler.do_delete(site, subject(registration), registration.id, state, timeout, threading.Event())

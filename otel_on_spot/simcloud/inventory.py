@@ -73,7 +73,9 @@ def _aws(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
 
 def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     iam, kms = cloud.client("iam", region), cloud.client("kms", region)
-    yield from (("role", role["RoleName"]) for role in iam.list_roles()["Roles"])
+    # A role that a service made its own is the account's, and outlives every stack.
+    own = (role for role in iam.list_roles()["Roles"] if not role["Path"].startswith("/aws-service-role/"))
+    yield from (("role", role["RoleName"]) for role in own)
     yield from (("policy", policy["Arn"]) for policy in iam.list_policies(Scope="Local")["Policies"])
     yield from (
         ("instance-profile", profile["InstanceProfileName"])

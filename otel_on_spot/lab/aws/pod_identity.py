@@ -79,7 +79,15 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
     except ClientError:
         trust = {}
     service = {"Service": POD_IDENTITY}
-    if not all(allows(trust, action, context={}, principal=service) for action in ("sts:AssumeRole", "sts:TagSession")):
+    tags = {
+        "eks-cluster-name": associations.cluster,
+        "kubernetes-namespace": account.namespace,
+        "kubernetes-service-account": account.name,
+    }
+    # Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html#pod-id-abac-tags
+    asked = {"aws:SourceAccount": role.split(":")[4]} | {f"aws:RequestTag/{key}": told for key, told in tags.items()}
+    actions = ("sts:AssumeRole", "sts:TagSession")
+    if not all(allows(trust, action, context=asked, principal=service) for action in actions):
         text = "Unauthorized Exception! EKS does not have permissions to assume the associated role."
         raise CredentialsRefused("AccessDeniedException", 400, text)
     session = f"eks-{associations.cluster}-{account.pod or account.name}"[:27] + f"-{uuid.uuid4()}"

@@ -102,7 +102,10 @@ class Asked:
 
     def cluster(self) -> Resource:
         """The cluster that the resource is part of."""
-        name = self.wanted["clusterName"]
+        return self.cluster_named(self.wanted["clusterName"])
+
+    def cluster_named(self, name: str) -> Resource:
+        """A cluster of the region, by its name."""
         row = self.site.cloud.tables.get("clusters", name) or {}
         return self.eks("cluster", name, row.get("tags") or {})
 
@@ -1175,8 +1178,14 @@ FUNCTIONS: Final[Mapping[str, Asks]] = {
     "aws:index/getRegion:getRegion": _asks(),
     "aws:index/getAvailabilityZones:getAvailabilityZones": _asks("ec2:DescribeAvailabilityZones"),
     "aws:ec2/getSecurityGroups:getSecurityGroups": _asks("ec2:DescribeSecurityGroups"),
+    "aws:ec2/getSubnet:getSubnet": _asks("ec2:DescribeSubnets"),
+    "aws:ec2/getSubnets:getSubnets": _asks("ec2:DescribeSubnets"),
+    "aws:eks/getCluster:getCluster": lambda asked, arguments: [
+        call("eks:DescribeCluster", asked.cluster_named(arguments["name"]))
+    ],
     "aws:eks/getClusters:getClusters": _asks("eks:ListClusters"),
     "aws:iam/getRole:getRole": lambda asked, arguments: [call("iam:GetRole", asked.role(arguments["name"]))],
     "aws:iam/getRoles:getRoles": _asks("iam:ListRoles"),
+    "aws:ssm/getParametersByPath:getParametersByPath": _asks("ssm:GetParametersByPath"),
 }
 """Function of the provider, with its arguments -> its calls."""

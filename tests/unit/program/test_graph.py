@@ -216,6 +216,14 @@ def test_the_control_plane_does_not_wait_for_nat_or_the_queue(plan: Recording) -
     assert [r.name for r in hidden if plan.reaches(cluster, r)] == []
 
 
+def test_endpoints_outlive_the_nodes_that_talk_to_aws_through_them(plan: Recording) -> None:
+    endpoints = plan.of_type("aws:ec2/vpcEndpoint:VpcEndpoint")
+    users = [one(plan, NODE_GROUP), *plan.of_type(NODE_POOL), one(plan, APPLICATION)]
+
+    assert endpoints
+    assert [(user.name, e.name) for user in users for e in endpoints if not plan.reaches(user, e)] == []
+
+
 def test_charts_are_applied_while_the_node_group_comes_up(plan: Recording) -> None:
     group = one(plan, NODE_GROUP)
 
