@@ -194,6 +194,11 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
     "aws:index/getPartition:getPartition": Arguments(),
     "aws:index/getRegion:getRegion": Arguments(),
     "aws:ec2/getSecurityGroups:getSecurityGroups": Arguments(("tags",)),
+    "aws:ec2/getSubnet:getSubnet": Arguments(("id",)),
+    "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),
+    "aws:eks/getCluster:getCluster": Arguments(("name",)),
+    "aws:eks/getClusters:getClusters": Arguments(),
+    "aws:ssm/getParametersByPath:getParametersByPath": Arguments(("path",)),
 }
 """Arguments of each function of a provider by its token."""
 

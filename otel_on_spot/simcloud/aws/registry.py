@@ -47,7 +47,7 @@ HANDLERS: dict[str, Handler] = {
     if isinstance(kind, type) and issubclass(kind, Handler) and "token" in vars(kind)
 }
 
-FUNCTIONS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = {
+ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = {
     security_groups.GET_BY_TAGS: security_groups.by_tags,
     roles.GET_MANY: roles.named,
     roles.GET_ONE: roles.one,
@@ -106,8 +106,8 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
             "groupNames": sorted({zone["RegionName"] for zone in zones}),
             "id": site.region,
         }
-    if token in FUNCTIONS:
-        return FUNCTIONS[token](site, arguments)
+    if token in ANSWERS:
+        return ANSWERS[token](site, arguments)
     raise ApiError(
         "NotSimulated",
         f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",
