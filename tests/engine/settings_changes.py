@@ -57,9 +57,9 @@ With `cluster.deletionProtection` (required in prod) Pulumi refuses each of them
 the encryption key and the root Application are protected; the nightly job tries every row. Without it nothing does:
 look at the preview for `replace` before you say yes.
 
-A cluster that is replaced all the same, under its name and in its region (a taint, `--target-replace`), leaves the
-Kubernetes provider where it was: releases, pools and the root Application count as made, and are not in the new
-cluster. Run `pulumi up --refresh` right after. Two environments side by side are two stacks with two cluster names;
+A replacement of the cluster alone, under its name (a taint, `--replace`), is refused by EKS: Pulumi makes the new one
+first, and the name is taken. One that was deleted past Pulumi and made again is empty, and its state says otherwise:
+[the way](runbooks/cluster-made-anew.md). Two environments side by side are two stacks with two cluster names;
 the program moves no data between them.
 """
 
