@@ -13,6 +13,8 @@ BUILT_IN: Final[Mapping[str, str]] = {"cluster-base": "cluster-base", "otel-demo
 """Child of gitops/apps/values.yaml -> its namespace; a test compares them."""
 LABELLED: Final = frozenset({"otel-demo"})
 """Built-in children whose namespace carries Pod Security levels; the same test compares them."""
+IMAGE_REGISTRIES: Final = frozenset({"docker.io", "ghcr.io", "quay.io", "registry.k8s.io"})
+"""Registries of the demo's images; a test compares them with the images."""
 EXACT_VERSION: Final = re.compile(r"^v?\d+\.\d+\.\d+([.+-][\w.+-]+)?$")
 PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
 
@@ -40,6 +42,18 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "prod pins what it deploys: a branch or a range moves",
                     "use a chart's exact version, a tag such as v1.2.3, or a full commit",
                 )
+
+
+def image_problems(gitops: GitOps) -> Iterator[Problem]:
+    """Mirrors of registries that no image comes from."""
+    for registry in gitops.image_registries:
+        if registry not in IMAGE_REGISTRIES:
+            yield Problem(
+                f"gitops.imageRegistries.{registry}",
+                registry,
+                f"images of the demo come from {', '.join(sorted(IMAGE_REGISTRIES))}",
+                "write the registry that a mirror is of",
+            )
 
 
 def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:

@@ -693,6 +693,18 @@ class GitOps(Model):
     )
     namespaces: Strings = Field((), description="namespaces that added children deploy to, beside the built-in ones")
     source_repositories: Strings = Field((), description="further Git or Helm repositories that children may use")
+    image_registries: dict[
+        Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")],
+        Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$", max_length=200)],
+    ] = Field(
+        default_factory=dict,
+        description="registry of an image of the demo -> what stands in its place: a mirror, or an ECR pull-through "
+        "cache with its prefix",
+        examples=[{"docker.io": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub"}],
+    )
+    image_pull_secrets: Annotated[tuple[Name, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (), description="Secrets in the demo's namespace that every pod of it pulls with; ECR needs none"
+    )
     cluster_kinds: Annotated[tuple[ClusterKind, ...], BeforeValidator(_listed)] = Field(
         (), description="cluster-scoped kinds that added children may render, beside the built-in children's"
     )

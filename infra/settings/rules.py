@@ -896,6 +896,7 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
 def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Each child has a source and a destination that the AppProject admits."""
     yield from children.problems(environment, gitops)
+    yield from children.image_problems(gitops)
 
 
 @rule

@@ -20,6 +20,7 @@ EXAMPLES = """
 Examples:
   otel-on-spot plan --stack prod                 the tree, counts, exports
   otel-on-spot plan --stack prod --against main  changes since a revision
+  otel-on-spot plan --stack prod --images        the demo's images with their tags
   otel-on-spot plan --stack prod --cost          what it costs a month by list prices
   otel-on-spot plan --yaml out/                  a file per Kubernetes object
   otel-on-spot plan --svg docs/platform.svg      the picture of the graph
@@ -57,6 +58,9 @@ def plan(
             "the change costs.",
         ),
     ] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="List the images of the demo with their tags, and who runs each.")
+    ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
@@ -84,6 +88,9 @@ def plan(
         raise typer.Exit(EXIT_FINDINGS if exit_code and (difference.changes or difference.refused) else 0)
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
+    if images:
+        _show_images(recording, as_json=as_json)
+        raise typer.Exit
     if costs:
         within = _show_costs(recording, as_json=as_json)
         raise typer.Exit(EXIT_FINDINGS if exit_code and not within else 0)
@@ -129,6 +136,18 @@ def plan(
             verdict.show(judged, console)
     if exit_code and ((judged and judged.refused) or capacity.findings):
         raise typer.Exit(EXIT_FINDINGS)
+
+
+def _show_images(recording: "Recording", *, as_json: bool) -> None:
+    """Print each image with the workloads that run it."""
+    from otel_on_spot.plan.images import images
+
+    found = images(recording, project.root())
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for image, workloads in found.items():
+        typer.echo(f"{image}  {', '.join(workloads)}")
 
 
 def _show_costs(recording: "Recording", *, as_json: bool) -> bool:

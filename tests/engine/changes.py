@@ -248,6 +248,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_demo("values", {"disruptionBudgets": {"workloads": []}}),
     change("gitops.namespaces", ["team-a"]),
     change("gitops.sourceRepositories", ["https://charts.example.com"]),
+    change("gitops.imageRegistries", {"docker.io": "mirror.example.com/docker-hub"}),
+    change("gitops.imagePullSecrets", ["mirror"]),
     change("gitops.clusterKinds[].group", [{"group": "example.com", "kind": "Shop"}], path="gitops.clusterKinds"),
     change("gitops.clusterKinds[].kind", [{"kind": "PersistentVolume"}], path="gitops.clusterKinds"),
     change("costs.monthlyLimitUsd", 600),

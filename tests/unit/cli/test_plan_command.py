@@ -35,9 +35,18 @@ def test_help_names_every_command_and_every_form() -> None:
         "--against",
         "--markdown",
         "--exit-code",
+        "--images",
     )
 
     assert [word for word in ("plan", "settings", "Examples", *options) if word not in said] == []
+
+
+def test_images_are_listed_a_line_each_or_as_data() -> None:
+    lines = invoked("plan", "--stack", "prod", "--images").stdout.splitlines()
+    document = json.loads(invoked("plan", "--stack", "prod", "--images", "--json").stdout)
+
+    assert {line.split("  ")[0]: line.split("  ")[1].split(", ") for line in lines} == document
+    assert document["docker.io/library/busybox:1.37.0"][0] == "accounting"
 
 
 def test_no_help_loads_a_heavy_module() -> None:

@@ -14,6 +14,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 What the pods of both hooks have in common, besides their accounts.
 */}}
 {{- define "otel-demo.hook-pod" -}}
+{{- with .Values.placementHook.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 automountServiceAccountToken: true
 restartPolicy: Never
 {{- with .Values.placementHook.priorityClassName }}

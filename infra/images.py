@@ -1,0 +1,106 @@
+"""The demo's images: where the wrapper chart's values name each, and the values that take them from mirrors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+WRAPPER: Final = Path(__file__).parent.parent / "gitops" / "charts" / "otel-demo" / "values.yaml"
+DEMO: Final = "opentelemetry-demo"
+DOCKER_HUB: Final = "docker.io"
+
+REPOSITORIES: Final[Mapping[str, tuple[str, str]]] = {
+    f"{DEMO}/default/image/repository": ("ghcr.io/open-telemetry/demo", ""),
+    f"{DEMO}/components/flagd/imageOverride/repository": ("ghcr.io/open-feature/flagd", "v0.12.8"),
+    f"{DEMO}/components/valkey-cart/imageOverride/repository": ("docker.io/valkey/valkey", "8.1.3-alpine"),
+    f"{DEMO}/grafana/image/repository": ("docker.io/grafana/grafana", "12.2.0"),
+    f"{DEMO}/grafana/sidecar/image/repository": ("quay.io/kiwigrid/k8s-sidecar", "1.30.10"),
+    f"{DEMO}/jaeger/allInOne/image/repository": ("docker.io/jaegertracing/all-in-one", "1.53.0"),
+    f"{DEMO}/opensearch/image/repository": ("docker.io/opensearchproject/opensearch", "3.2.0"),
+    f"{DEMO}/opentelemetry-collector/image/repository": ("docker.io/otel/opentelemetry-collector-contrib", "0.135.0"),
+    f"{DEMO}/prometheus/server/image/repository": ("quay.io/prometheus/prometheus", "v3.6.0"),
+}
+"""Path in the wrapper's values -> repository and tag, of opentelemetry-demo 0.38.6; a test compares them."""
+REGISTRY_APART: Final = frozenset({f"{DEMO}/grafana/image/repository", f"{DEMO}/grafana/sidecar/image/repository"})
+"""Grafana's chart has the registry under a key of its own, beside the repository."""
+PULL_SECRETS: Final[Mapping[str, bool]] = {
+    "placementHook/imagePullSecrets": True,
+    f"{DEMO}/default/image/pullSecrets": True,
+    f"{DEMO}/grafana/image/pullSecrets": False,
+    f"{DEMO}/jaeger/allInOne/image/pullSecrets": False,
+    f"{DEMO}/opensearch/imagePullSecrets": True,
+    f"{DEMO}/opentelemetry-collector/imagePullSecrets": True,
+    f"{DEMO}/prometheus/imagePullSecrets": True,
+}
+"""Path in the wrapper's values -> true where a Secret is written ``{name: ...}``, false where its name alone."""
+
+
+def normalized(reference: str) -> str:
+    """An image with its registry: ``busybox`` is ``docker.io/library/busybox``.
+
+    Source: https://github.com/distribution/reference/blob/v0.6.0/normalize.go
+    """
+    first, slash, _ = reference.partition("/")
+    if not slash:
+        return f"{DOCKER_HUB}/library/{reference}"
+    return reference if "." in first or ":" in first or first == "localhost" else f"{DOCKER_HUB}/{reference}"
+
+
+def mirrored(reference: str, registries: Mapping[str, str]) -> str:
+    """The image as it is named at the mirror of its registry; the same where its registry has none."""
+    whole = normalized(reference)
+    registry, _, rest = whole.partition("/")
+    return f"{registries[registry]}/{rest}" if registry in registries else reference
+
+
+def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> dict[str, Any]:
+    """Values of the demo's wrapper chart that take every image from mirrors, those of its hooks included.
+
+    Args:
+        registries: registry -> what stands in its place, for example a pull-through cache of ECR with its prefix.
+        pull_secrets: names of Secrets in the demo's namespace.
+    """
+    values: dict[str, Any] = {}
+    if registries:
+        wrapper = yaml.load(WRAPPER.read_text(), Loader=yaml.CSafeLoader)
+        hook = wrapper["placementHook"]["image"]["repository"]
+        repositories = {"placementHook/image/repository": hook}
+        repositories |= {path: repository for path, (repository, _) in REPOSITORIES.items()}
+        for path, repository in repositories.items():
+            there = mirrored(repository, registries)
+            if path in REGISTRY_APART:
+                registry, _, there = there.partition("/")
+                _put(values, path.removesuffix("repository") + "registry", registry)
+            _put(values, path, there)
+        for name, containers in _init_containers(wrapper):
+            # A list replaces the chart's, so it is given whole.
+            own = [{**one, "image": mirrored(one["image"], registries)} for one in deepcopy(containers)]
+            _put(values, f"{DEMO}/components/{name}/initContainers", own)
+    if pull_secrets:
+        for path, as_map in PULL_SECRETS.items():
+            _put(values, path, [{"name": name} if as_map else name for name in pull_secrets])
+    return values
+
+
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Values laid over others: maps merge, anything else replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _init_containers(wrapper: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for name, component in wrapper[DEMO]["components"].items():
+        if component.get("initContainers"):
+            yield name, component["initContainers"]
+
+
+def _put(values: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        values = values.setdefault(key, {})
+    values[last] = value

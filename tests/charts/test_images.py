@@ -1,0 +1,111 @@
+"""Every image of the demo is known, listed, and taken from a mirror where one is given; nothing pulls around it."""
+
+from typing import Any
+
+import pytest
+
+from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, normalized
+from infra.settings.children import IMAGE_REGISTRIES
+from otel_on_spot.plan.images import images
+from otel_on_spot.plan.record import record
+from tests.charts.demo_chart import REPOSITORY, Wrapper
+from tests.charts.test_capacity import containers, pod_specs
+from tests.charts.workloads import workloads
+from tests.unit.conftest import recorded
+
+MIRRORS = {registry: f"mirror.test/{registry.partition('.')[0]}" for registry in IMAGE_REGISTRIES}
+
+
+def pulled(objects: list[dict[str, Any]]) -> set[str]:
+    return {normalized(one["image"]) for spec in pod_specs(objects).values() for one in containers(spec)}
+
+
+def test_what_the_plan_lists_is_what_the_chart_pulls(known_demo: Wrapper, environment: str):
+    listed = set(images(recorded(environment), REPOSITORY))
+    hooks = pulled([one for one in known_demo.objects(environment) if one["kind"] == "Job"])
+    if known_demo.demo.source == "real":
+        assert listed == pulled(known_demo.objects(environment))
+    else:
+        found = {image for one in workloads(known_demo, environment).values() for image in one.images.values()}
+        assert listed >= set(map(normalized, found)) | hooks
+    assert {image.partition("/")[0] for image in listed} == IMAGE_REGISTRIES
+    assert not any(image.endswith(":latest") or ":" not in image.rpartition("/")[2] for image in listed)
+
+
+def test_a_mirror_of_every_registry_reaches_every_image_the_hooks_own_included(real_demo: Wrapper):
+    plain = real_demo.objects("prod")
+    mirrors = real_demo.objects("prod", demo_values(MIRRORS, ["pull"]))
+
+    assert pulled(mirrors) == {mirrored(image, MIRRORS) for image in pulled(plain)}
+    assert all(image.startswith("mirror.test/") for image in pulled(mirrors))
+
+
+def test_a_pull_secret_reaches_every_pod_the_hooks_own_included(real_demo: Wrapper):
+    specs = pod_specs(real_demo.objects("prod", demo_values({}, ["pull", "other"])))
+
+    assert len(specs) == 28
+    secrets = [{"name": "pull"}, {"name": "other"}]
+    assert {name for name, spec in specs.items() if spec.get("imagePullSecrets") != secrets} == set()
+
+
+def test_a_mirror_changes_images_and_nothing_else(real_demo: Wrapper):
+    def without_images(objects: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            name: {
+                key: [{k: v for k, v in one.items() if k != "image"} for one in value] if "ontainers" in key else value
+                for key, value in spec.items()
+            }
+            for name, spec in pod_specs(objects).items()
+        }
+
+    assert without_images(real_demo.objects("dev", demo_values(MIRRORS, []))) == without_images(
+        real_demo.objects("dev")
+    )
+
+
+def test_the_demo_charts_own_repositories_are_those_that_are_mirrored(known_demo: Wrapper):
+    values = {DEMO: known_demo.demo.defaults}
+    for path, (repository, _) in REPOSITORIES.items():
+        found: Any = values
+        for key in path.split("/"):
+            found = (found or {}).get(key) if isinstance(found, dict) else None
+        if found is not None and "grafana" not in path:
+            assert normalized(found) == repository, path
+
+
+def test_settings_reach_the_demo_and_the_stack_files_own_values_win():
+    mirror = {"docker.io": "mirror.test/hub", "registry.k8s.io": "mirror.test/k8s"}
+    mine = {"otel-demo": {"values": {"placementHook": {"image": {"repository": "mirror.test/mine/kubectl"}}}}}
+    plan = record("dev", config_overrides={"gitops": gitops(imageRegistries=mirror, applications=mine)})
+    found = images(plan, REPOSITORY)
+
+    assert "mirror.test/mine/kubectl" in {image.partition(":")[0] for image in found}
+    assert "mirror.test/hub/library/busybox:1.37.0" in found
+    assert not any(image.startswith("docker.io/") for image in found)
+    assert any(image.startswith("ghcr.io/") for image in found), "its registry has no mirror"
+
+
+def gitops(**more: Any) -> dict[str, Any]:
+    from tests.unit.settings.test_settings import committed
+
+    return committed("dev")["gitops"] | more
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("busybox:1.37.0", "docker.io/library/busybox:1.37.0"),
+        ("valkey/valkey:8", "docker.io/valkey/valkey:8"),
+        ("quay.io/a/b:c", "quay.io/a/b:c"),
+        ("localhost/a:1", "localhost/a:1"),
+        ("registry:5000/a:1", "registry:5000/a:1"),
+    ],
+)
+def test_an_image_without_a_registry_is_docker_hubs(given: str, whole: str):
+    assert normalized(given) == whole
+
+
+def test_a_demo_that_is_switched_off_pulls_nothing():
+    plan = record("dev", config_overrides={"gitops": gitops(applications={"otel-demo": {"enabled": False}})})
+
+    assert images(plan, REPOSITORY) == {}
