@@ -2,8 +2,9 @@
 
 A create that ended with "already exists" is pending in the state like one that was cut off, and the thing of that name
 then belongs to somebody: another stack, another region's in the case of IAM, EKS itself, or a person. What has no tags
-is judged by what it is a part of. IAM's names are the account's, so two stacks of the same cluster name in two regions
-carry the same tags: there the time counts too, for nothing of a stack is older than the stack's own provider.
+is judged by what it is a part of. IAM's names are the account's: there the program's own tag ``otel-on-spot/stack``
+tells two stacks of one cluster name apart, and where both are older than that tag, the time does, for nothing of a
+stack is older than the stack's own provider.
 
 Tags are sent with each create (``TagSpecifications``, ``Tags``): a create that was cut off has left them.
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html,
