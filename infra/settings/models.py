@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
-from infra import names
-from infra.settings import schedules
+from infra import names, schedules
 
 
 class Model(BaseModel):

@@ -97,14 +97,21 @@ def refused(words: list[str]) -> list[str]:
     return [f"{shlex.join(words)}: {why}"] if why else []
 
 
+def without_examples(text: str) -> str:
+    """A page without what its table changes settings to: those names and paths are examples."""
+    return re.sub(r"^(\| `[^`]+` \|).*\|$", r"\1", text, flags=re.MULTILINE) if "| setting | to |" in text else text
+
+
 def absent_paths(text: str) -> list[str]:
+    """Quoted paths of the repository that it does not have."""
+    text = without_examples(text)
     quoted = [match[1].rstrip("/") for match in QUOTED.finditer(prose(text)) if IN_REPOSITORY.fullmatch(match[1])]
     return [path for path in quoted if not (REPOSITORY / path).exists()]
 
 
 def unknown_settings(text: str) -> list[str]:
     """Quoted setting keys that the model does not have; the generated table is the model's own, and has values too."""
-    text = re.sub(r"<!-- settings:begin -->.*<!-- settings:end -->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!-- settings:begin -->.*<!-- settings:end -->", "", without_examples(text), flags=re.DOTALL)
     quoted = [match[1] for match in QUOTED.finditer(prose(text)) if SETTING.fullmatch(match[1])]
     return [key for key in quoted if not is_setting(key.removesuffix(".*").split("."))]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from infra.settings.schedules import ScheduleError, check_schedule, check_window
+from infra.schedules import ScheduleError, check_schedule, check_window
 from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from infra.settings.schedules import Schedule, ScheduleError, parse_schedule
+from infra.schedules import Schedule, ScheduleError, parse_schedule
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 UNTIL: Final = re.compile(r"\buntil=(?P<end>\S+)")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.settings.schedules import FIELDS, ScheduleError, check_schedule, check_window, nanoseconds
+from infra.schedules import FIELDS, ScheduleError, check_schedule, check_window, nanoseconds
 
 TABLE = [json.loads(line) for line in (Path(__file__).parent / "schedules.jsonl").read_text().splitlines()]
 """Schedules and what robfig/cron v3.0.1 says of each: accepted, refused, or accepted and never due.
