@@ -12,6 +12,15 @@ NAME, REPLICAS = "drought", 50
 PATIENCE_SECONDS = 100.0
 """Less than the 122 s that the pool without a shape took, and enough for a busy machine; one round is about 20 s."""
 
+MOST_REFUSED = 3
+"""NodeClaims that are refused: one a round, or a second where pods come in two batches; without a shape eleven."""
+
+
+def refused(lab: Lab) -> set[str]:
+    """NodeClaims that EC2 had no capacity for."""
+    events = [event for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"]
+    return {event["involvedObject"]["name"] for event in events}
+
 
 @pytest.fixture
 def no_spot(lab: Lab) -> Iterator[None]:
@@ -40,20 +49,20 @@ def frontends() -> dict[str, object]:
 
 
 def test_without_spot_fifty_frontends_run_on_demand_after_one_round_of_refusals(lab: Lab, no_spot: None) -> None:
+    before = refused(lab)
     lab.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(frontends()))
 
     def ready() -> bool:
         return lab.get("deployment", NAME, "default")["status"].get("readyReplicas", 0) == REPLICAS
 
     until(f"{REPLICAS} frontends run", ready, PATIENCE_SECONDS)
-    refused = [event for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"]
     nodes = {node["metadata"]["name"]: pool_of(node) for node in lab.get("nodes") if karpenters(node)}
     pods = json.loads(lab.kubectl("get", "pods", "--namespace=default", f"--selector=app={NAME}", "-o", "json"))
     homes = [nodes.get(pod["spec"]["nodeName"], "") for pod in pods["items"]]
 
-    assert refused
-    assert homes.count("on-demand") > REPLICAS / 2  # the nodes that were there take some
-    assert set(homes) <= {"spot", "on-demand"}
+    assert "on-demand" in homes
+    assert set(homes) <= {"spot", "on-demand"}  # the nodes that were there take some
+    assert 0 < len(refused(lab) - before) <= MOST_REFUSED
 
 
 @pytest.fixture
