@@ -104,6 +104,7 @@ capacity_args = CapacityArgs(
     pools=settings.pools,
     headroom=settings.karpenter.headroom,
     tags=tags,
+    tagged_for_volumes=settings.cluster.volume_access != "account",
     node_role=cluster.admitted_node_role,
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )

@@ -33,7 +33,24 @@ CONFIGURATION: Final[dict[str, dict[str, Any]]] = {
     # Its pods would otherwise wait for a Karpenter node, and the add-on for its pods.
     "metrics-server": {**ON_SYSTEM_NODES, "tolerations": [SYSTEM_TOLERATION]},
 }
-EBS_CSI_SERVICE_ACCOUNT: Final = "ebs-csi-controller-sa"
+SERVICE_ACCOUNTS: Final = {
+    "vpc-cni": ("vpc-cni", "aws-node"),
+    "aws-ebs-csi-driver": ("ebs-csi", "ebs-csi-controller-sa"),
+}
+"""Add-on with a role of its own -> (part of the role's logical name, service account).
+
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html,
+https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
+"""
+EBS_CSI_POLICIES: Final = {
+    "account": "service-role/AmazonEBSCSIDriverPolicy",
+    "both": "service-role/AmazonEBSCSIDriverPolicy",
+    "cluster": "AmazonEBSCSIDriverEKSClusterScopedPolicy",
+}
+"""``cluster.volumeAccess`` -> policy of the EBS CSI driver: every volume of the account, or those of its cluster.
+
+Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/2918
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +65,7 @@ class AddonsArgs:
     stack_names: names.StackNames
     account_id: pulumi.Input[str]
     tags: dict[str, str]
+    volume_access: Literal["account", "both", "cluster"]
     versions: dict[str, str]
     stage: Literal["before-nodes", "after-nodes"]
     after: tuple[pulumi.Resource, ...]
@@ -68,7 +86,7 @@ class Addons(pulumi.ComponentResource):
                 # Source: controller.extraVolumeTags of the chart that the add-on's configuration mirrors,
                 # https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/charts/aws-ebs-csi-driver/values.yaml
                 configuration = {"controller": ON_SYSTEM_NODES | {"extraVolumeTags": args.tags}}
-            identities, policies = self._identity(name, args) if addon == "aws-ebs-csi-driver" else (None, [])
+            identities, policies = self._identity(name, addon, args) if addon in SERVICE_ACCOUNTS else (None, [])
             self.addons[addon] = eks.Addon(
                 f"{name}-{addon}",
                 cluster_name=args.cluster_name,
@@ -85,31 +103,29 @@ class Addons(pulumi.ComponentResource):
         self.register_outputs({"addonNames": self.addon_names})
 
     def _identity(
-        self, name: str, args: AddonsArgs
+        self, name: str, addon: str, args: AddonsArgs
     ) -> tuple[list[eks.AddonPodIdentityAssociationArgs], list[pulumi.Resource]]:
-        """The EBS CSI controller's own role, through Pod Identity: nodes do not lend it theirs."""
+        """The add-on's own role, through Pod Identity: nodes do not lend it theirs."""
         child = pulumi.ResourceOptions(parent=self)
+        key, service_account = SERVICE_ACCOUNTS[addon]
+        role_name, managed_policy = {
+            "vpc-cni": (args.stack_names.vpc_cni_role, "AmazonEKS_CNI_Policy"),
+            "aws-ebs-csi-driver": (args.stack_names.ebs_csi_role, EBS_CSI_POLICIES[args.volume_access]),
+        }[addon]
         role = iam.Role(
-            f"{name}-ebs-csi",
-            name=args.stack_names.ebs_csi_role,
+            f"{name}-{key}",
+            name=role_name,
             tags=args.stack_names.owner_tags,
             path=args.stack_names.iam_path,
             permissions_boundary=args.stack_names.permissions_boundary,
             assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
                 lambda account: json.dumps(
-                    documents.pod_identity_trust(
-                        account, args.stack_names.cluster, "kube-system", EBS_CSI_SERVICE_ACCOUNT
-                    )
+                    documents.pod_identity_trust(account, args.stack_names.cluster, "kube-system", service_account)
                 )
             ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
         policy = iam.RolePolicyAttachment(
-            f"{name}-ebs-csi",
-            role=role.name,
-            opts=child,
-            policy_arn=args.stack_names.aws_policy("service-role/AmazonEBSCSIDriverPolicy"),
+            f"{name}-{key}", role=role.name, opts=child, policy_arn=args.stack_names.aws_policy(managed_policy)
         )
-        return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=EBS_CSI_SERVICE_ACCOUNT)], [
-            policy
-        ]
+        return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)], [policy]

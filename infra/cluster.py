@@ -185,6 +185,7 @@ class Cluster(pulumi.ComponentResource):
                 stack_names=args.stack_names,
                 account_id=args.account_id,
                 tags=args.tags,
+                volume_access=config.volume_access,
                 versions=config.addons.by_name(),
                 stage="before-nodes",
                 after=(),
@@ -214,6 +215,7 @@ class Cluster(pulumi.ComponentResource):
                 stack_names=args.stack_names,
                 account_id=args.account_id,
                 tags=args.tags,
+                volume_access=config.volume_access,
                 versions=config.addons.by_name(),
                 stage="after-nodes",
                 # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 import pulumi
-from pulumi_aws import ec2, eks, ssm
+from pulumi_aws import ebs, ec2, eks, ssm
 
 from infra import names
 from infra.settings.models import Cluster, Network, NodeClass, Pool, Settings
@@ -79,6 +79,8 @@ def control_plane_zones(
     if living is not None:
         problems += [*zone_problems(settings.network, living), *version_problems(settings.cluster, living)]
         problems += alias_problems(settings, living, stack_names, opts)
+        if settings.cluster.volume_access == "cluster":
+            problems += volume_problems(stack_names, opts)
     if problems:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
     zones = settings.network.zones
@@ -219,6 +221,35 @@ def alias_problems(
             f'put kubernetesVersion back to "{living.kubernetes_version}", run pulumi up with this alias, then raise '
             "the minor",
         )
+
+
+def volume_problems(stack_names: names.StackNames, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    """Every node and volume has the cluster's tag before the driver loses its hold of those without it.
+
+    Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/2918
+    """
+    owned, (tag, value) = stack_names.owned_tags, next(iter(stack_names.volume_tags.items()))
+    karpenters = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
+    alive = ["pending", "running", "stopping", "stopped"]
+    nodes, tagged_nodes = (
+        set(ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=alive, opts=opts).ids)
+        for tags in (owned, owned | {tag: value})
+    )
+    drivers = owned | {"ebs.csi.aws.com/cluster": "true"}
+    volumes, tagged_volumes = (
+        set(ebs.get_ebs_volumes(tags=tags, opts=opts).ids) for tags in (drivers, drivers | {tag: value})
+    )
+    for kind, without, do in (
+        ("nodes", nodes - tagged_nodes, "with volumeAccess: both Karpenter replaces them, within the pools' budgets"),
+        ("volumes", volumes - tagged_volumes, f"aws ec2 create-tags --tags Key={tag},Value={value} --resources ID"),
+    ):
+        if without:
+            yield Problem(
+                "cluster.volumeAccess",
+                f"cluster, and {len(without)} {kind} without the tag {tag}: {', '.join(sorted(without)[:3])}",
+                "the driver's policy for one cluster lets it attach and detach nothing else",
+                f"set it to both until each has the tag; {do}",
+            )
 
 
 def _architectures(pools: dict[str, Pool]) -> list[str]:

@@ -100,6 +100,11 @@ class StackNames:
         return f"{self.cluster}-system-node"
 
     @property
+    def vpc_cni_role(self) -> str:
+        """Name of the role of the VPC CNI's DaemonSet."""
+        return f"{self.cluster}-vpc-cni"
+
+    @property
     def ebs_csi_role(self) -> str:
         """Name of the role of the EBS CSI controller."""
         return f"{self.cluster}-ebs-csi"
@@ -122,6 +127,7 @@ class StackNames:
             self.controller_role,
             self.system_node_role,
             self.cluster_role,
+            self.vpc_cni_role,
             self.ebs_csi_role,
             self.flow_log_role,
             self.experiment_role,
@@ -149,6 +155,15 @@ class StackNames:
     def discovery_tags(self) -> dict[str, str]:
         """The tags by which Karpenter finds this cluster's subnets and security group."""
         return {DISCOVERY_TAG: self.cluster}
+
+    @property
+    def volume_tags(self) -> dict[str, str]:
+        """The tag by which the EBS CSI driver's cluster-scoped policy knows this cluster's nodes and volumes.
+
+        The driver puts it on volumes, EKS another one on its own nodes; Karpenter's nodes have it from their class.
+        Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEBSCSIDriverEKSClusterScopedPolicy.html
+        """
+        return {"ebs.csi.aws.com/cluster-name": self.cluster}
 
     @property
     def owned_tags(self) -> dict[str, str]:

@@ -13,10 +13,9 @@ from infra.settings.models import SystemNodeGroup
 NODE_POLICIES: Final = (
     "AmazonEKSWorkerNodePolicy",
     "AmazonEC2ContainerRegistryPullOnly",
-    "AmazonEKS_CNI_Policy",
     "AmazonSSMManagedInstanceCore",
 )
-"""Managed policies that every node role has: join, pull, network, and a shell without SSH.
+"""Managed policies that every node role has: join, pull, and a shell without SSH. The network plugin has its own role.
 
 Source: https://karpenter.sh/v1.14/reference/cloudformation/#node-authorization
 """

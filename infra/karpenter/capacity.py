@@ -28,7 +28,8 @@ class CapacityArgs:
     """Arguments: the node class, the pools, and the admitted node role.
 
     ``node_role`` is a role that the cluster admitted: nothing else type-checks. ``security_group_id``: of the group
-    that EKS made, which carries the records of what has happened.
+    that EKS made, which carries the records of what has happened. ``tagged_for_volumes``: nodes carry the tag that the
+    EBS CSI driver's cluster-scoped policy asks for.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
 
@@ -37,6 +38,7 @@ class CapacityArgs:
     node_role: AdmittedNodeRole
     config: settings.NodeClass
     tags: dict[str, str]
+    tagged_for_volumes: bool
     pools: Mapping[str, settings.Pool]
     headroom: settings.Headroom | None = None
     after: tuple[pulumi.Resource, ...]
@@ -160,7 +162,9 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
                 | {key: value for key, value in volume.items() if value is not None},
             }
         ],
-        "tags": dict(args.tags) | {"Name": f"{args.stack_names.cluster}-karpenter"},
+        "tags": dict(args.tags)
+        | {"Name": f"{args.stack_names.cluster}-karpenter"}
+        | (args.stack_names.volume_tags if args.tagged_for_volumes else {}),
     } | {key: value for key, value in optional.items() if value}
 
 

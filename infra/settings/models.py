@@ -309,6 +309,11 @@ class Cluster(Model):
     deletion_protection: bool = Field(
         default=False, description="true makes AWS refuse to delete the cluster (required in prod)"
     )
+    volume_access: Literal["account", "both", "cluster"] = Field(
+        "account",
+        description="volumes that the EBS CSI driver may touch: the account's, or the cluster's; on a living cluster "
+        "the way leads through both, until every node and volume has the cluster's tag",
+    )
     upgrade_policy: Literal["STANDARD", "EXTENDED"] | None = Field(
         None,
         description="what EKS does at the end of a minor's standard support: STANDARD upgrades the control plane, "

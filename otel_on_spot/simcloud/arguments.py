@@ -194,6 +194,8 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
     "aws:index/getPartition:getPartition": Arguments(),
     "aws:index/getRegion:getRegion": Arguments(),
     "aws:ec2/getSecurityGroups:getSecurityGroups": Arguments(("tags",)),
+    "aws:ebs/getEbsVolumes:getEbsVolumes": Arguments(("tags",)),
+    "aws:ec2/getInstances:getInstances": Arguments(("filters", "instanceTags", "instanceStateNames")),
     "aws:ec2/getSubnet:getSubnet": Arguments(("id",)),
     "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),
     "aws:eks/getCluster:getCluster": Arguments(("name",)),

@@ -132,6 +132,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("cluster.logTypes", ["audit"]),
     change("cluster.logRetentionDays", 60),
     change("cluster.deletionProtection", True),
+    change("cluster.volumeAccess", "both"),
     change("cluster.upgradePolicy", "EXTENDED"),
     change("cluster.systemNodes.instanceTypes", ["m7i.xlarge"], NODE_GROUP),
     change("cluster.systemNodes.size", 3),

@@ -62,10 +62,12 @@ def the_instance_profile_holds_no_role(lab: Lab) -> Iterator[None]:
     lab.aws("iam", "add_role_to_instance_profile", **given)
 
 
-@FAULTS.named("instance-profile", "lacks AmazonEKS_CNI_Policy")
+@FAULTS.named("instance-profile", "lacks AmazonEC2ContainerRegistryPullOnly")
 def the_node_role_lost_a_policy(lab: Lab) -> Iterator[None]:
     attached = lab.aws("iam", "list_attached_role_policies", RoleName=NODE_ROLE)["AttachedPolicies"]
-    arn = next(policy["PolicyArn"] for policy in attached if policy["PolicyName"] == "AmazonEKS_CNI_Policy")
+    arn = next(
+        policy["PolicyArn"] for policy in attached if policy["PolicyName"] == "AmazonEC2ContainerRegistryPullOnly"
+    )
     lab.aws("iam", "detach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)
     yield
     lab.aws("iam", "attach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)

@@ -16,6 +16,7 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.inventory import shape
+from otel_on_spot.simcloud.live import cluster_site, launch_nodes
 from otel_on_spot.simcloud.operations import Operation
 from tests.simcloud.conftest import Maker
 
@@ -262,3 +263,11 @@ def test_the_control_plane_goes_up_by_one_minor_with_its_system_nodes_and_an_upd
     monkeypatch.setattr("infra.living.version_problems", lambda cluster, living: [])
     with pytest.raises(graph.ApplyError, match="kubelet version skew"):
         dev.writes()
+
+
+def test_the_driver_is_not_held_to_its_clusters_volumes_while_a_node_has_no_tag(dev: Stack) -> None:
+    launch_nodes(cluster_site(dev.cloud, CLUSTER), "spot")
+    living = {"kubernetesVersion": "1.36", "addons": {"kubeProxy": "v1.36.0-eksbuild.14"}, "volumeAccess": "cluster"}
+    pinned = {**settings("nodeClass"), "amiAlias": "al2023@v20260930"}
+    with pytest.raises(ProgramError, match="1 nodes without the tag"):
+        dev.writes(cluster={**settings("cluster"), **living}, nodeClass=pinned)

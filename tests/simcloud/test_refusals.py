@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws.eks_nodes import NodeGroup
 from tests.simcloud.conftest import Maker, trust
 
 
@@ -157,3 +158,19 @@ def test_a_role_that_does_not_trust_pod_identity_gets_no_association(aws: Maker,
     aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}friend")
     with pytest.raises(ApiError, match="ResourceInUseException"):
         aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "b", **wanted, roleArn=f"{arn}friend")
+
+
+def test_nodes_do_not_join_while_the_network_plugin_has_no_credentials(aws: Maker, cluster: Maker) -> None:
+    role = aws.make("aws:iam/role:Role", "no-cni", name="no-cni", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    policy = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
+    aws.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "no-cni", role="no-cni", policyArn=policy)
+    tables, name = cluster.site.cloud.tables, cluster.site.cluster
+    for addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
+        tables.put("addons", f"{name}/{addon}", {"status": "ACTIVE"})
+    group = {"subnetIds": [], "nodeRoleArn": role.outputs["arn"]}
+
+    assert "has no credentials: AmazonEKS_CNI_Policy" in NodeGroup._why_not(cluster.site, name, group)
+    tables.put("pod-identities", f"{name}/kube-system/aws-node", {"roleArn": role.outputs["arn"]})
+    assert NodeGroup._why_not(cluster.site, name, group) == ""
+    tables.remove("addons", f"{name}/eks-pod-identity-agent")
+    assert "has no credentials" in NodeGroup._why_not(cluster.site, name, group)

@@ -16,6 +16,11 @@ from otel_on_spot.simcloud.properties import Properties
 IMAGE = "ami-12c6146b"
 """An image that moto launches without knowing it."""
 WORKER_POLICIES = ("AmazonEKSWorkerNodePolicy",)
+CNI_POLICY = "AmazonEKS_CNI_Policy"
+"""The network plugin has it from a role of its own by Pod Identity, or from the node's.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
+"""
 DAY = "20260901"
 
 
@@ -158,6 +163,10 @@ class NodeGroup(Handler):
             p["PolicyName"] for p in site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
         }
         missing = [policy for policy in WORKER_POLICIES if policy not in attached]
+        own = site.cloud.tables.get("pod-identities", f"{cluster}/kube-system/aws-node")
+        agent = site.cloud.tables.get("addons", f"{cluster}/eks-pod-identity-agent")
+        if CNI_POLICY not in attached and not row["selfManagedAddons"] and not (own and agent):
+            return f"the network plugin has no credentials: {CNI_POLICY} is neither on {role} nor on a role of its own"
         return f"role {role} lacks {', '.join(missing)}" if missing else ""
 
     @override

@@ -178,6 +178,28 @@ def subnet_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     return {"ids": [one["SubnetId"] for one in found], "id": site.region}
 
 
+def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that lists instances by filters, tags and states: none found is an empty list."""
+    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
+    filters += [{"Name": f"tag:{key}", "Values": [told]} for key, told in (arguments.get("instanceTags") or {}).items()]
+    filters.append({"Name": "instance-state-name", "Values": arguments.get("instanceStateNames") or ["running"]})
+    found = site.client("ec2").describe_instances(Filters=filters)["Reservations"]
+    return {
+        "ids": [instance["InstanceId"] for row in found for instance in row["Instances"]],
+        "privateIps": [],
+        "publicIps": [],
+        "ipv6Addresses": [],
+        "id": site.region,
+    }
+
+
+def volume_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that lists volumes by tags: none found is an empty list."""
+    filters = [{"Name": f"tag:{key}", "Values": [told]} for key, told in (arguments.get("tags") or {}).items()]
+    found = site.client("ec2").describe_volumes(Filters=filters)["Volumes"]
+    return {"ids": [volume["VolumeId"] for volume in found], "id": site.region}
+
+
 def subnet(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that describes a subnet by its id.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from otel_on_spot.plan.record import record
 from otel_on_spot.program.recording import Recording
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
@@ -40,7 +41,11 @@ def test_volumes_that_the_driver_makes_carry_the_stacks_tags(prod: Recording) ->
 
 @pytest.mark.parametrize(
     ("role", "account"),
-    [("karpenter-controller-role", "karpenter"), ("cluster-after-nodes-ebs-csi", "ebs-csi-controller-sa")],
+    [
+        ("karpenter-controller-role", "karpenter"),
+        ("cluster-after-nodes-ebs-csi", "ebs-csi-controller-sa"),
+        ("cluster-before-nodes-vpc-cni", "aws-node"),
+    ],
 )
 def test_pod_identity_assumes_a_role_for_one_service_account_of_this_cluster(
     prod: Recording, role: str, account: str
@@ -51,6 +56,40 @@ def test_pod_identity_assumes_a_role_for_one_service_account_of_this_cluster(
         "aws:RequestTag/kubernetes-namespace": "kube-system",
         "aws:RequestTag/kubernetes-service-account": account,
     }
+
+
+def attached(plan: Recording) -> dict[str, set[str]]:
+    """Managed policies by the role that has them."""
+    found: dict[str, set[str]] = {}
+    for one in plan.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
+        found.setdefault(str(one.inputs["role"]), set()).add(str(one.inputs["policyArn"]).rpartition("/")[2])
+    return found
+
+
+def test_the_network_plugin_has_a_role_of_its_own_and_nodes_lend_it_none(prod: Recording) -> None:
+    policies = attached(prod)
+    (plugin,) = [r for r in prod.of_type("aws:eks/addon:Addon") if r.inputs["addonName"] == "vpc-cni"]
+
+    assert [role for role, names in policies.items() if "AmazonEKS_CNI_Policy" in names] == ["otel-prod-vpc-cni"]
+    assert [one["serviceAccount"] for one in plugin.inputs["podIdentityAssociations"]] == ["aws-node"]
+
+
+@pytest.mark.parametrize(
+    ("access", "policy", "tagged"),
+    [
+        ("account", "AmazonEBSCSIDriverPolicy", False),
+        ("both", "AmazonEBSCSIDriverPolicy", True),
+        ("cluster", "AmazonEBSCSIDriverEKSClusterScopedPolicy", True),
+    ],
+)
+def test_the_driver_is_held_to_its_clusters_volumes_once_nodes_carry_the_tag(
+    access: str, policy: str, tagged: bool
+) -> None:
+    plan = record("dev", config_overrides={"cluster": committed("dev")["cluster"] | {"volumeAccess": access}})
+    (node_class,) = plan.of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
+
+    assert attached(plan)["otel-dev-ebs-csi"] == {policy}
+    assert (node_class.inputs["spec"]["tags"].get("ebs.csi.aws.com/cluster-name") == "otel-dev") == tagged
 
 
 def test_flow_logs_of_this_account_alone_assume_their_role(prod: Recording) -> None:
@@ -70,8 +109,6 @@ def test_no_committed_stack_slides_into_extended_support(prod: Recording) -> Non
 
 
 def test_the_accounts_spot_role_stays_when_the_stack_goes() -> None:
-    from otel_on_spot.plan.record import record
-
     karpenter = committed("dev")["karpenter"] | {"spotServiceLinkedRole": True}
     plan = record("dev", config_overrides={"karpenter": karpenter})
     (role,) = plan.of_type("aws:iam/serviceLinkedRole:ServiceLinkedRole")

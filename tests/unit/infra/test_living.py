@@ -5,8 +5,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from pulumi import InvokeOptions
 
-from infra.living import LivingCluster, LivingSubnet, version_problems, zone_problems
+from infra.living import LivingCluster, LivingSubnet, version_problems, volume_problems, zone_problems
+from infra.names import StackNames
 from infra.settings.models import Cluster, Network
 from otel_on_spot.plan import answers
 from otel_on_spot.plan.record import record
@@ -143,6 +145,25 @@ def test_control_plane_and_system_nodes_stay_in_the_zones_of_its_creation() -> N
 
     assert cluster.inputs["vpcConfig"]["subnetIds"] == group.inputs["subnetIds"] == [private["eu-west-1b"]]
     assert len(private) == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "volumes", "kinds"), [(["i-1"], [], ["nodes"]), ([], ["vol-1"], ["volumes"]), ([], [], [])]
+)
+def test_the_driver_is_not_held_to_tagged_volumes_while_a_node_or_a_volume_has_no_tag(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[str], volumes: list[str], kinds: list[str]
+) -> None:
+    monkeypatch.setattr("infra.living.ec2.get_instances", lambda instance_tags, **_: ids(instance_tags, nodes))
+    monkeypatch.setattr("infra.living.ebs.get_ebs_volumes", lambda tags, **_: ids(tags, volumes))
+    found = list(volume_problems(StackNames(cluster="otel-dev", region="eu-west-1"), InvokeOptions()))
+
+    assert len(found) == len(kinds)
+    for problem, kind in zip(found, kinds, strict=True):
+        assert f"1 {kind} without the tag ebs.csi.aws.com/cluster-name" in problem.given
+
+
+def ids(tags: dict[str, str], untagged: list[str]) -> Any:
+    return mock.Mock(ids=["tagged"] if "ebs.csi.aws.com/cluster-name" in tags else ["tagged", *untagged])
 
 
 def test_an_alias_without_a_build_for_the_minor_is_refused_for_the_old_minor_too() -> None:

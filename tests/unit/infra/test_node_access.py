@@ -24,7 +24,8 @@ from infra.settings.models import NodeClass
 def capacity(role: {role}) -> CapacityArgs:
     return CapacityArgs(
         stack_names=StackNames(cluster="x", region="eu-west-1"), config=NodeClass(ami_alias="al2023@latest"),
-        tags={{}}, pools={{}}, after=(), node_role=role, security_group_id="sg-1"
+        tags={{}}, pools={{}}, after=(), node_role=role, security_group_id="sg-1",
+        tagged_for_volumes=False
     )
 """
 
