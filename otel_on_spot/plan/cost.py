@@ -7,7 +7,7 @@ module does: an estimate, to compare with another, not a bill.
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,6 @@ HOME: Final = "us-east-1"
 """The region whose instance prices the pinned Karpenter carries."""
 AWS_PROVIDER: Final = "pulumi:providers:aws"
 PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
-BARE_METAL: Final = "metal"
 DAEMONSETS: Final = (190, 300)
 """(mCPU, MiB) that each node gives to VPC CNI, kube-proxy, the EBS CSI driver and the Pod Identity agent, measured."""
 DAEMON_PODS: Final = 4
@@ -105,10 +104,9 @@ def prices() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Node:
-    """An instance type and what a month of it costs On-Demand, in USD, with its labels for a pool's requirements."""
+    """An instance type and what a month of it costs On-Demand, in USD."""
 
     kind: InstanceType
-    labels: Mapping[str, str]
     month: float
 
     @property
@@ -162,7 +160,7 @@ class _Region:
     def node(self, kind: InstanceType) -> _Node | None:
         """An instance type with its price; None where none is known."""
         if kind.usd_per_hour and kind.vcpus and kind.mib:
-            return _Node(kind, kind.labels, kind.usd_per_hour * self.factor * self.hours)
+            return _Node(kind, kind.usd_per_hour * self.factor * self.hours)
         return None
 
 
@@ -359,39 +357,8 @@ def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region
 
 
 def _candidates(requirements: Iterable[Mapping[str, Any]], region: _Region) -> list[_Node]:
-    """Types with a price that meet a NodePool's requirements, as far as the catalogue's labels decide them."""
-    rows = (
-        node
-        for kind, labels in instance_types.catalogue()
-        if all(_meets(requirement, labels, kind) for requirement in requirements) and (node := region.node(kind))
-    )
-    return list(rows)
-
-
-OPERATORS: Final[Mapping[str, Callable[[str | None, Sequence[str]], bool]]] = {
-    "In": lambda value, values: value in values,
-    "NotIn": lambda value, values: value not in values,
-    "Exists": lambda value, _: value is not None,
-    "DoesNotExist": lambda value, _: value is None,
-    "Gt": lambda value, values: value is not None and int(value) > int(values[0]),
-    "Lt": lambda value, values: value is not None and int(value) < int(values[0]),
-    "Gte": lambda value, values: value is not None and int(value) >= int(values[0]),
-    "Lte": lambda value, values: value is not None and int(value) <= int(values[0]),
-}
-"""Source: https://karpenter.sh/docs/concepts/scheduling/#operators"""
-
-
-def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str], kind: InstanceType) -> bool:
-    key, values = requirement["key"], requirement.get("values", ())
-    if key == "karpenter.k8s.aws/instance-local-nvme":
-        value: str | None = str(kind.nvme_gb) if kind.nvme_gb else None
-    elif key == "karpenter.k8s.aws/instance-hypervisor":
-        value = "" if kind.size.startswith(BARE_METAL) else "nitro"
-    elif key in labels:
-        value = labels[key]
-    else:
-        return True  # the zone, the capacity type, a label of the pool's own: no property of a type
-    return OPERATORS[requirement["operator"]](value, values)
+    """Types with a price that meet a NodePool's requirements."""
+    return [node for kind in instance_types.meeting(requirements) if (node := region.node(kind))]
 
 
 def _packed(wanted: Sequence[Workload], candidates: Sequence[_Node]) -> tuple[_Node, int]:
