@@ -105,10 +105,28 @@ def test_argocds_crds_accept_what_a_stack_declares(argocd: Schemas, stack: str, 
     assert [complaints(argocd[kind], resource) for resource in resources if complaints(argocd[kind], resource)] == []
 
 
-def test_argocds_crd_accepts_every_child_application(argocd: Schemas) -> None:
-    children = root_objects()
+EVERY_FIELD = {
+    "reloader": {
+        "repoURL": "https://charts.example.com",
+        "chart": "reloader",
+        "targetRevision": "2.2.3",
+        "namespace": "reloader",
+        "createNamespace": True,
+        "podSecurity": {"enforce": "restricted"},
+        "syncOptions": ["PruneLast=true"],
+        "ignoreDifferences": [
+            {"group": "apps", "kind": "Deployment", "name": "reloader", "jsonPointers": ["/spec/replicas"]},
+            {"kind": "*", "namespace": "reloader", "jqPathExpressions": [".spec"], "managedFieldsManagers": ["hpa"]},
+        ],
+        "values": {"reloader": {"watchGlobally": False}},
+    }
+}
 
-    assert len(children) >= 2
+
+def test_argocds_crd_accepts_every_child_application(argocd: Schemas) -> None:
+    children = [*root_objects(), *root_objects({"applications": EVERY_FIELD})]
+
+    assert len(children) == 5
     assert [
         complaints(argocd["Application"], child) for child in children if complaints(argocd["Application"], child)
     ] == []
