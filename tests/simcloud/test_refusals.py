@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.aws.eks_nodes import NodeGroup
+from otel_on_spot.simcloud.aws import eks_cluster, registry
+from otel_on_spot.simcloud.aws.eks_nodes import IMAGE, NodeGroup, terminate
 from tests.simcloud.conftest import Maker, trust
 
 
@@ -174,3 +175,66 @@ def test_nodes_do_not_join_while_the_network_plugin_has_no_credentials(aws: Make
     assert NodeGroup._why_not(cluster.site, name, group) == ""
     tables.remove("addons", f"{name}/eks-pod-identity-agent")
     assert "has no credentials" in NodeGroup._why_not(cluster.site, name, group)
+
+
+def test_a_control_plane_goes_up_by_one_minor_and_back_within_seven_days_where_no_node_is_newer(cluster: Maker) -> None:
+    name = cluster.site.cluster
+    row: dict[str, Any] = {"inputs": {"version": "1.35"}}
+
+    def move(to: str, nodes_at: str = "1.35") -> None:
+        cluster.site.cloud.tables.put("node-groups", f"{name}/group", {"release": f"{nodes_at}.2-20260901"})
+        eks_cluster.Cluster._move_minor(cluster.site, name, row, to)
+        row["inputs"] = {"version": to}
+
+    for skipped in ("1.37", "1.34"):
+        with pytest.raises(ApiError, match=rf"version update from 1\.35 to {skipped}"):
+            move(skipped)
+    move("1.36")
+    with pytest.raises(ApiError, match=r"Nodegroups group must be updated to match cluster version 1\.36"):
+        move("1.37")
+    with pytest.raises(ApiError, match="kubelet version skew of nodegroups group"):
+        move("1.35", nodes_at="1.36")
+    move("1.35")
+    move("1.36")
+    row["raised"]["at"] -= eks_cluster.ROLLBACK_SECONDS + 1
+    with pytest.raises(ApiError, match="window of 7 days"):
+        move("1.35")
+
+
+@pytest.mark.parametrize(
+    ("minor", "image", "there"),
+    [
+        ("1.35", "amazon-eks-node-al2023-x86_64-standard-1.35-v20260930", True),
+        ("1.36", "amazon-eks-node-al2023-x86_64-standard-1.36-v20260930", True),
+        ("1.36", "amazon-eks-node-al2023-x86_64-standard-1.36-v20260601", False),
+        ("1.37", "amazon-eks-node-al2023-x86_64-standard-1.37-v20260930", False),
+        ("1.36", "amazon-eks-node-al2023-x86_64-standard-1.35-v20260930", False),
+        ("1.36", "amazon-eks-node-al2023-arm64-standard-1.36-v20260930", False),
+        ("1.36", "recommended", True),
+        ("1.37", "recommended", False),
+    ],
+)
+def test_an_image_is_there_for_the_minors_of_its_day(aws: Maker, minor: str, image: str, there: bool) -> None:
+    path = f"/aws/service/eks/optimized-ami/{minor}/amazon-linux-2023/x86_64/standard/{image}"
+    found = registry.invoke(aws.site, "aws:ssm/getParametersByPath:getParametersByPath", {"path": path})
+
+    assert [name for name in found["names"] if name.endswith("/image_id")] == ([f"{path}/image_id"] if there else [])
+
+
+def test_instances_and_volumes_are_listed_by_their_tags(aws: Maker, vpc: Any) -> None:
+    subnet = aws.make("aws:ec2/subnet:Subnet", "listed", vpcId=vpc.id, cidrBlock="10.77.80.0/24")
+    ec2, tags = aws.site.client("ec2"), [{"Key": "listed", "Value": "yes"}]
+    told = [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")]
+    asked = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet.id, "TagSpecifications": told}
+    identity = ec2.run_instances(**asked)["Instances"][0]["InstanceId"]
+
+    def ids(token: str, **arguments: Any) -> list[str]:
+        return registry.invoke(aws.site, token, arguments)["ids"]
+
+    for value, number in (("yes", 1), ("no", 0)):
+        assert len(ids("aws:ec2/getInstances:getInstances", instanceTags={"listed": value})) == number
+        assert len(ids("aws:ebs/getEbsVolumes:getEbsVolumes", tags={"listed": value})) == number
+    stopped = {"instanceTags": {"listed": "yes"}, "instanceStateNames": ["stopped"]}
+    assert ids("aws:ec2/getInstances:getInstances", **stopped) == []
+    terminate(aws.site, [identity])
+    subnet.delete()
