@@ -124,7 +124,7 @@ AWS: Final[dict[str, Arguments]] = {
             *("capacityType", "diskSize", "labels", "taints", "launchTemplate", "releaseVersion", "version", "tags"),
         ),
         undecided={
-            "updateConfig": "how many nodes an update of the group takes away at once: they change together",
+            "updateConfig": "how an update of the group replaces nodes: they stay, the API tells the new version",
             "nodeRepairConfig": "which nodes the group repairs: none falls ill",
             "forceUpdateVersion": "whether an update of the group waits for disruption budgets: it drains no node",
         },

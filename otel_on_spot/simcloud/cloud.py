@@ -1,10 +1,10 @@
 """One simulated cloud: one directory, its moto, its tables, its clock, its faults, its log."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import boto3
 from botocore.config import Config
@@ -21,6 +21,13 @@ from otel_on_spot.simcloud.tables import Tables
 
 ACCOUNT = "123456789012"
 """moto's account. Source: https://docs.getmoto.org/en/latest/docs/multi_account.html"""
+
+
+QUOTAS: Final = {"addresses": 5, "vpcs": 5}
+"""Most of each that a region has until AWS is asked for more.
+
+Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+"""
 
 
 class ReleaseRunner(Protocol):
@@ -100,6 +107,7 @@ class Cloud:
         service_cidr: addresses of the API server's Services; None leaves them to the declaration.
         moto: another moto than one on a free port that keeps its state in the directory.
         forgetful: moto saves no change: faster, for a cloud that nobody starts again.
+        quotas: most ``addresses`` and ``vpcs`` in a region; None has AWS's own.
 
     Raises:
         RuntimeError: another process uses the directory, or moto does not start.
@@ -119,6 +127,7 @@ class Cloud:
         service_cidr: str | None = None,
         moto: MotoProcess | None = None,
         forgetful: bool = False,
+        quotas: Mapping[str, int] | None = None,
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -135,6 +144,7 @@ class Cloud:
         self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log", forgetful=forgetful)
         self.account = ACCOUNT
         self.requests = Requests()
+        self.quotas = {**QUOTAS, **(quotas or {})}
         self.releases = releases
         self.certificate_authority = certificate_authority
         self.service_cidr = service_cidr

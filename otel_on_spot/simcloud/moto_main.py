@@ -217,6 +217,19 @@ def _tell_templates_tags_apart() -> None:
     LaunchTemplate.create_version = apart
 
 
+def _virtualize_in_hardware() -> None:
+    """Tell hvm of instances whose image moto does not know, as of every type since 2014: moto tells paravirtual."""
+    from moto.ec2.models.instances import Instance
+
+    make = Instance.__init__
+
+    def making(self: Any, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        self.virtualization_type = "hvm"
+
+    Instance.__init__ = making
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -242,6 +255,7 @@ def main() -> None:
     _only_one_partition()
     _keep_queue_policies()
     _tell_templates_tags_apart()
+    _virtualize_in_hardware()
     _tell_quotas_of_vcpus()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)

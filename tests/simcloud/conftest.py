@@ -55,7 +55,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with Cloud(tmp_path_factory.mktemp("cloud"), patience=0.3, forgetful=True) as cloud:
+    with Cloud(tmp_path_factory.mktemp("cloud"), patience=0.3, forgetful=True, quotas={"vpcs": 99}) as cloud:
         yield cloud
 
 

@@ -373,6 +373,17 @@ def test_every_request_of_both_stacks_was_held_against_the_model(made: tuple[Clo
     assert not requests.sent - requests.held
 
 
+def test_a_managed_groups_instances_are_what_its_launch_template_and_its_role_say(client: Client) -> None:
+    ec2, here = client("ec2"), [{"Name": "tag:eks:cluster-name", "Values": ["otel-prod"]}]
+    instances = [i for found in ec2.describe_instances(Filters=here)["Reservations"] for i in found["Instances"]]
+    volumes = [device["Ebs"]["VolumeId"] for instance in instances for device in instance["BlockDeviceMappings"]]
+    assert {instance["MetadataOptions"]["HttpTokens"] for instance in instances} == {"required"}
+    assert {volume["Encrypted"] for volume in ec2.describe_volumes(VolumeIds=volumes)["Volumes"]} == {True}
+    (profile,) = {instance["IamInstanceProfile"]["Arn"].rpartition("/")[2] for instance in instances}
+    roles = client("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
+    assert [role["RoleName"] for role in roles] == ["otel-prod-system-node"]
+
+
 ANSWERS: dict[str, Callable[[Any], Any]] = {
     "DescribeCluster": lambda eks: eks.describe_cluster(name="otel-prod"),
     "DescribeNodegroup": lambda eks: eks.describe_nodegroup(

@@ -4,12 +4,11 @@ import time
 from typing import Any
 
 import yaml
-from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws import eks_requests
+from otel_on_spot.simcloud.aws import eks_requests, principals
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -18,19 +17,15 @@ NODE_TYPES = ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX")
 
 
 def _role_id(site: Site, arn: str) -> str:
-    """Unique id of a role of this account; of another account's, nothing is known.
+    """Unique id of a role or user of this account; of another account's, nothing is known.
 
     Raises:
-        ApiError: it is a role of this account, and does not exist.
+        ApiError: an access entry takes no such principal.
     """
-    if f":{site.cloud.account}:" not in arn:
-        return ""
-    try:
-        return site.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]["RoleId"]
-    except ClientError:
-        raise ApiError(
-            "InvalidParameterException", f"The specified principalArn is invalid: invalid principal {arn}"
-        ) from None
+    if why := principals.why_no_entry(site, arn):
+        raise ApiError("InvalidParameterException", f"The specified principalArn is invalid: {why}")
+    made = principals.entity(site, arn)
+    return str(made.get("RoleId") or made.get("UserId") or "")
 
 
 def remember_entry(site: Site, cluster: str, principal: str, kind: str, by: str, **more: Any) -> None:

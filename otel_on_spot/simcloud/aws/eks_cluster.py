@@ -6,6 +6,7 @@ no log group; it takes subnets of one zone. AWS does otherwise, and so do we.
 
 import base64
 import hashlib
+import ipaddress
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -28,6 +29,13 @@ READ_BACK = (
 )
 ROLLBACK_SECONDS: Final = 7 * 24 * 3600
 """Source: https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html"""
+WITHOUT_CONTROL_PLANE = {
+    "us-east-1": frozenset({"use1-az3"}),
+    "us-west-1": frozenset({"usw1-az2"}),
+    "ca-central-1": frozenset({"cac1-az3"}),
+}
+"""Region -> ids of the zones in which EKS takes no subnet of a cluster."""
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -72,6 +80,7 @@ class Cluster(Handler):
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
             raise ApiError("InvalidParameterException", "Subnets specified must be in at least two different AZs")
+        _refuse_network(site, name, network, subnets)
         role = inputs["roleArn"].rpartition("/")[2]
         site.client("iam").get_role(RoleName=role)
         for encryption in self._encryption(inputs):
@@ -191,6 +200,7 @@ class Cluster(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = active_cluster(call.site, identity)
+        refuse_endpoint(new["vpcConfig"])
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
@@ -285,6 +295,42 @@ class Cluster(Handler):
                 site.cloud.tables.remove(table, key)
         site.cloud.kubernetes(identity).forget()
         site.cloud.tables.remove("clusters", identity)
+
+
+def _refuse_network(site: Site, name: str, network: Properties, subnets: list[dict[str, Any]]) -> None:
+    """Refuse zones in which EKS has no control plane, an API that nobody reaches, and private networks on a public one.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html, /cluster-endpoint.html
+    """
+    zones = {subnet["AvailabilityZoneId"] for subnet in subnets} & WITHOUT_CONTROL_PLANE.get(site.region, frozenset())
+    if zones:
+        raise ApiError(
+            "UnsupportedAvailabilityZoneException",
+            f"Cannot create cluster '{name}' because {', '.join(sorted(zones))}, the targeted availability zone, does "
+            "not currently have sufficient capacity to support the cluster.",
+        )
+    refuse_endpoint(network)
+
+
+def refuse_endpoint(network: Properties) -> None:
+    """Refuse an API endpoint that is neither public nor private, and networks that no request comes from."""
+    public, private = network.get("endpointPublicAccess", True), network.get("endpointPrivateAccess", False)
+    if not public and not private:
+        raise ApiError("InvalidParameterException", "Private and public endpoint access cannot be false")
+    wrong = [cidr for cidr in network.get("publicAccessCidrs") or [] if public and _is_private(cidr)]
+    if wrong:
+        raise ApiError(
+            "InvalidParameterException",
+            f"The following CIDRs are not allowed in publicAccessCidrs: {', '.join(wrong)}",
+        )
+
+
+def _is_private(cidr: str) -> bool:
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        return True
+    return any(network.overlaps(ipaddress.ip_network(private)) for private in PRIVATE) and network.prefixlen > 0
 
 
 def _authority(site: Site, name: str) -> str:

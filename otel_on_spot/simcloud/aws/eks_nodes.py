@@ -1,6 +1,7 @@
 """EKS managed node groups: over moto, with their instances, and the reasons for which nodes do not join."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -10,7 +11,7 @@ from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 IMAGE = "ami-12c6146b"
@@ -35,9 +36,25 @@ def routed(site: Site, subnet: str) -> bool:
     )
 
 
-def launch(site: Site, subnet: str, groups: list[str], instance_type: str, tags: dict[str, str]) -> str:
-    """Launch one instance in moto: its id."""
-    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+def launch(
+    site: Site,
+    subnet: str,
+    groups: list[str],
+    instance_type: str,
+    tags: dict[str, str],
+    more: Mapping[str, Any] | None = None,
+) -> str:
+    """Launch one instance in moto: its id.
+
+    Args:
+        site: where.
+        subnet: its subnet.
+        groups: its security groups.
+        instance_type: its type.
+        tags: of the instance and its volumes.
+        more: members of RunInstances beside these.
+    """
+    listed = tag_list(tags)
     made = site.client("ec2").run_instances(
         ImageId=IMAGE,
         MinCount=1,
@@ -46,8 +63,50 @@ def launch(site: Site, subnet: str, groups: list[str], instance_type: str, tags:
         SubnetId=subnet,
         SecurityGroupIds=groups,
         TagSpecifications=[{"ResourceType": "instance", "Tags": listed}, {"ResourceType": "volume", "Tags": listed}],
+        **(more or {}),
     )
     return made["Instances"][0]["InstanceId"]
+
+
+def _started_from(site: Site, inputs: Properties) -> tuple[dict[str, Any], dict[str, str]]:
+    """(members of RunInstances, tags) that a group's launch template and its node role give its instances."""
+    members: dict[str, Any] = {"IamInstanceProfile": {"Name": _profile(inputs)}}
+    template = inputs.get("launchTemplate")
+    if not template:
+        return members, {}
+    asked = {"LaunchTemplateId": template["id"], "Versions": [str(template.get("version") or "$Default")]}
+    found = site.client("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
+    data = found[0]["LaunchTemplateData"]
+    members |= {key: data[key] for key in ("BlockDeviceMappings", "MetadataOptions") if data.get(key)}
+    of_instances = [each for each in data.get("TagSpecifications") or [] if each["ResourceType"] == "instance"]
+    return members, {key: value for each in of_instances for key, value in tags_of(each["Tags"]).items()}
+
+
+def _unique(inputs: Properties) -> str:
+    return hashlib.sha256(f"{inputs['clusterName']}/{inputs['nodeGroupName']}".encode()).hexdigest()[:12]
+
+
+def _profile(inputs: Properties) -> str:
+    """The name of the instance profile that EKS makes for a group's node role."""
+    return f"eks-{_unique(inputs)}"
+
+
+def _make_profile(site: Site, inputs: Properties) -> None:
+    iam, name = site.client("iam"), _profile(inputs)
+    role = inputs["nodeRoleArn"].rpartition("/")[2]
+    if any(profile["InstanceProfileName"] == name for profile in iam.list_instance_profiles()["InstanceProfiles"]):
+        return
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+
+
+def _remove_profile(site: Site, inputs: Properties) -> None:
+    iam, name = site.client("iam"), _profile(inputs)
+    for profile in iam.list_instance_profiles()["InstanceProfiles"]:
+        if profile["InstanceProfileName"] == name:
+            for role in profile["Roles"]:
+                iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
+            iam.delete_instance_profile(InstanceProfileName=name)
 
 
 def terminate(site: Site, instances: list[str]) -> None:
@@ -94,9 +153,11 @@ class NodeGroup(Handler):
         site.client("eks").create_nodegroup(**eks_requests.create_nodegroup(inputs, all_tags(site, inputs)))
         size = int(inputs["scalingConfig"]["desiredSize"])
         kinds = inputs.get("instanceTypes") or ["t3.medium"]
-        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
+        _make_profile(site, inputs)
+        more, tags = _started_from(site, inputs)
+        tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         instances = [
-            launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags)
+            launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags, more)
             for n in range(size)
         ]
         release = _release(row, inputs, "")
@@ -116,8 +177,8 @@ class NodeGroup(Handler):
         return self.identity(site, inputs), self._known(site, inputs, release, "CREATING")
 
     def _known(self, site: Site, inputs: Properties, release: str, status: str) -> Properties:
-        cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
-        unique = hashlib.sha256(f"{cluster}/{name}".encode()).hexdigest()[:12]
+        name = inputs["nodeGroupName"]
+        unique = _unique(inputs)
         return {
             "arn": self.arn(site, "", inputs, unique),
             "status": status,
@@ -193,12 +254,12 @@ class NodeGroup(Handler):
         for operation, request in eks_requests.update_nodegroup(row["inputs"], new):
             site.hold("eks", operation, request)
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
-        tags = {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
+        more, tags = _started_from(site, new)
+        tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         while len(row["instances"]) < wanted:
             subnet = new["subnetIds"][len(row["instances"]) % len(new["subnetIds"])]
-            row["instances"].append(
-                launch(site, subnet, [cluster_row["group"]], (new.get("instanceTypes") or ["t3.medium"])[0], tags)
-            )
+            kind = (new.get("instanceTypes") or ["t3.medium"])[0]
+            row["instances"].append(launch(site, subnet, [cluster_row["group"]], kind, tags, more))
         terminate(site, row["instances"][wanted:])
         row = {
             **row,
@@ -219,6 +280,7 @@ class NodeGroup(Handler):
             raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
         site.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
         terminate(site, row["instances"])
+        _remove_profile(site, row["inputs"])
         site.cloud.tables.remove("node-groups", f"{cluster}/{name}")
         role = row["inputs"]["nodeRoleArn"]
         others = site.cloud.tables.all("node-groups", f"{cluster}/").values()

@@ -1,14 +1,38 @@
 """VPC endpoints and flow logs."""
 
+from functools import cache
 from typing import Any
 
+import botocore.session
 from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
-from otel_on_spot.simcloud.handler import Call, Seconds, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form
+
+GATEWAYS = ("s3", "dynamodb")
+OTHERWISE_NAMED = (
+    *("ecr.api", "ecr.dkr", "eks-auth", "elasticfilesystem", "elasticloadbalancing", "execute-api", "ec2messages"),
+    *("ssmmessages", "monitoring", "states", "git-codecommit", "aps-workspaces", "guardduty-data", "email-smtp"),
+    *("sagemaker.api", "sagemaker.runtime", "api.ecr", "cassandra", "servicecatalog", "s3express", "s3-global"),
+    *("rds-data", "redshift-data", "evidently", "models-v2-lex", "bedrock-runtime", "grafana-workspace", "vpc-lattice"),
+)
+"""Services whose endpoint is called otherwise than their client."""
+NO_ENDPOINT = frozenset(
+    {"iam", "route53", "cloudfront", "organizations", "account", "pricing", "ce", "budgets", "shield"}
+)
+"""Services with a client and without an endpoint in a region: they are global.
+
+Source of both: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+"""
+
+
+@cache
+def endpoint_services() -> frozenset[str]:
+    """The last part of the names of AWS's own endpoint services, as far as clients and the table tell."""
+    return frozenset({*botocore.session.get_session().get_available_services(), *OTHERWISE_NAMED}) - NO_ENDPOINT
 
 
 class VpcEndpoint(Ec2Handler):
@@ -21,6 +45,7 @@ class VpcEndpoint(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
+        self._refuse_service(call.site, inputs)
         asked: dict[str, Any] = {
             "VpcId": inputs["vpcId"],
             "ServiceName": inputs["serviceName"],
@@ -59,6 +84,19 @@ class VpcEndpoint(Ec2Handler):
             "state": "available",
             "requesterManaged": False,
         }
+
+    @staticmethod
+    def _refuse_service(site: Site, inputs: Properties) -> None:
+        """AWS has an endpoint of a service in its region, and gateways of two services; moto takes any name."""
+        name, kind = inputs["serviceName"], inputs["vpcEndpointType"]
+        service = name.removeprefix(f"com.amazonaws.{site.region}.")
+        if service == name or service not in endpoint_services():
+            raise ApiError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
+        if kind == "Gateway" and service not in GATEWAYS:
+            raise ApiError(
+                "InvalidParameter",
+                f"Endpoint type ({kind}) does not match available service types ([Interface]) of {name}.",
+            )
 
     @staticmethod
     def _refuse_private_names_of_s3(ec2: Any, inputs: Properties) -> None:

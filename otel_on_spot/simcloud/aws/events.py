@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -27,6 +28,20 @@ ATTRIBUTES = {
     "kmsMasterKeyId": "KmsMasterKeyId",
     "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
 }
+
+
+RANGES = {
+    "MessageRetentionPeriod": (60, 1209600),
+    "VisibilityTimeout": (0, 43200),
+    "DelaySeconds": (0, 900),
+    "MaximumMessageSize": (1024, 1048576),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "KmsDataKeyReusePeriodSeconds": (60, 86400),
+}
+"""Smallest and greatest value of an attribute: the model has them as text.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+"""
 
 
 class EventRule(Handler):
@@ -142,6 +157,11 @@ class Queue(Handler):
     @staticmethod
     def _attributes(inputs: Properties) -> dict[str, str]:
         wanted = {there: inputs[here] for here, there in ATTRIBUTES.items() if inputs.get(here) is not None}
+        for name, (least, most) in RANGES.items():
+            if name in wanted and not least <= int(wanted[name]) <= most:
+                raise ApiError(
+                    "InvalidAttributeValue", f"Invalid value for the parameter {name}: {least} to {most} are allowed"
+                )
         return {k: str(v).lower() if isinstance(v, bool) else _number(v) for k, v in wanted.items()}
 
     @override
@@ -190,6 +210,10 @@ class QueuePolicy(Handler):
 
     @staticmethod
     def _set(call: Call, url: str, policy: str) -> None:
+        if policy and (unknown := principals.unknown(call.site, policy)):
+            raise ApiError(
+                "InvalidAttributeValue", f"Invalid value for the parameter Policy: principals {', '.join(unknown)}"
+            )
         call.site.client("sqs").set_queue_attributes(QueueUrl=moto_url(call.site, url), Attributes={"Policy": policy})
 
     @override

@@ -5,7 +5,9 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.iam import allows
+from otel_on_spot.program.values import Unknown
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
@@ -16,6 +18,13 @@ class Key(Handler):
     token = "aws:kms/key:Key"
     taggable = True
     seconds = Seconds(12, 5, 2)
+
+    @override
+    def failures(self, inputs: Properties) -> list[tuple[str, str]]:
+        days = inputs.get("deletionWindowInDays")
+        if days is None or isinstance(days, Unknown) or 7 <= int(days) <= 30:
+            return []
+        return [("deletionWindowInDays", f"expected to be in the range (7 - 30), got {days}")]
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -36,6 +45,11 @@ class Key(Handler):
 
     @staticmethod
     def _not_locked_out(call: Call, policy: str) -> None:
+        if unknown := principals.unknown(call.site, policy):
+            raise ApiError(
+                "MalformedPolicyDocumentException",
+                f"Policy contains a statement with one or more invalid principals: {', '.join(unknown)}",
+            )
         root = f"arn:aws:iam::{call.site.cloud.account}:root"
         if allows(policy, "kms:PutKeyPolicy", principal={"AWS": root}):
             return

@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
@@ -20,7 +21,9 @@ class Vpc(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        ec2 = call.site.client("ec2")
+        ec2, most = call.site.client("ec2"), call.site.cloud.quotas["vpcs"]
+        if len(ec2.describe_vpcs()["Vpcs"]) >= most:
+            raise ApiError("VpcLimitExceeded", f"The maximum number of VPCs has been reached: {most}")
         made = ec2.create_vpc(
             CidrBlock=inputs["cidrBlock"],
             InstanceTenancy=inputs["instanceTenancy"],

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.iam import document
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -55,6 +56,16 @@ def document_of(value: Any) -> str:
     return json.dumps(document(value))
 
 
+def _trusted(call: Call, policy: str) -> None:
+    """Refuse a trust policy that names a service or a role that does not exist: moto takes it."""
+    try:
+        unknown = principals.unknown(call.site, policy)
+    except ValueError:
+        return  # no JSON: moto refuses it
+    if unknown:
+        raise ApiError("MalformedPolicyDocument", f"Invalid principal in policy: {', '.join(unknown)}")
+
+
 class Role(Handler):
     """A role. moto and AWS both refuse to delete one that still has policies or profiles."""
 
@@ -64,6 +75,7 @@ class Role(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        _trusted(call, inputs["assumeRolePolicy"])
         made = call.site.client("iam").create_role(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
@@ -92,6 +104,7 @@ class Role(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         iam = call.site.client("iam")
+        _trusted(call, new["assumeRolePolicy"])
         iam.update_assume_role_policy(RoleName=identity, PolicyDocument=new["assumeRolePolicy"])
         iam.update_role(
             RoleName=identity,

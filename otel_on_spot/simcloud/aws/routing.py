@@ -156,9 +156,10 @@ class Eip(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        made = call.site.client("ec2").allocate_address(
-            Domain="vpc", TagSpecifications=self.specification(call, inputs)
-        )
+        ec2, most = call.site.client("ec2"), call.site.cloud.quotas["addresses"]
+        if len(ec2.describe_addresses()["Addresses"]) >= most:
+            raise ApiError("AddressLimitExceeded", f"The maximum number of addresses has been reached: {most}")
+        made = ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(call, inputs))
         identity = made["AllocationId"]
         return identity, {
             "allocationId": identity,

@@ -1,0 +1,239 @@
+"""What AWS refuses beyond its models, by kind: principals, endpoints, zones, retentions, attributes, quotas, names."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws import principals
+from otel_on_spot.simcloud.aws.eks_cluster import refuse_endpoint
+from otel_on_spot.simcloud.aws.endpoints import endpoint_services
+from otel_on_spot.simcloud.aws.keys import RETENTIONS
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.handler import Site
+from tests.simcloud.conftest import Maker, trust
+
+ACCOUNT = "arn:aws:iam::123456789012"
+
+
+def trusting(principal: dict[str, Any]) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def known(aws: Maker) -> Maker:
+    aws.make("aws:iam/role:Role", "known", name="known", path="/team/", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    return aws
+
+
+@pytest.mark.parametrize(
+    ("principal", "unknown"),
+    [
+        ({"Service": "ec2.amazonaws.com"}, []),
+        ({"Service": ["pods.eks.amazonaws.com", "vpc-flow-logs.amazonaws.com", "fis.amazonaws.com"]}, []),
+        ({"Service": "logs.eu-west-1.amazonaws.com"}, []),
+        ({"Service": "logs.eu-west-2.amazonaws.com"}, ['"SERVICE":"logs.eu-west-2.amazonaws.com"']),
+        ({"Service": "ec3.amazonaws.com"}, ['"SERVICE":"ec3.amazonaws.com"']),
+        ({"Service": "ec2"}, ['"SERVICE":"ec2"']),
+        ({"Service": "ec2.example.com"}, ['"SERVICE":"ec2.example.com"']),
+        ({"Service": ["ec2.amazonaws.com", "karpenter.sh"]}, ['"SERVICE":"karpenter.sh"']),
+        ({"AWS": "*"}, []),
+        ({"AWS": "123456789012"}, []),
+        ({"AWS": f"{ACCOUNT}:root"}, []),
+        ({"AWS": f"{ACCOUNT}:role/team/known"}, []),
+        ({"AWS": f"{ACCOUNT}:role/known"}, [f'"AWS":"{ACCOUNT}:role/known"']),
+        ({"AWS": f"{ACCOUNT}:role/nobody"}, [f'"AWS":"{ACCOUNT}:role/nobody"']),
+        ({"AWS": f"{ACCOUNT}:user/nobody"}, [f'"AWS":"{ACCOUNT}:user/nobody"']),
+        ({"AWS": f"{ACCOUNT}:group/people"}, [f'"AWS":"{ACCOUNT}:group/people"']),
+        ({"AWS": "arn:aws:iam::210987654321:role/theirs"}, []),
+        ({"AWS": "arn:aws:iam::2109:role/short"}, ['"AWS":"arn:aws:iam::2109:role/short"']),
+        ({"Federated": "cognito-identity.amazonaws.com"}, []),
+        ({"Robot": "r2"}, ['"ROBOT":"r2"']),
+    ],
+)
+def test_a_principal_that_aws_does_not_find_is_refused_in_every_policy(
+    known: Maker, principal: dict[str, Any], unknown: list[str]
+) -> None:
+    assert principals.unknown(known.site, trusting(principal)) == unknown
+
+
+def test_unknown_principals_are_refused_by_iam_kms_and_sqs_in_their_own_words(known: Maker) -> None:
+    wrong = trusting({"Service": "ec3.amazonaws.com"})
+    with pytest.raises(ApiError, match=r'MalformedPolicyDocument: Invalid principal in policy: "SERVICE":"ec3'):
+        known.make("aws:iam/role:Role", "wrong", name="wrong", assumeRolePolicy=wrong)
+    with pytest.raises(ApiError, match=r"MalformedPolicyDocumentException.*invalid principals"):
+        known.make("aws:kms/key:Key", "wrong", policy=wrong)
+    queue = known.make("aws:sqs/queue:Queue", "principals", name="principals")
+    with pytest.raises(ApiError, match="InvalidAttributeValue: Invalid value for the parameter Policy"):
+        known.make("aws:sqs/queuePolicy:QueuePolicy", "wrong", queueUrl=queue.id, policy=wrong)
+
+
+@pytest.mark.parametrize(
+    ("arn", "why"),
+    [
+        (f"{ACCOUNT}:role/team/known", ""),
+        ("arn:aws:iam::210987654321:role/theirs", ""),
+        (f"{ACCOUNT}:role/known", "invalid principal"),
+        (f"{ACCOUNT}:root", "invalid principal"),
+        ("arn:aws:sts::123456789012:assumed-role/known/me", "invalid principal"),
+        (f"{ACCOUNT}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot", "service-linked role"),
+    ],
+)
+def test_an_access_entry_takes_roles_and_users_that_are_there(known: Maker, arn: str, why: str) -> None:
+    found = principals.why_no_entry(known.site, arn)
+    assert why in found
+    assert bool(found) is bool(why)
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "code"),
+    [
+        ("com.amazonaws.eu-west-1.sts", "Interface", ""),
+        ("com.amazonaws.eu-west-1.ecr.dkr", "Interface", ""),
+        ("com.amazonaws.eu-west-1.s3", "Gateway", ""),
+        ("com.amazonaws.eu-west-1.sqs2", "Interface", "InvalidServiceName"),
+        ("com.amazonaws.eu-west-2.sts", "Interface", "InvalidServiceName"),
+        ("com.amazonaws.eu-west-1.iam", "Interface", "InvalidServiceName"),
+        ("sts", "Interface", "InvalidServiceName"),
+        ("com.amazonaws.eu-west-1.sts", "Gateway", "InvalidParameter"),
+    ],
+)
+def test_an_endpoint_is_of_a_service_that_has_one_in_this_region(
+    aws: Maker, endpoints_vpc: Any, service: str, kind: str, code: str
+) -> None:
+    asked = {"vpcId": endpoints_vpc.id, "serviceName": service, "vpcEndpointType": kind}
+    if not code:
+        aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoint", **asked).delete()
+        return
+    with pytest.raises(ApiError, match=f"^{code}: "):
+        aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoint", **asked)
+
+
+@pytest.fixture(scope="module")
+def endpoints_vpc(aws: Maker) -> Any:
+    return aws.make("aws:ec2/vpc:Vpc", "endpoints", cidrBlock="10.61.0.0/16")
+
+
+def test_every_service_that_karpenter_and_nodes_call_has_an_endpoint() -> None:
+    assert {
+        "ec2",
+        "ecr.api",
+        "ecr.dkr",
+        "eks",
+        "eks-auth",
+        "sqs",
+        "ssm",
+        "sts",
+        "logs",
+        "kms",
+        "s3",
+    } <= endpoint_services()
+
+
+@pytest.mark.parametrize("days", [2, 15, 100, 3654])
+def test_a_log_group_keeps_events_for_one_of_the_listed_times(aws: Maker, days: int) -> None:
+    assert days not in RETENTIONS
+    with pytest.raises(
+        ApiError, match=r"InvalidParameterException: 1 validation error detected: Value '\d+' at 'reten"
+    ):
+        aws.make("aws:cloudwatch/logGroup:LogGroup", "kept", name=f"kept-{days}", retentionInDays=days)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("messageRetentionSeconds", 59),
+        ("messageRetentionSeconds", 1209601),
+        ("visibilityTimeoutSeconds", 43201),
+        ("delaySeconds", 901),
+        ("receiveWaitTimeSeconds", 21),
+        ("maxMessageSize", 1023),
+        ("kmsDataKeyReusePeriodSeconds", 59),
+    ],
+)
+def test_an_attribute_of_a_queue_outside_its_range_is_refused(aws: Maker, argument: str, value: int) -> None:
+    with pytest.raises(ApiError, match="InvalidAttributeValue: Invalid value for the parameter"):
+        aws.make("aws:sqs/queue:Queue", "ranged", name=f"ranged-{argument}", **{argument: value})
+
+
+@pytest.mark.parametrize("days", [6, 31])
+def test_a_key_waits_a_week_to_a_month_for_its_deletion(aws: Maker, days: int) -> None:
+    handler = aws._handler("aws:kms/key:Key")
+    _, failures = handler.check("key", {}, {"deletionWindowInDays": days}, b"seed")
+    assert [name for name, _ in failures] == ["deletionWindowInDays"]
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        ({"endpointPublicAccess": False, "endpointPrivateAccess": False}, "cannot be false"),
+        ({"publicAccessCidrs": ["10.1.0.0/16"]}, "not allowed in publicAccessCidrs: 10.1.0.0/16"),
+        ({"publicAccessCidrs": ["203.0.113.0/24", "192.168.1.1/32"]}, "192.168.1.1/32"),
+        ({"publicAccessCidrs": ["no network"]}, "no network"),
+        ({"publicAccessCidrs": ["0.0.0.0/0"]}, ""),
+        ({"publicAccessCidrs": ["203.0.113.0/24"], "endpointPrivateAccess": True}, ""),
+    ],
+)
+def test_an_api_endpoint_that_eks_refuses(network: dict[str, Any], why: str) -> None:
+    if not why:
+        refuse_endpoint(network)
+        return
+    with pytest.raises(ApiError, match=f"InvalidParameterException.*{why}"):
+        refuse_endpoint(network)
+
+
+def test_a_zone_without_a_control_plane_takes_no_cluster(cloud: Cloud) -> None:
+    aws = Maker(Site(cloud, region="us-east-1"))
+    vpc = aws.make("aws:ec2/vpc:Vpc", "zones", cidrBlock="10.62.0.0/16")
+    zones = cloud.client("ec2", "us-east-1").describe_availability_zones()["AvailabilityZones"]
+    names = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
+    subnets = [
+        aws.make(
+            "aws:ec2/subnet:Subnet", zone, vpcId=vpc.id, cidrBlock=f"10.62.{n}.0/24", availabilityZone=names[zone]
+        ).id
+        for n, zone in enumerate(("use1-az1", "use1-az3"))
+    ]
+    with pytest.raises(ApiError, match=r"UnsupportedAvailabilityZoneException.*use1-az3"):
+        aws.make("aws:eks/cluster:Cluster", "zones", roleArn="arn:x", vpcConfig={"subnetIds": subnets})
+
+
+@pytest.fixture(scope="module")
+def small(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
+    """The same cloud's account with AWS's own quotas, in a region where nothing else is."""
+    before = cloud.quotas
+    cloud.quotas = {"addresses": 5, "vpcs": 5}
+    yield Maker(Site(cloud, region="ap-south-1"))
+    cloud.quotas = before
+
+
+def test_a_region_has_five_addresses_and_five_networks(small: Maker) -> None:
+    for number in range(5):
+        small.make("aws:ec2/eip:Eip", f"address-{number}", domain="vpc")
+    with pytest.raises(ApiError, match="AddressLimitExceeded: The maximum number of addresses has been reached: 5"):
+        small.make("aws:ec2/eip:Eip", "one-more", domain="vpc")
+    for number in range(4):  # one is there: the default one
+        small.make("aws:ec2/vpc:Vpc", f"vpc-{number}", cidrBlock=f"10.{number}.0.0/16")
+    with pytest.raises(ApiError, match="VpcLimitExceeded: The maximum number of VPCs has been reached: 5"):
+        small.make("aws:ec2/vpc:Vpc", "one-more", cidrBlock="10.5.0.0/16")
+
+
+def test_the_quotas_of_a_cloud_are_awss_own_unless_it_is_told_others(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path, quotas={"vpcs": 20})
+    assert cloud.quotas == {"addresses": 5, "vpcs": 20}
+    cloud.close()
+
+
+def test_names_of_iam_are_taken_in_every_region_at_once(cloud: Cloud) -> None:
+    here, there = (Maker(Site(cloud, region=region)) for region in ("eu-west-1", "eu-central-1"))
+    role = here.make("aws:iam/role:Role", "global", name="global", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    with pytest.raises(ApiError, match="EntityAlreadyExists"):
+        there.make("aws:iam/role:Role", "global", name="global", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    there.make("aws:iam/instanceProfile:InstanceProfile", "global", name="global", role="global")
+    with pytest.raises(ApiError, match="EntityAlreadyExists"):
+        here.make("aws:iam/instanceProfile:InstanceProfile", "global", name="global", role="global")
+    with pytest.raises(ApiError, match="DeleteConflict"):
+        role.delete()
