@@ -230,6 +230,22 @@ def _virtualize_in_hardware() -> None:
     Instance.__init__ = making
 
 
+def _keep_default_keys_awss_own() -> None:
+    """Tell AWS as the manager of the key for volumes without one of their own, and rotate it; moto tells a customer."""
+    from moto.ec2.models.elastic_block_store import EBSBackend
+    from moto.kms.models import kms_backends
+
+    make = EBSBackend._create_default_encryption_key
+
+    def making(self: Any) -> str:
+        arn = make(self)
+        key = kms_backends[self.account_id][self.region_name].keys[arn.rpartition("/")[2]]
+        key.key_manager, key.key_rotation_status = "AWS", True
+        return arn
+
+    EBSBackend._create_default_encryption_key = making
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -256,6 +272,7 @@ def main() -> None:
     _keep_queue_policies()
     _tell_templates_tags_apart()
     _virtualize_in_hardware()
+    _keep_default_keys_awss_own()
     _tell_quotas_of_vcpus()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)

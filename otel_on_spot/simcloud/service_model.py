@@ -227,9 +227,8 @@ def model_of(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
-@cache
-def _constraints_of(service: str) -> ModelOfService:
-    return ModelOfService(model_of(service))
+_known: Final[dict[str, ModelOfService]] = {}
+"""Constraints by service, read from the first model that a client brings: none is loaded twice."""
 
 
 def violations(operation: OperationModel, request: Mapping[str, Any]) -> list[Violation]:
@@ -237,8 +236,9 @@ def violations(operation: OperationModel, request: Mapping[str, Any]) -> list[Vi
     shape = operation.input_shape
     if shape is None:
         return [Violation("unknown", name, value, "the operation takes none") for name, value in request.items()]
-    service = operation.service_model.service_name
-    return list(_constraints_of(service).violations(shape.name, request))
+    model = operation.service_model
+    held = _known.get(model.service_name) or _known.setdefault(model.service_name, ModelOfService(model))
+    return list(held.violations(shape.name, request))
 
 
 def refusal(operation: OperationModel, found: list[Violation]) -> ApiError:

@@ -379,6 +379,8 @@ def test_a_managed_groups_instances_are_what_its_launch_template_and_its_role_sa
     volumes = [device["Ebs"]["VolumeId"] for instance in instances for device in instance["BlockDeviceMappings"]]
     assert {instance["MetadataOptions"]["HttpTokens"] for instance in instances} == {"required"}
     assert {volume["Encrypted"] for volume in ec2.describe_volumes(VolumeIds=volumes)["Volumes"]} == {True}
+    (key,) = {volume["KmsKeyId"] for volume in ec2.describe_volumes(VolumeIds=volumes)["Volumes"]}
+    assert client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyManager"] == "AWS"
     (profile,) = {instance["IamInstanceProfile"]["Arn"].rpartition("/")[2] for instance in instances}
     roles = client("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
     assert [role["RoleName"] for role in roles] == ["otel-prod-system-node"]
