@@ -7,6 +7,7 @@ clock faults operations   how long AWS takes, how it misbehaves, and the log of 
 arguments       the arguments of each type that it takes, and the list of what it does not decide
 service_model   holds every request against AWS's own model; tag_rules what the models do not tell of tags
 cloud           all of these together: one directory is one cloud
+eks_requests eks_answers   what is asked of EKS, and the reads of it that anybody's client makes
 handler         what a resource type can do: check, diff, create, read, update, delete
 aws/            handlers over moto
 kubernetes_api  an API server in memory: objects, CRDs, finalizers

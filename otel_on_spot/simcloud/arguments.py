@@ -200,13 +200,15 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
     "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),
     "aws:eks/getCluster:getCluster": Arguments(("name",)),
     "aws:eks/getClusters:getClusters": Arguments(),
+    "aws:iam/getRole:getRole": Arguments(("name",)),
+    "aws:iam/getRoles:getRoles": Arguments(("nameRegex", "pathPrefix")),
     "aws:ssm/getParametersByPath:getParametersByPath": Arguments(("path",)),
 }
 """Arguments of each function of a provider by its token."""
 
 UNDECIDED: Final[dict[str, str]] = {
     "capacity": "whether a zone has an instance type, On-Demand or Spot, at what price, and when Spot takes it back",
-    "quotas": "how much of anything an account may have",
+    "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region)",
     "permissions": "without `--as`, whether the caller may make a request",
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",

@@ -17,7 +17,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Request, Response
 
 from otel_on_spot.kubernetes.names import NODE_USERNAME
-from otel_on_spot.simcloud.aws import eks_requests
+from otel_on_spot.simcloud import eks_requests
 
 MADE: Final = 1767225600.0
 """When everything in this cloud was made, in seconds since 1970: the start of 2026."""

@@ -163,6 +163,10 @@ def test_a_provider_and_a_function_are_held_too(cloud: Cloud, aws: Maker) -> Non
         registry.invoke(aws.site, "aws:index/getAvailabilityZones:getAvailabilityZones", {"state": "available"})
 
 
+def test_every_function_that_is_answered_has_its_arguments() -> None:
+    assert registry.ANSWERS.keys() <= FUNCTIONS.keys()
+
+
 def test_a_rule_of_a_security_group_has_no_argument_that_is_dropped(aws: Maker) -> None:
     vpc = aws.make("aws:ec2/vpc:Vpc", "ruled", cidrBlock="10.65.0.0/16")
     rule = {"protocol": "tcp", "fromPort": 1, "toPort": 1, "ipv6CidrBlocks": ["::/0"]}

@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
+from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws import eks_requests
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties

@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws import eks_requests, in_use
+from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
