@@ -20,7 +20,6 @@ QUEUE = f"arn:{LONGEST.partition}:sqs:{LONGEST.region}:{LONGEST.account_id}:{LON
 CONTROLLER = controller_policies(LONGEST, NODE_ROLE, QUEUE)
 
 READ_ONLY_ON_EVERYTHING = {
-    "AllowZonalShiftStatusReadOnly",
     "AllowRegionalReadActions",
     "AllowPricingReadActions",
     "AllowUnscopedInstanceProfileListAction",
@@ -91,12 +90,6 @@ def test_parliament_finds_nothing_wrong_with_any_document_of_a_whole_stack(stack
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_controller_policy_fits_with_the_longest_names(group: str) -> None:
     assert len(compact(CONTROLLER[group])) <= documents.POLICY_SIZE_LIMIT
-
-
-def test_one_policy_for_all_groups_would_not_fit() -> None:
-    merged = documents.document(*(statement for policy in CONTROLLER.values() for statement in policy["Statement"]))
-
-    assert len(compact(merged)) > documents.POLICY_SIZE_LIMIT
 
 
 def test_the_controller_has_the_statements_of_karpenters_own_template_that_the_program_uses() -> None:
