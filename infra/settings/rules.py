@@ -4,13 +4,13 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
 from pydantic import SecretStr
 
 from infra import names, regions
+from infra.addon_faults import faults_of
 from infra.settings import children, instance_types, placement
 from infra.settings import tags as tag_rules
 from infra.settings.models import ArgoCd, Cluster, GitOps, Iam, Karpenter, Network, NodeClass, Pool
@@ -32,38 +32,6 @@ KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int,
 Source: https://karpenter.sh/docs/upgrading/compatibility/ (1.14.1 and 1.15.0 tables)
 """
 
-
-@dataclass(frozen=True, kw_only=True)
-class AddonFault:
-    """A public fault of an add-on: what goes wrong, the first version without it, where it is told, and seen when."""
-
-    addon: str
-    fixed_in: tuple[int, int, int]
-    what: str
-    source: str
-    seen: str
-
-
-ADDON_FAULTS: Final = (
-    AddonFault(
-        addon="vpc-cni",
-        fixed_in=(1, 21, 2),
-        what="pods that no policy selects lose all traffic on a node whose agent started before kube-proxy was ready",
-        source="https://github.com/aws/aws-network-policy-agent/issues/570",
-        seen="2026-11-26",
-    ),
-    AddonFault(
-        addon="vpc-cni",
-        fixed_in=(1, 23, 0),
-        what="pods with policies for ingress only lose their egress when a policy is taken away",
-        source="https://github.com/aws/aws-network-policy-agent/issues/591",
-        seen="2026-11-26",
-    ),
-)
-"""Add-on versions that are refused. Network policies are always on here, so each of these faults is met.
-
-Which agent an add-on has: https://github.com/aws/amazon-vpc-cni-k8s/releases (1.23.0 has 1.4.1, which mends 591).
-"""
 
 VPC_PREFIX_RANGE: Final = (16, 22)
 PRIVATE_RANGES: Final = tuple(
@@ -233,15 +201,14 @@ def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
 def addons_are_not_known_to_fail(cluster: Cluster) -> Iterator[Problem]:
     """No pin is a version of a public fault that this program meets."""
     for addon, chosen in cluster.addons.by_name().items():
-        for fault in ADDON_FAULTS:
-            if fault.addon == addon and version(chosen.removeprefix("v").partition("-")[0]) < fault.fixed_in:
-                field = re.sub(r"-(.)", lambda letter: letter[1].upper(), addon)
-                yield Problem(
-                    f"cluster.addons.{field}",
-                    chosen,
-                    f"{fault.what} ({fault.source}, seen {fault.seen})",
-                    f"use {'.'.join(map(str, fault.fixed_in))} or newer, or leave it out: the default has the mend",
-                )
+        for fault in faults_of(addon, chosen):
+            field = re.sub(r"-(.)", lambda letter: letter[1].upper(), addon)
+            yield Problem(
+                f"cluster.addons.{field}",
+                chosen,
+                f"{fault.what} ({fault.source}, seen {fault.seen})",
+                f"use {fault.mended} or newer, or leave it out: the default has the mend",
+            )
 
 
 @rule

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+from infra.addon_faults import faults_of
 from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, KubernetesVersion
@@ -30,7 +31,7 @@ def issue_text(issue: HealthIssue) -> str:
 
 
 def addons(facts: Facts) -> CheckResult:
-    """Every add-on works, without an issue of EKS's."""
+    """Every add-on works, without an issue of EKS's, in a version that is not known to be bad."""
     found: tuple[Addon, ...] = require(facts, "addons")
     cluster = facts.declared.cluster
     findings = []
@@ -41,7 +42,8 @@ def addons(facts: Facts) -> CheckResult:
                 Finding(
                     subject=addon.name,
                     seen=problem,
-                    rule="every add-on is ACTIVE, or on its way there, and EKS names no issue of it",
+                    rule="every add-on is ACTIVE, or on its way there, EKS names no issue of it, and its version "
+                    "is none that is known to be bad",
                     remedy=(
                         look,
                         "kubectl -n kube-system get pods -o wide",
@@ -54,11 +56,18 @@ def addons(facts: Facts) -> CheckResult:
 
 
 def _addon_problem(addon: Addon) -> str:
-    issues = "; ".join(map(issue_text, addon.issues))
+    issues = "; ".join((*map(issue_text, addon.issues), *_faults(addon)))
     # Facts that an earlier version recorded have no status.
     if addon.status and addon.status not in WORKING_ADDON:
         return f"status {addon.status}{f': {issues}' if issues else ''}"
     return issues
+
+
+def _faults(addon: Addon) -> list[str]:
+    return [
+        f"{addon.version} is older than {fault.mended}: {fault.what} ({fault.source}, seen {fault.seen})"
+        for fault in faults_of(addon.name, addon.version)
+    ]
 
 
 def support(facts: Facts) -> CheckResult:

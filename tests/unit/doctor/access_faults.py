@@ -78,6 +78,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         addon("coredns", issues=(replace(ISSUE, code="ConfigurationConflict"),)),
         "ConfigurationConflict: told by EKS",
     ),
+    "an add-on of a version that is known to be bad": (
+        "add-ons",
+        addon("vpc-cni", version="v1.21.1-eksbuild.8"),
+        "v1.21.1-eksbuild.8 is older than 1.21.2: pods that no policy selects lose all traffic",
+    ),
     "standard support that ends": ("kubernetes-support", minor(days=30), "ends on 2026-12-23, in 30 d 0 h; extended"),
     "standard support that ends, and no other": (
         "kubernetes-support",
@@ -224,6 +229,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
 SOUND: dict[str, Change] = {
     "a cluster that is being updated": changed("clusters", status="UPDATING"),
     "an add-on that is being updated": addon("coredns", status="UPDATING"),
+    "an add-on of the version with the mend": addon("vpc-cni", version="v1.23.0-eksbuild.1"),
     "a minor with two months left": minor(days=61),
     "a minor of which AWS tells nothing": without("kubernetes_versions"),
     "an association that the program declares beside IRSA": all_of(
