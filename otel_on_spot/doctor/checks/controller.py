@@ -99,7 +99,7 @@ def identity(facts: Facts) -> CheckResult:
         problem = f"the add-on {AGENT} is not there: associations have no effect"
     if not problem and way == "IRSA" and not declared.associated:
         problem = _leftover(facts)
-        mend = (_delete_association(facts),) if problem else mend
+        mend = _delete_association(facts) if problem else mend
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
     findings = (Finding(subject=account, seen=problem, rule=rule, remedy=(*mend, restart)),) if problem else ()
     return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
@@ -116,14 +116,15 @@ def _leftover(facts: Facts) -> str:
     return f"a Pod Identity association of {', '.join(left)} is left, and goes before IRSA: new pods get no credentials"
 
 
-def _delete_association(facts: Facts) -> str:
-    """The command that deletes it: no update does, where the state does not hold it."""
+def _delete_association(facts: Facts) -> tuple[str, ...]:
+    """The commands that find and delete it: no update does, where the state does not hold it."""
     declared = facts.declared
     where = f"--cluster-name {declared.cluster} --region {declared.region}"
     whose = f"--namespace {declared.karpenter_namespace} --service-account {declared.karpenter_service_account}"
-    listed = f"aws eks list-pod-identity-associations {where} {whose}"
-    found = f"$({listed} --query 'associations[0].associationId' --output text)"
-    return f"aws eks delete-pod-identity-association {where} --association-id {found}"
+    return (
+        f"aws eks list-pod-identity-associations {where} {whose} --query 'associations[].associationId' --output text",
+        f"aws eks delete-pod-identity-association {where} --association-id ID",
+    )
 
 
 def _trust_problem(facts: Facts, role: Role) -> str:
