@@ -31,7 +31,15 @@ def images(recording: Recording, root: Path) -> dict[str, list[str]]:
     found = next((r for r in recording if r.name == ROOT_APPLICATION), None)
     if found is None:
         raise ToolError(f"the plan has no {ROOT_APPLICATION}: nothing says which children there are")
-    told = yaml.load(found.inputs["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader)
+    return of_values(yaml.load(found.inputs["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader), root)
+
+
+def of_values(told: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
+    """The same, from the values that the root Application passes.
+
+    Raises:
+        ToolError: the wrapper chart is not there.
+    """
     child = told["applications"].get("otel-demo", {})
     if not child.get("enabled", True):
         return {}

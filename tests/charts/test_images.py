@@ -4,16 +4,26 @@ from typing import Any
 
 import pytest
 
+from infra.app_of_apps import applications
 from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, normalized
+from infra.settings import parse
 from infra.settings.children import IMAGE_REGISTRIES
-from otel_on_spot.plan.images import images
-from otel_on_spot.plan.record import record
+from otel_on_spot.plan.images import of_values
 from tests.charts.demo_chart import REPOSITORY, Wrapper
 from tests.charts.test_capacity import containers, pod_specs
 from tests.charts.workloads import workloads
-from tests.unit.conftest import recorded
+from tests.unit.settings.test_settings import committed
 
 MIRRORS = {registry: f"mirror.test/{registry.partition('.')[0]}" for registry in IMAGE_REGISTRIES}
+
+
+def listed_images(environment: str, **gitops: Any) -> dict[str, list[str]]:
+    """The images of a stack with other values of ``gitops``."""
+    raw = committed(environment)
+    settings, problems = parse(raw | {"gitops": raw["gitops"] | gitops})
+    assert settings is not None, problems
+    values = {"clusterMetadata": {"environment": environment}, "applications": applications(settings.gitops)}
+    return of_values(values, REPOSITORY)
 
 
 def pulled(objects: list[dict[str, Any]]) -> set[str]:
@@ -21,7 +31,7 @@ def pulled(objects: list[dict[str, Any]]) -> set[str]:
 
 
 def test_what_the_plan_lists_is_what_the_chart_pulls(known_demo: Wrapper, environment: str):
-    listed = set(images(recorded(environment), REPOSITORY))
+    listed = set(listed_images(environment))
     hooks = pulled([one for one in known_demo.objects(environment) if one["kind"] == "Job"])
     if known_demo.demo.source == "real":
         assert listed == pulled(known_demo.objects(environment))
@@ -76,19 +86,12 @@ def test_the_demo_charts_own_repositories_are_those_that_are_mirrored(known_demo
 def test_settings_reach_the_demo_and_the_stack_files_own_values_win():
     mirror = {"docker.io": "mirror.test/hub", "registry.k8s.io": "mirror.test/k8s"}
     mine = {"otel-demo": {"values": {"placementHook": {"image": {"repository": "mirror.test/mine/kubectl"}}}}}
-    plan = record("dev", config_overrides={"gitops": gitops(imageRegistries=mirror, applications=mine)})
-    found = images(plan, REPOSITORY)
+    found = listed_images("dev", imageRegistries=mirror, applications=mine)
 
     assert "mirror.test/mine/kubectl" in {image.partition(":")[0] for image in found}
     assert "mirror.test/hub/library/busybox:1.37.0" in found
     assert not any(image.startswith("docker.io/") for image in found)
     assert any(image.startswith("ghcr.io/") for image in found), "its registry has no mirror"
-
-
-def gitops(**more: Any) -> dict[str, Any]:
-    from tests.unit.settings.test_settings import committed
-
-    return committed("dev")["gitops"] | more
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,4 @@ def test_an_image_without_a_registry_is_docker_hubs(given: str, whole: str):
 
 
 def test_a_demo_that_is_switched_off_pulls_nothing():
-    plan = record("dev", config_overrides={"gitops": gitops(applications={"otel-demo": {"enabled": False}})})
-
-    assert images(plan, REPOSITORY) == {}
+    assert listed_images("dev", applications={"otel-demo": {"enabled": False}}) == {}

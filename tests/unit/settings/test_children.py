@@ -13,6 +13,7 @@ from infra.settings.children import BUILT_IN, LABELLED
 from infra.settings.loader import SECRET_KEYS, model_within
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.values import masked, revealed
+from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import ROOT, committed, keys_of
 
 CHART = {
@@ -181,7 +182,7 @@ def test_children_follow_the_commit_of_the_root_so_that_a_new_one_comes_in_waves
 
 
 def test_a_retry_of_the_root_looks_at_the_newest_commit_and_a_sync_ends() -> None:
-    plan = record("dev")
+    plan = recorded("dev")
     root = next(masked(dict(r.inputs)) for r in plan if r.name == "platform-root")
     argocd = next(masked(dict(r.inputs)) for r in plan if r.name == "argocd-release")
 
