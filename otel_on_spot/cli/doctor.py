@@ -1,5 +1,6 @@
 """``doctor``: what is wrong with a living platform, in order of blast radius."""
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ Examples:
   otel-on-spot doctor --only node-role,invisible-nodes  run two checks
   otel-on-spot doctor --facts-out facts.json            save what was seen
   otel-on-spot doctor --facts facts.json                judge it offline
+  otel-on-spot doctor --decode "$MESSAGE"               say which statement a refused call missed, and why
 """
 
 
@@ -35,6 +37,15 @@ def doctor(
     facts_out: Annotated[
         Path | None, typer.Option("--facts-out", metavar="FILE", help="Write the facts as JSON to FILE.")
     ] = None,
+    decode: Annotated[
+        str | None,
+        typer.Option(
+            "--decode",
+            metavar="MESSAGE",
+            help="Open EC2's encoded authorization failure message, out of an error or of Karpenter's log, and look at "
+            "nothing else. - reads it from standard input.",
+        ),
+    ] = None,
 ) -> None:
     """Find what is wrong with a running platform. Reads AWS and the cluster, changes nothing.
 
@@ -43,6 +54,9 @@ def doctor(
     from otel_on_spot.doctor import examine, facts
     from otel_on_spot.files import write_text
 
+    if decode is not None:
+        _decode(decode, stack, kube_context, kubeconfig)
+        return
     checks = examine.select_checks(_names(only), _names(skip))
     started = time.monotonic()
     notes: tuple[str, ...] = ()
@@ -55,6 +69,17 @@ def doctor(
         write_text(facts_out, facts.dump(seen))
     report = examine.examine(seen, checks, seconds=time.monotonic() - started, notes=notes)
     exit_with_report(report, json_file)
+
+
+def _decode(message: str, stack: str, context: str | None, kubeconfig: Path | None) -> None:
+    """Print what an encoded message says, and which statement of the caller's role it missed."""
+    from otel_on_spot import target
+    from otel_on_spot.doctor import denied_calls
+
+    found = target.find(stack, context=context, kubeconfig=kubeconfig)
+    text = sys.stdin.read() if message == "-" else message
+    for line in denied_calls.explain(text, found.aws("sts"), found.aws("iam")):
+        typer.echo(line)
 
 
 def _names(lists: list[str] | None) -> tuple[str, ...]:

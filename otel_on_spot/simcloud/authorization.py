@@ -16,13 +16,13 @@ from botocore.exceptions import ClientError
 from otel_on_spot.iam import actions, messages
 from otel_on_spot.iam.decisions import Caller, Request, decide
 from otel_on_spot.iam.policies import Decision
+from otel_on_spot.iam.roles import caller_of_role
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked, kind_of
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
-SESSION_NAME = "simulated"
 GLOBAL_REGION = "us-east-1"
 """Region of the only endpoint of a global service.
 
@@ -57,35 +57,16 @@ def role_caller(cloud: Cloud, role: str, region: str = GLOBAL_REGION) -> Caller:
     """
     iam, name = cloud.client("iam", region), role.rpartition("/")[2]
     try:
-        told = iam.get_role(RoleName=name)["Role"]
+        caller = caller_of_role(iam, name)
     except ClientError:
         known = ", ".join(sorted(one["RoleName"] for one in iam.list_roles()["Roles"])) or "none"
         raise RoleError(
             f"{role}: the simulated account has no such role. It must be there before anything calls as it; there are: "
             f"{known}"
         ) from None
-    if role.startswith("arn:") and role != told["Arn"]:
-        raise RoleError(f"{role}: the account's role of that name is {told['Arn']}")
-    documents = [
-        iam.get_role_policy(RoleName=name, PolicyName=inline)["PolicyDocument"]
-        for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]
-    ]
-    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    documents += [managed_policy(iam, policy["PolicyArn"]) for policy in attached]
-    boundary = (told.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    return Caller(
-        arn=f"arn:aws:sts::{cloud.account}:assumed-role/{name}/{SESSION_NAME}",
-        role=told["Arn"],
-        identity=tuple(documents),
-        boundary=managed_policy(iam, boundary) if boundary else None,
-        tags=tags_of(told.get("Tags")),
-    )
-
-
-def managed_policy(iam: Any, arn: str) -> Any:
-    """The document of a managed policy, in its default version."""
-    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    if role.startswith("arn:") and role != caller.role:
+        raise RoleError(f"{role}: the account's role of that name is {caller.role}")
+    return caller
 
 
 class Authorization:

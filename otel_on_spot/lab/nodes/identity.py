@@ -22,6 +22,10 @@ class NoCredentials(Exception):  # noqa: N818
     """The instance metadata would have none: no instance profile, no role in it, or a role that EC2 may not assume."""
 
 
+class BootstrapRefused(NoCredentials):
+    """The role may not make the calls of the node's bootstrap."""
+
+
 def cluster_token(session: boto3.Session, region: str, cluster: str) -> str:
     """The bearer token of a holder of AWS credentials: a presigned GetCallerIdentity.
 
@@ -74,7 +78,7 @@ class Identities:
         """The kubelet's token of an instance that uses a role, made anew every ten minutes.
 
         Raises:
-            NoCredentials: the role is gone, or does not trust EC2.
+            NoCredentials: the role is gone, does not trust EC2, or may not make the calls of the bootstrap.
         """
         with self._lock:
             made, token = self._tokens.get(instance, (0.0, ""))
@@ -98,6 +102,19 @@ class Identities:
         if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", context={}, principal={"Service": SERVICE}):
             raise NoCredentials(f"the trust policy of {role_arn} does not let {SERVICE} assume it")
         made = self.aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=instance)["Credentials"]
-        return boto3.Session(
+        session = boto3.Session(
             made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=self.aws.region
         )
+        self._bootstrap(session, instance)
+        return session
+
+    def _bootstrap(self, session: Any, instance: str) -> None:
+        """Ask for the instance's private DNS name as its own role, as nodeadm does before it starts the kubelet.
+
+        Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/aws/ec2/instance_waiter.go
+        """
+        try:
+            session.client("ec2", endpoint_url=self.aws.url).describe_instances(InstanceIds=[instance])
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] == "UnauthorizedOperation":
+                raise BootstrapRefused(f"nodeadm: {problem.response['Error']['Message']}") from None

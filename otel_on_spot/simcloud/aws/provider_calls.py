@@ -1172,6 +1172,17 @@ def _asks(*actions: str) -> Asks:
     return lambda _asked, _arguments: calls(*actions)
 
 
+def _parameters(asked: Asked, arguments: Mapping[str, Any]) -> Iterator[Request]:
+    """The parameters under a path; the ARN of a public one has no account.
+
+    Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
+    """
+    path, scope = arguments["path"], asked.site.scope
+    account = "" if path.startswith("/aws/") else scope.account
+    arn = f"arn:{scope.partition}:ssm:{scope.region}:{account}:parameter/{path.strip('/')}"
+    yield call("ssm:GetParametersByPath", Resource(arn=arn, kind="parameter"))
+
+
 FUNCTIONS: Final[Mapping[str, Asks]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _asks("sts:GetCallerIdentity"),
     "aws:index/getPartition:getPartition": _asks(),
@@ -1188,6 +1199,6 @@ FUNCTIONS: Final[Mapping[str, Asks]] = {
     "aws:eks/getClusters:getClusters": _asks("eks:ListClusters"),
     "aws:iam/getRole:getRole": lambda asked, arguments: [call("iam:GetRole", asked.role(arguments["name"]))],
     "aws:iam/getRoles:getRoles": _asks("iam:ListRoles"),
-    "aws:ssm/getParametersByPath:getParametersByPath": _asks("ssm:GetParametersByPath"),
+    "aws:ssm/getParametersByPath:getParametersByPath": _parameters,
 }
 """Function of the provider, with its arguments -> its calls."""

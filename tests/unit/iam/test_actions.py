@@ -12,7 +12,7 @@ from infra import documents
 from infra.karpenter.policies import Scope, controller_policies
 from otel_on_spot.iam import actions
 from otel_on_spot.iam.conditions import listed
-from otel_on_spot.iam.decisions import Request, Resource
+from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import statements
 
 
@@ -78,7 +78,7 @@ def test_every_action_that_the_program_grants_has_an_entry() -> None:
     told.append(documents.experiment_policy("aws", "eu-west-1", "111122223333", {"a": "b"}))
     told.append(documents.flow_log_policy("arn:aws:logs:eu-west-1:111122223333:log-group:g"))
     asked = {action for each in told for statement in statements(each) for action in listed(statement["Action"])}
-    assert len(asked) > 30
+    assert len(asked) > 20
     assert asked - actions.table().keys() == set()
 
 
@@ -98,3 +98,59 @@ def test_a_call_is_held_to_its_row() -> None:
     ):
         with pytest.raises(actions.UnlistedCallError, match=why):
             actions.check(request)
+
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+TAGS = {"karpenter.sh/nodepool": "spot", "drill": "c"}
+
+
+def as_fis(tags: dict[str, str]) -> list[Request]:
+    """The calls of an experiment that sends an interruption to an instance with these tags."""
+    keys = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    instance = Resource(arn=f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1", kind="instance", keys=keys)
+    return [
+        Request(action="ec2:DescribeInstances"),
+        Request(action="ec2:SendSpotInstanceInterruptions", resources=(instance,)),
+    ]
+
+
+def test_an_experiment_may_interrupt_the_clusters_nodes_and_nothing_else() -> None:
+    def refused(told: dict[str, Any], tags: dict[str, str]) -> list[str]:
+        role = f"arn:aws:iam::{ACCOUNT}:role/e"
+        caller = Caller(arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/e/s", role=role, identity=(told,))
+        for request in as_fis(tags):
+            actions.check(request)
+        return [request.action for request in as_fis(tags) if not decide(request, caller)]
+
+    told = documents.experiment_policy("aws", REGION, ACCOUNT, TAGS)
+    assert refused(told, TAGS) == []
+    assert refused(told, {**TAGS, "drill": "another"}) == ["ec2:SendSpotInstanceInterruptions"]
+    assert refused(told, {}) == ["ec2:SendSpotInstanceInterruptions"]
+    for number, _ in enumerate(told["Statement"]):
+        rest = [one for place, one in enumerate(told["Statement"]) if place != number]
+        assert refused({**told, "Statement": rest}, TAGS) != []
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, "999988887777"])
+def test_fis_assumes_the_role_for_experiments_of_this_account_alone(account: str) -> None:
+    trust = documents.experiment_trust("aws", REGION, ACCOUNT)
+    role = Resource(arn=f"arn:aws:iam::{ACCOUNT}:role/e", kind="role", policy=trust)
+    source = f"arn:aws:fis:{REGION}:{account}:experiment/EXP1"
+    keys = {"aws:SourceAccount": account, "aws:SourceArn": source}
+    request = Request(action="sts:AssumeRole", resources=(role,), keys=keys)
+    actions.check(request)
+    assert bool(decide(request, Caller(arn="fis.amazonaws.com"))) is (account == ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("rule", "secure", "allowed"),
+    [("ours", True, True), ("another", True, False), ("ours", False, False)],
+)
+def test_the_queue_takes_events_of_this_stacks_rules_over_tls(rule: str, secure: bool, allowed: bool) -> None:
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+    rules = [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/ours"]
+    queue = Resource(arn=arn, kind="queue", policy=documents.queue_policy(arn, rules))
+    keys = {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule}", "aws:SecureTransport": secure}
+    request = Request(action="sqs:SendMessage", resources=(queue,), keys=keys)
+    actions.check(request)
+    assert bool(decide(request, Caller(arn="events.amazonaws.com"))) is allowed

@@ -1,7 +1,7 @@
 """Everything that the lab adds to moto 5.2.5, put into moto's own process.
 
-Each patch says which gap it closes. What none of them closes: conditions and resources of IAM policies (``iam``),
-signatures of requests, and prices (``prices``).
+Each patch says which gap it closes. What none of them closes: signatures of requests, and
+prices (``prices``).
 """
 
 from collections.abc import Callable, Iterable

@@ -15,14 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from otel_on_spot.lab.aws.capacity import short, shortages
-from otel_on_spot.lab.aws.moto_patches.iam import refusal
 from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 
-NEEDED = ("ec2:RunInstances", "ec2:CreateTags")
-"""Permissions that CreateFleet needs beside its own; for a template with an instance profile also iam:PassRole.
-
-Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-prerequisites.html
-"""
 NO_CAPACITY = "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone})."
 
 
@@ -47,27 +41,6 @@ def disks_of(template: dict[str, Any]) -> list[dict[str, Any]]:
         for disk in template.get("BlockDeviceMappings") or []
         if disk.get("Ebs")
     ]
-
-
-def passed_roles(response: Any) -> tuple[str, ...]:
-    """``iam:PassRole`` where a template of the request has an instance profile.
-
-    A template that is not there has none.
-    """
-    from moto.ec2.exceptions import EC2ClientError
-
-    for config in response._get_param("LaunchTemplateConfigs", []):
-        told = config.get("LaunchTemplateSpecification") or {}
-        try:
-            if "LaunchTemplateId" in told:
-                template = response.ec2_backend.get_launch_template(template_id=told["LaunchTemplateId"])
-            else:
-                template = response.ec2_backend.get_launch_template_by_name(name=told.get("LaunchTemplateName", ""))
-        except EC2ClientError:
-            continue
-        if any(profile_of(template.latest_version().data)):
-            return ("iam:PassRole",)
-    return ()
 
 
 def price(capacity_type: str, instance_type: str, zone: str) -> float:
@@ -199,10 +172,6 @@ def install(folder: Path) -> None:
     inner = Fleets.create_fleet
 
     def create_fleet(self: Any) -> Any:
-        for action in (*NEEDED, *passed_roles(self)):
-            problem = refusal(self, action)
-            if problem is not None:
-                raise problem
         answer: Any = inner(self)
         made = self.ec2_backend.fleets[answer.result["FleetId"]]
         if isinstance(made, instant):

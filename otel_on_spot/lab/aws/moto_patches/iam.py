@@ -5,22 +5,25 @@ uses; without this it deletes the program's too.
 
 And moto lets everybody do everything, or with its own switch looks at every policy with Resource ``*`` and no context.
 
-Here a session of a role may do an action where a policy of the role allows that action and none denies it.
-
-Decided: the action, of policies that are attached or inline, of the permissions boundary, of policies that AWS manages.
-Not decided: resources and conditions. An Allow counts wherever it is scoped to; a Deny counts where it is for every
-resource and has no condition. Callers that are no session of a role (the lab itself) may do everything.
+Here every call of a session of a role is decided, with the resources that it names and the condition keys that it
+carries: by the role's policies, attached and inline, its permissions boundary, the session's policy, and a queue's own.
+A call that the table of actions does not know is refused by name. Callers that are no session of a role (the lab
+itself) may do everything. A refusal has the service's own code, and EC2's its encoded message, which
+sts:DecodeAuthorizationMessage opens.
 """
 
-from collections.abc import Iterator
-from typing import Any
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
-from otel_on_spot.iam import allows
+from otel_on_spot.iam import actions, messages
+from otel_on_spot.iam.decisions import Caller, Request, decide
+from otel_on_spot.iam.policies import Decision
+from otel_on_spot.lab.aws.moto_patches import requests
 
-FREE = ("sts:GetCallerIdentity",)
-"""Allowed to everybody. Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
-PREFIXES = {"eventbridge": "events", "cloudwatch logs": "logs"}
-"""IAM's name of a service where moto's is another."""
+KEPT: Final[deque[dict[str, Any]]] = deque(maxlen=5000)
+"""The last calls of roles' sessions that were decided, as ``/lab/calls`` tells them."""
 
 
 def _document(policy: Any) -> Any:
@@ -33,58 +36,77 @@ def documents_of(role: Any) -> Iterator[Any]:
     yield from (_document(policy) for policy in role.managed_policies.values())
 
 
-def refused(account: str, access_key: str, action: str) -> str:
-    """Reason why the holder of an access key may not do an action; empty where it may."""
-    from moto.iam.models import iam_backends
+def caller_of(account: str, access_key: str) -> Caller | None:
+    """The session of a role that has an access key, with every policy that it has now; None of anybody else.
+
+    A session whose role is gone has no policies.
+    """
     from moto.sts.models import sts_backends
 
     session = sts_backends[account]["aws"].get_assumed_role_from_access_key(access_key)
-    if session is None or action in FREE:
-        return ""
-    who = f"User: {session.arn}"
-    backend, name = iam_backends[account]["aws"], session.role_arn.rpartition("/")[2]
+    if session is None:
+        return None
+    backend, name = requests.iam(account), session.role_arn.rpartition("/")[2]
     role = next((role for role in backend.get_roles() if role.name == name), None)
     if role is None:
-        return f"{who} is not authorized to perform: {action} because its role is gone"
+        return Caller(arn=session.arn, role=session.role_arn)
     boundary = backend.managed_policies.get(role.permissions_boundary_arn) if role.permissions_boundary_arn else None
-    if not allows(documents_of(role), action):
-        return (
-            f"{who} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
-        )
-    if boundary is not None and not allows([_document(boundary)], action):
-        return (
-            f"{who} is not authorized to perform: {action} because no permissions boundary allows the {action} action"
-        )
-    return ""
+    return Caller(
+        arn=session.arn,
+        role=role.arn,
+        identity=tuple(documents_of(role)),
+        boundary=_document(boundary) if boundary is not None else None,
+        session=(session.policy,) if session.policy else None,
+        tags=requests.tag_map(role.tags),
+    )
 
 
-def action_of(response: Any) -> str:
-    """IAM's name of the action that a request asks for."""
-    name = response._get_action()
-    return f"{PREFIXES.get(response.service_name, response.service_name)}:{name[0] if isinstance(name, list) else name}"
+def refused(account: str, access_key: str, asked: Iterable[Request]) -> tuple[str, str] | None:
+    """(code, message) of the first call that the holder of an access key may not make; None where it may make all."""
+    caller = caller_of(account, access_key)
+    if caller is None:
+        return None
+    for request in asked:
+        try:
+            actions.check(request)
+        except actions.UnlistedCallError as problem:
+            KEPT.append({"caller": caller.arn, "action": request.action, "outcome": "not judged", "why": str(problem)})
+            return messages.code(request.action), f"User: {caller.arn} may not be judged: {problem}"
+        decision = decide(request, caller)
+        KEPT.append(_kept(request, caller, decision))
+        if not decision:
+            return messages.refusal(request, caller, decision)
+    return None
 
 
-def refusal(response: Any, action: str) -> Any:
+def _kept(request: Request, caller: Caller, decision: Decision) -> dict[str, Any]:
+    return {
+        "caller": caller.arn,
+        "action": request.action,
+        "keys": request.keys,
+        "resources": [{"arn": each.arn, "kind": each.kind, "keys": each.keys} for each in request.resources],
+        "outcome": decision.outcome,
+        "why": decision.unmet,
+    }
+
+
+def _refusal(response: Any) -> Any:
     """The exception that tells a caller that it may not; None where it may."""
     from moto.core.exceptions import ServiceException
 
-    why = refused(response.get_current_account(), response.get_access_key(), action)
-    if not why:
+    why = refused(response.get_current_account(), response.get_access_key(), requests.calls_of(response))
+    if why is None:
         return None
-    service = response.service_name
-    code = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "sts": "AccessDenied"}.get(
-        service, "AccessDeniedException"
-    )
-    text = f"You are not authorized to perform this operation. {why}" if service == "ec2" else why
     # moto finds an error's form by the module of its class.
     kind = type("NotAuthorized", (ServiceException,), {"__module__": type(response).__module__})
-    return kind(code, text)
+    return kind(*why)
 
 
 def install() -> None:
     """Close both gaps."""
     _list_by_path()
     _ask_before_every_action()
+    _decode()
 
 
 def _list_by_path() -> None:
@@ -109,7 +131,7 @@ def _ask_before_every_action() -> None:
     inner = BaseResponse.call_action
 
     def call_action(self: Any) -> Any:
-        problem = refusal(self, action_of(self))
+        problem = _refusal(self)
         if problem is None:
             return inner(self)
         status, headers, body = self.serialized(ActionResult(problem))
@@ -118,3 +140,23 @@ def _ask_before_every_action() -> None:
         return 403, headers, body
 
     BaseResponse.call_action = call_action
+
+
+def _decode() -> None:
+    """Open EC2's encoded messages.
+
+    Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
+    """
+    from moto.core.exceptions import ServiceException
+    from moto.core.responses import ActionResult
+    from moto.sts.responses import TokenResponse
+
+    def decode_authorization_message(self: Any) -> Any:
+        try:
+            told = messages.decoded(self._get_param("EncodedMessage") or "")
+        except ValueError as problem:
+            kind = type("Invalid", (ServiceException,), {"__module__": TokenResponse.__module__})
+            raise kind("InvalidAuthorizationMessageException", str(problem)) from None
+        return ActionResult({"DecodedMessage": json.dumps(told)})
+
+    setattr(TokenResponse, "decode_authorization_message", decode_authorization_message)  # noqa: B010

@@ -13,8 +13,9 @@ import re
 from functools import cache
 from typing import Any
 
-from werkzeug import Request
+import werkzeug
 
+from otel_on_spot.iam.decisions import Request
 from otel_on_spot.lab.aws.moto_patches.iam import refused
 
 VCPU_HOUR = 0.034
@@ -23,6 +24,8 @@ GIB_HOUR = 0.0045
 GPU_HOUR = 0.9
 TARGET = "AWSPriceListService.GetProducts"
 BARE_METAL = "Compute Instance (bare metal)"
+REGION = "us-east-1"
+"""Region of the endpoint that Karpenter asks."""
 KEY = re.compile(r"Credential=([^/]+)/")
 
 
@@ -67,12 +70,13 @@ def _product(instance_type: str) -> str:
     )
 
 
-def price_list(request: Request) -> tuple[int, dict[str, Any]]:
+def price_list(request: werkzeug.Request) -> tuple[int, dict[str, Any]]:
     """(HTTP status, body) of a request for GetProducts, its caller's permissions looked at."""
     from moto.core import DEFAULT_ACCOUNT_ID
 
     key = KEY.search(request.headers.get("Authorization", ""))
-    why = refused(DEFAULT_ACCOUNT_ID, key.group(1) if key else "", "pricing:GetProducts")
+    asked = Request(action="pricing:GetProducts", keys={"aws:RequestedRegion": REGION, "aws:SecureTransport": True})
+    why = refused(DEFAULT_ACCOUNT_ID, key.group(1) if key else "", [asked])
     if why:
-        return 400, {"__type": "AccessDeniedException", "Message": why}
+        return 400, {"__type": why[0], "Message": why[1]}
     return 200, products(json.loads(request.get_data() or "{}"))

@@ -1,6 +1,7 @@
 """The lab's own routes beside moto's.
 
-``/lab/instances`` (what runs, small enough to be read every second) and ``/lab/capacity``.
+``/lab/instances`` (what runs, small enough to be read every second), ``/lab/capacity`` and ``/lab/calls`` (what roles'
+sessions asked, and what IAM decided).
 """
 
 import base64
@@ -15,7 +16,7 @@ from werkzeug import Request, Response
 
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.lab.aws.capacity import Shortage, set_shortages, shortages
-from otel_on_spot.lab.aws.moto_patches import prices
+from otel_on_spot.lab.aws.moto_patches import iam, prices
 
 START = "/lab/"
 
@@ -79,7 +80,7 @@ class LabRoutes:
         except (ValueError, TypeError) as problem:
             return _json(400, {"error": str(problem)})(environ, start_response)
         if body is None:
-            body = {"error": f"{request.path}: the lab has instances and capacity"}
+            body = {"error": f"{request.path}: the lab has instances, capacity and calls"}
             return _json(404, body)(environ, start_response)
         return _json(200, body)(environ, start_response)
 
@@ -90,7 +91,7 @@ class LabRoutes:
             if request.method == "PUT":
                 set_shortages(self.folder, [Shortage(**row) for row in json.loads(request.get_data())])
             return [asdict(shortage) for shortage in shortages(self.folder)]
-        return None
+        return list(iam.KEPT) if name == "calls" else None
 
     @staticmethod
     def _instances(region: str, cluster: str) -> list[dict[str, Any]]:

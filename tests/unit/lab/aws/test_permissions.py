@@ -1,4 +1,4 @@
-"""A role may do what its policies allow, action by action; nothing else."""
+"""A role may do what its policies allow, with the resources and conditions that they have; nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.karpenter.policies import Scope, controller_policies
-from otel_on_spot.iam import allows
+from otel_on_spot.iam import allows, messages
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from tests.unit.lab.aws.conftest import REGION, role, session_of
 
@@ -41,6 +41,17 @@ def says(effect: str, action: Any, resource: Any = "*", **more: Any) -> dict[str
 )
 def test_policies_decide_by_action(documents: list[str], expected: bool) -> None:
     assert bool(allows(documents, "ec2:RunInstances")) is expected
+
+
+OURS = {"kubernetes.io/cluster/c": "owned", "eks:eks-cluster-name": "c", "karpenter.sh/nodepool": "spot"}
+
+
+def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def specifications(*kinds: str) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": tag_list(OURS)} for kind in kinds]
 
 
 @pytest.fixture
@@ -78,27 +89,76 @@ def test_the_controller_may_do_what_its_policies_say_and_is_refused_in_each_serv
     client("iam").list_instance_profiles()
     assert refusal(client("ec2").create_vpc, CidrBlock="10.0.0.0/16") == "UnauthorizedOperation"
     assert refusal(client("sqs").list_queues) == "AccessDeniedException"
+    with pytest.raises(ClientError, match="no identity-based policy allows the ec2:DescribeSubnets action"):
+        session.client("ec2", endpoint_url=aws.url, region_name="us-east-1").describe_subnets()
     assert refusal(client("iam").list_roles) == "AccessDenied"
     assert refusal(client("events").list_rules) == "AccessDeniedException"
     client("sts").get_caller_identity()
 
 
-@pytest.mark.parametrize("dropped", ["ec2:RunInstances", "ec2:CreateTags", "ec2:CreateFleet"])
-def test_a_fleet_needs_every_action_that_ec2_asks_for(aws: Endpoint, controller: str, dropped: str) -> None:
-    """As Karpenter's own dry run sees it."""
+FLEET = {
+    "DryRun": True,
+    "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"LaunchTemplateName": "none", "Version": "1"}}],
+    "TargetCapacitySpecification": {"TotalTargetCapacity": 1},
+    "TagSpecifications": specifications("fleet", "instance", "volume"),
+}
+LAUNCH = {
+    "DryRun": True,
+    "MinCount": 1,
+    "MaxCount": 1,
+    "ImageId": "ami-12c6146b",
+    "TagSpecifications": specifications("instance", "volume", "network-interface"),
+}
+TEMPLATE = {
+    "DryRun": True,
+    "LaunchTemplateName": "t",
+    "LaunchTemplateData": {"ImageId": "ami-12c6146b"},
+    "TagSpecifications": specifications("launch-template"),
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "dropped"),
+    [
+        ("create_fleet", FLEET, "ec2:CreateFleet"),
+        ("create_fleet", FLEET, "ec2:CreateTags"),
+        ("run_instances", LAUNCH, "ec2:RunInstances"),
+        ("create_launch_template", TEMPLATE, "ec2:CreateLaunchTemplate"),
+    ],
+)
+def test_karpenters_dry_runs_need_every_action_and_its_tags(
+    aws: Endpoint, controller: str, operation: str, asked: dict[str, Any], dropped: str
+) -> None:
     ec2 = session_of(aws, controller).client("ec2", endpoint_url=aws.url)
-    asked: dict[str, Any] = {
-        "DryRun": True,
-        "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"LaunchTemplateName": "none", "Version": "1"}}],
-        "TargetCapacitySpecification": {"TotalTargetCapacity": 1},
-    }
-    assert refusal(ec2.create_fleet, **asked) == "DryRunOperation"
+    assert refusal(getattr(ec2, operation), **asked) == "DryRunOperation"
     deny = document(says(DENY, dropped))
     aws.client("iam").put_role_policy(RoleName="controller", PolicyName="deny", PolicyDocument=deny)
     try:
-        assert refusal(ec2.create_fleet, **asked) == "UnauthorizedOperation"
+        assert refusal(getattr(ec2, operation), **asked) == "UnauthorizedOperation"
     finally:
         aws.client("iam").delete_role_policy(RoleName="controller", PolicyName="deny")
+    untagged = {**asked, "TagSpecifications": asked["TagSpecifications"][:-1]}
+    assert refusal(getattr(ec2, operation), **untagged) == "UnauthorizedOperation"
+
+
+def test_a_refusal_is_opened_by_sts_and_tells_what_was_asked(aws: Endpoint, controller: str) -> None:
+    ec2 = session_of(aws, controller).client("ec2", endpoint_url=aws.url)
+    with pytest.raises(ClientError) as caught:
+        ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    message = caught.value.response["Error"]["Message"]
+    assert "because no entry" not in message
+    sts = aws.client("sts")
+    with pytest.raises(ClientError, match=r"ec2:TerminateInstances on resource: .*instance/i-0000") as caught:
+        ec2.terminate_instances(InstanceIds=["i-00000000000000000"])
+    encoded = caught.value.response["Error"]["Message"].partition(messages.ENCODED)[2]
+    told = json.loads(sts.decode_authorization_message(EncodedMessage=encoded)["DecodedMessage"])
+    assert told["context"]["action"] == "ec2:TerminateInstances"
+    assert told["context"]["principal"]["arn"].endswith(":assumed-role/controller/test")
+    with pytest.raises(ClientError, match="InvalidAuthorizationMessage"):
+        sts.decode_authorization_message(EncodedMessage="none")
+    session = session_of(aws, controller).client("sts", endpoint_url=aws.url)
+    with pytest.raises(ClientError, match="not authorized to perform: sts:DecodeAuthorizationMessage"):
+        session.decode_authorization_message(EncodedMessage=encoded)
 
 
 def test_a_policy_that_is_detached_no_longer_allows(aws: Endpoint, controller: str) -> None:

@@ -1,0 +1,44 @@
+"""A role's session as a caller, read from IAM."""
+
+from typing import Any
+
+from otel_on_spot.iam.decisions import Caller
+
+
+def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
+    """The session of a role, with every policy that the role has now.
+
+    Args:
+        iam: a boto3 client of IAM.
+        name: of the role.
+        session_arn: of the session; empty makes the role's own session up.
+
+    Raises:
+        ClientError: there is no such role, or it may not be read.
+    """
+    role = iam.get_role(RoleName=name)["Role"]
+    documents = [
+        iam.get_role_policy(RoleName=name, PolicyName=inline)["PolicyDocument"]
+        for page in iam.get_paginator("list_role_policies").paginate(RoleName=name)
+        for inline in page["PolicyNames"]
+    ]
+    documents += [
+        managed_policy(iam, policy["PolicyArn"])
+        for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        for policy in page["AttachedPolicies"]
+    ]
+    boundary = (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    _, partition, _, _, account, _ = role["Arn"].split(":", 5)
+    return Caller(
+        arn=session_arn or f"arn:{partition}:sts::{account}:assumed-role/{name}/simulated",
+        role=role["Arn"],
+        identity=tuple(documents),
+        boundary=managed_policy(iam, boundary) if boundary else None,
+        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()},
+    )
+
+
+def managed_policy(iam: Any, arn: str) -> Any:
+    """The document of a managed policy, in its default version."""
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
