@@ -834,11 +834,11 @@ def roles_can_be_bounded(iam: Iam, karpenter: Karpenter, region: str, account_id
             )
     if iam.path.startswith(("/aws-service-role/", "/aws-reserved/")):
         yield Problem("iam.path", iam.path, "IAM keeps this path to itself", "choose another path")
-    if iam.path != "/" and karpenter.identity == "irsa":
+    if iam.path != "/" and karpenter.identity != "pod-identity":
         yield Problem(
             "iam.path",
             iam.path,
-            "with irsa the role's ARN is written into the chart before the role is there, and a role that is there "
+            "with IRSA the role's ARN is written into the chart before the role is there, and a role that is there "
             "keeps its path",
             "set karpenter.identity: pod-identity, or leave iam.path out",
         )

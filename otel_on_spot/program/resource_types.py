@@ -418,6 +418,25 @@ AWS: Final[dict[str, ResourceType]] = {
         arn="arn:{partition}:kms:{region}:{account}:key/{id}",
         computed=("arn", "keyId", "policy", "rotationPeriodInDays"),
     ),
+    "aws:s3/bucket:Bucket": ResourceType(
+        defaults={"forceDestroy": False},
+        replace_on=("bucket", "bucketNamespace", "bucketPrefix", "objectLockEnabled"),
+        id="{bucket}",
+        arn="arn:{partition}:s3:::{bucket}",
+        name=("bucket", 63),
+        computed=("arn", "bucketRegion"),
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ResourceType(
+        replace_on=("bucket", "expectedBucketOwner"), id="{bucket}"
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": ResourceType(replace_on=("bucket",), id="{bucket}"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ResourceType(replace_on=("bucket",), id="{bucket}"),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": ResourceType(
+        replace_on=("bucket", "expectedBucketOwner"), id="{bucket}"
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": ResourceType(
+        replace_on=("bucket", "expectedBucketOwner"), id="{bucket}"
+    ),
     "aws:sqs/queue:Queue": ResourceType(
         defaults={
             "delaySeconds": 0,

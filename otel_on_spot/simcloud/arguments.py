@@ -152,6 +152,18 @@ AWS: Final[dict[str, Arguments]] = {
         ("description", "policy", "enableKeyRotation", "deletionWindowInDays", "tags"),
         only={"customerMasterKeySpec": "SYMMETRIC_DEFAULT", "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"},
     ),
+    "aws:s3/bucket:Bucket": Arguments(("bucket", "tags"), only={"forceDestroy": False}),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Arguments(
+        ("bucket",), undecided={"rules": "when objects and their former versions go; the API answers with the rules"}
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Arguments(("bucket", "policy")),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Arguments(
+        ("bucket", "blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Arguments(
+        ("bucket", "rules")
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Arguments(("bucket", "versioningConfiguration")),
     "aws:sqs/queue:Queue": Arguments(
         (
             *("name", "messageRetentionSeconds", "sqsManagedSseEnabled", "visibilityTimeoutSeconds", "delaySeconds"),

@@ -55,6 +55,8 @@ def _aws(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     yield from ours("volume", ec2.describe_volumes()["Volumes"], "VolumeId")
     yield from ours("launch-template", ec2.describe_launch_templates()["LaunchTemplates"], "LaunchTemplateId")
     yield from ours("flow-log", ec2.describe_flow_logs()["FlowLogs"], "FlowLogId")
+    for bucket in cloud.client("s3", region).list_buckets()["Buckets"]:
+        yield "bucket", bucket["Name"]
     for gateway in ec2.describe_internet_gateways()["InternetGateways"]:
         if not any(attached["VpcId"] in default for attached in gateway["Attachments"]):
             yield "internet-gateway", gateway["InternetGatewayId"]

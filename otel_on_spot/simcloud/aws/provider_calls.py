@@ -953,6 +953,34 @@ def _on_issuer(action: str) -> Calls:
     return lambda asked: [call(f"iam:{action}", _issuer(asked))]
 
 
+# Buckets
+
+
+def _bucket(asked: Asked) -> Resource:
+    arn = f"arn:{asked.site.scope.partition}:s3:::{asked.wanted['bucket']}"
+    return Resource(arn=arn, kind="bucket", keys=tagged(asked.held), account=asked.site.scope.account)
+
+
+def _bucket_create(asked: Asked) -> Iterator[Request]:
+    yield call("s3:CreateBucket", _bucket(asked))
+    if asked.tags:
+        yield call("s3:PutBucketTagging", _bucket(asked))
+
+
+def _on_bucket(*actions: str) -> Calls:
+    return lambda asked: [call(f"s3:{action}", _bucket(asked)) for action in actions]
+
+
+def _set_on_bucket(what: str, delete: str = "") -> Operations:
+    """Something that is put on a bucket, and removed by the same permission where it has none of its own."""
+    return Operations(
+        create=_on_bucket(f"Put{what}"),
+        read=_on_bucket(f"Get{what}"),
+        update=_on_bucket(f"Put{what}"),
+        delete=_on_bucket(delete or f"Put{what}"),
+    )
+
+
 OPERATIONS: Final[Mapping[str, Operations]] = {
     "aws:ec2/vpc:Vpc": Operations(
         create=_vpc_create,
@@ -1156,6 +1184,19 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         update=_linked_role("UpdateRole"),
         delete=_linked_role("DeleteServiceLinkedRole", "GetServiceLinkedRoleDeletionStatus"),
     ),
+    "aws:s3/bucket:Bucket": Operations(
+        create=_bucket_create,
+        read=_on_bucket("ListBucket", "GetBucketTagging", "GetBucketLocation"),
+        update=_on_bucket("PutBucketTagging"),
+        delete=_on_bucket("DeleteBucket"),
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _set_on_bucket("LifecycleConfiguration"),
+    "aws:s3/bucketPolicy:BucketPolicy": _set_on_bucket("BucketPolicy", "DeleteBucketPolicy"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _set_on_bucket("BucketPublicAccessBlock"),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _set_on_bucket(
+        "EncryptionConfiguration"
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": _set_on_bucket("BucketVersioning"),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Operations(
         create=_issuer_create,
         read=_on_issuer("GetOpenIDConnectProvider"),

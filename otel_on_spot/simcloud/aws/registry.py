@@ -6,6 +6,7 @@ from typing import Any, Final
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
 from otel_on_spot.simcloud.aws import (
+    buckets,
     eks_access,
     eks_addons,
     eks_cluster,
@@ -25,6 +26,7 @@ from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
 
 MODULES = (
+    buckets,
     eks_access,
     eks_addons,
     eks_cluster,

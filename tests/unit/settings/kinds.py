@@ -217,7 +217,8 @@ def boundaries() -> Iterator[Row]:
         yield "prod", "iam", {"permissionsBoundary": bad}, key
     for path in ("platform", "/platform", "platform/", "", "//", "/a b/", "/a//b/", "/" + "x" * 400 + "/"):
         yield "dev", "iam", {"path": path}, "iam.path"
-    yield "dev", "karpenter.identity+iam", ("irsa", {"path": "/platform/"}), "iam.path"
+    for identity in ("irsa", "both"):
+        yield "dev", "karpenter.identity+iam", (identity, {"path": "/platform/"}), "iam.path"
     for path in ("/aws-service-role/x/", "/aws-reserved/", "/aws-reserved/sso.amazonaws.com/"):
         yield "dev", "iam", {"path": path}, "iam.path"
 

@@ -1,0 +1,162 @@
+"""What the bootstrap's stack file may say, what it refuses, and what it tells to set in GitHub."""
+
+import ast
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from access import github
+from access.boundary import boundary
+from access.deployer import ATTACHED, deployer
+from access.reader import reader
+from access.scope import POLICY_SIZE_LIMIT, Scope
+from access.settings import Settings, parse
+from access.trust import ENVIRONMENTS, environment, subject
+from tests.unit.conftest import recorded
+
+BOOTSTRAP = Path(__file__).parents[3] / "bootstrap"
+PREFIX = "otel-on-spot-bootstrap:"
+
+
+def committed() -> dict[str, Any]:
+    told = yaml.safe_load((BOOTSTRAP / "Pulumi.account.yaml").read_text())["config"]
+    return {key.removeprefix(PREFIX): value for key, value in told.items()}
+
+
+@pytest.fixture
+def settings() -> Settings:
+    found, problems = parse(committed())
+    assert problems == []
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("accountId", "1234", "accountId"),
+        ("accountId", 123456789012, "accountId"),
+        ("region", "Ireland", "region"),
+        ("typo", "x", "typo"),
+        ("oidcProvider", "maybe", "oidcProvider"),
+        ("repository.id", 0, "repository.id"),
+        ("repository.id", "2", "repository.id"),
+        ("repository.ownerId", None, "repository.ownerId"),
+        ("repository.owner", "your-org/x", "repository.owner"),
+        ("repository.name", "your-org/x", "repository.name"),
+        ("repository.subject", "any", "repository.subject"),
+        ("state.bucket", "Upper", "state.bucket"),
+        ("state.bucket", "a", "state.bucket"),
+        ("state.keepVersionsDays", 0, "state.keepVersionsDays"),
+        ("stacks", {}, "stacks"),
+        ("stacks", "no object", "stacks"),
+        ("stacks.dev.cluster", "arn:aws:eks:eu-west-1:1:cluster/x", "stacks.dev.cluster"),
+        ("stacks.dev.cluster", "otel", "stacks.dev.cluster"),
+        ("stacks.dev.cluster", "otel-on-spot", "stacks.dev.cluster"),
+        ("stacks.dev.cluster", "otel-prod", "stacks.prod.cluster"),
+        ("stacks.prod.cluster", "otel-dev-next", "stacks.prod.cluster"),
+        ("stacks.dev.sessionHours", 13, "stacks.dev.sessionHours"),
+        ("stacks.dev.iamPath", "platform", "stacks.dev.iamPath"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_key_named(path: str, value: Any, named: str) -> None:
+    raw = committed()
+    *parents, last = path.split(".")
+    target: Any = raw
+    for parent in parents:
+        target = target[parent]
+    target[last] = value
+    found, problems = parse(raw)
+
+    assert found is None
+    assert any(problem.startswith(named) for problem in problems), problems
+
+
+def test_one_cluster_name_in_two_regions_of_an_account_is_refused() -> None:
+    raw = committed()
+    raw["stacks"]["dr"] = {"cluster": "otel-prod", "region": "eu-central-1"}
+
+    assert any("IAM's names are the account's" in problem for problem in parse(raw)[1])
+
+
+def test_the_subject_has_the_ids_that_no_new_owner_of_a_name_can_have(settings: Settings) -> None:
+    assert subject(settings.repository, "dev") == "repo:your-org@1/otel-on-spot@2:environment:dev"
+    former = settings.repository.model_copy(update={"subject": "former"})
+    assert subject(former, "dev") == "repo:your-org/otel-on-spot:environment:dev"
+
+
+def test_the_environments_are_those_of_the_workflows() -> None:
+    workflows = BOOTSTRAP.parent / ".github" / "workflows"
+    told = {
+        purpose: (workflows / file).read_text()
+        for purpose, file in {"preview": "preview.yml", "drift": "drift.yml", "up": "up.yml"}.items()
+    }
+    assert "environment: ${{ matrix.stack }}-pull-request\n" in told["preview"]
+    assert "environment: ${{ matrix.stack }}-read\n" in told["drift"]
+    assert "environment: ${{ inputs.stack || 'dev' }}\n" in told["up"]
+    assert [environment("x", purpose) for purpose in ENVIRONMENTS] == ["x-pull-request", "x-read", "x"]
+
+
+def test_every_command_for_github_can_be_pasted(settings: Settings) -> None:
+    roles = {
+        environment(stack, purpose): f"arn:aws:iam::123456789012:role/{stack}-{purpose}"
+        for stack in settings.stacks
+        for purpose in ENVIRONMENTS
+    }
+    lines = [shlex.split(line) for line in github.commands(settings, roles)]
+
+    assert {line[0] for line in lines} == {"gh"}
+    values = {
+        (line[line.index("--env") + 1] if "--env" in line else "", line[3]): line[-1]
+        for line in lines
+        if line[1] == "variable"
+    }
+    assert json.loads(values["", "STACKS"]) == ["dev", "staging", "prod"]
+    assert values["", "PULUMI_BACKEND_URL"] == "s3://your-org-otel-on-spot-state?region=eu-west-1"
+    assert {where: values[where, "AWS_ROLE_ARN"] for where in roles} == roles
+    assert values["prod", "AWS_ROLE_DURATION_SECONDS"] == "7200"
+    assert {line[-1].rpartition("/")[2] for line in lines if "PUT" in line} == {*roles}
+
+
+def test_every_policy_fits_with_the_longest_names() -> None:
+    scope = Scope(
+        stack="s" * 20,
+        cluster="c" * 40,
+        region="ap-southeast-1",
+        partition="aws-us-gov",
+        account_id="123456789012",
+        iam_path="/platform/",
+        service_role=f"cluster-eks-eksRole-role-{'0' * 7}",
+    )
+    policies = {"boundary": boundary(scope), "reads": reader(scope), **deployer(scope)}
+
+    assert {
+        name: len(json.dumps(told, separators=(",", ":")))
+        for name, told in policies.items()
+        if len(json.dumps(told, separators=(",", ":"))) > POLICY_SIZE_LIMIT
+    } == {}
+
+
+def test_what_may_be_attached_is_what_the_program_attaches() -> None:
+    attached = {
+        made.inputs["policyArn"].removeprefix("arn:aws:iam::aws:policy/")
+        for stack in ("dev", "staging", "prod")
+        for made in recorded(stack).of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    }
+    managed = {name for name in attached if not name.startswith("arn:")}
+    assert len(managed) > 4
+    assert managed <= {*ATTACHED}
+
+
+def test_it_can_be_taken_alone() -> None:
+    let = {*sys.stdlib_module_names, "pulumi", "pulumi_aws", "pydantic", "access"}
+    for file in BOOTSTRAP.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.partition(".")[0] for name in names} <= let, file
