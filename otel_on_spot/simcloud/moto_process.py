@@ -13,6 +13,8 @@ from otel_on_spot.project import PACKAGE_PARENT
 from otel_on_spot.waiting import wait_until
 
 START_SECONDS = 60
+PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+"""Variables of the caller's that moto would look up when it starts, and that may lead nowhere."""
 
 
 class MotoProcess:
@@ -77,7 +79,7 @@ class MotoProcess:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 cwd=PACKAGE_PARENT,
-                env={**os.environ, **self.environment},
+                env={**{k: v for k, v in os.environ.items() if k not in PROFILES}, **self.environment},
                 start_new_session=True,
             )
         process = self._process

@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-import botocore.session
+from botocore.loaders import create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from otel_on_spot.simcloud.api_errors import ApiError
@@ -223,8 +223,14 @@ def _category(initial: str) -> str:
 
 @cache
 def model_of(service: str) -> ServiceModel:
-    """The model of a service, as botocore carries it."""
-    return botocore.session.get_session().get_service_model(service)
+    """The model of a service, as botocore carries it: read without a session, whose profile may not be there."""
+    return ServiceModel(create_loader().load_service_model(service, "service-2"), service_name=service)
+
+
+@cache
+def services() -> frozenset[str]:
+    """The names of the services that botocore has a client of."""
+    return frozenset(create_loader().list_available_services("service-2"))
 
 
 _known: Final[dict[str, ModelOfService]] = {}

@@ -3,14 +3,13 @@
 from functools import cache
 from typing import Any
 
-import botocore.session
 from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.service_model import in_aws_form
+from otel_on_spot.simcloud.service_model import in_aws_form, services
 
 GATEWAYS = ("s3", "dynamodb")
 OTHERWISE_NAMED = (
@@ -32,7 +31,7 @@ Source of both: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-
 @cache
 def endpoint_services() -> frozenset[str]:
     """The last part of the names of AWS's own endpoint services, as far as clients and the table tell."""
-    return frozenset({*botocore.session.get_session().get_available_services(), *OTHERWISE_NAMED}) - NO_ENDPOINT
+    return frozenset({*services(), *OTHERWISE_NAMED}) - NO_ENDPOINT
 
 
 class VpcEndpoint(Ec2Handler):

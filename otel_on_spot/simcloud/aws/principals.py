@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import botocore.session
 from botocore.exceptions import ClientError
 
 from otel_on_spot.iam import document
 from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.service_model import services
 
 ENTITY: Final = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):(?P<kind>role|user)/(?P<name>.+)")
 ACCOUNT: Final = re.compile(r"(arn:aws[a-z-]*:iam::)?[0-9]{12}(:root)?")
@@ -33,7 +33,7 @@ SERVICES: Final = frozenset(
 
 @cache
 def _services() -> frozenset[str]:
-    return frozenset({*botocore.session.get_session().get_available_services(), *SERVICES, "elasticloadbalancing"})
+    return frozenset({*services(), *SERVICES, "elasticloadbalancing"})
 
 
 def is_service(name: str, region: str) -> bool:
