@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pytest
 import yaml
 
+from otel_on_spot.iam.decisions import FREE, Caller, decide
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.authorization import Authorization, judged
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import inventory
@@ -24,7 +27,7 @@ NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Recording]]:
-    with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud:
+    with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud, judged(cloud):
         yield cloud, graph.apply("dev", cloud)
 
 
@@ -107,6 +110,46 @@ def test_every_request_of_a_life_was_held_against_the_model_of_its_service(up: t
     assert not requests.sent - requests.held
     assert sum(requests.sent.values()) > 200
     assert {name.partition(".")[0] for name in requests.sent} == {*SERVICES} - {"ssm"}
+
+
+def least(calls: Authorization) -> dict[str, Any]:
+    """A policy with a statement for each action that was asked for, on its resources, in its region, with its tags."""
+    found: dict[str, dict[str, Any]] = {}
+    for call in calls.calls:
+        for resource in call.request.resources:
+            one = found.setdefault(call.request.action, {"Effect": "Allow", "Action": call.request.action})
+            one["Resource"] = sorted({*one.get("Resource", []), resource.arn})
+            region = call.request.keys["aws:RequestedRegion"]
+            one["Condition"] = {"StringEquals": {"aws:RequestedRegion": region}}
+    return {"Statement": list(found.values())}
+
+
+def test_a_whole_life_is_judged_and_any_permission_taken_away_is_missed(up: tuple[Cloud, Recording]) -> None:
+    """After up and destroy: what was asked would pass a role with just that, and no role with anything less."""
+    calls = up[0].authorization
+    assert isinstance(calls, Authorization)
+    assert len(calls.calls) > 300
+    told = least(calls)
+    caller = Caller(arn="arn:aws:sts::123456789012:assumed-role/up/s", role="arn:aws:iam::123456789012:role/up")
+
+    whole = replace(caller, identity=(told,))
+    assert [one.request.action for one in calls.calls if not decide(one.request, whole)] == []
+    faults = 0
+    for number, statement in enumerate(told["Statement"]):
+        if statement["Action"] in FREE:
+            continue
+        elsewhere = {"Condition": {"StringEquals": {"aws:RequestedRegion": "ap-south-2"}}}
+        another = {"Resource": [arn.replace("123456789012", "999999999999") for arn in statement["Resource"]]}
+        for less in (None, elsewhere, another):
+            rest = [one for place, one in enumerate(told["Statement"]) if place != number]
+            faulty = [*rest, *([{**statement, **less}] if less else [])]
+            if less is another and another["Resource"] == statement["Resource"]:
+                continue
+            faults += 1
+            asking = replace(caller, identity=({"Statement": faulty},))
+            mine = [one for one in calls.calls if one.request.action == statement["Action"]]
+            assert not all(decide(one.request, asking) for one in mine), (statement["Action"], less)
+    assert faults > 250
 
 
 def test_what_the_cloud_refuses_ends_the_run_and_names_it(cloud: Cloud) -> None:
