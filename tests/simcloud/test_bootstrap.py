@@ -8,9 +8,10 @@ import pytest
 
 from otel_on_spot.iam import document
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
+from otel_on_spot.iam.roles import managed_policy
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
-from otel_on_spot.simcloud.authorization import managed_policy, role_caller
+from otel_on_spot.simcloud.authorization import role_caller
 from otel_on_spot.simcloud.cloud import Cloud
 
 BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
