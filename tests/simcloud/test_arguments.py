@@ -1,6 +1,5 @@
 """Nothing that a program asks for is silently accepted: an argument is sent, read, listed as undecided, or refused."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ def handler(token: str) -> Handler:
 def arguments_of_the_sdk(token: str) -> set[str]:
     """Every argument that the provider's SDK has of a type, in the engine's spelling."""
     _, module, name = token.split(":")
-    resource = getattr(getattr(pulumi_aws, module.partition("/")[0]), name)
-    # From its own module: what a package exports under that name may be a part of another type.
-    made = getattr(sys.modules[resource.__module__], f"{name}Args")
+    package = getattr(pulumi_aws, module.partition("/")[0])
+    # Named otherwise where a part of another type has the name already.
+    made = getattr(package, f"{name}InitArgs", None) or getattr(package, f"{name}Args")
     words = [each.split("_") for each, value in vars(made).items() if isinstance(value, property)]
     return {head + "".join(word.capitalize() for word in tail) for head, *tail in words}
 
