@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from infra.addon_faults import ADDON_FAULTS
 from infra.settings.models import Addons
-from infra.settings.rules import ADDON_FAULTS
 from otel_on_spot.project import root
 from tests.unit.settings.test_settings import committed
 
