@@ -141,36 +141,39 @@ def test_a_secret_knows_its_value_and_never_shows_it() -> None:
 
 
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
+SSH = {"https://github.com/": "ssh://git@github.com/"}
 
 
-@pytest.fixture
-def plain_text(tmp_path: Path) -> Path:
-    """A project whose stack file holds every secret in plain text."""
+@pytest.fixture(params=SECRETS)
+def plain_text(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    """A project whose stack file holds a secret in plain text, and that secret."""
     for path in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
         shutil.copy(path, tmp_path)
-    lines = [f"  otel-on-spot:{key}: {sentinel}\n" for key, sentinel in SECRETS.items()]
-    (tmp_path / "Pulumi.dev.yaml").write_text((ROOT / "Pulumi.dev.yaml").read_text() + "".join(lines))
-    return tmp_path
+    committed, key = (ROOT / "Pulumi.dev.yaml").read_text(), request.param
+    for https, ssh in SSH.items() if key == "gitSshKey" else ():
+        committed = committed.replace(https, ssh)
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"{committed}  otel-on-spot:{key}: {SECRETS[key]}\n")
+    return tmp_path, SECRETS[key]
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_secrets_are_in_no_plan_even_where_the_stack_file_has_them_in_plain_text(
-    plain_text: Path, preview: bool
+def test_a_secret_is_in_no_plan_even_where_the_stack_file_has_it_in_plain_text(
+    plain_text: tuple[Path, str], preview: bool
 ) -> None:
-    plan = record("dev", root=plain_text, preview=preview)
+    root, sentinel = plain_text
+    plan = record("dev", root=root, preview=preview)
 
-    for sentinel in SECRETS.values():
-        assert sentinel in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
-        for text in (sentinel, base64.b64encode(sentinel.encode()).decode()):
-            assert showing(text, plan, plain_text / f"out-{text}") == []
+    assert sentinel in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
+    for text in (sentinel, base64.b64encode(sentinel.encode()).decode()):
+        assert showing(text, plan, root / f"out-{text}") == []
 
 
-def test_the_command_prints_no_secret_that_the_stack_file_has_in_plain_text(plain_text: Path) -> None:
-    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{plain_text}", "--json"]
+def test_the_command_prints_no_secret_that_the_stack_file_has_in_plain_text(plain_text: tuple[Path, str]) -> None:
+    root, sentinel = plain_text
+    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{root}", "--json"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     assert ended.returncode == 0, ended.stderr
     assert "platform-repository" in ended.stdout
-    for sentinel in SECRETS.values():
-        assert sentinel not in ended.stdout + ended.stderr
-        assert base64.b64encode(sentinel.encode()).decode() not in ended.stdout + ended.stderr
+    assert sentinel not in ended.stdout + ended.stderr
+    assert base64.b64encode(sentinel.encode()).decode() not in ended.stdout + ended.stderr
