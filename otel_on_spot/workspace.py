@@ -91,8 +91,9 @@ class Workspace:
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("__main__.py", project.MARKER):
             shutil.copy(self.root / name, self.program / name)
-        shutil.rmtree(self.program / "infra", ignore_errors=True)
-        shutil.copytree(self.root / "infra", self.program / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("infra", "gitops"):  # the program reads the wrapper chart's values
+            shutil.rmtree(self.program / name, ignore_errors=True)
+            shutil.copytree(self.root / name, self.program / name, ignore=shutil.ignore_patterns("__pycache__"))
         link = self.program / ".venv"
         if not link.is_symlink():
             link.symlink_to(sys.prefix)
