@@ -279,13 +279,13 @@ NOT_PUBLIC: Final = (
 
 
 @rule
-def public_networks_are_public(environment: str, cluster: Cluster) -> Iterator[Problem]:
+def public_networks_are_public(cluster: Cluster) -> Iterator[Problem]:
     """A request that comes over the Internet has no reserved address: EKS refuses such networks.
 
-    The lab's API listens on loopback. Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
     """
     for cidr in cluster.endpoint.public_cidrs:
-        if environment != "lab" and any(cidr.subnet_of(reserved) for reserved in NOT_PUBLIC):
+        if any(cidr.subnet_of(reserved) for reserved in NOT_PUBLIC):
             yield Problem(
                 "cluster.endpoint.publicCidrs",
                 str(cidr),

@@ -130,9 +130,17 @@ def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_i
     assert nothing_is_left(lab)
 
 
+@pytest.fixture
+def spot_node(lab: Lab) -> Iterator[str]:
+    """A Spot node with a pod of its own: one that the drill may take, whatever became of the others."""
+    lab.wants_node("on-spot")
+    yield until("the pod runs", lambda: lab.runs("on-spot"))
+    lab.no_longer_wants_node("on-spot")
+
+
 @pytest.mark.parametrize("name", ["a rule is gone", "the queue lost its policy"])
 def test_a_warning_that_does_not_arrive_is_found_with_the_link_that_is_missing(
-    lab: Lab, tmp_path: Path, name: str
+    lab: Lab, tmp_path: Path, spot_node: str, name: str
 ) -> None:
     before = set(lab.claims())
     fault = next(candidate for candidate in faults_cloud.FAULTS if candidate.name == name)

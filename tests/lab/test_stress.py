@@ -22,6 +22,12 @@ from tests.lab.running import Lab, until
 
 FEW = ("drill", "stress", "--replicas", "3", "--max-wait", "60")
 LONG = ("--hold", "300", "--why", "a test")
+SELF_HEAL_SECONDS = 330
+"""The most that Argo CD waits before it heals the same commit again: its back-off grows with every revert before it.
+
+Source: https://github.com/argoproj/argo-cd/blob/v3.2.11/cmd/argocd-application-controller/commands
+(--self-heal-backoff-cap-seconds, 300)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +97,10 @@ def test_fifty_replicas_are_held_for_a_while_and_everything_is_put_back(
     assert max(int(row["pods_pending"]) for row in rows) > 0
     assert (rows[0]["replicas_wanted"], rows[-1]["replicas_wanted"]) == (str(as_before), str(as_before))
     costs = [float(row["cost_usd_per_hour"]) for row in rows]
-    assert max(costs) > costs[0] > 0
+    claims = [int(row["claims"]) for row in rows]
+    assert costs[0] > 0
+    # Nodes that earlier tests left may have room for all.
+    assert (max(costs) > costs[0]) == (max(claims) > claims[0])
     ElementTree.parse(files["svg"])
     running.keep("stress")
     if os.environ.get("CAPTURES"):
@@ -189,7 +198,7 @@ def test_where_nobody_does_anything_the_leases_end_lets_argo_cd_revert_it(lab: L
     running.says("all 3 pods are Running")
     running.kill()
     assert (lab.replicas(), len(windows(lab))) == (3, 1)
-    until("Argo CD reverts it", lambda: lab.replicas() == as_before, 120)
+    until("Argo CD reverts it", lambda: lab.replicas() == as_before, 120 + SELF_HEAL_SECONDS)
     until("its Application is Synced", lambda: synced(lab), 60)
     told = restored(lab).told
     assert f"has {as_before} replicas" in told
@@ -218,10 +227,10 @@ def test_the_next_drill_puts_back_what_was_left_refuses_a_second_outlives_an_upd
 
 
 def test_without_its_window_the_drill_says_that_the_scale_was_reverted(lab: Lab, as_before: int) -> None:
-    running = Drilling(lab, *FEW, *LONG)
-    running.says("holding for 300 s")
+    running = Drilling(lab, *FEW, "--hold", "420", "--why", "a test")
+    running.says("holding for 420 s")
     lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
-    running.says(f"reverted to {as_before} replica", 60)
+    running.says(f"reverted to {as_before} replica", SELF_HEAL_SECONDS)
     assert running.ends() == 1
     assert f"scaled back to {as_before} by somebody else" in running.told
     running.keep("stress-reverted")

@@ -15,6 +15,7 @@ from otel_on_spot.simcloud.aws.keys import RETENTIONS
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
 from tests.simcloud.conftest import Maker, trust
+from tests.unit.conftest import recorded
 
 ACCOUNT = "arn:aws:iam::123456789012"
 
@@ -184,6 +185,12 @@ def test_an_api_endpoint_that_eks_refuses(network: dict[str, Any], why: str) -> 
         return
     with pytest.raises(ApiError, match=f"InvalidParameterException.*{why}"):
         refuse_endpoint(network)
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod", "lab"])
+def test_the_api_endpoint_of_each_stack_is_one_that_eks_takes(stack: str) -> None:
+    (cluster,) = recorded(stack).of_type("aws:eks/cluster:Cluster")
+    refuse_endpoint(dict(cluster.inputs["vpcConfig"]))
 
 
 def test_a_zone_without_a_control_plane_takes_no_cluster(cloud: Cloud) -> None:
