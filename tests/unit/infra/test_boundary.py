@@ -23,7 +23,7 @@ def bounded() -> Recording:
 def test_every_role_has_the_boundary_and_all_have_the_path(bounded: Recording) -> None:
     roles = bounded.of_type(ROLE)
 
-    assert len(roles) == 7
+    assert len(roles) == 8
     assert {role.inputs.get("permissionsBoundary") for role in roles} == {BOUNDARY}
     for kind in (ROLE, *PATHED):
         assert {made.inputs.get("path") for made in bounded.of_type(kind)} == {"/platform/"}, kind
