@@ -76,7 +76,9 @@ def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> d
             _put(values, path, there)
         for name, containers in _init_containers(wrapper):
             # A list replaces the chart's, so it is given whole.
-            own = [{**one, "image": mirrored(one["image"], registries)} for one in deepcopy(containers)]
+            own = [
+                {**container, "image": mirrored(container["image"], registries)} for container in deepcopy(containers)
+            ]
             _put(values, f"{DEMO}/components/{name}/initContainers", own)
     if pull_secrets:
         for path, as_map in PULL_SECRETS.items():

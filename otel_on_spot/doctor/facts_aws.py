@@ -82,7 +82,7 @@ class Addon(Fact):
 
 Addons = Annotated[
     tuple[Addon, ...],
-    BeforeValidator(lambda listed: [{"name": one} if isinstance(one, str) else one for one in listed or ()]),
+    BeforeValidator(lambda listed: [{"name": item} if isinstance(item, str) else item for item in listed or ()]),
 ]
 
 

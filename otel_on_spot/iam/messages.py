@@ -64,7 +64,7 @@ def encoded(request: Request, caller: Caller, decision: Decision) -> str:
             "resource": resource.arn,
             "conditions": {
                 "items": [
-                    {"key": key, "values": {"items": [{"value": _text(one)} for one in listed(value)]}}
+                    {"key": key, "values": {"items": [{"value": _text(item)} for item in listed(value)]}}
                     for key, value in sorted(keys.items())
                 ]
             },

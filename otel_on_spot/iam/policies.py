@@ -196,7 +196,7 @@ def as_named(told: Any, principal: Principal) -> str:
         for name in listed(wanted):
             if name in asked or (name == "*" and (kind == "AWS" or asked)):
                 return name
-            if kind == "AWS" and any(_is_account_of(name, one) for one in asked):
+            if kind == "AWS" and any(_is_account_of(name, principal) for principal in asked):
                 return name
     return ""
 
@@ -213,7 +213,7 @@ def spares(told: Any, principal: Principal) -> bool:
         if "*" in wanted or (kind != "AWS" and set(listed(asked)) & set(wanted)):
             return True
         if kind == "AWS" and set(listed(asked)) <= set(wanted):
-            return any(_is_account_of(name, one) for name in wanted for one in listed(asked))
+            return any(_is_account_of(name, principal) for name in wanted for principal in listed(asked))
     return False
 
 

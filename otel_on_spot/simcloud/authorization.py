@@ -59,7 +59,7 @@ def role_caller(cloud: Cloud, role: str, region: str = GLOBAL_REGION) -> Caller:
     try:
         caller = caller_of_role(iam, name)
     except ClientError:
-        known = ", ".join(sorted(one["RoleName"] for one in iam.list_roles()["Roles"])) or "none"
+        known = ", ".join(sorted(role["RoleName"] for role in iam.list_roles()["Roles"])) or "none"
         raise RoleError(
             f"{role}: the simulated account has no such role. It must be there before anything calls as it; there are: "
             f"{known}"

@@ -92,10 +92,10 @@ def told_by_objects(wrapper: Wrapper, environment: str) -> Told:
     """(workload, environment variables, texts) of every rendered container; mounted configuration counts as text."""
     objects = wrapper.objects(environment)
     configs = by_name(objects, "ConfigMap")
-    datasources = [one for one in configs.values() if "grafana_datasource" in one["metadata"].get("labels", {})]
+    datasources = [entry for entry in configs.values() if "grafana_datasource" in entry["metadata"].get("labels", {})]
     for kind in ("Deployment", "StatefulSet"):
-        for name, one in by_name(objects, kind).items():
-            spec = one["spec"]["template"]["spec"]
+        for name, entry in by_name(objects, kind).items():
+            spec = entry["spec"]["template"]["spec"]
             mounted = [configs[v["configMap"]["name"]] for v in spec.get("volumes") or [] if "configMap" in v]
             mounted += datasources if name == "grafana" else []
             texts = [text for config in mounted for key, text in config["data"].items() if not key.endswith(".json")]
@@ -110,10 +110,10 @@ def told_by_values(wrapper: Wrapper, environment: str) -> Told:
     values = wrapper.demo_values(environment)
     shared = values["default"]["env"]
     for name, component in values["components"].items():
-        for one in [component, *component.get("sidecarContainers", [])]:
-            listed = [*shared, *one.get("env", []), *one.get("envOverrides", [])]
+        for entry in [component, *component.get("sidecarContainers", [])]:
+            listed = [*shared, *entry.get("env", []), *entry.get("envOverrides", [])]
             env = {e["name"]: str(e.get("value", "")) for e in listed}
-            commands = [*one.get("command", []), *(c for i in one.get("initContainers", []) for c in i["command"])]
+            commands = [*entry.get("command", []), *(c for i in entry.get("initContainers", []) for c in i["command"])]
             yield name, env, [str(command) for command in commands]
     jaeger = values["jaeger"]["allInOne"]
     yield "jaeger", {e["name"]: e["value"] for e in jaeger["extraEnv"]}, jaeger["args"]
@@ -172,10 +172,10 @@ def _peers(
         (peer, port["port"])
         for spec in applied
         for rule in spec.get(direction.lower(), [])
-        for one in rule[side]
-        if "podSelector" in one and "namespaceSelector" not in one
+        for entry in rule[side]
+        if "podSelector" in entry and "namespaceSelector" not in entry
         for peer in labels
-        if _selects(one["podSelector"], labels[peer])
+        if _selects(entry["podSelector"], labels[peer])
         for port in rule["ports"]
     }
 

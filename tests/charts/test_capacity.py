@@ -28,8 +28,8 @@ ROOT_IMAGES = {"ad", "cart", "currency", "email", "load-generator", "recommendat
 def test_every_container_of_every_workload_asks_for_cpu_and_memory(known_demo: Wrapper, environment: str):
     without = {
         (name, container): requests
-        for name, one in workloads(known_demo, environment).items()
-        for container, requests in one.requests.items()
+        for name, entry in workloads(known_demo, environment).items()
+        for container, requests in entry.requests.items()
         if not (requests.get("cpu") and requests.get("memory"))
     }
 
@@ -53,9 +53,9 @@ LEARNED_MEMORY_MIB = {
 
 def test_no_container_asks_for_more_than_it_may_have(known_demo: Wrapper, environment: str):
     limits = {
-        (name, container, resource): (one.requests[container].get(resource), limit)
-        for name, one in workloads(known_demo, environment).items()
-        for container, resources in one.limits.items()
+        (name, container, resource): (workload.requests[container].get(resource), limit)
+        for name, workload in workloads(known_demo, environment).items()
+        for container, resources in workload.limits.items()
         for resource, limit in resources.items()
     }
 
@@ -66,10 +66,10 @@ def test_no_container_asks_for_more_than_it_may_have(known_demo: Wrapper, enviro
 def test_memory_is_promised_once_whole_and_limited_everywhere(known_demo: Wrapper, environment: str):
     """A request below the limit promises a node twice; a container without a limit can take the node down."""
     assert {
-        (name, container): (requests.get("memory"), one.limits[container].get("memory"))
-        for name, one in workloads(known_demo, environment).items()
-        for container, requests in one.requests.items()
-        if requests.get("memory") != one.limits[container].get("memory")
+        (name, container): (requests.get("memory"), workload.limits[container].get("memory"))
+        for name, workload in workloads(known_demo, environment).items()
+        for container, requests in workload.requests.items()
+        if requests.get("memory") != workload.limits[container].get("memory")
     } == {}
 
 
@@ -147,7 +147,7 @@ def test_replicas_of_a_component_never_share_a_node_and_prefer_other_zones(known
 
 def test_dev_runs_one_of_everything_and_stops_no_consolidation(known_demo: Wrapper):
     assert by_name(known_demo.objects("dev"), "PodDisruptionBudget") == {}
-    assert {name for name, one in workloads(known_demo, "dev").items() if one.replicas != 1} == set()
+    assert {name for name, workload in workloads(known_demo, "dev").items() if workload.replicas != 1} == set()
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_a_budget_that_protects_nothing_is_refused(known_demo: Wrapper, shell: W
 def test_what_keeps_data_outranks_what_does_not_wherever_the_chart_has_a_key(real_demo: Wrapper):
     objects = real_demo.objects("prod")
     classes = {
-        one["metadata"]["name"]: one["spec"]["template"]["spec"].get("priorityClassName")
-        for one in objects
-        if one["kind"] in ("Deployment", "StatefulSet")
+        manifest["metadata"]["name"]: manifest["spec"]["template"]["spec"].get("priorityClassName")
+        for manifest in objects
+        if manifest["kind"] in ("Deployment", "StatefulSet")
     }
 
     assert {name: value for name, value in classes.items() if value} == {
@@ -175,7 +175,11 @@ def test_what_keeps_data_outranks_what_does_not_wherever_the_chart_has_a_key(rea
 
 def pod_specs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     kinds = ("Deployment", "StatefulSet", "Job")
-    return {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in objects if one["kind"] in kinds}
+    return {
+        manifest["metadata"]["name"]: manifest["spec"]["template"]["spec"]
+        for manifest in objects
+        if manifest["kind"] in kinds
+    }
 
 
 def containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -248,8 +252,8 @@ def test_no_secret_of_the_demo_chart_is_used_where_another_can_be_made(real_demo
         for container in containers(pod_specs(real_demo.objects("prod"))["flagd"])
         if container["name"] == "flagd-ui"
     )
-    names = [one["name"] for one in ui["env"]]
-    key = next(one["value"] for one in ui["env"] if one["name"] == "SECRET_KEY_BASE")
+    names = [entry["name"] for entry in ui["env"]]
+    key = next(entry["value"] for entry in ui["env"] if entry["name"] == "SECRET_KEY_BASE")
 
     assert key == "$(POD_UID)$(POD_UID)"
     assert names.index("POD_UID") < names.index("SECRET_KEY_BASE"), "a reference is expanded only after its definition"

@@ -27,16 +27,18 @@ def listed_images(environment: str, **gitops: Any) -> dict[str, list[str]]:
 
 
 def pulled(objects: list[dict[str, Any]]) -> set[str]:
-    return {normalized(one["image"]) for spec in pod_specs(objects).values() for one in containers(spec)}
+    return {normalized(container["image"]) for spec in pod_specs(objects).values() for container in containers(spec)}
 
 
 def test_what_the_plan_lists_is_what_the_chart_pulls(known_demo: Wrapper, environment: str):
     listed = set(listed_images(environment))
-    hooks = pulled([one for one in known_demo.objects(environment) if one["kind"] == "Job"])
+    hooks = pulled([manifest for manifest in known_demo.objects(environment) if manifest["kind"] == "Job"])
     if known_demo.demo.source == "real":
         assert listed == pulled(known_demo.objects(environment))
     else:
-        found = {image for one in workloads(known_demo, environment).values() for image in one.images.values()}
+        found = {
+            image for workload in workloads(known_demo, environment).values() for image in workload.images.values()
+        }
         assert listed >= set(map(normalized, found)) | hooks
     assert {image.partition("/")[0] for image in listed} == IMAGE_REGISTRIES
     assert not any(image.endswith(":latest") or ":" not in image.rpartition("/")[2] for image in listed)
@@ -62,7 +64,9 @@ def test_a_mirror_changes_images_and_nothing_else(real_demo: Wrapper):
     def without_images(objects: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             name: {
-                key: [{k: v for k, v in one.items() if k != "image"} for one in value] if "ontainers" in key else value
+                key: [{k: v for k, v in entry.items() if k != "image"} for entry in value]
+                if "ontainers" in key
+                else value
                 for key, value in spec.items()
             }
             for name, spec in pod_specs(objects).items()

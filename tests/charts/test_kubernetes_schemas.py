@@ -119,7 +119,7 @@ def problem(serialized: str) -> str | None:
 
 
 def problems(objects: list[dict[str, Any]]) -> list[str]:
-    return [found for one in objects if (found := problem(json.dumps(one, sort_keys=True)))]
+    return [found for manifest in objects if (found := problem(json.dumps(manifest, sort_keys=True)))]
 
 
 def test_every_child_is_an_application_that_argo_cd_accepts(environment: str):
@@ -144,10 +144,13 @@ def test_kubernetes_accepts_what_is_left_when_no_database_is_listed(shell: Wrapp
     objects = shell.undeclared(DATABASES, tmp_path).objects("dev", {"stateful": []})
 
     assert problems(objects) == []
-    assert {one["metadata"]["name"] for one in objects if one["kind"] == "Job"} == {"pod-lifecycle"}
+    assert {manifest["metadata"]["name"] for manifest in objects if manifest["kind"] == "Job"} == {"pod-lifecycle"}
 
 
 def test_no_object_is_rendered_empty_or_twice(wrapper: Wrapper, environment: str):
-    keys = [(one["apiVersion"], one["kind"], one["metadata"]["name"]) for one in wrapper.objects(environment)]
+    keys = [
+        (manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
+        for manifest in wrapper.objects(environment)
+    ]
 
     assert len(keys) == len(set(keys))

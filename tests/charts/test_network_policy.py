@@ -23,13 +23,13 @@ def policies(wrapper: Wrapper, environment: str, overrides: dict[str, Any] | Non
 
 
 def permitted(wrapper: Wrapper, environment: str, rendered: list[dict[str, Any]] | None = None) -> set[Flow]:
-    labels = {name: one.labels for name, one in workloads(wrapper, environment).items()}
+    labels = {name: workload.labels for name, workload in workloads(wrapper, environment).items()}
     ports = {flow.port for flow in needed(wrapper, environment)} | STRAY_PORTS
     return allowed(rendered or policies(wrapper, environment), labels, ports)
 
 
 def block_rules(policy: dict[str, Any]) -> list[dict[str, Any]]:
-    return [rule for rule in policy["spec"].get("egress", []) if any("ipBlock" in one for one in rule["to"])]
+    return [rule for rule in policy["spec"].get("egress", []) if any("ipBlock" in entry for entry in rule["to"])]
 
 
 def test_what_is_not_allowed_is_denied_in_both_directions(wrapper: Wrapper, environment: str):
@@ -84,7 +84,7 @@ def test_services_lead_where_the_flows_take_them_to_lead(real_demo: Wrapper):
     names = {port["name"]: port["containerPort"] for spec in _specs(objects) for port in spec if "name" in port}
     for name, service in by_name(objects, "Service").items():
         selector = service["spec"]["selector"].items()
-        behind = {one.name for one in found.values() if selector <= one.labels.items()}
+        behind = {entry.name for entry in found.values() if selector <= entry.labels.items()}
         if name not in {flow.target for flow in needed(real_demo, "prod")} | set(SERVICE_WORKLOADS):
             continue
         assert behind == {SERVICE_WORKLOADS.get(name, name)}
@@ -97,29 +97,29 @@ def test_services_lead_where_the_flows_take_them_to_lead(real_demo: Wrapper):
 
 def _specs(objects: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     kinds = ("Deployment", "StatefulSet")
-    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in kinds]
+    pods = [manifest["spec"]["template"]["spec"] for manifest in objects if manifest["kind"] in kinds]
     return [container.get("ports") or [] for pod in pods for container in pod["containers"]]
 
 
 def test_only_who_has_rights_in_the_cluster_reaches_the_api_server(real_demo: Wrapper, environment: str):
     objects = real_demo.objects(environment)
     roles = {
-        (one["kind"], one["metadata"]["name"]): one.get("rules")
-        for one in objects
-        if one["kind"] in ("Role", "ClusterRole")
+        (manifest["kind"], manifest["metadata"]["name"]): manifest.get("rules")
+        for manifest in objects
+        if manifest["kind"] in ("Role", "ClusterRole")
     }
     bound = {
         subject["name"]
-        for one in objects
-        if one["kind"] in ("RoleBinding", "ClusterRoleBinding")
-        and roles[(one["roleRef"]["kind"], one["roleRef"]["name"])]
-        for subject in one["subjects"]
+        for manifest in objects
+        if manifest["kind"] in ("RoleBinding", "ClusterRoleBinding")
+        and roles[(manifest["roleRef"]["kind"], manifest["roleRef"]["name"])]
+        for subject in manifest["subjects"]
     }
     holders = {
-        one["metadata"]["name"]
-        for one in objects
-        if one["kind"] in ("Deployment", "StatefulSet")
-        and one["spec"]["template"]["spec"].get("serviceAccountName") in bound
+        manifest["metadata"]["name"]
+        for manifest in objects
+        if manifest["kind"] in ("Deployment", "StatefulSet")
+        and manifest["spec"]["template"]["spec"].get("serviceAccountName") in bound
     }
     reach = {
         policy["metadata"]["name"]
@@ -140,7 +140,7 @@ def test_a_hook_reaches_the_api_server_and_nothing_else(wrapper: Wrapper, enviro
         assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
         (rule,) = policy["spec"]["egress"]
         assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
-        assert all(set(one) == {"ipBlock"} for one in rule["to"])
+        assert all(set(entry) == {"ipBlock"} for entry in rule["to"])
 
 
 PUBLIC_ADDRESS = "203.0.113.10"
@@ -149,7 +149,7 @@ OUTSIDE_PORTS = {22, 80, 443, 8443}
 
 
 def labels_of(wrapper: Wrapper, environment: str) -> dict[str, dict[str, str]]:
-    return {name: one.labels for name, one in workloads(wrapper, environment).items()}
+    return {name: workload.labels for name, workload in workloads(wrapper, environment).items()}
 
 
 def test_who_needs_the_internet_reaches_it_and_nobody_else_does(known_demo: Wrapper, environment: str):
@@ -183,7 +183,9 @@ def test_nobody_enters_from_outside_unless_it_is_said_who(shell: Wrapper):
     entry = {"networkPolicy": {"entry": {"frontend-proxy": {"ports": [8080], "from": [ingress]}}}}
 
     def outside(objects: list[dict[str, Any]]) -> list[str]:
-        rules = [(one["metadata"]["name"], rule) for one in objects for rule in one["spec"].get("ingress", [])]
+        rules = [
+            (manifest["metadata"]["name"], rule) for manifest in objects for rule in manifest["spec"].get("ingress", [])
+        ]
         return [name for name, rule in rules if any("podSelector" not in peer for peer in rule["from"])]
 
     assert outside(policies(shell, "prod")) == []

@@ -32,12 +32,12 @@ def test_every_database_runs_on_the_data_pool(known_demo: Wrapper, environment: 
 
 
 def test_everything_else_names_no_node_and_stays_off_the_data_pool(known_demo: Wrapper, environment: str):
-    others = {name: one for name, one in workloads(known_demo, environment).items() if name not in DATABASES}
+    others = {name: workload for name, workload in workloads(known_demo, environment).items() if name not in DATABASES}
 
     assert len(others) == COUNT - len(DATABASES)
-    assert {name: one.node_selector for name, one in others.items() if one.node_selector} == {}
-    assert [name for name, one in others.items() if any(map(tolerates_the_data_taint, one.tolerations))] == []
-    assert [name for name, one in others.items() if "nodeAffinity" in one.affinity] == []
+    assert {name: other.node_selector for name, other in others.items() if other.node_selector} == {}
+    assert [name for name, other in others.items() if any(map(tolerates_the_data_taint, other.tolerations))] == []
+    assert [name for name, other in others.items() if "nodeAffinity" in other.affinity] == []
 
 
 def test_the_list_of_databases_is_the_workloads_declared_onto_the_data_pool(known_demo: Wrapper, environment: str):
@@ -46,7 +46,7 @@ def test_the_list_of_databases_is_the_workloads_declared_onto_the_data_pool(know
         for workload in workloads(known_demo, environment).values()
         if workload.node_selector
     }
-    listed = {(one["kind"], one["name"]) for one in known_demo.values(environment)["stateful"]}
+    listed = {(entry["kind"], entry["name"]) for entry in known_demo.values(environment)["stateful"]}
 
     assert listed == declared
     assert {name for _, name in listed} == DATABASES
@@ -56,7 +56,7 @@ def test_the_list_of_databases_is_the_workloads_declared_onto_the_data_pool(know
 def test_karpenter_does_not_move_a_database_without_a_volume_for_its_own_reasons(known_demo: Wrapper, environment: str):
     found = workloads(known_demo, environment)
 
-    assert {name for name, one in found.items() if one.annotations.get(DO_NOT_DISRUPT) == "true"} == DATABASES
+    assert {name for name, entry in found.items() if entry.annotations.get(DO_NOT_DISRUPT) == "true"} == DATABASES
 
 
 def test_what_is_computed_from_values_is_what_the_chart_renders(real_demo: Wrapper, environment: str, tmp_path):
@@ -64,7 +64,7 @@ def test_what_is_computed_from_values_is_what_the_chart_renders(real_demo: Wrapp
     if not kept.exists():
         pytest.skip("needs the recorded workloads in ../shared beside the real demo chart")
     stand_in = Wrapper.assemble(DemoChart("shared", kept, "recorded"), tmp_path)
-    computed = {one.name: one for one in recorded(stand_in, environment)}
+    computed = {entry.name: entry for entry in recorded(stand_in, environment)}
 
     assert len(computed) == COUNT
     for name, rendered in workloads(real_demo, environment).items():
@@ -76,7 +76,7 @@ def test_what_is_computed_from_values_is_what_the_chart_renders(real_demo: Wrapp
     ("change", "said"),
     [
         (
-            lambda listed: [one for one in listed if one["name"] != "kafka"],
+            lambda listed: [entry for entry in listed if entry["name"] != "kafka"],
             "kafka declares nodeSelector .* but is not listed",
         ),
         (
@@ -84,7 +84,7 @@ def test_what_is_computed_from_values_is_what_the_chart_renders(real_demo: Wrapp
             "mysql is listed, but opentelemetry-demo runs no such",
         ),
         (lambda listed: [*listed, listed[0]], "listed twice"),
-        (lambda listed: [one | {"kind": "DaemonSet"} for one in listed], "kind"),
+        (lambda listed: [entry | {"kind": "DaemonSet"} for entry in listed], "kind"),
     ],
 )
 def test_a_list_that_differs_from_what_is_declared_is_refused(shell: Wrapper, change, said: str):

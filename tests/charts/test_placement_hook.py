@@ -26,7 +26,7 @@ def pod(objects: list[dict[str, Any]], job: str) -> dict[str, Any]:
 
 
 def containers(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for job in JOBS for key in ("initContainers", "containers") for one in pod(objects, job)[key]]
+    return [entry for job in JOBS for key in ("initContainers", "containers") for entry in pod(objects, job)[key]]
 
 
 def targets(arguments: list[str]) -> set[tuple[str, str]]:
@@ -36,7 +36,7 @@ def targets(arguments: list[str]) -> set[tuple[str, str]]:
 
 
 def listed(wrapper: Wrapper) -> set[tuple[str, str]]:
-    return {(KINDS[one["kind"].lower()], one["name"]) for one in wrapper.values("prod")["stateful"]}
+    return {(KINDS[entry["kind"].lower()], entry["name"]) for entry in wrapper.values("prod")["stateful"]}
 
 
 def granted(objects: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
@@ -59,13 +59,15 @@ def test_the_hook_runs_with_a_sync_and_after_it_and_replaces_its_last_run(object
 
 
 def test_there_is_no_helm_hook_that_an_argo_hook_would_disable(real_demo: Wrapper, environment: str):
-    annotations = [one["metadata"].get("annotations") or {} for one in real_demo.objects(environment)]
+    annotations = [manifest["metadata"].get("annotations") or {} for manifest in real_demo.objects(environment)]
 
     assert [key for annotation in annotations for key in annotation if key.startswith("helm.sh/hook")] == []
 
 
 def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: list[dict[str, Any]]):
-    hooks = [one for one in objects if "argocd.argoproj.io/hook" in (one["metadata"].get("annotations") or {})]
+    hooks = [
+        manifest for manifest in objects if "argocd.argoproj.io/hook" in (manifest["metadata"].get("annotations") or {})
+    ]
 
     assert {hook["kind"] for hook in hooks} == {"Job"}
 
@@ -73,7 +75,7 @@ def test_only_the_jobs_are_hooks_so_that_their_account_outlives_them(objects: li
 def test_each_database_is_patched_and_verified_and_nothing_else_is(wrapper: Wrapper, objects: list[dict[str, Any]]):
     for job in JOBS:
         commands = [init_container["args"] for init_container in pod(objects, job)["initContainers"]]
-        assert {one[0] for one in commands} == {"patch"}
+        assert {entry[0] for entry in commands} == {"patch"}
         assert set().union(*map(targets, commands)) == listed(wrapper)
     waits = [container["args"] for container in pod(objects, "stateful-placement-postsync")["containers"]]
     for command in ("wait", "rollout"):
@@ -147,8 +149,8 @@ def test_a_deadline_that_cuts_the_wait_short_is_refused(shell: Wrapper):
 
 
 def test_without_databases_or_without_the_hook_nothing_of_it_is_left(shell: Wrapper):
-    for one in shell.objects("dev", {"placementHook": {"enabled": False}}):
-        assert "stateful-placement" not in one["metadata"]["name"]
+    for manifest in shell.objects("dev", {"placementHook": {"enabled": False}}):
+        assert "stateful-placement" not in manifest["metadata"]["name"]
 
 
 def applied(patch: list[dict[str, Any]], workload: dict[str, Any]) -> dict[str, Any]:

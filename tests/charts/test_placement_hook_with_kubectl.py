@@ -62,8 +62,8 @@ def test_kubectl_applies_the_patch_as_it_is_meant(
 
 def databases(wrapper: Wrapper, placement: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
-    for one in wrapper.values("prod")["stateful"]:
-        workload = database(placement) | {"kind": one["kind"], "metadata": {"name": one["name"]}}
+    for entry in wrapper.values("prod")["stateful"]:
+        workload = database(placement) | {"kind": entry["kind"], "metadata": {"name": entry["name"]}}
         workload["spec"]["updateStrategy"] = {"type": "RollingUpdate"}
         found.append(workload)
     return found

@@ -26,7 +26,7 @@ UNDECLARED_PORTS = {("flagd", 8014), ("frontend-proxy", 10000), ("jaeger", 14269
 
 
 def commands(objects: list[dict[str, Any]]) -> list[list[str]]:
-    return [one["args"] for one in by_name(objects, "Job")[JOB]["spec"]["template"]["spec"]["containers"]]
+    return [container["args"] for container in by_name(objects, "Job")[JOB]["spec"]["template"]["spec"]["containers"]]
 
 
 def patches(objects: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -44,8 +44,8 @@ def patched(real_demo: Wrapper) -> dict[str, dict[str, Any]]:
     """The workloads of prod as they stand when the hook has run."""
     objects = real_demo.objects("prod")
     sent = patches(objects)
-    rendered = {one["metadata"]["name"]: one for one in objects if one["kind"] in KINDS}
-    return {name: applied(sent.get(name, []), one) for name, one in rendered.items()}
+    rendered = {manifest["metadata"]["name"]: manifest for manifest in objects if manifest["kind"] in KINDS}
+    return {name: applied(sent.get(name, []), entry) for name, entry in rendered.items()}
 
 
 def pod_of(workload: dict[str, Any]) -> dict[str, Any]:
@@ -54,18 +54,18 @@ def pod_of(workload: dict[str, Any]) -> dict[str, Any]:
 
 def main_container(name: str, workload: dict[str, Any]) -> dict[str, Any]:
     named = {"grafana": "grafana", "otel-collector": "opentelemetry-collector", "prometheus": "prometheus-server"}
-    return next(one for one in pod_of(workload)["containers"] if one["name"] == named.get(name, name))
+    return next(container for container in pod_of(workload)["containers"] if container["name"] == named.get(name, name))
 
 
 def test_whatever_serves_is_ready_when_it_answers_and_not_when_it_starts(patched: dict[str, dict[str, Any]]):
-    without = {name for name, one in patched.items() if "readinessProbe" not in main_container(name, one)}
+    without = {name for name, entry in patched.items() if "readinessProbe" not in main_container(name, entry)}
 
     assert without == SERVE_NOBODY | WITHOUT_PROBE
 
 
 def test_a_probe_asks_where_the_container_listens(patched: dict[str, dict[str, Any]]):
-    for name, one in patched.items():
-        container = main_container(name, one)
+    for name, entry in patched.items():
+        container = main_container(name, entry)
         probe = container.get("readinessProbe") or {}
         handlers = [probe[kind] for kind in ("grpc", "httpGet", "tcpSocket") if kind in probe]
         assert len(handlers) == (0 if name in SERVE_NOBODY | WITHOUT_PROBE else 1), name
@@ -78,18 +78,18 @@ def test_a_probe_asks_where_the_container_listens(patched: dict[str, dict[str, A
 def test_a_stateless_pod_serves_on_while_it_is_taken_out_and_ends_within_a_spot_warning(
     patched: dict[str, dict[str, Any]],
 ):
-    for name, one in patched.items():
-        grace = pod_of(one).get("terminationGracePeriodSeconds", 30)
+    for name, entry in patched.items():
+        grace = pod_of(entry).get("terminationGracePeriodSeconds", 30)
         assert grace <= SPOT_WARNING_SECONDS - KARPENTER_SECONDS, name
         if name not in DATABASES:
-            sleep = main_container(name, one)["lifecycle"]["preStop"]["sleep"]["seconds"]
+            sleep = main_container(name, entry)["lifecycle"]["preStop"]["sleep"]["seconds"]
             assert 5 <= sleep <= grace - 15, name
 
 
 def test_replicas_beyond_one_a_zone_spread_evenly_and_start_where_only_one_zone_is_left(
     patched: dict[str, dict[str, Any]],
 ):
-    several = {name for name, one in patched.items() if one["spec"].get("replicas", 1) > 1}
+    several = {name for name, entry in patched.items() if entry["spec"].get("replicas", 1) > 1}
     assert len(several) == 10
     for name in several:
         (spread,) = pod_of(patched[name])["topologySpreadConstraints"]

@@ -118,7 +118,7 @@ def lock_digest(dependencies: list[dict[str, Any]], locked: list[dict[str, Any]]
     Source: https://github.com/helm/helm/blob/v3.19.5/internal/resolver/resolver.go (HashReq)
     """
     order = ("name", "version", "repository", "condition")
-    pair = [[{key: one[key] for key in order if key in one} for one in side] for side in (dependencies, locked)]
+    pair = [[{key: entry[key] for key in order if key in entry} for entry in side] for side in (dependencies, locked)]
     return "sha256:" + hashlib.sha256(json.dumps(pair, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -50,11 +50,13 @@ def workloads(wrapper: Wrapper, environment: str) -> dict[str, Workload]:
     """Every workload of the demo in an environment, by name."""
     if wrapper.demo.source == "real":
         found = [
-            from_object(one) for one in wrapper.objects(environment) if one["kind"] in ("Deployment", "StatefulSet")
+            from_object(manifest)
+            for manifest in wrapper.objects(environment)
+            if manifest["kind"] in ("Deployment", "StatefulSet")
         ]
     else:
         found = recorded(wrapper, environment)
-    return {one.name: one for one in found}
+    return {entry.name: entry for entry in found}
 
 
 def from_object(rendered: dict[str, Any]) -> Workload:
@@ -104,12 +106,18 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
     name = record["name"]
     component = values["components"].get(name, {})
     rules = values["default"]["schedulingRules"] | {k: v for k, v in component.get("schedulingRules", {}).items() if v}
-    extra = {one["name"]: one for key in ("initContainers", "sidecarContainers") for one in component.get(key, [])}
-    owned = {one: at(values, path) for (owner, one), path in SUBCHART_RESOURCES.items() if owner == name}
+    extra = {
+        entry["name"]: entry for key in ("initContainers", "sidecarContainers") for entry in component.get(key, [])
+    }
+    owned = {
+        subchart_resource: at(values, path)
+        for (owner, subchart_resource), path in SUBCHART_RESOURCES.items()
+        if owner == name
+    }
     images = {container["name"]: container["image"] for container in record["containers"]}
     if component:
-        owned = {name: component["resources"]} | {key: one.get("resources", {}) for key, one in extra.items()}
-        images |= {key: one["image"] for key, one in extra.items() if "image" in one}
+        owned = {name: component["resources"]} | {key: entry.get("resources", {}) for key, entry in extra.items()}
+        images |= {key: entry["image"] for key, entry in extra.items() if "image" in entry}
     return Workload(
         kind=record["kind"],
         name=name,
@@ -119,8 +127,8 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
         node_selector=rules.get("nodeSelector", {}) if component else at(values, record["nodeSelectorPath"]),
         tolerations=rules.get("tolerations", []) if component else at(values, record["tolerationsPath"]) or [],
         affinity=rules.get("affinity", {}) if component else {},
-        requests={key: one.get("requests", {}) for key, one in owned.items()},
-        limits={key: one.get("limits", {}) for key, one in owned.items()},
+        requests={key: entry.get("requests", {}) for key, entry in owned.items()},
+        limits={key: entry.get("limits", {}) for key, entry in owned.items()},
         images=images,
     )
 
@@ -134,7 +142,7 @@ def at(values: dict[str, Any], path: str) -> Any:
 
 
 def by_name(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in objects if manifest["kind"] == kind}
 
 
 def namespace_of(rendered: dict[str, Any]) -> str:

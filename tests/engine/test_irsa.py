@@ -97,7 +97,7 @@ def test_there_and_back_through_both_the_controller_has_its_role_after_every_upd
         done = bench.operations(since)
         written = [operation for operation in done if operation.operation != "delete"]
         assert position(written, "update", RECORD) == len(written) - 1, "the record is written before what it records"
-        if any(f"{one.token.rpartition(':')[2]}:{one.name}" == RELEASE for one in done):
+        if any(f"{entry.token.rpartition(':')[2]}:{entry.name}" == RELEASE for entry in done):
             rollouts += 1
             # What EKS would give the new pods is decided before there are any.
             assert position(done, "delete", ASSOCIATION) < position(done, "update", RELEASE)

@@ -126,8 +126,8 @@ def test_a_small_subnet_and_a_second_group_that_carry_the_tag_are_told(
     finally:
         small.delete()
         second.delete()
-    assert [(one.subject, one.severity, one.seen) for one in full] == [
+    assert [(entry.subject, entry.severity, entry.seen) for entry in full] == [
         ("small", "critical", f"11 addresses free in {small.id}")
     ]
-    assert ["every node wears all 2 groups" in one.seen for one in groups] == [True]
+    assert ["every node wears all 2 groups" in group.seen for group in groups] == [True]
     assert f"{small.id} carries it too, and no private subnet's tag" in public[0].seen

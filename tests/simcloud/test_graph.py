@@ -133,7 +133,7 @@ def test_a_whole_life_is_judged_and_any_permission_taken_away_is_missed(up: tupl
     caller = Caller(arn="arn:aws:sts::123456789012:assumed-role/up/s", role="arn:aws:iam::123456789012:role/up")
 
     whole = replace(caller, identity=(told,))
-    assert [one.request.action for one in calls.calls if not decide(one.request, whole)] == []
+    assert [call.request.action for call in calls.calls if not decide(call.request, whole)] == []
     faults = 0
     for number, statement in enumerate(told["Statement"]):
         if statement["Action"] in FREE:
@@ -141,14 +141,14 @@ def test_a_whole_life_is_judged_and_any_permission_taken_away_is_missed(up: tupl
         elsewhere = {"Condition": {"StringEquals": {"aws:RequestedRegion": "ap-south-2"}}}
         another = {"Resource": [arn.replace("123456789012", "999999999999") for arn in statement["Resource"]]}
         for less in (None, elsewhere, another):
-            rest = [one for place, one in enumerate(told["Statement"]) if place != number]
+            rest = [entry for place, entry in enumerate(told["Statement"]) if place != number]
             faulty = [*rest, *([{**statement, **less}] if less else [])]
             if less is another and another["Resource"] == statement["Resource"]:
                 continue
             faults += 1
             asking = replace(caller, identity=({"Statement": faulty},))
-            mine = [one for one in calls.calls if one.request.action == statement["Action"]]
-            assert not all(decide(one.request, asking) for one in mine), (statement["Action"], less)
+            mine = [call for call in calls.calls if call.request.action == statement["Action"]]
+            assert not all(decide(entry.request, asking) for entry in mine), (statement["Action"], less)
     assert faults > 250
 
 

@@ -178,7 +178,7 @@ def subnet_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
     filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (arguments.get("tags") or {}).items()]
     found = site.client("ec2").describe_subnets(Filters=filters)["Subnets"]
-    return {"ids": [one["SubnetId"] for one in found], "id": site.region}
+    return {"ids": [subnet["SubnetId"] for subnet in found], "id": site.region}
 
 
 def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:

@@ -31,7 +31,8 @@ def condition(kind: str, status: str, message: str = "") -> Change:
 
     def change(listed: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(
-            replace(one, status=status, message=message) if one.type in (kind, "Ready") else one for one in listed
+            replace(entry, status=status, message=message) if entry.type in (kind, "Ready") else entry
+            for entry in listed
         )
 
     return changed("node_classes", conditions=change)
@@ -39,8 +40,10 @@ def condition(kind: str, status: str, message: str = "") -> Change:
 
 def unregistered(listed: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
-        replace(one, status="Unknown", message="Node not registered with cluster") if one.type == "Registered" else one
-        for one in listed
+        replace(entry, status="Unknown", message="Node not registered with cluster")
+        if entry.type == "Registered"
+        else entry
+        for entry in listed
     )
 
 
@@ -49,7 +52,9 @@ def undecided(group: str, seconds: float) -> Change:
     since = NOW - timedelta(seconds=seconds)
 
     def change(listed: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(replace(one, status="Unknown", since=since) if one.type == "Ready" else one for one in listed)
+        return tuple(
+            replace(entry, status="Unknown", since=since) if entry.type == "Ready" else entry for entry in listed
+        )
 
     return changed(group, conditions=change)
 
@@ -101,7 +106,7 @@ ACCOUNT_ITSELF = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 FAULTS: dict[str, tuple[str, Change, str]] = {
     "subnets lost their tag": (
         "discovery-tags",
-        changed("subnets", tags=lambda had: {key: one for key, one in had.items() if "karpenter" not in key}),
+        changed("subnets", tags=lambda had: {key: entry for key, entry in had.items() if "karpenter" not in key}),
         "no subnet matches",
     ),
     "one subnet lost its tag": (

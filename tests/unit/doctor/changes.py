@@ -29,7 +29,9 @@ def added(group: str, *things: Any) -> Change:
 
 def without(group: str, matches: Callable[[Any], bool] = lambda _: True) -> Change:
     """The group lacks things that match."""
-    return lambda facts: replace(facts, **{group: tuple(one for one in getattr(facts, group) if not matches(one))})
+    return lambda facts: replace(
+        facts, **{group: tuple(entry for entry in getattr(facts, group) if not matches(entry))}
+    )
 
 
 def changed(group: str, matches: Callable[[Any], bool] = lambda _: True, **values: Any) -> Change:
@@ -40,7 +42,7 @@ def changed(group: str, matches: Callable[[Any], bool] = lambda _: True, **value
         return replace(one, **new)
 
     return lambda facts: replace(
-        facts, **{group: tuple(change(one) if matches(one) else one for one in getattr(facts, group))}
+        facts, **{group: tuple(change(entry) if matches(entry) else entry for entry in getattr(facts, group))}
     )
 
 
@@ -56,7 +58,7 @@ def of_kinds(**values: Any) -> Change:
 
 def one_of(group: str, matches: Callable[[Any], bool] = lambda _: True) -> Any:
     """A thing of the healthy lab."""
-    return next(one for one in getattr(HEALTHY, group) if matches(one))
+    return next(entry for entry in getattr(HEALTHY, group) if matches(entry))
 
 
 def declares(**values: Any) -> Change:
@@ -68,8 +70,8 @@ def all_of(*changes: Change) -> Change:
     """One change after another."""
 
     def change(facts: Facts) -> Facts:
-        for one in changes:
-            facts = one(facts)
+        for change in changes:
+            facts = change(facts)
         return facts
 
     return change

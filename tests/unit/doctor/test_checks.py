@@ -46,12 +46,12 @@ def test_a_fault_gives_its_own_line_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_line_says_what_was_seen_the_rule_and_commands_that_can_be_run(name: str) -> None:
     line, fault, _ = FAULTS[name]
-    for one in found(fault(HEALTHY))[line]:
-        assert one.subject
-        assert one.rule
-        assert one.remedy
-        assert all(command.split()[0] in ("aws", "kubectl", "otel-on-spot", "pulumi") for command in one.remedy)
-        assert [why for command in one.remedy if (why := refused(command))] == []
+    for entry in found(fault(HEALTHY))[line]:
+        assert entry.subject
+        assert entry.rule
+        assert entry.remedy
+        assert all(command.split()[0] in ("aws", "kubectl", "otel-on-spot", "pulumi") for command in entry.remedy)
+        assert [why for command in entry.remedy if (why := refused(command))] == []
 
 
 def refused(command: str) -> str:
@@ -115,7 +115,7 @@ def test_on_aws_the_remedy_is_an_update_that_looks_first() -> None:
 
 
 def test_a_line_is_judged_by_itself() -> None:
-    check = next(one for one in CHECKS if one.id == "spot-role")
+    check = next(entry for entry in CHECKS if entry.id == "spot-role")
     assert run_check(capacity_faults.FAULTS["no Spot role"][1](HEALTHY), check).status == "found"
 
 

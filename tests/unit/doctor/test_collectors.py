@@ -69,7 +69,7 @@ def test_a_kind_that_nobody_serves_is_an_empty_list(front: KubernetesFront) -> N
 def test_a_shared_list_is_asked_for_once(front: KubernetesFront) -> None:
     front.objects = [thing("PersistentVolume", "pv", spec={"csi": EBS})]
     lists = SharedLists(Api(connected(front)))
-    assert [one.volume_id for one in lists.parsed(PERSISTENT_VOLUME)] == ["vol-1"]
+    assert [entry.volume_id for entry in lists.parsed(PERSISTENT_VOLUME)] == ["vol-1"]
     assert lists.terminating() == ()
     assert sum("persistentvolumes" in path for path in front.requests) == 1
 
@@ -117,12 +117,12 @@ def test_an_application_that_heals_within_seconds_is_in_sync() -> None:
     slept: list[float] = []
     found = kubernetes.applications(lambda: answers.pop(0), slept.append)
     assert slept == [kubernetes.SELF_HEAL_SECONDS]
-    assert [(one.sync, one.out_of_sync) for one in found] == [("Synced", ())]
+    assert [(entry.sync, entry.out_of_sync) for entry in found] == [("Synced", ())]
 
 
 def test_an_application_that_stays_out_of_sync_is_told_with_what_differs() -> None:
     found = kubernetes.applications(lambda: [application("demo", "OutOfSync")], lambda _: None)
-    assert [(one.sync, one.out_of_sync) for one in found] == [("OutOfSync", ("Deployment/frontend",))]
+    assert [(entry.sync, entry.out_of_sync) for entry in found] == [("OutOfSync", ("Deployment/frontend",))]
 
 
 def test_a_mapping_that_cannot_be_read_is_a_fact(front: KubernetesFront) -> None:
@@ -232,7 +232,7 @@ def test_a_queue_is_looked_at_as_long_as_nobody_takes_a_message(
     looks: list[tuple[int, int]], waiting: tuple[int, ...], in_flight: int
 ) -> None:
     found = aws.queues(Messages(*looks), Metrics(), HEALTHY.declared, Gathered(), lambda _: None)
-    assert [(one.waiting, one.in_flight) for one in found] == [(waiting, in_flight)]
+    assert [(entry.waiting, entry.in_flight) for entry in found] == [(waiting, in_flight)]
 
 
 def test_the_time_of_a_termination_is_in_its_reason_or_unknown() -> None:

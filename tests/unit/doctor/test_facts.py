@@ -191,7 +191,7 @@ def test_an_instance_tells_whether_it_is_spot() -> None:
         "Tags": [{"Key": "a", "Value": "b"}],
     }
     found = parse_all(Instance, [described, {**described, "InstanceLifecycle": "spot"}])
-    assert [one.spot for one in found] == [False, True]
+    assert [entry.spot for entry in found] == [False, True]
     assert found[0].tags == {"a": "b"}
 
 

@@ -39,7 +39,7 @@ def wrong(action: str, row: dict[str, frozenset[str]]) -> list[str]:
     known = reference().get(service, {}).get("actions", {}).get(name)
     if known is None:
         return [f"{action}: no such action"]
-    kinds = {one["resource_type"].rstrip("*"): families(one["condition_keys"]) for one in known}
+    kinds = {entry["resource_type"].rstrip("*"): families(entry["condition_keys"]) for entry in known}
     found = []
     for kind, keys in row.items():
         plain = kind.rstrip("*")
@@ -127,7 +127,7 @@ def test_an_experiment_may_interrupt_the_clusters_nodes_and_nothing_else() -> No
     assert refused(told, {**TAGS, "drill": "another"}) == ["ec2:SendSpotInstanceInterruptions"]
     assert refused(told, {}) == ["ec2:SendSpotInstanceInterruptions"]
     for number, _ in enumerate(told["Statement"]):
-        rest = [one for place, one in enumerate(told["Statement"]) if place != number]
+        rest = [entry for place, entry in enumerate(told["Statement"]) if place != number]
         assert refused({**told, "Statement": rest}, TAGS) != []
 
 

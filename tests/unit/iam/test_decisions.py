@@ -113,7 +113,7 @@ def of(found: list[Any]) -> dict[str, Any]:
 
 
 def own_of(found: list[Any]) -> dict[str, Any]:
-    return of([{key: value for key, value in one.items() if key != "Principal"} for one in found])
+    return of([{key: value for key, value in entry.items() if key != "Principal"} for entry in found])
 
 
 POLICY = st.lists(STATEMENT, max_size=3).map(of)

@@ -61,8 +61,8 @@ def test_pod_identity_assumes_a_role_for_one_service_account_of_this_cluster(
 def attached(plan: Recording) -> dict[str, set[str]]:
     """Managed policies by the role that has them."""
     found: dict[str, set[str]] = {}
-    for one in plan.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
-        found.setdefault(str(one.inputs["role"]), set()).add(str(one.inputs["policyArn"]).rpartition("/")[2])
+    for resource in plan.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
+        found.setdefault(str(resource.inputs["role"]), set()).add(str(resource.inputs["policyArn"]).rpartition("/")[2])
     return found
 
 
@@ -71,7 +71,9 @@ def test_the_network_plugin_has_a_role_of_its_own_and_nodes_lend_it_none(prod: R
     (plugin,) = [r for r in prod.of_type("aws:eks/addon:Addon") if r.inputs["addonName"] == "vpc-cni"]
 
     assert [role for role, names in policies.items() if "AmazonEKS_CNI_Policy" in names] == ["otel-prod-vpc-cni"]
-    assert [one["serviceAccount"] for one in plugin.inputs["podIdentityAssociations"]] == ["aws-node"]
+    assert [
+        podidentityassociation["serviceAccount"] for podidentityassociation in plugin.inputs["podIdentityAssociations"]
+    ] == ["aws-node"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ROOT = project.root()
 
 
 def pool(found: CapacityReport, name: str) -> PoolReport:
-    return next(one for one in found.pools if one.name == name)
+    return next(entry for entry in found.pools if entry.name == name)
 
 
 def declared(stack: str) -> dict[str, Pool]:
@@ -40,7 +40,7 @@ def declared(stack: str) -> dict[str, Pool]:
 def test_what_is_declared_to_karpenter_counts_what_the_settings_rules_count(stack: str) -> None:
     found = report(recorded(stack), ROOT)
 
-    assert {one.name: (one.types, one.families) for one in found.pools} == {
+    assert {entry.name: (entry.types, entry.families) for entry in found.pools} == {
         name: (last.types, last.families)
         for name, pool in declared(stack).items()
         for last in [list(instance_types.choices(pool))[-1]]
@@ -202,7 +202,7 @@ def test_a_finding_is_printed_and_is_in_every_form_and_in_the_exit_code(monkeypa
     slow = {"grace_seconds": 90}
 
     def slowed(root: Path, environment: str) -> tuple[Service, ...]:
-        return tuple(Service(workload=one.workload, budget=one.budget, **slow) for one in real(root, environment))
+        return tuple(Service(workload=entry.workload, budget=entry.budget, **slow) for entry in real(root, environment))
 
     monkeypatch.setattr(pools, "on_spot", slowed)
     found = report(recorded("prod"), ROOT)
@@ -228,6 +228,6 @@ def test_markdown_and_json_carry_the_pools(monkeypatch: pytest.MonkeyPatch) -> N
     assert (
         "| spot | spot | 58 x 29 x 3 | 1 round, 11 s and a boot, then on-demand | possible, and off |" in shown.stdout
     )
-    spot = next(one for one in document["pools"] if one["name"] == "spot")
+    spot = next(entry for entry in document["pools"] if entry["name"] == "spot")
     assert (spot["types"], spot["rounds"], spot["fallback"]) == (58, 1, ["on-demand"])
     assert spot["zones"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]

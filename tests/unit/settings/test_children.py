@@ -155,8 +155,8 @@ def aliases(model: type[BaseModel]) -> set[str]:
 def test_the_built_in_children_are_those_of_the_chart() -> None:
     applications = yaml.safe_load((ROOT / "gitops/apps/values.yaml").read_text())["applications"]
 
-    assert {name: one["namespace"] for name, one in applications.items()} == dict(BUILT_IN)
-    assert {name for name, one in applications.items() if "podSecurity" in one} == LABELLED
+    assert {name: application["namespace"] for name, application in applications.items()} == dict(BUILT_IN)
+    assert {name for name, application in applications.items() if "podSecurity" in application} == LABELLED
 
 
 def test_a_cluster_kind_of_an_added_child_is_admitted_beside_the_built_in_ones() -> None:
@@ -168,7 +168,7 @@ def test_a_cluster_kind_of_an_added_child_is_admitted_beside_the_built_in_ones()
     assert problems == []
     assert plain is not None
     assert wider is not None
-    before, after = (project_spec(args(one))["clusterResourceWhitelist"] for one in (plain, wider))
+    before, after = (project_spec(args(entry))["clusterResourceWhitelist"] for entry in (plain, wider))
     assert after == [*before, {"group": "cert-manager.io", "kind": "ClusterIssuer"}]
     assert keys_of(with_gitops(clusterKinds=[{"kind": "clusterissuer"}])) == ["gitops.clusterKinds[0].kind"]
 

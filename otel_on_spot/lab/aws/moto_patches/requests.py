@@ -192,7 +192,7 @@ def _create_fleet(received: Received) -> Iterator[Request]:
         overrides = config.get("Overrides") or ()
         there = _subnets(received, [each["SubnetId"] for each in overrides if each.get("SubnetId")])
         named = [each["ImageId"] for each in overrides if each.get("ImageId")] or [data.get("ImageId")]
-        image = [received.ec2(one) for one in dict.fromkeys(named) if one]
+        image = [received.ec2(name) for name in dict.fromkeys(named) if name]
         templates += [received.ec2(identity)] if identity else []
         subnets, images = [*subnets, *there], [*images, *image]
         launches += [(identity, data, there, image)]
@@ -234,7 +234,10 @@ def _run_instances(received: Received) -> Iterator[Request]:
         "IamInstanceProfile",
     )
     data = {name: received.given(name) for name in names}
-    subnets = [received.given("SubnetId"), *(one.get("SubnetId") for one in data["NetworkInterfaces"] or ())]
+    subnets = [
+        received.given("SubnetId"),
+        *(interface.get("SubnetId") for interface in data["NetworkInterfaces"] or ()),
+    ]
     there = _subnets(received, [subnet for subnet in subnets if subnet])
     if received.given("ImageId"):
         there.append(received.ec2(received.given("ImageId")))

@@ -145,7 +145,7 @@ def test_the_real_authenticator_reads_the_settings(keys: Path) -> None:
 
 
 def test_the_doors_may_review_tokens_and_read_aws_auth_and_nothing_else() -> None:
-    rules = [rule for one in rbac.authenticator() for rule in one.get("rules", [])]
+    rules = [rule for item in rbac.authenticator() for rule in item.get("rules", [])]
     assert [(rule["resources"], rule.get("resourceNames")) for rule in rules] == [
         (["tokenreviews"], None),
         (["configmaps"], ["aws-auth"]),

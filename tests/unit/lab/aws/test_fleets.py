@@ -67,7 +67,7 @@ def place(aws: Endpoint) -> Iterator[Place]:
     place = Place(aws, subnets, group, template["LaunchTemplateId"], image)
     yield place
     rows = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Reservations"]
-    if ids := [one["InstanceId"] for row in rows for one in row["Instances"]]:
+    if ids := [instance["InstanceId"] for row in rows for instance in row["Instances"]]:
         ec2.terminate_instances(InstanceIds=ids)
 
 

@@ -73,7 +73,7 @@ def test_the_price_list_has_every_type_of_the_family_with_its_price(aws: Endpoin
     body = json.dumps({"Filters": [{"Field": "productFamily", "Value": family}]}).encode()
     request = urllib.request.Request(aws.url, body, {"X-Amz-Target": "AWSPriceListService.GetProducts"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-        products = [json.loads(one) for one in json.load(answer)["PriceList"]]
+        products = [json.loads(entry) for entry in json.load(answer)["PriceList"]]
     names = [product["product"]["attributes"]["instanceType"] for product in products]
     assert names
     assert all((".metal" in name) == metal for name in names)

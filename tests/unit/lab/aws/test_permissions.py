@@ -185,7 +185,7 @@ def test_profiles_are_listed_under_the_path_that_is_asked_for(aws: Endpoint) -> 
     iam.create_instance_profile(InstanceProfileName="of-karpenter", Path="/karpenter/eu-west-1/c/u/")
     try:
         found = iam.list_instance_profiles(PathPrefix="/karpenter/eu-west-1/c/")["InstanceProfiles"]
-        assert [one["InstanceProfileName"] for one in found] == ["of-karpenter"]
+        assert [entry["InstanceProfileName"] for entry in found] == ["of-karpenter"]
         assert len(iam.list_instance_profiles()["InstanceProfiles"]) >= 2
     finally:
         for name in ("of-the-program", "of-karpenter"):
