@@ -52,9 +52,7 @@ AWS: Final[dict[str, Arguments]] = {
     "aws:cloudwatch/logGroup:LogGroup": Arguments(
         ("name", "retentionInDays", "kmsKeyId", "logGroupClass", "tags"), only={"skipDestroy": False}
     ),
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Arguments(
-        ("vpcId", "tags"), only={"ingress": [], "egress": []}
-    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Arguments(("vpcId", "ingress", "egress", "tags")),
     "aws:ec2/eip:Eip": Arguments(("tags",), only={"domain": "vpc"}),
     "aws:ec2/flowLog:FlowLog": Arguments(
         ("vpcId", "trafficType", "logDestination", "iamRoleArn", "maxAggregationInterval", "logFormat", "tags"),

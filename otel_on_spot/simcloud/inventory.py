@@ -113,10 +113,11 @@ RANDOM = (
     (re.compile(r"\b([a-z]+)-[0-9a-f]{17}\b"), r"\1-*"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "*"),
     (re.compile(r"-[0-9a-f]{7}\b"), "-*"),
+    (re.compile(r"\beks-[0-9a-f]{12}\b"), "eks-*"),
     (re.compile(r"127\.0\.0\.1:[0-9]+"), "127.0.0.1:*"),
     (re.compile(r"\bAROA[A-Z0-9]+"), "AROA*"),
 )
-"""Values that a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, ports, role ids."""
+"""Values that a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, EKS's names, ports, role ids."""
 
 
 def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:

@@ -201,11 +201,14 @@ class Cluster(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         row = active_cluster(call.site, identity)
-        refuse_endpoint(new["vpcConfig"])
+        # UpdateClusterConfig leaves subnets alone that the request does not name.
+        network = {"subnetIds": row["inputs"]["vpcConfig"]["subnetIds"], **new["vpcConfig"]}
+        new = {**new, "vpcConfig": network}
+        refuse_endpoint(network)
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
-        self._move_network(call.site, identity, row, new["vpcConfig"]["subnetIds"])
+        self._move_network(call.site, identity, row, network["subnetIds"])
         row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
         row["tags"] = all_tags(call.site, new)
         call.site.cloud.tables.put("clusters", identity, row)

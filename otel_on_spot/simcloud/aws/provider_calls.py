@@ -344,6 +344,7 @@ def _default_group(asked: Asked) -> Iterator[Request]:
     group = asked.done.own("security-group") if asked.identity else _made(asked, "security-group")
     yield call("ec2:RevokeSecurityGroupIngress", group)
     yield call("ec2:RevokeSecurityGroupEgress", group)
+    yield from _authorize(asked, group)
 
 
 ID_PREFIXES: Final = {

@@ -32,12 +32,12 @@ def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     }
 
 
-RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "description")
+RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "self", "description")
 """Arguments of a rule that are sent."""
 
 
-def permissions(rules: list[Properties] | None) -> list[Permission]:
-    """Rules of a security group as EC2's API writes them."""
+def permissions(rules: list[Properties] | None, group: str) -> list[Permission]:
+    """Rules of a security group as EC2's API writes them; ``self`` stands for the group."""
     listed = []
     for rule in rules or []:
         if unknown := sorted(key for key, value in rule.items() if value and key not in RULE):
@@ -50,13 +50,13 @@ def permissions(rules: list[Properties] | None) -> list[Permission]:
             permission |= {"FromPort": int(rule["fromPort"]), "ToPort": int(rule["toPort"])}
         if rule.get("cidrBlocks"):
             permission["IpRanges"] = [{"CidrIp": cidr, **told} for cidr in rule["cidrBlocks"]]
-        if rule.get("securityGroups"):
-            permission["UserIdGroupPairs"] = [{"GroupId": group, **told} for group in rule["securityGroups"]]
+        if groups := [*(rule.get("securityGroups") or ()), *((group,) if rule.get("self") else ())]:
+            permission["UserIdGroupPairs"] = [{"GroupId": source, **told} for source in groups]
         listed.append(permission)
     return listed
 
 
-def rules_of(listed: list[Permission]) -> list[Properties]:
+def rules_of(listed: list[Permission], group: str) -> list[Properties]:
     """EC2's permissions as rules: one for each description, as the real provider groups them."""
     rules = []
     for permission in listed:
@@ -67,7 +67,10 @@ def rules_of(listed: list[Permission]) -> list[Properties]:
         ):
             for source in permission.get(kind, []):
                 rule = grouped.setdefault(source.get("Description", ""), {})
-                rule.setdefault(into, []).append(source[key])
+                if source[key] == group:
+                    rule["self"] = True
+                else:
+                    rule.setdefault(into, []).append(source[key])
         for description, rule in grouped.items():
             ports = {"fromPort": permission.get("FromPort", 0), "toPort": permission.get("ToPort", 0)}
             rules.append(
@@ -79,6 +82,29 @@ def rules_of(listed: list[Permission]) -> list[Properties]:
                 }
             )
     return rules
+
+
+def replace_rules(ec2: Any, described: Mapping[str, Any], inputs: Properties) -> None:
+    """Take all rules of a group away, as DescribeSecurityGroups shows it, and give it those of the inputs."""
+    group = described["GroupId"]
+    for before, rules, revoke, authorize in (
+        (
+            described["IpPermissions"],
+            inputs.get("ingress"),
+            ec2.revoke_security_group_ingress,
+            ec2.authorize_security_group_ingress,
+        ),
+        (
+            described["IpPermissionsEgress"],
+            inputs.get("egress"),
+            ec2.revoke_security_group_egress,
+            ec2.authorize_security_group_egress,
+        ),
+    ):
+        if before:
+            revoke(GroupId=group, IpPermissions=before)
+        if after := permissions(rules, group):
+            authorize(GroupId=group, IpPermissions=after)
 
 
 class SecurityGroup(Ec2Handler):
@@ -98,30 +124,16 @@ class SecurityGroup(Ec2Handler):
             TagSpecifications=self.specification(call, inputs),
         )["GroupId"]
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        self._rules(ec2, identity, group["IpPermissions"], group["IpPermissionsEgress"], inputs)
+        replace_rules(ec2, group, inputs)
         return identity, {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
-
-    def _rules(
-        self, ec2: Any, group: str, ingress: list[Permission], egress: list[Permission], inputs: Properties
-    ) -> None:
-        if ingress:
-            ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=ingress)
-        if egress:
-            ec2.revoke_security_group_egress(GroupId=group, IpPermissions=egress)
-        for rules, authorize in (
-            (permissions(inputs.get("ingress")), ec2.authorize_security_group_ingress),
-            (permissions(inputs.get("egress")), ec2.authorize_security_group_egress),
-        ):
-            if rules:
-                authorize(GroupId=group, IpPermissions=rules)
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
         return {
             "description": group["Description"],
-            "ingress": rules_of(group["IpPermissions"]),
-            "egress": rules_of(group["IpPermissionsEgress"]),
+            "ingress": rules_of(group["IpPermissions"], identity),
+            "egress": rules_of(group["IpPermissionsEgress"], identity),
             **own_tags(call.site, state, tags_of(group.get("Tags"))),
         }
 
@@ -129,7 +141,7 @@ class SecurityGroup(Ec2Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         ec2 = call.site.client("ec2")
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        self._rules(ec2, identity, group["IpPermissions"], group["IpPermissionsEgress"], new)
+        replace_rules(ec2, group, new)
         rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
         return {**rules, **self.retag(call, identity, state, new)}
 
@@ -152,10 +164,7 @@ class DefaultSecurityGroup(Ec2Handler):
         here = [{"Name": "vpc-id", "Values": [inputs["vpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
         group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][0]
         identity = group["GroupId"]
-        if group["IpPermissions"]:
-            ec2.revoke_security_group_ingress(GroupId=identity, IpPermissions=group["IpPermissions"])
-        if group["IpPermissionsEgress"]:
-            ec2.revoke_security_group_egress(GroupId=identity, IpPermissions=group["IpPermissionsEgress"])
+        replace_rules(ec2, group, inputs)
         self.retag(call, identity, {}, inputs)
         return identity, {
             "arn": self.arn(call.site, identity),
@@ -167,13 +176,17 @@ class DefaultSecurityGroup(Ec2Handler):
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        rules = {"ingress": rules_of(group["IpPermissions"]), "egress": rules_of(group["IpPermissionsEgress"])}
+        rules = {
+            "ingress": rules_of(group["IpPermissions"], identity),
+            "egress": rules_of(group["IpPermissionsEgress"], identity),
+        }
         return {**rules, **own_tags(call.site, state, tags_of(group.get("Tags")))}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         self.create(call, new)
-        return self.retag(call, identity, state, new)
+        rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
+        return {**rules, **self.retag(call, identity, state, new)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
