@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from infra.settings.loader import model_within
+from infra.settings.loader import SECRET_KEYS, model_within
 from infra.settings.models import Settings
 
 
@@ -35,13 +35,15 @@ def json_schema(project: str = "otel-on-spot") -> dict[str, Any]:
     model = _for_editors(Settings.model_json_schema(by_alias=True))
     definitions = model.pop("$defs")
     properties = model["properties"]
-    properties["gitToken"] = {
-        "description": properties["gitToken"]["description"],
-        "type": "object",
-        "properties": {"secure": {"type": "string"}},
-        "required": ["secure"],
-        "additionalProperties": False,
-    }
+    for name in SECRET_KEYS:
+        key = Settings.model_fields[name].alias or name
+        properties[key] = {
+            "description": properties[key]["description"],
+            "type": "object",
+            "properties": {"secure": {"type": "string"}},
+            "required": ["secure"],
+            "additionalProperties": False,
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Pulumi.<stack>.yaml of this project",

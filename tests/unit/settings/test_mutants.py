@@ -10,12 +10,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
 from infra.settings import parse
+from infra.settings.loader import SECRET_KEYS
+from infra.settings.models import Settings
 from infra.settings.problem import message
 from infra.settings.rules import RULES
 from infra.settings.table import json_schema
 from otel_on_spot import project
+from otel_on_spot.cli import app
 from tests.unit.settings.kinds import KINDS, SOUND
 from tests.unit.settings.test_settings import STACKS, changed, committed
 
@@ -162,6 +166,7 @@ def test_the_editors_schema_is_the_models_own_and_every_stack_file_names_it() ->
     page = ROOT / "docs/stack-file.schema.json"
 
     assert json.loads(page.read_text()) == json_schema()
+    assert CliRunner().invoke(app, ["settings", "--json-schema"]).stdout == page.read_text()
     for path in sorted(ROOT.glob("Pulumi.*.yaml")):
         assert path.read_text().splitlines()[0] == f"# yaml-language-server: $schema={page.relative_to(ROOT)}"
         EDITOR.validate(yaml.safe_load(path.read_text()))
@@ -193,8 +198,10 @@ def test_keys_of_other_namespaces_and_keys_without_one_are_left_alone() -> None:
     EDITOR.validate({"config": raw | {"aws:region": "eu-west-1"}})
     assert not EDITOR.is_valid({"config": raw | {"otel-on-spot:regiom": "eu-west-1"}})
     assert not EDITOR.is_valid({"config": {key: value for key, value in raw.items() if key != "region"}})
-    assert not EDITOR.is_valid({"config": raw | {"gitToken": "in plain text"}})
-    EDITOR.validate({"config": raw | {"gitToken": {"secure": "AAAB"}}})
+    for name in SECRET_KEYS:
+        key = Settings.model_fields[name].alias or name
+        assert not EDITOR.is_valid({"config": raw | {key: "in plain text"}})
+        EDITOR.validate({"config": raw | {key: {"secure": "AAAB"}}})
 
 
 RULE_OF = {
