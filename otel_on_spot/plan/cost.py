@@ -194,11 +194,15 @@ def estimate(document: Mapping[str, Any], workloads: Sequence[Workload]) -> Esti
 
 def environment_of(document: Mapping[str, Any]) -> str:
     """The environment that a plan is of, which decides the demo's values: its default tag, else the stack's name."""
-    for resource in document["resources"]:
-        if resource["type"] == AWS_PROVIDER:
-            tags = json.loads(resource["inputs"].get("defaultTags") or "{}").get("tags") or {}
-            return str(tags.get("environment") or document["stack"])
-    return str(document["stack"])
+    providers = (resource["inputs"] for resource in document["resources"] if resource["type"] == AWS_PROVIDER)
+    return environment_tag(providers) or str(document["stack"])
+
+
+def environment_tag(providers: Iterable[Mapping[str, Any]]) -> str:
+    """The environment among the default tags of the first AWS provider, by its inputs; empty where there is none."""
+    for inputs in providers:
+        return str((json.loads(inputs.get("defaultTags") or "{}").get("tags") or {}).get("environment") or "")
+    return ""
 
 
 class _Plan:

@@ -15,8 +15,7 @@ from rich.table import Table
 
 from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, InstanceType, meeting, prices_of, quantity
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
-from otel_on_spot.plan.cost import environment_of
-from otel_on_spot.plan.manifests import as_document as recording_document
+from otel_on_spot.plan.cost import AWS_PROVIDER, environment_tag
 from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.values import revealed
@@ -67,7 +66,8 @@ def report(recording: Recording, root: Path) -> CapacityReport:
     """The report of a plan; without pools where it declares none."""
     pools = [revealed(dict(resource.inputs)) for resource in recording.of_type(NODE_POOL)]
     spot = any(SPOT in _capacity(pool) for pool in pools)
-    services = on_spot(root, environment_of(recording_document(recording))) if spot else ()
+    environment = environment_tag(provider.inputs for provider in recording.of_type(AWS_PROVIDER)) or recording.stack
+    services = on_spot(root, environment) if spot else ()
     gate = any(
         (((revealed(dict(release.inputs)).get("values") or {}).get("settings") or {}).get("featureGates") or {}).get(
             "spotToSpotConsolidation"

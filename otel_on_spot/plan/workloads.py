@@ -4,7 +4,6 @@ No chart is rendered: the wrapper states every container's requests itself, so i
 """
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from infra.images import over
 from infra.settings.instance_types import quantity
 from otel_on_spot.errors import ToolError
 
@@ -76,21 +76,17 @@ def wrapper_values(root: Path, environment: str) -> dict[str, Any]:
         path = root / CHART / name
         if not path.is_file():
             raise ToolError(f"there is no {CHART}/{name}: the wrapper chart's values say what the demo asks for")
-        layered = _merged(layered, yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {})
-    return layered
+        layered = over(layered, yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {})
+    return _without_nulls(layered)
 
 
-def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Maps are merged key by key, null removes a key, anything else replaces: as Helm layers values."""
-    result = deepcopy(below)
-    for key, value in above.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(key), dict):
-            result[key] = _merged(result[key], value)
-        else:
-            result[key] = deepcopy(value)
-    return result
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without the keys that a null removes, as Helm reads it."""
+    return {
+        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def _components(values: Mapping[str, Any]) -> Iterator[Workload]:
