@@ -1,6 +1,7 @@
 """``plan`` in its forms: what goes to which stream, with which exit code, and what a clean clone says."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, committed to a repository of its own."""
     folder = tmp_path_factory.mktemp("clone")
-    for tree in ("infra", "policy"):
+    for tree in ("infra", "policy", "gitops"):
         shutil.copytree(ROOT / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
         shutil.copy(path, folder)
@@ -147,12 +148,14 @@ def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(cl
     assert 'limits: {cpu: "100"' in before
     stack.write_text(before.replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     try:
-        ended = compared(clone, "--markdown")
+        ended = compared(clone, "--markdown", "--cost")  # as check.yml asks for it
     finally:
         stack.write_text(before)
 
     assert ended.returncode == 1
     assert ended.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
+    assert "Costs of dev, USD a month by list prices:" in ended.stdout
+    assert re.search(r"^\| Spot nodes of pool spot, \S+ \| (\d+) \| \1 \| \+0 \| ", ended.stdout, re.MULTILINE)
     assert "**Policy rules of dev: " in ended.stdout
     assert "| violated |" not in ended.stdout
     assert "| edit | `capacity-spot` | `kubernetes:karpenter.sh/v1:NodePool` | `spec.limits.cpu`: `100` → `120` |" in (
