@@ -84,7 +84,7 @@ class Platform:
         """Start everything that the program does not declare: the control plane, the simulated AWS, nodes, Git.
 
         Raises:
-            ProcessFailed: a process does not start; the text says which, and where its log is.
+            ProcessFailedError: a process does not start; the text says which, and where its log is.
         """
         folder, stack = self.folder, self.stack
         self.authority = make(folder.certificates, stack.region)

@@ -50,7 +50,7 @@ class Row:
     log: str
 
 
-class ProcessFailed(Exception):  # noqa: N818
+class ProcessFailedError(Exception):
     """A process ended, or was not ready in time. The text has its last lines and where its log is."""
 
     def __init__(self, name: str, why: str, log: Path) -> None:
@@ -89,7 +89,7 @@ class Supervisor:
         """Start a program and wait until it is ready.
 
         Raises:
-            ProcessFailed: it ended, or was not ready in time. It is stopped then.
+            ProcessFailedError: it ended, or was not ready in time. It is stopped then.
             ValueError: a program of this name runs already.
         """
         with self._lock:
@@ -100,7 +100,7 @@ class Supervisor:
             self._launch(managed)
         try:
             self._until_ready(managed)
-        except ProcessFailed:
+        except ProcessFailedError:
             self.stop(program.name)
             raise
         threading.Thread(target=self._watch, args=(managed,), name=f"watch {program.name}", daemon=True).start()
@@ -123,7 +123,7 @@ class Supervisor:
             )
         except OSError as problem:
             managed.wanted = False
-            raise ProcessFailed(program.name, f"cannot be started: {problem}", log) from problem
+            raise ProcessFailedError(program.name, f"cannot be started: {problem}", log) from problem
         finally:
             os.close(descriptor)
         managed.since = time.monotonic()
@@ -134,10 +134,10 @@ class Supervisor:
         ready = program.ready or (lambda: True)
         is_ready = wait_until(lambda: process.poll() is not None or ready(), program.ready_seconds, every=POLL_SECONDS)
         if process.poll() is not None:
-            raise ProcessFailed(program.name, f"ended with {_how(process)}", self.log(program.name))
+            raise ProcessFailedError(program.name, f"ended with {_how(process)}", self.log(program.name))
         if not is_ready:
             why = f"was not ready within {program.ready_seconds:.0f} s"
-            raise ProcessFailed(program.name, why, self.log(program.name))
+            raise ProcessFailedError(program.name, why, self.log(program.name))
 
     def _watch(self, managed: _Managed) -> None:
         pause = FIRST_PAUSE
@@ -166,7 +166,7 @@ class Supervisor:
                 managed.restarts += 1
                 try:
                     self._launch(managed)
-                except ProcessFailed as problem:
+                except ProcessFailedError as problem:
                     self._ended(managed.program.name, str(problem))
                     return
 
@@ -186,7 +186,7 @@ class Supervisor:
         """Stop a program and start it as it was.
 
         Raises:
-            ProcessFailed: it does not become ready again.
+            ProcessFailedError: it does not become ready again.
             KeyError: there is no such program.
         """
         program = self._managed[name].program

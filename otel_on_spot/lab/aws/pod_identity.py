@@ -22,13 +22,13 @@ from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.lab import http_server
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
+from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefusedError
 from otel_on_spot.simcloud.tables import Tables
 
 ADDON = "eks-pod-identity-agent"
 
 
-class CredentialsRefused(Exception):  # noqa: N818
+class CredentialsRefusedError(Exception):
     """No credentials. ``status`` is what the agent answers with."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
@@ -57,23 +57,25 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
     """Credentials for the holder of a service account's token.
 
     Raises:
-        CredentialsRefused: no token, not a good one, no association, or the role does not trust EKS Pod Identity.
+        CredentialsRefusedError: no token, not a good one, no association, or the role does not trust EKS Pod Identity.
     """
     if not token:
-        raise CredentialsRefused("InvalidRequestException", 400, "Service account token cannot be empty")
+        raise CredentialsRefusedError("InvalidRequestException", 400, "Service account token cannot be empty")
     try:
         account = reviewer.review(token, POD_IDENTITY)
-    except TokenRefused as refused:
-        raise CredentialsRefused(
+    except TokenRefusedError as refused:
+        raise CredentialsRefusedError(
             "InvalidTokenException", 400, f"The token included in the request is invalid: {refused}"
         ) from None
     except OSError as problem:
-        raise CredentialsRefused("InternalServerException", 500, f"the API server does not answer: {problem}") from None
+        raise CredentialsRefusedError(
+            "InternalServerException", 500, f"the API server does not answer: {problem}"
+        ) from None
     role = associations.role(account.namespace, account.name)
     if not role:
         who = f"{account.namespace}/{account.name} in cluster {associations.cluster}"
         text = f"No pod identity association for service account {who}"
-        raise CredentialsRefused("ResourceNotFoundException", 404, text)
+        raise CredentialsRefusedError("ResourceNotFoundException", 404, text)
     try:
         trust = aws.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     except ClientError:
@@ -89,7 +91,7 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
     actions = ("sts:AssumeRole", "sts:TagSession")
     if not all(allows(trust, action, context=asked, principal=service) for action in actions):
         text = "Unauthorized Exception! EKS does not have permissions to assume the associated role."
-        raise CredentialsRefused("AccessDeniedException", 400, text)
+        raise CredentialsRefusedError("AccessDeniedException", 400, text)
     session = f"eks-{associations.cluster}-{account.pod or account.name}"[:27] + f"-{uuid.uuid4()}"
     made = aws.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
     return {
@@ -112,7 +114,7 @@ def server(address: tuple[str, int], associations: Associations, aws: Endpoint, 
             return Response("404 page not found\n", 404)
         try:
             made = credentials(associations, aws, reviewer, request.headers.get("Authorization", ""))
-        except CredentialsRefused as refused:
+        except CredentialsRefusedError as refused:
             print(refused, flush=True)
             return Response(f"{refused}\n", refused.status)
         return Response(json.dumps(made), mimetype="application/json")

@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer
 from otel_on_spot.lab import http_server
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.token_review import Reviewer
-from otel_on_spot.lab.aws.web_identity import WebIdentityRefused, check
+from otel_on_spot.lab.aws.web_identity import WebIdentityRefusedError, check
 
 FORWARDED = (
     "content-type",
@@ -79,7 +79,7 @@ def _answer(request: Request, aws: Endpoint, reviewer: Reviewer) -> Response:
     if asked.get("Action") == "AssumeRoleWithWebIdentity":
         try:
             check(aws.client("iam"), reviewer, asked.get("RoleArn", ""), asked.get("WebIdentityToken", ""))
-        except WebIdentityRefused as refused:
+        except WebIdentityRefusedError as refused:
             return Response(xml_error(refused.code, str(refused)), refused.status, mimetype="text/xml")
     status, kind, answer = _forward(request, aws, body, asked.get("X-Amz-Credential", ""))
     if b"GetCallerIdentityResult" in answer:

@@ -11,7 +11,7 @@ from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import TOKEN_REVIEW
 
 
-class TokenRefused(Exception):  # noqa: N818
+class TokenRefusedError(Exception):
     """The API server does not know the token, or not for this audience. The text says why."""
 
 
@@ -39,7 +39,7 @@ class Reviewer:
         """The service account that a token is of.
 
         Raises:
-            TokenRefused: it is not a service account's token for this audience, or it is no longer valid.
+            TokenRefusedError: it is not a service account's token for this audience, or it is no longer valid.
             ConnectionError: the API server does not answer, or refuses the review.
         """
         review = {
@@ -52,10 +52,10 @@ class Reviewer:
         except (ApiException, HTTPError) as problem:
             raise ConnectionError(reason(problem)) from None
         if not status.get("authenticated"):
-            raise TokenRefused(status.get("error") or "the API server does not know this token")
+            raise TokenRefusedError(status.get("error") or "the API server does not know this token")
         name = status["user"]["username"]
         if not name.startswith("system:serviceaccount:"):
-            raise TokenRefused(f"{name} is no service account")
+            raise TokenRefusedError(f"{name} is no service account")
         _, _, namespace, account = name.split(":")
         pods = (status["user"].get("extra") or {}).get("authentication.kubernetes.io/pod-name") or [""]
         return ServiceAccount(namespace, account, pods[0])

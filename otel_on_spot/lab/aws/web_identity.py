@@ -11,13 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from otel_on_spot.iam import allows
-from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
+from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefusedError
 
 AUDIENCE = "sts.amazonaws.com"
 ACTION = "sts:AssumeRoleWithWebIdentity"
 
 
-class WebIdentityRefused(Exception):  # noqa: N818 (STS's answer, not our mistake)
+class WebIdentityRefusedError(Exception):
     """STS refuses. ``code`` and ``status`` are STS's own."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
@@ -51,27 +51,27 @@ def check(iam: Any, reviewer: Reviewer, role_arn: str, token: str) -> None:
         token: the service account's token.
 
     Raises:
-        WebIdentityRefused: the token is not one, is of nobody, or the role does not trust it.
+        WebIdentityRefusedError: the token is not one, is of nobody, or the role does not trust it.
     """
     try:
         issuer = str(claims(token)["iss"]).removeprefix("https://")
         account = reviewer.review(token, AUDIENCE)
     except (ValueError, KeyError) as problem:
-        raise WebIdentityRefused(
+        raise WebIdentityRefusedError(
             "InvalidIdentityToken", 400, f"The ID Token provided is not a valid JWT. ({problem})"
         ) from None
-    except TokenRefused as refused:
-        raise WebIdentityRefused(
+    except TokenRefusedError as refused:
+        raise WebIdentityRefusedError(
             "InvalidIdentityToken", 400, f"Incorrect token audience, or no token of the cluster: {refused}"
         ) from None
     except OSError as problem:
-        raise WebIdentityRefused(
+        raise WebIdentityRefusedError(
             "IDPCommunicationError", 400, f"Couldn't retrieve verification key: {problem}"
         ) from None
     known = {provider["Arn"] for provider in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]}
     provider = next((arn for arn in known if arn.partition("oidc-provider/")[2] == issuer), "")
     if not provider:
-        raise WebIdentityRefused(
+        raise WebIdentityRefusedError(
             "InvalidIdentityToken", 400, f"No OpenIDConnect provider found in your account for https://{issuer}"
         )
     try:
@@ -80,4 +80,4 @@ def check(iam: Any, reviewer: Reviewer, role_arn: str, token: str) -> None:
         trust = {}
     facts = {f"{issuer}:aud": AUDIENCE, f"{issuer}:sub": account.subject}
     if not allows(trust, ACTION, context=facts, principal={"Federated": provider}):
-        raise WebIdentityRefused("AccessDenied", 403, f"Not authorized to perform {ACTION}")
+        raise WebIdentityRefusedError("AccessDenied", 403, f"Not authorized to perform {ACTION}")

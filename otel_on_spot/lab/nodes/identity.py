@@ -18,11 +18,11 @@ TOKEN_SECONDS = 600
 SERVICE = "ec2.amazonaws.com"
 
 
-class NoCredentials(Exception):  # noqa: N818
+class NodeCredentialsError(Exception):
     """The instance metadata would have none: no instance profile, no role in it, or a role that EC2 may not assume."""
 
 
-class BootstrapRefused(NoCredentials):
+class BootstrapRefusedError(NodeCredentialsError):
     """The role may not make the calls of the node's bootstrap."""
 
 
@@ -61,24 +61,24 @@ class Identities:
         """ARN of the role in an instance profile.
 
         Raises:
-            NoCredentials: there is no profile, or none in it.
+            NodeCredentialsError: there is no profile, or none in it.
         """
         if not profile_arn:
-            raise NoCredentials("the instance has no instance profile")
+            raise NodeCredentialsError("the instance has no instance profile")
         name = profile_arn.rpartition("/")[2]
         try:
             roles = self.aws.client("iam").get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
         except ClientError as problem:
-            raise NoCredentials(f"instance profile {name}: {problem.response['Error']['Message']}") from None
+            raise NodeCredentialsError(f"instance profile {name}: {problem.response['Error']['Message']}") from None
         if not roles:
-            raise NoCredentials(f"instance profile {name} has no role")
+            raise NodeCredentialsError(f"instance profile {name} has no role")
         return roles[0]["Arn"]
 
     def token(self, instance: str, role_arn: str) -> str:
         """The kubelet's token of an instance that uses a role, made anew every ten minutes.
 
         Raises:
-            NoCredentials: the role is gone, does not trust EC2, or may not make the calls of the bootstrap.
+            NodeCredentialsError: the role is gone, does not trust EC2, or may not make the calls of the bootstrap.
         """
         with self._lock:
             made, token = self._tokens.get(instance, (0.0, ""))
@@ -98,9 +98,9 @@ class Identities:
         try:
             role = self.aws.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
         except ClientError as problem:
-            raise NoCredentials(f"role {role_arn}: {problem.response['Error']['Message']}") from None
+            raise NodeCredentialsError(f"role {role_arn}: {problem.response['Error']['Message']}") from None
         if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", context={}, principal={"Service": SERVICE}):
-            raise NoCredentials(f"the trust policy of {role_arn} does not let {SERVICE} assume it")
+            raise NodeCredentialsError(f"the trust policy of {role_arn} does not let {SERVICE} assume it")
         made = self.aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=instance)["Credentials"]
         session = boto3.Session(
             made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=self.aws.region
@@ -117,4 +117,4 @@ class Identities:
             session.client("ec2", endpoint_url=self.aws.url).describe_instances(InstanceIds=[instance])
         except ClientError as problem:
             if problem.response["Error"]["Code"] == "UnauthorizedOperation":
-                raise BootstrapRefused(f"nodeadm: {problem.response['Error']['Message']}") from None
+                raise BootstrapRefusedError(f"nodeadm: {problem.response['Error']['Message']}") from None

@@ -14,9 +14,9 @@ from urllib3.exceptions import HTTPError
 
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE
-from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
+from otel_on_spot.lab.nodes.identity import Identities, NodeCredentialsError
 from otel_on_spot.lab.nodes.journal import Journal
-from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
+from otel_on_spot.lab.nodes.node_config import NodeConfigError, parse
 from otel_on_spot.lab.nodes.registration import (
     GROUP_TAG,
     KWOK_LABEL,
@@ -150,7 +150,7 @@ class Kubelets:
         """Registration of the instance; None where its node group is not there yet.
 
         Raises:
-            NoCredentials, NotANodeConfig: the instance cannot even try.
+            NodeCredentialsError, NodeConfigError: the instance cannot even try.
         """
         row, group = kubelet.row, kubelet.row["tags"].get(GROUP_TAG)
         if group:
@@ -158,7 +158,7 @@ class Kubelets:
             return None if found is None else group_registration(group, found, self.cluster.server, row["imageId"])
         config = parse(row["userData"])
         if config.cluster != self.cluster.name:
-            raise NotANodeConfig(f"the user data is for cluster {config.cluster}")
+            raise NodeConfigError(f"the user data is for cluster {config.cluster}")
         return karpenter_registration(config, self.identities.profile_role(row["profile"]))
 
     def _join(self, kubelet: Kubelet) -> None:
@@ -170,7 +170,7 @@ class Kubelets:
                 return
             token = self.identities.token(row["id"], kubelet.registration.role_arn)
             self._register(kubelet, kubelet.registration, token)
-        except (NoCredentials, NotANodeConfig) as problem:
+        except (NodeCredentialsError, NodeConfigError) as problem:
             self._refused(kubelet, 0, str(problem))
         except HTTPError as problem:
             endpoint = kubelet.registration.endpoint if kubelet.registration else self.cluster.server

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 
-class NotANodeConfig(ValueError):  # noqa: N818
+class NodeConfigError(ValueError):
     """The user data holds no NodeConfig: the instance would never start a kubelet."""
 
 
@@ -59,7 +59,7 @@ def parse(user_data: str) -> NodeConfig:
     """The NodeConfig in user data, MIME multipart or plain; later documents win, as nodeadm merges them.
 
     Raises:
-        NotANodeConfig: there is none, or it names no cluster.
+        NodeConfigError: there is none, or it names no cluster.
     """
     cluster: dict[str, Any] = {}
     kubelet: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def parse(user_data: str) -> NodeConfig:
         kubelet |= (spec.get("kubelet") or {}).get("config") or {}
         flags += (spec.get("kubelet") or {}).get("flags") or []
     if not cluster.get("name") or not cluster.get("apiServerEndpoint"):
-        raise NotANodeConfig("the user data has no NodeConfig with a cluster's name and apiServerEndpoint")
+        raise NodeConfigError("the user data has no NodeConfig with a cluster's name and apiServerEndpoint")
     return NodeConfig(
         cluster=cluster["name"],
         endpoint=cluster["apiServerEndpoint"],

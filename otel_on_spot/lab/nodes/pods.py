@@ -15,7 +15,7 @@ from otel_on_spot.failures import reason
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.kubernetes.names import POD
-from otel_on_spot.lab.nodes.identity import NoCredentials
+from otel_on_spot.lab.nodes.identity import NodeCredentialsError
 from otel_on_spot.lab.nodes.journal import Journal
 from otel_on_spot.lab.nodes.kubelets import Kubelets
 from otel_on_spot.lab.nodes.pod_run import PodRun
@@ -118,7 +118,7 @@ class Pods:
     def _node(self, name: str) -> Api | None:
         try:
             return self.kubelets.api_of(name)
-        except NoCredentials as problem:
+        except NodeCredentialsError as problem:
             print(f"node {name}: {problem}", flush=True)
             return None
 

@@ -10,7 +10,7 @@ from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.objects import ReleaseDeadline, ReleaseObjects
-from otel_on_spot.lab.supervisor import ProcessFailed, Program, Supervisor
+from otel_on_spot.lab.supervisor import ProcessFailedError, Program, Supervisor
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
@@ -45,7 +45,7 @@ class Processes:
             deadline.check()
             try:
                 self._supervisor.start(replace(program, ready_seconds=max(1.0, deadline.left)))
-            except ProcessFailed as problem:
+            except ProcessFailedError as problem:
                 if self._supervisor.running(program.name):
                     self._supervisor.stop(program.name)
                 if not why or "ended with" in str(problem):

@@ -12,7 +12,7 @@ from otel_on_spot.lab.aws import moto_patches
 from otel_on_spot.lab.aws.capacity import set_shortages
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.images import write_images
-from otel_on_spot.lab.aws.token_review import ServiceAccount, TokenRefused
+from otel_on_spot.lab.aws.token_review import ServiceAccount, TokenRefusedError
 from otel_on_spot.simcloud.moto_process import MotoProcess
 from otel_on_spot.simcloud.tables import Tables
 
@@ -71,5 +71,5 @@ class KnownTokens:
     def review(self, token: str, audience: str) -> ServiceAccount:
         found = self.tokens.get((token, audience))
         if found is None:
-            raise TokenRefused("the API server does not know this token")
+            raise TokenRefusedError("the API server does not know this token")
         return found

@@ -17,7 +17,7 @@ from otel_on_spot.iam.conditions import listed
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Document
 from otel_on_spot.lab.aws.endpoint import Endpoint
-from otel_on_spot.lab.nodes.identity import BootstrapRefused, Identities
+from otel_on_spot.lab.nodes.identity import BootstrapRefusedError, Identities
 from tests.unit.lab.aws.conftest import REGION, role, session_of
 
 ACCOUNT = "123456789012"
@@ -172,7 +172,7 @@ def test_a_node_whose_role_may_not_describe_its_instance_does_not_bootstrap(aws:
     arn = role(aws, "bootstraps", {"Version": "2012-10-17", "Statement": [trust]})
     iam, worker = aws.client("iam"), "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
     try:
-        with pytest.raises(BootstrapRefused, match="not authorized to perform: ec2:DescribeInstances"):
+        with pytest.raises(BootstrapRefusedError, match="not authorized to perform: ec2:DescribeInstances"):
             Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn)
         iam.attach_role_policy(RoleName="bootstraps", PolicyArn=worker)
         assert Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn).startswith("k8s-aws-v1.")

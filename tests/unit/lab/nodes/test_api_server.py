@@ -17,7 +17,7 @@ from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.kubernetes.names import POD_IDENTITY as AUDIENCE
 from otel_on_spot.lab import certificates
-from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefused
+from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefusedError
 from otel_on_spot.lab.nodes.node_config import parse
 from otel_on_spot.lab.nodes.pod_run import PodRun
 from otel_on_spot.lab.nodes.registration import KWOK_LABEL, karpenter_registration, node
@@ -230,5 +230,5 @@ def test_a_service_account_token_is_known_for_its_own_audience_alone(server: Ser
     found = reviewer.review(token, AUDIENCE)
     assert (found.namespace, found.name, found.subject) == ("default", "placer", "system:serviceaccount:default:placer")
     for wrong, audience in ((token, "sts.amazonaws.com"), ("forged", AUDIENCE), ("node", AUDIENCE)):
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRefusedError):
             reviewer.review(wrong, audience)

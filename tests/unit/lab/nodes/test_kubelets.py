@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from otel_on_spot.lab.nodes.identity import Identities, NoCredentials
+from otel_on_spot.lab.nodes.identity import Identities, NodeCredentialsError
 from otel_on_spot.lab.nodes.journal import Journal, read
 from otel_on_spot.lab.nodes.kubelets import Cluster, Kubelets, boot_seconds
 from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL
@@ -29,7 +29,7 @@ class Roles:
 
     def profile_role(self, profile_arn: str) -> str:
         if self.problem:
-            raise NoCredentials(self.problem)
+            raise NodeCredentialsError(self.problem)
         return ROLE
 
     def token(self, identity: str, role_arn: str) -> str:

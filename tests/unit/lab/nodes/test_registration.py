@@ -2,7 +2,7 @@
 
 import pytest
 
-from otel_on_spot.lab.nodes.node_config import NotANodeConfig, parse
+from otel_on_spot.lab.nodes.node_config import NodeConfigError, parse
 from otel_on_spot.lab.nodes.registration import KWOK_LABEL, group_registration, karpenter_registration, machine, node
 from tests.unit.lab.nodes.conftest import instance
 
@@ -70,7 +70,7 @@ def test_user_data_of_karpenter_is_read_whole() -> None:
     "user_data", ["", "#!/bin/bash\necho hello\n", USER_DATA.replace("kind: NodeConfig", "kind: Other")]
 )
 def test_an_instance_without_a_node_config_never_starts_a_kubelet(user_data: str) -> None:
-    with pytest.raises(NotANodeConfig):
+    with pytest.raises(NodeConfigError):
         parse(user_data)
 
 

@@ -10,7 +10,7 @@ import pytest
 from otel_on_spot.lab.releases.installation import Processes
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
-from otel_on_spot.lab.supervisor import ProcessFailed, Program
+from otel_on_spot.lab.supervisor import ProcessFailedError, Program
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
@@ -31,7 +31,7 @@ class Recorded:
         self.calls.append(f"start {program.name}")
         if self.failures:
             self.failures -= 1
-            raise ProcessFailed(program.name, "ended with exit code 2", self.log)
+            raise ProcessFailedError(program.name, "ended with exit code 2", self.log)
         self.live.add(program.name)
 
     def stop(self, name: str) -> None:
