@@ -48,6 +48,12 @@ class Made:
             self.site, Subject(self.handler.token, self.name), self.id, self.outputs, threading.Event()
         )
 
+    def change(self, **inputs: Any) -> dict[str, Any]:
+        checked, failures = self.handler.check(self.name, self.outputs, inputs, self.name.encode())
+        assert not failures
+        subject, old = Subject(self.handler.token, self.name), self.outputs
+        return self.handler.do_update(self.site, subject, self.id, old, old, checked, 0, threading.Event())
+
     def delete(self, timeout: float = 0) -> None:
         subject = Subject(self.handler.token, self.name)
         self.handler.do_delete(self.site, subject, self.id, self.outputs, timeout, threading.Event())

@@ -244,3 +244,51 @@ def test_names_of_iam_are_taken_in_every_region_at_once(cloud: Cloud) -> None:
         here.make("aws:iam/instanceProfile:InstanceProfile", "global", name="global", role="global")
     with pytest.raises(ApiError, match="DeleteConflict"):
         role.delete()
+
+
+TEMPLATE: dict[str, Any] = {
+    "description": "warn one node",
+    "roleArn": f"{ACCOUNT}:role/known",
+    "stopConditions": [{"source": "none"}],
+    "targets": [
+        {
+            "name": "node",
+            "resourceType": "aws:ec2:spot-instance",
+            "selectionMode": "COUNT(1)",
+            "resourceTags": [{"key": "stack", "value": "dev"}],
+            "filters": [{"path": "State.Name", "values": ["running"]}],
+        }
+    ],
+    "actions": [
+        {
+            "name": "warn",
+            "actionId": "aws:ec2:send-spot-instance-interruptions",
+            "parameters": [{"key": "durationBeforeInterruption", "value": "PT2M"}],
+            "target": {"key": "SpotInstances", "value": "node"},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"roleArn": "known"}, "'roleArn' failed"),
+        ({"description": "x" * 513}, "'description' failed"),
+        ({"stopConditions": [{"source": "alarm", "value": "not an arn"}]}, "stopConditions.1.member.value"),
+        ({"targets": [{**TEMPLATE["targets"][0], "selectionMode": "one node"}]}, "targets.node.member.selectionMode"),
+        ({"targets": [{"name": "node", "selectionMode": "ALL"}]}, "targets.node.member.resourceType"),
+        ({"actions": [{**TEMPLATE["actions"][0], "actionId": "warn it"}]}, "actions.warn.member.actionId"),
+        ({"targets": []}, "Action warn names target node, which is not there"),
+    ],
+)
+def test_an_experiment_template_that_the_model_of_fis_refuses_is_refused_made_and_changed(
+    known: Maker, wrong: dict[str, Any], sentence: str
+) -> None:
+    kind = "aws:fis/experimentTemplate:ExperimentTemplate"
+    with pytest.raises(ApiError, match=sentence):
+        known.make(kind, "wrong", **TEMPLATE | wrong)
+    sound = known.make(kind, "sound", **TEMPLATE)
+    with pytest.raises(ApiError, match=sentence):
+        sound.change(**TEMPLATE | wrong)
+    sound.delete()
