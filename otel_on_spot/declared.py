@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,8 @@ from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
 if TYPE_CHECKING:
     from otel_on_spot.program.recording import Recording, Registration
 
-DEMO_VALUES: Final = "gitops/charts/otel-demo/values.yaml"
+DEMO: Final = "gitops/charts/otel-demo"
+DEMO_VALUES: Final = f"{DEMO}/values.yaml"
 SDKS: Final = ("pulumi", "pulumi-aws", "pulumi-eks", "pulumi-kubernetes", "pydantic")
 RECORDERS: Final = ("declared.py", "plan", "program", "kubernetes")
 """Modules of this package that take part in what is read out of a plan."""
@@ -46,7 +47,8 @@ class Declared:
     ``node_access``: aws-auth, access-entry, or both. ``controller_policies``: actions by policy name. ``rules``: event
     pattern by rule name. ``stateful``: (kind, name) of the workloads that keep data, in ``stateful_namespace``.
     ``experiment``: id of the FIS template, known from the stack's outputs alone. ``associated``: the controller's
-    service account has a Pod Identity association.
+    service account has a Pod Identity association. ``replicas``: of the demo's workloads, as Git declares them for the
+    stack's environment.
     """
 
     stack: str
@@ -75,6 +77,7 @@ class Declared:
     stateful: tuple[tuple[str, str], ...]
     experiment: str = ""
     associated: bool = False
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def owned_tag(self) -> str:
@@ -119,7 +122,8 @@ def _digest(stack: str, root: Path) -> str:
 
 
 def _sources(stack: str, root: Path) -> Iterator[Path]:
-    yield from (root / name for name in ("Pulumi.yaml", f"Pulumi.{stack}.yaml", "__main__.py", DEMO_VALUES))
+    yield from (root / name for name in ("Pulumi.yaml", f"Pulumi.{stack}.yaml", "__main__.py"))
+    yield from sorted((root / DEMO).glob("values*.yaml"))
     for part in (root / "infra", *(Path(__file__).parent / name for name in RECORDERS)):
         yield from sorted(part.rglob("*.py")) if part.is_dir() else (part,)
 
@@ -173,7 +177,20 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
             resource.inputs["serviceAccount"] == release["values"]["serviceAccount"]["name"]
             for resource in recording.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation")
         ),
+        replicas=_replicas(recording, root),
     )
+
+
+def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
+    """Replicas of the demo's workloads by what the root Application passes to its child, over the chart's values."""
+    from otel_on_spot.plan.workloads import workloads
+
+    told = yaml.safe_load(
+        recording.of_type("kubernetes:argoproj.io/v1alpha1:Application")[0].inputs["spec"]["source"]["helm"]["values"]
+    )
+    child = told["applications"].get("otel-demo") or {}
+    environment = told["clusterMetadata"]["environment"]
+    return {workload.name: workload.replicas for workload in workloads(root, environment, child.get("values") or {})}
 
 
 def _releases(recording: "Recording") -> "tuple[Registration, ...]":

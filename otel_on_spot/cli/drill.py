@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from otel_on_spot.kubernetes.client import Api
     from otel_on_spot.target import Target
 
+Gap = Annotated[
+    float | None,
+    typer.Option("--gap", min=0, help="Seconds that the front path may be away; by default what the stack promises."),
+]
 STRESS_EXAMPLE = """
 \b
 Example:
@@ -186,13 +190,14 @@ def spot_interruption(
         ),
     ] = False,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until all must be well again.")] = 600.0,
-    gap: Annotated[float, typer.Option("--gap", min=0, help="Seconds that the front path may be away.")] = 60.0,
+    gap: Gap = None,
     why: Why = "",
     json_file: JsonFile = None,
 ) -> None:
     """Interrupt one Spot node. Follows taint, drain, replacement, pods and the front path's availability.
 
-    The node is lost: Karpenter drains, terminates and replaces it.
+    The node is lost: Karpenter drains, terminates and replaces it. A front path with two replicas in Git must serve
+    every look; with one it may be away for a minute, and that is said.
 
     Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
     """

@@ -50,17 +50,18 @@ class Workload:
         return self.node_selector.get("karpenter.sh/nodepool", "")
 
 
-def workloads(root: Path, environment: str) -> tuple[Workload, ...]:
+def workloads(root: Path, environment: str, more: Mapping[str, Any] | None = None) -> tuple[Workload, ...]:
     """The demo's workloads in an environment.
 
     Args:
         root: the project.
         environment: which ``values-<environment>.yaml`` is laid over ``values.yaml``.
+        more: values that the stack file gives the child, laid over both.
 
     Raises:
         ToolError: the wrapper chart or the environment's values are not there.
     """
-    values = wrapper_values(root, environment)["opentelemetry-demo"]
+    values = over(wrapper_values(root, environment), more or {})["opentelemetry-demo"]
     return tuple(sorted((*_components(values), *_of_subcharts(values)), key=lambda workload: workload.name))
 
 

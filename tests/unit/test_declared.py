@@ -15,6 +15,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = tmp_path / "project"
     (root / "infra").mkdir(parents=True)
+    (root / "gitops/charts/otel-demo").mkdir(parents=True)
     (root / "Pulumi.lab.yaml").write_text("config: {}\n")
     (root / "infra" / "cluster.py").write_text("VERSION = 1\n")
     return root
@@ -34,7 +35,17 @@ def test_a_stack_that_did_not_change_is_planned_once(project: Path, planned: lis
     assert planned == ["lab"]
 
 
-@pytest.mark.parametrize("file", ["Pulumi.lab.yaml", "infra/cluster.py", "infra/added.py", "__main__.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "Pulumi.lab.yaml",
+        "infra/cluster.py",
+        "infra/added.py",
+        "__main__.py",
+        "gitops/charts/otel-demo/values.yaml",
+        "gitops/charts/otel-demo/values-lab.yaml",
+    ],
+)
 def test_a_change_of_stack_file_or_program_is_planned_anew(project: Path, planned: list[str], file: str) -> None:
     declared.of_stack("lab", project)
     (project / file).write_text("# changed\n")

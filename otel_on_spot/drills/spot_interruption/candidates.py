@@ -9,11 +9,10 @@ from otel_on_spot.doctor.checks.placement import SPOT, keeps_data
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod
 from otel_on_spot.drills.drill import DrillRefusedError
+from otel_on_spot.drills.front_path import FRONT
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 
-FRONT: Final = ("frontend-proxy", "frontend")
-"""Workloads of the demo's front path, in its namespace: what a visitor's request goes through first."""
 MOVING: Final = ("Deployment", "StatefulSet", "ReplicaSet")
 Workload = tuple[str, str, str]
 """Namespace, kind, name."""

@@ -1,16 +1,14 @@
 """Warns a Spot node, and watches what becomes of it, its pods and the front path."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
 
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.spot_interruption import experiment, probe
+from otel_on_spot.drills.front_path import Probe, front_path, promise
+from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
-from otel_on_spot.drills.spot_interruption.probe import Probe
 from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, NOTICE_SECONDS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel, send
 from otel_on_spot.drills.spot_interruption.watch import Watch
@@ -18,9 +16,6 @@ from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
-
-ENDPOINTS: Final = "Service {namespace}/{service}'s ready endpoints (no containers run in a lab)"
-HTTP: Final = "Service {namespace}/{service} by HTTP through the API server's proxy"
 
 
 def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fis: bool) -> Candidate:
@@ -50,17 +45,7 @@ def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: b
     return chosen
 
 
-def front_path(target: Target, api: Api) -> tuple[Callable[[], bool], str]:
-    """A probe of the front path, and its name."""
-    namespace = target.declared.stateful_namespace
-    if target.simulated:
-        return lambda: probe.ready_endpoints(api, namespace), ENDPOINTS.format(
-            namespace=namespace, service=probe.SERVICE
-        )
-    return lambda: probe.through_the_proxy(api, namespace), HTTP.format(namespace=namespace, service=probe.SERVICE)
-
-
-def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: float) -> Report:
+def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: float | None) -> Report:
     """Warn the node and watch.
 
     Args:
@@ -68,7 +53,7 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
         chosen: the node.
         fis: by an experiment of AWS FIS, where this is AWS.
         timeout: seconds from the warning until all is over.
-        gap: how long the front path may be away, in seconds.
+        gap: how long the front path may be away, in seconds; None judges by what the stack promises.
 
     Raises:
         DrillRefusedError: the warning could not be sent.
@@ -104,7 +89,7 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
         left=watch.left,
         front=front,
         probe=name,
-        longest_gap_allowed=gap,
+        promised=promise(drill.declared.replicas, drill.declared.stack, gap),
         namespace=drill.declared.stateful_namespace,
     )
     return _report(drill, seen, by)
@@ -116,10 +101,5 @@ def _report(drill: Drill, seen: Interruption, by: Channel) -> Report:
     if any(verdict.status == "found" and verdict.id != "front-path" for verdict in judged):
         checks = REPLACING if seen.heard else CHECKS
         causes = diagnosis.causes(diagnosis.collect_facts(drill.target), checks)
-    front = seen.front
-    measures = {
-        "warning": by.description,
-        "front path": f"{front.ratio:.2%} of {front.looks} looks served, "
-        f"longest gap {front.longest_gap:.1f} s: {seen.probe}",
-    }
+    measures = {"warning": by.description, "front path": f"{seen.front.text}: {seen.probe}"}
     return drill.report((*judged, *causes), measures)

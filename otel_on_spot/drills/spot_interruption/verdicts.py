@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from otel_on_spot.drills.spot_interruption.probe import Availability
+from otel_on_spot.drills.front_path import Availability, Promise, judge
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict
 
@@ -41,7 +41,7 @@ class Interruption:
     left: tuple[str, ...]
     front: Availability
     probe: str
-    longest_gap_allowed: float
+    promised: Promise
     namespace: str = "otel-demo"
 
     @property
@@ -54,7 +54,8 @@ def verdicts(seen: Interruption) -> tuple[Verdict, ...]:
     """A verdict for each promise; only the first where nobody heard the warning."""
     if not seen.heard:
         return (_heard(seen),)
-    return (_heard(seen), _tainted(seen), _drained(seen), _replaced(seen), _workloads(seen), _front(seen))
+    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
+    return (_heard(seen), _tainted(seen), _drained(seen), _replaced(seen), _workloads(seen), front)
 
 
 def _verdict(identity: str, title: str, what: str, *findings: Finding) -> Verdict:
@@ -143,22 +144,3 @@ def _workloads(seen: Interruption) -> Verdict:
         remedy=("kubectl get pods -A --field-selector status.phase=Pending",),
     )
     return _verdict("workloads", title, "not in time", finding)
-
-
-def _front(seen: Interruption) -> Verdict:
-    title, front = "The front path", seen.front
-    looks = f"{front.ratio:.1%} of {format_count(front.looks, 'look')} at {seen.probe}"
-    what = f"{looks} served, longest gap {front.longest_gap:.1f} s"
-    if front.longest_gap <= seen.longest_gap_allowed:
-        return _verdict("front-path", title, what)
-    finding = Finding(
-        subject=seen.probe,
-        seen=f"nothing served for {front.longest_gap:.1f} s",
-        rule=f"the front path is never away for more than {seen.longest_gap_allowed:.0f} s (--gap)",
-        remedy=(
-            f"kubectl -n {seen.namespace} get deployments frontend frontend-proxy"
-            "  # two replicas on two nodes, and a budget",
-        ),
-        severity="warning",
-    )
-    return _verdict("front-path", title, what, finding)

@@ -28,6 +28,8 @@ PLURALS = {
     "AppProject": "appprojects",
     "Lease": "leases",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "EndpointSlice": "endpointslices",
+    "Event": "events",
 }
 Answer = tuple[int, Object]
 CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object has been modified"})
@@ -121,14 +123,17 @@ class KubernetesFront:
         return 200, {"kind": "List", "metadata": metadata, "items": found[start : start + limit]}
 
     def _selected(self, group: str, kind: str, namespace: str, selector: str) -> Iterator[Object]:
-        wanted = dict(term.split("=", 1) for term in selector.split(",") if term)
+        wanted = dict(term.split("=", 1) for term in selector.split(",") if "=" in term)
+        key, _, listed = selector.partition(" in ")
+        allowed = listed.strip("()").split(",") if listed else []
         for thing in self.objects:
             metadata = thing["metadata"]
             if (thing["apiVersion"], thing["kind"]) != (group, kind):
                 continue
             if namespace and metadata.get("namespace") != namespace:
                 continue
-            if wanted.items() <= (metadata.get("labels") or {}).items():
+            labels = metadata.get("labels") or {}
+            if wanted.items() <= labels.items() and (not allowed or labels.get(key) in allowed):
                 yield thing
 
     def write(self, verb: str, path: str, body: Object) -> Answer:

@@ -9,9 +9,9 @@ import pytest
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
 from otel_on_spot.drills.drill import DrillRefusedError
+from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.spot_interruption import warning
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
-from otel_on_spot.drills.spot_interruption.probe import Availability, Sample, availability
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.watch import is_whole
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
@@ -127,28 +127,6 @@ def test_a_node_that_was_asked_for_is_refused_with_its_reason(wanted: str, said:
         choose(judge_nodes(platform(pod("a", "kafka")), allow_stateful=False), wanted)
 
 
-def samples(text: str) -> list[Sample]:
-    """A character every half second: . served, x not."""
-    return [Sample(seconds=number / 2, served=mark == ".") for number, mark in enumerate(text)]
-
-
-@pytest.mark.parametrize(
-    ("text", "served", "gap"),
-    [
-        ("", 0, 0.0),
-        ("....", 4, 0.0),
-        ("..x..", 4, 1.0),
-        (".xx.xxx.", 3, 2.0),
-        ("..xxx", 2, 1.5),
-        ("xx..", 2, 1.0),
-        ("xxxx", 0, 1.5),
-    ],
-    ids=["nothing", "all", "one", "two gaps", "open end", "open beginning", "none"],
-)
-def test_a_gap_lasts_from_the_last_success_to_the_next(text: str, served: int, gap: float) -> None:
-    assert availability(samples(text)) == Availability(looks=len(text), served=served, longest_gap=gap)
-
-
 AT = {
     "deleting": 0.3,
     "tainted": 0.4,
@@ -167,9 +145,9 @@ SEEN = Interruption(
     replacement="spot-b",
     waiting=(),
     left=(),
-    front=Availability(looks=20, served=10, longest_gap=5.0),
+    front=Availability(looks=20, served=20, longest_gap=0.0, least=1),
     probe="the probe",
-    longest_gap_allowed=60.0,
+    promised=Promise(),
 )
 
 
@@ -184,7 +162,6 @@ def lacking(*names: str, **more: Any) -> Interruption:
 def test_all_promises_held() -> None:
     assert set(statuses(SEEN).values()) == {"ok"}
     assert list(statuses(SEEN)) == ["heard", "tainted", "drained", "replaced", "workloads", "front-path"]
-    assert verdicts(SEEN)[-1].what == "50.0% of 20 looks at the probe served, longest gap 5.0 s"
 
 
 def test_a_warning_that_nobody_hears_is_found_and_nothing_else_is_judged() -> None:
@@ -205,7 +182,11 @@ def test_a_warning_that_nobody_hears_is_found_and_nothing_else_is_judged() -> No
             "workloads",
             "not whole 300 s after the warning: otel-demo/cart",
         ),
-        (replace(SEEN, longest_gap_allowed=4.0), "front-path", "nothing served for 5.0 s"),
+        (
+            replace(SEEN, front=Availability(looks=20, served=19, longest_gap=1.0)),
+            "front-path",
+            "nothing served in 1 look of 20, for 1.0 s at a time",
+        ),
     ],
     ids=["no taint", "late taint", "late drain", "no drain", "not Ready", "no claim", "not whole", "gap"],
 )
