@@ -98,7 +98,7 @@ def show(report: Report, console: Console) -> None:
         console.print(Text(f"  not judged: {', '.join(ids)}", style="dim"))
     for note in report.notes:
         console.print(Text(f"note: {note}", style="dim"))
-    console.print(_summary(report))
+    console.print(Text(summary(report), style={0: "green", 1: "red", 2: "yellow"}[report.exit_code]))
 
 
 def _table(report: Report) -> Table:
@@ -152,13 +152,13 @@ def _unknown(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     return found
 
 
-def _summary(report: Report) -> Text:
+def summary(report: Report) -> str:
+    """One line: how many checks looked at how many things, and what came of it."""
     counts = {status: sum(verdict.status == status for verdict in report.verdicts) for status in MARKS}
     things = sum(verdict.count for verdict in report.verdicts if verdict.status != "unknown")
     findings = sum(len(verdict.findings) for verdict in report.verdicts)
-    text = (
+    return (
         f"{format_count(len(report.verdicts), 'check')}, {format_count(things, 'thing')} looked at "
         f"in {report.seconds:.1f} s: {counts['ok']} in order, "
         f"{counts['found']} with {findings} found, {counts['unknown']} unknown"
     )
-    return Text(text, style={0: "green", 1: "red", 2: "yellow"}[report.exit_code])

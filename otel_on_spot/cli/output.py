@@ -1,11 +1,12 @@
 """Output of commands: reports on standard output, progress on standard error."""
 
 import contextlib
-import json
+import io
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 
     from otel_on_spot.doctor.collectors.gathering import Progress
     from otel_on_spot.report import Report
+
+FILE_COLUMNS: Final = 120
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    MARKDOWN = "markdown"
 
 
 def log(line: str) -> None:
@@ -32,20 +45,40 @@ def exit_with_report(report: "Report", json_file: Path | None) -> None:
     Raises:
         typer.Exit: always.
     """
+    if json_file and str(json_file) != "-":
+        write_report(report, ReportFormat.JSON, json_file)
+    print_report(report, ReportFormat.JSON if str(json_file) == "-" else ReportFormat.TABLE)
+    raise typer.Exit(report.exit_code)
+
+
+def print_report(report: "Report", form: ReportFormat) -> None:
+    """Print a report on standard output, and nothing else there."""
+    from rich.console import Console
+
+    from otel_on_spot.report import show
+    from otel_on_spot.report_formats import FORMATS
+
+    sys.stderr.flush()
+    if form in FORMATS:
+        typer.echo(FORMATS[form](report))
+    else:
+        show(report, Console())
+
+
+def write_report(report: "Report", form: ReportFormat, file: Path) -> None:
+    """Write a report to a file, for its owner alone."""
     from rich.console import Console
 
     from otel_on_spot.files import write_text
-    from otel_on_spot.report import as_document, show
+    from otel_on_spot.report import show
+    from otel_on_spot.report_formats import FORMATS
 
-    sys.stderr.flush()
-    document = json.dumps(as_document(report), indent=2) if json_file else ""
-    if str(json_file) == "-":
-        typer.echo(document)
+    if form in FORMATS:
+        write_text(file, FORMATS[form](report))
     else:
-        if json_file:
-            write_text(json_file, document)
-        show(report, Console())
-    raise typer.Exit(report.exit_code)
+        table = io.StringIO()
+        show(report, Console(file=table, width=FILE_COLUMNS, color_system=None))
+        write_text(file, table.getvalue())
 
 
 def spinner(text: str) -> AbstractContextManager[object]:
