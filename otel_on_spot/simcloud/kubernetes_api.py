@@ -1,5 +1,6 @@
 """An API server's objects, kept in the cloud's tables."""
 
+import os
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
@@ -11,6 +12,9 @@ from otel_on_spot.simcloud.kubernetes_kinds import BUILT_IN_GROUPS, CLUSTER_SCOP
 from otel_on_spot.simcloud.tables import Tables
 
 Object = dict[str, Any]
+DELETE_UNREACHABLE = "PULUMI_K8S_DELETE_UNREACHABLE"
+"""``true``: what is in a cluster that does not answer counts as gone, for reads and for deletions of objects. Source:
+``Read`` and ``Delete`` of https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go"""
 
 
 class AwsSide(Protocol):
@@ -53,6 +57,20 @@ class Kubernetes:
                 "configured Kubernetes cluster is unreachable: "
                 f"the private endpoint of {self.cluster!r} admits nobody on port 443",
             )
+
+    def counts_as_gone(self) -> bool:
+        """Whether nobody answers and the provider was told that what is in the cluster is gone with it.
+
+        Raises:
+            ApiError: nobody answers, and it was not told so.
+        """
+        try:
+            self.require_reachable()
+        except ApiError:
+            if os.environ.get(DELETE_UNREACHABLE) != "true":
+                raise
+            return True
+        return False
 
     def _admits(self, row: Mapping[str, Any]) -> bool:
         groups = row["inputs"]["vpcConfig"].get("securityGroupIds") or []

@@ -166,7 +166,8 @@ class Release(Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        call.site.cloud.kubernetes(call.site.cluster).require_reachable()
+        if call.site.cloud.kubernetes(call.site.cluster).counts_as_gone():
+            return None
         row = self._row(call, identity)
         seen = {key: row["inputs"].get(key) for key in ("version", "values") if key in row["inputs"]}
         return {**seen, **self._known({**state, **row["inputs"]}, row["revision"])}

@@ -88,8 +88,8 @@ class KubernetesObject(Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        api = call.site.cloud.kubernetes(call.site.cluster)
-        api.require_reachable()
+        if call.site.cloud.kubernetes(call.site.cluster).counts_as_gone():
+            return None
         there = self._there(call, state, identity)
         if there is None:
             return None
@@ -114,7 +114,8 @@ class KubernetesObject(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         site = call.site
         api = site.cloud.kubernetes(site.cluster)
-        api.require_reachable()
+        if api.counts_as_gone():
+            return
         there = self._there(call, state, identity)
         if there is None:
             raise NotFoundError("NotFound", f"{self.kind} {identity} not found")
