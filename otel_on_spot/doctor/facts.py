@@ -75,6 +75,8 @@ class Facts:
     drill_leases: tuple[kubernetes.DrillLease, ...] | None = None
     persistent_volumes: tuple[kubernetes.PersistentVolume, ...] | None = None
     services: tuple[kubernetes.Service, ...] | None = None
+    webhooks: tuple[kubernetes.Webhook, ...] | None = None
+    claim_events: tuple[kubernetes.ClaimEvent, ...] | None = None
     terminating: tuple[kubernetes.Terminating, ...] | None = None
 
 

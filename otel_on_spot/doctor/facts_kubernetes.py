@@ -10,7 +10,7 @@ from pydantic import AliasChoices, AliasPath, Field
 
 from otel_on_spot.doctor.fact import Fact, at, computed
 from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX
-from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, POOL_LABEL
+from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, DO_NOT_DISRUPT, POOL_LABEL
 from otel_on_spot.spot_arithmetic import DEFAULT_GRACE_SECONDS
 
 Labels = Mapping[str, str]
@@ -77,11 +77,26 @@ class AwsAuth(Fact):
     problem: str = ""
 
 
+def _protected(annotations: Mapping[str, str]) -> bool:
+    """Whether Karpenter is told to leave it: "true", or for a duration; "false" is no protection.
+
+    Source: https://karpenter.sh/v1.14/concepts/disruption/#pod-level-controls
+    """
+    return annotations.get(DO_NOT_DISRUPT, "false") != "false"
+
+
+Protected = Annotated[bool, at("metadata", "annotations"), computed(_protected, dict)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node(Fact):
-    """A node. ``instance_id`` comes from its provider id and is empty where it has none."""
+    """A node. ``instance_id`` comes from its provider id and is empty where it has none.
+
+    ``kubelet``: version of its kubelet; ``protected``: Karpenter is told not to disrupt it.
+    """
 
     name: Name
+    deleted_at: DeletedAt = None
     instance_id: Annotated[InstanceId, at("spec", "providerID")] = ""
     labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
     ready: Annotated[
@@ -90,6 +105,9 @@ class Node(Fact):
         computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
     ] = False
     since: Annotated[datetime | None, at("status", "conditions"), _since("Ready")] = None
+    conditions: Conditions = ()
+    kubelet: Annotated[str, at("status", "nodeInfo", "kubeletVersion")] = ""
+    protected: Protected = False
 
 
 def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
@@ -120,12 +138,18 @@ def _pre_stop(containers: Iterable[Mapping[str, Any]]) -> int:
     return longest
 
 
+def _unprobed(containers: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether no container has a readiness probe: then a pod is Ready as soon as it runs."""
+    return not any(container.get("readinessProbe") for container in containers)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pod(Fact):
     """A pod that has not ended. ``owner`` is (kind, name) of its workload: Deployment, StatefulSet, DaemonSet, Job, ...
 
     ``deleted_at``: when its deletion was asked for; ``claims``: names of its volume claims; ``selector`` and
-    ``required``: its node selector and required affinity; ``pre_stop_seconds`` and ``grace_seconds``: how it ends.
+    ``required``: its node selector and required affinity; ``pre_stop_seconds`` and ``grace_seconds``: how it ends;
+    ``unprobed``: no container of it has a readiness probe; ``protected``: Karpenter is told not to disrupt it.
     """
 
     namespace: Namespace
@@ -142,6 +166,8 @@ class Pod(Fact):
     ] = False
     pre_stop_seconds: Annotated[int, at("spec", "containers"), computed(_pre_stop, list)] = 0
     grace_seconds: Annotated[int, at("spec", "terminationGracePeriodSeconds")] = DEFAULT_GRACE_SECONDS
+    unprobed: Annotated[bool, at("spec", "containers"), computed(_unprobed, list)] = False
+    protected: Protected = False
     claims: Annotated[tuple[str, ...], at("spec", "volumes"), computed(_claims, list)] = ()
     selector: Annotated[Labels, at("spec", "nodeSelector")] = field(default_factory=dict)
     required: Annotated[
@@ -225,18 +251,30 @@ def _capacity_types(requirements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     )
 
 
+def _keeps_out(taints: Iterable[Mapping[str, Any]]) -> bool:
+    return any(taint.get("effect") != "PreferNoSchedule" for taint in taints)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PoolBudget(Fact):
-    """A disruption budget of a NodePool: how many nodes at once, within a window where it has a schedule."""
+    """A disruption budget of a NodePool: how many nodes at once, within a window where it has a schedule.
+
+    ``reasons``: for which it holds; none for every one.
+    """
 
     nodes: str = ""
+    reasons: tuple[str, ...] = ()
     schedule: str | None = None
     duration: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodePool(Fact):
-    """A NodePool: limits and what is used of them, the capacity types that it may launch, and its budgets."""
+    """A NodePool: limits and what is used of them, the capacity types that it may launch, and its budgets.
+
+    ``requirements`` and ``labels``: of its nodes, as the API has them; ``tainted``: a taint keeps pods out that do not
+    tolerate it; ``consolidate_after``: "Never" where nothing is consolidated.
+    """
 
     name: Name
     created_at: CreatedAt = None
@@ -245,6 +283,10 @@ class NodePool(Fact):
     capacity_types: Annotated[
         tuple[str, ...], at("spec", "template", "spec", "requirements"), computed(_capacity_types, list)
     ] = ()
+    requirements: Annotated[tuple[Mapping[str, Any], ...], at("spec", "template", "spec", "requirements")] = ()
+    labels: Annotated[Labels, at("spec", "template", "metadata", "labels")] = field(default_factory=dict)
+    tainted: Annotated[bool, at("spec", "template", "spec", "taints"), computed(_keeps_out, list)] = False
+    consolidate_after: Annotated[str, at("spec", "disruption", "consolidateAfter")] = ""
     budgets: Annotated[tuple[PoolBudget, ...], at("spec", "disruption", "budgets")] = ()
     conditions: Conditions = ()
 
@@ -254,6 +296,7 @@ class NodeClaim(Fact):
     """A NodeClaim. ``deleted_at``: when its deletion was asked for; None while it is wanted."""
 
     name: Name
+    labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
     pool: Annotated[str, at("metadata", "labels", POOL_LABEL)] = ""
     instance_id: Annotated[InstanceId, at("status", "providerID")] = ""
     node: Annotated[str, at("status", "nodeName")] = ""
@@ -370,10 +413,44 @@ class PersistentVolume(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Fact):
-    """A Service of type LoadBalancer."""
+    """A Service. Facts that earlier versions recorded have those of type LoadBalancer alone, without a selector."""
 
     namespace: Namespace
     name: Name
+    type: Annotated[str, at("spec", "type")] = "LoadBalancer"
+    selector: Annotated[Labels, at("spec", "selector")] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook(Fact):
+    """A webhook of the API server that is called at a Service, and whose failure refuses the request.
+
+    ``endpoints``: ready ones of the Service, None where there is no such Service; ``changed_at``: when they last did.
+    """
+
+    configuration: str
+    name: str
+    namespace: str
+    service: str
+    endpoints: int | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimEvent(Fact):
+    """An event of a NodeClaim. The API server forgets an event an hour after it last happened.
+
+    Source: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/ (--event-ttl)
+    """
+
+    claim: Annotated[str, at("involvedObject", "name")]
+    reason: str = ""
+    message: Annotated[ShortText, at("message")] = ""
+    count: int = 1
+    at: Annotated[
+        datetime | None,
+        Field(validation_alias=AliasChoices("lastTimestamp", "eventTime", AliasPath("metadata", "creationTimestamp"))),
+    ] = None
 
 
 def _messages(conditions: Iterable[Mapping[str, Any]]) -> str:

@@ -167,7 +167,7 @@ def a_pod_ends_too_slowly_for_a_warning(lab: Lab) -> Iterator[None]:
     yield from made(lab, deployment("slow", terminationGracePeriodSeconds=90, nodeSelector=ON_SPOT))
 
 
-@FAULTS.named("blast-radius", "all 2 ready pods on Spot node", seconds=60)
+@FAULTS.named("blast-radius", "all 2 ready pods on Spot node", seconds=60, also=("probes-and-budgets",))
 def one_node_carries_all_replicas(lab: Lab) -> Iterator[None]:
     together = {"labelSelector": {"matchLabels": {"app": "together"}}, "topologyKey": "kubernetes.io/hostname"}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [together]}}

@@ -11,12 +11,18 @@ import pytest
 import yaml
 
 from otel_on_spot.doctor.checks import CHECKS
-from tests.lab import faults_access, faults_cloud, faults_cluster, faults_drills
+from tests.lab import faults_access, faults_cloud, faults_cluster, faults_drills, faults_nodes
 from tests.lab.captures import keep
 from tests.lab.faults import CLUSTER, NODE_ROLE, Fault, Seen, doctor, role_arn
 from tests.lab.running import ROOT, STACK, Lab, condition, until
 
-FAULTS = (*faults_access.FAULTS, *faults_cloud.FAULTS, *faults_cluster.FAULTS, *faults_drills.FAULTS)
+FAULTS = (
+    *faults_access.FAULTS,
+    *faults_cloud.FAULTS,
+    *faults_cluster.FAULTS,
+    *faults_drills.FAULTS,
+    *faults_nodes.FAULTS,
+)
 ONLY_ELSEWHERE = {"cluster", "invisible-nodes", "orphan-claims"}
 """Lines without a fault in the table: they have tests of their own below."""
 ONLY_AWS = {

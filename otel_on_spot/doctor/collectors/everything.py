@@ -118,6 +118,8 @@ def _kubernetes_tasks(api: Api, lists: SharedLists, declared: Declared) -> dict[
         "drill_leases": _alone(kubernetes.drill_leases, api, declared),
         "persistent_volumes": _alone(lists.parsed, PERSISTENT_VOLUME),
         "services": _alone(kubernetes.services, api),
+        "webhooks": _alone(kubernetes.webhooks, api),
+        "claim_events": _alone(kubernetes.claim_events, api),
         "terminating": _alone(lists.terminating),
     }
 

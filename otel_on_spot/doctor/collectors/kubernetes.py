@@ -27,7 +27,10 @@ from otel_on_spot.kubernetes.names import (
     DEFINITION,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
+    EVENT,
     KARPENTER_KINDS,
+    MUTATING_WEBHOOKS,
     NAMESPACE,
     NODE,
     NODE_CLAIM,
@@ -40,6 +43,8 @@ from otel_on_spot.kubernetes.names import (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_NAME,
+    VALIDATING_WEBHOOKS,
     Kind,
 )
 
@@ -57,6 +62,11 @@ ENDED: Final = ("Succeeded", "Failed")
 KARPENTER_CRDS: Final = frozenset(kind.crd for kind in KARPENTER_KINDS)
 RELEASE_NAME: Final = "meta.helm.sh/release-name"
 RELEASE_NAMESPACE: Final = "meta.helm.sh/release-namespace"
+LAST_CHANGE: Final = "endpoints.kubernetes.io/last-change-trigger-time"
+"""Annotation of an EndpointSlice: when the pod or Service changed that it was last written for.
+
+Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/staging/src/k8s.io/api/core/v1/annotation_key_constants.go
+"""
 SELF_HEAL_SECONDS: Final = 5.0
 """Argo CD waits that long before it heals again.
 
@@ -139,9 +149,53 @@ def budgets(api: Api) -> tuple[facts.Budget, ...]:
 
 
 def services(api: Api) -> tuple[facts.Service, ...]:
-    """Every Service of type LoadBalancer."""
-    found = api.list(SERVICE.path())
-    return parse_all(facts.Service, (service for service in found if service["spec"].get("type") == "LoadBalancer"))
+    """Every Service."""
+    return parse_all(facts.Service, api.list(SERVICE.path()))
+
+
+def webhooks(api: Api) -> tuple[facts.Webhook, ...]:
+    """Webhooks that refuse what they do not answer, with the endpoints of their Services."""
+    called = [
+        (configuration["metadata"]["name"], webhook["name"], webhook["clientConfig"]["service"])
+        for kind in (VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS)
+        for configuration in api.list(kind.path())
+        for webhook in configuration.get("webhooks") or ()
+        if webhook.get("failurePolicy", "Fail") == "Fail" and webhook["clientConfig"].get("service")
+    ]
+    asked = {(service["namespace"], service["name"]) for _, _, service in called}
+    known = {who: _endpoints(api, *who) for who in sorted(asked)}
+    return tuple(
+        facts.Webhook(
+            configuration=configuration,
+            name=name,
+            namespace=service["namespace"],
+            service=service["name"],
+            endpoints=known[service["namespace"], service["name"]][0],
+            changed_at=known[service["namespace"], service["name"]][1],
+        )
+        for configuration, name, service in called
+    )
+
+
+def _endpoints(api: Api, namespace: str, service: str) -> tuple[int | None, datetime | None]:
+    """Number of a Service's ready endpoints, and when they last changed; None where there is no such Service."""
+    found = api.get(SERVICE.path(namespace, service))
+    if found is None:
+        return None, None
+    slices = list(api.list(ENDPOINT_SLICE.path(namespace), labelSelector=f"{SERVICE_NAME}={service}"))
+    ready = [
+        endpoint
+        for part in slices
+        for endpoint in part.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready", True)
+    ]
+    times = [(part["metadata"].get("annotations") or {}).get(LAST_CHANGE) for part in slices]
+    return len(ready), moment(max(filter(None, times), default=found["metadata"].get("creationTimestamp")))
+
+
+def claim_events(api: Api) -> tuple[facts.ClaimEvent, ...]:
+    """Events of NodeClaims, also of those that are gone."""
+    return parse_all(facts.ClaimEvent, api.list(EVENT.path(), fieldSelector=f"involvedObject.kind={NODE_CLAIM.kind}"))
 
 
 def controllers(api: Api, declared: Declared) -> tuple[facts.Controller, ...]:

@@ -79,7 +79,7 @@ def died(reason_code: str) -> Change:
     return added("instances", dead)
 
 
-def budgeted(**values: str) -> Change:
+def budgeted(**values: Any) -> Change:
     """A pool has this budget too."""
     return changed("node_pools", named("data"), budgets=lambda had: (*had, PoolBudget(nodes="0", **values)))
 

@@ -10,11 +10,11 @@ from otel_on_spot.doctor.examine import examine, run_check
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.findings import Finding
 from tests.ci import aws_cli, commands
-from tests.unit.doctor import access_faults, capacity_faults, workload_faults
+from tests.unit.doctor import access_faults, capacity_faults, node_faults, workload_faults
 from tests.unit.doctor.changes import HEALTHY, all_of, changed, named
 
-FAULTS = {**access_faults.FAULTS, **capacity_faults.FAULTS, **workload_faults.FAULTS}
-SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND}
+FAULTS = {**access_faults.FAULTS, **capacity_faults.FAULTS, **workload_faults.FAULTS, **node_faults.FAULTS}
+SOUND = {**access_faults.SOUND, **capacity_faults.SOUND, **workload_faults.SOUND, **node_faults.SOUND}
 
 
 def found(facts) -> dict[str, tuple[Finding, ...]]:

@@ -52,6 +52,34 @@ def application(name: str, sync: str) -> dict[str, Any]:
     return thing("Application", name, "argoproj.io/v1alpha1", metadata=metadata, spec=automated, status=status)
 
 
+def webhook(name: str, **values: Any) -> dict[str, Any]:
+    return {"name": name, "clientConfig": {"service": {"namespace": "policy", "name": name}}, **values}
+
+
+def test_webhooks_that_refuse_are_read_with_the_ready_endpoints_of_their_services(front: KubernetesFront) -> None:
+    in_policy = {"namespace": "policy"}
+    changed = "2026-11-23T12:00:00Z"
+    endpoints = [{"conditions": {"ready": ready}} for ready in (True, False)]
+    hooks = [webhook("there"), webhook("gone", failurePolicy="Fail"), webhook("soft", failurePolicy="Ignore")]
+    hooks.append({"name": "url", "clientConfig": {"url": "https://elsewhere"}})
+    sliced = {
+        **in_policy,
+        "labels": {"kubernetes.io/service-name": "there"},
+        "annotations": {kubernetes.LAST_CHANGE: changed},
+    }
+    front.objects = [
+        thing("ValidatingWebhookConfiguration", "c", "admissionregistration.k8s.io/v1", webhooks=hooks),
+        thing("Service", "there", metadata=in_policy),
+        thing("EndpointSlice", "there-1", "discovery.k8s.io/v1", metadata=sliced, endpoints=endpoints),
+    ]
+    found = kubernetes.webhooks(Api(connected(front)))
+    assert [(hook.name, hook.service, hook.endpoints) for hook in found] == [
+        ("there", "there", 1),
+        ("gone", "gone", None),
+    ]
+    assert found[0].changed_at == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
 def test_a_long_list_comes_in_pages_out_of_the_servers_cache(front: KubernetesFront) -> None:
     front.objects = [thing("Node", f"node-{number}") for number in range(PAGE + 3)]
     api = Api(connected(front))

@@ -212,3 +212,19 @@ def test_a_policy_document_comes_decoded_as_text_or_url_encoded(document: Any) -
 def test_a_queues_attributes_are_texts() -> None:
     found = parse(Queue, {"name": "q", "QueueArn": "a", "MessageRetentionPeriod": "300", "waiting": [0]})
     assert (found.retention_seconds, found.policy, found.waiting) == (300, {}, (0,))
+
+
+@pytest.mark.parametrize(("annotation", "protected"), [(None, False), ("true", True), ("false", False), ("4h", True)])
+def test_what_karpenter_is_told_not_to_disrupt(annotation: str | None, protected: bool) -> None:
+    notes = {"karpenter.sh/do-not-disrupt": annotation} if annotation else None
+    node = parse(Node, {"metadata": {"name": "n", "annotations": notes}})
+    assert node.protected is protected
+
+
+def test_a_sidecars_probe_counts() -> None:
+    def unprobed(*containers: dict[str, Any]) -> bool:
+        metadata = {"namespace": "d", "name": "p"}
+        return parse(Pod, {"metadata": metadata, "spec": {"containers": list(containers)}}).unprobed
+
+    probe = {"readinessProbe": {"httpGet": {"port": 80}}}
+    assert [unprobed({}, {}), unprobed({}, probe), unprobed(probe)] == [True, False, False]

@@ -60,12 +60,14 @@ WEB = replace(POD, labels={"app": "web"}, ready=True)
 ROOM_FOR_ONE = replace(
     BUDGET, max_unavailable="1", allowed=1, expected=4, healthy=4, desired=3, selector={"matchLabels": {"app": "web"}}
 )
+ROOM_FOR_ALL = replace(ROOM_FOR_ONE, name="all", max_unavailable="100%", allowed=4, desired=0)
 
 
 def web(*nodes: str, **values: Any) -> Change:
-    """Ready pods of one Deployment on nodes."""
+    """Ready pods of one Deployment on nodes; where there are several, a budget that lets all go at once."""
     pods = (replace(WEB, name=f"web-{index}", node=node, **values) for index, node in enumerate(nodes))
-    return added("pods", *pods)
+    budgets = (ROOM_FOR_ALL,) if len(nodes) > 1 else ()
+    return all_of(added("pods", *pods), added("budgets", *budgets))
 
 
 def window(minutes_from_now: float, duration: str = "1h", description: str = "") -> SyncWindow:

@@ -30,6 +30,8 @@ PLURALS = {
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
     "EndpointSlice": "endpointslices",
     "Event": "events",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
 }
 Answer = tuple[int, Object]
 CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object has been modified"})

@@ -1,0 +1,121 @@
+"""Faults of nodes, of what answers, and of how pods on Spot leave their Services."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.lab.faults import Faults
+from tests.lab.faults_cluster import ON_SPOT, deployment, made
+from tests.lab.running import Lab, until
+
+FAULTS = Faults()
+
+POOLS = ("spot", "data")
+
+
+def a_spot_node(lab: Lab) -> str:
+    """Name of a node of the Spot pool."""
+    nodes = lab.get("nodes")
+    return next(
+        node["metadata"]["name"]
+        for node in nodes
+        if node["metadata"]["labels"].get("karpenter.sh/nodepool") == "spot"
+        and not node["metadata"].get("deletionTimestamp")
+    )
+
+
+def with_condition(lab: Lab, kind: str, status: str) -> Iterator[None]:
+    """A condition that the node monitoring agent would write, on a Spot node, since now."""
+    node, now = a_spot_node(lab), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    condition = {"type": kind, "status": status, "reason": "Seeded", "message": "", "lastTransitionTime": now}
+    of_status(lab, node, {"conditions": [{**condition, "lastHeartbeatTime": now}]})
+    yield
+    of_status(lab, node, {"conditions": [{"type": kind, "$patch": "delete"}]})
+
+
+def of_status(lab: Lab, node: str, status: dict[str, Any]) -> None:
+    """Change the status of a node, where it is still there."""
+    change = json.dumps({"status": status})
+    lab.kubectl("patch", "node", node, "--subresource=status", "--type=strategic", f"--patch={change}", check=False)
+
+
+@FAULTS.named("node-conditions", "KernelReady=False for 11 min", later=timedelta(minutes=11, seconds=30))
+def a_kernel_is_broken(lab: Lab) -> Iterator[None]:
+    yield from with_condition(lab, "KernelReady", "False")
+
+
+@FAULTS.named("repair-held", "StorageReady=False for 45 min", later=timedelta(minutes=45, seconds=30))
+def a_broken_node_is_not_repaired(lab: Lab) -> Iterator[None]:
+    yield from with_condition(lab, "StorageReady", "False")
+
+
+@FAULTS.named("version-skew", "it is 4 minors older", seconds=20)
+def a_kubelet_is_too_old(lab: Lab) -> Iterator[None]:
+    node = a_spot_node(lab)
+    before = lab.get("node", node)["status"]["nodeInfo"]["kubeletVersion"]
+    major, minor = before.lstrip("v").split(".")[:2]
+    of_status(lab, node, {"nodeInfo": {"kubeletVersion": f"v{major}.{int(minor) - 4}.0"}})
+    yield
+    of_status(lab, node, {"nodeInfo": {"kubeletVersion": before}})
+
+
+@FAULTS.named("drift-age", "'s budget lets 0 go", seconds=90, later=timedelta(days=9))
+def nodes_drift_and_no_budget_lets_them_go(lab: Lab) -> Iterator[None]:
+    before = {pool: lab.get("nodepool", pool)["spec"]["disruption"].get("budgets") for pool in POOLS}
+    tags = lab.get("ec2nodeclass", "default")["spec"]["tags"]
+    for pool in POOLS:
+        lab.patch("nodepool", pool, {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})
+    lab.patch("ec2nodeclass", "default", {"spec": {"tags": {**tags, "seeded": "drift"}}})
+    yield
+    lab.patch("ec2nodeclass", "default", {"spec": {"tags": {**tags, "seeded": None}}})
+    until("nothing has drifted", lambda: not any(map(drifted, lab.claims().values())), 120)
+    for pool, budgets in before.items():
+        lab.patch("nodepool", pool, {"spec": {"disruption": {"budgets": budgets}}})
+
+
+def drifted(claim: Any) -> bool:
+    listed = claim["status"].get("conditions") or []
+    return any(entry["type"] == "Drifted" and entry["status"] == "True" for entry in listed)
+
+
+@FAULTS.named("webhooks", "Service default/nobody does not exist")
+def a_webhook_lost_its_service(lab: Lab) -> Iterator[None]:
+    rule = {"apiGroups": ["none.example"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nothings"]}
+    webhook = {
+        "name": "seeded.none.example",
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": {"namespace": "default", "name": "nobody"}},
+        "rules": [rule],
+    }
+    yield from made(
+        lab,
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "seeded"},
+            "webhooks": [webhook],
+        },
+    )
+
+
+@FAULTS.named("coredns", "one replica", seconds=20)
+def coredns_has_one_replica(lab: Lab) -> Iterator[None]:
+    """The lab runs none of its own; this one waits for a node that no pool brings."""
+    one = deployment("coredns", nodeSelector={"node-role": "none"})
+    one["metadata"]["namespace"] = "kube-system"
+    one["spec"]["selector"]["matchLabels"] = one["spec"]["template"]["metadata"]["labels"] = {"k8s-app": "kube-dns"}
+    yield from made(lab, one)
+
+
+@FAULTS.named("probes-and-budgets", "behind Service bare, and no readiness probe", seconds=60)
+def a_service_sends_to_pods_that_do_not_say_when_they_are_ready(lab: Lab) -> Iterator[None]:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "bare", "namespace": "default"},
+        "spec": {"selector": {"app": "bare"}, "ports": [{"port": 80}]},
+    }
+    yield from made(lab, deployment("bare", nodeSelector=ON_SPOT), service)
