@@ -49,19 +49,23 @@ class Target:
 
     def aws(self, service: str) -> Any:
         """The client of an AWS service in the stack's region: two retries, short time-outs. Threads may share it."""
-        from botocore.config import Config
-
-        limits = Config(
-            connect_timeout=CALL_SECONDS / 2,
-            read_timeout=CALL_SECONDS,
-            retries={"total_max_attempts": 3, "mode": "standard"},
-            max_pool_connections=CONNECTIONS,
-        )
         with self._making_clients:
             if service not in self._clients:
-                client = self.session.client(service, region_name=self.declared.region, config=limits)
-                self._clients[service] = client
+                self._clients[service] = make_client(self.session, service, self.declared.region)
             return self._clients[service]
+
+
+def make_client(session: "boto3.Session", service: str, region: str) -> Any:
+    """A client of an AWS service: two retries, short time-outs. Threads may share it."""
+    from botocore.config import Config
+
+    limits = Config(
+        connect_timeout=CALL_SECONDS / 2,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        max_pool_connections=CONNECTIONS,
+    )
+    return session.client(service, region_name=region, config=limits)
 
 
 def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None) -> Target:

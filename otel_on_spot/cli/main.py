@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from otel_on_spot.cli import doctor, plan, settings
+from otel_on_spot.cli import doctor, plan, preflight, settings
 from otel_on_spot.cli.application import Application
 from otel_on_spot.cli.drill import drill, resume
 from otel_on_spot.cli.errors import ErrorGroup
@@ -27,6 +27,7 @@ app.command(
     needs_project=False,
     epilog="Example: otel-on-spot with-simulated-cloud -- pulumi preview --stack dev",
 )(with_simulated_cloud)
+app.command("preflight", epilog=preflight.EXAMPLES)(preflight.preflight)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("recover", epilog="Example: otel-on-spot recover --stack dev")(recover)
 app.add_typer(drill, name="drill")

@@ -1,4 +1,4 @@
-"""A role's session as a caller, read from IAM."""
+"""A role's session, or a user, as a caller, read from IAM."""
 
 from typing import Any
 
@@ -35,6 +35,33 @@ def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
         identity=tuple(documents),
         boundary=managed_policy(iam, boundary) if boundary else None,
         tags={tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()},
+    )
+
+
+def caller_of_user(iam: Any, name: str) -> Caller:
+    """A user, with every policy that it has now, those of its groups among them.
+
+    Raises:
+        ClientError: there is no such user, or it may not be read.
+    """
+    user = iam.get_user(UserName=name)["User"]
+    inline = iam.list_user_policies(UserName=name)["PolicyNames"]
+    documents = [iam.get_user_policy(UserName=name, PolicyName=each)["PolicyDocument"] for each in inline]
+    attached = iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]
+    for group in iam.list_groups_for_user(UserName=name)["Groups"]:
+        told = group["GroupName"]
+        documents += [
+            iam.get_group_policy(GroupName=told, PolicyName=each)["PolicyDocument"]
+            for each in iam.list_group_policies(GroupName=told)["PolicyNames"]
+        ]
+        attached += iam.list_attached_group_policies(GroupName=told)["AttachedPolicies"]
+    documents += [managed_policy(iam, policy["PolicyArn"]) for policy in attached]
+    boundary = (user.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return Caller(
+        arn=user["Arn"],
+        identity=tuple(documents),
+        boundary=managed_policy(iam, boundary) if boundary else None,
+        tags={tag["Key"]: tag["Value"] for tag in user.get("Tags") or ()},
     )
 
 

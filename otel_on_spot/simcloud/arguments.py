@@ -218,7 +218,8 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
 
 UNDECIDED: Final[dict[str, str]] = {
     "capacity": "whether a zone has an instance type, On-Demand or Spot, at what price, and when Spot takes it back",
-    "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region)",
+    "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region, "
+    "until Service Quotas is asked for more)",
     "permissions": "without `--as`, whether the caller may make a request",
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",

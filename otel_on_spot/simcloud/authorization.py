@@ -40,6 +40,15 @@ class Call:
     operation: str
 
 
+def as_called(request: Request, region: str) -> Request:
+    """The request with the condition keys that every call of a client in a region carries."""
+    service = request.action.partition(":")[0]
+    where = GLOBAL_REGION if service in GLOBAL_SERVICES else region
+    everywhere = {"aws:RequestedRegion": where, "aws:SecureTransport": True, "aws:ViaAWSService": False}
+    ec2 = {"ec2:Region": region} if service == "ec2" else {}
+    return Request(action=request.action, resources=request.resources, keys={**everywhere, **ec2, **request.keys})
+
+
 class RoleError(ValueError):
     """There is no such role to call as."""
 
@@ -155,11 +164,7 @@ class Authorization:
             actions.check(request)
         except actions.UnlistedCallError as problem:
             raise ApiError("NotJudged", str(problem)) from None
-        service = request.action.partition(":")[0]
-        where = GLOBAL_REGION if service in GLOBAL_SERVICES else region
-        everywhere = {"aws:RequestedRegion": where, "aws:SecureTransport": True, "aws:ViaAWSService": False}
-        ec2 = {"ec2:Region": region} if service == "ec2" else {}
-        asked = Request(action=request.action, resources=request.resources, keys={**everywhere, **ec2, **request.keys})
+        asked = as_called(request, region)
         decision = Decision("allowed") if self.caller is None else decide(asked, self.caller)
         call = Call(request=asked, decision=decision, operation=operation)
         with self._lock:

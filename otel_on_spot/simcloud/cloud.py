@@ -23,8 +23,8 @@ ACCOUNT = "123456789012"
 """moto's account. Source: https://docs.getmoto.org/en/latest/docs/multi_account.html"""
 
 
-QUOTAS: Final = {"addresses": 5, "vpcs": 5}
-"""Most of each that a region has until AWS is asked for more.
+QUOTAS: Final = {"addresses": ("ec2", "L-0263D0A3"), "vpcs": ("vpc", "L-F678F1CE")}
+"""Quotas that are held: how many of each a region has, five until more is asked for. (service, code) of each.
 
 Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 """
@@ -107,7 +107,7 @@ class Cloud:
         service_cidr: addresses of the API server's Services; None leaves them to the declaration.
         moto: another moto than one on a free port that keeps its state in the directory.
         forgetful: moto saves no change: faster, for a cloud that nobody starts again.
-        quotas: most ``addresses`` and ``vpcs`` in a region; None has AWS's own.
+        quotas: most ``addresses`` and ``vpcs`` in a region, whatever Service Quotas tells; None has its own.
 
     Raises:
         RuntimeError: another process uses the directory, or moto does not start.
@@ -144,7 +144,7 @@ class Cloud:
         self.moto = moto or MotoProcess(directory / "moto.pickle", directory / "moto.log", forgetful=forgetful)
         self.account = ACCOUNT
         self.requests = Requests()
-        self.quotas = {**QUOTAS, **(quotas or {})}
+        self.quotas = dict(quotas or {})
         self.releases = releases
         self.certificate_authority = certificate_authority
         self.service_cidr = service_cidr
@@ -164,6 +164,14 @@ class Cloud:
             self.close()
             raise
         return self
+
+    def quota(self, what: str, region: str) -> int:
+        """Most ``addresses`` or ``vpcs`` that a region has, as Service Quotas tells it."""
+        if what in self.quotas:
+            return self.quotas[what]
+        service, code = QUOTAS[what]
+        told = self.client("service-quotas", region).get_service_quota(ServiceCode=service, QuotaCode=code)
+        return int(told["Quota"]["Value"])
 
     def __exit__(self, *_: object) -> None:
         self.clock.stopping.set()

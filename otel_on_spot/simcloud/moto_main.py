@@ -8,6 +8,7 @@ import argparse
 import functools
 import importlib
 import io
+import json
 import logging
 import os
 import pickle
@@ -20,7 +21,7 @@ from typing import Any
 
 from otel_on_spot.files import write_atomically
 
-SERVICES = ("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts", "s3")
+SERVICES = ("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts", "s3", "service-quotas")
 READS = re.compile(r"^(Describe|List|Get|BatchGet|Head|Simulate|Decode)")
 UNLOCKED = ("ReceiveMessage",)
 """Reads that may wait: a queue is polled for 20 seconds, and nobody else should wait for that."""
@@ -180,27 +181,44 @@ def _keep_queue_policies() -> None:
     Queue._set_attributes = keeping
 
 
-VCPU_QUOTAS = {
-    "L-34B43A08": "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
-    "L-1216C47A": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+QUOTAS = {
+    "L-0263D0A3": ("EC2-VPC Elastic IPs", 5.0),
+    "L-34B43A08": ("All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 10000.0),
+    "L-1216C47A": ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 10000.0),
 }
-VCPUS = 10000.0
-"""Quota of an account that is in use: a new one begins with 5."""
+"""Quotas of EC2 with their values: of vCPUs those of an account that is in use, as a new one begins with 5.
+
+Source: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
+"""
 
 
-def _tell_quotas_of_vcpus() -> None:
-    """Tell the quotas of EC2's vCPUs: moto knows those of VPCs alone."""
+def _tell_quotas() -> None:
+    """Tell EC2's quotas, of which moto knows VPCs' alone, and grant at once what is asked for."""
     from moto.servicequotas.models import ServiceQuotasBackend
+    from moto.servicequotas.responses import ServiceQuotasResponse
 
     get = ServiceQuotasBackend.get_service_quota
 
     def told(self: Any, service_code: str, quota_code: str) -> dict[str, Any]:
-        if service_code != "ec2" or quota_code not in VCPU_QUOTAS:
-            return get(self, service_code, quota_code)
-        quota = {"ServiceCode": "ec2", "QuotaCode": quota_code, "QuotaName": VCPU_QUOTAS[quota_code]}
-        return {**quota, "Value": VCPUS, "Adjustable": True, "Unit": "None"}
+        if service_code == "ec2" and quota_code in QUOTAS:
+            name, value = QUOTAS[quota_code]
+            quota = {"ServiceCode": "ec2", "QuotaCode": quota_code, "QuotaName": name, "Value": value}
+            quota |= {"Adjustable": True, "Unit": "None"}
+        else:
+            quota = get(self, service_code, quota_code)
+        granted = getattr(self, "granted", {})
+        return {**quota, "Value": granted.get(quota_code, quota["Value"])}
+
+    def requested(self: Any) -> str:
+        asked = json.loads(self.body)
+        quota = self.backend.get_service_quota(asked["ServiceCode"], asked["QuotaCode"])
+        self.backend.granted = {**getattr(self.backend, "granted", {}), asked["QuotaCode"]: asked["DesiredValue"]}
+        keys = ("ServiceCode", "QuotaCode", "QuotaName")
+        answer = {key: quota[key] for key in keys} | {"Id": "simulated", "Status": "APPROVED"}
+        return json.dumps({"RequestedQuota": answer | {"DesiredValue": asked["DesiredValue"]}})
 
     ServiceQuotasBackend.get_service_quota = told
+    ServiceQuotasResponse.request_service_quota_increase = requested  # ty: ignore[missing-attribute]
 
 
 def _tell_templates_tags_apart() -> None:
@@ -273,7 +291,7 @@ def main() -> None:
     _tell_templates_tags_apart()
     _virtualize_in_hardware()
     _keep_default_keys_awss_own()
-    _tell_quotas_of_vcpus()
+    _tell_quotas()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)
     memory.load()

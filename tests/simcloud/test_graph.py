@@ -9,7 +9,11 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
+from otel_on_spot import project
 from otel_on_spot.iam.decisions import FREE, Caller, decide
+from otel_on_spot.plan.record import record
+from otel_on_spot.preflight import access, permissions
+from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.api_errors import ApiError
@@ -150,6 +154,23 @@ def test_a_whole_life_is_judged_and_any_permission_taken_away_is_missed(up: tupl
             mine = [call for call in calls.calls if call.request.action == statement["Action"]]
             assert not all(decide(entry.request, asking) for entry in mine), (statement["Action"], less)
     assert faults > 250
+
+
+def test_preflight_asks_for_the_permissions_of_a_whole_life(up: tuple[Cloud, Recording]) -> None:
+    """Of up, a refresh and destroy: no call is left for an update to be refused halfway."""
+    cloud = up[0]
+    assert isinstance(cloud.authorization, Authorization)
+    recording = record("dev")
+    asks = access.identity(lambda service: cloud.client(service, REGION))
+    before = Situation(
+        recording=recording,
+        root=project.root(),
+        client=lambda service: cloud.client(service, REGION),
+        elsewhere=cloud.client,
+        identity=asks,
+    )
+    planned = {request.action for request, _ in permissions.requests(before)}
+    assert planned - {"iam:CreateServiceLinkedRole"} == cloud.authorization.actions - {"iam:CreateServiceLinkedRole"}
 
 
 def test_what_the_cloud_refuses_ends_the_run_and_names_it(cloud: Cloud) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,10 +227,17 @@ def test_a_region_has_five_addresses_and_five_networks(small: Maker) -> None:
         small.make("aws:ec2/vpc:Vpc", "one-more", cidrBlock="10.5.0.0/16")
 
 
-def test_the_quotas_of_a_cloud_are_awss_own_unless_it_is_told_others(tmp_path: Path) -> None:
-    cloud = Cloud(tmp_path, quotas={"vpcs": 20})
-    assert cloud.quotas == {"addresses": 5, "vpcs": 20}
-    cloud.close()
+def test_a_region_has_as_many_as_service_quotas_tells_and_more_when_they_are_asked_for(cloud: Cloud) -> None:
+    told, region = cloud.quotas, "ap-south-2"
+    cloud.quotas = {"vpcs": 20}
+    try:
+        assert (cloud.quota("addresses", region), cloud.quota("vpcs", region)) == (5, 20)
+        cloud.client("service-quotas", region).request_service_quota_increase(
+            ServiceCode="ec2", QuotaCode="L-0263D0A3", DesiredValue=7
+        )
+        assert cloud.quota("addresses", region) == 7
+    finally:
+        cloud.quotas = told
 
 
 def test_names_of_iam_are_taken_in_every_region_at_once(cloud: Cloud) -> None:

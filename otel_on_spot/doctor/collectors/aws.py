@@ -320,14 +320,18 @@ def _encryption_key(kms: Client, name: str) -> facts.EncryptionKey:
 
 def quotas(service_quotas: Client) -> tuple[facts.Quota, ...]:
     """Quotas of vCPUs, as far as they are told."""
-    found = []
-    for code in (facts.SPOT_VCPUS, facts.ON_DEMAND_VCPUS):
-        try:
-            found.append(service_quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"])
-        except ClientError as problem:
-            if error_code(problem) != "NoSuchResourceException":
-                raise
-    return parse_all(facts.Quota, found)
+    told = (quota(service_quotas, "ec2", code) for code in (facts.SPOT_VCPUS, facts.ON_DEMAND_VCPUS))
+    return tuple(each for each in told if each)
+
+
+def quota(service_quotas: Client, service: str, code: str) -> facts.Quota | None:
+    """One quota of the account in the region; None where AWS tells none."""
+    try:
+        return parse(facts.Quota, service_quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"])
+    except ClientError as problem:
+        if error_code(problem) != "NoSuchResourceException":
+            raise
+        return None
 
 
 def rules(events: Client, declared: Declared) -> tuple[facts.Rule, ...]:

@@ -21,7 +21,7 @@ class Vpc(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        ec2, most = call.site.client("ec2"), call.site.cloud.quotas["vpcs"]
+        ec2, most = call.site.client("ec2"), call.site.cloud.quota("vpcs", call.site.region)
         if len(ec2.describe_vpcs()["Vpcs"]) >= most:
             raise ApiError("VpcLimitExceeded", f"The maximum number of VPCs has been reached: {most}")
         made = ec2.create_vpc(

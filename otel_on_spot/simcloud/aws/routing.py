@@ -156,7 +156,7 @@ class Eip(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        ec2, most = call.site.client("ec2"), call.site.cloud.quotas["addresses"]
+        ec2, most = call.site.client("ec2"), call.site.cloud.quota("addresses", call.site.region)
         if len(ec2.describe_addresses()["Addresses"]) >= most:
             raise ApiError("AddressLimitExceeded", f"The maximum number of addresses has been reached: {most}")
         made = ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(call, inputs))

@@ -1,0 +1,127 @@
+"""Who asks, whether the account is the right one, and the roles that services keep in it."""
+
+from typing import Final
+
+from infra.before_anything import USER_ID
+from infra.settings import parse
+from infra.settings.placeholders import documentation_account, placeholders
+from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.program import stack_file
+
+LINKED: Final = {
+    "eks.amazonaws.com": ("aws:eks/cluster:Cluster", "the first cluster"),
+    "eks-nodegroup.amazonaws.com": ("aws:eks/nodeGroup:NodeGroup", "the first node group"),
+    "autoscaling.amazonaws.com": ("aws:eks/nodeGroup:NodeGroup", "the first node group, through its own role"),
+    "fis.amazonaws.com": ("aws:fis/experimentTemplate:ExperimentTemplate", "the first experiment"),
+}
+"""Service -> the resource type whose first one makes the service's own role, and what that is called.
+
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/using-service-linked-roles.html,
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html,
+https://docs.aws.amazon.com/fis/latest/userguide/using-service-linked-roles.html
+"""
+SPOT: Final = "spot.amazonaws.com"
+NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
+
+
+def identity(situation: Situation) -> CheckResult:
+    """The credentials are of the account that the stack belongs to."""
+    asks, allowed = situation.identity, situation.allowed_accounts
+    findings = ()
+    if allowed and asks.account not in allowed:
+        findings = (
+            Finding(
+                subject=asks.arn,
+                seen=f"credentials of the account {asks.account}; the stack's file says {', '.join(allowed)}",
+                rule="a stack is made in the account that its file names: the provider refuses any other one",
+                remedy=("aws sts get-caller-identity",),
+            ),
+        )
+    return CheckResult(count=1, what=f"{asks.arn} in {asks.account}", findings=findings)
+
+
+def is_real(situation: Situation) -> bool:
+    """Whether the account is one of AWS's, not a simulated cloud's."""
+    return bool(USER_ID.match(situation.identity.user_id)) and not documentation_account(situation.identity.account)
+
+
+def examples(situation: Situation) -> CheckResult:
+    """No value of the examples is left in the stack's file; a simulated cloud does not mind."""
+    config = stack_file.read(situation.root, situation.recording.stack)
+    prefix = f"{config.project}:"
+    raw = {key.removeprefix(prefix): value for key, value in config.values.items() if key.startswith(prefix)}
+    settings, _ = parse(raw)
+    left = placeholders(settings) if settings else []
+    if not is_real(situation):
+        note = f", {format_count(len(left), 'value')} of the examples, which a simulated cloud takes" if left else ""
+        return CheckResult(count=len(raw), what=f"{format_count(len(raw), 'key')}{note}")
+    return CheckResult(
+        count=len(raw),
+        what=format_count(len(raw), "key"),
+        findings=tuple(
+            Finding(
+                subject=problem.key,
+                seen=problem.given,
+                rule=f"{problem.rule}; `pulumi preview` refuses it",
+                remedy=(f"Pulumi.{config.stack}.yaml: {problem.do}",),
+            )
+            for problem in left
+        ),
+    )
+
+
+def linked_roles(situation: Situation) -> CheckResult:
+    """The services' own roles are there, or are made by the first thing that needs them; Spot's is not."""
+    iam = situation.client("iam")
+
+    def found(service: str) -> list[str]:
+        return [role["RoleName"] for role in iam.list_roles(PathPrefix=f"/aws-service-role/{service}/")["Roles"]]
+
+    needed = {service: told for service, told in LINKED.items() if situation.of_type(told[0])}
+    missing = [service for service in needed if not found(service)]
+    findings, looked = [], len(needed)
+    if _launches_spot(situation):
+        looked += 1
+        declared = [
+            each
+            for each in situation.of_type("aws:iam/serviceLinkedRole:ServiceLinkedRole")
+            if each.inputs["awsServiceName"] == SPOT
+        ]
+        there = found(SPOT)
+        if not declared and not there:
+            findings.append(
+                Finding(
+                    subject="AWSServiceRoleForEC2Spot",
+                    seen="the account has none, and the stack makes none",
+                    rule="an account that never ran Spot needs its service-linked role first: without it `pulumi up` "
+                    "ends well, every launch on Spot fails, and pods stay Pending",
+                    remedy=(f"aws iam create-service-linked-role --aws-service-name {SPOT}",),
+                )
+            )
+        if declared and there and not _is_own(situation, there[0]):
+            findings.append(
+                Finding(
+                    subject="AWSServiceRoleForEC2Spot",
+                    seen="the account has it, of somebody else, and karpenter.spotServiceLinkedRole makes it",
+                    rule="an account has one, and IAM refuses the second with InvalidInput",
+                    remedy=("set karpenter.spotServiceLinkedRole to false",),
+                )
+            )
+    made = "; ".join(f"{service}: {needed[service][1]} makes it" for service in missing)
+    what = format_count(looked, "role") + (f". Not there yet, {made}" if missing else ", all there")
+    return CheckResult(count=looked, what=what, findings=tuple(findings))
+
+
+def _is_own(situation: Situation, role: str) -> bool:
+    told = situation.client("iam").get_role(RoleName=role)["Role"].get("Tags") or ()
+    return situation.owns({tag["Key"]: tag["Value"] for tag in told}, situation.default_tags)
+
+
+def _launches_spot(situation: Situation) -> bool:
+    return any(
+        "spot" in (term.get("values") or ())
+        for pool in situation.of_type(NODE_POOL)
+        for term in pool.inputs["spec"]["template"]["spec"]["requirements"]
+    )
