@@ -5,15 +5,17 @@ import pulumi_aws as aws
 
 from infra import names
 from infra import settings as configuration
+from infra.alarms import Alarms, AlarmsArgs
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
 from infra.argocd import ArgoCd, ArgoCdArgs
 from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones_without_control_plane
+from infra.budget import MonthlyBudget, MonthlyBudgetArgs
 from infra.cluster import Cluster, ClusterArgs
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
 from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
-from infra.karpenter.interruption import InterruptionQueue, InterruptionQueueArgs
+from infra.karpenter.interruption import EVENTS, InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
 from infra.living import control_plane_zones
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
@@ -62,6 +64,19 @@ if settings.karpenter.interruption_experiments:
     experiment_args = InterruptionExperimentArgs(stack_names=stack_names, account_id=account_id)
     experiment = InterruptionExperiment("interruption-experiment", experiment_args, on_aws)
     pulumi.export("interruptionExperiment", experiment.template_id)
+
+if settings.alarms.topic_arn or settings.alarms.emails:
+    alarms_args = AlarmsArgs(
+        stack_names=stack_names, config=settings.alarms, events=tuple(EVENTS), account_id=account_id
+    )
+    alarms = Alarms("alarms", alarms_args, on_aws)
+    pulumi.export("alarmTopic", alarms.topic_arn)
+
+if settings.costs.budget_emails and settings.costs.monthly_limit_usd:
+    budget_args = MonthlyBudgetArgs(
+        stack_names=stack_names, limit_usd=settings.costs.monthly_limit_usd, emails=settings.costs.budget_emails
+    )
+    MonthlyBudget("budget", budget_args, on_aws)
 
 cluster_args = ClusterArgs(
     stack_names=stack_names,

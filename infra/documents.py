@@ -128,6 +128,41 @@ def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
     )
 
 
+def alarm_topic_policy(partition: str, region: str, account_id: str, topic: str) -> Document:
+    """Policy of the topic of alarms: alarms of this account may publish, over TLS; nobody else by this policy.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+
+    Args:
+        partition: of the region.
+        region: of topic and alarms.
+        account_id: of both.
+        topic: its name.
+    """
+    arn = f"arn:{partition}:sns:{region}:{account_id}:{topic}"
+    return document(
+        {
+            "Sid": "AllowAlarmsOfThisAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": arn,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account_id},
+                "ArnLike": {"aws:SourceArn": f"arn:{partition}:cloudwatch:{region}:{account_id}:alarm:*"},
+            },
+        },
+        {
+            "Sid": "DenyWithoutTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sns:Publish",
+            "Resource": arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    )
+
+
 def experiment_trust(partition: str, region: str, account_id: str) -> Document:
     """Trust policy: experiments of AWS FIS in this account and region may assume the role.
 
@@ -170,6 +205,25 @@ def key_policy(account_id: str, partition: str) -> Document:
             "Action": "kms:*",
             "Resource": "*",
         }
+    )
+
+
+def alarm_key_policy(account_id: str, partition: str) -> Document:
+    """Policy of the key of the topic of alarms: as ``key_policy``, and CloudWatch may use it for this account's alarms.
+
+    Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+    """
+    through_iam = key_policy(account_id, partition)["Statement"]
+    return document(
+        *through_iam,
+        {
+            "Sid": "AllowAlarmsOfThisAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+        },
     )
 
 

@@ -19,6 +19,12 @@ QUEUE_NAME_LIMIT: Final = 80
 """Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"""
 RULE_NAME_LIMIT: Final = 64
 """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html"""
+ALARM_NAME_LIMIT: Final = 255
+"""Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+TOPIC_NAME_LIMIT: Final = 256
+"""Source: https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html"""
+BUDGET_NAME_LIMIT: Final = 100
+"""Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html"""
 
 DISCOVERY_TAG: Final = "karpenter.sh/discovery"
 """The tag that Karpenter's selectors look for. Tag and selector both come from ``StackNames.discovery_tags``."""
@@ -146,6 +152,20 @@ class StackNames:
     def interruption_rule(self, event: str) -> str:
         """Name of an EventBridge rule, one per kind of event."""
         return f"{self.cluster}-{event}"
+
+    def alarm(self, signal: str) -> str:
+        """Name of a CloudWatch alarm."""
+        return f"{self.cluster}-{signal}"
+
+    @property
+    def alarm_topic(self) -> str:
+        """Name of the topic that alarms go to, where the stack has its own."""
+        return f"{self.cluster}-alarms"
+
+    @property
+    def budget(self) -> str:
+        """Name of the AWS budget, which is the account's and in no region."""
+        return f"{self.cluster}-{self.region}"
 
     def controller_policy(self, group: str) -> str:
         """Name of one of the controller's managed policies."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from policy.stack import Fault, Resource, Stack, each, statements
+from policy.stack import Fault, Resource, Stack, denies_plain_http, each, statements
 from policy.values import NO, YES, at, is_one_of, is_set, items, may_be, may_hold
 
 QUEUE, QUEUE_POLICY = "aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy"
@@ -58,15 +58,6 @@ def every_rule_has_a_target(stack: Stack) -> Iterator[Fault]:
             yield Fault(rule, f"sends to {', '.join(map(str, targets))}, which is not the queue")
 
 
-def _denies_plain_http(document: Any) -> bool:
-    return any(
-        may_hold(row.get("Action"), "sqs:*")
-        and (may_hold(row.get("Principal"), "*") or any(may_hold(at(p, "AWS"), "*") for p in row.get("Principal", [])))
-        and any(may_hold(at(c, "Bool", "aws:SecureTransport"), *NO) for c in row.get("Condition", []))
-        for row in statements(document, "Deny")
-    )
-
-
 def _source_arns(row: Mapping[str, Any]) -> list[Any]:
     """Values that the conditions of a statement compare ``aws:SourceArn`` with."""
     return [
@@ -97,7 +88,7 @@ def queue_policy_is_exact(stack: Stack) -> Iterator[Fault]:
         yield Fault(queue, "the queue has no policy: EventBridge may not send to it")
     for policy in policies:
         document = policy.document("policy")
-        if not _denies_plain_http(document):
+        if not denies_plain_http(document, "sqs:*"):
             yield Fault(policy, "plain HTTP is not denied")
         for problem in _allows_too_much(document):
             yield Fault(policy, problem)

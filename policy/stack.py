@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from policy.values import UNKNOWN, Unknown, at, completed, items, strict
+from policy.values import NO, UNKNOWN, Unknown, at, completed, items, may_hold, strict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +115,13 @@ def statements(document: Any, effect: str) -> list[dict[str, list[Any]]]:
         elif isinstance(statement, Mapping) and statement.get("Effect") == effect:
             rows.append({key: items(value) for key, value in statement.items()})
     return rows
+
+
+def denies_plain_http(document: Any, action: str) -> bool:
+    """True where a policy denies an action to everybody who comes without TLS."""
+    return any(
+        may_hold(row.get("Action"), action)
+        and (may_hold(row.get("Principal"), "*") or any(may_hold(at(p, "AWS"), "*") for p in row.get("Principal", [])))
+        and any(may_hold(at(c, "Bool", "aws:SecureTransport"), *NO) for c in row.get("Condition", []))
+        for row in statements(document, "Deny")
+    )

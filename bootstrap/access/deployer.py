@@ -61,6 +61,7 @@ def deployer(scope: Scope) -> dict[str, Document]:
         "launch": launch(scope),
         "cluster": cluster(scope),
         "identity": identity(scope),
+        "watch": watch(scope),
     }
 
 
@@ -282,6 +283,41 @@ def cluster(scope: Scope) -> Document:
             ],
             scope.arn("fis", "experiment-template/*"),
             scope.ours,
+        ),
+    )
+
+
+def watch(scope: Scope) -> Document:
+    """Make, change and remove alarms, the topic that they go to, and the budget."""
+    topic = scope.arn("sns", f"{scope.cluster}-alarms")
+    return document(
+        allow(
+            "KeepAlarms",
+            [
+                "cloudwatch:DeleteAlarms",
+                "cloudwatch:PutMetricAlarm",
+                "cloudwatch:TagResource",
+                "cloudwatch:UntagResource",
+            ],
+            scope.arn("cloudwatch", f"alarm:{scope.cluster}-*"),
+        ),
+        allow(
+            "KeepTheTopicOfAlarms",
+            [
+                "sns:CreateTopic",
+                "sns:DeleteTopic",
+                "sns:SetTopicAttributes",
+                "sns:Subscribe",
+                "sns:TagResource",
+                "sns:UntagResource",
+            ],
+            topic,
+        ),
+        allow("EndSubscriptions", ["sns:Unsubscribe"], "*", {"StringEquals": {"aws:RequestedRegion": scope.region}}),
+        allow(
+            "KeepTheBudget",
+            ["budgets:ModifyBudget", "budgets:TagResource", "budgets:UntagResource"],
+            scope.budget,
         ),
     )
 

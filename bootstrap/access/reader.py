@@ -104,6 +104,19 @@ def reads(scope: Scope) -> list[Statement]:
             ],
             [scope.arn("events", f"rule/{scope.cluster}-*"), scope.arn("sqs", f"{scope.cluster}-*")],
         ),
+        allow("LookAtAlarms", ["cloudwatch:DescribeAlarms"], scope.arn("cloudwatch", "alarm:*")),
+        allow(
+            "LookAtTagsOfAlarms",
+            ["cloudwatch:ListTagsForResource"],
+            scope.arn("cloudwatch", f"alarm:{scope.cluster}-*"),
+        ),
+        allow(
+            "LookAtTheTopicOfAlarms",
+            ["sns:GetTopicAttributes", "sns:ListTagsForResource"],
+            scope.arn("sns", f"{scope.cluster}-alarms"),
+        ),
+        allow("LookAtSubscriptions", ["sns:GetSubscriptionAttributes"], "*"),
+        allow("LookAtTheBudget", ["budgets:ListTagsForResource", "budgets:ViewBudget"], scope.budget),
         allow(
             "LookAtExperiments",
             ["fis:GetExperimentTemplate"],

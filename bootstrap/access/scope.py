@@ -50,6 +50,11 @@ class Scope:
         return [self.arn("ec2", f"{kind}/*") for kind in kinds]
 
     @property
+    def budget(self) -> str:
+        """The stack's budget, which is in no region."""
+        return f"arn:{self.partition}:budgets::{self.account_id}:budget/{self.cluster}-{self.region}"
+
+    @property
     def boundary(self) -> str:
         """ARN of the permissions boundary."""
         return self.iam("policy", f"{names.PATH.removeprefix('/')}{names.policy(self.stack, 'boundary')}")

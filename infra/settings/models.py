@@ -714,14 +714,45 @@ class GitOps(Model):
     )
 
 
+Emails = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[\w.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+]
+
+
+class Alarms(Model):
+    """Who is told when a CloudWatch alarm fires: a topic, or people by e-mail. Without one there are no alarms."""
+
+    topic_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None = (
+        Field(
+            None,
+            description="ARN of a standard SNS topic of the stack's region, which lets CloudWatch publish (another "
+            "account's too)",
+            examples=["arn:aws:sns:eu-west-1:111122223333:on-call"],
+        )
+    )
+    emails: Annotated[Emails, Field(max_length=20)] = Field(
+        (),
+        description="addresses that the stack's own topic writes to; each confirms once, by a link in the first mail",
+        examples=[["on-call@example.com"]],
+    )
+
+
 class Costs(Model):
-    """What the environment may cost. Judged by ``otel-on-spot plan --cost``; nothing is declared from it."""
+    """What the environment may cost. Judged by ``otel-on-spot plan --cost``."""
 
     monthly_limit_usd: int | None = Field(
         None,
         gt=0,
         description="USD a month that the stack may be expected to cost, by list prices: `otel-on-spot plan --cost` "
         "says when it is more, and fails with --exit-code",
+    )
+    budget_emails: Annotated[Emails, Field(max_length=10)] = Field(
+        (),
+        description="addresses that AWS Budgets writes to at 80 and 100 % of monthlyLimitUsd and when the forecast "
+        "passes it, of what has the tag cluster; activate the tag for cost allocation",
+        examples=[["on-call@example.com"]],
     )
 
 
@@ -768,6 +799,7 @@ class Settings(Model):
     )
     argocd: ArgoCd = Field(description="the Argo CD release")
     gitops: GitOps = Field(description="what Argo CD reads from Git")
+    alarms: Alarms = Field(Alarms(), description="who is told when a CloudWatch alarm fires")
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"

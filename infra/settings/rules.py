@@ -13,7 +13,7 @@ from infra import names, regions
 from infra.addon_faults import faults_of
 from infra.settings import children, instance_types, placement
 from infra.settings import tags as tag_rules
-from infra.settings.models import ArgoCd, Cluster, GitOps, Iam, Karpenter, Network, NodeClass, Pool
+from infra.settings.models import Alarms, ArgoCd, Cluster, Costs, GitOps, Iam, Karpenter, Network, NodeClass, Pool
 from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
 
@@ -841,6 +841,55 @@ def roles_can_be_bounded(iam: Iam, karpenter: Karpenter, region: str, account_id
             "with IRSA the role's ARN is written into the chart before the role is there, and a role that is there "
             "keeps its path",
             "set karpenter.identity: pod-identity, or leave iam.path out",
+        )
+
+
+@rule
+def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
+    """CloudWatch publishes to topics of its own partition and region; one stack's alarms go one way.
+
+    AWS says "Invalid region ... specified" only when the first alarm is made.
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+    """
+    if not alarms.topic_arn:
+        return
+    _, partition, _, of_topic, *_ = alarms.topic_arn.split(":")
+    expected = regions.PARTITION_OF.get(region)
+    if expected and (partition, of_topic) != (expected, region):
+        yield Problem(
+            "alarms.topicArn",
+            alarms.topic_arn,
+            f"an alarm goes to a topic of its own partition and region, {expected} and {region}",
+            f"give a topic arn:{expected}:sns:{region}:..., of any account; a subscription may lead elsewhere",
+        )
+    if alarms.emails:
+        yield Problem(
+            "alarms.emails",
+            ", ".join(alarms.emails),
+            "alarms go to the topic topicArn or to the stack's own topic, which writes to these",
+            "subscribe the addresses to that topic, or leave topicArn out",
+        )
+
+
+@rule
+def budgets_have_a_limit(costs: Costs, region: str) -> Iterator[Problem]:
+    """AWS Budgets compares a bill with a limit, where there is AWS Budgets."""
+    if not costs.budget_emails:
+        return
+    if costs.monthly_limit_usd is None:
+        yield Problem(
+            "costs.budgetEmails",
+            ", ".join(costs.budget_emails),
+            "a budget has a limit",
+            "set costs.monthlyLimitUsd, or leave budgetEmails out",
+        )
+    if regions.PARTITION_OF.get(region) == "aws-us-gov":
+        # No endpoint of Budgets there, by botocore's endpoints.json: the linked standard account is billed.
+        yield Problem(
+            "costs.budgetEmails",
+            ", ".join(costs.budget_emails),
+            "AWS Budgets is not in aws-us-gov: the standard account that it is linked with gets the bill",
+            "make the budget in that account, and leave budgetEmails out",
         )
 
 

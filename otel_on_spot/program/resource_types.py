@@ -97,6 +97,15 @@ def _reaches(key: str, path: str, before: Any, after: Any) -> bool:
 
 
 AWS: Final[dict[str, ResourceType]] = {
+    "aws:budgets/budget:Budget": ResourceType(
+        defaults={"timePeriodEnd": "2087-06-15_00:00"},
+        replace_on=("accountId", "name", "namePrefix"),
+        id="{account}:{name}",
+        arn="arn:{partition}:budgets::{account}:budget/{name}",
+        name=("name", 100),
+        computed=("arn", "accountId", "costTypes", "timePeriodStart"),
+        is_global=True,
+    ),
     "aws:cloudwatch/eventRule:EventRule": ResourceType(
         defaults={"eventBusName": "default", "forceDestroy": False},
         replace_on=("name", "namePrefix", "eventBusName"),
@@ -110,6 +119,14 @@ AWS: Final[dict[str, ResourceType]] = {
         replace_on=("rule", "targetId", "eventBusName"),
         id="{bus-}{rule}-{targetId}",
         name=("targetId", 64),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ResourceType(
+        defaults={"actionsEnabled": True, "treatMissingData": "missing"},
+        replace_on=("name",),
+        id="{name}",
+        arn="arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}",
+        name=("name", 255),
+        computed=("arn", "evaluateLowSampleCountPercentiles"),
     ),
     "aws:cloudwatch/logGroup:LogGroup": ResourceType(
         defaults={"retentionInDays": 0, "skipDestroy": False},
@@ -436,6 +453,21 @@ AWS: Final[dict[str, ResourceType]] = {
     ),
     "aws:s3/bucketVersioning:BucketVersioning": ResourceType(
         replace_on=("bucket", "expectedBucketOwner"), id="{bucket}"
+    ),
+    "aws:sns/topic:Topic": ResourceType(
+        defaults={"contentBasedDeduplication": False, "fifoTopic": False},
+        replace_on=("fifoTopic", "name", "namePrefix"),
+        id="arn:{partition}:sns:{region}:{account}:{name}",
+        arn="arn:{partition}:sns:{region}:{account}:{name}",
+        name=("name", 256),
+        computed=("arn", "beginningArchiveTime", "fifoThroughputScope", "owner", "policy", "signatureVersion"),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": ResourceType(
+        defaults={"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False},
+        replace_on=("endpoint", "protocol", "topic"),
+        id_prefix="arn",
+        arn="{topic}:{hash}",
+        computed=("arn", "confirmationWasAuthenticated", "filterPolicyScope", "ownerId", "pendingConfirmation"),
     ),
     "aws:sqs/queue:Queue": ResourceType(
         defaults={

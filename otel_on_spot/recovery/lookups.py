@@ -59,6 +59,15 @@ def _experiment_template(clients: Clients, inputs: Inputs, tags: Mapping[str, st
                 yield Identity(row["id"])
 
 
+def _subscription(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
+    """By its topic and address; one that nobody has confirmed yet has no ARN that AWS would tell."""
+    for page in clients("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=inputs["topic"]):
+        for row in page["Subscriptions"]:
+            same = (row["Protocol"], row["Endpoint"]) == (inputs["protocol"], inputs["endpoint"])
+            if same and row["SubscriptionArn"].startswith("arn:"):
+                yield Identity(row["SubscriptionArn"], {"arn": row["SubscriptionArn"]})
+
+
 def _association(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
     asked = _filters(association__subnet_id=inputs["subnetId"])
     for table in _rows(clients, "describe_route_tables", "RouteTables", asked):
@@ -140,5 +149,6 @@ FINDERS: Mapping[str, Finder] = {
     "aws:fis/experimentTemplate:ExperimentTemplate": _experiment_template,
     "aws:iam/serviceLinkedRole:ServiceLinkedRole": _service_role,
     "aws:kms/key:Key": _key,
+    "aws:sns/topicSubscription:TopicSubscription": _subscription,
 }
 """Type -> how its id is found."""

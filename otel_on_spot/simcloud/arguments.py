@@ -45,10 +45,21 @@ _NOT_SIMULATED: Final = "the simulated cloud does not know this argument"
 _BUS: Final = {"eventBusName": "default", "forceDestroy": False}
 
 AWS: Final[dict[str, Arguments]] = {
+    "aws:budgets/budget:Budget": Arguments(
+        ("name", "budgetType", "timeUnit", "limitAmount", "limitUnit", "costFilters", "notifications", "tags"),
+        only={"timePeriodEnd": "2087-06-15_00:00"},
+    ),
     "aws:cloudwatch/eventRule:EventRule": Arguments(
         ("name", "description", "eventPattern", "state", "tags"), only=_BUS
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Arguments(("rule", "targetId", "arn"), only=_BUS),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Arguments(
+        (
+            *("name", "alarmDescription", "comparisonOperator", "threshold", "evaluationPeriods", "treatMissingData"),
+            *("namespace", "metricName", "dimensions", "statistic", "period", "metricQueries", "actionsEnabled"),
+            *("alarmActions", "okActions", "insufficientDataActions", "tags"),
+        )
+    ),
     "aws:cloudwatch/logGroup:LogGroup": Arguments(
         ("name", "retentionInDays", "kmsKeyId", "logGroupClass", "tags"), only={"skipDestroy": False}
     ),
@@ -162,6 +173,19 @@ AWS: Final[dict[str, Arguments]] = {
         ("bucket", "rules")
     ),
     "aws:s3/bucketVersioning:BucketVersioning": Arguments(("bucket", "versioningConfiguration")),
+    "aws:sns/topic:Topic": Arguments(
+        ("name", "displayName", "kmsMasterKeyId", "policy", "tags"),
+        only={"contentBasedDeduplication": False, "fifoTopic": False},
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": Arguments(
+        ("topic", "endpoint"),
+        only={
+            "confirmationTimeoutInMinutes": 1,
+            "endpointAutoConfirms": False,
+            "protocol": "email",
+            "rawMessageDelivery": False,
+        },
+    ),
     "aws:sqs/queue:Queue": Arguments(
         (
             *("name", "messageRetentionSeconds", "sqsManagedSseEnabled", "visibilityTimeoutSeconds", "delaySeconds"),
@@ -224,6 +248,7 @@ UNDECIDED: Final[dict[str, str]] = {
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",
     "images": "whether an AMI starts: every one does",
+    "alarms": "whether an alarm fires and a message arrives: none is evaluated, no address confirms",
     "add-ons": "what an add-on's pods do, and whether a version of it is there for the cluster's minor",
     "experiments": "whether a FIS template's targets are there, and any experiment: none runs",
     "keys": "whether a grant or a key policy lets a service use a key: nothing is encrypted",

@@ -28,7 +28,7 @@ GLOBAL_REGION = "us-east-1"
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html (aws:RequestedRegion)
 """
-GLOBAL_SERVICES = ("iam", "route53")
+GLOBAL_SERVICES = ("budgets", "iam", "route53")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +231,8 @@ def _looked_up(service: str, identity: str, site: Site) -> Mapping[str, str]:
         return tags_of(client.get_role(RoleName=identity.rpartition("/")[2])["Role"].get("Tags"))
     if service == "kms":
         return {tag["TagKey"]: tag["TagValue"] for tag in client.list_resource_tags(KeyId=identity)["Tags"]}
+    if service == "sns":
+        return tags_of(client.list_tags_for_resource(ResourceArn=identity)["Tags"])
     url = client.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
     return client.list_queue_tags(QueueUrl=url).get("Tags", {})
 

@@ -22,6 +22,7 @@ TABLES = (
     "load-balancers",
     "volumes",
     "experiment-templates",
+    "budgets",
 )
 
 
@@ -90,6 +91,11 @@ def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
     yield from (
         ("queue", url.rpartition("/")[2]) for url in cloud.client("sqs", region).list_queues().get("QueueUrls", [])
     )
+    alarms = cloud.client("cloudwatch", region).describe_alarms()["MetricAlarms"]
+    yield from (("alarm", alarm["AlarmName"]) for alarm in alarms)
+    sns = cloud.client("sns", region)
+    yield from (("topic", topic["TopicArn"]) for topic in sns.list_topics()["Topics"])
+    yield from (("subscription", row["Endpoint"]) for row in sns.list_subscriptions()["Subscriptions"])
     yield from (("rule", rule["Name"]) for rule in cloud.client("events", region).list_rules()["Rules"])
     yield from (
         ("log-group", group["logGroupName"])

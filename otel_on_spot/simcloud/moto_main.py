@@ -21,7 +21,9 @@ from typing import Any
 
 from otel_on_spot.files import write_atomically
 
-SERVICES = ("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts", "s3", "service-quotas")
+SERVICES = (
+    *("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts", "s3", "service-quotas", "cloudwatch", "sns"),
+)
 READS = re.compile(r"^(Describe|List|Get|BatchGet|Head|Simulate|Decode)")
 UNLOCKED = ("ReceiveMessage",)
 """Reads that may wait: a queue is polled for 20 seconds, and nobody else should wait for that."""

@@ -46,6 +46,8 @@ def same(actual: Any, wanted: Any) -> bool:
         return in_order or all(same(a, w) for a, w in pairs)
     if isinstance(wanted, bool) or isinstance(actual, bool):
         return str(wanted).lower() == str(actual).lower()
+    if isinstance(wanted, int | float) and isinstance(actual, int | float):
+        return actual == wanted
     if isinstance(wanted, int | float) or isinstance(actual, int | float):
         return str(actual) == str(wanted)
     return actual == wanted or (actual in (None, "", [], {}) and wanted in (None, "", [], {}))

@@ -192,12 +192,17 @@ def _spelt(asked: Constraints, value: Any, at: str) -> Iterator[Violation]:
 def matches(pattern: str, value: str) -> bool:
     """Decide if a value meets a pattern of a model: all of it, as Java's ``matches`` does in AWS's front ends."""
     if "\\p{" in pattern and not value.isascii():
-        value = "".join(char if char.isascii() else STAND_INS[unicodedata.category(char)[0]] for char in value)
+        value = "".join(char if char.isascii() else STAND_INS[unicodedata.category(char)] for char in value)
     return compiled(pattern).fullmatch(value) is not None
 
 
-STAND_INS: Final = {initial: chr(0xE000 + number) for number, initial in enumerate("LMNPSZC")}
-"""For each category of Unicode, by its initial, one character of private use that stands for all beyond ASCII."""
+CATEGORIES: Final = (
+    *("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"),
+    *("Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"),
+)
+"""Source: https://www.unicode.org/reports/tr44/#General_Category_Values"""
+STAND_INS: Final = {category: chr(0xE000 + number) for number, category in enumerate(CATEGORIES)}
+"""For each category of Unicode one character of private use that stands for all beyond ASCII."""
 
 
 @cache
@@ -205,20 +210,46 @@ def compiled(pattern: str) -> re.Pattern[str]:
     r"""A pattern in Java's or ECMAScript's spelling, as Python takes it.
 
     Python knows no ``\p{L}``, and takes no hyphen between a class such as ``\w`` and another character. ``\w``, ``\d``
-    and ``\s`` are ASCII in Java.
+    and ``\s`` are ASCII in Java. Flags in the middle
+    hold to the end of their group there; here they need one of theirs.
 
     Raises:
         re.error: the pattern uses something else that Python does not know.
     """
-    text = re.sub(r"\\p\{([LMNPSZC])\}", lambda found: _category(found[1]), pattern)
+    text = re.sub(r"\\p\{([LMNPSZC][a-z]?)\}", lambda found: _category(found[1]), pattern)
     text = re.sub(r"(\\[wds])-(?=[^\]])", r"\1\\-", text)
-    return re.compile(text, re.ASCII)
+    return re.compile(_flags_in_groups(text), re.ASCII)
 
 
-def _category(initial: str) -> str:
-    """The characters of a category, as they are written between brackets: ASCII's, and the stand-in for all others."""
-    found = [chr(code) for code in range(128) if unicodedata.category(chr(code))[0] == initial]
-    return "".join(map(re.escape, [*found, STAND_INS[initial]]))
+def _flags_in_groups(pattern: str) -> str:
+    """The pattern with each ``(?i)`` behind its beginning as a group ``(?i:...)`` up to the end of the group around."""
+    written: list[str] = []
+    opened = [0]
+    """Of each group that is open, outermost first, how many groups of flags end with it."""
+    within_brackets = False
+    for token in re.findall(r"\\.|\(\?[a-z]+\)|.", pattern, re.DOTALL):
+        if not within_brackets and written and re.fullmatch(r"\(\?[a-z]+\)", token):
+            written.append(f"{token[:-1]}:")
+            opened[-1] += 1
+            continue
+        if not within_brackets and token == "(":
+            opened.append(0)
+        elif not within_brackets and token == ")" and len(opened) > 1:
+            written.append(")" * opened.pop())
+        elif token in "[]":
+            within_brackets = token == "["
+        written.append(token)
+    return "".join(written) + ")" * opened[0]
+
+
+def _category(name: str) -> str:
+    """The characters of a category, as they are written between brackets: ASCII's, and the stand-ins for all others.
+
+    ``name``: such as ``Zs``, or ``Z`` for all of its kind.
+    """
+    ascii_ones = [chr(code) for code in range(128) if unicodedata.category(chr(code)).startswith(name)]
+    others = [stand_in for category, stand_in in STAND_INS.items() if category.startswith(name)]
+    return "".join(map(re.escape, [*ascii_ones, *others]))
 
 
 @cache

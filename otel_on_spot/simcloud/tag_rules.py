@@ -34,6 +34,9 @@ CODES: Final[dict[str, Codes]] = {
     "kms": Codes("TagException", "LimitExceededException"),
     "sqs": Codes("InvalidParameterValue"),
     "events": Codes("ValidationException"),
+    "cloudwatch": Codes("ValidationError"),
+    "sns": Codes("InvalidParameter", "TagLimitExceeded"),
+    "budgets": Codes("InvalidParameterException", "ServiceQuotaExceededException"),
     "fis": Codes("ValidationException", "ServiceQuotaExceededException"),
 }
 

@@ -253,7 +253,10 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("gitops.imagePullSecrets", ["mirror"]),
     change("gitops.clusterKinds[].group", [{"group": "example.com", "kind": "Shop"}], path="gitops.clusterKinds"),
     change("gitops.clusterKinds[].kind", [{"kind": "PersistentVolume"}], path="gitops.clusterKinds"),
+    change("alarms.topicArn", "arn:aws:sns:eu-west-1:123456789012:on-call"),
+    change("alarms.emails", ["on-call@example.org"]),
     change("costs.monthlyLimitUsd", 600),
+    change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),
     change("gitSshKey", "a-key", **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),
 )  # fmt: skip

@@ -86,6 +86,8 @@ def life(account: Cloud) -> Life:
     before = inventory(cloud, REGION)
     first: dict[str, Any] = {
         "iam": {"permissionsBoundary": boundary(STACK)},
+        "alarms": {"emails": ["on-call@example.org"]},
+        "costs": {"monthlyLimitUsd": 600, "budgetEmails": ["on-call@example.org"]},
         "network": changed("network", interfaceEndpoints=["sts", "s3"]),
         "cluster": changed("cluster", adminRoleArns=["arn:aws:iam::111122223333:role/platform-admin"]),
         "karpenter": changed("karpenter", interruptionExperiments=True, spotServiceLinkedRole=True, identity="both"),

@@ -42,13 +42,14 @@ def staging(folder: Path) -> Iterator[Workbench]:
 
 @pytest.fixture(scope="module")
 def prod(folder: Path) -> Iterator[Workbench]:
-    """Prod with node roles admitted in both ways, beside the program that breaks every rule."""
+    """Prod with alarms and node roles admitted in both ways, beside the program that breaks every rule."""
     for bench in benched(folder, "prod"):
         for file in (ROOT / "tests/engine/faulty_program.py", ROOT / "tests/unit/policy/faults.py"):
             shutil.copy(file, bench.program)
         stack_file = bench.program / "Pulumi.prod.yaml"
         content = yaml.safe_load(stack_file.read_text())
         content["config"]["otel-on-spot:cluster"]["nodeAccess"] = "both"
+        content["config"]["otel-on-spot:alarms"] = {"emails": ["on-call@example.com"]}
         stack_file.write_text(yaml.safe_dump(content))
         yield bench
 

@@ -26,7 +26,7 @@ from otel_on_spot.simcloud.service_model import (
 )
 from tests.simcloud.conftest import Maker, trust
 
-MODELLED = (*SERVICES, "fis")
+MODELLED = (*SERVICES, "fis", "budgets")
 TRUST = trust("ec2.amazonaws.com")
 ROLE = "arn:aws:iam::123456789012:role/one"
 GROUP = {"clusterName": "one", "nodegroupName": "system", "nodeRole": ROLE, "subnets": ["subnet-1"]}
@@ -249,10 +249,25 @@ def test_a_pattern_holds_the_whole_value() -> None:
     assert matches(r"[\w-_]*", "a-b_c")
 
 
+def test_flags_in_the_middle_hold_to_the_end_of_their_group() -> None:
+    assert matches("a(?i)b", "aB")
+    assert not matches("a(?i)b", "Ab")
+    assert matches("(x|(?i)y|z)a", "Za")
+    assert not matches("(x|(?i)y|z)a", "XA")
+    assert not matches("((?i)a)b", "aB")
+    assert matches("[(?i)]+a", "(?)a")
+    name = model_of("budgets").shape_for("BudgetName").metadata["pattern"]
+    assert matches(name, "otel-dev-eu-west-1")
+    assert not matches(name, "<SCRIPT>x</script>")
+    assert not matches(name, "a:b")
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=6))
 def test_a_category_of_unicode_is_what_python_says_of_each_character(text: str) -> None:
     letters = bool(text) and all(unicodedata.category(char)[0] in "LZN" or char in "_.:/=+-@" for char in text)
     assert matches(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+", text) is letters
+    spaces = bool(text) and all(unicodedata.category(char) == "Zs" for char in text)
+    assert matches(r"[\p{Zs}]+", text) is spaces
 
 
 LIMITED = [

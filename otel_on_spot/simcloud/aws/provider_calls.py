@@ -697,6 +697,81 @@ def _on_queue_of(*actions: str) -> Calls:
     return lambda asked: [call(action, _queue(asked, asked.wanted["queueUrl"])) for action in actions]
 
 
+# Alarms, topics, budgets
+
+
+def _alarm(asked: Asked) -> Resource:
+    return Resource(arn=asked.arn("cloudwatch", f"alarm:{asked.wanted['name']}"), kind="alarm", keys=tagged(asked.held))
+
+
+def _alarm_read(asked: Asked) -> Iterator[Request]:
+    yield call("cloudwatch:DescribeAlarms", _alarm(asked))
+    yield call("cloudwatch:ListTagsForResource", _alarm(asked))
+
+
+def _alarm_put(asked: Asked) -> Iterator[Request]:
+    actions = sorted({*(asked.inputs.get("alarmActions") or []), *(asked.inputs.get("okActions") or [])})
+    keys = requested(asked.tags) | ({"cloudwatch:AlarmActions": actions} if actions else {})
+    yield call("cloudwatch:PutMetricAlarm", _alarm(asked), **keys)
+
+
+def _alarm_create(asked: Asked) -> Iterator[Request]:
+    yield call("cloudwatch:DescribeAlarms", _alarm(asked))
+    yield from _alarm_put(asked)
+    yield from _tag_new(asked, "cloudwatch:TagResource", _alarm(asked))
+
+
+def _alarm_update(asked: Asked) -> Iterator[Request]:
+    yield from _alarm_put(asked)
+    yield from asked.retag_by("cloudwatch:TagResource", "cloudwatch:UntagResource", _alarm(asked))
+
+
+def _topic(asked: Asked, arn: str = "") -> Resource:
+    """A topic by its ARN; the one itself without."""
+    held = asked.known.tags("sns", arn, asked.site) if arn else asked.held
+    return Resource(arn=arn or asked.arn("sns", asked.wanted["name"]), kind="topic", keys=tagged(held))
+
+
+def _topic_create(asked: Asked) -> Iterator[Request]:
+    yield call("sns:CreateTopic", _topic(asked), **requested(asked.tags))
+    yield from _tag_new(asked, "sns:TagResource", _topic(asked))
+    yield call("sns:SetTopicAttributes", _topic(asked))
+
+
+def _topic_update(asked: Asked) -> Iterator[Request]:
+    yield call("sns:SetTopicAttributes", _topic(asked))
+    yield from asked.retag_by("sns:TagResource", "sns:UntagResource", _topic(asked))
+
+
+def _on_topic(*actions: str) -> Calls:
+    return lambda asked: [call(action, _topic(asked)) for action in actions]
+
+
+def _subscribe(asked: Asked) -> Iterator[Request]:
+    topic = _topic(asked, asked.inputs["topic"])
+    keys = {"sns:Endpoint": asked.inputs["endpoint"], "sns:Protocol": asked.inputs["protocol"]}
+    yield call("sns:Subscribe", topic, **keys)
+
+
+def _budget(asked: Asked) -> Resource:
+    arn = asked.arn("budgets", f"budget/{asked.wanted['name']}", region="")
+    return Resource(arn=arn, kind="budget", keys=tagged(asked.held))
+
+
+def _budget_create(asked: Asked) -> Iterator[Request]:
+    yield call("budgets:ModifyBudget", _budget(asked))
+    yield from _tag_new(asked, "budgets:TagResource", _budget(asked))
+
+
+def _budget_update(asked: Asked) -> Iterator[Request]:
+    yield call("budgets:ModifyBudget", _budget(asked))
+    yield from asked.retag_by("budgets:TagResource", "budgets:UntagResource", _budget(asked))
+
+
+def _on_budget(*actions: str) -> Calls:
+    return lambda asked: [call(action, _budget(asked)) for action in actions]
+
+
 def _experiment(asked: Asked) -> Resource:
     rest = f"experiment-template/{asked.identity or '*'}"
     return Resource(arn=asked.arn("fis", rest), kind="experiment-template", keys=tagged(asked.held))
@@ -1125,6 +1200,29 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         read=_on_queue_of("sqs:GetQueueAttributes"),
         update=_on_queue_of("sqs:SetQueueAttributes"),
         delete=_on_queue_of("sqs:SetQueueAttributes"),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Operations(
+        create=_alarm_create,
+        read=_alarm_read,
+        update=_alarm_update,
+        delete=lambda asked: [call("cloudwatch:DeleteAlarms", _alarm(asked))],
+    ),
+    "aws:sns/topic:Topic": Operations(
+        create=_topic_create,
+        read=_on_topic("sns:GetTopicAttributes", "sns:ListTagsForResource"),
+        update=_topic_update,
+        delete=_on_topic("sns:DeleteTopic"),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": Operations(
+        create=_subscribe,
+        read=lambda _: calls("sns:GetSubscriptionAttributes"),
+        delete=lambda _: calls("sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
+    ),
+    "aws:budgets/budget:Budget": Operations(
+        create=_budget_create,
+        read=_on_budget("budgets:ViewBudget", "budgets:ListTagsForResource"),
+        update=_budget_update,
+        delete=_on_budget("budgets:ModifyBudget"),
     ),
     "aws:fis/experimentTemplate:ExperimentTemplate": Operations(
         create=_experiment_create,

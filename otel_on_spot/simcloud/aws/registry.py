@@ -6,6 +6,7 @@ from typing import Any, Final
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
 from otel_on_spot.simcloud.aws import (
+    alarms,
     buckets,
     eks_access,
     eks_addons,
@@ -26,6 +27,7 @@ from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
 
 MODULES = (
+    alarms,
     buckets,
     eks_access,
     eks_addons,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import names, regions
+from infra.alarms import signals
 from infra.karpenter.controller_role import GROUPS
 from infra.karpenter.interruption import EVENTS
 
@@ -24,6 +25,10 @@ def test_every_physical_name_fits_its_limit(cluster: str) -> None:
     assert max(len(stack_names.interruption_rule(event)) for event in EVENTS) <= names.RULE_NAME_LIMIT
     assert max(len(stack_names.controller_policy(group)) for group in GROUPS) <= names.POLICY_NAME_LIMIT
     assert len({*roles}) == len(roles)
+    longest = max(len(signal.name) for signal in signals(stack_names, tuple(EVENTS)))
+    assert len(stack_names.alarm("x" * longest)) <= names.ALARM_NAME_LIMIT
+    assert len(stack_names.alarm_topic) <= names.TOPIC_NAME_LIMIT
+    assert len(stack_names.budget) <= names.BUDGET_NAME_LIMIT
 
 
 def test_a_longer_cluster_name_than_the_door_lets_in_would_not_fit() -> None:

@@ -76,6 +76,7 @@ FAULTS: Mapping[str, Broken] = {
         ("values", "settings", "interruptionQueue"),
         "arn:aws:sqs:eu-west-1:111122223333:q",
     ),
+    "alarm-topic": Broken("aws:sns/topic:Topic", "", ("policy",), "aws:PrincipalAccount", old="aws:SourceAccount"),
     "pass-role-exact": Broken(
         POLICY, "iam-integration", ("policy",), "role/*", old="role/otel-prod-karpenter-node", needs="ARNs of roles"
     ),
@@ -90,7 +91,7 @@ FAULTS: Mapping[str, Broken] = {
         also=("endpoint-private",),
     ),
     "endpoint-private": Broken(CLUSTER, "", ("vpcConfig", "endpointPrivateAccess"), value=False),
-    "secrets-encrypted": Broken("aws:kms/key:Key", "", ("enableKeyRotation",), value=False),
+    "secrets-encrypted": Broken("aws:kms/key:Key", "secrets", ("enableKeyRotation",), value=False),
     "audit-logs": Broken(CLUSTER, "", ("enabledClusterLogTypes",), ["api"], also=("all-control-plane-logs",)),
     "all-control-plane-logs": Broken(CLUSTER, "", ("enabledClusterLogTypes",), ["audit"]),
     "log-retention": Broken("aws:cloudwatch/logGroup:LogGroup", "cluster-logs", ("retentionInDays",), 0),

@@ -61,7 +61,8 @@ def healthy_prod(node_access: str = "both", *, preview: bool = False) -> Stack:
 @cache
 def recorded_prod(node_access: str = "both", *, preview: bool = False) -> Recording:
     cluster = committed("prod")["cluster"] | {"nodeAccess": node_access}
-    return record("prod", config_overrides={"cluster": cluster}, preview=preview)
+    more = {"cluster": cluster, "alarms": {"emails": ["on-call@example.com"]}}
+    return record("prod", config_overrides=more, preview=preview)
 
 
 def with_fault(rule: str, *, preview: bool = False) -> Stack:

@@ -426,6 +426,39 @@ def places() -> Iterator[Row]:
         yield "prod", "network.flowLogRetentionDays", days, "network.flowLogRetentionDays"
 
 
+def notices() -> Iterator[Row]:
+    topic = "arn:aws:sns:eu-west-1:111122223333:on-call"
+    key = "alarms.topicArn"
+    for elsewhere in (
+        topic.replace("eu-west-1", "us-east-1"),
+        topic.replace("arn:aws:", "arn:aws-cn:"),
+        topic.replace("arn:aws:", "arn:aws-us-gov:").replace("eu-west-1", "us-gov-west-1"),
+        topic.replace("eu-west-1", "eu-west-9"),
+    ):
+        yield "dev", "alarms", {"topicArn": elsewhere}, key
+    for bad in (
+        *("on-call", "arn:aws:sqs:eu-west-1:111122223333:on-call", "arn:aws:sns:eu-west-1:1111:on-call"),
+        *(f"{topic}.fifo", f"{topic}:0f0e0d0c-0000-0000-0000-000000000000", "arn:aws:sns:eu-west-1:111122223333:", ""),
+        "arn:aws:sns:eu-west-1:111122223333:" + "x" * 257,
+    ):
+        yield "dev", "alarms", {"topicArn": bad}, key
+    yield "dev", "alarms", {"topicArn": topic, "emails": ["a@b.org"]}, "alarms.emails"
+    for bad in ("on-call", "a@b", "@b.org", "a b@c.org", "a@b..org", "a@b.org,c@d.org", "", "a@" + "x" * 250 + ".org"):
+        yield "dev", "alarms", {"emails": [bad]}, "alarms.emails[0]"
+        yield "dev", "costs", {"monthlyLimitUsd": 9, "budgetEmails": [bad]}, "costs.budgetEmails[0]"
+    yield "dev", "alarms", {"emails": ["a@b.org", "a@b.org"]}, "alarms.emails"
+    yield (
+        "dev",
+        "costs",
+        {"monthlyLimitUsd": 9, "budgetEmails": [f"a{n}@b.org" for n in range(11)]},
+        "costs.budgetEmails",
+    )
+    yield "dev", "costs", {"budgetEmails": ["a@b.org"]}, "costs.budgetEmails"
+    gov = ["us-gov-west-1a", "us-gov-west-1b"]
+    of_gov = ("us-gov-west-1", gov, {"monthlyLimitUsd": 9, "budgetEmails": ["a@b.org"]})
+    yield "dev", "region+network.zones+costs", of_gov, "costs.budgetEmails"
+
+
 KINDS = {
     kind.__name__: list(kind())
     for kind in (
@@ -442,10 +475,16 @@ KINDS = {
         labels,
         reach,
         places,
+        notices,
     )
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    *(("dev", "alarms", {"topicArn": f"arn:aws:sns:eu-west-1:{account}:on-call"}) for account in (
+        "111122223333", "444455556666",
+    )),
+    ("prod", "alarms", {"emails": ["on-call@example.com", "a.b+c_d-e@sub.example.co"]}),
+    ("dev", "costs", {"monthlyLimitUsd": 9, "budgetEmails": [f"a{n}@b.org" for n in range(10)]}),
     *(("prod", "iam", {"permissionsBoundary": f"arn:aws:iam::{text}"}) for text in (
         "123456789012:policy/boundary", "123456789012:policy/teams/a/boundary", "aws:policy/PowerUserAccess",
     )),

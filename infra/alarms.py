@@ -1,0 +1,231 @@
+"""CloudWatch alarms on what the cluster cannot tell of itself: the way to its queue, and its control plane."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_aws import cloudwatch, kms, sns
+
+from infra import documents, names
+from infra.settings import models
+
+KEY_DELETION_WINDOW_DAYS: Final = 7
+"""Nothing is kept under the key: a message is delivered at once."""
+AGE_SECONDS: Final = 60
+"""A message that Karpenter has not taken for so long has half of a warning's two minutes behind it."""
+FAILED_SHARE: Final = 5
+"""Percent of the API server's answers that are its own errors (5xx)."""
+STORAGE_BYTES: Final = 6 * 2**30
+"""Three quarters of the 8 GiB at which etcd takes no more writes.
+
+Source: https://docs.aws.amazon.com/eks/latest/best-practices/scale-control-plane.html
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """An alarm: one metric's statistic above a threshold for some periods.
+
+    ``share_of``: metric of the same namespace; the threshold is then percent of it. ``page``: where to look what to do.
+    Times are seconds.
+    """
+
+    name: str
+    namespace: str
+    metric: str
+    dimensions: dict[str, str]
+    statistic: str
+    above: float
+    period: int
+    periods: int
+    means: str
+    page: str
+    share_of: str | None = None
+
+
+def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal]:
+    """The alarms of a stack. A metric that is not there breaks no rule: a queue that nobody uses has none.
+
+    Sources: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html,
+    https://docs.aws.amazon.com/eks/latest/userguide/cloudwatch.html (free, of Kubernetes 1.28 and newer)
+    """
+    queue = Signal(
+        name="queue-age",
+        namespace="AWS/SQS",
+        metric="ApproximateAgeOfOldestMessage",
+        dimensions={"QueueName": stack_names.interruption_queue},
+        statistic="Maximum",
+        above=AGE_SECONDS,
+        period=60,
+        periods=2,
+        means="Karpenter does not take interruption warnings: Spot nodes end undrained, with the requests on them",
+        page="docs/runbooks/doctor/interruption-backlog.md",
+    )
+    rules = [
+        Signal(
+            name=f"{event}-failed",
+            namespace="AWS/Events",
+            metric="FailedInvocations",
+            dimensions={"RuleName": stack_names.interruption_rule(event)},
+            statistic="Sum",
+            above=0,
+            period=60,
+            periods=1,
+            means=f"EventBridge could not put a {event} event into the interruption queue: it is lost",
+            page="docs/runbooks/interruption-not-handled.md",
+        )
+        for event in events
+    ]
+    cluster = {"ClusterName": stack_names.cluster}
+    control_plane = "docs/runbooks/doctor/cluster.md"
+    return [
+        queue,
+        *rules,
+        Signal(
+            name="api-errors",
+            namespace="AWS/EKS",
+            metric="apiserver_request_total_5XX",
+            share_of="apiserver_request_total",
+            dimensions=cluster,
+            statistic="Sum",
+            above=FAILED_SHARE,
+            period=300,
+            periods=3,
+            means="the API server fails requests: no pod is placed, no node joins, and Argo CD changes nothing",
+            page=control_plane,
+        ),
+        Signal(
+            name="scheduler-errors",
+            namespace="AWS/EKS",
+            metric="scheduler_schedule_attempts_ERROR",
+            dimensions=cluster,
+            statistic="Sum",
+            above=0,
+            period=300,
+            periods=3,
+            means="the scheduler itself fails: pods wait though there is room",
+            page=control_plane,
+        ),
+        Signal(
+            name="api-storage",
+            namespace="AWS/EKS",
+            metric="apiserver_storage_size_bytes",
+            dimensions=cluster,
+            statistic="Maximum",
+            above=STORAGE_BYTES,
+            period=300,
+            periods=3,
+            means="the cluster's database is nearly full: at 8 GiB nothing can be written any more",
+            page=control_plane,
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsArgs:
+    """Arguments: the cluster, who is told, the kinds of events that have a rule, and the account of the topic."""
+
+    stack_names: names.StackNames
+    config: models.Alarms
+    events: Sequence[str]
+    account_id: pulumi.Input[str]
+
+
+class Alarms(pulumi.ComponentResource):
+    """Alarms, and for e-mail the topic that they go to; each tells when it fires and when it is over."""
+
+    topic_arn: pulumi.Output[str]
+    """ARN of the topic that the alarms go to."""
+
+    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("otel-on-spot:index:Alarms", name, None, opts)
+        self.topic_arn = (
+            pulumi.Output.from_input(args.config.topic_arn) if args.config.topic_arn else self._topic(name, args)
+        )
+        for signal in signals(args.stack_names, args.events):
+            cloudwatch.MetricAlarm(
+                f"{name}-{signal.name}",
+                name=args.stack_names.alarm(signal.name),
+                alarm_description=f"{signal.means}. What to do: {signal.page}",
+                comparison_operator="GreaterThanThreshold",
+                threshold=signal.above,
+                evaluation_periods=signal.periods,
+                treat_missing_data="notBreaching",
+                alarm_actions=[self.topic_arn],
+                ok_actions=[self.topic_arn],
+                opts=pulumi.ResourceOptions(parent=self),
+                **_measured(signal),
+            )
+        self.register_outputs({"topicArn": self.topic_arn})
+
+    def _topic(self, name: str, args: AlarmsArgs) -> pulumi.Output[str]:
+        """The stack's own topic: under a key of its own, because CloudWatch may not use AWS's key for SNS.
+
+        Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+        """
+        child = pulumi.ResourceOptions(parent=self)
+        stack_names, account = args.stack_names, pulumi.Output.from_input(args.account_id)
+        key = kms.Key(
+            f"{name}-topic",
+            description=f"Alarms of {stack_names.cluster}",
+            enable_key_rotation=True,
+            deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
+            policy=account.apply(
+                lambda account_id: json.dumps(documents.alarm_key_policy(account_id, stack_names.partition))
+            ),
+            opts=child,
+        )
+        topic = sns.Topic(
+            f"{name}-topic",
+            name=stack_names.alarm_topic,
+            kms_master_key_id=key.arn,
+            policy=account.apply(
+                lambda account_id: json.dumps(
+                    documents.alarm_topic_policy(
+                        stack_names.partition, stack_names.region, account_id, stack_names.alarm_topic
+                    )
+                )
+            ),
+            opts=child,
+        )
+        for address in args.config.emails:
+            sns.TopicSubscription(
+                f"{name}-{address}",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=address,
+                opts=child,
+            )
+        return topic.arn
+
+
+def _measured(signal: Signal) -> dict[str, Any]:
+    """The alarm's metric, or the share of one metric in another."""
+    if signal.share_of is None:
+        return {
+            "namespace": signal.namespace,
+            "metric_name": signal.metric,
+            "dimensions": signal.dimensions,
+            "statistic": signal.statistic,
+            "period": signal.period,
+        }
+
+    def query(identity: str, metric: str) -> cloudwatch.MetricAlarmMetricQueryArgs:
+        return cloudwatch.MetricAlarmMetricQueryArgs(
+            id=identity,
+            metric=cloudwatch.MetricAlarmMetricQueryMetricArgs(
+                namespace=signal.namespace,
+                metric_name=metric,
+                dimensions=signal.dimensions,
+                period=signal.period,
+                stat=signal.statistic,
+            ),
+        )
+
+    share = cloudwatch.MetricAlarmMetricQueryArgs(
+        id="share", expression="100 * FILL(part, 0) / whole", label=f"{signal.name} in percent", return_data=True
+    )
+    return {"metric_queries": [share, query("part", signal.metric), query("whole", signal.share_of)]}
