@@ -11,7 +11,7 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pydantic import SecretStr
 
-from infra import images, names
+from infra import demo_chart, images, names
 from infra.settings import models as settings
 
 API_VERSION: Final = "argoproj.io/v1alpha1"
@@ -149,7 +149,7 @@ def applications(config: settings.GitOps) -> dict[str, dict[str, Any]]:
     """What the children are told beside gitops/apps/values.yaml: the stack file's, over the mirrors of images."""
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
-    return images.over({"otel-demo": {"values": mirrors}}, told) if mirrors else told
+    return demo_chart.over({"otel-demo": {"values": mirrors}}, told) if mirrors else told
 
 
 def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:

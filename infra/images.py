@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from infra import demo_chart
 
-WRAPPER: Final = Path(__file__).parent.parent / "gitops" / "charts" / "otel-demo" / "values.yaml"
 DEMO: Final = "opentelemetry-demo"
 DOCKER_HUB: Final = "docker.io"
 
@@ -23,6 +21,40 @@ REPOSITORIES: Final[Mapping[str, tuple[str, str]]] = {
     f"{DEMO}/prometheus/server/image/repository": ("quay.io/prometheus/prometheus", "v3.6.0"),
 }
 """Path in the wrapper's values -> repository and tag, of opentelemetry-demo 0.38.6; a test compares them."""
+JAEGER_2: Final = f"{DEMO}/jaeger/jaeger/image/repository"
+OF_VARIANTS: Final[Mapping[str, Mapping[str, tuple[str, str] | None]]] = {
+    "chart-0.40": {
+        f"{DEMO}/components/flagd/imageOverride/repository": ("ghcr.io/open-feature/flagd", "v0.12.9"),
+        f"{DEMO}/components/postgresql/imageOverride/repository": ("docker.io/library/postgres", "17.6"),
+        f"{DEMO}/components/valkey-cart/imageOverride/repository": ("docker.io/valkey/valkey", "9.0.1-alpine3.23"),
+        f"{DEMO}/grafana/image/repository": ("docker.io/grafana/grafana", "13.0.1"),
+        f"{DEMO}/grafana/sidecar/image/repository": ("quay.io/kiwigrid/k8s-sidecar", "2.7.1"),
+        f"{DEMO}/jaeger/allInOne/image/repository": None,
+        JAEGER_2: ("docker.io/jaegertracing/jaeger", "2.17.0"),
+        f"{DEMO}/opensearch/image/repository": ("docker.io/opensearchproject/opensearch", "3.6.0"),
+        f"{DEMO}/opentelemetry-collector/image/repository": (
+            "docker.io/otel/opentelemetry-collector-contrib",
+            "0.151.0",
+        ),
+        f"{DEMO}/prometheus/server/image/repository": ("quay.io/prometheus/prometheus", "v3.11.3"),
+    },
+    "chart-0.41": {
+        f"{DEMO}/components/astronomy-db/imageOverride/repository": ("docker.io/library/postgres", "18.4"),
+        f"{DEMO}/components/flagd/imageOverride/repository": ("ghcr.io/open-feature/flagd", "v0.16.0"),
+        f"{DEMO}/components/valkey-cart/imageOverride/repository": ("ghcr.io/valkey-io/valkey", "9.0.4-alpine3.23"),
+        f"{DEMO}/grafana/image/repository": ("docker.io/grafana/grafana", "13.1.0"),
+        f"{DEMO}/grafana/sidecar/image/repository": ("quay.io/kiwigrid/k8s-sidecar", "2.8.1"),
+        f"{DEMO}/jaeger/allInOne/image/repository": None,
+        JAEGER_2: ("docker.io/jaegertracing/jaeger", "2.19.0"),
+        f"{DEMO}/opensearch/image/repository": ("docker.io/opensearchproject/opensearch", "3.7.0"),
+        f"{DEMO}/opentelemetry-collector/image/repository": (
+            "docker.io/otel/opentelemetry-collector-contrib",
+            "0.156.0",
+        ),
+        f"{DEMO}/prometheus/server/image/repository": ("quay.io/prometheus/prometheus", "v3.13.1"),
+    },
+}
+"""Variant -> what differs from the default chart's, of opentelemetry-demo 0.40.10 and 0.41.0; None: it is gone."""
 REGISTRY_APART: Final = frozenset({f"{DEMO}/grafana/image/repository", f"{DEMO}/grafana/sidecar/image/repository"})
 """Grafana's chart has the registry under a key of its own, beside the repository."""
 PULL_SECRETS: Final[Mapping[str, bool]] = {
@@ -35,6 +67,12 @@ PULL_SECRETS: Final[Mapping[str, bool]] = {
     f"{DEMO}/prometheus/imagePullSecrets": True,
 }
 """Path in the wrapper's values -> true where a Secret is written ``{name: ...}``, false where its name alone."""
+
+
+def repositories(variant: str) -> dict[str, tuple[str, str]]:
+    """Path in the wrapper's values -> repository and tag, of the demo chart that a variant of values is for."""
+    found = {**REPOSITORIES, **OF_VARIANTS.get(variant, {})}
+    return {path: image for path, image in found.items() if image is not None}
 
 
 def normalized(reference: str) -> str:
@@ -64,11 +102,10 @@ def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> d
     """
     values: dict[str, Any] = {}
     if registries:
-        wrapper = yaml.load(WRAPPER.read_text(), Loader=yaml.CSafeLoader)
-        hook = wrapper["placementHook"]["image"]["repository"]
-        repositories = {"placementHook/image/repository": hook}
-        repositories |= {path: repository for path, (repository, _) in REPOSITORIES.items()}
-        for path, repository in repositories.items():
+        wrapper = demo_chart.values()
+        named = {"placementHook/image/repository": wrapper["placementHook"]["image"]["repository"]}
+        named |= {path: repository for path, (repository, _) in repositories(demo_chart.variant()).items()}
+        for path, repository in named.items():
             there = mirrored(repository, registries)
             if path in REGISTRY_APART:
                 registry, _, there = there.partition("/")
@@ -81,23 +118,16 @@ def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> d
             ]
             _put(values, f"{DEMO}/components/{name}/initContainers", own)
     if pull_secrets:
+        one_binary = JAEGER_2 in repositories(demo_chart.variant())
         for path, as_map in PULL_SECRETS.items():
-            _put(values, path, [{"name": name} if as_map else name for name in pull_secrets])
+            of_chart = path.replace("jaeger/allInOne", "jaeger/jaeger") if one_binary else path
+            _put(values, of_chart, [{"name": name} if as_map else name for name in pull_secrets])
     return values
-
-
-def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Values laid over others: maps merge, anything else replaces."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _init_containers(wrapper: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for name, component in wrapper[DEMO]["components"].items():
-        if component.get("initContainers"):
+        if (component or {}).get("initContainers"):
             yield name, component["initContainers"]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import platformdirs
 import yaml
 
-from infra import names
+from infra import demo_chart, names
 from otel_on_spot.files import write_text
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from otel_on_spot.program.recording import Recording, Registration
 
 DEMO: Final = "gitops/charts/otel-demo"
-DEMO_VALUES: Final = f"{DEMO}/values.yaml"
 SDKS: Final = ("pulumi", "pulumi-aws", "pulumi-eks", "pulumi-kubernetes", "pydantic")
 RECORDERS: Final = ("declared.py", "plan", "program", "kubernetes")
 """Modules of this package that take part in what is read out of a plan."""
@@ -123,7 +122,7 @@ def _digest(stack: str, root: Path) -> str:
 
 def _sources(stack: str, root: Path) -> Iterator[Path]:
     yield from (root / name for name in ("Pulumi.yaml", f"Pulumi.{stack}.yaml", "__main__.py"))
-    yield from sorted((root / DEMO).glob("values*.yaml"))
+    yield from (*sorted((root / DEMO).glob("values*.yaml")), root / demo_chart.APPS)
     for part in (root / "infra", *(Path(__file__).parent / name for name in RECORDERS)):
         yield from sorted(part.rglob("*.py")) if part.is_dir() else (part,)
 
@@ -172,7 +171,7 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         project=names.PROJECT,
         root_application=exports["rootApplication"],
         stateful_namespace=names.DEMO_NAMESPACE,
-        stateful=stateful_workloads(root / DEMO_VALUES),
+        stateful=stateful_workloads(root),
         associated=any(
             resource.inputs["serviceAccount"] == release["values"]["serviceAccount"]["name"]
             for resource in recording.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation")
@@ -220,9 +219,9 @@ def _pool(spec: Mapping[str, Any]) -> DeclaredPool:
     return DeclaredPool(capacity_types=tuple(wanted), tainted=bool(template.get("taints")))
 
 
-def stateful_workloads(values: Path) -> tuple[tuple[str, str], ...]:
-    """(kind, name) of the databases that the wrapper chart lists."""
-    listed = yaml.safe_load(values.read_text()).get("stateful") or []
+def stateful_workloads(root: Path) -> tuple[tuple[str, str], ...]:
+    """(kind, name) of the databases that the wrapper chart lists, for the demo chart that it depends on."""
+    listed = demo_chart.values(root).get("stateful") or []
     return tuple((workload["kind"], workload["name"]) for workload in listed)
 
 

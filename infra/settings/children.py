@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
-from infra import names
+from infra import demo_chart, names
 from infra.settings.models import Application, GitOps
 from infra.settings.problem import Problem
 
@@ -42,6 +42,23 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "prod pins what it deploys: a branch or a range moves",
                     "use a chart's exact version, a tag such as v1.2.3, or a full commit",
                 )
+
+
+def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:
+    """A version of the demo chart without values for it, and a variant of it that is not in Git."""
+    demo = gitops.applications.get(demo_chart.CHILD)
+    if demo is not None and not demo.enabled:
+        return
+    if demo is not None and demo.variant is not None:
+        yield Problem(
+            f"gitops.applications.{demo_chart.CHILD}.variant",
+            demo.variant,
+            f"it belongs to the demo chart's version, which is in Git ({demo_chart.WRAPPER}/Chart.yaml)",
+            f"write it into {demo_chart.APPS}, in the same commit",
+        )
+    if found := demo_chart.problem():
+        rule, remedy = found
+        yield Problem("gitops.repository", gitops.repository, rule, remedy)
 
 
 def image_problems(gitops: GitOps) -> Iterator[Problem]:

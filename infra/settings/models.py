@@ -656,6 +656,11 @@ class Application(Model):
         pattern=r"^[\w./+-]+$",
         description="branch, tag or commit, or a chart's version; left out: the root's own commit; prod must pin it",
     )
+    variant: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)] | None = Field(
+        None,
+        description="values-<variant>[-<environment>].yaml of its folder are laid over the environment's",
+        examples=["large"],
+    )
     namespace: Name | None = Field(None, description="namespace that it deploys to: built in, or in gitops.namespaces")
     create_namespace: bool = Field(default=False, description="true to make the namespace where it is not there")
     server_side_apply: bool = Field(default=False, description="true to apply on the server's side")

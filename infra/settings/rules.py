@@ -913,6 +913,7 @@ def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Probl
     """Each child has a source and a destination that the AppProject admits."""
     yield from children.problems(environment, gitops)
     yield from children.image_problems(gitops)
+    yield from children.demo_chart_problems(gitops)
 
 
 @rule

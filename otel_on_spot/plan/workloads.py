@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from infra.images import over
+from infra import demo_chart
+from infra.demo_chart import over
 from infra.settings.instance_types import quantity
 from otel_on_spot.errors import ToolError
 
@@ -25,7 +24,8 @@ CONTAINERS_OF_SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Workload -> where each of its containers takes ``resources`` from; three of Grafana's are sidecars.
 
-Source: templates of the subcharts of opentelemetry-demo 0.38.6.
+Source: templates of the subcharts of opentelemetry-demo 0.38.6. Since 0.40 Jaeger's are under ``jaeger/jaeger``, with
+the same figures here.
 """
 
 
@@ -72,12 +72,10 @@ def wrapper_values(root: Path, environment: str) -> dict[str, Any]:
     Raises:
         ToolError: a file of them is not there.
     """
-    layered: dict[str, Any] = {}
-    for name in ("values.yaml", f"values-{environment}.yaml"):
-        path = root / CHART / name
-        if not path.is_file():
+    for name in demo_chart.value_files(environment, ""):
+        if not (root / CHART / name).is_file():
             raise ToolError(f"there is no {CHART}/{name}: the wrapper chart's values say what the demo asks for")
-        layered = over(layered, yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {})
+    layered = demo_chart.values(root, environment)
     return _without_nulls(layered)
 
 

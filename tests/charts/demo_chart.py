@@ -2,6 +2,8 @@
 
 Real: a directory given in DEMO_CHART, or what `helm dependency build` fetches. Else the values, the strict schema and
 the list of workloads kept beside the repository, behind a chart without templates. Else a chart without anything.
+Other versions that have values here are found in DEMO_CHARTS (several directories, joined as in PATH) or beside the
+repository: docs/demo-chart-versions.md.
 """
 
 import json
@@ -9,7 +11,7 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any, Literal
 
 import yaml
 
+from infra import demo_chart as chart_in_git
 from tests.charts import helm
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,6 +43,11 @@ class DemoChart:
     how: str
 
     @cached_property
+    def version(self) -> str:
+        """The chart's version; what the wrapper depends on when the chart is absent."""
+        return str(yaml.safe_load((self.path / "Chart.yaml").read_text())["version"]) if self.path else wanted()[1]
+
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """The chart's own values; empty when the chart is absent."""
         return helm.load_values([self.path / "values.yaml"]) if self.path else {}
@@ -49,6 +57,26 @@ def wanted() -> tuple[str, str]:
     """Name and version of the demo chart that the wrapper depends on."""
     dependency = yaml.safe_load((WRAPPER / "Chart.yaml").read_text())["dependencies"][0]
     return dependency["name"], dependency["version"]
+
+
+def contracts() -> dict[str, str]:
+    """Every version that the wrapper has values for -> the variant of them: empty where it needs none."""
+    return chart_in_git.versions()
+
+
+def of_version(version: str) -> DemoChart:
+    """The demo chart of one version: real from DEMO_CHARTS, else its recorded values and workloads, else absent."""
+    name, _ = wanted()
+    for given in filter(None, [*os.environ.get("DEMO_CHARTS", "").split(os.pathsep), os.environ.get("DEMO_CHART")]):
+        chart_file = Path(given) / "Chart.yaml"
+        if not chart_file.is_file():
+            raise DemoChartError(f"DEMO_CHARTS: {given} has no Chart.yaml. Give unpacked directories of {name}.")
+        if str(yaml.safe_load(chart_file.read_text())["version"]) == version:
+            return DemoChart("real", Path(given).resolve(), f"real {version} from DEMO_CHARTS")
+    shared = REPOSITORY.parent / "shared" / "charts" / f"{name}-{version}"
+    if (shared / "workloads.json").exists():
+        return DemoChart("shared", shared, f"schema, values and workloads {version} from ../shared")
+    return DemoChart("absent", None, f"absent: give {name} {version} in DEMO_CHARTS")
 
 
 def find(cache: Path) -> DemoChart:
@@ -114,6 +142,23 @@ def fetch(cache: Path, fetched: Path) -> str:
     return "fetched now"
 
 
+COMPONENTS_THAT_LEFT: Mapping[str, tuple[str, ...]] = {"0.41.0": ("postgresql",)}
+"""Version -> what has to be taken out of values.yaml and the environments' files: its schema knows it no longer."""
+
+
+def edited(path: Path, version: str) -> None:
+    """Edits a copy of the wrapper as docs/demo-chart-versions.md says for a version."""
+    chart = yaml.safe_load((path / "Chart.yaml").read_text())
+    chart["dependencies"][0]["version"] = version
+    (path / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    (path / "Chart.lock").unlink()
+    for file in path.glob("values*.yaml") if version in COMPONENTS_THAT_LEFT else ():
+        values = json.loads(json.dumps(helm.load_values([file])))
+        for name in COMPONENTS_THAT_LEFT[version]:
+            values.get("opentelemetry-demo", {}).get("components", {}).pop(name, None)
+        file.write_text(yaml.dump(values, Dumper=_NoAliases))
+
+
 class _NoAliases(yaml.SafeDumper):
     """Writes what was shared by an anchor out in full."""
 
@@ -127,12 +172,23 @@ class Wrapper:
 
     path: Path
     demo: DemoChart
+    variant: str = ""
 
     @classmethod
-    def assemble(cls, demo: DemoChart, into: Path, *, templates: bool = True) -> "Wrapper":
-        """Copies the wrapper into a directory and puts the demo chart beside it, or its values and schema alone."""
-        name, version = wanted()
+    def assemble(cls, demo: DemoChart, into: Path, *, templates: bool = True, version: str = "") -> "Wrapper":
+        """Copies the wrapper into a directory and puts the demo chart beside it, or its values and schema alone.
+
+        Args:
+            demo: the chart as it was found.
+            into: an empty directory.
+            templates: whether the demo chart's own objects are rendered too, where they are there.
+            version: another version than Chart.yaml names, with the edits of docs/demo-chart-versions.md for it.
+        """
+        name, depends_on = wanted()
+        version = version or depends_on
         path = Path(shutil.copytree(WRAPPER, into / "otel-demo"))
+        if version != depends_on:
+            edited(path, version)
         subchart = path / "charts" / name
         if demo.source == "real" and demo.path and templates:
             shutil.copytree(demo.path, subchart)
@@ -142,7 +198,7 @@ class Wrapper:
             if demo.path:
                 for file in ("values.yaml", "values.schema.json"):
                     shutil.copy(demo.path / file, subchart / file)
-        return cls(path, demo)
+        return cls(path, demo, contracts().get(version, ""))
 
     def undeclared(self, databases: Collection[str], into: Path) -> "Wrapper":
         """A copy whose values.yaml places none of the given databases, as an edit in Git would leave it."""
@@ -158,7 +214,8 @@ class Wrapper:
 
     def given(self, environment: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
         """What Argo CD passes to Helm: the environment's file, then `overrides` (the Application's values)."""
-        return helm.layered(helm.load_values([self.path / f"values-{environment}.yaml"]), overrides or {})
+        _, *files = chart_in_git.value_files(environment, self.variant)
+        return helm.layered(helm.load_values([self.path / file for file in files]), overrides or {})
 
     def values(self, environment: str) -> dict[str, Any]:
         """What the wrapper's templates see, without the demo chart's own defaults."""

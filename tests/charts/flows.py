@@ -18,7 +18,7 @@ POSTGRESQL_PORT = 5432
 
 ADDRESS = re.compile(r"(?<![\w.-])([a-z][a-z-]*[a-z]):(\d{2,5})\b")
 NETCAT = re.compile(r"\bnc\b[^;]*?\s([a-z][a-z-]*)\s(\d+)")
-CONNECTION_STRING = re.compile(r"\bHost=([a-z-]+)")
+CONNECTION_STRING = re.compile(r"(?i:\bhost=|\bpostgres://[^@\s]+@)([a-z-]+)(?=[;\s/])")
 
 
 class Flow(NamedTuple):
@@ -43,10 +43,11 @@ PLUGIN_PORT = 443
 
 
 def browses(wrapper: Wrapper, environment: str) -> bool:
-    """Whether the load generator runs a browser (src/load-generator/locustfile.py, browser_traffic_enabled)."""
+    """Whether the load generator runs a browser (locustfile.py, from demo 3.0.0 script.js)."""
     generator = wrapper.demo_values(environment)["components"]["load-generator"]
     told = {e["name"]: str(e.get("value", "")) for e in [*generator["env"], *generator.get("envOverrides", [])]}
-    return told.get("LOCUST_BROWSER_TRAFFIC_ENABLED", "").lower() in ("true", "yes", "on")
+    asked = told.get("LOCUST_BROWSER_TRAFFIC_ENABLED") or told.get("K6_BROWSER_ENABLED", "")
+    return asked.lower() in ("true", "yes", "on")
 
 
 def leaving(wrapper: Wrapper, environment: str) -> dict[str, set[int]]:
@@ -64,12 +65,37 @@ def needed(wrapper: Wrapper, environment: str) -> set[Flow]:
     known = set(workloads(wrapper, environment)) | set(SERVICE_WORKLOADS)
     told = told_by_objects if wrapper.demo.source == "real" else told_by_values
     flows = set(BROWSER_FLOWS) if browses(wrapper, environment) else set()
+    flows |= scraped(wrapper, environment)
     for source, env, texts in told(wrapper, environment):
         for service, port in addresses(env, texts):
             if service in known:
                 target = SERVICE_WORKLOADS.get(service, service)
                 flows.add(Flow(source, target, TARGET_PORTS.get((service, port), port)))
     return flows
+
+
+def scraped(wrapper: Wrapper, environment: str) -> set[Flow]:
+    """What the collector finds by the annotations of pods, since chart 0.40.
+
+    Source: https://github.com/open-telemetry/opentelemetry-collector-contrib/blob/main/receiver/receivercreator/README.md
+    """
+    values = wrapper.demo_values(environment)
+    presets = values["opentelemetry-collector"].get("presets") or {}
+    if not presets.get("annotationDiscovery", {}).get("metrics", {}).get("enabled"):
+        return set()
+    found = {
+        name: values["components"][name]
+        for name, workload in workloads(wrapper, environment).items()
+        if workload.annotations.get("io.opentelemetry.discovery.metrics/enabled") == "true"
+    }
+    return {
+        Flow("otel-collector", name, port)
+        for name, component in found.items()
+        for port in [
+            *filter(None, [component.get("service", {}).get("port")]),
+            *(listed["value"] for listed in component.get("ports", ())),
+        ]
+    }
 
 
 def addresses(env: dict[str, str], texts: list[str]) -> Iterator[tuple[str, int]]:
@@ -115,8 +141,9 @@ def told_by_values(wrapper: Wrapper, environment: str) -> Told:
             env = {e["name"]: str(e.get("value", "")) for e in listed}
             commands = [*entry.get("command", []), *(c for i in entry.get("initContainers", []) for c in i["command"])]
             yield name, env, [str(command) for command in commands]
-    jaeger = values["jaeger"]["allInOne"]
-    yield "jaeger", {e["name"]: e["value"] for e in jaeger["extraEnv"]}, jaeger["args"]
+    jaeger = values["jaeger"].get("jaeger") or values["jaeger"]["allInOne"]
+    settings = yaml.safe_dump(values["jaeger"].get("userconfig") or {})
+    yield "jaeger", {e["name"]: e["value"] for e in jaeger["extraEnv"]}, [*jaeger.get("args", ()), settings]
     yield "otel-collector", {}, [yaml.safe_dump(values["opentelemetry-collector"]["config"])]
 
 

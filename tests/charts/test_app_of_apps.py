@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import demo_chart
 from tests.charts.demo_chart import ENVIRONMENTS, REPOSITORY, Wrapper
 from tests.charts.footprint import CLUSTER_METADATA, ROOT_VALUES, child_objects, children_footprint, root_objects
 from tests.charts.helm import HelmError
@@ -71,6 +72,15 @@ def test_the_environment_of_the_bridge_chooses_the_values_file(environment):
 
         assert source["valueFiles"] == [f"values-{environment}.yaml"]
         assert source["ignoreMissingValueFiles"] is True
+
+
+def test_a_variant_lays_its_two_files_over_the_environments():
+    varied = applications(child("otel-demo", variant="chart-0.41"))
+
+    assert varied["otel-demo"]["spec"]["source"]["helm"]["valueFiles"] == [
+        *demo_chart.value_files("dev", "chart-0.41")[1:]
+    ]
+    assert varied["cluster-base"]["spec"]["source"]["helm"]["valueFiles"] == ["values-dev.yaml"]
 
 
 def test_a_child_gets_the_bridge_values_that_it_lists_and_no_others():

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from infra.app_of_apps import applications
-from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, normalized
+from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, normalized, repositories
 from infra.settings import parse
 from infra.settings.children import IMAGE_REGISTRIES
 from otel_on_spot.plan.images import of_values
-from tests.charts.demo_chart import REPOSITORY, Wrapper
+from tests.charts.demo_chart import REPOSITORY, Wrapper, contracts, of_version
 from tests.charts.test_capacity import containers, pod_specs
 from tests.charts.workloads import workloads
 from tests.unit.settings.test_settings import committed
@@ -85,6 +85,23 @@ def test_the_demo_charts_own_repositories_are_those_that_are_mirrored(known_demo
             found = (found or {}).get(key) if isinstance(found, dict) else None
         if found is not None and "grafana" not in path:
             assert normalized(found) == repository, path
+
+
+@pytest.mark.parametrize("version", sorted(set(contracts()) - {"0.38.6", "0.39.0"}))
+def test_the_images_of_a_newer_version_are_those_that_are_mirrored(version: str, tmp_path):
+    chart = Wrapper.assemble(of_version(version), tmp_path, version=version)
+    if chart.demo.source == "absent":
+        pytest.skip(chart.demo.how)
+    known = {f"{repository}:{tag}" for repository, tag in repositories(chart.variant).values() if tag}
+    theirs = {
+        normalized(image)
+        for workload in workloads(chart, "prod").values()
+        for image in workload.images.values()
+        if "/open-telemetry/demo:" not in image and "busybox" not in image
+    }
+
+    assert {image for image in known ^ theirs if "opensearch" not in image} == set()
+    assert {image.rpartition(":")[0] for image in known} == {image.rpartition(":")[0] for image in theirs}
 
 
 def test_settings_reach_the_demo_and_the_stack_files_own_values_win():

@@ -17,7 +17,7 @@ SUBCHART_RESOURCES = {
     ("grafana", "grafana-sc-alerts"): "grafana/sidecar/resources",
     ("grafana", "grafana-sc-dashboard"): "grafana/sidecar/resources",
     ("grafana", "grafana-sc-datasources"): "grafana/sidecar/resources",
-    ("jaeger", "jaeger"): "jaeger/allInOne/resources",
+    ("jaeger", "jaeger"): "jaeger/allInOne/resources",  # jaeger/jaeger/resources from 0.40
     ("opensearch", "configfile"): "opensearch/initResources",
     ("opensearch", "opensearch"): "opensearch/resources",
     ("otel-collector", "opentelemetry-collector"): "opentelemetry-collector/resources",
@@ -109,8 +109,9 @@ def computed(record: dict[str, Any], values: dict[str, Any]) -> Workload:
     extra = {
         entry["name"]: entry for key in ("initContainers", "sidecarContainers") for entry in component.get(key, [])
     }
+    one_binary = "jaeger/jaeger" if "jaeger" in values["jaeger"] else "jaeger/allInOne"
     owned = {
-        subchart_resource: at(values, path)
+        subchart_resource: at(values, path.replace("jaeger/allInOne", one_binary))
         for (owner, subchart_resource), path in SUBCHART_RESOURCES.items()
         if owner == name
     }

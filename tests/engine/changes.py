@@ -231,6 +231,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_demo("path", "gitops/charts/cluster-base"),
     Change(key=f"{CHILD}chart", to=CHART),
     of_demo("targetRevision", "v1.0.0"),
+    change(f"{CHILD}variant", "large", path="gitops.applications.cluster-base.variant"),
     of_demo("namespace", "shop", **{"gitops.namespaces": ["shop"]}),
     change(f"{CHILD}createNamespace", False, path="gitops.applications.cluster-base.createNamespace"),
     of_demo("serverSideApply", False),

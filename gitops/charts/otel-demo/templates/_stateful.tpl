@@ -14,7 +14,7 @@ The subcharts have their own keys; every other workload is a component of the de
 {{- $_ := set $declared "grafana" (dig "grafana" "nodeSelector" dict $demo | default dict) -}}
 {{- end -}}
 {{- if dig "jaeger" "enabled" true $demo -}}
-{{- $_ := set $declared "jaeger" (dig "jaeger" "allInOne" "nodeSelector" dict $demo | default dict) -}}
+{{- $_ := set $declared "jaeger" (dig "nodeSelector" dict (get $demo.jaeger "jaeger" | default (get $demo.jaeger "allInOne") | default dict) | default dict) -}}
 {{- end -}}
 {{- if dig "opensearch" "enabled" true $demo -}}
 {{- $_ := set $declared "opensearch" (dig "opensearch" "nodeSelector" dict $demo | default dict) -}}
