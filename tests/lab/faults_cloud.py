@@ -82,7 +82,7 @@ def karpenter_hung(lab: Lab) -> Generator[None]:
         hung.resume()
 
 
-@FAULTS.named("interruption-backlog", "waiting (by count", seconds=20)
+@FAULTS.named("interruption-backlog", "waiting (by count", seconds=90)
 def karpenter_hangs_and_messages_wait(lab: Lab) -> Iterator[None]:
     with karpenter_hung(lab):
         for number in range(3):

@@ -43,7 +43,7 @@ def deployment(name: str, replicas: int = 1, **pod: Any) -> dict[str, Any]:
     }
 
 
-@FAULTS.named("karpenter-running", "0 of 0 replicas", seconds=20)
+@FAULTS.named("karpenter-running", "0 of 0 replicas", seconds=90)
 def karpenter_is_scaled_to_nothing(lab: Lab) -> Iterator[None]:
     replicas = lab.get(*KARPENTER)["spec"]["replicas"]
     yield from patched(lab, *KARPENTER, {"spec": {"replicas": 0}}, {"spec": {"replicas": replicas}})
@@ -93,7 +93,7 @@ def the_controller_reads_another_queue(lab: Lab) -> Iterator[None]:
     put("otel-lab-interruption")
 
 
-@FAULTS.named("node-classes", "default: Ready=Unknown", also=("node-pools",), seconds=30, later=timedelta(minutes=3))
+@FAULTS.named("node-classes", "default: Ready=Unknown", also=("node-pools",), seconds=90, later=timedelta(minutes=3))
 def the_node_class_names_an_image_that_does_not_exist(lab: Lab) -> Iterator[None]:
     before = lab.get("ec2nodeclass", "default")["spec"]["amiSelectorTerms"]
     seeded = [{"alias": "al2023@v20190101"}]
@@ -113,7 +113,7 @@ def ready(lab: Lab, kind: str, name: str) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in listed)
 
 
-@FAULTS.named("node-pools", "NodeClassReady=False", seconds=30)
+@FAULTS.named("node-pools", "NodeClassReady=False", seconds=90)
 def a_pool_names_a_node_class_that_does_not_exist(lab: Lab) -> Iterator[None]:
     pool = lab.get("nodepool", "data")
     spec = pool["spec"]
@@ -202,7 +202,7 @@ def application(lab: Lab, name: str, project: str = "platform", **metadata: Any)
     }
 
 
-@FAULTS.named("applications", "ComparisonError", seconds=30, later=timedelta(minutes=6))
+@FAULTS.named("applications", "ComparisonError", seconds=90, later=timedelta(minutes=6))
 def an_application_names_a_path_that_is_not_in_git(lab: Lab) -> Iterator[None]:
     yield from made(lab, application(lab, "stray"))
 
@@ -246,7 +246,7 @@ def a_window_of_the_past_was_left_behind(lab: Lab) -> Iterator[None]:
     yield from windows(lab, window(timedelta(hours=5)))
 
 
-@FAULTS.named("finalizers", "AppProject gone is gone", seconds=30)
+@FAULTS.named("finalizers", "AppProject gone is gone", seconds=90)
 def an_application_hangs_on_its_finalizer(lab: Lab) -> Iterator[None]:
     spec = lab.get("appproject", "platform", "argocd")["spec"]
     metadata = {"name": "gone", "namespace": "argocd"}

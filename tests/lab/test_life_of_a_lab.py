@@ -6,8 +6,11 @@ Whichever way one ends, it leaves nothing running, and a teardown leaves nothing
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -101,3 +104,38 @@ def test_down_leaves_no_process_of_the_lab(second: Lab) -> None:
     second.down()
     ended(theirs)
     assert second.down().startswith("no lab")
+
+
+STARTS_WITHIN_SECONDS = 5
+"""Between the start of containers and the first probe that can see a process answer, at the wrapper's period of 5 s."""
+
+
+def condition(pod: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(entry for entry in pod["status"]["conditions"] if entry["type"] == kind)
+
+
+def seconds_until_ready(pod: dict[str, Any]) -> float:
+    started, ready = (
+        datetime.fromisoformat(text)
+        for text in (pod["status"]["startTime"], condition(pod, "Ready")["lastTransitionTime"])
+    )
+    return (ready - started).total_seconds()
+
+
+def test_a_pod_is_ready_when_its_probe_would_be_and_ends_after_its_sleep(lab: Lab) -> None:
+    pods = {
+        pod["metadata"]["labels"].get("opentelemetry.io/name"): pod for pod in lab.get("pods", namespace="otel-demo")
+    }
+    probed = {name: pod for name, pod in pods.items() if pod["spec"]["containers"][0].get("readinessProbe")}
+    assert {"frontend", "cart", "ad"} <= set(probed)
+    assert "accounting" not in probed
+    assert seconds_until_ready(pods["accounting"]) == 0
+    assert [name for name, pod in probed.items() if seconds_until_ready(pod) < STARTS_WITHIN_SECONDS] == []
+    assert seconds_until_ready(probed["ad"]) >= 2 * STARTS_WITHIN_SECONDS
+
+    name = pods["checkout"]["metadata"]["name"]
+    begun = time.monotonic()
+    lab.kubectl("--namespace=otel-demo", "delete", "pod", name, "--wait=false")
+    assert lab.get("pod", name, namespace="otel-demo")["metadata"]["deletionTimestamp"]
+    until(f"pod {name} has ended", lambda: lab.get("pod", name, namespace="otel-demo") is None, 90)
+    assert time.monotonic() - begun > 9
