@@ -1,4 +1,4 @@
-"""Experiments of AWS FIS for the spot-interruption drill: EC2 itself warns one Spot node of this cluster."""
+"""Experiments of AWS FIS for the Spot drills: EC2 itself warns the Spot nodes of this cluster that one has tagged."""
 
 import json
 from dataclasses import dataclass
@@ -68,14 +68,14 @@ class InterruptionExperiment(pulumi.ComponentResource):
         # An experiment must not start before its role may do its work; no value carries that edge.
         template = fis.ExperimentTemplate(
             f"{name}-template",
-            description=f"Warn one Spot node of {stack_names.cluster} that a drill has tagged",
+            description=f"Warn the Spot nodes of {stack_names.cluster} that a drill has tagged",
             role_arn=role.arn,
             stop_conditions=[fis.ExperimentTemplateStopConditionArgs(source="none")],
             targets=[
                 fis.ExperimentTemplateTargetArgs(
                     name="node",
                     resource_type=RESOURCE_TYPE,
-                    selection_mode="COUNT(1)",
+                    selection_mode="ALL",
                     resource_tags=[
                         fis.ExperimentTemplateTargetResourceTagArgs(key=key, value=value)
                         for key, value in (stack_names.owned_tags | names.DRILL_TAGS).items()

@@ -22,11 +22,32 @@ Gap = Annotated[
     float | None,
     typer.Option("--gap", min=0, help="Seconds that the front path may be away; by default what the stack promises."),
 ]
+AllowStateful = Annotated[
+    bool, typer.Option("--allow-stateful", help="Accept a node that holds the only copy of data.")
+]
+Fis = Annotated[
+    bool,
+    typer.Option(
+        "--fis",
+        help="Interrupt by an AWS FIS experiment, which proves the rules too (karpenter.interruptionExperiments).",
+    ),
+]
+SamplesCsv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the samples as CSV to FILE.")]
+SamplesPlot = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE.svg", help="Plot the samples as SVG to FILE.svg.")
+]
 STRESS_EXAMPLE = """
 \b
 Example:
   otel-on-spot drill stress --stack dev --replicas 50 --hold 300 \\
       --why 'before the sale' --csv stress.csv --plot stress.svg
+"""
+
+DROUGHT_EXAMPLE = """
+\b
+Examples:
+  otel-on-spot drill drought --stack staging --why 'before the sale'
+  otel-on-spot drill drought --stack staging --zone eu-west-1a --replicas 20
 """
 
 drill = Application(
@@ -61,6 +82,14 @@ def _platform(
     yield target, api
 
 
+def _require_svg(plot_file: Path | None) -> None:
+    if plot_file is not None and plot_file.suffix != ".svg":
+        raise ToolError(
+            f"--plot {plot_file}: --plot writes SVG only. Give a name that ends with .svg, "
+            f"for example {plot_file.with_suffix('.svg')}"
+        )
+
+
 @drill.command(epilog=STRESS_EXAMPLE)
 def stress(
     *,
@@ -76,12 +105,8 @@ def stress(
     ] = 600.0,
     why: Why = "",
     json_file: JsonFile = None,
-    csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the samples as CSV to FILE.")
-    ] = None,
-    plot_file: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Plot the samples as SVG to FILE.svg.")
-    ] = None,
+    csv_file: SamplesCsv = None,
+    plot_file: SamplesPlot = None,
     kube_context: KubeContext = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -92,11 +117,7 @@ def stress(
 
     Exit codes: 0 all promises kept, 1 something found or not put back, 2 it could not begin, 130 stopped and put back.
     """
-    if plot_file is not None and plot_file.suffix != ".svg":
-        raise ToolError(
-            f"--plot {plot_file}: --plot writes SVG only. Give a name that ends with .svg, "
-            f"for example {plot_file.with_suffix('.svg')}"
-        )
+    _require_svg(plot_file)
     from otel_on_spot.cli.stress_display import keep_samples, live_display
     from otel_on_spot.drills.drill import start
     from otel_on_spot.drills.stress.run import Options, longest_seconds, run
@@ -179,16 +200,8 @@ def spot_interruption(
     node: Annotated[
         str | None, typer.Option("--node", help="Spot node to interrupt; one of the front path by default.")
     ] = None,
-    allow_stateful: Annotated[
-        bool, typer.Option("--allow-stateful", help="Accept a node that holds the only copy of data.")
-    ] = False,
-    fis: Annotated[
-        bool,
-        typer.Option(
-            "--fis",
-            help="Interrupt by an AWS FIS experiment, which proves the rules too (karpenter.interruptionExperiments).",
-        ),
-    ] = False,
+    allow_stateful: AllowStateful = False,
+    fis: Fis = False,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until all must be well again.")] = 600.0,
     gap: Gap = None,
     why: Why = "",
@@ -208,6 +221,107 @@ def spot_interruption(
         candidate = choose_node(target, api, node, allow_stateful=allow_stateful, fis=fis)
         with start(target, api, "spot-interruption", why=why, seconds=timeout + 180, log=log) as running:
             report = run(running, candidate, fis=fis, timeout=timeout, gap=gap)
+    exit_with_report(report, json_file)
+
+
+@drill.command(epilog="Example: otel-on-spot drill spot-storm --stack staging --zone eu-west-1a")
+def spot_storm(
+    *,
+    stack: Stack = "dev",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    zone: Annotated[str, typer.Option("--zone", help="Warn the Spot nodes in this zone.")] = "",
+    instance_type: Annotated[str, typer.Option("--type", help="Warn the Spot nodes of this instance type.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Warn all Spot nodes; half of them by default.")] = False,
+    allow_stateful: AllowStateful = False,
+    fis: Fis = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until all must be whole.")] = 600.0,
+    gap: Gap = None,
+    why: Why = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Interrupt many Spot nodes at once. Follows how many of the front path answer, until all workloads are whole.
+
+    The nodes are lost: Karpenter drains, terminates and replaces them.
+
+    Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.spot_storm.course import Storm
+    from otel_on_spot.drills.spot_storm.run import nodes_of, run
+
+    storm = Storm(zone=zone, instance_type=instance_type, everything=everything)
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        chosen = nodes_of(target, api, storm, allow_stateful=allow_stateful, fis=fis)
+        with start(target, api, "spot-storm", why=why, seconds=timeout + 180, log=log) as running:
+            report = run(running, storm, chosen, fis=fis, timeout=timeout, gap=gap)
+    exit_with_report(report, json_file)
+
+
+@drill.command(epilog=DROUGHT_EXAMPLE)
+def drought(
+    *,
+    stack: Stack = "dev",
+    zone: Annotated[str, typer.Option("--zone", help="Take Spot away in this zone only.")] = "",
+    family: Annotated[str, typer.Option("--family", help="Take Spot of this instance family only, as in m7i.")] = "",
+    quota: Annotated[bool, typer.Option("--quota", help="EC2 says that the account's Spot quota is used up.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Take On-Demand away too: what stays up, and what is told.")
+    ] = False,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, help="Pods to run meanwhile.")] = 50,
+    within: Annotated[
+        float, typer.Option("--within", min=1, metavar="SECONDS", help="Seconds beyond a boot until all must run.")
+    ] = 30.0,
+    max_wait: Annotated[
+        float, typer.Option("--max-wait", min=1, metavar="SECONDS", help="How long to wait for all pods to run.")
+    ] = 600.0,
+    max_return: Annotated[
+        float,
+        typer.Option("--max-return", min=0, metavar="SECONDS", help="Until all is back on Spot; 0 does not follow it."),
+    ] = 900.0,
+    narrow: Annotated[
+        bool, typer.Option("--narrow", help="Narrow NodePools in a lab too, as on AWS, instead of the lab's switch.")
+    ] = False,
+    gap: Gap = None,
+    why: Why = "",
+    json_file: JsonFile = None,
+    csv_file: SamplesCsv = None,
+    plot_file: SamplesPlot = None,
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Take Spot away for a while. Pods fall back to On-Demand, Spot comes back, and so do they.
+
+    In a lab the simulated EC2 refuses; on AWS the Spot NodePools are narrowed, each still valid. The pods are the
+    drill's own, and ask for what the front path does. At its end, on Ctrl-C too, capacity is given back and the pods
+    are deleted. After kill -9, run `drill restore`.
+
+    Exit codes: 0 all promises kept, 1 something found or not put back, 2 it could not begin, 130 stopped and put back.
+    """
+    _require_svg(plot_file)
+    from otel_on_spot.cli.stress_display import keep_samples, live_display
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.drought.run import Options, longest_seconds, make_plan, run
+    from otel_on_spot.drills.shortage import Shortage
+
+    options = Options(
+        shortage=Shortage(zone=zone, family=family, quota=quota, everything=everything),
+        replicas=replicas,
+        within=within,
+        max_wait=max_wait,
+        max_return=max_return,
+        narrow=narrow,
+        gap=gap,
+    )
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        plan = make_plan(target, api, options)
+        title = f"{options.shortage.text} away on {target.declared.cluster}"
+        with (
+            start(target, api, "drought", why=why, seconds=longest_seconds(options), log=log) as running,
+            live_display(title) as show,
+        ):
+            keep = keep_samples(csv_file, plot_file, title)
+            report = run(running, options, plan, log=log, on_sample=show, keep=keep)
     exit_with_report(report, json_file)
 
 

@@ -27,7 +27,10 @@ def up(
         bool, typer.Option("--engine", help="Apply with the pulumi CLI on PATH, not with the recorded graph.")
     ] = False,
 ) -> None:
-    """Start or update the platform. A running one becomes what the working tree declares now."""
+    """Start or update the platform. A running one becomes what the working tree declares now.
+
+    Any stack runs in its own shape; what only AWS or another server can decide is set aside by name, and told.
+    """
     from otel_on_spot.lab import lifecycle
     from otel_on_spot.lab.status import summary
 

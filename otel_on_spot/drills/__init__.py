@@ -5,10 +5,14 @@ lease            one drill at a time, and what it changed
 undo             how each change is taken back
 resilience       trying again while nobody answers, and not being ended half-way
 leftovers        what interrupted drills left, put back
+front_path       what a stack promises of it, looks at it all along
+shortage         capacity that a drill takes away
 diagnosis        why a drill stopped: the doctor's checks
 stress/             many replicas for a while, automatic sync suspended
 node_join/          does a node join, and how long does each step take
 drift/              who puts a change by hand back, and how fast
+spot_storm/         many Spot nodes warned at once
+drought/            Spot taken away, and given back
 spot_interruption/  what a Spot warning does to a node, its pods and the front path
 
 Each drill has its verdicts (pure functions of what was seen) and ``run``.

@@ -8,6 +8,7 @@ from typing import Final
 
 from kubernetes.client.exceptions import ApiException
 
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.client import Api
@@ -179,6 +180,20 @@ def front_path(target: Target, api: Api) -> tuple[Callable[[], int], str]:
         services = " and ".join(f"{namespace}/{service}" for service in FRONT)
         return lambda: ready_endpoints(api, namespace), ENDPOINTS.format(services=services)
     return lambda: through_the_proxy(api, namespace), HTTP.format(namespace=namespace, service=SERVICE)
+
+
+def require_served(target: Target, api: Api) -> None:
+    """Go on only where the front path answers.
+
+    Raises:
+        DrillRefusedError: it does not.
+    """
+    look, name = front_path(target, api)
+    if not look():
+        raise DrillRefusedError(
+            f"{name}: nothing is served, before any drill. A drill shows what happens to a platform that is well: see "
+            f"otel-on-spot doctor --stack {target.declared.stack}"
+        )
 
 
 class Probe:

@@ -3,20 +3,22 @@
 Each step can be taken back twice, or before it was made: then it does nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import urllib3
 from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.aws_errors import is_not_found
-from otel_on_spot.kubernetes.client import Api
-from otel_on_spot.kubernetes.names import PROJECT
+from otel_on_spot.kubernetes.client import Api, Object
+from otel_on_spot.kubernetes.names import NODE_POOL, PROJECT
 from otel_on_spot.target import Target
 
 CONFLICT: Final = 409
 ATTEMPTS: Final = 10
+SWITCH_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,28 @@ def experiment(identifier: str) -> Step:
 def tagged(instance: str, tags: Mapping[str, str]) -> Step:
     """Tags on an EC2 instance."""
     return Step(kind="tags", what=f"{instance} tagged", arguments={"instance": instance, "tags": dict(tags)})
+
+
+def short_of(what: str, row: Mapping[str, str]) -> Step:
+    """A shortage of the simulated EC2. ``row``: as the lab's switch has it."""
+    return Step(kind="capacity", what=f"{what} taken away from the simulated EC2", arguments={"row": dict(row)})
+
+
+def closed(pool: Object, limits: Mapping[str, str]) -> Step:
+    """Other limits of a NodePool."""
+    name, before = pool["metadata"]["name"], dict(pool["spec"].get("limits") or {})
+    arguments = {"path": NODE_POOL.path(name=name), "before": before, "limits": dict(limits)}
+    return Step(kind="limits", what=f"NodePool {name} closed by its limits", arguments=arguments)
+
+
+def narrowed(pool: Object, requirement: Mapping[str, Any], budget: Mapping[str, Any]) -> Step:
+    """One more requirement of a NodePool, and a budget that keeps the nodes which it does not allow."""
+    name = pool["metadata"]["name"]
+    arguments = {"path": NODE_POOL.path(name=name), "requirement": dict(requirement), "budget": dict(budget)}
+    values = ", ".join(requirement["values"])
+    return Step(
+        kind="requirement", what=f"NodePool {name} narrowed: {requirement['key']} not {values}", arguments=arguments
+    )
 
 
 def take_back(target: Target, api: Api, step: Step) -> str:
@@ -111,23 +135,126 @@ def change_windows(api: Api, path: str, change: Callable[[list[dict[str, Any]]],
     Raises:
         ApiException: refused; status 409 where somebody is always faster.
     """
-    for attempt in range(ATTEMPTS):
-        project = api.get(path)
-        if project is None:
-            return False
+
+    def patch(project: Object) -> Object:
         windows = (project.get("spec") or {}).get("syncWindows") or []
         changed = change(list(windows))
-        if changed == windows:
+        return {} if changed == windows else {"syncWindows": changed or None}
+
+    return change_spec(api, path, patch)
+
+
+def change_spec(api: Api, path: str, patch: Callable[[Object], Object]) -> bool:
+    """Merge a patch into an object's ``spec``, made anew where somebody was faster: True where it changed.
+
+    Args:
+        api: the API server.
+        path: of the object; one that is gone is left.
+        patch: makes the patch from the object as it is; an empty one changes nothing.
+
+    Raises:
+        ApiException: refused; status 409 where somebody is always faster.
+    """
+    for attempt in range(ATTEMPTS):
+        thing = api.get(path)
+        changes = patch(thing) if thing is not None else {}
+        if thing is None or not changes:
             return False
-        version = project["metadata"]["resourceVersion"]
+        version = thing["metadata"]["resourceVersion"]
         try:
-            api.merge(path, {"metadata": {"resourceVersion": version}, "spec": {"syncWindows": changed or None}})
+            api.merge(path, {"metadata": {"resourceVersion": version}, "spec": changes})
         except ApiException as refused:
             if refused.status != CONFLICT or attempt == ATTEMPTS - 1:
                 raise
         else:
             return True
     raise AssertionError("unreachable")
+
+
+def make_change(target: Target, api: Api, step: Step) -> bool:
+    """Make a shortage that is written down: False where it was there already, or the pool is gone.
+
+    Raises:
+        ApiException, urllib3.exceptions.HTTPError, ValueError: it could not be.
+    """
+    arguments = step.arguments
+    if step.kind == "capacity":
+        return _change_shortages(target, lambda rows: [*rows, arguments["row"]])
+    if step.kind == "limits":
+        return change_spec(
+            api, arguments["path"], lambda pool: _limits(pool["spec"].get("limits") or {}, arguments["limits"])
+        )
+    return change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=True))
+
+
+def _limits(now: Mapping[str, str], wanted: Mapping[str, str]) -> Object:
+    return {} if wanted.items() <= now.items() else {"limits": dict(wanted)}
+
+
+def _entries(pool: Object, arguments: Mapping[str, Any], *, added: bool) -> Object:
+    """A patch of a pool's requirements and budgets with the drill's own, or without them; other people's stay."""
+    inside = pool["spec"]["template"]["spec"]
+    requirements = inside.get("requirements") or []
+    budgets = (pool["spec"].get("disruption") or {}).get("budgets") or []
+
+    def changed(entries: Sequence[Any], ours: Any) -> list[Any]:
+        without = [entry for entry in entries if entry != ours]
+        return [*without, ours] if added else without
+
+    new, held = changed(requirements, arguments["requirement"]), changed(budgets, arguments["budget"])
+    if (new, held) == (requirements, budgets):
+        return {}
+    return {"template": {"spec": {"requirements": new}}, "disruption": {"budgets": held or None}}
+
+
+def _closed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+    """To the limits that it had, where they are still the drill's: somebody else's are left."""
+
+    def patch(pool: Object) -> Object:
+        now, ours, before = pool["spec"].get("limits") or {}, arguments["limits"], arguments["before"]
+        if any(now.get(resource) != value for resource, value in ours.items()):
+            return {}
+        return {"limits": {resource: before.get(resource) for resource in ours} if before else None}
+
+    return "has its limits again" if change_spec(api, arguments["path"], patch) else "has no limits of the drill"
+
+
+def _narrowed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+    changed = change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=False))
+    return "has its requirements again" if changed else "is not narrowed"
+
+
+def _capacity(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
+    """Without the drill's own row."""
+    changed = _change_shortages(target, lambda rows: [row for row in rows if row != arguments["row"]])
+    return "is there again" if changed else "was not short"
+
+
+def _change_shortages(target: Target, change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> bool:
+    """Write the lab's capacity switch anew: True where it changed."""
+    now = shortages(target)
+    changed = change(list(now))
+    if changed == now:
+        return False
+    _ask_switch(target, "PUT", changed)
+    return True
+
+
+def shortages(target: Target) -> list[dict[str, str]]:
+    """What the simulated EC2 is short of.
+
+    Raises:
+        urllib3.exceptions.HTTPError, ValueError: there is no such switch.
+    """
+    return _ask_switch(target, "GET")
+
+
+def _ask_switch(target: Target, method: str, rows: Sequence[Mapping[str, str]] | None = None) -> list[dict[str, str]]:
+    url = f"{target.aws('ec2').meta.endpoint_url.rstrip('/')}/lab/capacity"
+    answer = urllib3.request(method, url, json=rows, retries=False, timeout=SWITCH_SECONDS)
+    if answer.status != 200:
+        raise ValueError(f"{method} {url}: {answer.status} {answer.data.decode(errors='replace')[:200]}")
+    return answer.json()
 
 
 def _experiment(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
@@ -158,4 +285,7 @@ UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str
     "window": _window,
     "experiment": _experiment,
     "tags": _tags,
+    "capacity": _capacity,
+    "limits": _closed,
+    "requirement": _narrowed,
 }

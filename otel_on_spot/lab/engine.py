@@ -41,13 +41,19 @@ class Engine:
         """Update the stack to what the working tree declares.
 
         Args:
-            overrides: settings whose values replace the stack file's.
+            overrides: settings whose values replace the stack file's; None removes one.
 
         Raises:
             EngineError: the update failed.
         """
         self.workspace.copy_program()
-        self.workspace.write_stack(self.stack, change=lambda settings: settings.update(overrides or {}))
+
+        def change(settings: dict[str, Any]) -> None:
+            settings.update(overrides or {})
+            for key in [key for key, value in settings.items() if value is None]:
+                del settings[key]
+
+        self.workspace.write_stack(self.stack, change=change)
         with self._selected() as stack, engine_errors("up"):
             stack.up(color="never", suppress_outputs=True, show_secrets=False)
 

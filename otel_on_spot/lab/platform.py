@@ -76,7 +76,7 @@ class Platform:
         )
         self.commit = self.snapshot.refresh()
         log(chart.line)
-        for notice in (*tools.notes, *self.commit.notices):
+        for notice in (*tools.notes, *self.commit.notices, *(f"set aside: {line}" for line in stack.set_aside)):
             log(notice)
         self._applying = threading.Lock()
 
@@ -171,6 +171,7 @@ class Platform:
         with self._applying:
             before = len(self.cloud.operations.read())
             _forget_program()
+            overrides = {**self.stack.overrides, **(overrides or {})}
             try:
                 if self._by_engine:
                     self.engine.up(overrides)

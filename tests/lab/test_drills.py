@@ -11,6 +11,7 @@ import pytest
 
 from otel_on_spot.drills.lease import NAME
 from otel_on_spot.drills.node_join.verdicts import STEPS
+from otel_on_spot.lab.addresses import MOTO_URL
 from tests.lab import faults_access, faults_cloud
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
@@ -128,6 +129,51 @@ def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_i
     assert 0 < served < looks, "one replica: away while its node boots"
     assert looks > 5
     assert "100% is waived: lab declares 1 of frontend-proxy and 1 of frontend" in seen.looked_at("front-path")
+    assert nothing_is_left(lab)
+
+
+def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(lab: Lab, tmp_path: Path) -> None:
+    before = set(lab.claims())
+    seen = rehearse(lab, tmp_path, "spot-storm", "--all", "--timeout", "150", keep="spot-storm")
+    assert seen.lines == dict.fromkeys(("heard", "drained", "front-path", "answering", "whole"), "ok"), seen.told
+    assert seen.moments["warned"] <= seen.moments["handled"] <= seen.moments["drained"] <= seen.moments["whole"]
+    told = (seen.report or {})["measures"]
+    assert told["least answering"].startswith("0 ready endpoints: 1, 0 at"), "one replica: away while its node boots"
+    spot = {name for name in before if name.startswith("spot-")}
+    assert not spot & set(lab.claims())
+    assert nothing_is_left(lab)
+
+
+@pytest.fixture
+def nothing_of_a_drought(lab: Lab) -> Iterator[None]:
+    before = set(lab.claims())
+    yield
+    more = [name for name in lab.claims() if name not in before]
+    if more:
+        lab.kubectl("delete", "nodeclaims", "--ignore-not-found", "--timeout=120s", *more)
+
+
+DROUGHT = ("drought", "--replicas", "120", "--within", "60", "--max-wait", "150", "--max-return", "0")
+
+
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [((), "100%"), (("--quota",), "100%"), (("--zone", "eu-west-1a"), "0%"), (("--narrow",), "100%")],
+    ids=["spot", "quota", "zone", "narrowed"],
+)
+def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
+    lab: Lab, tmp_path: Path, nothing_of_a_drought: None, options: tuple[str, ...], share: str
+) -> None:
+    pool = lab.get("nodepool", "spot")["spec"]
+    seen = rehearse(lab, tmp_path, *DROUGHT, *options, keep="-".join(["drought", *options]).replace("--", ""))
+    lines = ("taken", "rounds", "fallback", "running", "front-path")
+    assert seen.lines == dict.fromkeys(lines, "ok"), seen.told
+    measures = (seen.report or {})["measures"]
+    assert measures["On-Demand share"].startswith(share)
+    refused = not measures["rounds of refusals"].startswith("0,")
+    assert refused == (options in ((), ("--quota",))), measures["rounds of refusals"]
+    assert lab.get("nodepool", "spot")["spec"] == pool
+    assert lab.inside("curl", "--silent", f"{MOTO_URL}/lab/capacity") == "[]"
     assert nothing_is_left(lab)
 
 

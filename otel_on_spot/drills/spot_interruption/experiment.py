@@ -1,7 +1,7 @@
 """The warning as an experiment of AWS FIS: EC2 sends it, so the rules and the queue's policy are proved too."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,22 +33,23 @@ def require(target: Target) -> str:
     return target.declared.experiment
 
 
-def start(target: Target, record_undo: Callable[[Step], None], instance: str) -> str:
-    """Tag the instance, so that the template's target is this one and no other, and start an experiment: its id.
+def start(target: Target, record_undo: Callable[[Step], None], instances: Sequence[str]) -> str:
+    """Tag the instances, so that the template's targets are these and no others, and start an experiment: its id.
 
     Args:
         target: the platform.
         record_undo: writes a change down.
-        instance: that is warned.
+        instances: that are warned; FIS takes five of an experiment unless the account's quota was raised.
 
     Raises:
         DrillRefusedError: AWS refused.
     """
     template = require(target)
     try:
-        record_undo(tagged(instance, names.DRILL_TAGS))
+        for instance in instances:
+            record_undo(tagged(instance, names.DRILL_TAGS))
         tags = [{"Key": key, "Value": value} for key, value in names.DRILL_TAGS.items()]
-        target.aws("ec2").create_tags(Resources=[instance], Tags=tags)
+        target.aws("ec2").create_tags(Resources=list(instances), Tags=tags)
         begun = target.aws("fis").start_experiment(experimentTemplateId=template, clientToken=str(uuid.uuid4()))
     except (ClientError, BotoCoreError) as problem:
         raise DrillRefusedError(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
-from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.front_path import Probe, front_path, promise
+from otel_on_spot.drills.drill import Drill
+from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, NOTICE_SECONDS, REPLACING, Interruption, verdicts
@@ -26,8 +26,15 @@ def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: b
     """
     if fis:
         experiment.require(target)
+    chosen = choose(judge_nodes(collect_facts(target, api), allow_stateful=allow_stateful), node)
+    require_served(target, api)
+    return chosen
+
+
+def collect_facts(target: Target, api: Api) -> Facts:
+    """What candidates are judged by: nodes, pods, NodeClaims."""
     lists = SharedLists(api)
-    facts = Facts(
+    return Facts(
         taken_at=datetime.now(UTC),
         declared=target.declared,
         nodes=lists.parsed(NODE),
@@ -35,14 +42,6 @@ def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: b
         node_claims=lists.parsed(NODE_CLAIM),
         terminating=lists.terminating(),
     )
-    chosen = choose(judge_nodes(facts, allow_stateful=allow_stateful), node)
-    served, name = front_path(target, api)
-    if not served():
-        raise DrillRefusedError(
-            f"{name}: nothing is served, before any drill. A drill shows what an interruption does to a platform that "
-            f"is well: see otel-on-spot doctor --stack {target.declared.stack}"
-        )
-    return chosen
 
 
 def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: float | None) -> Report:
@@ -68,9 +67,9 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
     with Probe(served) as probed:
         started = ""
         if by is FIS:
-            started = experiment.start(drill.target, drill.lease.record_undo, chosen.instance)
+            started = experiment.start(drill.target, drill.lease.record_undo, [chosen.instance])
         else:
-            send(drill.target, by, chosen.instance)
+            send(drill.target, by, [chosen.instance])
         timeline.add("warned", f"{by.description} {started}".rstrip())
         watch = Watch(api, timeline, chosen, before)
         if drill.wait_until(watch.heard, min(timeout, NOTICE_SECONDS)):

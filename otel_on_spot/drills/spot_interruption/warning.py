@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +15,11 @@ from otel_on_spot.target import Target
 
 SOURCE: Final = "aws.ec2"
 KIND: Final = "EC2 Spot Instance Interruption Warning"
+BATCH: Final = 10
+"""Entries that PutEvents and SendMessageBatch take at once.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,29 +67,51 @@ def event(region: str, account: str, instance: str) -> dict[str, Any]:
     }
 
 
-def send(target: Target, chosen: Channel, instance: str) -> None:
-    """Send the warning by the bus or to the queue.
+def send(target: Target, chosen: Channel, instances: Sequence[str]) -> None:
+    """Send a warning for each instance by the bus or to the queue, as many at once as AWS takes.
 
     Raises:
-        DrillRefusedError: AWS refused it, or the queue is not there.
+        DrillRefusedError: AWS refused some, or the queue is not there.
     """
     region, queue = target.declared.region, target.declared.interruption_queue
     try:
         account = target.aws("sts").get_caller_identity()["Account"]
-        warning = event(region, account, instance)
+        warnings = [event(region, account, instance) for instance in instances]
+        batches = [warnings[first : first + BATCH] for first in range(0, len(warnings), BATCH)]
         if chosen is BUS:
-            entry = {
-                "Source": SOURCE,
-                "DetailType": KIND,
-                "Resources": warning["resources"],
-                "Detail": json.dumps(warning["detail"]),
-            }
-            target.aws("events").put_events(Entries=[entry])
-            return
-        sqs = target.aws("sqs")
-        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=json.dumps(warning))
+            refused = [entry for batch in batches for entry in _put(target, batch)]
+        else:
+            url = target.aws("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
+            refused = [entry for batch in batches for entry in _queue(target, url, batch)]
     except (ClientError, BotoCoreError) as problem:
         raise DrillRefusedError(
             f"the warning could not be sent: {reason(problem)}. Look at the queue with "
             f"`otel-on-spot doctor --stack {target.declared.stack} --only interruption-queue,interruption-policy`"
         ) from None
+    if refused:
+        raise DrillRefusedError(
+            f"{len(refused)} of {len(warnings)} warnings were refused: {refused[0]}. Those that were sent are on their "
+            "way: their nodes are drained and replaced"
+        )
+
+
+def _put(target: Target, batch: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put events on the bus; what it refused."""
+    entries = [
+        {
+            "Source": SOURCE,
+            "DetailType": KIND,
+            "Resources": warning["resources"],
+            "Detail": json.dumps(warning["detail"]),
+        }
+        for warning in batch
+    ]
+    told = target.aws("events").put_events(Entries=entries)["Entries"]
+    return [f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}" for entry in told if entry.get("ErrorCode")]
+
+
+def _queue(target: Target, url: str, batch: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Send messages to the queue; what it refused."""
+    entries = [{"Id": str(number), "MessageBody": json.dumps(warning)} for number, warning in enumerate(batch)]
+    told = target.aws("sqs").send_message_batch(QueueUrl=url, Entries=entries)
+    return [f"{entry['Code']}: {entry.get('Message', '')}" for entry in told.get("Failed") or []]

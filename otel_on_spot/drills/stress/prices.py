@@ -32,6 +32,12 @@ class Prices:
         self._known: dict[tuple[str, str, str], float | None] = {}
         self.why: set[str] = set()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about them, for a report."""
+        made_up = ("prices are those of a simulated AWS: made up",) if self._target.simulated else ()
+        return (*made_up, *sorted(self.why))
+
     def of(self, capacity_type: str, instance_type: str, zone: str) -> float | None:
         """USD an hour of an instance; None where AWS names no price. Spot: the price in that zone now."""
         key = (capacity_type, instance_type, zone if capacity_type == "spot" else "")

@@ -86,7 +86,7 @@ def run(drill: Drill, options: Options, *, log: Log, on_sample: OnSample, keep: 
             keep(tuple(watch.samples), drill.timeline.moments)
     measures = verdicts.measures(course, watch, estimate, _left_over(drill, before))
     report = drill.report(verdicts.verdicts(course, restored), measures)
-    return replace(report, notes=(*report.notes, *_price_notes(drill, prices)))
+    return replace(report, notes=(*report.notes, *prices.notes))
 
 
 def _estimate(drill: Drill, work: Workload, options: Options, prices: Prices, log: Log) -> str:
@@ -215,8 +215,3 @@ def _left_over(drill: Drill, before: Before) -> str:
     delays = ", ".join(f"{pool}: {after.get(pool, 'not said')}" for pool in sorted({claim.pool for claim in more}))
     count = format_count(len(more), "NodeClaim")
     return f"{count} more than before; Karpenter consolidates by itself (consolidateAfter {delays})"
-
-
-def _price_notes(drill: Drill, prices: Prices) -> tuple[str, ...]:
-    made_up = ("prices are those of a simulated AWS: made up",) if drill.target.simulated else ()
-    return (*made_up, *sorted(prices.why))

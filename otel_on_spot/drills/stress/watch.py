@@ -80,10 +80,11 @@ def claims(api: Api) -> tuple[Claim, ...]:
     Raises:
         ApiException, urllib3.exceptions.HTTPError: they could not be listed.
     """
-    return tuple(map(_claim, api.list(NODE_CLAIM.path())))
+    return tuple(map(claim_of, api.list(NODE_CLAIM.path())))
 
 
-def _claim(thing: Object) -> Claim:
+def claim_of(thing: Object) -> Claim:
+    """A NodeClaim as the watch keeps it."""
     labels = thing["metadata"].get("labels") or {}
     return Claim(
         name=thing["metadata"]["name"],
@@ -103,7 +104,10 @@ def _observed(deployment: Object) -> bool:
 
 
 class Watch:
-    """Takes samples, keeps them all, and hands each on."""
+    """Takes samples, keeps them all, and hands each on.
+
+    ``pods``, ``node_labels``, ``node_claims``: what the last sample was counted from; pods that are going are left out.
+    """
 
     def __init__(self, drill: Drill, workload: Workload, prices: Prices, on_sample: OnSample) -> None:
         self._drill, self._workload, self._prices, self._on_sample = drill, workload, prices, on_sample
@@ -111,6 +115,9 @@ class Watch:
         self._silent = False
         self.samples: list[Sample] = []
         self.highest_cost: float | None = None
+        self.pods: list[Object] = []
+        self.node_labels: dict[str, Mapping[str, str]] = {}
+        self.node_claims: list[Object] = []
 
     def sample(self) -> Sample | None:
         """Take one more sample; None while nobody answers.
@@ -147,16 +154,25 @@ class Watch:
         if deployment is None:
             raise DrillRefusedError(f"{self._workload.name} was deleted while the drill ran")
         phases: Counter[str] = Counter()
-        for pod in api.list(POD.path(self._workload.namespace), labelSelector=self._workload.selector):
-            if not pod["metadata"].get("deletionTimestamp"):
-                phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
-        labels = [node["metadata"].get("labels") or {} for node in api.list(NODE.path(), METADATA_ONLY)]
-        now = claims(api)
+        found = api.list(POD.path(self._workload.namespace), labelSelector=self._workload.selector)
+        self.pods = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+        for pod in self.pods:
+            phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
+        nodes = api.list(NODE.path(), METADATA_ONLY)
+        self.node_labels = {node["metadata"]["name"]: node["metadata"].get("labels") or {} for node in nodes}
+        self.node_claims = list(api.list(NODE_CLAIM.path()))
+        now = tuple(map(claim_of, self.node_claims))
         costs = [
             self._prices.of(claim.capacity_type, claim.instance_type, claim.zone) for claim in now if claim.launched
         ]
         priced = [cost for cost in costs if cost is not None]
-        joined = dict(Counter(node[CAPACITY_TYPE] for node in labels if POOL_LABEL in node and CAPACITY_TYPE in node))
+        joined = dict(
+            Counter(
+                labels[CAPACITY_TYPE]
+                for labels in self.node_labels.values()
+                if POOL_LABEL in labels and CAPACITY_TYPE in labels
+            )
+        )
         self._report_changes(now, joined)
         return Sample(
             at=datetime.now(UTC),

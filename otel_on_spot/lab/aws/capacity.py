@@ -9,18 +9,44 @@ from pathlib import Path
 from otel_on_spot.files import write_atomically
 
 FILE = "capacity.json"
+MESSAGES = {
+    "InsufficientInstanceCapacity": "We currently do not have sufficient {type} capacity in the Availability Zone you "
+    "requested ({zone}).",
+    "MaxSpotInstanceCountExceeded": "Max spot instance count exceeded",
+    "VcpuLimitExceeded": "You have requested more vCPU capacity than your current vCPU limit allows for the instance "
+    "bucket that the specified instance type belongs to.",
+}
+"""EC2's words by code: no capacity, and the account's quotas of Spot and of On-Demand.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
     """Offerings that have no capacity. Each field is a shell pattern, ``*`` by default.
 
-    ``capacity_type`` is ``spot`` or ``on-demand``; ``zone`` a zone's name such as ``eu-west-1a``.
+    ``capacity_type`` is ``spot`` or ``on-demand``; ``zone`` a zone's name such as ``eu-west-1a``. ``code``: what EC2
+    answers, a key of ``MESSAGES``.
     """
 
     capacity_type: str = "*"
     instance_type: str = "*"
     zone: str = "*"
+    code: str = "InsufficientInstanceCapacity"
+
+    def __post_init__(self) -> None:
+        """Refuse a code that nobody knows.
+
+        Raises:
+            ValueError: it is none of EC2's.
+        """
+        if self.code not in MESSAGES:
+            raise ValueError(f"code {self.code!r}: EC2 refuses by {', '.join(MESSAGES)}; give one of them")
+
+    def message(self, instance_type: str, zone: str) -> str:
+        """EC2's words about an offering."""
+        return MESSAGES[self.code].format(type=instance_type, zone=zone)
 
     def covers(self, capacity_type: str, instance_type: str, zone: str) -> bool:
         """True where this offering is among them."""
@@ -44,7 +70,7 @@ def shortages(folder: Path) -> list[Shortage]:
     try:
         return [Shortage(**row) for row in json.loads(text)]
     except (TypeError, ValueError) as problem:
-        rule = "a list of objects with capacity_type, instance_type and zone"
+        rule = "a list of objects with capacity_type, instance_type, zone and code"
         raise ValueError(f"{folder / FILE}: {problem}. It must be {rule}: mend it, or remove it") from None
 
 
@@ -53,6 +79,6 @@ def set_shortages(folder: Path, now: Iterable[Shortage]) -> None:
     write_atomically(folder / FILE, json.dumps([asdict(shortage) for shortage in now]))
 
 
-def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> bool:
-    """True where an offering has no capacity."""
-    return any(shortage.covers(capacity_type, instance_type, zone) for shortage in now)
+def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> Shortage | None:
+    """The shortage that an offering falls under; None where it has capacity."""
+    return next((shortage for shortage in now if shortage.covers(capacity_type, instance_type, zone)), None)

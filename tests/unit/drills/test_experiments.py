@@ -57,7 +57,7 @@ def test_the_instance_is_tagged_before_the_experiment_starts_and_both_are_writte
     written: list[Step] = []
     answers["ec2"].add_response("create_tags", {}, {"Resources": ["i-a"], "Tags": TAGS})
     answers["fis"].add_response("start_experiment", BEGUN, {"experimentTemplateId": "EXT1", "clientToken": ANY})
-    assert experiment.start(platform(), written.append, "i-a") == "EXP1"
+    assert experiment.start(platform(), written.append, ["i-a"]) == "EXP1"
     assert [step.kind for step in written] == ["tags", "experiment"]
 
 
@@ -70,7 +70,7 @@ def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down
     with pytest.raises(
         DrillRefusedError, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
     ):
-        experiment.start(platform(), written.append, "i-a")
+        experiment.start(platform(), written.append, ["i-a"])
     assert [step.kind for step in written] == ["tags"]
 
 

@@ -7,8 +7,10 @@ import pytest
 from otel_on_spot.doctor.check import Check
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.drills.drift import verdicts as drift
+from otel_on_spot.drills.drought import verdicts as drought
 from otel_on_spot.drills.node_join import verdicts as node_join
 from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
+from otel_on_spot.drills.spot_storm import verdicts as spot_storm
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,7 +25,9 @@ def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
     assert page.name in (page.parent / "README.md").read_text()
 
 
-@pytest.mark.parametrize("runbook", [drift.RUNBOOK, node_join.RUNBOOK, spot_interruption.RUNBOOK])
+@pytest.mark.parametrize(
+    "runbook", [drift.RUNBOOK, node_join.RUNBOOK, spot_interruption.RUNBOOK, spot_storm.RUNBOOK, drought.RUNBOOK]
+)
 def test_every_drill_has_its_page_with_what_it_prints_and_what_it_costs(runbook: str) -> None:
     text = (ROOT / runbook).read_text()
     name = Path(runbook).stem

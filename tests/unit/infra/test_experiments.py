@@ -42,7 +42,7 @@ def test_only_the_setting_makes_it() -> None:
 
 def test_it_takes_one_running_spot_instance_of_this_cluster_that_a_drill_has_tagged() -> None:
     (target,) = inputs(TEMPLATE)["targets"]
-    assert (target["resourceType"], target["selectionMode"]) == ("aws:ec2:spot-instance", "COUNT(1)")
+    assert (target["resourceType"], target["selectionMode"]) == ("aws:ec2:spot-instance", "ALL")
     assert {resource_tag["key"]: resource_tag["value"] for resource_tag in target["resourceTags"]} == {
         "kubernetes.io/cluster/otel-dev": "owned",
         "otel-on-spot/drill": "spot-interruption",

@@ -17,8 +17,6 @@ from typing import Any
 from otel_on_spot.lab.aws.capacity import short, shortages
 from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 
-NO_CAPACITY = "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone})."
-
 
 def groups_of(template: dict[str, Any]) -> list[str]:
     """Security groups of a launch template's data, of its own and of its interfaces, each once."""
@@ -78,9 +76,9 @@ def instant_fleet(base: Any, folder: Path) -> type:
             now, offered = shortages(folder), []
             for spec in self.launch_specs:
                 zone = self.ec2_backend.get_subnet(spec.subnet_id).availability_zone
-                if short(now, capacity_type, spec.instance_type, zone):
-                    text = NO_CAPACITY.format(type=spec.instance_type, zone=zone)
-                    self._refuse(spec, capacity_type, "InsufficientInstanceCapacity", text)
+                shortage = short(now, capacity_type, spec.instance_type, zone)
+                if shortage is not None:
+                    self._refuse(spec, capacity_type, shortage.code, shortage.message(spec.instance_type, zone))
                 else:
                     offered.append((price(capacity_type, spec.instance_type, zone), spec.instance_type, zone, spec))
             if offered:

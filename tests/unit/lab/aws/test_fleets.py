@@ -134,6 +134,15 @@ def test_a_shortage_of_spot_leaves_on_demand_alone(place: Place, switches: Path)
     assert place.fleet(capacity_type="on-demand")["Instances"]
 
 
+def test_a_used_up_quota_is_refused_in_its_own_words(place: Place, switches: Path) -> None:
+    set_shortages(switches, [Shortage(capacity_type="spot", code="MaxSpotInstanceCountExceeded")])
+    errors = place.fleet()["Errors"]
+    told = {(error["ErrorCode"], error["ErrorMessage"]) for error in errors}
+    assert told == {("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")}
+    with pytest.raises(ValueError, match="EC2 refuses by InsufficientInstanceCapacity"):
+        Shortage(code="Sorry")
+
+
 def test_capacity_is_switched_over_http_too(place: Place, switches: Path) -> None:
     body = b'[{"capacity_type": "spot", "zone": "eu-west-1a"}]'
     DIRECT.open(urllib.request.Request(f"{place.aws.url}/lab/capacity", body, method="PUT"), timeout=10).close()

@@ -1,0 +1,1 @@
+"""The drought drill: Spot is taken away, pods fall back to On-Demand, Spot comes back, and so do they."""

@@ -1,0 +1,215 @@
+"""Verdicts of the drought drill: pure functions of its course, each with its arithmetic."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from otel_on_spot.drills.drought.course import ON_DEMAND, Course
+from otel_on_spot.drills.front_path import judge
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.report import Verdict
+from otel_on_spot.spot_arithmetic import ROUND_SECONDS, TYPES_PER_ROUND, rounds
+
+RUNBOOK: Final = "docs/runbooks/drills/drought.md"
+CHECKS: Final = ("node-classes", "node-pools", "pool-limits", "spot-role", "launch-failures", "karpenter-running")
+"""Checks of the doctor where pods do not run."""
+PENDING: Final = "kubectl get pods -A --field-selector status.phase=Pending"
+EVENTS: Final = "kubectl get events -A --field-selector involvedObject.kind=NodeClaim --sort-by=.lastTimestamp"
+
+
+def verdicts(course: Course) -> tuple[Verdict, ...]:
+    """A verdict for each promise; of the return only where it was followed."""
+    found = [_taken(course)]
+    if course.shortage.everything:
+        found += [_told(course), _stays(course)]
+    else:
+        found += [_rounds(course), _fallback(course)]
+    found.append(_running(course))
+    if course.max_return > 0 and not course.shortage.partial:
+        found += [_back(course), _moves(course)]
+    front = judge(course.front, course.promised, at=course.probe, namespace=course.namespace, runbook=RUNBOOK)
+    return (*found, front)
+
+
+def _verdict(identity: str, title: str, what: str, finding: Finding | None) -> Verdict:
+    return Verdict(
+        id=identity,
+        title=title,
+        status="ok" if finding is None else "found",
+        runbook=RUNBOOK,
+        count=1,
+        what=what,
+        findings=() if finding is None else (finding,),
+    )
+
+
+def _taken(course: Course) -> Verdict:
+    """Capacity was away: nothing of it was launched, and something had to be launched at all."""
+    title, shortage = "Capacity was away", course.shortage
+    wrong = [
+        launch for launch in course.during if shortage.covers(launch.capacity_type, launch.instance_type, launch.zone)
+    ]
+    needed = bool(course.launches) or bool(course.refusals) or course.pending > 0
+    what = f"{shortage.text}: {format_count(len(course.during), 'launch', 'launches')} meanwhile, none of it"
+    rule = f"while {shortage.text} is away, none of it is launched, and the pods need at least one node"
+    if wrong:
+        names = ", ".join(f"{launch.name} {launch.instance_type} {launch.zone}" for launch in wrong)
+        return _verdict(
+            "taken",
+            title,
+            f"{len(wrong)} of {len(course.during)} launches",
+            Finding(subject=shortage.text, seen=f"launched all the same: {names}", rule=rule, remedy=(EVENTS,)),
+        )
+    if not needed:
+        seen = f"nodes that were there had room for all {course.replicas} pods: the drill shows nothing"
+        remedy = ("otel-on-spot drill drought --replicas MORE",)
+        return _verdict("taken", title, "nothing was needed", _finding(shortage.text, seen, rule, remedy))
+    return _verdict("taken", title, what, None)
+
+
+def _finding(subject: str, seen: str, rule: str, remedy: tuple[str, ...]) -> Finding:
+    return Finding(subject=subject, seen=seen, rule=rule, remedy=remedy)
+
+
+def _rounds(course: Course) -> Verdict:
+    """As many rounds as the pools' types need, and one more for pods that come in a second batch."""
+    title, seen = "Rounds of refusals", course.rounds
+    if course.shortage.partial or not course.by_switch:
+        expected, why = 1, "what is short is left out of the others" if course.by_switch else "nobody asks EC2"
+    else:
+        needed = rounds(course.types)
+        expected, why = needed + 1, f"{course.types} types / {TYPES_PER_ROUND} a round = {needed}, and one to spare"
+    what = f"{format_count(seen, 'round')}, {format_count(len(course.refusals), 'refused NodeClaim')}; {why}"
+    rule = f"at most {format_count(expected, 'round')} of {ROUND_SECONDS} s: {why}"
+    if seen > expected:
+        remedy = ("otel-on-spot plan --stack STACK  # pools: types and rounds of each", EVENTS)
+        return _verdict("rounds", title, what, _finding("Karpenter", f"{seen} rounds", rule, remedy))
+    if course.by_switch and not course.shortage.partial and not seen and course.during:
+        unseen = "no NodeClaim was refused, and nodes were launched: Spot was not asked for"
+        remedy = ("kubectl get nodepools -o wide  # is a pool of Spot the heaviest?",)
+        return _verdict("rounds", title, what, _finding("Karpenter", unseen, rule, remedy))
+    return _verdict("rounds", title, what, None)
+
+
+def _fallback(course: Course) -> Verdict:
+    """On-Demand while Spot is short, and only then."""
+    title, of = "On-Demand while Spot is short", course.on_launched
+    share = course.on_demand / of if of else 0.0
+    what = f"{course.on_demand} of {format_count(of, 'pod')} on new nodes are on On-Demand: {share:.0%}"
+    if course.shortage.partial:
+        rule = "Spot is short in one place only: no pod goes to On-Demand"
+        wrong = course.on_demand > 0
+    else:
+        rule = "no Spot is to be had: every pod on a new node is on On-Demand"
+        wrong = course.on_demand < of or not of
+    if wrong:
+        subject = format_count(course.on_demand if course.shortage.partial else of - course.on_demand, "pod")
+        remedy = ("kubectl get nodes -L karpenter.sh/nodepool,karpenter.sh/capacity-type", PENDING)
+        return _verdict("fallback", title, what, _finding(subject, what, rule, remedy))
+    return _verdict("fallback", title, what, None)
+
+
+def _running(course: Course) -> Verdict:
+    title = "All pods run"
+    since = "it came back" if course.shortage.everything else "it went"
+    if course.took is not None and course.took <= course.allowed:
+        return _verdict("running", title, f"{course.took_text} since {since}; allowed {course.allowed_text}", None)
+    if course.took is None:
+        seen = f"{course.most_running} of {course.replicas} pods ran within {course.max_wait:.0f} s"
+    else:
+        seen = f"{course.took_text} since {since}"
+    rule = f"all {course.replicas} pods run within {course.allowed_text}"
+    return _verdict("running", title, "not in time", _finding("pods of the drill", seen, rule, (PENDING, EVENTS)))
+
+
+def _told(course: Course) -> Verdict:
+    """Where nothing can be launched, somebody who looks at the pods is told why."""
+    title = "It is told"
+    what = f"{format_count(course.pending, 'pod')} waited: {course.told[0] if course.told else 'nothing was said'}"
+    if course.pending and course.told:
+        return _verdict("told", title, what, None)
+    seen = (
+        f"{course.pending} pods wait, and no event of theirs or of a NodeClaim says why"
+        if course.pending
+        else "no pod waited: something was launched"
+    )
+    rule = "pods without room wait, and events say what could not be launched"
+    return _verdict("told", title, what, _finding("events", seen, rule, (PENDING, EVENTS)))
+
+
+def _stays(course: Course) -> Verdict:
+    title, (before, after) = "What runs stays up", course.demo
+    what = f"{after} of {before} pods of the demo still run"
+    if before and after >= before:
+        return _verdict("stays", title, what, None)
+    rule = "a shortage takes no pod that runs: nothing is moved for which there is no room"
+    remedy = (f"kubectl -n {course.namespace} get pods -o wide", "kubectl get nodeclaims")
+    return _verdict("stays", title, what, _finding(f"namespace {course.namespace}", what, rule, remedy))
+
+
+def _back(course: Course) -> Verdict:
+    title = "Back on Spot"
+    rule = f"within {course.max_return:.0f} s of its return every pod is on Spot, and the fall-back's nodes are gone"
+    if course.given_back is None:
+        return _verdict("back", title, "never given back", _finding("capacity", "it did not come back", rule, ()))
+    if course.back is not None and course.back - course.given_back <= course.max_return:
+        seconds = course.back - course.given_back
+        return _verdict("back", title, f"{seconds:.0f} s after its return, of {course.max_return:.0f} s", None)
+    left = ", ".join(course.left_on_demand[:5]) or "it took longer"
+    remedy = (
+        "kubectl get nodepools -o yaml  # disruption: consolidateAfter, budgets and their schedule",
+        "kubectl get events -A --field-selector reason=DisruptionBlocked",
+    )
+    seen = f"still on On-Demand {course.max_return:.0f} s after its return: {left}"
+    subject = format_count(len(course.left_on_demand), "pod or node", "pods and nodes")
+    return _verdict("back", title, "not in time", _finding(subject, seen, rule, remedy))
+
+
+def _moves(course: Course) -> Verdict:
+    """No churn: no pod moves twice, and a node that came for the return stays."""
+    title, by_node, count = "Moved once", course.evictions, len(course.moves)
+    again = {node: by_node[node] for node in course.of_return if node in by_node}
+    what = (
+        f"{format_count(count, 'eviction')} from {format_count(len(by_node), 'node')}, of {course.replicas} pods; "
+        f"{format_count(len(course.moved_again), 'node')} launched and left"
+    )
+    rule = "each pod moves once at most, each from a node that was there before, and no node of the return goes again"
+    if count <= course.replicas and not again and not course.moved_again:
+        return _verdict("moved-once", title, what, None)
+    told = [
+        f"{count} - {course.replicas} = {count - course.replicas} evictions beyond one for each pod"
+        if count > course.replicas
+        else "",
+        f"evicted from nodes of the return: {', '.join(f'{node} {pods}' for node, pods in again.items())}"
+        if again
+        else "",
+        f"launched for the return and gone: {', '.join(course.moved_again)}" if course.moved_again else "",
+    ]
+    seen = "; ".join(filter(None, told))
+    remedy = ("kubectl get nodepools -o yaml  # consolidateAfter: longer than pods take to come",)
+    return _verdict("moved-once", title, what, _finding("consolidation", seen, rule, remedy))
+
+
+def measures(course: Course) -> Mapping[str, str]:
+    """Numbers of the drill by name."""
+    of = course.on_launched
+    share = f"{course.on_demand / of:.0%} ({course.on_demand} of {of} pods on new nodes)" if of else "no new node"
+    launched = {kind: sum(one.capacity_type == kind for one in course.during) for kind in ("spot", ON_DEMAND)}
+    evictions = ", ".join(f"{node} {count}" for node, count in course.evictions.items()) or "none"
+    followed = course.max_return > 0
+    seconds = None if course.back is None or course.given_back is None else course.back - course.given_back
+    return {
+        "taken away": course.shortage.text
+        + (", by the simulated EC2" if course.by_switch else ", by narrowed NodePools"),
+        "until all Running": course.took_text,
+        "rounds of refusals": f"{course.rounds}, {len(course.refusals)} NodeClaims refused",
+        "launched meanwhile": ", ".join(f"{count} {kind}" for kind, count in launched.items()),
+        "On-Demand share": share,
+        "back on Spot": "not followed"
+        if not followed
+        else "never"
+        if seconds is None
+        else f"{seconds:.0f} s after its return",
+        "evictions by node": evictions,
+        **{f"bill, {part}": spent.text for part, spent in course.spent.items()},
+        "front path": f"{course.front.text}, least {course.front.least} answering: {course.probe}",
+    }

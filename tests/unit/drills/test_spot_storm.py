@@ -1,0 +1,206 @@
+"""The spot-storm drill: which nodes it warns, how it sends, what it follows, and its judgement of seeded faults."""
+
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from otel_on_spot.drills.drill import DrillRefusedError
+from otel_on_spot.drills.spot_interruption import warning
+from otel_on_spot.drills.spot_interruption.candidates import Candidate
+from otel_on_spot.drills.spot_storm.course import Seen, Storm, choose_nodes
+from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
+from otel_on_spot.drills.spot_storm.watch import Watch
+from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.kubernetes.names import INSTANCE_TYPE, ZONE
+from otel_on_spot.target import Target
+from tests.unit.doctor.changes import HEALTHY
+from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.drilled import there
+from tests.unit.drills.storms import FAULTS, IN_ORDER, dev, storm
+from tests.unit.drills.test_spot_interruption_verdicts import node, platform, pod
+
+__all__ = ["there"]
+
+
+def spot(name: str, zone: str = "eu-west-1a", instance_type: str = "m7i.xlarge") -> Any:
+    made = node(name)
+    return replace(made, labels={**made.labels, ZONE: zone, INSTANCE_TYPE: instance_type})
+
+
+FLEET = (spot("a"), spot("b"), spot("c", "eu-west-1b"), spot("d", "eu-west-1b", "c7i.xlarge"), node("e", "on-demand"))
+PODS = (pod("a", "ad"), pod("a", "quote"), pod("b", "frontend"), pod("c", "frontend-proxy"), pod("d", "cart"))
+
+
+def chosen(wanted: Storm, *more: Any, allow_stateful: bool = False, fleet: Any = FLEET) -> list[str]:
+    facts = platform(*PODS, *more, nodes=fleet)
+    return [found.node for found in choose_nodes(facts, wanted, allow_stateful=allow_stateful)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nodes"),
+    [
+        (Storm(), ["c", "b"]),
+        (Storm(everything=True), ["c", "b", "a", "d"]),
+        (Storm(zone="eu-west-1b"), ["c", "d"]),
+        (Storm(instance_type="c7i.xlarge"), ["d"]),
+        (Storm(zone="eu-west-1b", instance_type="m7i.xlarge"), ["c"]),
+    ],
+    ids=lambda given: given.text if isinstance(given, Storm) else "",
+)
+def test_the_nodes_that_are_asked_for_are_warned_those_of_the_front_path_first(wanted: Storm, nodes: list[str]) -> None:
+    assert chosen(wanted) == nodes
+
+
+def test_half_of_an_odd_number_is_the_larger_half() -> None:
+    assert len(chosen(Storm(), fleet=FLEET[:3])) == 2
+    assert len(chosen(Storm(), fleet=FLEET[:1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fleet", "said"),
+    [
+        (
+            Storm(zone="eu-west-1z"),
+            FLEET,
+            "there are no Spot nodes in eu-west-1z. Spot nodes: c7i.xlarge in",
+        ),
+        (Storm(instance_type="p5.large"), FLEET, "there are no Spot nodes of type p5.large"),
+        (Storm(), FLEET[-1:], "none of 1 node is a Spot node of Karpenter's"),
+    ],
+)
+def test_a_storm_over_no_node_is_refused(wanted: Storm, fleet: Any, said: str) -> None:
+    with pytest.raises(DrillRefusedError, match=said):
+        chosen(wanted, fleet=fleet)
+
+
+def test_all_of_them_and_a_part_of_them_is_refused() -> None:
+    with pytest.raises(DrillRefusedError, match="Give one"):
+        Storm(everything=True, zone="eu-west-1a")
+
+
+def test_a_node_with_the_only_copy_of_data_stops_a_storm_over_it() -> None:
+    with pytest.raises(DrillRefusedError, match="3 of 4 nodes may be interrupted") as refused:
+        chosen(Storm(everything=True), pod("d", "kafka"))
+    assert "d: it keeps the only copy of the data of otel-demo/kafka" in str(refused.value)
+    assert "d" in chosen(Storm(everything=True), pod("d", "kafka"), allow_stateful=True)
+    assert chosen(Storm(), pod("d", "kafka")) == ["c", "b"], "half of them are others"
+
+
+@pytest.mark.parametrize("seen", IN_ORDER.values(), ids=IN_ORDER)
+def test_a_storm_in_order_has_no_finding(seen: Seen) -> None:
+    assert {verdict.status for verdict in verdicts(seen)} == {"ok"}, verdicts(seen)
+
+
+@pytest.mark.parametrize(("seen", "line", "said"), FAULTS.values(), ids=FAULTS)
+def test_each_fault_is_found_by_its_line(seen: Seen, line: str, said: str) -> None:
+    judged = {verdict.id: verdict for verdict in verdicts(seen)}
+    assert judged[line].status == "found"
+    assert said in judged[line].findings[0].seen
+
+
+def test_the_doctor_is_asked_about_the_part_of_the_way_that_was_not_gone() -> None:
+    assert "interruption-queue" in checks(replace(storm(), handled={}))
+    assert "node-classes" in checks(replace(storm(), whole=None))
+
+
+def test_the_numbers_of_a_storm_are_told() -> None:
+    told = measures(storm(), "by the bus")
+    assert told["warned"] == "3 nodes at once: all Spot nodes"
+    assert told["messages until handled"] == "3 of 3 in 0.9 s: median 0.5 s, 3.3 a second"
+    assert told["least answering"] == "1 ready endpoints: 2, 1 at 1.5 s, 2 at 3.0 s"
+    assert told["time to whole"] == "104.0 s"
+    assert "100% is waived" in next(verdict.what for verdict in verdicts(dev()) if verdict.id == "front-path")
+
+
+class Aws(Target):
+    """A platform whose clients answer what a test says."""
+
+    def aws(self, service: str) -> Any:
+        return CLIENTS[service]
+
+
+CLIENTS: dict[str, Any] = {}
+
+
+def test_warnings_go_ten_a_request_and_what_is_refused_is_told() -> None:
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    CLIENTS.update({name: session.client(name) for name in ("sts", "sqs", "events")})
+    stubs = {name: Stubber(client) for name, client in CLIENTS.items()}
+    for stub in stubs.values():
+        stub.activate()
+    target = Aws(declared=HEALTHY.declared, session=session, cluster_api=None, context="")
+    instances = [f"i-{number:017x}" for number in range(12)]
+    account = {"Account": "123456789012"}
+
+    stubs["sts"].add_response("get_caller_identity", account)
+    for count in (10, 2):
+        entries = [{"EventId": str(number)} for number in range(count)]
+        stubs["events"].add_response(
+            "put_events", {"Entries": entries, "FailedEntryCount": 0}, {"Entries": [ANY] * count}
+        )
+    warning.send(target, warning.BUS, instances)
+
+    stubs["sts"].add_response("get_caller_identity", account)
+    url = {"QueueUrl": "https://queue"}
+    stubs["sqs"].add_response("get_queue_url", url, {"QueueName": HEALTHY.declared.interruption_queue})
+    done = {"Successful": [], "Failed": []}
+    stubs["sqs"].add_response("send_message_batch", done, {**url, "Entries": [ANY] * 10})
+    refused = {"Id": "1", "SenderFault": True, "Code": "Bad", "Message": "no"}
+    stubs["sqs"].add_response("send_message_batch", {**done, "Failed": [refused]}, {**url, "Entries": [ANY] * 2})
+    with pytest.raises(DrillRefusedError, match="1 of 12 warnings were refused: Bad: no"):
+        warning.send(target, warning.QUEUE, instances)
+    for stub in stubs.values():
+        stub.assert_no_pending_responses()
+
+
+def thing(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:
+    namespace = {"namespace": "otel-demo"} if kind in ("Pod", "Deployment") else {}
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, **namespace, **more.pop("metadata", {})},
+    } | more
+
+
+def test_each_node_is_followed_to_its_end_and_not_by_its_name_alone(there: Cluster) -> None:
+    cart = ("otel-demo", "Deployment", "cart")
+    warned = [
+        Candidate(node=f"n{number}", claim=f"claim-{number}", instance=f"i-{number}", workloads=(cart,))
+        for number in (1, 2)
+    ]
+    running = {"phase": "Running"}
+    owner = [{"kind": "ReplicaSet", "name": "cart", "controller": True}]
+    things = [thing("NodeClaim", found.claim, "karpenter.sh/v1") for found in warned]
+    things += [thing("Node", found.node, spec={"providerID": f"aws:///a/{found.instance}"}) for found in warned]
+    things += [
+        thing(
+            "Pod",
+            found.node,
+            metadata={"ownerReferences": owner},
+            spec={"nodeName": found.node},
+            status=running,
+        )
+        for found in warned
+    ]
+    deployment = thing("Deployment", "cart", "apps/v1", spec={"replicas": 2}, status={"readyReplicas": 1})
+    there.front.objects += [*things, deployment]
+    watch = Watch(there.api, Timeline(), warned, 0.0)
+    assert not watch.heard()
+    there.front.find("NodeClaim", "claim-1")["metadata"]["deletionTimestamp"] = "2026-11-26T08:00:00Z"
+    assert not watch.settled()
+    assert (set(watch.handled), set(watch.drained)) == ({"n1"}, set())
+    assert watch.left == ("otel-demo/n1", "otel-demo/n2")
+    there.front.objects.remove(there.front.find("NodeClaim", "claim-2"))
+    there.front.find("Node", "n2")["spec"]["providerID"] = "aws:///a/i-new"  # its address, and so its name, anew
+    there.front.objects.remove(there.front.find("Pod", "n1"))
+    assert not watch.settled()
+    assert set(watch.handled) == set(watch.drained) == {"n1", "n2"}
+    assert watch.waiting == ("otel-demo/cart",)
+    deployment["status"]["readyReplicas"] = 2
+    there.front.objects.remove(there.front.find("NodeClaim", "claim-1"))
+    assert watch.settled()
+    assert set(watch.gone) == {"n1", "n2"}
+    assert watch.whole is not None
