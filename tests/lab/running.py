@@ -42,12 +42,13 @@ class Lab:
 
     Args:
         state_home: parent of its folder.
+        name: of the stack.
     """
 
-    def __init__(self, state_home: Path) -> None:
+    def __init__(self, state_home: Path, name: str = STACK) -> None:
         self.state_home = state_home
-        self.folder = Folder(STACK, state_home)
-        self.stack = stack.read(ROOT, STACK)
+        self.folder = Folder(name, state_home)
+        self.stack = stack.read(ROOT, name)
         self.log_lines: list[str] = []
 
     @cached_property
@@ -57,11 +58,13 @@ class Lab:
 
     def up(self, **options: Any) -> dict[str, Any]:
         """Bring it up."""
-        return lifecycle.up(STACK, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options)
+        return lifecycle.up(
+            self.stack.name, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options
+        )
 
     def down(self) -> str:
         """End it."""
-        return lifecycle.down(STACK, state_home=self.state_home)
+        return lifecycle.down(self.stack.name, state_home=self.state_home)
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Send a command to the daemon."""

@@ -4,6 +4,7 @@ What they say when all is well, where they stop when it is not, and what they le
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,7 +174,8 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     refused = not measures["rounds of refusals"].startswith("0,")
     assert refused == (options in ((), ("--quota",))), measures["rounds of refusals"]
     assert lab.get("nodepool", "spot")["spec"] == pool
-    assert lab.inside("curl", "--silent", f"{MOTO_URL}/lab/capacity") == "[]"
+    ask = f"import urllib.request as r; print(r.urlopen({MOTO_URL + '/lab/capacity'!r}).read().decode())"
+    assert lab.inside(sys.executable, "-c", ask) == "[]\n"
     assert nothing_is_left(lab)
 
 

@@ -54,6 +54,24 @@ def test_a_second_lab_is_another_world_and_ends_with_its_etcd(lab: Lab, second: 
     assert lab.kubectl("get", "--raw=/readyz") == "ok"
 
 
+def test_prod_runs_in_its_own_shape_and_what_is_set_aside_is_told(tmp_path: Path) -> None:
+    prod = Lab(tmp_path, "prod")
+    try:
+        found = prod.up(boot_seconds=2.0, timeout_seconds=420.0)
+        assert found["waits_for"] == [], "\n".join(prod.log_lines)
+        told = [line for line in prod.log_lines if line.startswith("set aside: ")]
+        assert [line.split()[2] for line in told] == [
+            "gitops.repository",
+            "gitops.revision",
+            "cluster.endpoint",
+            "cluster.adminRoleArns[0]",
+        ]
+        assert prod.replicas() == 3
+        assert len({node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in prod.get("nodes")}) == 3
+    finally:
+        prod.down()
+
+
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi on PATH: install the Pulumi CLI")
 def test_the_real_engine_makes_the_same_lab_and_takes_it_away(lab: Lab, tmp_path: Path) -> None:
     by_engine = Lab(tmp_path)
