@@ -61,7 +61,7 @@ def _taken(course: Course) -> Verdict:
         )
     if not needed:
         seen = f"nodes that were there had room for all {course.replicas} pods: the drill shows nothing"
-        remedy = ("otel-on-spot drill drought --replicas MORE",)
+        remedy = (f"otel-on-spot drill drought --replicas {4 * course.replicas}",)
         return _verdict("taken", title, "nothing was needed", _finding(shortage.text, seen, rule, remedy))
     return _verdict("taken", title, what, None)
 
@@ -81,7 +81,7 @@ def _rounds(course: Course) -> Verdict:
     what = f"{format_count(seen, 'round')}, {format_count(len(course.refusals), 'refused NodeClaim')}; {why}"
     rule = f"at most {format_count(expected, 'round')} of {ROUND_SECONDS} s: {why}"
     if seen > expected:
-        remedy = ("otel-on-spot plan --stack STACK  # pools: types and rounds of each", EVENTS)
+        remedy = ("otel-on-spot plan", EVENTS)
         return _verdict("rounds", title, what, _finding("Karpenter", f"{seen} rounds", rule, remedy))
     if course.by_switch and not course.shortage.partial and not seen and course.during:
         unseen = "no NodeClaim was refused, and nodes were launched: Spot was not asked for"
