@@ -13,6 +13,8 @@ from otel_on_spot.cli.output import spinner
 from otel_on_spot.errors import EXIT_FINDINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_on_spot.program.recording import Recording
 
 EXAMPLES = """
@@ -22,6 +24,7 @@ Examples:
   otel-on-spot plan --stack prod --against main  changes since a revision
   otel-on-spot plan --stack prod --images        the demo's images with their tags
   otel-on-spot plan --stack prod --cost          what it costs a month by list prices
+  otel-on-spot plan --cost --live-prices         by AWS's prices of today
   otel-on-spot plan --yaml out/                  a file per Kubernetes object
   otel-on-spot plan --svg docs/platform.svg      the picture of the graph
 """
@@ -58,6 +61,14 @@ def plan(
             "the change costs.",
         ),
     ] = False,
+    live_prices: Annotated[
+        bool,
+        typer.Option(
+            "--live-prices",
+            help="With --cost: AWS's prices of today, by your credentials (pricing:GetProducts, "
+            "ec2:DescribeSpotPriceHistory). What AWS does not tell keeps its list price.",
+        ),
+    ] = False,
     images: Annotated[
         bool, typer.Option("--images", help="List the images of the demo with their tags, and who runs each.")
     ] = False,
@@ -79,6 +90,8 @@ def plan(
     """
     from otel_on_spot.plan.record import record
 
+    if live_prices and (not costs or against is not None):
+        raise typer.BadParameter("--live-prices goes with --cost, and not with --against", param_hint="--live-prices")
     if against is not None:
         from otel_on_spot.plan import compare
 
@@ -92,7 +105,7 @@ def plan(
         _show_images(recording, as_json=as_json)
         raise typer.Exit
     if costs:
-        within = _show_costs(recording, as_json=as_json)
+        within = _show_costs(recording, as_json=as_json, live=live_prices)
         raise typer.Exit(EXIT_FINDINGS if exit_code and not within else 0)
     from otel_on_spot.plan import pools
 
@@ -150,20 +163,34 @@ def _show_images(recording: "Recording", *, as_json: bool) -> None:
         typer.echo(f"{image}  {', '.join(workloads)}")
 
 
-def _show_costs(recording: "Recording", *, as_json: bool) -> bool:
+def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) -> bool:
     """Print the estimate; False where it is above the stack's own limit."""
     from otel_on_spot.plan import cost, tree
+    from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.plan.manifests import as_document
     from otel_on_spot.plan.workloads import workloads
 
     document = as_document(recording)
-    found = cost.estimate(document, workloads(project.root(), cost.environment_of(document)))
+    prices = LivePrices(_clients(), cost.region_of(document), cost.zones_of(document)) if live else None
+    found = cost.estimate(document, workloads(project.root(), cost.environment_of(document)), prices)
+    unknown = list(prices.why) if prices else []
     limit = cost.monthly_limit(project.root(), recording.stack)
     if as_json:
-        typer.echo(json.dumps(cost.as_document(found) | {"monthlyLimitUsd": limit}, indent=2))
+        told = cost.as_document(found) | {"monthlyLimitUsd": limit} | ({"noPriceOfToday": unknown} if live else {})
+        typer.echo(json.dumps(told, indent=2))
     else:
-        cost.show(found, tree.terminal(), limit)
+        cost.show(found, tree.terminal(), limit, unknown)
     return limit is None or found.expected <= limit
+
+
+def _clients() -> "Callable[[str, str], object]":
+    """Clients of AWS by boto3's usual credentials."""
+    import boto3
+
+    from otel_on_spot.target import make_client
+
+    session = boto3.Session()
+    return lambda service, region: make_client(session, service, region)
 
 
 def _verdicts() -> ModuleType | None:

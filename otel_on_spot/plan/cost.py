@@ -8,10 +8,10 @@ module does: an estimate, to compare with another, not a bill.
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -22,10 +22,16 @@ from otel_on_spot.errors import ToolError
 from otel_on_spot.plan.workloads import Workload
 from otel_on_spot.program import stack_file
 
+if TYPE_CHECKING:
+    from otel_on_spot.plan.live_prices import LivePrices
+
 HOME: Final = "us-east-1"
 """The region whose instance prices the pinned Karpenter carries."""
+ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
 PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
+PRICE_LIST_API: Final = "AWS Price List API (pricing:GetProducts)"
+SPOT_HISTORY: Final = "Spot price history (ec2:DescribeSpotPriceHistory)"
 DAEMONSETS: Final = (190, 300)
 """(mCPU, MiB) that each node gives to VPC CNI, kube-proxy, the EBS CSI driver and the Pod Identity agent, measured."""
 DAEMON_PODS: Final = 4
@@ -35,10 +41,11 @@ PODS: Final[Mapping[str, int]] = {"medium": 8, "large": 29, "xlarge": 58, "2xlar
 Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/eni-max-pods.txt (families c, m, r
 of generations 5 to 8)
 """
-Kind = Literal["list", "factor", "assumed", "packed"]
+Kind = Literal["list", "factor", "live", "assumed", "packed"]
 KINDS: Final[Mapping[Kind, str]] = {
     "list": "list price",
     "factor": "us-east-1's list price times the region's factor",
+    "live": "AWS's price of the day",
     "assumed": "quantity assumed",
     "packed": "quantity from the demo's requests",
 }
@@ -66,7 +73,8 @@ class Line:
     kinds: tuple[Kind, ...]
     sources: tuple[str, ...]
     date: str
-    spot: bool = False
+    range: tuple[float, float] | None = None
+    """``expected`` at the least and at the most that Spot may cost; None where the price is fixed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +85,12 @@ class Estimate:
     environment: str
     region: str
     lines: tuple[Line, ...]
-    spot_range: tuple[float, float]
-    """``expected`` where Spot saves least and most."""
+
+    @property
+    def spot_range(self) -> tuple[float, float]:
+        """USD a month with the demo on it, at the least and at the most that Spot may cost."""
+        least, most = zip(*(line.range or (line.expected, line.expected) for line in self.lines), strict=True)
+        return sum(least), sum(most)
 
     @property
     def rest(self) -> float:
@@ -127,11 +139,22 @@ class _Node:
         return int(cores * 1000 - reserved) - DAEMONSETS[0], int(memory) - DAEMONSETS[1]
 
 
-class _Region:
-    """Prices of one region, USD."""
+@dataclass(frozen=True)
+class _Price:
+    """USD of a unit, how it is known, where from, and of what day."""
 
-    def __init__(self, name: str) -> None:
+    usd: float
+    kind: Kind
+    sources: tuple[str, ...]
+    date: str
+
+
+class _Region:
+    """Prices of one region, USD: AWS's of today where they are asked for and told, else the list's."""
+
+    def __init__(self, name: str, live: "LivePrices | None" = None) -> None:
         self.name = name
+        self.live = live
         regions = prices()["regions"]
         factor = regions.get(name)
         if not isinstance(factor, float):
@@ -142,20 +165,38 @@ class _Region:
             )
         self.factor: float = factor
         self.hours: int = prices()["hours"]["per_month"]
+        self._factors_source = f"{regions['source']}, {regions['date']}"
 
-    def service(self, key: str) -> tuple[float, Kind, str]:
-        """(price, how it is known, source) of a service's unit."""
-        service = prices()["services"][key]
+    def service(self, key: str) -> _Price:
+        """The price of a service's unit."""
+        service, date = prices()["services"][key], str(prices()["services"]["date"])
+        if self.live and (usd := self.live.service(key, service.get("price_list"))):
+            return _Price(usd, "live", (PRICE_LIST_API,), self.live.date)
+        listed = (service["source"],)
         if "everywhere" in service:
-            return service["everywhere"], "list", service["source"]
+            return _Price(service["everywhere"], "list", listed, date)
         if self.name in service:
-            return service[self.name], "list", service["source"]
-        return round(service[HOME] * self.factor, 4), "factor", service["source"]
+            return _Price(service[self.name], "list", listed, date)
+        return _Price(round(service[HOME] * self.factor, 4), "factor", (*listed, self._factors_source), date)
 
-    @property
-    def instances(self) -> Kind:
-        """How the prices of instances are known here."""
-        return "list" if self.factor == 1 else "factor"
+    def instance(self, node: _Node) -> _Price:
+        """The price of an hour of a node On-Demand."""
+        if self.live and (usd := self.live.on_demand(node.kind.name)):
+            return _Price(usd, "live", (PRICE_LIST_API,), self.live.date)
+        usd, date = node.month / self.hours, instance_types.prices_of()
+        if self.factor == 1:
+            return _Price(usd, "list", (PRICE_LIST,), date)
+        return _Price(usd, "factor", (PRICE_LIST, self._factors_source), date)
+
+    def spot(self, node: _Node) -> tuple[_Price, tuple[float, float]]:
+        """The price of an hour of a node on Spot, and the least and the most that it may be."""
+        if self.live and (by_zone := self.live.spot(node.kind.name)):
+            usd = sum(by_zone) / len(by_zone)
+            return _Price(usd, "live", (SPOT_HISTORY,), self.live.date), (by_zone[0], by_zone[-1])
+        spot, full = prices()["spot"], self.instance(node)
+        paid = (full.usd * (1 - spot[f"saving_{how}"]) for how in ("median", "high", "low"))
+        usd, least, most = paid
+        return replace(full, usd=usd, sources=(*full.sources, f"{spot['source']}, {spot['date']}")), (least, most)
 
     def node(self, kind: InstanceType) -> _Node | None:
         """An instance type with its price; None where none is known."""
@@ -164,31 +205,26 @@ class _Region:
         return None
 
 
-def estimate(document: Mapping[str, Any], workloads: Sequence[Workload]) -> Estimate:
+def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "LivePrices | None" = None) -> Estimate:
     """The estimate of a plan.
+
+    Types and numbers of nodes are chosen by list prices either way: the table is the same, its prices are not.
 
     Args:
         document: the plan, as ``plan.manifests.as_document`` has it.
         workloads: what the demo asks for in this environment.
+        live: prices of today; None keeps the list's.
 
     Raises:
         PriceError: a region or an instance type without a price.
     """
     plan = _Plan(document)
-    region = _Region(plan.region)
-    lines = (*_fixed(plan, region), *_pools(plan, region, workloads))
-    spot = prices()["spot"]
-    on_demand = sum(line.expected for line in lines if line.spot) / (1 - spot["saving_median"])
-    without_spot = sum(line.expected for line in lines if not line.spot)
+    region = _Region(plan.region, live)
     return Estimate(
         stack=document["stack"],
         environment=plan.environment,
         region=plan.region,
-        lines=lines,
-        spot_range=(
-            without_spot + on_demand * (1 - spot["saving_high"]),
-            without_spot + on_demand * (1 - spot["saving_low"]),
-        ),
+        lines=(*_fixed(plan, region), *_pools(plan, region, workloads)),
     )
 
 
@@ -238,6 +274,7 @@ def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
     ):
         yield from _service(region, key, label, count * hours)
     yield from _service(region, "kms-key", "KMS keys", len(plan.inputs("aws:kms/key:Key")))
+    yield from _service(region, "cloudwatch-alarm", "alarms", sum(map(_metrics, plan.inputs(ALARM))))
     yield from _system_nodes(plan, region)
     if plan.inputs("aws:ec2/natGateway:NatGateway"):
         yield from _service(region, "nat-gateway-data", "NAT gateways, data", _assumed("nat_gb", plan), "assumed")
@@ -248,6 +285,11 @@ def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
         yield from _service(region, "log-ingestion", "VPC flow logs", _assumed("flow_log_gb", plan), "assumed")
 
 
+def _metrics(alarm: Mapping[str, Any]) -> int:
+    """Metrics that an alarm is billed for: of an expression, those that it reads."""
+    return sum(1 for query in alarm.get("metricQueries") or () if query.get("metric")) or 1
+
+
 def _assumed(key: str, plan: _Plan) -> float:
     by_environment: Mapping[str, float] = prices()["assumed"][key]
     return by_environment.get(plan.environment, by_environment["other"])
@@ -256,18 +298,19 @@ def _assumed(key: str, plan: _Plan) -> float:
 def _service(region: _Region, key: str, what: str, amount: float, *kinds: Kind) -> Iterator[Line]:
     if not amount:
         return
-    price, known, source = region.service(key)
+    price = region.service(key)
+    month = amount * price.usd
     yield Line(
         what=what,
         quantity=amount,
         unit=prices()["services"][key]["unit"],
-        unit_price=price,
-        expected=amount * price,
-        rest=amount * price,
-        limits=amount * price,
-        kinds=(known, *kinds),
-        sources=(source,),
-        date=str(prices()["services"]["date"]),
+        unit_price=price.usd,
+        expected=month,
+        rest=month,
+        limits=month,
+        kinds=(price.kind, *kinds),
+        sources=price.sources,
+        date=price.date,
     )
 
 
@@ -280,7 +323,7 @@ def _system_nodes(plan: _Plan, region: _Region) -> Iterator[Line]:
         if node is None:
             raise PriceError(f"there is no price for {name} in the catalogue of instance types")
         size, most = int(group["scalingConfig"]["desiredSize"]), int(group["scalingConfig"]["maxSize"])
-        yield _node_line("system nodes", node, region, size, size, most, 1.0)
+        yield _node_line("system nodes", node, region, (size, size, most))
         volume = sum(
             int(mapping["ebs"]["volumeSize"])
             for template in templates[:1]
@@ -290,41 +333,50 @@ def _system_nodes(plan: _Plan, region: _Region) -> Iterator[Line]:
 
 
 def _node_line(
-    what: str, node: _Node, region: _Region, expected: float, rest: float, limits: float, share: float, *kinds: Kind
+    what: str, node: _Node, region: _Region, counts: tuple[float, float, float], *kinds: Kind, spot: bool = False
 ) -> Line:
-    """Line of ``expected`` nodes of one type; ``share`` of the On-Demand price is paid."""
-    spot = prices()["spot"]
-    month = node.month * share
+    """Line of nodes of one type, On-Demand or on Spot.
+
+    Args:
+        what: whose nodes they are.
+        node: the type.
+        region: its prices.
+        counts: nodes with the demo, at rest, and at the limits.
+        kinds: how the quantity is known.
+        spot: on Spot.
+    """
+    expected, rest, limits = (count * region.hours for count in counts)
+    price, extremes = region.spot(node) if spot else (region.instance(node), None)
     return Line(
         what=f"{what}, {node.kind.name}",
-        quantity=expected * region.hours,
+        quantity=expected,
         unit="instance-hour",
-        unit_price=month / region.hours,
-        expected=expected * month,
-        rest=rest * month,
-        limits=limits * month,
-        kinds=(region.instances, *kinds),
-        sources=(PRICE_LIST, *((f"{spot['source']}, {spot['date']}",) if share < 1 else ())),
-        date=instance_types.prices_of(),
-        spot=share < 1,
+        unit_price=price.usd,
+        expected=expected * price.usd,
+        rest=rest * price.usd,
+        limits=limits * price.usd,
+        kinds=(price.kind, *kinds),
+        sources=price.sources,
+        date=price.date,
+        range=(expected * extremes[0], expected * extremes[1]) if extremes else None,
     )
 
 
 def _volumes(what: str, region: _Region, gib: int, expected: float, rest: float, limits: float) -> Iterator[Line]:
     if not gib:
         return
-    price, known, source = region.service("gp3-volume")
+    price = region.service("gp3-volume")
     yield Line(
         what=what,
         quantity=expected * gib,
         unit="GiB-month",
-        unit_price=price,
-        expected=expected * gib * price,
-        rest=rest * gib * price,
-        limits=limits * gib * price,
-        kinds=(known,),
-        sources=(source,),
-        date=str(prices()["services"]["date"]),
+        unit_price=price.usd,
+        expected=expected * gib * price.usd,
+        rest=rest * gib * price.usd,
+        limits=limits * gib * price.usd,
+        kinds=(price.kind,),
+        sources=price.sources,
+        date=price.date,
     )
 
 
@@ -348,7 +400,6 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
 def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:
     requirements = spec["template"]["spec"]["requirements"]
     spot = "spot" in next((r["values"] for r in requirements if r["key"] == "karpenter.sh/capacity-type"), ())
-    share = 1 - prices()["spot"]["saving_median"] if spot else 1.0
     candidates = _candidates(requirements, region)
     if not candidates:
         return
@@ -356,7 +407,7 @@ def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region
     limit_cpu, limit_mib = float(quantity(spec["limits"]["cpu"])), float(quantity(spec["limits"]["memory"])) / 2**20
     most = max(float(count), min(limit_cpu / node.kind.vcpus, limit_mib / node.kind.mib))
     label = f"{'Spot' if spot else 'On-Demand'} nodes of pool {name}"
-    yield _node_line(label, node, region, count, 0, most, share, "packed")
+    yield _node_line(label, node, region, (count, 0, most), "packed", spot=spot)
     yield from _volumes(f"volumes of pool {name}", region, gib, count, 0, most)
 
 
@@ -424,13 +475,24 @@ def monthly_limit(root: Path, stack: str) -> int | None:
     return None if limit is None else int(limit)
 
 
-def show(found: Estimate, console: Console, limit: int | None = None) -> None:
+def zones_of(document: Mapping[str, Any]) -> list[str]:
+    """The zones that a plan has subnets in."""
+    return sorted({str(subnet["availabilityZone"]) for subnet in _Plan(document).inputs("aws:ec2/subnet:Subnet")})
+
+
+def region_of(document: Mapping[str, Any]) -> str:
+    """The region that a plan is of."""
+    return _Plan(document).region
+
+
+def show(found: Estimate, console: Console, limit: int | None = None, unknown: Iterable[str] = ()) -> None:
     """Print the estimate as a table: what, how much of it, at what price, and how that is known.
 
     Args:
         found: the estimate.
         console: where it goes.
         limit: USD a month that the stack may be expected to cost.
+        unknown: in words, why some prices of today are not known.
     """
     title = (
         f"{found.stack}: about {found.expected:,.0f} USD a month with the demo "
@@ -458,6 +520,8 @@ def show(found: Estimate, console: Console, limit: int | None = None) -> None:
             f"{limit:,}. Take something out, or raise the limit",
             style="red",
         )
+    for why in unknown:
+        console.print(f"No price of today, list prices stay. {why}", style="yellow", soft_wrap=True, highlight=False)
     console.print("\n".join(("Sources:", *(f"  {source}" for source in sources))), soft_wrap=True)
 
 

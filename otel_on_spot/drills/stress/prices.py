@@ -1,27 +1,10 @@
 """Prices of nodes an hour, by AWS's own APIs. Where AWS does not say, there is no price: none is made up."""
 
-import json
-from datetime import UTC, datetime
-from typing import Any, Final
-
 from botocore.exceptions import BotoCoreError, ClientError
 
+from otel_on_spot import aws_prices
 from otel_on_spot.failures import reason
 from otel_on_spot.target import Target
-
-LINUX: Final = "Linux/UNIX"
-PRICE_LIST_REGION: Final = "us-east-1"
-"""The Price List service is in few regions.
-
-Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html
-"""
-ORDINARY: Final = {
-    "operatingSystem": "Linux",
-    "tenancy": "Shared",
-    "preInstalledSw": "NA",
-    "capacitystatus": "Used",
-    "operation": "RunInstances",
-}
 
 
 class Prices:
@@ -61,41 +44,8 @@ class Prices:
         return found
 
     def _spot(self, instance_type: str, zone: str) -> float | None:
-        """The price in effect: its history from now on.
-
-        Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html
-        """
-        history = self._target.aws("ec2").describe_spot_price_history(
-            InstanceTypes=[instance_type],
-            AvailabilityZone=zone,
-            ProductDescriptions=[LINUX],
-            StartTime=datetime.now(UTC),
-        )
-        rows = [
-            row
-            for row in history["SpotPriceHistory"]
-            if (row["InstanceType"], row["AvailabilityZone"]) == (instance_type, zone)
-        ]
-        return float(max(rows, key=lambda row: row["Timestamp"])["SpotPrice"]) if rows else None
+        return aws_prices.spot_prices(self._target.aws("ec2"), instance_type, zone).get(zone)
 
     def _on_demand(self, instance_type: str) -> float | None:
-        """Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html"""
-        fields = {**ORDINARY, "instanceType": instance_type, "regionCode": self._target.declared.region}
-        client = self._target.session.client("pricing", region_name=PRICE_LIST_REGION)
-        answer = client.get_products(
-            ServiceCode="AmazonEC2",
-            Filters=[{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in fields.items()],
-        )
-        products = [json.loads(product) for product in answer["PriceList"]]
-        return next((price for product in products if (price := _hourly(product, instance_type)) is not None), None)
-
-
-def _hourly(product: dict[str, Any], instance_type: str) -> float | None:
-    if product["product"]["attributes"].get("instanceType") != instance_type:
-        return None
-    for term in (product["terms"].get("OnDemand") or {}).values():
-        for dimension in term["priceDimensions"].values():
-            usd = float(dimension["pricePerUnit"].get("USD") or 0)
-            if usd:
-                return usd
-    return None
+        pricing = self._target.session.client("pricing", region_name=aws_prices.PRICE_LIST_REGION)
+        return aws_prices.on_demand_price(pricing, instance_type, self._target.declared.region)
