@@ -122,7 +122,7 @@ class Follow:
         return kinds.count(ON_DEMAND), len(kinds)
 
     def on_demand_left(self) -> list[str]:
-        """Pods of the drill on On-Demand, and On-Demand nodes of it that are not gone."""
+        """On-Demand nodes of the drill that are not gone, and its pods on On-Demand."""
         pods = [
             pod["metadata"]["name"]
             for pod in self._watch.pods
@@ -133,7 +133,7 @@ class Follow:
             for launch in self.launches.values()
             if launch.capacity_type == ON_DEMAND and any(c.name == launch.name for c in self._watch.samples[-1].claims)
         ]
-        return [*pods, *nodes]
+        return [*nodes, *pods]
 
     def refusals(self, began: float) -> list[float]:
         """When NodeClaims were refused; the first one at ``began``, the others after it by the cluster's own clock."""
