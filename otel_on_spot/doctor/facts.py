@@ -47,6 +47,8 @@ class Facts:
     pod_identities: tuple[aws.PodIdentity, ...] | None = None
     kubernetes_versions: tuple[aws.KubernetesVersion, ...] | None = None
     addons: aws.Addons | None = None
+    node_groups: tuple[aws.NodeGroup, ...] | None = None
+    insights: tuple[aws.Insight, ...] | None = None
     roles: tuple[aws.Role, ...] | None = None
     instance_profiles: tuple[aws.InstanceProfile, ...] | None = None
     spot_roles: tuple[str, ...] | None = None

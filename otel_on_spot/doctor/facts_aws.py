@@ -87,6 +87,32 @@ Addons = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeGroup(Fact):
+    """A managed node group. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Nodegroup.html"""
+
+    name: Annotated[str, at("nodegroupName")]
+    status: str = ""
+    issues: Issues = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Insight(Fact):
+    """A finding of EKS's own. ``status`` is WARNING, ERROR or UNKNOWN; those that pass are not asked for.
+
+    ``category``: UPGRADE_READINESS, MISCONFIGURATION or ROLLBACK_READINESS; ``minor``: the Kubernetes minor that it is
+    about. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_InsightSummary.html
+    """
+
+    id: str
+    name: str = ""
+    category: str = ""
+    minor: Annotated[str, at("kubernetesVersion")] = ""
+    status: Annotated[str, at("insightStatus", "status")] = ""
+    reason: Annotated[str, at("insightStatus", "reason")] = ""
+    refreshed_at: Annotated[datetime | None, at("lastRefreshTime")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessEntry(Fact):
     """An access entry. Only those of node roles are described; of the others, type and time are None."""
 
@@ -133,7 +159,7 @@ class InstanceProfile(Fact):
 class Located(Fact):
     """A subnet or a security group, for Karpenter's selectors. ``name``: the group's, or the subnet's tag.
 
-    ``free_addresses``: of a subnet; None of a group.
+    ``free_addresses`` and ``zone``: of a subnet; None and empty of a group.
     """
 
     id: Annotated[str, Field(validation_alias=AliasChoices("SubnetId", "GroupId"))]
@@ -144,6 +170,7 @@ class Located(Fact):
         computed(lambda tags: _tags(tags).get("Name", ""), list),
     ] = ""
     free_addresses: Annotated[int | None, at("AvailableIpAddressCount")] = None
+    zone: Annotated[str, at("AvailabilityZone")] = ""
     tags: Tags = field(default_factory=dict)
 
 
@@ -213,7 +240,8 @@ class Queue(Fact):
 
     ``waiting`` counts the messages that nobody has received, at several looks some seconds apart while nobody takes
     any; ``in_flight``: the most that were received and not deleted; ``oldest_seconds``: CloudWatch's
-    ApproximateAgeOfOldestMessage, None where it has no datapoint; ``kms_key``: id, alias or ARN of the KMS key that
+    ApproximateAgeOfOldestMessage, None where it has no datapoint; ``sent``: messages of the last hour by CloudWatch's
+    NumberOfMessagesSent, None where it has no datapoint; ``kms_key``: id, alias or ARN of the KMS key that
     encrypts its messages, empty where SQS's own does.
     """
 
@@ -224,6 +252,7 @@ class Queue(Fact):
     waiting: tuple[int, ...] = ()
     in_flight: Annotated[int, at("ApproximateNumberOfMessagesNotVisible")] = 0
     oldest_seconds: float | None = None
+    sent: float | None = None
     kms_key: Annotated[str, at("KmsMasterKeyId")] = ""
 
 

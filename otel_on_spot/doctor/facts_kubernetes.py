@@ -154,6 +154,7 @@ class Pod(Fact):
 
     namespace: Namespace
     name: Name
+    created_at: CreatedAt = None
     deleted_at: DeletedAt = None
     node: Annotated[str, at("spec", "nodeName")] = ""
     phase: Annotated[str, at("status", "phase")] = ""
@@ -443,7 +444,7 @@ class ClaimEvent(Fact):
     Source: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/ (--event-ttl)
     """
 
-    claim: Annotated[str, at("involvedObject", "name")]
+    claim: Annotated[str, at("involvedObject", "name")] = ""
     reason: str = ""
     message: Annotated[ShortText, at("message")] = ""
     count: int = 1

@@ -31,6 +31,8 @@ READS = re.compile(
     r"^/clusters/(?P<cluster>[^/]+)"
     r"(?:/(?P<kind>addons|access-entries|pod-identity-associations|node-groups)(?:/(?P<name>.+))?)?$"
 )
+INSIGHTS: Final = re.compile(r"^/clusters/(?P<cluster>[^/]+)/insights$")
+"""ListInsights is a POST. Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_ListInsights.html"""
 VERSIONS: Final = "/cluster-versions"
 SUPPORTED_UNTIL: Final = {
     "1.31": ("2025-11-26", "2026-11-26"),
@@ -63,6 +65,9 @@ class EksAnswers:
         request = Request(environ)
         if request.path == VERSIONS and request.method == "GET":
             return _answer(_versions(request.args.getlist("clusterVersions")))(environ, start_response)
+        insights = INSIGHTS.match(request.path)
+        if insights is not None and request.method == "POST" and self.tables.exists():
+            return self._insights(insights["cluster"], request.get_json(silent=True) or {})(environ, start_response)
         asked = READS.match(request.path)
         if asked is None or request.method != "GET" or not self.tables.exists():
             return self.app(environ, start_response)
@@ -85,6 +90,15 @@ class EksAnswers:
             body = self._association(cluster, name) if name else self._associations(cluster, request.args)
         answer = _absent(f"No {kind}: {name} found in cluster: {cluster}") if body is None else _answer(body)
         return answer(environ, start_response)
+
+    def _insights(self, cluster: str, asked: Body) -> Response:
+        """Insights of the table of that name, for whoever puts a fault in; EKS finds nothing by itself here."""
+        statuses = (asked.get("filter") or {}).get("statuses") or ()
+        rows = self._rows("insights", f"{cluster}/").items()
+        found: list[Body] = [{"id": name, **row} for name, row in rows]
+        return _answer(
+            {"insights": [row for row in found if not statuses or row["insightStatus"]["status"] in statuses]}
+        )
 
     def _rows(self, table: str, prefix: str) -> dict[str, dict[str, Any]]:
         database = sqlite3.connect(f"file:{self.tables}?mode=ro", uri=True)

@@ -1,11 +1,11 @@
-"""Faults of nodes, of what answers, and of how pods on Spot leave their Services."""
+"""Faults of nodes, of what answers, and of Spot's way: launches, width, the way back from On-Demand."""
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.lab.faults import Faults
+from tests.lab.faults import CLUSTER, Faults
 from tests.lab.faults_cluster import ON_SPOT, deployment, made
 from tests.lab.running import Lab, until
 
@@ -119,3 +119,63 @@ def a_service_sends_to_pods_that_do_not_say_when_they_are_ready(lab: Lab) -> Ite
         "spec": {"selector": {"app": "bare"}, "ports": [{"port": 80}]},
     }
     yield from made(lab, deployment("bare", nodeSelector=ON_SPOT), service)
+
+
+@FAULTS.named("spot-diversity", "fewer than 15")
+def a_spot_pool_is_narrowed_to_one_family(lab: Lab) -> Iterator[None]:
+    before = lab.get("nodepool", "spot")["spec"]["template"]["spec"]["requirements"]
+    family = {"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["m5"]}
+    closed = lab.get("nodepool", "spot")["spec"]["disruption"].get("budgets")
+    lab.patch("nodepool", "spot", {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})  # drift moves nothing
+    lab.patch("nodepool", "spot", with_requirements([*before, family]))
+    yield
+    lab.patch("nodepool", "spot", with_requirements(before))
+    until("nothing has drifted", lambda: not any(map(drifted, lab.claims().values())), 120)
+    lab.patch("nodepool", "spot", {"spec": {"disruption": {"budgets": closed}}})
+
+
+def with_requirements(terms: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"requirements": terms}}}}
+
+
+@FAULTS.named("insights", "ERROR for Kubernetes 1.36: seeded")
+def eks_finds_a_removed_api_in_use(lab: Lab) -> Iterator[None]:
+    key = f"{CLUSTER}/a1b2"
+    status = {"status": "ERROR", "reason": "seeded"}
+    row = {"name": "Deprecated APIs", "category": "UPGRADE_READINESS", "kubernetesVersion": "1.36"}
+    lab.tables().put("insights", key, {**row, "insightStatus": status})
+    yield
+    lab.tables().remove("insights", key)
+
+
+@FAULTS.named("refused-launches", "1 pod without a node for more than 5 min", seconds=90, later=timedelta(minutes=6))
+def spot_and_on_demand_run_dry(lab: Lab) -> Iterator[None]:
+    lab.ask("capacity", shortages=[{"capacity_type": kind} for kind in ("spot", "on-demand")])
+    lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
+    yield
+    lab.kubectl("delete", "deployment", "dry", "--namespace=default", "--ignore-not-found")
+    lab.ask("capacity", shortages=[])
+
+
+@FAULTS.named("fallback-stuck", "a Spot node was launched", seconds=60, later=timedelta(hours=2))
+def fall_back_stays_when_spot_is_back(lab: Lab) -> Iterator[None]:
+    """The budget of its pool lets nothing go."""
+    budgets = lab.get("nodepool", "on-demand")["spec"]["disruption"].get("budgets")
+    lab.patch("nodepool", "on-demand", {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})
+    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
+    lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
+    until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
+    lab.ask("capacity", shortages=[])
+    lab.wants_node("back")
+    until("Spot is back", lambda: lab.runs("back"), 120)
+    yield
+    lab.no_longer_wants_node("fallen")
+    lab.no_longer_wants_node("back")
+    lab.patch("nodepool", "on-demand", {"spec": {"disruption": {"budgets": budgets}}})
+
+
+def large(name: str) -> dict[str, Any]:
+    """A Deployment of a pod that no node in use has room for, and that names no pool."""
+    wanted = deployment(name, terminationGracePeriodSeconds=0)
+    wanted["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "7", "memory": "1Gi"}}
+    return wanted

@@ -27,9 +27,11 @@ ONLY_ELSEWHERE = {"cluster", "invisible-nodes", "orphan-claims"}
 """Lines without a fault in the table: they have tests of their own below."""
 ONLY_AWS = {
     "add-ons",
+    "interruption-arrivals",
     "interruption-key",
     "kubernetes-support",
     "launch-failures",
+    "node-groups",
     "pool-budgets",
     "subnet-addresses",
     "vcpu-quotas",

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.collectors import aws as collectors
+from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.examine import run_check
 from otel_on_spot.doctor.facts_aws import Addon, HealthIssue
 from otel_on_spot.simcloud.eks_answers import EksAnswers, issuer
@@ -53,7 +54,13 @@ def eks(tmp_path: Path) -> Any:
     def send(request: Any, **_: Any) -> AWSResponse:
         path, _, query = request.url.partition("amazonaws.com")[2].partition("?")
         told: list[Any] = []
+        sent = request.body or b""
         environ = {"REQUEST_METHOD": request.method, "PATH_INFO": unquote(path), "QUERY_STRING": query}
+        environ |= {
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(sent)),
+            "wsgi.input": io.BytesIO(sent),
+        }
         body = b"".join(app(environ, lambda *status: told.extend(status)))
         return AWSResponse(request.url, int(told[0].split()[0]), dict(told[1]), Raw(body))
 
@@ -91,6 +98,21 @@ def test_what_is_not_there_is_refused_as_eks_does(eks: Any) -> None:
         with pytest.raises(ClientError) as refused:
             ask()
         assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_the_doctor_reads_the_insights_that_do_not_pass(eks: Any, tmp_path: Path) -> None:
+    declared, gathered = replace(HEALTHY.declared, cluster="one"), Gathered()
+    assert collectors.insights(eks, declared, gathered) == ()
+    tables = Tables(tmp_path / "tables.sqlite")
+    for number, status in enumerate(("PASSING", "ERROR", "WARNING")):
+        told = {"status": status, "reason": f"is {status}"}
+        tables.put("insights", f"one/{number}", {"name": "n", "category": "MISCONFIGURATION", "insightStatus": told})
+    tables.put("insights", "other/9", {"name": "n", "insightStatus": {"status": "ERROR"}})
+    found = collectors.insights(eks, declared, gathered)
+    assert [(insight.id, insight.status, insight.reason) for insight in found] == [
+        ("1", "ERROR", "is ERROR"),
+        ("2", "WARNING", "is WARNING"),
+    ]
 
 
 def test_the_doctor_reads_health_versions_and_the_ends_of_support(eks: Any, tmp_path: Path) -> None:

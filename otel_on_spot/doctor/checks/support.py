@@ -6,7 +6,7 @@ from typing import Final
 from infra.addon_faults import faults_of
 from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, KubernetesVersion
+from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, Insight, KubernetesVersion, NodeGroup
 from otel_on_spot.findings import Finding, Severity, format_count, format_duration
 
 WORKING_ADDON: Final = ("ACTIVE", "CREATING", "UPDATING")
@@ -70,6 +70,55 @@ def _faults(addon: Addon) -> list[str]:
     ]
 
 
+def node_groups(facts: Facts) -> CheckResult:
+    """EKS names no issue of a managed node group."""
+    found: tuple[NodeGroup, ...] = require(facts, "node_groups")
+    cluster = facts.declared.cluster
+    findings = tuple(
+        Finding(
+            subject=group.name,
+            seen=problem,
+            rule="every node group is ACTIVE, or on its way there, and EKS names no issue of it",
+            remedy=(
+                aws_command(facts, f"eks describe-nodegroup --cluster-name {cluster} --nodegroup-name {group.name}"),
+                update_command(facts),
+            ),
+            severity="warning" if group.status in WORKING_ADDON else "critical",
+        )
+        for group in found
+        if (problem := _group_problem(group))
+    )
+    return CheckResult(count=len(found), what=format_count(len(found), "node group"), findings=findings)
+
+
+def _group_problem(group: NodeGroup) -> str:
+    issues = "; ".join(map(issue_text, group.issues))
+    if group.status and group.status not in WORKING_ADDON:
+        return f"status {group.status}{f': {issues}' if issues else ''}"
+    return issues
+
+
+def insights(facts: Facts) -> CheckResult:
+    """EKS's own insights say of nothing that it is wrong, or that it would break at the next upgrade."""
+    found: tuple[Insight, ...] = require(facts, "insights")
+    cluster = facts.declared.cluster
+    findings = tuple(
+        Finding(
+            subject=f"{insight.category}: {insight.name}",
+            seen=f"{insight.status}{f' for Kubernetes {insight.minor}' if insight.minor else ''}: {insight.reason}",
+            rule="EKS finds nothing in the way of the next upgrade or the way back, and no misconfiguration",
+            remedy=(aws_command(facts, f"eks describe-insight --cluster-name {cluster} --id {insight.id}"),),
+            severity="warning",
+        )
+        for insight in found
+        if insight.status in ("ERROR", "WARNING")
+    )
+    undecided = sum(insight.status == "UNKNOWN" for insight in found)
+    told = f", {undecided} that EKS does not know" if undecided else ""
+    what = f"{format_count(len(findings), 'insight')} that does not pass{told}" if found else "EKS finds nothing"
+    return CheckResult(count=len(found), what=what, findings=findings)
+
+
 def support(facts: Facts) -> CheckResult:
     """The cluster's minor is in standard support, for some time to come."""
     minors = {minor.version: minor for minor in require(facts, "kubernetes_versions")}
@@ -120,6 +169,8 @@ def _support_problem(facts: Facts, cluster: AwsCluster, minor: KubernetesVersion
 
 
 ADD_ONS: Final = Check(id="add-ons", title="Add-ons", needs=("addons",), judge=addons)
+NODE_GROUPS: Final = Check(id="node-groups", title="Node groups", needs=("node_groups",), judge=node_groups)
+INSIGHTS: Final = Check(id="insights", title="EKS's own insights", needs=("insights",), judge=insights)
 SUPPORT: Final = Check(
     id="kubernetes-support",
     title="Support of the Kubernetes minor",

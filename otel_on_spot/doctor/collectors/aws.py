@@ -32,6 +32,8 @@ LOOKS: Final = 4
 LOOK_SECONDS: Final = 2.0
 """Looks at a queue in which messages wait, while nothing says that somebody takes them, and the time between two."""
 AGE_WINDOW: Final = timedelta(minutes=10)
+SENT_WINDOW: Final = timedelta(hours=1)
+SENT_PERIOD: Final = 300
 QUEUE_ATTRIBUTES: Final = [
     "QueueArn",
     "KmsMasterKeyId",
@@ -134,6 +136,25 @@ def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.A
 
     with ThreadPoolExecutor(8) as pool:
         return tuple(addon for addon in pool.map(described, names) if addon)
+
+
+def node_groups(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.NodeGroup, ...]:
+    """The managed node groups with their health."""
+    if gathered.wait("clusters") == ():
+        return ()
+    names = map(str, pages(eks, "list_nodegroups", "nodegroups", clusterName=declared.cluster))
+    found = (unless_absent(eks.describe_nodegroup, clusterName=declared.cluster, nodegroupName=name) for name in names)
+    return parse_all(facts.NodeGroup, (answer["nodegroup"] for answer in found if answer))
+
+
+def insights(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Insight, ...]:
+    """EKS's own insights that do not pass."""
+    if gathered.wait("clusters") == ():
+        return ()
+    wanted = {"statuses": ["WARNING", "ERROR", "UNKNOWN"]}
+    return parse_all(
+        facts.Insight, pages(eks, "list_insights", "insights", clusterName=declared.cluster, filter=wanted)
+    )
 
 
 def instance_profiles(iam: Client, declared: Declared, gathered: Gathered) -> tuple[facts.InstanceProfile, ...]:
@@ -281,28 +302,48 @@ def _queue(sqs: Client, cloudwatch: Client, name: str, sleep: Callable[[float], 
         again = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[WAITING, IN_FLIGHT])["Attributes"]
         waiting.append(int(again[WAITING]))
         in_flight.append(int(again[IN_FLIGHT]))
-    age = _oldest_seconds(cloudwatch, name)
-    counts = {"waiting": waiting, IN_FLIGHT: max(in_flight)}
-    return parse(facts.Queue, {**attributes, **counts, "name": name, "oldest_seconds": age})
+    ages = _of_queue(cloudwatch, name, "ApproximateAgeOfOldestMessage", "Maximum", AGE_WINDOW, 60)
+    sent = _of_queue(cloudwatch, name, "NumberOfMessagesSent", "Sum", SENT_WINDOW, SENT_PERIOD)
+    return parse(
+        facts.Queue,
+        {
+            **attributes,
+            "waiting": waiting,
+            IN_FLIGHT: max(in_flight),
+            "name": name,
+            "oldest_seconds": ages[-1] if ages else None,
+            "sent": sum(sent) if sent else None,
+        },
+    )
 
 
-def _oldest_seconds(cloudwatch: Client, queue: str) -> float | None:
-    """Age of the oldest message in seconds; None where CloudWatch has no datapoint, or may not be asked."""
+def _of_queue(
+    cloudwatch: Client, queue: str, metric: str, statistic: str, window: timedelta, period: int
+) -> list[float]:
+    """Values of a queue's metric, oldest first; none where CloudWatch has no datapoint, or may not be asked.
+
+    Args:
+        cloudwatch: client.
+        queue: its name.
+        metric: of the namespace AWS/SQS.
+        statistic: Maximum, Sum and the like.
+        window: how far back.
+        period: seconds that a value is about.
+    """
     now = datetime.now(UTC)
     try:
         points = cloudwatch.get_metric_statistics(
             Namespace="AWS/SQS",
-            MetricName="ApproximateAgeOfOldestMessage",
+            MetricName=metric,
             Dimensions=[{"Name": "QueueName", "Value": queue}],
-            StartTime=now - AGE_WINDOW,
+            StartTime=now - window,
             EndTime=now,
-            Period=60,
-            Statistics=["Maximum"],
+            Period=period,
+            Statistics=[statistic],
         )["Datapoints"]
     except (ClientError, BotoCoreError):
-        return None
-    newest = max(points, key=lambda point: point["Timestamp"], default=None)
-    return None if newest is None else float(newest["Maximum"])
+        return []
+    return [float(point[statistic]) for point in sorted(points, key=lambda point: point["Timestamp"])]
 
 
 def encryption_keys(kms: Callable[[], Client], gathered: Gathered) -> tuple[facts.EncryptionKey, ...]:

@@ -66,6 +66,8 @@ def aws_tasks(target: Target) -> dict[str, Task]:
         "pod_identities": after_others(aws.pod_identities, "eks"),
         "kubernetes_versions": lambda gathered: aws.kubernetes_versions(target.aws("eks"), gathered),
         "addons": after_others(aws.addons, "eks"),
+        "node_groups": after_others(aws.node_groups, "eks"),
+        "insights": after_others(aws.insights, "eks"),
         "roles": after_others(aws.roles, "iam"),
         "instance_profiles": after_others(aws.instance_profiles, "iam"),
         "spot_roles": alone(aws.spot_roles, "iam"),

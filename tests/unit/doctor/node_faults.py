@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from otel_on_spot.doctor.facts_kubernetes import ClaimEvent, Condition, Pod, PoolBudget, Service, Webhook
+from otel_on_spot.doctor.facts_aws import HealthIssue, Insight
+from otel_on_spot.doctor.facts_kubernetes import ClaimEvent, Condition, NodeClaim, Pod, PoolBudget, Service, Webhook
 from tests.unit.doctor.changes import Change, added, all_of, changed, declares, given, named, of_kinds, one_of
 from tests.unit.doctor.workload_faults import NOW, SPOT_NODE, SYSTEM_NODE, TWIN, WEB, web
 
@@ -71,6 +72,104 @@ REPAIR_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="NodeRepairBlocked", m
 DISRUPTION_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="DisruptionBlocked", message="pdb x")
 NO_DISRUPTION = changed("node_pools", named("spot"), budgets=(PoolBudget(nodes="0"),))
 NOT_KERNEL = of_node(condition("KernelReady", "False", 45, "soft lockup"))
+HOUR = 60
+
+
+def claim_of(kind: str, name: str, node: str, minutes: float) -> NodeClaim:
+    """A NodeClaim of a capacity type, launched so many minutes ago."""
+    at = minutes_ago(minutes)
+    return NodeClaim(
+        name=name,
+        pool=name.rpartition("-")[0],
+        node=node,
+        created_at=at,
+        labels={"karpenter.sh/capacity-type": kind},
+        conditions=(Condition(type="Launched", status="True", since=at),),
+    )
+
+
+ON_DEMAND_NODE = replace(SPOT_NODE, name="fallen", instance_id="", labels={"karpenter.sh/capacity-type": "on-demand"})
+
+
+def fallen_back(minutes: float, returned: float | None = None, **pod: Any) -> Change:
+    """A pod that may run on Spot is on On-Demand for so long; a Spot node was launched since, so long ago."""
+    claims = [claim_of("on-demand", "on-demand-a", "fallen", minutes)]
+    if returned is not None:
+        claims.append(claim_of("spot", "spot-b", "", returned))
+    values = {"labels": {"app": "web"}, "ready": True, "node": "fallen", **pod}
+    return all_of(
+        changed("node_claims", is_spot_claim, created_at=NOW - timedelta(days=2)),
+        added("nodes", ON_DEMAND_NODE),
+        added("node_claims", *claims),
+        added("pods", replace(WEB, **values)),
+    )
+
+
+def refused(*minutes: float, error: str = "InsufficientInstanceCapacity", pool: str = "spot") -> Change:
+    """EC2 refused a NodeClaim so many minutes ago."""
+    told = f"with fleet error(s), {error}: no m5.large in the Availability Zone you requested (eu-west-1a)"
+    events = (
+        ClaimEvent(claim=f"{pool}-{number}", reason="InsufficientCapacityError", message=told, at=minutes_ago(ago))
+        for number, ago in enumerate(minutes)
+    )
+    return given("claim_events", *events)
+
+
+def pending(minutes: float) -> Change:
+    return added("pods", replace(WEB, phase="Pending", ready=False, node="", created_at=minutes_ago(minutes)))
+
+
+def not_launched(minutes: float) -> Change:
+    failed = Condition(type="Launched", status="Unknown", reason="LaunchFailed", message="UnauthorizedOperation: no")
+    claim = replace(claim_of("spot", "spot-f", "", minutes), conditions=(failed,))
+    return added("node_claims", claim)
+
+
+POOL_NODE = one_of("instances", lambda one: one.spot)
+
+
+def ended(
+    reason: str, minutes: float | None, *events: ClaimEvent, sent: float | None = None, claim: str = "spot-g"
+) -> Change:
+    """An instance of a pool ended so many minutes ago; None: EC2 does not say when."""
+    at = None if minutes is None else minutes_ago(minutes)
+    tags = {**POOL_NODE.tags, "karpenter.sh/nodeclaim": claim}
+    gone = replace(POOL_NODE, id="i-gone", state="terminated", changed_at=at, reason_code=reason, tags=tags)
+    return all_of(added("instances", gone), given("claim_events", *events), changed("queues", sent=sent))
+
+
+BACK = "Server.SpotInstanceTermination"
+BY_KARPENTER = "Client.UserInitiatedShutdown"
+INTERRUPTED = ClaimEvent(claim="spot-g", reason="SpotInterrupted", message="Spot interruption warning was triggered")
+
+
+def wide(*terms: dict[str, Any], zones: tuple[str, ...] = ("eu-west-1a", "eu-west-1b"), **labels: str) -> Change:
+    """The Spot pool's requirements, and the zones of the subnets."""
+    spot = {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot"]}
+    left = list(zones)
+
+    def zone(subnet: Any) -> Any:
+        ours = "karpenter.sh/discovery" in subnet.tags
+        return replace(subnet, zone=left.pop(0) if ours and len(left) > 1 else left[0])
+
+    return all_of(
+        changed("node_pools", named("spot"), requirements=(spot, *terms), labels=labels),
+        lambda facts: replace(facts, subnets=tuple(map(zone, facts.subnets or ()))),
+    )
+
+
+def only(key: str, *values: str) -> dict[str, Any]:
+    return {"key": key, "operator": "In", "values": list(values)}
+
+
+INSIGHT = Insight(
+    id="a1",
+    name="Deprecated APIs removed in Kubernetes v1.36",
+    category="UPGRADE_READINESS",
+    minor="1.36",
+    status="ERROR",
+    reason="Deprecated API usage detected",
+)
 
 FAULTS: dict[str, tuple[str, Change, str]] = {
     "a broken kernel": (
@@ -194,6 +293,80 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         ),
         "no pod of it runs",
     ),
+    "fall-back that stays though Spot is back": (
+        "fallback-stuck",
+        fallen_back(3 * HOUR, 40),
+        "1 pod that may run on Spot is on On-Demand for 3 h 0 min; a Spot node was launched 40 min ago",
+    ),
+    "fall-back of a day": ("fallback-stuck", fallen_back(25 * HOUR), "no Spot node was launched since"),
+    "fall-back that a pod holds": (
+        "fallback-stuck",
+        fallen_back(3 * HOUR, 40, protected=True),
+        "karpenter.sh/do-not-disrupt on default/web-1",
+    ),
+    "fall-back of a pool that never consolidates": (
+        "fallback-stuck",
+        all_of(fallen_back(3 * HOUR, 40), changed("node_pools", named("on-demand"), consolidate_after="Never")),
+        "pool on-demand consolidates never",
+    ),
+    "a drought": (
+        "refused-launches",
+        all_of(refused(40, 3), pending(6)),
+        "1 pod without a node for more than 5 min; within the hour EC2 refused 2 of pool spot (spot): "
+        "InsufficientInstanceCapacity in eu-west-1a",
+    ),
+    "the quota of Spot": (
+        "refused-launches",
+        refused(50, error="MaxSpotInstanceCountExceeded"),
+        "EC2 refused 1 NodeClaim at the quota of Spot vCPUs within the hour",
+    ),
+    "a launch that fails": ("refused-launches", not_launched(4), "not launched for 4 min: LaunchFailed: Unauthorized"),
+    "a Spot instance that was taken back unheard": (
+        "interruption-arrivals",
+        ended(BACK, None),
+        "EC2 took 1 Spot instance back (i-gone), and Karpenter heard nothing",
+    ),
+    "a Spot instance that was taken back unheard, at a known time": (
+        "interruption-arrivals",
+        ended(BACK, 20, sent=7.0),
+        "EC2 took 1 Spot instance back",
+    ),
+    "a queue to which nothing is sent": (
+        "interruption-arrivals",
+        ended(BY_KARPENTER, 30, sent=0.0),
+        "1 instance ended within the hour, and no message was sent to the queue",
+    ),
+    "a Spot pool of one family": (
+        "spot-diversity",
+        wide(only("karpenter.k8s.aws/instance-family", "m5"), only("karpenter.k8s.aws/instance-size", "large")),
+        "1 type of 1 family: fewer than 15",
+    ),
+    "a Spot pool of one type by label": (
+        "spot-diversity",
+        wide(**{"node.kubernetes.io/instance-type": "m5.large"}),
+        "1 type of 1 family",
+    ),
+    "a Spot pool in one zone": ("spot-diversity", wide(zones=("eu-west-1a",)), "1 zone (eu-west-1a)"),
+    "a Spot pool that names one zone": (
+        "spot-diversity",
+        wide(only("topology.kubernetes.io/zone", "eu-west-1b")),
+        "1 zone (eu-west-1b)",
+    ),
+    "an insight": (
+        "insights",
+        given("insights", INSIGHT),
+        "ERROR for Kubernetes 1.36: Deprecated API usage detected",
+    ),
+    "a node group that is degraded": (
+        "node-groups",
+        changed("node_groups", status="DEGRADED", issues=(HealthIssue(code="NodeCreationFailure", message="no"),)),
+        "status DEGRADED: NodeCreationFailure: no",
+    ),
+    "a node group with an issue": (
+        "node-groups",
+        changed("node_groups", issues=(HealthIssue(code="Ec2SubnetNotFound", message="gone"),)),
+        "Ec2SubnetNotFound: gone",
+    ),
     "a Service without readiness": (
         "probes-and-budgets",
         all_of(web(SPOT_NODE.name, unprobed=True), added("services", WEB_SERVICE)),
@@ -209,6 +382,27 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
 }
 SOUND: dict[str, Change] = {
+    "fall-back of an hour ago, and Spot just came back": fallen_back(2 * HOUR, 10),
+    "fall-back just now": fallen_back(20, 10),
+    "fall-back while Spot is short": fallen_back(5 * HOUR),
+    "a floor that is kept on On-Demand": all_of(
+        fallen_back(3 * HOUR, 40, claims=("data",), selector={"karpenter.sh/nodepool": "on-demand"}),
+    ),
+    "fall-back of a cluster without a Spot pool": all_of(
+        fallen_back(3 * HOUR, 40), changed("node_pools", named("spot"), capacity_types=("on-demand",))
+    ),
+    "a round of refusals, and everything runs": refused(30, 3),
+    "a drought that is over": all_of(refused(40), pending(6)),
+    "a pod that waits for its launch": all_of(refused(1), pending(1)),
+    "a launch under way": not_launched(1),
+    "a Spot instance that was taken back and heard of": ended(BACK, None, INTERRUPTED),
+    "a Spot instance of which the event is forgotten": ended(BACK, None, sent=12.0),
+    "a Spot instance that was taken back long ago": ended(BACK, 55),
+    "a node that Karpenter ended, and CloudWatch says nothing": ended(BY_KARPENTER, 30),
+    "a node that ended just now": ended(BY_KARPENTER, 5, sent=0.0),
+    "a wide Spot pool": wide(only("karpenter.k8s.aws/instance-category", "c", "m", "r")),
+    "an insight that EKS does not know": given("insights", replace(INSIGHT, status="UNKNOWN")),
+    "a node group that is updated": changed("node_groups", status="UPDATING"),
     "a node that joins": of_node(condition("Ready", "False", 2)),
     "pressure that an eviction relieves": of_node(condition("MemoryPressure", "True", 4)),
     "a broken node that goes": all_of(NOT_KERNEL, changed("node_claims", is_spot_claim, deleted_at=NOW)),

@@ -1,0 +1,313 @@
+"""Checks of Spot's way: wide enough, refused at launch, warnings that arrive, and back from On-Demand."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from otel_on_spot.doctor.check import Check, CheckResult, age, aws_command, require, update_command
+from otel_on_spot.doctor.checks.capacity import resolves
+from otel_on_spot.doctor.checks.interruption import declared_queue
+from otel_on_spot.doctor.checks.launches import QUOTAS
+from otel_on_spot.doctor.checks.nodes import held_by
+from otel_on_spot.doctor.checks.placement import SPOT, keeps_data, kept_off_spot, workloads
+from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import ClaimEvent, NodeClaim, NodePool, Pod
+from otel_on_spot.findings import Finding, format_count, format_duration
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, CLAIM_LABEL, POOL_LABEL, ZONE
+
+FALLEN_BACK: Final = timedelta(hours=1)
+RETURNED: Final = timedelta(minutes=30)
+"""Time for which Spot is to be had again: consolidation takes a node back within 15 minutes, one after the other."""
+SHORT: Final = timedelta(days=1)
+"""Time on On-Demand after which it is told, also where no Spot node was launched since."""
+LAUNCHING: Final = timedelta(minutes=2)
+RECENT: Final = timedelta(minutes=15)
+WAITING: Final = timedelta(minutes=5)
+LAUNCH_ERRORS: Final = (
+    "InsufficientInstanceCapacity",
+    "UnfulfillableCapacity",
+    "InsufficientFreeAddressesInSubnet",
+    "SpotMaxPriceTooLow",
+    "Unsupported",
+    *(error for _, _, error in QUOTAS.values()),
+)
+"""Errors of EC2 that Karpenter takes for a want of capacity.
+
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/errors/errors.go
+"""
+REFUSED: Final = "InsufficientCapacityError"
+"""Reason of Karpenter's event for a NodeClaim that it gives up for a want of capacity."""
+ZONE_NAME: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d[a-z]\b")
+RECLAIMED: Final = ("Server.SpotInstanceTermination", "Server.SpotInstanceShutdown")
+"""Reasons with which EC2 takes a Spot instance back.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html
+"""
+HEARD: Final = ("SpotInterrupted", "InstanceTerminating", "InstanceStopping")
+"""Reasons of Karpenter's events for a message of the queue.
+
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/controllers/interruption/events/events.go
+"""
+LISTED: Final = timedelta(minutes=50)
+"""Time in which both EC2 still lists an instance that ended, and the API server the event of its warning."""
+DELIVERED: Final = timedelta(minutes=15)
+"""Time after which CloudWatch counts a message for sure."""
+
+
+def _pools(facts: Facts, capacity_type: str) -> list[NodePool]:
+    pools: tuple[NodePool, ...] = require(facts, "node_pools")
+    return [pool for pool in pools if capacity_type in pool.capacity_types]
+
+
+def diversity(facts: Facts) -> CheckResult:
+    """Every Spot pool may launch enough types, in two zones: each type in a zone is a Spot pool of EC2's own."""
+    # The catalogue takes a moment to load.
+    from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, meeting
+
+    subnets = require(facts, "subnets")
+    there = {
+        subnet.zone
+        for node_class in require(facts, "node_classes")
+        for subnet in resolves(node_class.subnet_terms, subnets)
+        if subnet.zone
+    }
+    pools = [pool for pool in _pools(facts, SPOT) if pool.requirements]
+    findings, told = [], []
+    for pool in pools:
+        labels = ({"key": key, "operator": "In", "values": [value]} for key, value in pool.labels.items())
+        terms = [*pool.requirements, *labels]
+        types = meeting(terms)
+        zones = {zone for zone in there if all(_admits(term, zone) for term in terms if term["key"] == ZONE)}
+        families = {kind.family for kind in types}
+        shown = f"{format_count(len(types), 'type')} of {format_count(len(families), 'family', 'families')}"
+        told.append(f"{pool.name}: {shown} in {format_count(len(zones), 'zone')}")
+        problems = []
+        if len(types) < SPOT_TO_SPOT_TYPES:
+            problems.append(f"{shown}: fewer than {SPOT_TO_SPOT_TYPES}, no Spot node is replaced by a cheaper one")
+        if there and len(zones) < 2:
+            problems.append(f"{format_count(len(zones), 'zone')} ({', '.join(sorted(zones)) or 'none has a subnet'})")
+        if problems:
+            findings.append(
+                Finding(
+                    subject=pool.name,
+                    seen="; ".join(problems),
+                    rule=f"a Spot pool may launch {SPOT_TO_SPOT_TYPES} types or more, in two zones or more: where one "
+                    "type in one zone runs dry, others are left",
+                    remedy=(f"kubectl get nodepool {pool.name} -o yaml", update_command(facts)),
+                    severity="warning",
+                )
+            )
+    return CheckResult(count=len(pools), what="; ".join(told) or "no Spot pool", findings=tuple(findings))
+
+
+def _admits(term: Mapping[str, Any], zone: str) -> bool:
+    values = term.get("values") or ()
+    return {"In": zone in values, "NotIn": zone not in values}.get(str(term["operator"]), True)
+
+
+def refusals(facts: Facts) -> CheckResult:
+    """Launches succeed: EC2 refuses none for long while pods wait, none at a quota, and none for another reason."""
+    events: list[ClaimEvent] = [event for event in require(facts, "claim_events") if event.reason == REFUSED]
+    claims: tuple[NodeClaim, ...] = require(facts, "node_claims")
+    findings = [finding for claim in claims if (finding := _not_launched(facts, claim))]
+    by_error = Counter(error for event in events for error in _errors(event))
+    refused = {error: format_count(count, "NodeClaim") for error, count in by_error.items()}
+    findings += [
+        Finding(
+            subject=error,
+            seen=f"EC2 refused {refused[error]} at the quota of {noun} vCPUs within the hour",
+            rule="the account's quotas leave room for what pods ask for",
+            remedy=(
+                aws_command(facts, f"service-quotas get-service-quota --service-code ec2 --quota-code {code}"),
+                "kubectl get nodepools",
+            ),
+        )
+        for code, (_, noun, error) in QUOTAS.items()
+        if error in refused
+    ]
+    waiting = [pod for pod in require(facts, "pods") if _waits(facts, pod)]
+    latest = max((event.at for event in events if event.at), default=None)
+    if waiting and latest and age(facts, latest) < RECENT:
+        findings.append(_dry(facts, events, waiting))
+    told = f": {', '.join(f'{count} {error}' for error, count in sorted(by_error.items()))}" if by_error else ""
+    what = f"{format_count(len(events), 'refusal')} in the last hour{told}"
+    return CheckResult(count=len(claims), what=what, findings=tuple(findings))
+
+
+def _not_launched(facts: Facts, claim: NodeClaim) -> Finding | None:
+    launched = next((condition for condition in claim.conditions if condition.type == "Launched"), None)
+    if launched is None or launched.status == "True" or claim.deleted_at or age(facts, claim.created_at) < LAUNCHING:
+        return None
+    told = " ".join(f"{launched.reason}: {launched.message}".split())
+    return Finding(
+        subject=claim.name,
+        seen=f"not launched for {format_duration(age(facts, claim.created_at))}: {told}",
+        rule="EC2 launches what Karpenter asks for; only a want of capacity is passed on to other types",
+        remedy=(
+            f"kubectl describe nodeclaim {claim.name}",
+            f"kubectl -n {facts.declared.karpenter_namespace} logs deployment/karpenter --since=15m",
+        ),
+    )
+
+
+def _errors(event: ClaimEvent) -> list[str]:
+    return [error for error in LAUNCH_ERRORS if error in event.message] or ["InsufficientCapacity"]
+
+
+def _waits(facts: Facts, pod: Pod) -> bool:
+    return (
+        pod.phase == "Pending"
+        and not pod.node
+        and pod.deleted_at is None
+        and pod.created_at is not None
+        and age(facts, pod.created_at) >= WAITING
+    )
+
+
+def _dry(facts: Facts, events: list[ClaimEvent], waiting: list[Pod]) -> Finding:
+    pools = {pool.name: "/".join(pool.capacity_types) for pool in require(facts, "node_pools")}
+    by_pool = Counter(event.claim.rpartition("-")[0] for event in events)
+    told = ", ".join(f"{count} of pool {pool} ({pools.get(pool, '?')})" for pool, count in sorted(by_pool.items()))
+    zones = sorted({zone for event in events for zone in ZONE_NAME.findall(event.message)})
+    errors = sorted({error for event in events for error in _errors(event)})
+    where = f" in {', '.join(zones)}" if zones else ""
+    return Finding(
+        subject="capacity",
+        seen=f"{format_count(len(waiting), 'pod')} without a node for more than {format_duration(WAITING)}; "
+        f"within the hour EC2 refused {told}: {', '.join(errors)}{where}",
+        rule="where one pool's types are short, another pool's are launched within a minute",
+        remedy=(
+            "kubectl get pods -A --field-selector status.phase=Pending",
+            f"kubectl get events -A --field-selector reason={REFUSED}",
+            "kubectl get nodepools",
+        ),
+    )
+
+
+def arrivals(facts: Facts) -> CheckResult:
+    """Warnings arrive: judged by instances that ended, without sending anything.
+
+    Of a Spot instance that EC2 took back, Karpenter has an event. Whatever instance ends, EC2 says so to the queue.
+    """
+    owned = facts.declared.owned_tag
+    ended = [
+        instance
+        for instance in require(facts, "instances")
+        if owned in instance.tags and POOL_LABEL in instance.tags and instance.state in ("shutting-down", "terminated")
+    ]
+    heard = {event.claim for event in require(facts, "claim_events") if event.reason in HEARD}
+    queue = declared_queue(facts)
+    sent = queue.sent if queue else None
+    unheard = [
+        instance
+        for instance in ended
+        if instance.reason_code in RECLAIMED
+        and instance.tags.get(CLAIM_LABEL)
+        and instance.tags[CLAIM_LABEL] not in heard
+        # When EC2 took it back it seldom says; the event may then be forgotten, and the queue's traffic decides.
+        and (age(facts, instance.changed_at) < LISTED if instance.changed_at else not sent)
+    ]
+    silent = [
+        instance for instance in ended if instance.changed_at and DELIVERED <= age(facts, instance.changed_at) < LISTED
+    ]
+    problems = []
+    if unheard:
+        names = ", ".join(sorted(instance.id for instance in unheard)[:3])
+        problems.append(
+            f"EC2 took {format_count(len(unheard), 'Spot instance')} back ({names}), and Karpenter heard nothing"
+        )
+    elif silent and sent == 0:
+        problems.append(
+            f"{format_count(len(silent), 'instance')} ended within the hour, and no message was sent to the queue"
+        )
+    findings = tuple(
+        Finding(
+            subject=facts.declared.interruption_queue,
+            seen=problem,
+            rule="EC2's notices reach the queue, and Karpenter handles them",
+            remedy=(
+                "otel-on-spot doctor --only interruption-queue,interruption-key,interruption-policy,interruption-rules "
+                f"--stack {facts.declared.stack}",
+                f"otel-on-spot drill spot-interruption --stack {facts.declared.stack} --why 'no warning arrived'",
+                update_command(facts),
+            ),
+        )
+        for problem in problems
+    )
+    told = f", {sent:.0f} messages sent" if sent is not None else ""
+    back = sum(instance.reason_code in RECLAIMED for instance in ended)
+    what = f"{format_count(len(ended), 'instance')} ended, {back} taken back{told}"
+    return CheckResult(count=len(ended), what=what, findings=findings)
+
+
+def fallback(facts: Facts) -> CheckResult:
+    """What fell back to On-Demand returns to Spot when Spot is there again."""
+    claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
+    if not _pools(facts, SPOT):
+        return CheckResult(count=0, what="no pool may launch Spot")
+    open_pools = {pool.name for pool in _pools(facts, "on-demand") if not pool.tainted}
+    open_pools -= {name for name, pool in facts.declared.pools.items() if pool.tainted}
+    movable: dict[str, list[Pod]] = {}
+    for pod in workloads(facts):
+        if pod.node and not keeps_data(facts, pod) and not kept_off_spot(facts, pod):
+            movable.setdefault(pod.node, []).append(pod)
+    fallen = [
+        claim
+        for claim in claims
+        if claim.labels.get(CAPACITY_TYPE) == "on-demand" and claim.pool in open_pools and claim.node in movable
+    ]
+    findings = tuple(
+        Finding(
+            subject=claim.name,
+            seen=f"{format_count(len(movable[claim.node]), 'pod')} that may run on Spot "
+            f"{'is' if len(movable[claim.node]) == 1 else 'are'} on On-Demand for "
+            f"{format_duration(age(facts, claim.created_at))}; {problem}; "
+            f"{'; '.join(held_by(facts, claim.node, claim, 'Underutilized')) or 'nothing that is seen holds it'}",
+            rule="On-Demand only while Spot is short: consolidation brings pods back, at about a third of the price",
+            remedy=(
+                f"kubectl describe nodeclaim {claim.name}",
+                f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
+                f"kubectl delete nodeclaim {claim.name}",
+            ),
+            severity="warning",
+        )
+        for claim in fallen
+        if (problem := _stuck(facts, claim, claims))
+    )
+    return CheckResult(count=len(fallen), what=f"{format_count(len(fallen), 'node')} of fall-back", findings=findings)
+
+
+def _stuck(facts: Facts, claim: NodeClaim, claims: Iterable[NodeClaim]) -> str:
+    since = [
+        age(facts, other.created_at)
+        for other in claims
+        if other.labels.get(CAPACITY_TYPE) == SPOT
+        and other.created_at > claim.created_at
+        and any((one.type, one.status) == ("Launched", "True") for one in other.conditions)
+    ]
+    old = age(facts, claim.created_at)
+    if since and old >= FALLEN_BACK and max(since) >= RETURNED:
+        return f"a Spot node was launched {format_duration(max(since))} ago"
+    return "no Spot node was launched since" if not since and old >= SHORT else ""
+
+
+DIVERSITY: Final = Check(
+    id="spot-diversity", title="Width of Spot pools", needs=("node_pools", "node_classes", "subnets"), judge=diversity
+)
+REFUSALS: Final = Check(
+    id="refused-launches",
+    title="Refused launches",
+    needs=("claim_events", "node_claims", "node_pools", "pods"),
+    judge=refusals,
+)
+ARRIVALS: Final = Check(
+    id="interruption-arrivals",
+    title="Warnings that arrived",
+    needs=("instances", "claim_events", "queues"),
+    judge=arrivals,
+)
+FALLBACK: Final = Check(
+    id="fallback-stuck", title="Back from On-Demand", needs=("node_claims", "node_pools", "pods"), judge=fallback
+)
