@@ -26,13 +26,16 @@ endif
 endif
 endif
 
-.PHONY: help plan test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
+.PHONY: help plan preflight test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 plan: .venv/plan-ready ## show what `pulumi up` would declare (STACK=dev, ARGS="--json")
 	@$(BIN)/python -m otel_on_spot plan --stack $(STACK) $(ARGS)
+
+preflight: .venv/plan-ready ## hold an AWS account against what `pulumi up` would make in it (STACK=dev, ARGS="--as ROLE")
+	@$(BIN)/python -m otel_on_spot preflight --stack $(STACK) $(ARGS)
 
 test: .venv/test-ready ## every tier that can run here, the engine's smoke among them; the last lines say which ran and which did not
 	@$(BIN)/python -m tests.tiers $(ARGS)

@@ -5,13 +5,12 @@ from typing import Any, Final
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
-from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra import names
+from infra import charts, names
 from infra.settings import models as settings
 
-CHART_REPOSITORY: Final = "https://argoproj.github.io/argo-helm"
 TIMEOUT_SECONDS: Final = 1800
 """Longer than the node group takes: Argo CD's pods wait for the system nodes."""
 
@@ -79,10 +78,9 @@ class ArgoCd(pulumi.ComponentResource):
         self.release = Release(
             f"{name}-release",
             name="argocd",
-            chart="argo-cd",
             version=args.config.chart_version,
+            **charts.source(args.config.chart_repository, "argo-cd"),
             namespace=names.ARGOCD_NAMESPACE,
-            repository_opts=RepositoryOptsArgs(repo=CHART_REPOSITORY),
             values=argocd_values(args.config),
             timeout=TIMEOUT_SECONDS,
             atomic=True,
@@ -107,7 +105,8 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
             "nodeSelector": {"kubernetes.io/os": "linux", label: value},
             "tolerations": [{"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}],
             "networkPolicy": {"create": True, "defaultDenyIngress": True},
-        },
+        }
+        | _image(config.image_repository),
         "crds": {"install": True, "keep": True},
         "configs": {
             "cm": {
@@ -129,12 +128,17 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
         "controller": {"resources": _resources("250m", "1Gi")},
         "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")},
         "server": {"replicas": replicas, "pdb": budget, "resources": _resources("50m", "256Mi")},
-        "redis": {"resources": _resources("50m", "128Mi")},
+        "redis": {"resources": _resources("50m", "128Mi")} | _image(config.redis_image_repository),
         # Not used here: fewer pods to run, patch and defend.
         "dex": {"enabled": False},
         "notifications": {"enabled": False},
         "applicationSet": {"replicas": 0},
     }
+
+
+def _image(repository: str | None) -> dict[str, Any]:
+    """Another repository than the chart's for an image; its tag stays the chart's."""
+    return {"image": {"repository": repository}} if repository else {}
 
 
 def _resources(cpu: str, memory: str) -> dict[str, dict[str, str]]:

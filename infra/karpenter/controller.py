@@ -7,10 +7,9 @@ import pulumi
 from pulumi_aws import ec2
 from pulumi_kubernetes.helm.v3 import Release
 
-from infra import names
+from infra import charts, names
 from infra.settings import models as settings
 
-CHARTS: Final = "oci://public.ecr.aws/karpenter"
 TIMEOUT_SECONDS: Final = 1800
 """Longer than the node group takes (about 2 minutes, at most 15).
 
@@ -45,8 +44,8 @@ class KarpenterController(pulumi.ComponentResource):
         crds = Release(
             f"{name}-crd",
             name="karpenter-crd",
-            chart=f"{CHARTS}/karpenter-crd",
             version=args.config.version,
+            **charts.source(args.config.chart_repository, "karpenter-crd"),
             namespace=names.KARPENTER_NAMESPACE,
             timeout=TIMEOUT_SECONDS,
             atomic=True,
@@ -57,8 +56,8 @@ class KarpenterController(pulumi.ComponentResource):
         self.release = Release(
             f"{name}-controller",
             name="karpenter",
-            chart=f"{CHARTS}/karpenter",
             version=args.config.version,
+            **charts.source(args.config.chart_repository, "karpenter"),
             namespace=names.KARPENTER_NAMESPACE,
             values=controller_values(args),
             skip_crds=True,
@@ -109,7 +108,8 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
         "controller": {
             "env": [{"name": "AWS_REGION", "value": args.stack_names.region}],
             "resources": {"requests": size, "limits": size},
-        },
+        }
+        | ({"image": {"repository": args.config.image_repository}} if args.config.image_repository else {}),
         "settings": {
             "clusterName": args.stack_names.cluster,
             "interruptionQueue": args.stack_names.interruption_queue,

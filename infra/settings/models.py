@@ -160,6 +160,16 @@ RoleArn = Annotated[
 ]
 
 
+ChartRepository = Annotated[
+    str, Field(pattern=r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._-]+)*$", max_length=300)
+]
+"""Where a chart lies: a registry with its prefix, or a Helm repository."""
+ImageRepository = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$", max_length=255)
+]
+"""An image with its registry, without tag or digest."""
+
+
 class Network(Model):
     """The VPC: one public and one private subnet per zone."""
 
@@ -336,6 +346,18 @@ class Karpenter(Model):
 
     version: SemanticVersion = Field(
         description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.1"]
+    )
+    chart_repository: ChartRepository = Field(
+        "oci://public.ecr.aws/karpenter",
+        description="where the karpenter and karpenter-crd charts lie: a registry with its prefix, oci://, or a Helm "
+        "repository, https://",
+        examples=["oci://111122223333.dkr.ecr.eu-west-1.amazonaws.com/karpenter"],
+    )
+    image_repository: ImageRepository | None = Field(
+        None,
+        description="the controller's image in a registry of your own, without tag and digest, which are the chart's; "
+        "left out for the chart's own",
+        examples=["111122223333.dkr.ecr.eu-west-1.amazonaws.com/karpenter/controller"],
     )
     identity: Literal["pod-identity", "both", "irsa"] = Field(
         "pod-identity",
@@ -580,6 +602,21 @@ class ArgoCd(Model):
     """The Argo CD release."""
 
     chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.1.1"])
+    chart_repository: ChartRepository = Field(
+        "https://argoproj.github.io/argo-helm",
+        description="where the argo-cd chart lies: a Helm repository, https://, or a registry with its prefix, oci://",
+        examples=["oci://111122223333.dkr.ecr.eu-west-1.amazonaws.com/argo"],
+    )
+    image_repository: ImageRepository | None = Field(
+        None,
+        description="Argo CD's image in a registry of your own, without tag; left out for the chart's own",
+        examples=["111122223333.dkr.ecr.eu-west-1.amazonaws.com/argoproj/argocd"],
+    )
+    redis_image_repository: ImageRepository | None = Field(
+        None,
+        description="Redis' image in a registry of your own, without tag; left out for the chart's own",
+        examples=["111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker/library/redis"],
+    )
     admin_enabled: bool = Field(default=False, description="true keeps the local admin user (refused in prod)")
     high_availability: bool = Field(
         default=False, description="true runs two replicas of the repo server and API server"

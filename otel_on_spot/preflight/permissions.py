@@ -19,6 +19,7 @@ from otel_on_spot.iam import allows, statements
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Decision
 from otel_on_spot.iam.roles import caller_of_role, caller_of_user, managed_policy
+from otel_on_spot.preflight.account import is_real
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.recording import Registration
 from otel_on_spot.program.values import revealed
@@ -150,7 +151,7 @@ def _here(situation: Situation, request: Request) -> Request:
 
 
 def caller(situation: Situation) -> Caller | None:
-    """Whose permissions are judged; None where that is everybody's: an account's root may do all.
+    """Whose permissions are judged; None for who may do all: an account's root, and nobody's in a simulated cloud.
 
     Raises:
         UnknownCallerError: the one who asks is neither a user, nor a role, nor root.
@@ -166,6 +167,8 @@ def caller(situation: Situation) -> Caller | None:
         return caller_of_role(iam, name.partition("/")[0], arn)
     if (service, kind) == ("iam", "user"):
         return caller_of_user(iam, name.rpartition("/")[2])
+    if not is_real(situation):
+        return None
     raise UnknownCallerError(f"{arn} is nobody whose policies can be read: name a role, --as ROLE")
 
 
@@ -180,7 +183,9 @@ def deployer(situation: Situation) -> CheckResult:
             return CheckResult(count=0, what="no role", findings=(_no_role(situation),))
         raise
     if judged is None:
-        return CheckResult(count=len(asked), what=f"{len(asked)} calls, and root may make all of them")
+        return CheckResult(
+            count=len(asked), what=f"{len(asked)} calls, and {situation.identity.arn} may make all of them"
+        )
     kept: dict[tuple[str, str, str], list[tuple[Request, Decision]]] = {}
     for request, _ in asked:
         decision = decide(request, judged)

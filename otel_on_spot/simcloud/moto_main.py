@@ -223,6 +223,24 @@ def _tell_quotas() -> None:
     ServiceQuotasResponse.request_service_quota_increase = requested  # ty: ignore[missing-attribute]
 
 
+def _heed_conditions_of_bucket_policies() -> None:
+    """Judge a bucket's policy with its conditions: moto takes a Deny without TLS for one of everything."""
+    from moto.iam.access_control import PermissionResult
+    from moto.s3.models import FakeBucket
+
+    from otel_on_spot.iam import allows
+
+    results = {"allowed": PermissionResult.PERMITTED, "explicitly denied": PermissionResult.DENIED}
+
+    def judged(self: Any, action: str, resource: str) -> Any:
+        told = self.policy.decode() if self.policy else None
+        # The loopback stands for AWS's own endpoint, which is HTTPS.
+        decision = allows(told, action, resource, {"aws:SecureTransport": True}, {"AWS": ("*",)})
+        return results.get(decision.outcome, PermissionResult.NEUTRAL)
+
+    FakeBucket.get_permission = judged
+
+
 def _tell_templates_tags_apart() -> None:
     """Keep a launch template's own tags out of what it launches, as AWS does: moto adds them there."""
     from moto.ec2.models.launch_templates import LaunchTemplate
@@ -294,6 +312,7 @@ def main() -> None:
     _virtualize_in_hardware()
     _keep_default_keys_awss_own()
     _tell_quotas()
+    _heed_conditions_of_bucket_policies()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     memory = Memory(options.state)
     memory.load()

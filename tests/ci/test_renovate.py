@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import argocd
-from infra.karpenter import controller
-from infra.settings.models import Settings
+from infra.settings.models import ArgoCd, Karpenter, Settings
 from tests.ci.workflows import REPOSITORY
 
 CONFIG: dict[str, Any] = json.loads((REPOSITORY / "renovate.json").read_text())
@@ -66,8 +64,10 @@ def test_every_stack_has_one_karpenter_and_one_argo_cd_and_they_are_found() -> N
 
 
 def test_charts_are_looked_up_where_the_program_takes_them_from() -> None:
-    assert f"oci://{KARPENTER['packageNameTemplate']}" == f"{controller.CHARTS}/karpenter"
-    assert ARGOCD["registryUrlTemplate"] == argocd.CHART_REPOSITORY
+    assert (
+        f"oci://{KARPENTER['packageNameTemplate']}" == f"{Karpenter.model_fields['chart_repository'].default}/karpenter"
+    )
+    assert ARGOCD["registryUrlTemplate"] == ArgoCd.model_fields["chart_repository"].default
 
 
 def test_every_add_on_is_found_and_asked_for_the_kubernetes_of_the_stacks() -> None:

@@ -95,6 +95,7 @@ def of_demo(key: str, value: Any, **more: Any) -> Change:
     return Change(key=f"{CHILD}{key}", to={f"{demo}{key.partition('[]')[0]}": value, **along})
 
 
+MIRROR: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
 CHANGES: Final[tuple[Change, ...]] = (
@@ -149,6 +150,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     addon("eksNodeMonitoringAgent", "v1.6.8-eksbuild.1"),
     addon("metricsServer", "v0.9.1-eksbuild.1"),
     change("karpenter.version", "1.14.2"),
+    change("karpenter.chartRepository", f"oci://{MIRROR}/karpenter"),
+    change("karpenter.imageRepository", f"{MIRROR}/karpenter/controller"),
     change("karpenter.identity", "both", "PodIdentityAssociation:karpenter-controller-association"),
     change("karpenter.nodeRepair", False),
     change("karpenter.spotToSpotConsolidation", True),
@@ -219,6 +222,9 @@ CHANGES: Final[tuple[Change, ...]] = (
     change(f"{POOL}terminationGracePeriod", "2h"),
     Change(key=f"{POOL}spotOnlyReason", to=REASON_FIRST, untouched=True),
     change("argocd.chartVersion", "10.1.2"),
+    change("argocd.chartRepository", f"oci://{MIRROR}/argo"),
+    change("argocd.imageRepository", f"{MIRROR}/argoproj/argocd"),
+    change("argocd.redisImageRepository", f"{MIRROR}/docker/library/redis"),
     change("argocd.adminEnabled", False),
     change("argocd.highAvailability", True),
     change("argocd.domain", "cd.example.com"),

@@ -1,9 +1,6 @@
 """The roles that bootstrap makes: a stack's whole life as them, on the real engine and call by call."""
 
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +14,6 @@ from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.authorization import judged, role_caller
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import inventory
-from otel_on_spot.simcloud.session import Session
-from otel_on_spot.workspace import Workspace
 from tests.engine.workbench import workbench
 from tests.unit.settings.test_settings import committed
 
@@ -172,34 +167,6 @@ def test_the_role_that_previews_reads_everything_and_writes_nothing(life: Life, 
     reads = {request.action for request in life.read}
     let = {request.action for request in life.written if request.action not in reads and decide(request, previewer)}
     assert let <= {"ec2:DescribeAvailabilityZones", "iam:GetOpenIDConnectProvider", "iam:GetRole"}, "writes"
-
-
-def test_the_engine_builds_the_bootstrap_and_finds_nothing_to_do_afterwards(tmp_path: Path) -> None:
-    with Session(tmp_path / "cloud", stand_in=True, patience=30, forgetful=True) as session:
-        workspace = Workspace(tmp_path)
-        program = tmp_path / "bootstrap"
-        shutil.copytree(BOOTSTRAP, program, ignore=shutil.ignore_patterns("__pycache__"))
-        (tmp_path / ".venv").symlink_to(sys.prefix)
-
-        def pulumi(*arguments: str) -> str:
-            ended = subprocess.run(
-                ["pulumi", *arguments, "--non-interactive"],
-                cwd=program,
-                env=workspace.environment(session.environment),
-                capture_output=True,
-                text=True,
-                timeout=180,
-                check=False,
-            )
-            assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-            return ended.stdout
-
-        pulumi("stack", "init", "account")
-        pulumi("up", "--yes", "--skip-preview", "--stack", "account")
-        pulumi("preview", "--refresh", "--expect-no-changes", "--stack", "account")
-        commands = json.loads(pulumi("stack", "output", "--json", "--stack", "account"))["commands"]
-        assert commands.splitlines()[0].startswith("gh variable set STACKS --repo your-org/otel-on-spot")
-        assert ("bucket", "your-org-otel-on-spot-state") in inventory(session.cloud, REGION)
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

@@ -223,7 +223,7 @@ def altered(situation: Situation, service: str, **answers: Any) -> Situation:
 
 def refused(code: str, operation: str, status: int = 400) -> ClientError:
     error = {"Error": {"Code": code, "Message": "told so"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(error, operation)  # ty: ignore[invalid-argument-type]
+    return ClientError(error, operation)
 
 
 def test_a_zone_that_the_account_does_not_have_is_told_with_those_that_it_has(fit: Situation) -> None:
@@ -501,7 +501,7 @@ def test_a_condition_that_keeps_an_allow_is_told(deploying: Callable[..., Verdic
 def test_a_caller_is_read_as_what_it_is(cloud: Cloud, fit: Situation) -> None:
     iam = cloud.client("iam", REGION)
     root = replace(fit, role="", identity=replace(fit.identity, arn=f"arn:aws:iam::{ACCOUNT}:root"))
-    assert "root may make all of them" in judged(root, "permissions").what
+    assert ":root may make all of them" in judged(root, "permissions").what
     session = replace(
         fit, role="", identity=replace(fit.identity, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/me")
     )
@@ -514,7 +514,10 @@ def test_a_caller_is_read_as_what_it_is(cloud: Cloud, fit: Situation) -> None:
     iam.put_group_policy(GroupName="preflight-group", PolicyName="all", PolicyDocument=json.dumps(EVERYTHING))
     assert judged(user, "permissions").status == "ok"
     nobody = replace(fit, role="")
-    assert "name a role, --as ROLE" in judged(nobody, "permissions").why_unknown
+    assert "user/moto may make all of them" in judged(nobody, "permissions").what
+    federated = f"arn:aws:sts::{REAL.account}:federated-user/me"
+    real = replace(nobody, identity=replace(REAL, arn=federated))
+    assert "name a role, --as ROLE" in judged(real, "permissions").why_unknown
     assert "the account 123456789012 has no such role" in told(judged(replace(fit, role="nobody"), "permissions"))[0]
 
 
