@@ -56,7 +56,7 @@ def prod(folder: Path) -> Iterator[Workbench]:
 
 def documented() -> list[str]:
     """The step of README that judges a first preview, as it is written there."""
-    found = re.search(r"`pulumi (preview [^`]*--policy-pack [^`]*)`", (ROOT / "README.md").read_text())
+    found = re.search(r"pulumi (preview [^`\n]*--policy-pack [^`\n]*)", (ROOT / "README.md").read_text())
     assert found, "README has no step with the policy pack"
     return shlex.split(found[1])
 
