@@ -3,6 +3,7 @@
 GIVEN_STACK := $(STACK)
 STACK ?= dev
 ARGS ?=
+RELEASE ?= HEAD
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Companies put their own certificate authority into the system's store: use it, not a bundled one.
@@ -26,7 +27,7 @@ endif
 endif
 endif
 
-.PHONY: help plan preflight test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock hooks clean
+.PHONY: help plan preflight test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test up given-stack lint lock release hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -96,6 +97,12 @@ lock: .venv/bootstrap ## resolve the dependencies of pyproject.toml anew into th
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --extra tools -c requirements.txt -o requirements-tools.txt
 	$(LOCK) pyproject.toml --extra tools --group dev -c requirements-tools.txt -o requirements-dev.txt
+
+release: .venv/test-ready ## the archive of the committed files and its bill of materials, in dist/ (RELEASE=v0.1.0)
+	@mkdir -p dist
+	@git archive --format=tar.gz --prefix=otel-on-spot-$(RELEASE)/ --output=dist/otel-on-spot-$(RELEASE).tar.gz HEAD
+	@$(BIN)/cyclonedx-py requirements requirements-tools.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --output-file dist/otel-on-spot-$(RELEASE).cdx.json
 
 hooks: .venv/test-ready ## install the pre-commit hooks
 	$(BIN)/prek install

@@ -24,6 +24,7 @@ LEAST = {
     "preview": {"preview": BY_OIDC | {"pull-requests": "write"}},
     "up": {"preview": BY_OIDC, "up": BY_OIDC},
     "drift": {"drift": BY_OIDC, "report": {"issues": "write"}},
+    "release": {"release": {"contents": "write", "id-token": "write", "attestations": "write"}},
 }
 
 
@@ -33,7 +34,7 @@ def with_fault(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def test_the_five_workflows_and_no_others_are_looked_at():
+def test_the_six_workflows_and_no_others_are_looked_at():
     assert {Path(path).stem for path in WORKFLOWS} == set(LEAST)
 
 

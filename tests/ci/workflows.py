@@ -100,7 +100,8 @@ def careless(document: Document) -> list[str]:
         job = document["jobs"][name]
         if "id-token" in permissions and "environment" not in job:
             found.append(f"{name}: a role without an environment")
-        if "id-token" in permissions and "RUNNER_{0}" not in job["runs-on"]:
+        # Of an attestation the token is the signer's identity, and no role is assumed by it.
+        if "id-token" in permissions and "attestations" not in permissions and "RUNNER_{0}" not in job["runs-on"]:
             found.append(f"{name}: a role on a runner that nobody chose")
     return found
 
