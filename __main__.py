@@ -129,6 +129,7 @@ capacity = Capacity("capacity", capacity_args, on_both)
 argocd = ArgoCd("argocd", ArgoCdArgs(config=settings.argocd), on_cluster)
 platform_args = AppOfAppsArgs(
     config=settings.gitops,
+    persistence=settings.persistence,
     token=settings.git_token,
     ssh_key=settings.git_ssh_key,
     cluster_metadata=stack_names.cluster_metadata(settings.environment),

@@ -12,6 +12,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pydantic import SecretStr
 
 from infra import demo_chart, images, names
+from infra import persistence as volumes
 from infra.settings import models as settings
 
 API_VERSION: Final = "argoproj.io/v1alpha1"
@@ -47,11 +48,13 @@ BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 class AppOfAppsArgs:
     """Arguments: the Git source of the root Application, and the values that its children get.
 
+    ``persistence``: the volumes of the demo's databases, which its chart makes.
     ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root.
     ``after``: what children need while they live and while they go.
     """
 
     config: settings.GitOps
+    persistence: settings.Persistence
     token: SecretStr | None
     ssh_key: SecretStr | None
     cluster_metadata: Mapping[str, str]
@@ -145,11 +148,14 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     }
 
 
-def applications(config: settings.GitOps) -> dict[str, dict[str, Any]]:
-    """What the children are told beside gitops/apps/values.yaml: the stack file's, over the mirrors of images."""
-    told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
+def applications(config: settings.GitOps, persistence: settings.Persistence) -> dict[str, dict[str, Any]]:
+    """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'."""
+    own: dict[str, dict[str, Any]] = {}
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
-    return demo_chart.over({"otel-demo": {"values": mirrors}}, told) if mirrors else told
+    for values in ({"otel-demo": mirrors} if mirrors else {}, volumes.values(persistence)):
+        own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})
+    told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
+    return demo_chart.over(own, told)
 
 
 def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
@@ -175,7 +181,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
                         "repoURL": args.config.repository,
                         "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": applications(args.config),
+                        "applications": applications(args.config, args.persistence),
                     }
                 ),
                 "parameters": [{"name": "targetRevision", "value": REVISION, "forceString": True}],

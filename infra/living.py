@@ -13,12 +13,15 @@ import pulumi
 from pulumi_aws import ebs, ec2, eks, ssm
 
 from infra import names
+from infra.persistence import DATABASES
+from infra.settings import placement
 from infra.settings.models import Cluster, Network, NodeClass, Pool, Settings
 from infra.settings.problem import Problem, message
 from infra.subnets import SubnetLayout
 
 PUBLIC_ROLE, PRIVATE_ROLE = "kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"
 AMI_ARCHITECTURE: Final = {"amd64": "x86_64", "arm64": "arm64"}
+CLAIM_NAME_TAG, CLAIM_NAMESPACE_TAG = "kubernetes.io/created-for/pvc/name", "kubernetes.io/created-for/pvc/namespace"
 ROLLBACK_DAYS: Final = 7
 """Days in which EKS takes a control plane back by one minor.
 
@@ -81,6 +84,8 @@ def control_plane_zones(
         problems += alias_problems(settings, living, stack_names, opts)
         if settings.cluster.volume_access == "cluster":
             problems += volume_problems(stack_names, opts)
+        if settings.persistence.enabled:
+            problems += claim_problems(settings, stack_names, opts)
     if problems:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
     zones = settings.network.zones
@@ -250,6 +255,40 @@ def volume_problems(stack_names: names.StackNames, opts: pulumi.InvokeOptions) -
                 "the driver's policy for one cluster lets it attach and detach nothing else",
                 f"set it to both until each has the tag; {do}",
             )
+
+
+def claim_problems(settings: Settings, stack_names: names.StackNames, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    """EBS makes no volume of a database smaller, and none leaves its zone: its pod would be Pending for ever.
+
+    Sources: https://docs.aws.amazon.com/ebs/latest/userguide/modify-volume-requirements.html, and for the tags
+    https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
+    """
+    placed = placement.databases(settings.gitops)
+    name = placed[0][placement.POOL] if placed else ""
+    pool = settings.pools.get(name)
+    zones = (pool.zones if pool else ()) or settings.network.zones
+    for database in DATABASES:
+        claim, gib = settings.persistence.claim(database), settings.persistence.gib(database)
+        tags = stack_names.owned_tags | {CLAIM_NAME_TAG: claim, CLAIM_NAMESPACE_TAG: names.DEMO_NAMESPACE}
+        for identity in ebs.get_ebs_volumes(tags=tags, opts=opts).ids:
+            by_id = ebs.GetVolumeFilterArgs(name="volume-id", values=[identity])
+            volume = ebs.get_volume(filters=[by_id], opts=opts)
+            if volume.size > gib:
+                yield Problem(
+                    f"persistence.volumes.{database}.gib",
+                    f"{gib}, and {identity} of the claim {claim} has {volume.size} GiB",
+                    "EBS makes no volume smaller, and Kubernetes refuses such a claim at every sync",
+                    f"give at least {volume.size}",
+                )
+            if volume.availability_zone not in zones:
+                yield Problem(
+                    f"pools.{name}.zones" if pool and pool.zones else "network.zones",
+                    f"{', '.join(zones)}, and {identity} of the claim {claim} is in {volume.availability_zone}",
+                    f"a volume does not leave its zone, and a pod follows its volume: {database} would be Pending for "
+                    "ever",
+                    f"keep {volume.availability_zone}; or move the data first, by a snapshot that "
+                    f"persistence.volumes.{database}.restoreFrom begins a volume in another zone with",
+                )
 
 
 def _architectures(pools: dict[str, Pool]) -> list[str]:

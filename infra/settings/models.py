@@ -6,7 +6,8 @@ to write, in which unit.
 
 import datetime
 import ipaddress
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
@@ -781,6 +782,66 @@ class Alarms(Model):
     )
 
 
+Database = Literal["kafka", "opensearch", "postgresql", "prometheus", "valkey-cart"]
+"""The demo's databases, by the names of their workloads; a test compares them with the wrapper chart's list."""
+DEFAULT_GIB: Final[Mapping[Database, int]] = {
+    "kafka": 10,
+    "opensearch": 20,
+    "postgresql": 10,
+    "prometheus": 5,
+    "valkey-cart": 2,
+}
+"""Sizes of the volumes: for weeks of the demo's own load, and several times what each keeps by its own retention."""
+
+
+class Volume(Model):
+    """The volume of one database."""
+
+    gib: int | None = Field(
+        None, ge=1, le=16384, description="size in GiB; it grows in place, and EBS makes no volume smaller"
+    )
+    restore_from: Name | None = Field(
+        None,
+        description="VolumeSnapshot in the demo's namespace that a new volume begins with; the one so far stays",
+        examples=["postgresql-data-x7k2p"],
+    )
+
+
+class Persistence(Model):
+    """What the demo's databases keep when they move."""
+
+    enabled: bool = Field(
+        default=False,
+        description="true gives every database a volume; false leaves volumes that are there alone, unused, and the "
+        "databases begin empty",
+    )
+    storage_class: Name = Field(
+        "gp3",
+        description="StorageClass of the volumes; those that are there keep theirs, and Kubernetes refuses a change",
+    )
+    volumes: dict[Database, Volume] = Field(
+        default_factory=dict,
+        description="by database: kafka, opensearch, postgresql, prometheus, valkey-cart; left out: its default size",
+    )
+
+    def gib(self, database: Database) -> int:
+        """Size of a database's volume."""
+        volume = self.volumes.get(database)
+        return volume.gib if volume and volume.gib else DEFAULT_GIB[database]
+
+    def restored_from(self, database: Database) -> str | None:
+        """The VolumeSnapshot that a database's volume begins with."""
+        volume = self.volumes.get(database)
+        return volume.restore_from if volume else None
+
+    def claim(self, database: Database) -> str:
+        """Name of the claim of a database's volume: that of the snapshot that it begins with, or ``<name>-data``.
+
+        A claim's source cannot change, so another snapshot means another claim; the one before is left as it is.
+        """
+        return self.restored_from(database) or f"{database}-data"
+
+
 class Costs(Model):
     """What the environment may cost. Judged by ``otel-on-spot plan --cost``."""
 
@@ -842,6 +903,7 @@ class Settings(Model):
     argocd: ArgoCd = Field(description="the Argo CD release")
     gitops: GitOps = Field(description="what Argo CD reads from Git")
     alarms: Alarms = Field(Alarms(), description="who is told when a CloudWatch alarm fires")
+    persistence: Persistence = Field(Persistence(), description="what the demo's databases keep when they move")
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"

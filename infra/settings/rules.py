@@ -9,11 +9,24 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from infra import names, regions
+from infra import demo_chart, names, regions
 from infra.addon_faults import faults_of
 from infra.settings import children, instance_types, placement
 from infra.settings import tags as tag_rules
-from infra.settings.models import Alarms, ArgoCd, Cluster, Costs, GitOps, Iam, Karpenter, Network, NodeClass, Pool
+from infra.settings.models import (
+    DEFAULT_GIB,
+    Alarms,
+    ArgoCd,
+    Cluster,
+    Costs,
+    GitOps,
+    Iam,
+    Karpenter,
+    Network,
+    NodeClass,
+    Persistence,
+    Pool,
+)
 from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
 
@@ -914,6 +927,44 @@ def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Probl
     yield from children.problems(environment, gitops)
     yield from children.image_problems(gitops)
     yield from children.demo_chart_problems(gitops)
+
+
+@rule
+def volumes_have_a_database(persistence: Persistence, gitops: GitOps) -> Iterator[Problem]:
+    """Volumes belong to databases that run, and a snapshot to one volume."""
+    restored = [volume.restore_from for volume in persistence.volumes.values() if volume.restore_from]
+    for name, volume in persistence.volumes.items():
+        key = f"persistence.volumes.{name}.restoreFrom"
+        snapshot = volume.restore_from
+        if snapshot is None:
+            continue
+        if not persistence.enabled:
+            yield Problem(key, snapshot, "without volumes nothing is restored", "set persistence.enabled: true")
+        if restored.count(snapshot) > 1 or snapshot == f"{name}-data":
+            yield Problem(
+                key,
+                snapshot,
+                "the new volume's claim has the snapshot's name, and each database a volume of its own",
+                "give a snapshot of its volume, by its whole name: kubectl -n otel-demo get volumesnapshots",
+            )
+    if not persistence.enabled:
+        return
+    child = gitops.applications.get(placement.DEMO)
+    if child is not None and not child.enabled:
+        yield Problem(
+            "persistence.enabled",
+            f"true, and gitops.applications.{placement.DEMO}.enabled: false",
+            "the demo takes its volumes with it when it goes: what they hold is deleted",
+            "keep the demo; or snapshot the volumes if their data matters, and set it to false as well",
+        )
+    listed = {entry["name"] for entry in demo_chart.values().get("stateful") or ()}
+    if listed - set(DEFAULT_GIB):
+        yield Problem(
+            "persistence.enabled",
+            f"true, and opentelemetry-demo {demo_chart.version()} with {', '.join(sorted(listed - set(DEFAULT_GIB)))}",
+            f"volumes are made for {', '.join(DEFAULT_GIB)}: nobody tried where another database keeps its data",
+            "take a version of the demo chart with these (docs/demo-chart-versions.md), or set it to false",
+        )
 
 
 @rule

@@ -63,6 +63,8 @@ class Difference:
     revision: str
     changes: tuple[Change, ...]
     unchanged: int
+    data: tuple[str, ...] = ()
+    """What becomes of the databases' data where their volumes change, a sentence each."""
     costs: str = ""
     """Markdown of what the change costs, where that was asked for."""
     policy: Mapping[str, Any] | None = None
@@ -183,6 +185,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: st
         revision=revision,
         unchanged=unchanged,
         policy=after.get("policy"),
+        data=tuple(_data(cost.claims(before["resources"]), cost.claims(after["resources"]))),
         changes=tuple(sorted(changes, key=lambda c: (order[c.action], c.urn))),
     )
 
@@ -278,6 +281,34 @@ def drained(found: Difference) -> str:
     return f"Karpenter drains and replaces {whose}: by drift, within the pools' budgets" if whose else ""
 
 
+def _data(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What becomes of each database's data, by its claim before and after."""
+    for database in sorted(before.keys() | after.keys()):
+        was, now = before.get(database), after.get(database)
+        if was is None and now is not None:
+            yield (
+                f"{database} starts on the volume {now['name']}, a new one where that claim is not there yet: what it "
+                "holds in its pod goes with the pod"
+            )
+        elif was is not None and now is None:
+            yield (
+                f"{database} starts empty; its volume {was['name']} stays, unused and billed. Turned on again, it is "
+                "back with its data"
+            )
+        elif was is not None and now is not None:
+            if was["name"] != now["name"]:
+                begun = f"the snapshot {now['restoreFrom']}" if now.get("restoreFrom") else "what is in that volume"
+                yield (
+                    f"{database} moves from the volume {was['name']} to {now['name']} and goes on from {begun}; the "
+                    "former stays, unused and billed"
+                )
+            elif now["gib"] < was["gib"]:
+                yield (
+                    f"{database}: {was['gib']} to {now['gib']} GiB is refused at the preview of a living environment: "
+                    "EBS makes no volume smaller"
+                )
+
+
 def text(found: Difference) -> str:
     """The difference for a terminal."""
     signs = {"add": "+", "remove": "-", "replace": "-/+", "edit": "~"}
@@ -287,6 +318,7 @@ def text(found: Difference) -> str:
         lines += [f"      {edit.path}: {edit.before} -> {edit.after}" for edit in change.edits]
     if told := drained(found):
         lines.append(f"  ! {told}")
+    lines += [f"  ! {told}" for told in found.data]
     lines += _policy(found, markdown=False)
     return "\n".join((*lines, *(("", found.costs) if found.costs else ())))
 
@@ -302,6 +334,8 @@ def markdown(found: Difference) -> str:
         lines.append("\n> **Replacement:** at least one resource would be deleted and made anew.")
     if told := drained(found):
         lines.append(f"\n> **Drift:** {told}.")
+    if found.data:
+        lines.append("\n" + "\n".join(f"> **Data:** {told}.\n>" for told in found.data).removesuffix("\n>"))
     if found.changes:
         lines += ["", "| | resource | type | changed |", "|---|---|---|---|"]
     for change in found.changes:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ HOME: Final = "us-east-1"
 """The region whose instance prices the pinned Karpenter carries."""
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
+ROOT_APPLICATION: Final = "kubernetes:argoproj.io/v1alpha1:Application"
 PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
 PRICE_LIST_API: Final = "AWS Price List API (pricing:GetProducts)"
 SPOT_HISTORY: Final = "Spot price history (ec2:DescribeSpotPriceHistory)"
@@ -224,7 +226,7 @@ def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "
         stack=document["stack"],
         environment=plan.environment,
         region=plan.region,
-        lines=(*_fixed(plan, region), *_pools(plan, region, workloads)),
+        lines=(*_fixed(plan, region), *_pools(plan, region, workloads), *_data(plan, region)),
     )
 
 
@@ -395,6 +397,22 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
     for name, spec in pools.items():
         wanted = [workload for workload in workloads if (workload.pool or default) == name]
         yield from _pool(name, spec, wanted, region, gib)
+
+
+def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
+    """Volumes of the demo's databases: there with the demo, whatever the pools' sizes."""
+    gib = sum(claim["gib"] for claim in claims(plan.resources).values())
+    yield from _volumes("volumes of the databases", region, gib, 1, 0, 1)
+
+
+def claims(resources: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The claims of the demo's databases, as the root Application of a plan gives them to its chart: by database."""
+    for resource in resources:
+        if resource["type"] == ROOT_APPLICATION:
+            told = yaml.load(resource["inputs"]["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader)
+            demo = ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
+            return (demo.get("persistence") or {}).get("claims") or {}
+    return {}
 
 
 def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:

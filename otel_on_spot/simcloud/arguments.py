@@ -229,6 +229,7 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
     "aws:index/getRegion:getRegion": Arguments(),
     "aws:ec2/getSecurityGroups:getSecurityGroups": Arguments(("tags",)),
     "aws:ebs/getEbsVolumes:getEbsVolumes": Arguments(("tags",)),
+    "aws:ebs/getVolume:getVolume": Arguments(("filters",)),
     "aws:ec2/getInstances:getInstances": Arguments(("filters", "instanceTags", "instanceStateNames")),
     "aws:ec2/getSubnet:getSubnet": Arguments(("id",)),
     "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),

@@ -13,14 +13,17 @@ import tarfile
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from infra import demo_chart as chart_in_git
+from infra import persistence
+from infra.settings import parse
 from tests.charts import helm
+from tests.unit.settings.test_settings import committed
 
 REPOSITORY = Path(__file__).parents[2]
 WRAPPER = REPOSITORY / "gitops" / "charts" / "otel-demo"
@@ -159,6 +162,14 @@ def edited(path: Path, version: str) -> None:
         file.write_text(yaml.dump(values, Dumper=_NoAliases))
 
 
+@cache
+def volumes(environment: str) -> dict[str, Any]:
+    """The values that the program makes of the environment's committed `persistence`."""
+    settings, problems = parse(committed(environment))
+    assert settings is not None, problems
+    return persistence.values(settings.persistence).get("otel-demo", {})
+
+
 class _NoAliases(yaml.SafeDumper):
     """Writes what was shared by an anchor out in full."""
 
@@ -213,9 +224,15 @@ class Wrapper:
         return copy
 
     def given(self, environment: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What Argo CD passes to Helm: the environment's file, then `overrides` (the Application's values)."""
+        """What Argo CD passes to Helm: the environment's files, then the Application's values.
+
+        Those are what the program makes of the stack file's volumes, and `overrides`.
+        """
         _, *files = chart_in_git.value_files(environment, self.variant)
-        return helm.layered(helm.load_values([self.path / file for file in files]), overrides or {})
+        given = helm.load_values([self.path / file for file in files])
+        if {entry["name"] for entry in given.get("stateful") or ()} <= set(persistence.DATABASES):
+            given = helm.layered(given, volumes(environment))
+        return helm.layered(given, overrides or {})
 
     def values(self, environment: str) -> dict[str, Any]:
         """What the wrapper's templates see, without the demo chart's own defaults."""

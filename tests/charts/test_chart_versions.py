@@ -114,7 +114,7 @@ def test_every_workload_is_decided_on(chart: Wrapper, version: str, environment:
     assert len(listed | SUBCHARTS) == COUNT + len(ADDED.get(version, ())) - len(REMOVED.get(version, ()))
     assert ADDED.get(version, frozenset()) <= listed
     assert listed.isdisjoint(REMOVED.get(version, ()))
-    assert set(patches(objects)) == listed - WITHOUT_PROBE | {"jaeger"}
+    assert set(patches(objects)) == listed | {"jaeger"}
     assert set(by_name(objects, "NetworkPolicy")) >= listed | SUBCHARTS
     for name, values in components(chart, environment).items():
         requests = values["resources"]["requests"]

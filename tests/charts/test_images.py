@@ -22,7 +22,10 @@ def listed_images(environment: str, **gitops: Any) -> dict[str, list[str]]:
     raw = committed(environment)
     settings, problems = parse(raw | {"gitops": raw["gitops"] | gitops})
     assert settings is not None, problems
-    values = {"clusterMetadata": {"environment": environment}, "applications": applications(settings.gitops)}
+    values = {
+        "clusterMetadata": {"environment": environment},
+        "applications": applications(settings.gitops, settings.persistence),
+    }
     return of_values(values, REPOSITORY)
 
 

@@ -86,7 +86,7 @@ def test_what_runs_during_the_sync_waits_for_no_pod(objects: list[dict[str, Any]
     """A database that cannot start keeps the Application from being Healthy: PostSync alone would never free it."""
     commands = [container["args"] for container in pod(objects, "stateful-placement-sync")["containers"]]
 
-    assert all(command[0] == "wait" and any(".spec.template." in arg for arg in command) for command in commands)
+    assert all(command[0] == "wait" and any("jsonpath={.spec." in arg for arg in command) for command in commands)
 
 
 def test_every_patch_comes_before_the_first_wait(objects: list[dict[str, Any]]):
@@ -167,15 +167,19 @@ def applied(patch: list[dict[str, Any]], workload: dict[str, Any]) -> dict[str, 
 
 
 def patch_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    (kind_and_text,) = {
-        tuple(init_container["args"][-2:]) for job in JOBS for init_container in pod(objects, job)["initContainers"]
+    """The patch of kafka, which has a volume in prod: the same placement as every database, and its strategy."""
+    texts = {
+        (init_container["name"], *init_container["args"][-2:])
+        for job in JOBS
+        for init_container in pod(objects, job)["initContainers"]
     }
-    kind, text = kind_and_text
-    assert kind == "--type=json"
-    return json.loads(text.removeprefix("--patch="))
+    patches = {name: json.loads(text.removeprefix("--patch=")) for name, _, text in texts}
+    assert (len(texts), {kind for _, kind, _ in texts}) == (5, {"--type=json"})
+    assert [patch[:2] for patch in patches.values()] == [patches["patch-opensearch"]] * 5
+    return patches["patch-kafka"]
 
 
-def database(placement: dict[str, Any] | None) -> dict[str, Any]:
+def database(placement: dict[str, Any] | None, strategy: str = "Recreate") -> dict[str, Any]:
     rules = {} if placement is None else placement
     spec = {"containers": [{"name": "kafka", "image": "kafka:1"}], "priorityClassName": "stateful", **rules}
     selector = {"matchLabels": {"app": "kafka"}}
@@ -184,7 +188,7 @@ def database(placement: dict[str, Any] | None) -> dict[str, Any]:
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "kafka"},
-        "spec": {"selector": selector, "template": template},
+        "spec": {"selector": selector, "strategy": {"type": strategy}, "template": template},
     }
 
 
@@ -201,7 +205,7 @@ def test_the_patch_puts_a_database_on_the_data_pool_from_wherever_it_was(
 ):
     placement = wrapper.values("prod")["placement"]
 
-    assert applied(patch_of(objects), database(STARTS[start])) == database(placement)
+    assert applied(patch_of(objects), database(STARTS[start], "RollingUpdate")) == database(placement)
 
 
 def test_the_patch_changes_nothing_where_the_placement_is_declared(wrapper: Wrapper, objects: list[dict[str, Any]]):

@@ -136,7 +136,7 @@ def test_every_component_is_decided_on(known_demo: Wrapper, environment: str):
     components = set(known_demo.demo_values(environment)["components"])
     listed = set(patches(known_demo.objects(environment)))
 
-    assert listed == components - WITHOUT_PROBE | {"jaeger"}
+    assert listed == components | {"jaeger"}
     assert listed <= set(workloads(known_demo, environment))
 
 

@@ -95,6 +95,12 @@ def of_demo(key: str, value: Any, **more: Any) -> Change:
     return Change(key=f"{CHILD}{key}", to={f"{demo}{key.partition('[]')[0]}": value, **along})
 
 
+def of_volumes(key: str, value: Any) -> Change:
+    """A change of the volumes of databases, which are off in dev."""
+    named = f"persistence.{key}".replace("<name>", "kafka")
+    return Change(key=f"persistence.{key}", to={named: value, "persistence.enabled": True})
+
+
 MIRROR: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
@@ -262,6 +268,10 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("gitops.clusterKinds[].kind", [{"kind": "PersistentVolume"}], path="gitops.clusterKinds"),
     change("alarms.topicArn", "arn:aws:sns:eu-west-1:123456789012:on-call"),
     change("alarms.emails", ["on-call@example.org"]),
+    change("persistence.enabled", True),
+    of_volumes("storageClass", "io2"),
+    of_volumes("volumes.<name>.gib", 50),
+    of_volumes("volumes.<name>.restoreFrom", "kafka-data-x7k2p"),
     change("costs.monthlyLimitUsd", 600),
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),

@@ -234,6 +234,14 @@ def test_instances_and_volumes_are_listed_by_their_tags(aws: Maker, vpc: Any) ->
     for value, number in (("yes", 1), ("no", 0)):
         assert len(ids("aws:ec2/getInstances:getInstances", instanceTags={"listed": value})) == number
         assert len(ids("aws:ebs/getEbsVolumes:getEbsVolumes", tags={"listed": value})) == number
+    (volume,) = ids("aws:ebs/getEbsVolumes:getEbsVolumes", tags={"listed": "yes"})
+    by_id = {"filters": [{"name": "volume-id", "values": [volume]}]}
+    described = registry.invoke(aws.site, "aws:ebs/getVolume:getVolume", by_id)
+    assert (described["volumeId"], described["size"] > 0) == (volume, True)
+    with pytest.raises(ApiError, match="no results"):
+        registry.invoke(
+            aws.site, "aws:ebs/getVolume:getVolume", {"filters": [{"name": "volume-id", "values": ["vol-0"]}]}
+        )
     stopped = {"instanceTags": {"listed": "yes"}, "instanceStateNames": ["stopped"]}
     assert ids("aws:ec2/getInstances:getInstances", **stopped) == []
     terminate(aws.site, [identity])

@@ -203,6 +203,29 @@ def volume_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     return {"ids": [volume["VolumeId"] for volume in found], "id": site.region}
 
 
+def volume(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes the one volume that its filters name.
+
+    Raises:
+        ApiError: there is none, or more than one.
+    """
+    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or ()]
+    found = site.client("ec2").describe_volumes(Filters=filters)["Volumes"]
+    if len(found) != 1:
+        few = "Your query returned no results" if not found else "Your query returned more than one result"
+        raise ApiError("InvalidParameterValue", f"{few}. Please change your search criteria and try again")
+    (only,) = found
+    return {
+        "id": only["VolumeId"],
+        "volumeId": only["VolumeId"],
+        "size": only["Size"],
+        "volumeType": only["VolumeType"],
+        "availabilityZone": only["AvailabilityZone"],
+        "encrypted": only["Encrypted"],
+        "tags": tags_of(only.get("Tags")),
+    }
+
+
 def subnet(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that describes a subnet by its id.
 

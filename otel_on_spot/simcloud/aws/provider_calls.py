@@ -1330,6 +1330,7 @@ FUNCTIONS: Final[Mapping[str, Asks]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _asks("ec2:DescribeAvailabilityZones"),
     "aws:ec2/getSecurityGroups:getSecurityGroups": _asks("ec2:DescribeSecurityGroups"),
     "aws:ebs/getEbsVolumes:getEbsVolumes": _asks("ec2:DescribeVolumes"),
+    "aws:ebs/getVolume:getVolume": _asks("ec2:DescribeVolumes"),
     "aws:ec2/getInstances:getInstances": _asks("ec2:DescribeInstances"),
     "aws:ec2/getSubnet:getSubnet": _asks("ec2:DescribeSubnets"),
     "aws:ec2/getSubnets:getSubnets": _asks("ec2:DescribeSubnets"),

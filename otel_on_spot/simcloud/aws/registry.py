@@ -58,6 +58,7 @@ ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = 
     "aws:eks/getClusters:getClusters": eks_cluster.names_of_all,
     "aws:eks/getCluster:getCluster": eks_cluster.described,
     "aws:ebs/getEbsVolumes:getEbsVolumes": network.volume_ids,
+    "aws:ebs/getVolume:getVolume": network.volume,
     "aws:ec2/getInstances:getInstances": network.instance_ids,
     "aws:ec2/getSubnets:getSubnets": network.subnet_ids,
     "aws:ec2/getSubnet:getSubnet": network.subnet,

@@ -7,8 +7,16 @@ from unittest import mock
 import pytest
 from pulumi import InvokeOptions
 
-from infra.living import LivingCluster, LivingSubnet, version_problems, volume_problems, zone_problems
+from infra.living import (
+    LivingCluster,
+    LivingSubnet,
+    claim_problems,
+    version_problems,
+    volume_problems,
+    zone_problems,
+)
 from infra.names import StackNames
+from infra.settings import parse
 from infra.settings.models import Cluster, Network
 from otel_on_spot.plan import answers
 from otel_on_spot.plan.record import record
@@ -160,6 +168,51 @@ def test_the_driver_is_not_held_to_tagged_volumes_while_a_node_or_a_volume_has_n
     assert len(found) == len(kinds)
     for problem, kind in zip(found, kinds, strict=True):
         assert f"1 {kind} without the tag ebs.csi.aws.com/cluster-name" in problem.given
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "zone", "keys"),
+    [
+        ({}, 10, "eu-west-1a", []),
+        ({"kafka": {"gib": 20}}, 10, "eu-west-1b", []),
+        ({"kafka": {"gib": 9}}, 10, "eu-west-1a", ["persistence.volumes.kafka.gib"]),
+        ({}, 11, "eu-west-1a", ["persistence.volumes.kafka.gib"]),
+        ({}, 10, "eu-west-1c", ["network.zones"]),
+        ({"kafka": {"restoreFrom": "kafka-data-x7k2p", "gib": 5}}, 10, "eu-west-1c", []),
+    ],
+)
+def test_a_volume_is_made_no_smaller_and_its_zone_is_kept(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], size: int, zone: str, keys: list[str]
+) -> None:
+    settings, _ = parse(committed("dev") | {"persistence": {"enabled": True, "volumes": given}})
+    assert settings is not None
+    wanted = {
+        "kubernetes.io/created-for/pvc/name": "kafka-data",
+        "kubernetes.io/created-for/pvc/namespace": "otel-demo",
+    }
+    monkeypatch.setattr(
+        "infra.living.ebs.get_ebs_volumes",
+        lambda tags, **_: mock.Mock(ids=["vol-1"] if wanted.items() <= tags.items() else []),
+    )
+    monkeypatch.setattr(
+        "infra.living.ebs.get_volume", lambda filters, **_: mock.Mock(size=size, availability_zone=zone)
+    )
+    found = claim_problems(settings, StackNames(cluster="otel-dev", region="eu-west-1"), InvokeOptions())
+
+    assert [problem.key for problem in found] == keys
+
+
+def test_the_pool_that_leaves_a_volumes_zone_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = committed("dev")
+    raw["pools"]["data"]["zones"] = ["eu-west-1b"]
+    settings, _ = parse(raw | {"persistence": {"enabled": True}})
+    assert settings is not None
+    monkeypatch.setattr("infra.living.ebs.get_ebs_volumes", lambda **_: mock.Mock(ids=["vol-1"]))
+    monkeypatch.setattr("infra.living.ebs.get_volume", lambda **_: mock.Mock(size=1, availability_zone="eu-west-1a"))
+    found = list(claim_problems(settings, StackNames(cluster="otel-dev", region="eu-west-1"), InvokeOptions()))
+
+    assert {problem.key for problem in found} == {"pools.data.zones"}
+    assert len(found) == 5
 
 
 def ids(tags: dict[str, str], untagged: list[str]) -> Any:

@@ -1,13 +1,17 @@
 """What a change adds, removes, replaces or edits, against any Git revision."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from otel_on_spot.plan import compare
+from infra import persistence
+from infra.settings.models import Persistence
+from otel_on_spot.plan import compare, cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from tests.unit.conftest import recorded
@@ -19,6 +23,17 @@ ROOT = Path(__file__).parents[3]
 def against_dev(**overrides: Any) -> compare.Difference:
     changed = record("dev", config_overrides={key: committed("dev")[key] | value for key, value in overrides.items()})
     return compare.difference(as_document(recorded("dev")), as_document(changed), "main")
+
+
+def with_volumes(given: dict[str, Any]) -> dict[str, Any]:
+    """The plan of dev with other volumes, which only the root Application tells."""
+    document = json.loads(json.dumps(as_document(recorded("dev"))))
+    (root,) = (one for one in document["resources"] if one["type"] == cost.ROOT_APPLICATION)
+    helm = root["inputs"]["spec"]["source"]["helm"]
+    told = persistence.values(Persistence.model_validate(given))
+    applications = {name: {"values": values} for name, values in told.items()}
+    helm["values"] = yaml.safe_dump(yaml.safe_load(helm["values"]) | {"applications": applications})
+    return document
 
 
 def actions(found: compare.Difference) -> dict[str, str]:
@@ -171,3 +186,29 @@ def test_a_revision_whose_program_fails_is_told_with_what_it_said(clone: Path) -
         compare.RevisionError, match="revision HEAD cannot be planned: its program failed: ModuleNotFoundError"
     ):
         compare.against(clone, "dev", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {"enabled": True}, "kafka starts on the volume kafka-data"),
+        ({"enabled": True}, {}, "kafka starts empty; its volume kafka-data stays, unused and billed"),
+        (
+            {"enabled": True},
+            {"enabled": True, "volumes": {"kafka": {"restoreFrom": "kafka-data-x7k2p"}}},
+            "kafka moves from the volume kafka-data to kafka-data-x7k2p and goes on from the snapshot",
+        ),
+        (
+            {"enabled": True},
+            {"enabled": True, "volumes": {"kafka": {"gib": 9}}},
+            "kafka: 10 to 9 GiB is refused at the preview of a living environment",
+        ),
+        ({"enabled": True}, {"enabled": True, "volumes": {"kafka": {"gib": 11}}}, ""),
+    ],
+)
+def test_what_becomes_of_the_data_is_told(before: dict[str, Any], after: dict[str, Any], words: str) -> None:
+    found = compare.difference(with_volumes(before), with_volumes(after), "main")
+
+    for page in (compare.text(found), compare.markdown(found)):
+        assert (words in page) if words else ("kafka" not in "".join(found.data))
+    assert bool(found.data) == bool(words)

@@ -306,3 +306,13 @@ def test_the_page_has_the_table_of_the_committed_stacks() -> None:
         found = estimate(recorded(stack))
         row = f"| {stack} | {found.rest:,.0f} | {found.expected:,.0f} | {found.limits:,.0f} |"
         assert row in page, row
+
+
+def test_the_volumes_of_the_databases_are_counted_with_the_demo_and_not_without() -> None:
+    """Off in dev, on in staging."""
+    volumes = line(estimate(recorded("staging")), "volumes of the databases")
+
+    assert volumes.quantity == 10 + 20 + 10 + 5 + 2
+    assert (volumes.rest, volumes.expected) == (0, pytest.approx(47 * 0.088))
+    assert volumes.expected == volumes.limits
+    assert "volumes of the databases" not in {one.what for one in estimate(recorded("dev")).lines}

@@ -112,7 +112,15 @@ def root_values(settings: models.Settings) -> dict[str, Any]:
 
 
 def args(settings: models.Settings) -> AppOfAppsArgs:
-    return AppOfAppsArgs(config=settings.gitops, token=None, ssh_key=None, cluster_metadata={}, protect=False, after=())
+    return AppOfAppsArgs(
+        config=settings.gitops,
+        persistence=settings.persistence,
+        token=None,
+        ssh_key=None,
+        cluster_metadata={},
+        protect=False,
+        after=(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -236,3 +236,46 @@ def test_the_databases_placement_is_that_of_the_chart_in_every_environment() -> 
     assert yaml.safe_load((chart / "values.yaml").read_text())["placement"] == PLACEMENT
     for values in sorted(chart.glob("values-*.yaml")):
         assert "placement" not in yaml.safe_load(values.read_text()), values.name
+
+
+@pytest.mark.parametrize(
+    ("persistence", "gitops", "keys"),
+    [
+        ({"enabled": True}, {}, []),
+        ({"enabled": True}, {"enabled": False}, ["persistence.enabled"]),
+        ({"volumes": {"kafka": {"gib": 20}}}, {"enabled": False}, []),
+        ({"volumes": {"kafka": {"restoreFrom": "a"}}}, {}, ["persistence.volumes.kafka.restoreFrom"]),
+        ({"enabled": True, "volumes": {"kafka": {"restoreFrom": "kafka-data-x"}}}, {}, []),
+        (
+            {"enabled": True, "volumes": {"kafka": {"restoreFrom": "kafka-data"}}},
+            {},
+            ["persistence.volumes.kafka.restoreFrom"],
+        ),
+        (
+            {"enabled": True, "volumes": {"kafka": {"restoreFrom": "a"}, "postgresql": {"restoreFrom": "a"}}},
+            {},
+            ["persistence.volumes.kafka.restoreFrom", "persistence.volumes.postgresql.restoreFrom"],
+        ),
+        ({"enabled": "yes"}, {}, ["persistence.enabled"]),
+        ({"enabled": True, "volumes": {"mysql": {"gib": 20}}}, {}, ["persistence.volumes.mysql"]),
+        ({"enabled": True, "volumes": {"kafka": {"gib": 0}}}, {}, ["persistence.volumes.kafka.gib"]),
+        ({"enabled": True, "volumes": {"kafka": {"gib": "10"}}}, {}, ["persistence.volumes.kafka.gib"]),
+        ({"enabled": True, "storageClass": "GP3"}, {}, ["persistence.storageClass"]),
+        ({"enabled": True, "size": 10}, {}, ["persistence.size"]),
+    ],
+)
+def test_volumes_that_would_hold_nothing_or_lose_it_are_refused(
+    persistence: dict[str, Any], gitops: dict[str, Any], keys: list[str]
+) -> None:
+    raw = committed("dev")
+    demo = {"applications": {"otel-demo": gitops}} if gitops else {}
+
+    assert keys_of(raw | {"persistence": persistence, "gitops": raw["gitops"] | demo}) == keys
+
+
+def test_volumes_are_refused_with_a_demo_chart_of_other_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    databases = [{"kind": "Deployment", "name": name} for name in ("astronomy-db", "kafka")]
+    monkeypatch.setattr("infra.demo_chart.values", lambda: {"stateful": databases})
+
+    assert keys_of(committed("dev") | {"persistence": {"enabled": True}}) == ["persistence.enabled"]
+    assert keys_of(committed("dev")) == []

@@ -73,9 +73,17 @@ volumeMounts:
 The patch: a JSON patch (RFC 6902). `add` writes the whole value whether the field is there or not, so the selector is
 exactly the placement: a stray key (an old capacity-type, another pool) does not survive beside it, as it would under a
 merge patch. The rest of the template stays as it is. Applied twice, it changes nothing the second time: no rollout.
+Where the demo chart has no key for it, a database with a volume ends before its successor starts. Arguments: root
+context, workload.
 */}}
 {{- define "otel-demo.hook-patch" -}}
-{{- $selector := dict "op" "add" "path" "/spec/template/spec/nodeSelector" "value" .Values.placement.nodeSelector -}}
-{{- $tolerations := dict "op" "add" "path" "/spec/template/spec/tolerations" "value" .Values.placement.tolerations -}}
-{{- list $selector $tolerations | toJson -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $selector := dict "op" "add" "path" "/spec/template/spec/nodeSelector" "value" $root.Values.placement.nodeSelector -}}
+{{- $tolerations := dict "op" "add" "path" "/spec/template/spec/tolerations" "value" $root.Values.placement.tolerations -}}
+{{- $patch := list $selector $tolerations -}}
+{{- if has $name (include "otel-demo.recreated" $root | fromJson).names -}}
+{{- $patch = append $patch (dict "op" "add" "path" "/spec/strategy" "value" (dict "type" "Recreate")) -}}
+{{- end -}}
+{{- toJson $patch -}}
 {{- end -}}
