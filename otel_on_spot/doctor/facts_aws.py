@@ -194,6 +194,8 @@ class Instance(Fact):
     """
 
     id: Annotated[str, at("InstanceId")]
+    type: Annotated[str, at("InstanceType")] = ""
+    zone: Annotated[str, at("Placement", "AvailabilityZone")] = ""
     state: Annotated[str, at("State", "Name")]
     launched_at: Annotated[datetime, at("LaunchTime")]
     private_dns: Annotated[str, at("PrivateDnsName")] = ""

@@ -159,14 +159,14 @@ def spot_and_on_demand_run_dry(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("fallback-stuck", "a Spot node was launched", seconds=60, later=timedelta(hours=2))
 def fall_back_stays_when_spot_is_back(lab: Lab) -> Iterator[None]:
-    """The budget of its pool lets nothing go."""
+    """The budget of its pool lets nothing go. Types that were refused are not tried for three minutes: others are."""
     budgets = lab.get("nodepool", "on-demand")["spec"]["disruption"].get("budgets")
     lab.patch("nodepool", "on-demand", {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})
     lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
     lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
     until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
     lab.ask("capacity", shortages=[])
-    lab.wants_node("back")
+    lab.wants_node("back", cpu="3500m")
     until("Spot is back", lambda: lab.runs("back"), 120)
     yield
     lab.no_longer_wants_node("fallen")

@@ -3,13 +3,16 @@
 Interruption events travel rules, queue and Karpenter; the node is tainted, drained and replaced before it goes.
 """
 
+import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otel_on_spot.lab.aws import events
-from tests.lab.running import Lab, stays, until
+from tests.lab.running import ROOT, STACK, Lab, stays, until
 
 REGION = "eu-west-1"
 NAME = "interrupted"
@@ -56,6 +59,28 @@ def test_an_event_that_ends_an_instance_drains_and_replaces_its_node(
     until("the old NodeClaim is gone", lambda: claim["metadata"]["name"] not in lab.claims(), 60)
     ended = lab.aws("ec2", "describe_instances", InstanceIds=[instance_of(claim)])["Reservations"]
     assert all(instance["State"]["Name"] == "terminated" for row in ended for instance in row["Instances"])
+
+
+def test_the_history_tells_what_became_of_an_interrupted_node(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]], tmp_path: Path
+) -> None:
+    _node, claim = spot_node()
+    name, told = claim["metadata"]["name"], tmp_path / "history.json"
+    lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
+    until("its pod runs elsewhere", lambda: lab.moved(NAME, claim), 90)
+    until("the old NodeClaim is gone", lambda: name not in lab.claims(), 60)
+    line = [sys.executable, "-m", "otel_on_spot", "history", "--stack", STACK, "--json", str(told)]
+    lab.inside("sh", "-c", 'cd "$0" && PYTHONPATH=. "$@"', str(ROOT), *line, "--incident", str(tmp_path))
+    found = json.loads(told.read_text())
+    life = next(life for life in found["lives"] if life["claim"] == name)
+    assert (life["pool"], life["capacity_type"], life["why_ended"]) == ("spot", "spot", "Spot interruption")
+    assert f"default/{NAME}-" in life["began"]
+    assert life["pods_moved"] >= 1
+    assert life["warned_at"] <= life["ended_at"]
+    assert 0 < life["spot_usd"] < life["on_demand_usd"]
+    pages = "".join(page.read_text() for page in tmp_path.glob("incident-*.md"))
+    assert f"| `{name}` | {life['type']} | {life['zone']} | spot |" in pages
+    assert f"SpotInterrupted | `{name}` |" in pages
 
 
 def test_a_rebalance_recommendation_leaves_an_event_and_the_node(
