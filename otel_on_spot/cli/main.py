@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from otel_on_spot.cli import doctor, history, plan, preflight, report, settings
+from otel_on_spot.cli import doctor, history, plan, preflight, report, rightsize, settings
 from otel_on_spot.cli.application import Application
 from otel_on_spot.cli.drill import drill, resume
 from otel_on_spot.cli.errors import ErrorGroup
@@ -31,6 +31,7 @@ app.command("preflight", epilog=preflight.EXAMPLES)(preflight.preflight)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("history", epilog=history.EXAMPLES)(history.history)
+app.command("rightsize", epilog=rightsize.EXAMPLES)(rightsize.rightsize)
 app.command("recover", epilog="Example: otel-on-spot recover --stack dev")(recover)
 app.add_typer(drill, name="drill")
 app.command("resume", hidden=True)(resume)
