@@ -79,6 +79,13 @@ def test_a_healthy_platform_gives_no_line(cloud: Cloud, platform: Facts) -> None
     assert verdicts[3].what == "vCPUs: 10000 of Spot, 10000 of On-Demand"
 
 
+def test_a_spot_pool_whose_subnets_are_in_one_zone_is_told(cloud: Cloud, platform: Facts) -> None:
+    terms = ({"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r"]},)
+    pools = tuple(replace(pool, requirements=terms) for pool in platform.node_pools or () if pool.name == "spot")
+    (found,) = judged(collected(cloud, replace(platform, node_pools=pools)), "spot-diversity").findings
+    assert (found.subject, found.seen) == ("spot", f"1 zone ({REGION}a)")
+
+
 def test_pools_beyond_the_quotas_are_told(cloud: Cloud, platform: Facts) -> None:
     pools = tuple(replace(pool, limits={"cpu": "20000"}) for pool in platform.node_pools or ())
     found = judged(collected(cloud, replace(platform, node_pools=pools)), "vcpu-quotas").findings

@@ -1,0 +1,127 @@
+"""What the sources answer becomes lives: an API server in memory, and an EC2 that says what it is told to."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from otel_on_spot.failures import UnreachableError
+from otel_on_spot.history import sources
+from otel_on_spot.kubernetes.client import Api
+from tests.unit.doctor.changes import HEALTHY
+from tests.unit.drills.kubernetes_front import KubernetesFront
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+OWNED = {"Key": "kubernetes.io/cluster/otel-lab", "Value": "owned"}
+
+
+class Ec2:
+    """Answers with pages that it was given; keeps what was asked."""
+
+    def __init__(self, **pages: list[dict[str, Any]]) -> None:
+        self.pages = pages
+        self.asked: list[dict[str, Any]] = []
+
+    def get_paginator(self, call: str) -> Any:
+        def paginate(**arguments: Any) -> list[dict[str, Any]]:
+            self.asked.append({"call": call, **arguments})
+            return self.pages[call]
+
+        return SimpleNamespace(paginate=paginate)
+
+
+def instance(claim: str, *tags: dict[str, str]) -> dict[str, Any]:
+    named = [{"Key": "karpenter.sh/nodeclaim", "Value": claim}, {"Key": "karpenter.sh/nodepool", "Value": "spot"}]
+    ended = (NOW - timedelta(minutes=5)).strftime("%Y-%m-%d %H:%M:%S")
+    return {
+        "InstanceId": f"i-{claim}",
+        "InstanceType": "m5.large",
+        "Placement": {"AvailabilityZone": "eu-west-1a"},
+        "State": {"Name": "terminated"},
+        "LaunchTime": NOW - timedelta(minutes=65),
+        "InstanceLifecycle": "spot",
+        "StateTransitionReason": f"User initiated ({ended} GMT)",
+        "Tags": [*named, *tags],
+    }
+
+
+def event(reason: str, name: str) -> dict[str, Any]:
+    then = (NOW - timedelta(minutes=6)).isoformat()
+    about = {"kind": "NodeClaim", "name": name}
+    metadata = {"name": f"{name}-{reason}", "namespace": "default"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": metadata,
+        "involvedObject": about,
+        "reason": reason,
+        "firstTimestamp": then,
+    }
+
+
+@pytest.fixture
+def front() -> Iterator[KubernetesFront]:
+    front = KubernetesFront()
+    yield front
+    front.close()
+
+
+def api_of(front: KubernetesFront) -> Api:
+    configuration = client.Configuration()
+    configuration.host, configuration.retries = front.url, False
+    return Api(client.ApiClient(configuration))
+
+
+def of_ec2(ec2: Ec2) -> Any:
+    return SimpleNamespace(aws=lambda _: ec2, declared=HEALTHY.declared)
+
+
+def test_the_nodes_of_this_cluster_are_told_and_no_others(front: KubernetesFront) -> None:
+    front.objects = [event("SpotInterrupted", "spot-a")]
+    reservations = [{"Instances": [instance("spot-a", OWNED), instance("spot-theirs")]}]
+    platform = of_ec2(Ec2(describe_instances=[{"Reservations": reservations}]))
+    (life,) = sources.look(platform, api_of(front)).lives
+    assert (life.claim, life.type, life.zone, life.why_ended) == (
+        "spot-a",
+        "m5.large",
+        "eu-west-1a",
+        "Spot interruption",
+    )
+    assert life.warning_used == timedelta(minutes=1)
+    asked = [path for path in front.requests if "/events" in path]
+    assert len(asked) == len(sources.SELECTORS)
+    assert all("fieldSelector=" in path for path in asked)
+
+
+def test_prices_are_asked_for_the_types_and_the_time_that_lived(front: KubernetesFront) -> None:
+    began = NOW - timedelta(minutes=65)
+    row = {"InstanceType": "m5.large", "AvailabilityZone": "eu-west-1a", "SpotPrice": "0.031", "Timestamp": began}
+    ec2 = Ec2(
+        describe_instances=[{"Reservations": [{"Instances": [instance("spot-a", OWNED)]}]}],
+        describe_spot_price_history=[{"SpotPriceHistory": [row]}],
+    )
+    platform = of_ec2(ec2)
+    (life,) = sources.with_prices(platform, sources.look(platform, api_of(front)).lives)
+    assert life.spot_usd == pytest.approx(0.031)
+    assert life.on_demand_usd == pytest.approx(0.096)
+    assert (ec2.asked[-1]["InstanceTypes"], ec2.asked[-1]["StartTime"]) == (["m5.large"], began)
+
+
+def test_without_a_node_no_price_is_asked_for(front: KubernetesFront) -> None:
+    ec2 = Ec2(describe_instances=[{"Reservations": []}])
+    platform = of_ec2(ec2)
+    assert sources.with_prices(platform, sources.look(platform, api_of(front)).lives) == ()
+    assert [asked["call"] for asked in ec2.asked] == ["describe_instances"]
+
+
+def test_an_api_server_that_does_not_answer_is_named(front: KubernetesFront) -> None:
+    front.close()
+    with pytest.raises(UnreachableError, match=front.url):
+        sources.look(of_ec2(Ec2(describe_instances=[])), api_of(front))
+
+
+def test_fall_back_goes_to_open_pools_of_on_demand() -> None:
+    assert sources.of_pools(of_ec2(Ec2())) == ("on-demand",)
