@@ -132,6 +132,7 @@ platform_args = AppOfAppsArgs(
     persistence=settings.persistence,
     token=settings.git_token,
     ssh_key=settings.git_ssh_key,
+    app_key=settings.github_app_private_key,
     cluster_metadata=stack_names.cluster_metadata(settings.environment),
     protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),

@@ -57,6 +57,7 @@ class AppOfAppsArgs:
     persistence: settings.Persistence
     token: SecretStr | None
     ssh_key: SecretStr | None
+    app_key: SecretStr | None
     cluster_metadata: Mapping[str, str]
     protect: bool
     after: tuple[pulumi.Resource, ...]
@@ -128,6 +129,15 @@ def repository_credentials(args: AppOfAppsArgs) -> dict[str, pulumi.Input[str]]:
         return {"username": "git", "password": pulumi.Output.secret(args.token.get_secret_value())}
     if args.ssh_key is not None:
         return {"sshPrivateKey": pulumi.Output.secret(args.ssh_key.get_secret_value())}
+    if args.app_key is not None and args.config.github_app is not None:
+        app = args.config.github_app
+        enterprise = {"githubAppEnterpriseBaseUrl": app.enterprise_base_url} if app.enterprise_base_url else {}
+        return {
+            "githubAppID": str(app.app_id),
+            "githubAppInstallationID": str(app.installation_id),
+            "githubAppPrivateKey": pulumi.Output.secret(args.app_key.get_secret_value()),
+            **enterprise,
+        }
     return {}
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
+import yaml
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -116,6 +117,7 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
                 "application.resourceTrackingMethod": "annotation",
                 "resource.customizations.health.argoproj.io_Application": APPLICATION_HEALTH,
                 "resource.compareoptions": COMPARE_OPTIONS,
+                **oidc_config(config),
             },
             "params": {
                 "server.insecure": False,
@@ -123,7 +125,7 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
                 "controller.diff.server.side": True,
                 "controller.sync.timeout.seconds": SYNC_TIMEOUT_SECONDS,
             },
-            "rbac": {"policy.default": ""},
+            "rbac": rbac_config(config),
         },
         "controller": {"resources": _resources("250m", "1Gi")},
         "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")},
@@ -133,6 +135,36 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
         "dex": {"enabled": False},
         "notifications": {"enabled": False},
         "applicationSet": {"replicas": 0},
+    }
+
+
+def oidc_config(config: settings.ArgoCd) -> dict[str, str]:
+    """Single sign-on as argocd-cm holds it; the client's secret is a reference that Argo CD follows."""
+    oidc = config.oidc
+    if oidc is None:
+        return {}
+    found: dict[str, Any] = {
+        "name": oidc.name,
+        "issuer": oidc.issuer,
+        "clientID": oidc.client_id,
+        "clientSecret": oidc.client_secret,
+        "cliClientID": oidc.cli_client_id,
+        "enablePKCEAuthentication": oidc.pkce or None,
+        "requestedScopes": list(oidc.requested_scopes),
+        # Some providers put groups into the token only where they are asked for.
+        "requestedIDTokenClaims": {claim: {"essential": True} for claim in config.rbac.scopes},
+    }
+    return {"oidc.config": yaml.safe_dump({key: value for key, value in found.items() if value is not None})}
+
+
+def rbac_config(config: settings.ArgoCd) -> dict[str, str]:
+    """Roles as argocd-rbac-cm holds them."""
+    if config.oidc is None:
+        return {"policy.default": ""}
+    return {
+        "policy.default": config.rbac.default_role,
+        "policy.csv": "".join(f"{line}\n" for line in config.rbac.policy),
+        "scopes": yaml.safe_dump(list(config.rbac.scopes), default_flow_style=True).strip(),
     }
 
 

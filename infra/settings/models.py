@@ -6,6 +6,7 @@ to write, in which unit.
 
 import datetime
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -124,6 +125,21 @@ def _private_key(value: SecretStr | None) -> SecretStr | None:
     if "ENCRYPTED" in text:
         raise ValueError("must have no passphrase: nobody is there to type it")
     return value
+
+
+UNOPENED: Final = "secret-of-the-stack"
+"""What stands for a secret in a plan, which cannot open it; it passes for any."""
+APP_KEY: Final = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\n.+\n-----END (RSA )?PRIVATE KEY-----", re.DOTALL)
+
+
+def _app_key(value: SecretStr | None) -> SecretStr | None:
+    """An RSA key in PEM, as GitHub hands it out and Argo CD's JWT library reads it, line by line."""
+    checked = _private_key(value)
+    if checked is not None:
+        text = checked.get_secret_value().strip().replace("\r\n", "\n")
+        if text != UNOPENED and not APP_KEY.fullmatch(text):
+            raise ValueError("must be the app's private key in PEM, with its line breaks: the .pem file of GitHub")
+    return checked
 
 
 def _not_a_boolean(value: object) -> object:
@@ -599,6 +615,51 @@ class Pool(Model):
     )
 
 
+class Oidc(Model):
+    """Single sign-on of Argo CD.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/user-management/#existing-oidc-provider
+    """
+
+    name: str = Field("SSO", min_length=1, max_length=60, description="what the button to log in says")
+    issuer: str = Field(
+        pattern=r"^https://[^\s?#]+$",
+        description="the provider's issuer",
+        examples=["https://login.acme.io/realms/main"],
+    )
+    client_id: str = Field(min_length=1, max_length=200, pattern=r"^\S+$", description="the client at the provider")
+    client_secret: Annotated[str, Field(pattern=r"^\$[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[A-Za-z0-9._-]+$")] | None = Field(
+        None,
+        description="where the client's secret is, never the secret: $SECRET:KEY, a Secret beside Argo CD with the "
+        "label app.kubernetes.io/part-of: argocd",
+        examples=["$argocd-oidc:clientSecret"],
+    )
+    cli_client_id: str | None = Field(
+        None, min_length=1, max_length=200, description="a public client of its own for the argocd command"
+    )
+    pkce: bool = Field(default=False, description="true for a client that proves itself by PKCE, also without a secret")
+    requested_scopes: Strings = Field(
+        ("openid", "profile", "email", "groups"), description="scopes that the provider is asked for"
+    )
+
+
+class Rbac(Model):
+    """Roles in Argo CD of who logs in by single sign-on.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/rbac/
+    """
+
+    default_role: str = Field(
+        "", pattern=r"^(role:[\w.-]+)?$", description="role of whoever has no other; left out: none, so nothing is seen"
+    )
+    policy: Strings = Field(
+        (), description="lines of policy.csv, each checked", examples=[["g, platform-team, role:admin"]]
+    )
+    scopes: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[\w:./-]+$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
+    ] = Field(("groups",), min_length=1, description="claims of the token that name groups")
+
+
 class ArgoCd(Model):
     """The Argo CD release."""
 
@@ -627,6 +688,8 @@ class ArgoCd(Model):
         pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
         description="host name that people reach Argo CD under",
     )
+    oidc: Oidc | None = Field(None, description="single sign-on; left out: kubectl access (argocd --core) alone")
+    rbac: Rbac = Field(Rbac(), description="who may do what, of those who log in")
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
@@ -719,6 +782,24 @@ class Application(Model):
     values: dict[str, object] = Field(default_factory=dict, description="values of its Helm chart")
 
 
+class GithubApp(Model):
+    """A GitHub App that is installed on the repository; its key is the secret ``githubAppPrivateKey``.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories
+    """
+
+    app_id: int = Field(ge=1, description="number of the app, on its settings page", examples=[123456])
+    installation_id: int = Field(
+        ge=1, description="number of its installation, the last part of that page's address", examples=[7654321]
+    )
+    enterprise_base_url: str | None = Field(
+        None,
+        pattern=r"^https://[^\s/]+(/\S*)?$",
+        description="API of a GitHub Enterprise Server; left out for github.com",
+        examples=["https://github.example.com/api/v3"],
+    )
+
+
 class GitOps(Model):
     """The Git source of Argo CD."""
 
@@ -733,6 +814,9 @@ class GitOps(Model):
         pattern=r"^[\w./-]+$",
         description="branch, tag or commit; prod must pin a tag such as v1.2.3 or a full commit",
         examples=["main"],
+    )
+    github_app: GithubApp | None = Field(
+        None, description="how a private repository on GitHub is read by an app instead of a person's token"
     )
     applications: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")], Application] = Field(
         default_factory=dict,
@@ -913,4 +997,9 @@ class Settings(Model):
         min_length=1,
         description="private key without a passphrase, for an SSH URL of gitops.repository: "
         "pulumi config set --secret gitSshKey < KEY_FILE; Argo CD knows the host keys of public Git hosts",
+    )
+    github_app_private_key: Annotated[SecretStr | None, AfterValidator(_app_key)] = Field(
+        None,
+        min_length=1,
+        description="private key of gitops.githubApp: pulumi config set --secret githubAppPrivateKey < PEM_FILE",
     )

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from infra import demo_chart, names, regions
 from infra.addon_faults import faults_of
-from infra.settings import children, instance_types, placement
+from infra.settings import argocd_access, children, instance_types, placement
 from infra.settings import tags as tag_rules
 from infra.settings.models import (
     DEFAULT_GIB,
@@ -1073,12 +1073,18 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
             "argocd.adminEnabled",
             "true",
             "prod has no local Argo CD admin",
-            "set adminEnabled: false and use kubectl access (argocd --core)",
+            "set adminEnabled: false; log in by argocd.oidc, or use kubectl access (argocd --core)",
         )
     if not argocd.high_availability:
         yield Problem(
             "argocd.highAvailability", "false", "prod runs Argo CD with replicas", "set highAvailability: true"
         )
+
+
+@rule
+def argocd_access_holds(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
+    """Whoever logs in comes back, and may do what a policy says that Argo CD reads."""
+    yield from argocd_access.problems(environment, argocd)
 
 
 @rule
@@ -1102,6 +1108,59 @@ def token_needs_https(gitops: GitOps, git_token: SecretStr | None) -> Iterator[P
             "[secret]",
             "a token authenticates to an https:// repository",
             "use an https:// gitops.repository, or remove gitToken",
+        )
+
+
+@rule
+def github_app_is_whole(gitops: GitOps, github_app_private_key: SecretStr | None) -> Iterator[Problem]:
+    """An app has its key, a key its app, and both an https:// URL of the GitHub that the app is of."""
+    app = gitops.github_app
+    if app is None:
+        if github_app_private_key is not None:
+            yield Problem(
+                "githubAppPrivateKey",
+                "[secret]",
+                "a key belongs to an app",
+                "write gitops.githubApp: {appId: ..., installationId: ...}, or remove githubAppPrivateKey",
+            )
+        return
+    if github_app_private_key is None:
+        yield Problem(
+            "gitops.githubApp",
+            str(app.app_id),
+            "an app proves with its private key who it is",
+            "pulumi config set --secret githubAppPrivateKey < PEM_FILE",
+        )
+    host = gitops.repository.removeprefix("https://").partition("/")[0].rpartition("@")[2]
+    if not gitops.repository.startswith("https://"):
+        yield Problem(
+            "gitops.githubApp",
+            gitops.repository,
+            "an app reads a repository over https",
+            "use an https:// gitops.repository, or remove githubApp",
+        )
+    elif (host == "github.com") == (app.enterprise_base_url is not None):
+        yield Problem(
+            "gitops.githubApp.enterpriseBaseUrl",
+            app.enterprise_base_url or "nothing",
+            f"the app is asked for at the GitHub that has the repository, {host}",
+            "leave it out for github.com; else write https://HOST/api/v3",
+        )
+
+
+@rule
+def one_credential_of_the_repository(
+    git_token: SecretStr | None, git_ssh_key: SecretStr | None, github_app_private_key: SecretStr | None
+) -> Iterator[Problem]:
+    """Argo CD takes one of several credentials, and does not say which."""
+    given = {"gitToken": git_token, "gitSshKey": git_ssh_key, "githubAppPrivateKey": github_app_private_key}
+    several = [key for key, secret in given.items() if secret is not None]
+    if len(several) > 1:
+        yield Problem(
+            several[-1],
+            "[secret]",
+            f"a repository is read by one credential, not by {' and '.join(several)}",
+            "keep one",
         )
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import yaml
 
+from infra.settings.models import UNOPENED
 from otel_on_spot.errors import ToolError
 
-SECRET_PLACEHOLDER: Final = "secret-of-the-stack"
+SECRET_PLACEHOLDER: Final = UNOPENED
 """Stands for a ``secure:`` value, which only the stack's secrets provider can open."""
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/tokens/stacks.go."""

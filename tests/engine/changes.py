@@ -53,6 +53,24 @@ BY_NATURE: Final[Mapping[str, Nature]] = {
 OLD_TAINT: Final = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
 STARTUP_TAINT: Final = {"key": "example.com/agent-not-ready", "effect": "NoSchedule"}
 RESERVED: Final[Mapping[str, Any]] = {"pools.data.capacityTypes": ["on-demand", "reserved"]}
+SIGN_ON: Final[Mapping[str, Any]] = {
+    "argocd.domain": "cd.example.com",
+    "argocd.oidc.issuer": "https://login.acme.io",
+    "argocd.oidc.clientId": "argocd",
+    "argocd.oidc.clientSecret": "$argocd-oidc:clientSecret",
+    "argocd.rbac.policy": ["g, platform-team, role:admin"],
+}
+PEM: Final = "-----BEGIN RSA PRIVATE KEY-----\na-key\n-----END RSA PRIVATE KEY-----"
+BY_APP: Final[Mapping[str, Any]] = {
+    "gitops.githubApp.appId": 123456,
+    "gitops.githubApp.installationId": 7654321,
+    "githubAppPrivateKey": PEM,
+}
+BY_ENTERPRISE: Final[Mapping[str, Any]] = {
+    **BY_APP,
+    "gitops.githubApp.enterpriseBaseUrl": "https://github.acme.io/api/v3",
+    "gitops.repository": "https://github.acme.io/platform/otel-on-spot.git",
+}
 RUNNER: Final[Mapping[str, Any]] = {
     "cluster.endpoint.reachedFrom": "runner-in-vpc",
     "cluster.endpoint.runnerCidrs": ["10.10.0.0/16"],
@@ -64,6 +82,12 @@ NO_HOME: Final[Mapping[str, Any]] = {
     "pools.spot.spotOnlyReason": "nothing in this environment is worth keeping",
 }
 REASON_FIRST: Final = dict(reversed(NO_HOME.items()))
+
+
+def one_of(key: str, together: Mapping[str, Any], value: Any = None) -> Change:
+    """A change of settings that go together only, as the change of one of them."""
+    first = together[key] if value is None else value
+    return Change(key=key, to={key: first} | {path: other for path, other in together.items() if path != key})
 
 
 def change(key: str, value: Any, *replaces: str, path: str = "", **more: Any) -> Change:
@@ -234,8 +258,21 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("argocd.adminEnabled", False),
     change("argocd.highAvailability", True),
     change("argocd.domain", "cd.example.com"),
+    one_of("argocd.oidc.name", SIGN_ON, "Company"),
+    one_of("argocd.oidc.issuer", SIGN_ON),
+    one_of("argocd.oidc.clientId", SIGN_ON),
+    one_of("argocd.oidc.clientSecret", SIGN_ON),
+    one_of("argocd.oidc.cliClientId", SIGN_ON, "argocd-cli"),
+    one_of("argocd.oidc.pkce", SIGN_ON, True),
+    one_of("argocd.oidc.requestedScopes", SIGN_ON, ["openid", "email"]),
+    one_of("argocd.rbac.defaultRole", SIGN_ON, "role:readonly"),
+    one_of("argocd.rbac.policy", SIGN_ON),
+    one_of("argocd.rbac.scopes", SIGN_ON, ["email"]),
     change("gitops.repository", "https://github.com/other-org/otel-on-spot.git"),
     change("gitops.revision", "v2"),
+    one_of("gitops.githubApp.appId", BY_APP),
+    one_of("gitops.githubApp.installationId", BY_APP),
+    one_of("gitops.githubApp.enterpriseBaseUrl", BY_ENTERPRISE),
     of_demo("enabled", False),
     of_demo("wave", 2),
     of_demo("repoURL", "https://git.example.com/shop.git", targetRevision="v1.0.0",
@@ -276,6 +313,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),
     change("gitSshKey", "a-key", **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),
+    one_of("githubAppPrivateKey", BY_APP),
 )  # fmt: skip
 
 

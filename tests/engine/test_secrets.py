@@ -12,16 +12,21 @@ from infra.settings.models import Settings
 from tests.engine.workbench import PROJECT, Workbench, workbench
 
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
+SECRETS["gitToken"] = SECRETS.pop("gitToken")
+"""The token comes last and stays: it needs no other setting than the committed ones."""
+PEM = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
+GIVEN = {key: PEM.format(secret) if key == "githubAppPrivateKey" else secret for key, secret in SECRETS.items()}
 LOUD = "-v=8"
 """The most that the engine logs without its own wire log, which shows every secret: docs/operations.md says so."""
 USER_SENTINEL = "sentinel-of-a-person"
 
 
-REPOSITORIES = {
-    "gitSshKey": "ssh://git@github.com/your-org/otel-on-spot.git",
-    "gitToken": "https://github.com/your-org/otel-on-spot.git",
+NEEDED = {
+    "gitSshKey": {"gitops.repository": "ssh://git@github.com/your-org/otel-on-spot.git"},
+    "gitToken": {"gitops.repository": "https://github.com/your-org/otel-on-spot.git"},
+    "githubAppPrivateKey": {"gitops.githubApp": {"appId": 123456, "installationId": 7654321}},
 }
-"""The kind of URL that each secret is for."""
+"""What else the stack file says where a secret is given."""
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +38,9 @@ def opened() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def bench(folder: Path, opened: dict[str, str]) -> Iterator[Workbench]:
     with workbench(folder, "dev", stand_in=True) as bench:
-        for key, sentinel in SECRETS.items():
-            bench.run("config", "set", "--secret", key, sentinel)
-            with bench.settings({"gitops.repository": REPOSITORIES[key]}) as file:
+        for key, given in GIVEN.items():
+            bench.run("config", "set", "--secret", key, "--", given)
+            with bench.settings(NEEDED[key]) as file:
                 bench.run("preview", "--diff", "--non-interactive", "--config-file", str(file))
                 bench.run("preview", "--json", "--non-interactive", "--config-file", str(file))
                 bench.up("--diff", "--config-file", str(file))
@@ -84,7 +89,7 @@ def test_secrets_are_in_no_state_no_output_and_no_log(bench: Workbench) -> None:
     assert any("checkpoint" in text for text in texts.values())
     assert any("repository" in text and "[secret]" in text for text in bench.outputs)
     for key, sentinel in SECRETS.items():
-        assert showing(sentinel, texts) == [], key
+        assert showing(sentinel, texts) == showing(GIVEN[key], texts) == [], key
 
 
 @pytest.mark.parametrize("path", ["region", "tags.owner", "gitops.applications.otel-demo.password"])
@@ -96,7 +101,7 @@ def test_a_secret_in_any_other_setting_is_refused_before_it_is_written(bench: Wo
         for command in (["preview", "--diff"], ["up", "--yes", "--skip-preview"]):
             code, out, err = bench.attempt(*command, "--non-interactive")
             assert code != 0
-            assert "only gitSshKey, gitToken can be a secret" in out + err
+            assert "only gitSshKey, gitToken, githubAppPrivateKey can be a secret" in out + err
             assert f"  {path.partition('.')[0]}\n" in out + err
     finally:
         file.write_text(before)

@@ -142,6 +142,8 @@ def test_a_secret_knows_its_value_and_never_shows_it() -> None:
 
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
 SSH = {"https://github.com/": "ssh://git@github.com/"}
+APP = {"  otel-on-spot:gitops:\n": "  otel-on-spot:gitops:\n    githubApp: {appId: 1, installationId: 2}\n"}
+PEM = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
 
 
 @pytest.fixture(params=SECRETS)
@@ -150,9 +152,11 @@ def plain_text(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, st
     for path in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
         shutil.copy(path, tmp_path)
     committed, key = (ROOT / "Pulumi.dev.yaml").read_text(), request.param
-    for https, ssh in SSH.items() if key == "gitSshKey" else ():
-        committed = committed.replace(https, ssh)
-    (tmp_path / "Pulumi.dev.yaml").write_text(f"{committed}  otel-on-spot:{key}: {SECRETS[key]}\n")
+    given = PEM.format(SECRETS[key]) if key == "githubAppPrivateKey" else SECRETS[key]
+    for before, after in {"gitSshKey": SSH, "githubAppPrivateKey": APP}.get(key, {}).items():
+        assert before in committed
+        committed = committed.replace(before, after)
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"{committed}  otel-on-spot:{key}: {json.dumps(given)}\n")
     return tmp_path, SECRETS[key]
 
 

@@ -117,6 +117,7 @@ def args(settings: models.Settings) -> AppOfAppsArgs:
         persistence=settings.persistence,
         token=None,
         ssh_key=None,
+        app_key=None,
         cluster_metadata={},
         protect=False,
         after=(),
@@ -227,7 +228,7 @@ def test_a_key_that_opens_nothing_is_refused_and_not_shown(key: str) -> None:
 def test_whatever_holds_a_secret_is_known_as_one() -> None:
     holding = {name for name, field in models.Settings.model_fields.items() if "SecretStr" in repr(field.annotation)}
 
-    assert holding == SECRET_KEYS == {"git_token", "git_ssh_key"}
+    assert holding == SECRET_KEYS == {"git_token", "git_ssh_key", "github_app_private_key"}
 
 
 def test_the_key_reaches_argo_cd_as_a_secret_and_nothing_else() -> None:
@@ -244,3 +245,85 @@ def test_the_key_reaches_argo_cd_as_a_secret_and_nothing_else() -> None:
 
     assert KEY.split("\n")[1] not in json.dumps(shown, default=str)
     assert set(revealed(secret.inputs)["stringData"]) == {"type", "url", "sshPrivateKey"}
+
+
+APP_KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEsentinel\nAAAA\n-----END RSA PRIVATE KEY-----\n"
+APP = {"appId": 123456, "installationId": 7654321}
+ENTERPRISE = "https://github.acme.io/platform/otel-on-spot.git"
+
+
+@pytest.mark.parametrize(
+    ("gitops", "secrets", "wrong"),
+    [
+        ({"githubApp": APP}, {"githubAppPrivateKey": APP_KEY}, []),
+        ({"githubApp": APP}, {}, ["gitops.githubApp"]),
+        ({}, {"githubAppPrivateKey": APP_KEY}, ["githubAppPrivateKey"]),
+        ({"githubApp": APP | {"appId": "123456"}}, {"githubAppPrivateKey": APP_KEY}, ["gitops.githubApp.appId"]),
+        ({"githubApp": APP | {"appId": True}}, {"githubAppPrivateKey": APP_KEY}, ["gitops.githubApp.appId"]),
+        (
+            {"githubApp": APP | {"installationId": 0}},
+            {"githubAppPrivateKey": APP_KEY},
+            ["gitops.githubApp.installationId"],
+        ),
+        ({"githubApp": {"appId": 1}}, {"githubAppPrivateKey": APP_KEY}, ["gitops.githubApp.installationId"]),
+        (
+            {"githubApp": APP | {"enterpriseBaseUrl": "https://github.acme.io/api/v3"}, "repository": ENTERPRISE},
+            {"githubAppPrivateKey": APP_KEY},
+            [],
+        ),
+        (
+            {"githubApp": APP, "repository": ENTERPRISE},
+            {"githubAppPrivateKey": APP_KEY},
+            ["gitops.githubApp.enterpriseBaseUrl"],
+        ),
+        (
+            {"githubApp": APP | {"enterpriseBaseUrl": "https://github.acme.io/api/v3"}},
+            {"githubAppPrivateKey": APP_KEY},
+            ["gitops.githubApp.enterpriseBaseUrl"],
+        ),
+        (
+            {"githubApp": APP, "repository": "git@github.com:acme/x.git"},
+            {"githubAppPrivateKey": APP_KEY, "gitSshKey": KEY},
+            ["gitops.githubApp", "githubAppPrivateKey"],
+        ),
+        ({"githubApp": APP}, {"githubAppPrivateKey": APP_KEY, "gitToken": "token"}, ["githubAppPrivateKey"]),
+    ],
+)
+def test_an_app_has_its_numbers_its_key_and_its_github(
+    gitops: dict[str, Any], secrets: dict[str, str], wrong: list[str]
+) -> None:
+    assert keys_of(with_gitops(**gitops) | secrets) == wrong
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        APP_KEY.replace("\n", " "),
+        APP_KEY.replace("\n", "\\n"),
+        APP_KEY.splitlines()[1],
+        APP_KEY.replace("RSA PRIVATE", "OPENSSH PRIVATE"),
+        APP_KEY.replace("RSA PRIVATE", "PUBLIC"),
+        APP_KEY.partition("-----END")[0],
+    ],
+)
+def test_an_apps_key_is_the_whole_pem_file_and_is_not_shown(key: str) -> None:
+    _, problems = parse(with_gitops(githubApp=APP) | {"githubAppPrivateKey": key})
+
+    assert [(problem.key, problem.given) for problem in problems] == [("githubAppPrivateKey", "[secret]")]
+    assert "sentinel" not in str(problems)
+
+
+def test_an_app_reaches_argo_cd_under_the_keys_that_it_reads() -> None:
+    enterprise = {"repository": ENTERPRISE, "githubApp": APP | {"enterpriseBaseUrl": "https://github.acme.io/api/v3"}}
+    given = {"gitops": committed("dev")["gitops"] | enterprise, "githubAppPrivateKey": APP_KEY}
+    (secret,) = [r for r in record("dev", config_overrides=given) if r.name == "platform-repository"]
+
+    assert "sentinel" not in json.dumps(masked(dict(secret.inputs)), default=str)
+    assert revealed(secret.inputs)["stringData"] == {
+        "type": "git",
+        "url": ENTERPRISE,
+        "githubAppID": "123456",
+        "githubAppInstallationID": "7654321",
+        "githubAppPrivateKey": APP_KEY,
+        "githubAppEnterpriseBaseUrl": "https://github.acme.io/api/v3",
+    }

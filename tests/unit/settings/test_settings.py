@@ -207,6 +207,14 @@ def test_settings_are_frozen() -> None:
         settings.cluster.name = "other"  # ty: ignore[invalid-assignment]
 
 
+NEEDED_BY_SECRETS: dict[str, dict[str, Any]] = {
+    "gitToken": {},
+    "gitSshKey": {"repository": "git@github.com:acme/otel-on-spot.git"},
+    "githubAppPrivateKey": {"githubApp": {"appId": 1, "installationId": 2}},
+}
+"""What else ``gitops`` says where a secret is given."""
+
+
 @pytest.mark.parametrize("key", sorted({field.alias or name for name, field in Settings.model_fields.items()}))
 def test_only_a_secret_setting_can_be_a_secret_and_the_refusal_does_not_show_it(tmp_path: Path, key: str) -> None:
     for file in ("Pulumi.yaml", "__main__.py"):
@@ -215,17 +223,16 @@ def test_only_a_secret_setting_can_be_a_secret_and_the_refusal_does_not_show_it(
     content["config"][f"otel-on-spot:{key}"] = {"secure": "cipher"}
     (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
 
-    if key in ("gitToken", "gitSshKey"):
-        if key == "gitSshKey":
-            content["config"]["otel-on-spot:gitops"]["repository"] = "git@github.com:acme/otel-on-spot.git"
-            (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
+    if key in NEEDED_BY_SECRETS:
+        content["config"]["otel-on-spot:gitops"] |= NEEDED_BY_SECRETS[key]
+        (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
         assert record("dev", root=tmp_path).registrations
         return
     with pytest.raises(ProgramError) as refusal:
         record("dev", root=tmp_path)
     assert (
-        f"1 problem, nothing was created\n  {key}\n    given: [secret]\n    rule:  only gitSshKey, gitToken can be a "
-        "secret" in str(refusal.value)
+        f"1 problem, nothing was created\n  {key}\n    given: [secret]\n    rule:  only gitSshKey, gitToken, "
+        "githubAppPrivateKey can be a secret" in str(refusal.value)
     )
     assert SECRET_PLACEHOLDER not in str(refusal.value)
 
