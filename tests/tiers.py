@@ -84,6 +84,7 @@ TIERS = (
             (f"{BIN / 'ruff'}", "check", "."),
             (f"{BIN / 'ty'}", "check"),
             (f"{BIN / 'mypy'}",),
+            (f"{BIN / 'mypy'}", "bootstrap/__main__.py"),
             (f"{BIN / 'lint-imports'}",),
         ),
     ),

@@ -15,14 +15,15 @@ from otel_on_spot.findings import Finding
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.workloads import workloads
-from otel_on_spot.preflight import account, permissions, places, quotas, state, taken
+from otel_on_spot.preflight import account, github, permissions, places, quotas, state, taken
 from otel_on_spot.preflight.permissions import UnknownCallerError
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.report import Report, Verdict
 
 PAGE: Final = "docs/preflight.md"
 COMMAND: Final = "preflight"
-PROVIDED: Final = (BotoCoreError, ClientError, UnknownCallerError)
+UNANSWERED: Final = (BotoCoreError, ClientError, UnknownCallerError, OSError)
+"""What a check raises that could not look: AWS, or GitHub, does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ CHECKS: Final = (
     Check(id="instance-types", title="Instance types", judge=places.instance_types),
     Check(id="names", title="Names", judge=taken.judge),
     Check(id="state", title="State and secrets", judge=state.judge),
+    Check(id="repository", title="Repository that deploys", judge=github.repository),
 )
 BILL: Final = Verdict(id="bill", title="Bill", runbook=PAGE, status="ok")
 """The line of what the stack costs; ``examine`` fills it in."""
@@ -55,8 +57,9 @@ def run_check(situation: Situation, check: Check) -> Verdict:
     empty = Verdict(id=check.id, title=check.title, runbook=PAGE, status="ok")
     try:
         looked = check.judge(situation)
-    except PROVIDED as problem:
-        why = str(problem) if isinstance(problem, UnknownCallerError) else f"AWS: {reason(problem)}"
+    except UNANSWERED as problem:
+        aws = isinstance(problem, BotoCoreError | ClientError)
+        why = f"AWS: {reason(problem)}" if aws else str(problem)
         return replace(empty, status="unknown", why_unknown=why)
     status = "found" if looked.findings else "ok"
     return replace(empty, status=status, count=looked.count, what=looked.what, findings=looked.findings)

@@ -19,7 +19,7 @@ from access.scope import allow as allowing
 from access.scope import deny as denying
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
-from otel_on_spot.preflight import access, places, run, taken
+from otel_on_spot.preflight import access, github, places, run, taken
 from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.cloud import Cloud
@@ -120,7 +120,7 @@ def test_a_fit_account_gives_no_line_and_the_bill_is_said(fit: Situation) -> Non
     assert looked["permissions"] > 300
     assert looked["boundary"] > 100
     assert looked["names"] > 20
-    assert {id_: count for id_, count in looked.items() if count == 0} == {}
+    assert [check for check, count in looked.items() if count == 0] == ["repository"]
 
 
 QUOTAS = {
@@ -411,6 +411,42 @@ def test_values_of_the_examples_are_told_in_a_real_account_alone(fit: Situation)
     found = told(judged(replace(fit, identity=REAL), "examples"))
     assert [line.split(": ")[1] for line in found] == ["cluster.endpoint.publicCidrs[0]", "gitops.repository"]
     assert "which a simulated cloud takes" in judged(fit, "examples").what
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "seen"),
+    [
+        (404, None, "GitHub has no repository 2, or does not show it to you"),
+        (200, {"full_name": "else/otel-on-spot", "owner": {"id": 1}}, "the repository 2 is else/otel-on-spot"),
+        (200, {"full_name": "your-org/otel-on-spot", "owner": {"id": 9}}, "of the owner 9"),
+        (200, {"full_name": "Your-Org/otel-on-spot", "owner": {"id": 1}}, ""),
+    ],
+)
+def test_a_repository_that_github_does_not_have_is_told_before_the_bootstrap(
+    empty: Situation, status: int, answer: Any, seen: str
+) -> None:
+    asked: list[str] = []
+
+    def ask(path: str) -> tuple[int, Any]:
+        asked.append(path)
+        return status, answer
+
+    looked = github.repository(replace(empty, identity=REAL), ask)
+    assert asked == ["/repositories/2"]
+    assert [seen in one.seen for one in looked.findings] == ([True] if seen else [])
+    assert all("gh api repos/your-org/otel-on-spot" in one.remedy[0] for one in looked.findings)
+
+
+def test_github_is_asked_for_a_real_account_alone_and_its_silence_is_no_answer(empty: Situation) -> None:
+    def fails(_: str) -> tuple[int, Any]:
+        raise OSError("no way to GitHub")
+
+    assert "GitHub is not asked" in github.repository(empty, fails).what
+    with mock.patch.object(github.repository, "__defaults__", (fails,)):
+        verdict = judged(replace(empty, identity=REAL), "repository")
+    assert (verdict.status, verdict.why_unknown) == ("unknown", "no way to GitHub")
+    with pytest.raises(OSError, match="GitHub answered 403"):
+        github.repository(replace(empty, identity=REAL), lambda _: (403, None))
 
 
 @pytest.mark.parametrize(
