@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.lab.faults import CLUSTER, Faults
 from tests.lab.faults_cluster import ON_SPOT, deployment, made
-from tests.lab.running import Lab, until
+from tests.lab.running import Lab, condition, until
 
 FAULTS = Faults()
 
@@ -25,11 +25,17 @@ def a_spot_node(lab: Lab) -> str:
     )
 
 
+def joined(lab: Lab) -> None:
+    """Wait for nodes that are joining: judged as if it were much later, such a one is an invisible node."""
+    until("no node is joining", lambda: all(condition(claim, "Ready") == "True" for claim in lab.claims().values()), 60)
+
+
 def with_condition(lab: Lab, kind: str, status: str) -> Iterator[None]:
     """A condition that the node monitoring agent would write, on a Spot node, since now."""
+    joined(lab)
     node, now = a_spot_node(lab), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    condition = {"type": kind, "status": status, "reason": "Seeded", "message": "", "lastTransitionTime": now}
-    of_status(lab, node, {"conditions": [{**condition, "lastHeartbeatTime": now}]})
+    seeded = {"type": kind, "status": status, "reason": "Seeded", "message": "", "lastTransitionTime": now}
+    of_status(lab, node, {"conditions": [{**seeded, "lastHeartbeatTime": now}]})
     yield
     of_status(lab, node, {"conditions": [{"type": kind, "$patch": "delete"}]})
 
@@ -62,6 +68,7 @@ def a_kubelet_is_too_old(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("drift-age", "'s budget lets 0 go", seconds=90, later=timedelta(days=9))
 def nodes_drift_and_no_budget_lets_them_go(lab: Lab) -> Iterator[None]:
+    joined(lab)
     before = {pool: lab.get("nodepool", pool)["spec"]["disruption"].get("budgets") for pool in POOLS}
     tags = lab.get("ec2nodeclass", "default")["spec"]["tags"]
     for pool in POOLS:

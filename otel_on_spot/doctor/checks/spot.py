@@ -245,8 +245,8 @@ def arrivals(facts: Facts) -> CheckResult:
 def fallback(facts: Facts) -> CheckResult:
     """What fell back to On-Demand returns to Spot when Spot is there again."""
     claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
-    if not _pools(facts, SPOT):
-        return CheckResult(count=0, what="no pool may launch Spot")
+    if all(pool.tainted for pool in _pools(facts, SPOT)):
+        return CheckResult(count=0, what="no open pool may launch Spot")
     open_pools = {pool.name for pool in _pools(facts, "on-demand") if not pool.tainted}
     open_pools -= {name for name, pool in facts.declared.pools.items() if pool.tainted}
     movable: dict[str, list[Pod]] = {}

@@ -391,6 +391,9 @@ SOUND: dict[str, Change] = {
     "fall-back of a cluster without a Spot pool": all_of(
         fallen_back(3 * HOUR, 40), changed("node_pools", named("spot"), capacity_types=("on-demand",))
     ),
+    "fall-back of a cluster whose Spot pool is for others": all_of(
+        fallen_back(3 * HOUR, 40), changed("node_pools", named("spot"), tainted=True)
+    ),
     "a round of refusals, and everything runs": refused(30, 3),
     "a drought that is over": all_of(refused(40), pending(6)),
     "a pod that waits for its launch": all_of(refused(1), pending(1)),
