@@ -4,8 +4,10 @@ Each database keeps its own workload, with its chart's own keys: a claim beside 
 docs/adr/0018-volumes-of-the-databases.md says why.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
+from infra import demo_chart
 from infra.images import DEMO
 from infra.settings.models import Database, Persistence
 
@@ -32,22 +34,41 @@ https://github.com/docker-library/postgres, charts/opensearch/templates/stateful
 https://github.com/opensearch-project/helm-charts/tree/opensearch-3.2.1, 8.1/alpine/Dockerfile of
 https://github.com/valkey-io/valkey-container
 """
+RENAMED: Final[Mapping[str, Mapping[Database, str]]] = {"chart-0.41": {"postgresql": "astronomy-db"}}
+"""Variant of the demo chart's values -> database -> its workload, where the two differ."""
+POSTGRESQL_18_HOME: Final = "/var/lib/postgresql"
+"""Since PostgreSQL 18 the image's volume is above the data of its major version, and a mount at ``data`` stops it.
+
+Source: 18/bookworm/Dockerfile and docker-entrypoint.sh of https://github.com/docker-library/postgres
+"""
 
 
-def values(config: Persistence) -> dict[str, dict[str, Any]]:
-    """Values of the built-in children, by child: nothing without persistence."""
+def values(config: Persistence, variant: str | None = None) -> dict[str, dict[str, Any]]:
+    """Values of the built-in children, by child: nothing without persistence.
+
+    Args:
+        config: the stack's setting.
+        variant: which values of the demo chart they are laid over; left out: those that Git names.
+    """
     if not config.enabled:
         return {}
-    return {"otel-demo": demo_values(config)}
+    return {"otel-demo": demo_values(config, demo_chart.variant() if variant is None else variant)}
 
 
-def demo_values(config: Persistence) -> dict[str, Any]:
+def demo_values(config: Persistence, variant: str = "") -> dict[str, Any]:
     """Values of the demo's wrapper chart that give every database its volume."""
+    workloads = {name: RENAMED.get(variant, {}).get(name, name) for name in DATABASES}
     persistence: dict[str, Any] = {
         "storageClassName": config.storage_class,
-        "claims": {name: _claim(config, name) for name in DATABASES},
+        "claims": {workload: _claim(config, name) for name, workload in workloads.items()},
     }
-    return {"persistence": persistence, DEMO: _mounts(config)}
+    mounts = _mounts(config)
+    if workloads["postgresql"] != "postgresql":
+        del mounts["components"]["postgresql"]
+        mounts["components"][workloads["postgresql"]] = _component(
+            config, "postgresql", POSTGRESQL_18_HOME, group=999
+        ) | {"envOverrides": [{"name": "PGDATA", "value": f"{POSTGRESQL_18_HOME}/18/docker"}]}
+    return {"persistence": persistence, DEMO: mounts}
 
 
 def _claim(config: Persistence, database: Database) -> dict[str, Any]:

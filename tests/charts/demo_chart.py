@@ -163,11 +163,11 @@ def edited(path: Path, version: str) -> None:
 
 
 @cache
-def volumes(environment: str) -> dict[str, Any]:
+def volumes(environment: str, variant: str) -> dict[str, Any]:
     """The values that the program makes of the environment's committed `persistence`."""
     settings, problems = parse(committed(environment))
     assert settings is not None, problems
-    return persistence.values(settings.persistence).get("otel-demo", {})
+    return persistence.values(settings.persistence, variant).get("otel-demo", {})
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -230,8 +230,7 @@ class Wrapper:
         """
         _, *files = chart_in_git.value_files(environment, self.variant)
         given = helm.load_values([self.path / file for file in files])
-        if {entry["name"] for entry in given.get("stateful") or ()} <= set(persistence.DATABASES):
-            given = helm.layered(given, volumes(environment))
+        given = helm.layered(given, volumes(environment, self.variant))
         return helm.layered(given, overrides or {})
 
     def values(self, environment: str) -> dict[str, Any]:

@@ -130,6 +130,22 @@ def test_the_hook_places_the_databases_that_the_version_has(chart: Wrapper, vers
     assert {init["name"].removeprefix("patch-") for init in pod_of(job)["initContainers"]} == listed
 
 
+def test_every_database_has_a_volume_where_it_keeps_its_data(chart: Wrapper, version: str):
+    """On in prod: each database mounts its claim, and one that is told its directory is told one inside of it."""
+    objects, databases = chart.objects("prod"), ON_THE_DATA_POOL.get(version, DATABASES)
+    claims = by_name(objects, "PersistentVolumeClaim")
+    values = chart.values("prod")
+
+    assert set(values["persistence"]["claims"]) == databases
+    assert set(claims) == {claim["name"] for claim in values["persistence"]["claims"].values()}
+    name = "astronomy-db" if "astronomy-db" in databases else "postgresql"
+    mount = values[DEMO]["components"][name]["additionalVolumeMounts"][0]["mountPath"]
+    (home,) = [e["value"] for e in values[DEMO]["components"][name]["envOverrides"] if e["name"] == "PGDATA"]
+    assert home.startswith(f"{mount}/")
+    assert mount == ("/var/lib/postgresql" if name == "astronomy-db" else "/var/lib/postgresql/data")
+    assert by_name(chart.objects("dev"), "PersistentVolumeClaim") == {}
+
+
 def test_what_runs_is_what_the_contract_names(known: Wrapper, version: str):
     found = workloads(known, "dev")
 

@@ -40,7 +40,7 @@ stack file's own values replaces the one with the mount.
 {{- fail (printf "persistence.claims.%s: %s does not mount the claim %s: what it writes would go with its pod. Keep the volume in components.%s.additionalVolumes, opensearch.extraVolumes or prometheus.server.persistentVolume.existingClaim; a list of your own replaces it." $database $database $claim.name $database) -}}
 {{- end -}}
 {{- end -}}
-{{- range $database, $home := dict "kafka" "KAFKA_LOG_DIRS" "postgresql" "PGDATA" -}}
+{{- range $database, $home := dict "kafka" "KAFKA_LOG_DIRS" "postgresql" "PGDATA" "astronomy-db" "PGDATA" -}}
 {{- if hasKey $.Values.persistence.claims $database -}}
 {{- $given := list -}}
 {{- range concat (dig "components" $database "env" list $demo) (dig "components" $database "envOverrides" list $demo) -}}
