@@ -224,8 +224,11 @@ def test_a_factor_is_named_with_its_source_and_day() -> None:
     regions = cost.prices()["regions"]
     plans = [plan_of(pool("p", requirements=[only("m5.large")]), region=name) for name in ("us-east-1", "eu-central-1")]
     home, abroad = (cost.estimate(plan, [asks("a", 1, 100, 100)]).lines[0] for plan in plans)
+    gateway = {"type": "aws:ec2/natGateway:NatGateway", "inputs": {}}
+    service = line(cost.estimate(plan_of(gateway, region="eu-central-1"), []), "NAT gateways")
 
     assert f"{regions['source']}, {regions['date']}" in abroad.sources
+    assert f"{regions['source']}, {regions['date']}" in service.sources
     assert f"{regions['source']}, {regions['date']}" not in home.sources
 
 
