@@ -148,6 +148,8 @@ class Platform:
             service_cidr=addresses.SERVICE_CIDR,
         )
         self.cloud.__enter__()
+        if stack.spot_role:
+            self.client("iam").create_service_linked_role(AWSServiceName="spot.amazonaws.com")
         for manifest in rbac.manifests():
             self.api.apply(manifest, "lab")
 

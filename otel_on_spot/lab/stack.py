@@ -28,9 +28,16 @@ CREDENTIALS: Final = ("gitToken", "gitSshKey")
 class Stack:
     """A stack's own names.
 
-    ``image_releases``: AMI releases that it pins, as ``v20260715``. ``revision``: the branch served. ``overrides``:
-    settings that the lab puts in place of the stack file's. ``set_aside``: a line for each thing that is not decided
-    here as on AWS, and why.
+    Attributes:
+        name: of the stack.
+        cluster: its name.
+        region: of the cluster.
+        kubernetes_version: of the cluster.
+        image_releases: AMI releases that it pins, as ``v20260715``.
+        revision: the branch served.
+        spot_role: the account has Spot's service-linked role before the program runs.
+        overrides: settings that the lab puts in place of the stack file's.
+        set_aside: a line for each thing that is not decided here as on AWS, and why.
     """
 
     name: str
@@ -39,6 +46,7 @@ class Stack:
     kubernetes_version: str
     image_releases: tuple[str, ...]
     revision: str
+    spot_role: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     set_aside: tuple[str, ...] = ()
 
@@ -67,6 +75,7 @@ def read(root: Path, name: str) -> Stack:
         kubernetes_version=settings.cluster.kubernetes_version,
         image_releases=() if alias == "latest" else (alias,),
         revision=settings.gitops.revision,
+        spot_role=not settings.karpenter.spot_service_linked_role,
         overrides=overrides,
         set_aside=(*told, *_told_of(settings)),
     )
@@ -117,6 +126,8 @@ def _told_of(settings: Settings) -> Iterator[str]:
     endpoint = settings.cluster.endpoint
     access = "public" if endpoint.public else "private"
     yield f"cluster.endpoint ({access}): the API server listens on the lab's own loopback; who may reach it is AWS's"
+    if not settings.karpenter.spot_service_linked_role:
+        yield "karpenter.spotServiceLinkedRole (false): the simulated account has the role already"
     for problem in placeholders(settings):
         if not problem.key.startswith(("gitops.repository", "accountId", "cluster.endpoint")):
             yield f"{problem.key} ({problem.given}): a placeholder, taken as it is; AWS would refuse it"

@@ -172,7 +172,10 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     measures = (seen.report or {})["measures"]
     assert measures["On-Demand share"].startswith(share)
     refused = not measures["rounds of refusals"].startswith("0,")
-    assert refused == (options in ((), ("--quota",))), measures["rounds of refusals"]
+    by_ec2 = options in ((), ("--quota",))
+    assert refused <= by_ec2, measures["rounds of refusals"]
+    # Within three minutes of another drought Karpenter does not ask again.
+    assert not by_ec2 or refused or "Karpenter remembers" in seen.looked_at("rounds"), seen.told
     assert lab.get("nodepool", "spot")["spec"] == pool
     ask = f"import urllib.request as r; print(r.urlopen({MOTO_URL + '/lab/capacity'!r}).read().decode())"
     assert lab.inside(sys.executable, "-c", ask) == "[]\n"

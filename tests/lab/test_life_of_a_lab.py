@@ -64,6 +64,7 @@ def test_prod_runs_in_its_own_shape_and_what_is_set_aside_is_told(tmp_path: Path
             "gitops.repository",
             "gitops.revision",
             "cluster.endpoint",
+            "karpenter.spotServiceLinkedRole",
             "cluster.adminRoleArns[0]",
         ]
         assert prod.replicas() == 3

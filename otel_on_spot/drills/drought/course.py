@@ -18,6 +18,9 @@ FORGETS_SECONDS: Final = 180
 Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/cache/cache.go (UnavailableOfferingsTTL)
 """
 
+LOOKING_SECONDS: Final = 3
+"""By how much a duration may seem too long: a look each two seconds, and clocks of NodeClaims to the second."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
@@ -79,6 +82,7 @@ class Course:
         back: when the last pod, and the last node of the fall-back, had left On-Demand.
         launches: NodeClaims that came.
         refusals: when EC2 refused a NodeClaim: one entry each.
+        remembered: Karpenter was refused so shortly before the drill that it need not ask again.
         on_demand: pods on On-Demand when all ran, or at the end of the wait.
         on_launched: pods on nodes of ``launches`` at that time.
         left_on_demand: pods, or nodes of the fall-back, still there at the end.
@@ -107,6 +111,7 @@ class Course:
     back: float | None = None
     launches: Sequence[Launch] = ()
     refusals: Sequence[float] = ()
+    remembered: bool = False
     on_demand: int = 0
     on_launched: int = 0
     left_on_demand: Sequence[str] = ()
@@ -147,7 +152,7 @@ class Course:
     def allowed(self) -> float:
         """Seconds in which all pods must run."""
         forgets = FORGETS_SECONDS if self.shortage.everything and self.by_switch else 0
-        return self.slowest_boot + self.within + forgets
+        return self.slowest_boot + self.within + LOOKING_SECONDS + forgets
 
     @property
     def allowed_text(self) -> str:
@@ -157,7 +162,8 @@ class Course:
             if self.shortage.everything and self.by_switch
             else ""
         )
-        return f"{self.slowest_boot:.0f} s boot + {self.within:.0f} s{forgets} = {self.allowed:.0f} s"
+        looking = f"{LOOKING_SECONDS} s between looks"
+        return f"{self.slowest_boot:.0f} s boot + {self.within:.0f} s + {looking}{forgets} = {self.allowed:.0f} s"
 
     @property
     def took(self) -> float | None:

@@ -205,6 +205,7 @@ class Drought:
                     self._wait(self._options.max_wait)
                 course.on_demand, course.on_launched = self._follow.placed()
                 course.refusals = self._follow.refusals(course.taken)
+                course.remembered = self._follow.remembered
                 course.told = self._follow.told()
                 last = self._watch.samples[-1] if self._watch.samples else None
                 course.pending = last.pending if last else 0

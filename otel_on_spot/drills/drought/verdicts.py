@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from otel_on_spot.drills.drought.course import ON_DEMAND, Course
+from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
 from otel_on_spot.drills.front_path import judge
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict
@@ -83,7 +83,9 @@ def _rounds(course: Course) -> Verdict:
     if seen > expected:
         remedy = ("otel-on-spot plan", EVENTS)
         return _verdict("rounds", title, what, _finding("Karpenter", f"{seen} rounds", rule, remedy))
-    if course.by_switch and not course.shortage.partial and not seen and course.during:
+    if course.remembered and not seen:
+        what = f"none: Karpenter remembers a refusal of the {FORGETS_SECONDS} s before"
+    elif course.by_switch and not course.shortage.partial and not seen and course.during:
         unseen = "no NodeClaim was refused, and nodes were launched: Spot was not asked for"
         remedy = ("kubectl get nodepools -o wide  # is a pool of Spot the heaviest?",)
         return _verdict("rounds", title, what, _finding("Karpenter", unseen, rule, remedy))
@@ -185,7 +187,10 @@ def _moves(course: Course) -> Verdict:
         f"launched for the return and gone: {', '.join(course.moved_again)}" if course.moved_again else "",
     ]
     seen = "; ".join(filter(None, told))
-    remedy = ("kubectl get nodepools -o yaml  # consolidateAfter: longer than pods take to come",)
+    remedy = (
+        f"kubectl get nodepools -o yaml  # consolidateAfter of the fall-back: above {FORGETS_SECONDS} s, in which "
+        "Karpenter leaves Spot alone",
+    )
     return _verdict("moved-once", title, what, _finding("consolidation", seen, rule, remedy))
 
 

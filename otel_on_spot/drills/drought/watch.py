@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions, moment
 from otel_on_spot.drills.drill import Drill
-from otel_on_spot.drills.drought.course import ON_DEMAND, Launch, Move, Spent
+from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Launch, Move, Spent
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.drills.stress.watch import Sample, Watch, claim_of
 from otel_on_spot.kubernetes.client import Api, Object
@@ -30,12 +30,17 @@ class Follow:
         drill: under way.
         watch: of the drill's Deployment.
         prices: of nodes.
+
+    ``remembered``: EC2 refused a NodeClaim so shortly before that Karpenter need not ask again.
     """
 
     def __init__(self, drill: Drill, watch: Watch, prices: Prices) -> None:
         self._drill, self._watch, self._prices = drill, watch, prices
         self._before = {thing["metadata"]["name"] for thing in drill.api.list(NODE_CLAIM.path())}
-        self._refused_before = set(_refusals(drill.api))
+        refused = _refusals(drill.api)
+        self._refused_before = set(refused)
+        now = datetime.now(UTC)
+        self.remembered = any((now - at).total_seconds() < FORGETS_SECONDS for at in refused.values())
         self._homes: dict[str, str] = {}
         self._part = ""
         self._since = 0.0

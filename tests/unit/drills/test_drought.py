@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -189,6 +190,22 @@ def test_a_fall_back_that_stays_is_found(world: World) -> None:
     assert "still on On-Demand 0 s after its return" in found.findings[0].seen
     assert "on-demand-a" in found.findings[0].seen
     world.put_back()
+
+
+@pytest.mark.parametrize(("minutes", "remembered"), [(2, True), (4, False)])
+def test_a_refusal_of_the_last_three_minutes_is_remembered(world: World, minutes: int, remembered: bool) -> None:
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": "default"},
+        "reason": "InsufficientCapacityError",
+        "involvedObject": {"name": "spot-x"},
+        "firstTimestamp": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(),
+    }
+    world.there.front.objects.append(event)
+    line = next(verdict for verdict in world.drill().verdicts if verdict.id == "rounds")
+    assert ("Karpenter remembers" in line.what) == remembered
+    assert line.what.startswith("none" if remembered else "0 rounds, 0 refused NodeClaims")
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), RuntimeError("anything")], ids=["Ctrl-C", "a failure"])

@@ -14,19 +14,20 @@ from otel_on_spot.lab.folder import LabError
 from otel_on_spot.program import runner
 
 ROOT = Path(__file__).parents[3]
+SPOT_ROLE = "karpenter.spotServiceLinkedRole (false): the simulated account has the role"
 LAB_GIT = "https://git.lab.test:3443/otel-on-spot.git"
 
 
 def test_the_labs_own_stack_sets_nothing_aside() -> None:
     found = stack.read(ROOT, "lab")
-    assert (dict(found.overrides), found.set_aside, found.revision) == ({}, (), "main")
+    assert (dict(found.overrides), found.set_aside, found.revision, found.spot_role) == ({}, (), "main", False)
 
 
 @pytest.mark.parametrize(
     ("name", "revision", "told"),
     [
-        ("dev", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)"]),
-        ("staging", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)"]),
+        ("dev", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)", SPOT_ROLE]),
+        ("staging", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)", SPOT_ROLE]),
         (
             "prod",
             "v0.1.0",
@@ -34,6 +35,7 @@ def test_the_labs_own_stack_sets_nothing_aside() -> None:
                 "gitops.repository (https://github.com/your-org/otel-on-spot.git)",
                 "gitops.revision (v0.1.0)",
                 "cluster.endpoint (private)",
+                SPOT_ROLE,
                 "cluster.adminRoleArns[0] (arn:aws:iam::111122223333:role/platform-admin)",
             ],
         ),
