@@ -42,6 +42,8 @@ Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controller
 """
 BUDGETS_HOLD_REPAIR: Final = (1, 15)
 """Version from which a pool's budgets hold for the reason Unhealthy. Source: https://karpenter.sh/docs/concepts/disruption/"""
+JOINING: Final = "does not have an associated node"
+"""Karpenter's word on a NodeClaim that is joining: the event stays for an hour, and holds nothing any more."""
 DRIFTED: Final = timedelta(days=8)
 """A weekly window of a budget has passed."""
 SKEW: Final = 3
@@ -195,7 +197,9 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
     reasons = [
         f"{event.reason}: {event.message}"
         for event in facts.claim_events or ()
-        if event.claim == claim.name and event.reason in ("DisruptionBlocked", "Unconsolidatable")
+        if event.claim == claim.name
+        and event.reason in ("DisruptionBlocked", "Unconsolidatable")
+        and JOINING not in event.message
     ]
     if any(one.protected for one in facts.nodes or () if one.name == node):
         reasons.append("the node has karpenter.sh/do-not-disrupt")

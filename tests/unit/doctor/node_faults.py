@@ -70,6 +70,7 @@ OTHER_SYSTEM_NODE = one_of(
 WEB_SERVICE = Service(namespace="default", name="web", type="ClusterIP", selector={"app": "web"})
 REPAIR_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="NodeRepairBlocked", message="in its words")
 DISRUPTION_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="DisruptionBlocked", message="pdb x")
+WAS_JOINING = replace(DISRUPTION_BLOCKED, message="Nodeclaim does not have an associated node")
 NO_DISRUPTION = changed("node_pools", named("spot"), budgets=(PoolBudget(nodes="0"),))
 NOT_KERNEL = of_node(condition("KernelReady", "False", 45, "soft lockup"))
 HOUR = 60
@@ -217,7 +218,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "drift that nothing holds": (
         "drift-age",
-        drifted(9, changed("node_pools", budgets=())),
+        drifted(9, changed("node_pools", budgets=()), given("claim_events", WAS_JOINING)),
         "nothing that is seen holds it",
     ),
     "drift that a budget holds": ("drift-age", drifted(9, NO_DISRUPTION), "pool spot's budget lets 0 go"),
