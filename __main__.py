@@ -88,6 +88,7 @@ cluster_args = ClusterArgs(
     node_role=nodes.node_role,
     tags=tags,
     oidc_provider=settings.karpenter.identity != "pod-identity",
+    snapshots=settings.persistence.backup is not None,
 )
 cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])

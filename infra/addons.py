@@ -14,7 +14,13 @@ from infra import documents, names
 
 STAGES: Final = {
     "before-nodes": ("eks-pod-identity-agent", "vpc-cni", "kube-proxy"),
-    "after-nodes": ("coredns", "aws-ebs-csi-driver", "eks-node-monitoring-agent", "metrics-server"),
+    "after-nodes": (
+        "coredns",
+        "aws-ebs-csi-driver",
+        "eks-node-monitoring-agent",
+        "metrics-server",
+        "snapshot-controller",
+    ),
 }
 SYSTEM_TOLERATION: Final = {"key": names.SYSTEM_TAINT_KEY, "operator": "Exists"}
 ON_SYSTEM_NODES: Final = {"nodeSelector": dict([names.SYSTEM_NODE_LABEL])}
@@ -32,7 +38,14 @@ CONFIGURATION: Final[dict[str, dict[str, Any]]] = {
     "coredns": {**ON_SYSTEM_NODES, "autoScaling": {"enabled": True}},
     # Its pods would otherwise wait for a Karpenter node, and the add-on for its pods.
     "metrics-server": {**ON_SYSTEM_NODES, "tolerations": [SYSTEM_TOLERATION]},
+    # Source: https://github.com/aws/containers-roadmap/issues/2311
+    "snapshot-controller": {**ON_SYSTEM_NODES, "tolerations": [SYSTEM_TOLERATION]},
 }
+OUTLIVED: Final = frozenset({"snapshot-controller"})
+"""Add-ons whose objects stay in the cluster when they are taken away: with its CRDs all VolumeSnapshots would go.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/removing-an-add-on.html
+"""
 SERVICE_ACCOUNTS: Final = {
     "vpc-cni": ("vpc-cni", "aws-node"),
     "aws-ebs-csi-driver": ("ebs-csi", "ebs-csi-controller-sa"),
@@ -57,8 +70,8 @@ Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/2918
 class AddonsArgs:
     """Arguments: the add-ons, and what must exist before them.
 
-    ``versions``: add-on name -> version. ``cluster_name`` is released when the cluster is there. ``tags``: of the
-    volumes that the EBS CSI driver makes, which the provider's default tags do not reach.
+    ``versions``: add-on name -> version; one not in it is not made. ``cluster_name`` is released when the cluster
+    is there. ``tags``: of the volumes that the EBS CSI driver makes, which the provider's default tags do not reach.
     """
 
     cluster_name: pulumi.Input[str]
@@ -80,7 +93,7 @@ class Addons(pulumi.ComponentResource):
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:Addons", name, None, opts)
         self.addons: dict[str, eks.Addon] = {}
-        for addon in STAGES[args.stage]:
+        for addon in (addon for addon in STAGES[args.stage] if addon in args.versions):
             configuration = CONFIGURATION.get(addon)
             if addon == "aws-ebs-csi-driver":
                 # Source: controller.extraVolumeTags of the chart that the add-on's configuration mirrors,
@@ -96,7 +109,7 @@ class Addons(pulumi.ComponentResource):
                 pod_identity_associations=identities,
                 resolve_conflicts_on_create="OVERWRITE",
                 resolve_conflicts_on_update="OVERWRITE",
-                preserve=False,
+                preserve=addon in OUTLIVED,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *policies]),
             )
         self.addon_names = pulumi.Output.all(*(addon.addon_name for addon in self.addons.values())).apply(list)

@@ -40,6 +40,9 @@ CLUSTER_KINDS: Final = (
 )
 """Cluster-scoped (group, kind) that the children render; a test compares this with the rendered charts."""
 
+SNAPSHOT_CLASS: Final = ("snapshot.storage.k8s.io", "VolumeSnapshotClass")
+"""What cluster-base renders besides with ``persistence.backup``."""
+
 BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 """Namespaces that the built-in children name as their destination; the same test compares them."""
 
@@ -147,7 +150,12 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/project-specification/
     """
     namespaces = dict.fromkeys((names.ARGOCD_NAMESPACE, *BUILT_IN_NAMESPACES, *args.config.namespaces))
-    kinds = (*CLUSTER_KINDS, *((cluster_kind.group, cluster_kind.kind) for cluster_kind in args.config.cluster_kinds))
+    snapshots = (SNAPSHOT_CLASS,) if args.persistence.backup else ()
+    kinds = (
+        *CLUSTER_KINDS,
+        *snapshots,
+        *((cluster_kind.group, cluster_kind.kind) for cluster_kind in args.config.cluster_kinds),
+    )
     return {
         "description": "The platform's own Applications",
         "sourceRepos": [args.config.repository, *args.config.source_repositories],

@@ -37,7 +37,8 @@ class ClusterArgs:
     ``node_role`` may join, beside the system node group's own role, which EKS admits by itself, and which the program
     maps as well. ``oidc_provider``: make an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a
     node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
-    zones of the control plane's creation; a zone that came later is for Karpenter's nodes only.
+    zones of the control plane's creation; a zone that came later is for Karpenter's nodes only. ``snapshots``: make
+    what serves VolumeSnapshots.
     """
 
     stack_names: names.StackNames
@@ -49,6 +50,7 @@ class ClusterArgs:
     node_role: NodeRole
     tags: dict[str, str]
     oidc_provider: bool
+    snapshots: bool
 
 
 class Cluster(pulumi.ComponentResource):
@@ -178,6 +180,9 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=administrators),
         )
 
+        versions = config.addons.by_name()
+        if not args.snapshots:
+            del versions["snapshot-controller"]
         before_nodes = Addons(
             f"{name}-before-nodes",
             AddonsArgs(
@@ -186,7 +191,7 @@ class Cluster(pulumi.ComponentResource):
                 account_id=args.account_id,
                 tags=args.tags,
                 volume_access=config.volume_access,
-                versions=config.addons.by_name(),
+                versions=versions,
                 stage="before-nodes",
                 after=(),
             ),
@@ -216,7 +221,7 @@ class Cluster(pulumi.ComponentResource):
                 account_id=args.account_id,
                 tags=args.tags,
                 volume_access=config.volume_access,
-                versions=config.addons.by_name(),
+                versions=versions,
                 stage="after-nodes",
                 # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.
                 after=(system_nodes.node_group,),
@@ -227,6 +232,7 @@ class Cluster(pulumi.ComponentResource):
             system_nodes.node_group,
             after_nodes.addons["coredns"],
             after_nodes.addons["aws-ebs-csi-driver"],
+            *(after_nodes.addons[addon] for addon in ("snapshot-controller",) if args.snapshots),
             *discovery,
         )
         """Resources that workloads need while they live and while they go.

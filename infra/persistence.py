@@ -52,7 +52,8 @@ def values(config: Persistence, variant: str | None = None) -> dict[str, dict[st
     """
     if not config.enabled:
         return {}
-    return {"otel-demo": demo_values(config, demo_chart.variant() if variant is None else variant)}
+    values = {"otel-demo": demo_values(config, demo_chart.variant() if variant is None else variant)}
+    return values | ({BASE: {"volumeSnapshotClass": {"enabled": True}}} if config.backup else {})
 
 
 def demo_values(config: Persistence, variant: str = "") -> dict[str, Any]:
@@ -62,6 +63,8 @@ def demo_values(config: Persistence, variant: str = "") -> dict[str, Any]:
         "storageClassName": config.storage_class,
         "claims": {workload: _claim(config, name) for name, workload in workloads.items()},
     }
+    if config.backup:
+        persistence["backup"] = {"schedule": config.backup.schedule, "keep": config.backup.keep}
     mounts = _mounts(config)
     if workloads["postgresql"] != "postgresql":
         del mounts["components"]["postgresql"]

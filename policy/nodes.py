@@ -36,6 +36,7 @@ CONTROLLERS: Final[dict[str, tuple[str, ...]]] = {
     "coredns": ("nodeSelector",),
     "aws-ebs-csi-driver": ("controller", "nodeSelector"),
     "metrics-server": ("nodeSelector",),
+    "snapshot-controller": ("nodeSelector",),
 }
 """Add-on with a Deployment -> path of its node selector in its configuration."""
 SPEC: Final[dict[str, tuple[str, ...]]] = {TEMPLATE: (), NODE_CLASS: ("spec",)}

@@ -296,6 +296,9 @@ class Addons(Model):
         "v1.6.7-eksbuild.1", description="version of the eks-node-monitoring-agent add-on"
     )
     metrics_server: AddonVersion = Field("v0.9.0-eksbuild.11", description="version of the metrics-server add-on")
+    snapshot_controller: AddonVersion = Field(
+        "v8.6.0-eksbuild.8", description="version of the snapshot-controller add-on, made with persistence.backup"
+    )
 
     def by_name(self) -> dict[str, str]:
         """Add-on name as EKS writes it -> version."""
@@ -891,6 +894,13 @@ class Volume(Model):
     )
 
 
+class Backup(Model):
+    """VolumeSnapshots of every database's volume."""
+
+    schedule: Schedule = Field("0 3 * * *", description="cron start in UTC", examples=["0 3 * * *"])
+    keep: int = Field(7, ge=1, le=30, description="number of backups that are kept; the one before them is deleted")
+
+
 class Persistence(Model):
     """What the demo's databases keep when they move."""
 
@@ -906,6 +916,11 @@ class Persistence(Model):
     volumes: dict[Database, Volume] = Field(
         default_factory=dict,
         description="by database: kafka, opensearch, postgresql, prometheus, valkey-cart; left out: its default size",
+    )
+    backup: Backup | None = Field(
+        None,
+        description="VolumeSnapshots on a schedule, with the snapshot-controller add-on; left out for none; prod "
+        "has them",
     )
 
     def gib(self, database: Database) -> int:

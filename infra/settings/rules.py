@@ -930,8 +930,15 @@ def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Probl
 
 
 @rule
-def volumes_have_a_database(persistence: Persistence, gitops: GitOps) -> Iterator[Problem]:
-    """Volumes belong to databases that run, and a snapshot to one volume."""
+def volumes_have_a_database(environment: str, persistence: Persistence, gitops: GitOps) -> Iterator[Problem]:
+    """Volumes belong to databases that run, and a snapshot to one volume; what prod keeps, it can bring back."""
+    if persistence.backup and not persistence.enabled:
+        yield Problem(
+            "persistence.backup",
+            f"a backup at {persistence.backup.schedule}",
+            "without volumes there is nothing to back up",
+            "set persistence.enabled: true, or remove it",
+        )
     restored = [volume.restore_from for volume in persistence.volumes.values() if volume.restore_from]
     for name, volume in persistence.volumes.items():
         key = f"persistence.volumes.{name}.restoreFrom"
@@ -955,7 +962,11 @@ def volumes_have_a_database(persistence: Persistence, gitops: GitOps) -> Iterato
             "persistence.enabled",
             f"true, and gitops.applications.{placement.DEMO}.enabled: false",
             "the demo takes its volumes with it when it goes: what they hold is deleted",
-            "keep the demo; or snapshot the volumes if their data matters, and set it to false as well",
+            "keep the demo; or take a last backup (docs/runbooks/restore-data.md), and set it to false as well",
+        )
+    if environment == "prod" and persistence.backup is None:
+        yield Problem(
+            "persistence.backup", "nothing", "prod backs up what it keeps", "give backup.schedule and backup.keep"
         )
     listed = {entry["name"] for entry in demo_chart.values().get("stateful") or ()}
     if listed - set(DEFAULT_GIB):

@@ -74,3 +74,11 @@ def test_whoever_may_view_may_see_why_karpenter_did_not_launch_a_node():
 def test_a_wrong_value_is_refused_with_its_name(fault, named):
     with pytest.raises(helm.HelmError, match=named):
         objects(fault)
+
+
+def test_the_class_of_snapshots_is_there_with_the_backup_alone_and_a_snapshot_takes_its_copy_along():
+    found = by_name(objects({"volumeSnapshotClass": {"enabled": True}}), "VolumeSnapshotClass")
+
+    assert by_name(objects(), "VolumeSnapshotClass") == {}
+    assert found["ebs"]["driver"] == "ebs.csi.aws.com"
+    assert found["ebs"]["deletionPolicy"] == "Delete"

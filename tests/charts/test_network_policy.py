@@ -121,6 +121,11 @@ def test_only_who_has_rights_in_the_cluster_reaches_the_api_server(real_demo: Wr
         if manifest["kind"] in ("Deployment", "StatefulSet")
         and manifest["spec"]["template"]["spec"].get("serviceAccountName") in bound
     }
+    holders |= {
+        name
+        for name, cron in by_name(objects, "CronJob").items()
+        if cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["serviceAccountName"] in bound
+    }
     reach = {
         policy["metadata"]["name"]
         for policy in policies(real_demo, environment)

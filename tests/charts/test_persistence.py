@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.demo_chart import over
 from infra.persistence import DATABASES, demo_values
@@ -196,3 +197,98 @@ def test_kafkas_log_ends_below_its_volume_at_every_size(shell: Wrapper) -> None:
         given = {one["name"]: one["value"] for one in told}
         kept = int(given["KAFKA_LOG_RETENTION_BYTES"]) + 2 * int(given["KAFKA_LOG_SEGMENT_BYTES"])
         assert kept <= gib * 2**30 * 3 / 4
+
+
+Snapshots = list[dict[str, str]]
+FIRST = {"name": "by-hand"}
+
+
+def job(wrapper: Wrapper, keep: int) -> list[list[str]]:
+    """Arguments of the backup's containers, in their order."""
+    (cron,) = by_name(wrapper.objects("dev", on(backup={"keep": keep})), "CronJob").values()
+    pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return [one["args"] for one in pod["initContainers"] + pod["containers"]]
+
+
+def run(commands: list[list[str]], there: Snapshots, turn: int, *, ready: bool = True) -> None:
+    """What kubectl does for the commands, on one database's snapshots: by their labels alone."""
+    for verb, *arguments in commands:
+        told = next((one.partition("=")[2] for one in arguments if one.startswith("--selector=")), "")
+        key, _, ages = told.partition(",") if "notin" in told else told.partition("=")
+        if verb == "create":
+            there.append({"name": f"turn-{turn}", "otel-on-spot/backup": "new"})
+        elif verb == "wait" and not ready:
+            return
+        elif verb == "delete":
+            kept = ages.partition("(")[2].rstrip(")").split(",")
+            there[:] = [one for one in there if key not in one or one[key] in kept]
+        elif verb == "label":
+            (changed,) = (one for one in arguments if one.startswith(key))
+            for one in there:
+                if one.get(key) == ages:
+                    one[key] = changed.partition("=")[2]
+
+
+@pytest.mark.parametrize("keep", [1, 2, 7])
+def test_as_many_backups_are_kept_as_asked_for_the_newest_and_no_others_are_touched(shell: Wrapper, keep: int) -> None:
+    there: Snapshots = [dict(FIRST)]
+    for turn in range(10):
+        run(job(shell, keep), there, turn)
+
+    assert there[0] == FIRST
+    assert [(one["name"], one["otel-on-spot/backup"]) for one in there[1:]] == [
+        (f"turn-{turn}", str(10 - turn)) for turn in range(10 - keep, 10)
+    ]
+
+
+def test_a_backup_that_does_not_get_ready_takes_none_away_and_the_next_one_takes_it_along(shell: Wrapper) -> None:
+    there: Snapshots = []
+    for turn in range(3):
+        run(job(shell, 2), there, turn, ready=turn != 2)
+    assert [one["name"] for one in there] == ["turn-0", "turn-1", "turn-2"]
+
+    run(job(shell, 2), there, 3)
+    assert [one["name"] for one in there] == ["turn-1", "turn-2", "turn-3"]
+
+
+def test_fewer_to_keep_takes_all_that_are_older(shell: Wrapper) -> None:
+    there: Snapshots = []
+    for turn in range(9):
+        run(job(shell, 7 if turn < 8 else 2), there, turn)
+
+    assert [one["name"] for one in there] == ["turn-7", "turn-8"]
+
+
+def test_a_backup_snapshots_every_claim_the_restored_one_too_with_the_rights_that_it_uses(shell: Wrapper) -> None:
+    given = on(backup={"schedule": "30 2 * * *", "keep": 2}, volumes={"kafka": {"restoreFrom": "kafka-data-x7k2p"}})
+    objects = shell.objects("dev", given)
+    text = by_name(objects, "ConfigMap")["volume-backup"]["data"]["snapshots.yaml"]
+    made = list(yaml.safe_load_all(text))
+    cron = by_name(objects, "CronJob")["volume-backup"]["spec"]
+    pod = cron["jobTemplate"]["spec"]["template"]["spec"]
+    (rule,) = by_name(objects, "Role")["volume-backup"]["rules"]
+
+    assert {one["spec"]["source"]["persistentVolumeClaimName"] for one in made} == set(claims(objects))
+    assert {one["metadata"]["generateName"] for one in made} == {f"{name}-data-" for name in DATABASES}
+    assert {one["spec"]["volumeSnapshotClassName"] for one in made} == {"ebs"}
+    assert (cron["schedule"], cron["timeZone"], cron["concurrencyPolicy"]) == ("30 2 * * *", "Etc/UTC", "Forbid")
+    assert cron["jobTemplate"]["spec"]["backoffLimit"] == 0
+    assert set(rule["verbs"]) == {"create", "delete", "get", "list", "patch", "watch"}
+    assert "volume-backup" in by_name(objects, "NetworkPolicy")
+    assert {volume["name"] for volume in pod["volumes"]} == {"tmp", "snapshots"}
+    for container in pod["initContainers"] + pod["containers"]:
+        assert "command" not in container
+        assert not any(shell in arg for arg in container["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert baseline_problems(pod) == []
+
+
+def test_without_a_backup_nothing_of_it_is_left(shell: Wrapper) -> None:
+    assert "volume-backup" not in {one["metadata"]["name"] for one in shell.objects("dev", on())}
+
+
+def test_backups_are_on_where_volumes_are(environment: str) -> None:
+    settings, problems = parse(committed(environment))
+    assert settings is not None, problems
+
+    assert bool(settings.persistence.backup) is settings.persistence.enabled

@@ -15,7 +15,7 @@ from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags
 from otel_on_spot.simcloud.properties import Properties
 
 POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
-NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
+NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server", "snapshot-controller")
 """Add-ons with Deployments: they stay DEGRADED until there is a node for their pods."""
 
 

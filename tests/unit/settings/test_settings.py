@@ -263,6 +263,11 @@ def test_the_databases_placement_is_that_of_the_chart_in_every_environment() -> 
             {},
             ["persistence.volumes.kafka.restoreFrom", "persistence.volumes.postgresql.restoreFrom"],
         ),
+        ({"enabled": True, "backup": {}}, {}, []),
+        ({"backup": {}}, {}, ["persistence.backup"]),
+        ({"enabled": True, "backup": {"keep": 0}}, {}, ["persistence.backup.keep"]),
+        ({"enabled": True, "backup": {"schedule": "daily"}}, {}, ["persistence.backup.schedule"]),
+        ({"enabled": True, "backup": {"schedule": "0 3 * * 7"}}, {}, ["persistence.backup.schedule"]),
         ({"enabled": "yes"}, {}, ["persistence.enabled"]),
         ({"enabled": True, "volumes": {"mysql": {"gib": 20}}}, {}, ["persistence.volumes.mysql"]),
         ({"enabled": True, "volumes": {"kafka": {"gib": 0}}}, {}, ["persistence.volumes.kafka.gib"]),
@@ -278,6 +283,11 @@ def test_volumes_that_would_hold_nothing_or_lose_it_are_refused(
     demo = {"applications": {"otel-demo": gitops}} if gitops else {}
 
     assert keys_of(raw | {"persistence": persistence, "gitops": raw["gitops"] | demo}) == keys
+
+
+def test_prod_backs_up_what_it_keeps() -> None:
+    assert keys_of(changed("prod", "persistence.backup", None)) == ["persistence.backup"]
+    assert keys_of(changed("staging", "persistence.backup", None)) == []
 
 
 def test_volumes_are_refused_with_a_demo_chart_of_other_databases(monkeypatch: pytest.MonkeyPatch) -> None:
