@@ -9,11 +9,14 @@ from typing import Any, Final
 
 import yaml
 
-from infra.settings.models import UNOPENED
 from otel_on_spot.errors import ToolError
 
-SECRET_PLACEHOLDER: Final = UNOPENED
-"""Stands for a ``secure:`` value, which only the stack's secrets provider can open."""
+SECRET_PLACEHOLDER: Final = "secret-of-the-stack"
+"""Stands for a ``secure:`` value, which only the stack's secrets provider can open.
+
+The program takes it for any secret: ``UNOPENED`` of ``infra.settings.models``, which a test compares.
+It is not imported from there: which ``infra`` that is, is known once a project is selected.
+"""
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/tokens/stacks.go."""
 

@@ -12,6 +12,7 @@ from infra.settings import models, parse
 from infra.settings.children import BUILT_IN, LABELLED
 from infra.settings.loader import SECRET_KEYS, model_within
 from otel_on_spot.plan.record import record
+from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 from otel_on_spot.program.values import masked, revealed
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import ROOT, committed, keys_of
@@ -311,6 +312,13 @@ def test_an_apps_key_is_the_whole_pem_file_and_is_not_shown(key: str) -> None:
 
     assert [(problem.key, problem.given) for problem in problems] == [("githubAppPrivateKey", "[secret]")]
     assert "sentinel" not in str(problems)
+
+
+def test_what_stands_for_a_secret_in_a_plan_passes_for_an_apps_key() -> None:
+    given: dict[str, Any] = {"githubApp": APP}
+
+    assert models.UNOPENED == SECRET_PLACEHOLDER
+    assert keys_of(with_gitops(**given) | {"githubAppPrivateKey": SECRET_PLACEHOLDER}) == []
 
 
 def test_an_app_reaches_argo_cd_under_the_keys_that_it_reads() -> None:
