@@ -4,12 +4,12 @@ Each database keeps its own workload, with its chart's own keys: a claim beside 
 docs/adr/0018-volumes-of-the-databases.md says why.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from infra import demo_chart
 from infra.images import DEMO
 from infra.settings.models import Database, Persistence
+from infra.settings.placement import RENAMED
 
 DATABASES: Final[tuple[Database, ...]] = get_args(Database)
 BASE: Final = "cluster-base"
@@ -34,8 +34,6 @@ https://github.com/docker-library/postgres, charts/opensearch/templates/stateful
 https://github.com/opensearch-project/helm-charts/tree/opensearch-3.2.1, 8.1/alpine/Dockerfile of
 https://github.com/valkey-io/valkey-container
 """
-RENAMED: Final[Mapping[str, Mapping[Database, str]]] = {"chart-0.41": {"postgresql": "astronomy-db"}}
-"""Variant of the demo chart's values -> database -> its workload, where the two differ."""
 POSTGRESQL_18_HOME: Final = "/var/lib/postgresql"
 """Since PostgreSQL 18 the image's volume is above the data of its major version, and a mount at ``data`` stops it.
 

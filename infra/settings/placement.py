@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from infra.settings.models import GitOps, Taint
+from infra.settings.models import Database, GitOps, Taint
 
 DEMO: Final = "otel-demo"
 """Name of the child Application whose chart has the databases."""
@@ -14,6 +14,8 @@ PLACEMENT: Final[Mapping[str, Any]] = {
     "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "data", "effect": "NoSchedule"}],
 }
 """``placement`` of gitops/charts/otel-demo/values.yaml; a test compares the two."""
+RENAMED: Final[Mapping[str, Mapping[Database, str]]] = {"chart-0.41": {"postgresql": "astronomy-db"}}
+"""Variant of the demo chart's values -> database -> its workload, where the two differ."""
 
 
 def databases(gitops: GitOps) -> tuple[Mapping[str, str], list[Mapping[str, str]]] | None:

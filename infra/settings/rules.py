@@ -969,10 +969,11 @@ def volumes_have_a_database(environment: str, persistence: Persistence, gitops: 
             "persistence.backup", "nothing", "prod backs up what it keeps", "give backup.schedule and backup.keep"
         )
     listed = {entry["name"] for entry in demo_chart.values().get("stateful") or ()}
-    if listed - set(DEFAULT_GIB):
+    known = set(DEFAULT_GIB) | set(placement.RENAMED.get(demo_chart.variant(), {}).values())
+    if listed - known:
         yield Problem(
             "persistence.enabled",
-            f"true, and opentelemetry-demo {demo_chart.version()} with {', '.join(sorted(listed - set(DEFAULT_GIB)))}",
+            f"true, and opentelemetry-demo {demo_chart.version()} with {', '.join(sorted(listed - known))}",
             f"volumes are made for {', '.join(DEFAULT_GIB)}: nobody tried where another database keeps its data",
             "take a version of the demo chart with these (docs/demo-chart-versions.md), or set it to false",
         )

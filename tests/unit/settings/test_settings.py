@@ -296,3 +296,7 @@ def test_volumes_are_refused_with_a_demo_chart_of_other_databases(monkeypatch: p
 
     assert keys_of(committed("dev") | {"persistence": {"enabled": True}}) == ["persistence.enabled"]
     assert keys_of(committed("dev")) == []
+
+    monkeypatch.setattr("infra.demo_chart.variant", lambda *_: "chart-0.41")
+    monkeypatch.setattr("infra.demo_chart.problem", lambda: None)
+    assert keys_of(committed("dev") | {"persistence": {"enabled": True}}) == []
