@@ -39,7 +39,7 @@ def opened() -> dict[str, str]:
 def bench(folder: Path, opened: dict[str, str]) -> Iterator[Workbench]:
     with workbench(folder, "dev", stand_in=True) as bench:
         for key, given in GIVEN.items():
-            bench.run("config", "set", "--secret", key, "--", given)
+            bench.run("config", "set", "--secret", "--stack", "dev", key, "--", given, stack_flag=False)
             with bench.settings(NEEDED[key]) as file:
                 bench.run("preview", "--diff", "--non-interactive", "--config-file", str(file))
                 bench.run("preview", "--json", "--non-interactive", "--config-file", str(file))
