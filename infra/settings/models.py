@@ -666,7 +666,7 @@ class Rbac(Model):
 class ArgoCd(Model):
     """The Argo CD release."""
 
-    chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.1.1"])
+    chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.2.2"])
     chart_repository: ChartRepository = Field(
         "https://argoproj.github.io/argo-helm",
         description="where the argo-cd chart lies: a Helm repository, https://, or a registry with its prefix, oci://",

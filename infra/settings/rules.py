@@ -1078,7 +1078,7 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
             "argocd.chartVersion",
             argocd.chart_version,
             "prod pins its chart versions",
-            "use an exact version, for example 10.1.1",
+            "use an exact version, for example 10.2.2",
         )
     if argocd.admin_enabled:
         yield Problem(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 KARPENTER = ("github.com/aws/karpenter-provider-aws", "v1.14.1", "pkg/apis/crds")
-ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.4.4", "manifests/crds")
+ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.4.6", "manifests/crds")
 FETCH_TIMEOUT_SECONDS = 600
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Argo CD's schemas are 3 MB: in Python alone they take twelve seconds."""

@@ -10,8 +10,8 @@ import yaml
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1] / "go"
-# Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/Chart.yaml (appVersion)
-ARGOCD_OF_CHART = {"10.1.1": "v3.4.4"}
+# Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.2.2/charts/argo-cd/Chart.yaml (appVersion)
+ARGOCD_OF_CHART = {"10.2.2": "v3.4.6"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from packaging.version import Version
 from otel_on_spot.lab.toolchain.modules import ARGOCD_OF_CHART, MODULES, Module, differences
 
 ROOT = Path(__file__).parents[4]
-RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.4", "karpenter": "v1.14.1"}
+RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.1"}
 each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 
 
@@ -102,14 +102,14 @@ def test_every_chart_that_a_stack_pins_has_a_known_version_of_argo_cd() -> None:
         (
             {"chart": "99.0.0"},
             "the program pins Argo CD of a version not known here (chart 99.0.0 in Pulumi.lab.yaml), "
-            "the lab runs v3.4.4; ARGOCD=path runs a binary of yours",
+            "the lab runs v3.4.6; ARGOCD=path runs a binary of yours",
         ),
     ],
 )
 def test_each_difference_from_a_stacks_pins_is_one_line(
     tmp_path: Path, change: dict[str, str], note: str | None
 ) -> None:
-    pins = {"kubernetes": "1.35", "karpenter": "1.14.1", "chart": "10.1.1", **change}
+    pins = {"kubernetes": "1.35", "karpenter": "1.14.1", "chart": "10.2.2", **change}
     path = tmp_path / "Pulumi.lab.yaml"
     path.write_text(
         f'config:\n  otel-on-spot:cluster: {{kubernetesVersion: "{pins["kubernetes"]}"}}\n'
