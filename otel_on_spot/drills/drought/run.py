@@ -9,9 +9,9 @@ from infra.settings.instance_types import meeting
 from otel_on_spot.drills import diagnosis, undo
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.drought import pods
-from otel_on_spot.drills.drought.course import ON_DEMAND, Course
+from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
 from otel_on_spot.drills.drought.verdicts import CHECKS, measures, verdicts
-from otel_on_spot.drills.drought.watch import Follow, running
+from otel_on_spot.drills.drought.watch import Follow, remembers, running
 from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe, retry_outages
 from otel_on_spot.drills.shortage import (
@@ -99,6 +99,11 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
     pools = list(api.list(NODE_POOL.path()))
     shortage = options.shortage
     require_something_left(shortage, pools, _zones(api))
+    if shortage.partial and remembers(api):
+        raise DrillRefusedError(
+            f"{shortage.text}: EC2 refused a NodeClaim within the last {FORGETS_SECONDS} s, and Karpenter still leaves "
+            "alone what it was refused, wherever that is. Wait three minutes, and try again"
+        )
     if not shortage.everything and not shortage.partial and not any(_falls_back(pool) for pool in pools):
         raise DrillRefusedError(
             "no NodePool that takes any pod launches On-Demand: without Spot every pod would wait. Declare one of a "

@@ -39,8 +39,7 @@ class Follow:
         self._before = {thing["metadata"]["name"] for thing in drill.api.list(NODE_CLAIM.path())}
         refused = _refusals(drill.api)
         self._refused_before = set(refused)
-        now = datetime.now(UTC)
-        self.remembered = any((now - at).total_seconds() < FORGETS_SECONDS for at in refused.values())
+        self.remembered = remembers(drill.api)
         self._homes: dict[str, str] = {}
         self._part = ""
         self._since = 0.0
@@ -182,6 +181,12 @@ def _refusals(api: Api) -> Mapping[str, datetime]:
         if at is not None:
             found[event["involvedObject"]["name"]] = at
     return found
+
+
+def remembers(api: Api) -> bool:
+    """True where EC2 refused a NodeClaim so shortly before that Karpenter still leaves it alone."""
+    now = datetime.now(UTC)
+    return any((now - at).total_seconds() < FORGETS_SECONDS for at in _refusals(api).values())
 
 
 def _when(event: Object) -> str:

@@ -203,6 +203,10 @@ def test_a_refusal_of_the_last_three_minutes_is_remembered(world: World, minutes
         "firstTimestamp": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(),
     }
     world.there.front.objects.append(event)
+    if remembered:
+        with pytest.raises(DrillRefusedError, match="Wait three minutes"):
+            world.drill(shortage=Shortage(zone="eu-west-1a"))
+        assert world.there.front.writes == []
     line = next(verdict for verdict in world.drill().verdicts if verdict.id == "rounds")
     assert ("Karpenter remembers" in line.what) == remembered
     assert line.what.startswith("none" if remembered else "0 rounds, 0 refused NodeClaims")
