@@ -110,6 +110,7 @@ karpenter_args = KarpenterControllerArgs(
     service_account_role=controller_role.service_account_role,
     security_group_id=cluster.security_group_id,
     after=(*controller_role.granted, cluster.pod_identity_agent),
+    metrics_by_dns=settings.monitoring.alerts == "demo",
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
 karpenter = KarpenterController("karpenter", karpenter_args, on_both)
@@ -127,7 +128,9 @@ capacity_args = CapacityArgs(
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
 capacity = Capacity("capacity", capacity_args, on_both)
 
-argocd = ArgoCd("argocd", ArgoCdArgs(config=settings.argocd), on_cluster)
+argocd = ArgoCd(
+    "argocd", ArgoCdArgs(config=settings.argocd, metrics_by_dns=settings.monitoring.alerts == "demo"), on_cluster
+)
 platform_args = AppOfAppsArgs(
     config=settings.gitops,
     persistence=settings.persistence,
@@ -137,6 +140,7 @@ platform_args = AppOfAppsArgs(
     cluster_metadata=stack_names.cluster_metadata(settings.environment),
     protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
+    monitoring=settings.monitoring,
 )
 platform = AppOfApps("platform", platform_args, on_cluster)
 

@@ -1,7 +1,7 @@
 """The app-of-apps: the AppProject that bounds it, and the root Application that deploys everything else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
@@ -64,6 +64,7 @@ class AppOfAppsArgs:
     cluster_metadata: Mapping[str, str]
     protect: bool
     after: tuple[pulumi.Resource, ...]
+    monitoring: settings.Monitoring = field(default_factory=settings.Monitoring)
 
 
 class AppOfApps(pulumi.ComponentResource):
@@ -166,12 +167,17 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     }
 
 
-def applications(config: settings.GitOps, persistence: settings.Persistence) -> dict[str, dict[str, Any]]:
+def applications(
+    config: settings.GitOps, persistence: settings.Persistence, monitoring: settings.Monitoring | None = None
+) -> dict[str, dict[str, Any]]:
     """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'."""
     own: dict[str, dict[str, Any]] = {}
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
     for values in ({"otel-demo": mirrors} if mirrors else {}, volumes.values(persistence)):
         own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})
+    if monitoring is not None and monitoring.alerts != "none":
+        judged = {"monitoring": monitoring.model_dump(by_alias=True, exclude_defaults=True)}
+        own = demo_chart.over(own, {"otel-demo": {"values": judged}})
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     return demo_chart.over(own, told)
 
@@ -199,7 +205,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
                         "repoURL": args.config.repository,
                         "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": applications(args.config, args.persistence),
+                        "applications": applications(args.config, args.persistence, args.monitoring),
                     }
                 ),
                 "parameters": [{"name": "targetRevision", "value": REVISION, "forceString": True}],

@@ -51,9 +51,10 @@ Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-
 
 @dataclass(frozen=True, kw_only=True)
 class ArgoCdArgs:
-    """Plain values for the chart."""
+    """Plain values for the chart. ``metrics_by_dns``: a Service leads to the application controller's metrics."""
 
     config: settings.ArgoCd
+    metrics_by_dns: bool = False
 
 
 class ArgoCd(pulumi.ComponentResource):
@@ -82,7 +83,7 @@ class ArgoCd(pulumi.ComponentResource):
             version=args.config.chart_version,
             **charts.source(args.config.chart_repository, "argo-cd"),
             namespace=names.ARGOCD_NAMESPACE,
-            values=argocd_values(args.config),
+            values=argocd_values(args.config, metrics_by_dns=args.metrics_by_dns),
             timeout=TIMEOUT_SECONDS,
             atomic=True,
             # The namespace is named in plain text, so no value carries the edge to it.
@@ -92,7 +93,7 @@ class ArgoCd(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
-def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
+def argocd_values(config: settings.ArgoCd, *, metrics_by_dns: bool = False) -> dict[str, Any]:
     """The chart's values.
 
     Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/values.yaml
@@ -127,7 +128,9 @@ def argocd_values(config: settings.ArgoCd) -> dict[str, Any]:
             },
             "rbac": rbac_config(config),
         },
-        "controller": {"resources": _resources("250m", "1Gi")},
+        # One replica, so that a Service with an address of its own leads to it as well as a headless one.
+        "controller": {"resources": _resources("250m", "1Gi")}
+        | ({"metrics": {"enabled": True}} if metrics_by_dns else {}),
         "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")},
         "server": {"replicas": replicas, "pdb": budget, "resources": _resources("50m", "256Mi")},
         "redis": {"resources": _resources("50m", "128Mi")} | _image(config.redis_image_repository),

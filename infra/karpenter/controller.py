@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import pulumi
 from pulumi_aws import ec2
+from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from pulumi_kubernetes.helm.v3 import Release
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import charts, names
 from infra.settings import models as settings
@@ -16,6 +18,11 @@ TIMEOUT_SECONDS: Final = 1800
 Its pods wait for the nodes, and the release for its pods.
 """
 
+METRICS_SERVICE: Final = "karpenter-metrics"
+"""Name that gitops/charts/otel-demo/alerts/scrape.yaml looks up."""
+METRICS_PORT: Final = 8080
+"""Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KarpenterControllerArgs:
@@ -23,7 +30,7 @@ class KarpenterControllerArgs:
 
     ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity.
     ``security_group_id``: the cluster's own, for the tag that says how the controller gets its role. ``after``: what
-    the controller's pod needs before it starts.
+    the controller's pod needs before it starts. ``metrics_by_dns``: a headless Service leads to each replica's metrics.
     """
 
     config: settings.Karpenter
@@ -31,6 +38,7 @@ class KarpenterControllerArgs:
     service_account_role: pulumi.Input[str] | None
     security_group_id: pulumi.Input[str]
     after: tuple[pulumi.Resource, ...]
+    metrics_by_dns: bool = False
 
 
 class KarpenterController(pulumi.ComponentResource):
@@ -65,6 +73,19 @@ class KarpenterController(pulumi.ComponentResource):
             atomic=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[crds, *args.after]),
         )
+        if args.metrics_by_dns:
+            # The chart's own Service has one address for both replicas: a scrape would meet one of them by chance.
+            Service(
+                f"{name}-metrics",
+                metadata=ObjectMetaArgs(name=METRICS_SERVICE, namespace=names.KARPENTER_NAMESPACE),
+                spec=ServiceSpecArgs(
+                    cluster_ip="None",
+                    selector={"app.kubernetes.io/name": "karpenter"},
+                    ports=[ServicePortArgs(name="http-metrics", port=METRICS_PORT, target_port="http-metrics")],
+                ),
+                # Headless: nothing waits for its endpoints, which are the pods of the release.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release]),
+            )
         # Rolled out, then written: what the tag says has happened, see infra/migrations.py.
         ec2.Tag(
             f"{name}-identity",

@@ -941,6 +941,29 @@ class Persistence(Model):
         return self.restored_from(database) or f"{database}-data"
 
 
+class Monitoring(Model):
+    """Who judges the platform's own alerts (gitops/charts/otel-demo/alerts)."""
+
+    alerts: Literal["none", "demo", "operator"] = Field(
+        "none",
+        description="demo: the demo's Prometheus scrapes Karpenter and Argo CD and judges the alerts; operator: a "
+        "Prometheus Operator that the cluster has does, by PrometheusRule and PodMonitors; none: nobody",
+    )
+    operator_labels: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9./_-]*[A-Za-z0-9])?$", max_length=317)],
+        Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", max_length=63)],
+    ] = Field(
+        default_factory=dict,
+        description="labels by which that operator's Prometheus selects its rules and monitors",
+        examples=[{"release": "kube-prometheus-stack"}],
+    )
+    runbook_base_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)] | None = Field(
+        None,
+        description="address of this repository's files, which makes each alert's page a link",
+        examples=["https://github.com/your-org/otel-on-spot/blob/main"],
+    )
+
+
 class Costs(Model):
     """What the environment may cost. Judged by ``otel-on-spot plan --cost``."""
 
@@ -1003,6 +1026,7 @@ class Settings(Model):
     gitops: GitOps = Field(description="what Argo CD reads from Git")
     alarms: Alarms = Field(Alarms(), description="who is told when a CloudWatch alarm fires")
     persistence: Persistence = Field(Persistence(), description="what the demo's databases keep when they move")
+    monitoring: Monitoring = Field(Monitoring(), description="who judges the platform's own alerts")
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"

@@ -22,6 +22,7 @@ from infra.settings.models import (
     GitOps,
     Iam,
     Karpenter,
+    Monitoring,
     Network,
     NodeClass,
     Persistence,
@@ -1108,6 +1109,33 @@ def prod_gitops(environment: str, gitops: GitOps) -> Iterator[Problem]:
             gitops.revision,
             "prod pins its Git revision: a branch moves",
             "use a tag such as v1.2.3 or a full commit",
+        )
+
+
+@rule
+def alerts_have_a_judge(monitoring: Monitoring, gitops: GitOps) -> Iterator[Problem]:
+    """What is said about the alerts reaches somebody who judges them."""
+    if monitoring.operator_labels and monitoring.alerts != "operator":
+        yield Problem(
+            "monitoring.operatorLabels",
+            f"labels, with monitoring.alerts: {monitoring.alerts}",
+            "only a Prometheus Operator selects rules by labels",
+            "set monitoring.alerts: operator, or remove operatorLabels",
+        )
+    if monitoring.runbook_base_url is not None and monitoring.alerts == "none":
+        yield Problem(
+            "monitoring.runbookBaseUrl",
+            monitoring.runbook_base_url,
+            "with monitoring.alerts: none no alert is judged that could name its page",
+            "set monitoring.alerts to demo or operator, or remove runbookBaseUrl",
+        )
+    demo = gitops.applications.get("otel-demo")
+    if monitoring.alerts != "none" and demo is not None and not demo.enabled:
+        yield Problem(
+            "monitoring.alerts",
+            monitoring.alerts,
+            "the rules come with the Application otel-demo, which gitops.applications turns off",
+            "enable otel-demo, or set monitoring.alerts: none",
         )
 
 

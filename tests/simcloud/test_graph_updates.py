@@ -156,6 +156,15 @@ def test_karpenters_identity_does_not_jump_and_without_the_guard_the_rollout_can
     assert dev.writes() == []
 
 
+def test_alerts_that_the_demo_judges_take_one_service_more_and_give_it_back(dev: Stack) -> None:
+    told = dev.writes(monitoring={"alerts": "demo"})
+    assert ("create", "Service:karpenter-metrics") in told
+    assert {operation for operation, _ in told} == {"create", "update"}
+    assert dev.cloud.kubernetes(CLUSTER).get("v1", "Service", "karpenter-metrics", "kube-system") is not None
+    assert ("delete", "Service:karpenter-metrics") in dev.writes()
+    assert dev.cloud.kubernetes(CLUSTER).get("v1", "Service", "karpenter-metrics", "kube-system") is None
+
+
 def roles(dev: Stack) -> list[str]:
     """Names of the roles whose names are the program's."""
     found = [role.inputs.get("name", "") for role in dev.recording.of_type("aws:iam/role:Role")]

@@ -2,6 +2,6 @@
 
 from otel_on_spot.lab.toolchain.golang import ToolchainError, message
 from otel_on_spot.lab.toolchain.preflight import check
-from otel_on_spot.lab.toolchain.tools import Tools, ensure, missing
+from otel_on_spot.lab.toolchain.tools import Tools, ensure, ensure_module, missing
 
-__all__ = ["ToolchainError", "Tools", "check", "ensure", "message", "missing"]
+__all__ = ["ToolchainError", "Tools", "check", "ensure", "ensure_module", "message", "missing"]

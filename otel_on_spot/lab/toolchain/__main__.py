@@ -1,4 +1,7 @@
-"""``python -m otel_on_spot.lab.toolchain`` builds the lab's tools; with ``--check`` it only runs the preflight."""
+"""``python -m otel_on_spot.lab.toolchain`` builds the lab's tools; with ``--check`` it only runs the preflight.
+
+``--alerts`` builds Prometheus and promtool instead, which judge the alerts and are no part of the lab's platform.
+"""
 
 import argparse
 import signal
@@ -9,17 +12,19 @@ from pathlib import Path
 from types import FrameType
 
 from otel_on_spot.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
-from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, message
+from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, ensure_module, message
+from otel_on_spot.lab.toolchain.modules import PROMETHEUS
 
 
 def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.toolchain", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only check whether the lab can start on this machine")
     parser.add_argument("--folder", type=Path, default=Path.home(), help="parent folder of the lab's state")
+    parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool, and nothing else")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    if problems := check(options.folder):
+    if not options.alerts and (problems := check(options.folder)):
         print(f"error: {message(problems)}", file=sys.stderr)
         return EXIT_INCOMPLETE
     if options.check:
@@ -27,6 +32,10 @@ def _main() -> int:
         return 0
     begun = time.monotonic()
     try:
+        if options.alerts:
+            folder = ensure_module(PROMETHEUS)
+            print("\n".join(f"{name:30} {PROMETHEUS.version:10} {folder / name}" for name in PROMETHEUS.names))
+            return 0
         tools = ensure()
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)

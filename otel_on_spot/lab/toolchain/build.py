@@ -69,8 +69,14 @@ def place(module: Module, go: Go) -> Path:
     sources = [module.folder / "go.mod", module.folder / "go.sum", *sorted(module.folder.glob("*.go"))]
     digests = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in sources]
     made_from = (FLAGS, module.linker_flags, module.package, module.binaries, module.links, module.files)
+    made_from += (module.tags,) if module.tags else ()
     key = json.dumps([digests, made_from, go.identity(module.go_line)], sort_keys=True)
     return cache_folder() / module.name / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _flags(module: Module) -> tuple[str, ...]:
+    """Flags of go's commands that decide what is compiled."""
+    return (*FLAGS, *([f"-tags={','.join(module.tags)}"] if module.tags else []))
 
 
 def is_built(module: Module, go: Go) -> bool:
@@ -159,13 +165,14 @@ class _Builder:
 
     def count(self, module: Module) -> None:
         """Download the sources, and add to the stale packages those of this module."""
-        listed = self._go(module, "list", "-deps", *FLAGS, "-f", "{{.Dir}} {{.Stale}}", module.package)
+        listed = self._go(module, "list", "-deps", *_flags(module), "-f", "{{.Dir}} {{.Stale}}", module.package)
         self.stale |= {line for line in listed if line.endswith(" true")}
 
     def build(self, module: Module) -> None:
         """Compile, link, and put the result into the cache in one step; builds that nobody used for a month go."""
         begun, output, result = time.monotonic(), self.temporary / "go", self.temporary / module.name
-        flags = (f"-p={compilers(len(os.sched_getaffinity(0)), free_mib())}", *FLAGS, f"-ldflags={module.linker_flags}")
+        workers = f"-p={compilers(len(os.sched_getaffinity(0)), free_mib())}"
+        flags = (workers, *_flags(module), f"-ldflags={module.linker_flags}")
         self._go(module, "build", "-v", *flags, "-o", f"{output}/", module.package)
         result.mkdir()
         for name, written in module.binaries.items():

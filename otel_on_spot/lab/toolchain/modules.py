@@ -25,6 +25,7 @@ class Module:
         files: name -> folder of the upstream module that is kept beside the binaries.
         package: ``tool``: the ``tool`` directives of go.mod; ``.``: the module's own main.go.
         variables: ``-ldflags -X`` settings with ``{version}`` (v1.2.3), ``{number}`` (1.2.3), ``{major}``, ``{minor}``.
+        tags: build tags.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Module:
     files: Mapping[str, str] = field(default_factory=dict)
     package: str = "tool"
     variables: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     root: Path = ROOT
 
     @property
@@ -122,6 +124,15 @@ MODULES = (
     ),
 )
 ARGOCD = next(module for module in MODULES if module.name == "argocd")
+PROMETHEUS = Module(
+    name="prometheus",
+    upstream="github.com/prometheus/prometheus",
+    binaries={"prometheus": "prometheus", "promtool": "promtool"},
+    # The kinds of service discovery that the platform's scrape jobs use, and no SDK of a cloud: half of the build.
+    # Source: https://github.com/prometheus/prometheus/blob/v0.316.0/plugins/plugin_dns.go
+    tags=("remove_all_sd", "enable_dns_sd"),
+)
+"""Judges and runs the alerts. No part of the lab's platform, so built only where somebody asks for it."""
 
 
 def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:

@@ -70,6 +70,22 @@ def missing(go: Go | None = None, modules: Sequence[Module] = MODULES) -> list[M
     return [module for module in modules if not is_built(module, go)]
 
 
+def ensure_module(module: Module, progress: BuildProgress | None = None) -> Path:
+    """Build one module where it is missing, and say in which folder its binaries are.
+
+    Raises:
+        UnusableError: there is no ``go`` that can build it.
+        BuildError: it could not be built.
+    """
+    go = Go.find()
+    if missing(go, [module]):
+        with progress or BuildProgress() as shown, locked(shown):
+            build(missing(go, [module]), go, shown)
+    folder = place(module, go)
+    os.utime(folder)
+    return folder
+
+
 def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = None) -> Tools:
     """Build what is missing, and say where everything is. When nothing is missing it takes a fraction of a second.
 

@@ -33,6 +33,7 @@ case "$1 $2" in
       kubernetes) files="kube-apiserver kube-controller-manager kube-scheduler kubectl" ;;
       karpenter) files=controller ;;
       etcd) files=server ;;
+      prometheus) files="prometheus promtool" ;;
       *) files=$name ;;
     esac
     for file in $files; do echo "built $file" > "$out$file"; chmod 755 "$out$file"; done ;;

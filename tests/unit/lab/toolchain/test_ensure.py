@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from otel_on_spot.lab.toolchain import ToolchainError, ensure
+from otel_on_spot.lab.toolchain import ToolchainError, ensure, ensure_module
 from otel_on_spot.lab.toolchain.build import (
     LINKING,
     PEAK_MIB,
@@ -30,7 +30,7 @@ from otel_on_spot.lab.toolchain.build import (
     place,
 )
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import MODULES, Module
+from otel_on_spot.lab.toolchain.modules import MODULES, PROMETHEUS, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
@@ -55,6 +55,19 @@ def test_a_first_call_builds_every_tool_and_a_second_one_only_asks_for_the_versi
     assert [call.split()[1] for call in fake_go.calls()[len(built) :]] == ["env"]
     assert second == first
     assert took < 1
+
+
+def test_a_module_that_is_asked_for_is_built_alone_with_its_tags_and_only_once(fake_go: FakeGo) -> None:
+    folder = ensure_module(PROMETHEUS)
+
+    assert fake_go.calls("build") == ["prometheus"]
+    assert (folder / "promtool").read_text() == "built promtool\n"
+    assert all(
+        "-tags=remove_all_sd,enable_dns_sd" in call for call in fake_go.calls() if " list " in call or " build " in call
+    )
+    assert ensure_module(PROMETHEUS) == folder
+    assert fake_go.calls("build") == ["prometheus"]
+    assert place(replace(PROMETHEUS, tags=()), Go.find()) != folder
 
 
 def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -> None:

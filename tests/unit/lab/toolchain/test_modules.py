@@ -8,11 +8,11 @@ import pytest
 import yaml
 from packaging.version import Version
 
-from otel_on_spot.lab.toolchain.modules import ARGOCD_OF_CHART, MODULES, Module, differences
+from otel_on_spot.lab.toolchain.modules import ARGOCD_OF_CHART, MODULES, PROMETHEUS, Module, differences
 
 ROOT = Path(__file__).parents[4]
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.1"}
-each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+each = pytest.mark.parametrize("module", [*MODULES, PROMETHEUS], ids=lambda module: module.name)
 
 
 def go_mod(module: Module) -> str:
@@ -52,6 +52,12 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
         "etcd": "v3.6.8",
         "miniredis": "v2.40.0",
     }
+
+
+def test_prometheus_is_no_tool_of_the_lab_and_looks_targets_up_by_dns_only() -> None:
+    assert PROMETHEUS not in MODULES
+    assert PROMETHEUS.version == "v0.316.0"
+    assert PROMETHEUS.tags == ("remove_all_sd", "enable_dns_sd")
 
 
 def test_every_staging_module_of_kubernetes_has_the_minor_and_patch_of_kubernetes() -> None:

@@ -1,0 +1,131 @@
+"""One source of alerts, two renderings: a ConfigMap for the demo's Prometheus, objects for a Prometheus Operator."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.demo_chart import WRAPPER, Wrapper
+from tests.charts.helm import HelmError
+from tests.charts.workloads import by_name
+
+SOURCE = yaml.safe_load((WRAPPER / "alerts" / "rules.yaml").read_text())
+SCRAPES = {
+    row["job_name"]: row for row in yaml.safe_load((WRAPPER / "alerts" / "scrape.yaml").read_text())["scrape_configs"]
+}
+OPERATOR = {"PrometheusRule", "PodMonitor"}
+
+
+def rendered(wrapper: Wrapper, **monitoring: Any) -> list[dict[str, Any]]:
+    return wrapper.objects("prod", {"monitoring": monitoring})
+
+
+def files(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """The files that Prometheus mounts."""
+    return {
+        name: yaml.safe_load(text) for name, text in by_name(objects, "ConfigMap")["platform-alerts"]["data"].items()
+    }
+
+
+def dropped(metric: str, configs: list[dict[str, Any]]) -> bool:
+    return any(re.fullmatch(config["regex"], metric) for config in configs if config["action"] == "drop")
+
+
+def test_the_demos_prometheus_gets_the_rules_as_they_are_written(wrapper: Wrapper) -> None:
+    told = files(rendered(wrapper, alerts="demo"))
+    assert told["rules.yaml"] == SOURCE
+    assert list(told["scrape.yaml"]["scrape_configs"]) == list(SCRAPES.values())
+
+
+def test_an_operators_prometheus_gets_the_same_rules_and_the_same_jobs(wrapper: Wrapper) -> None:
+    objects = rendered(wrapper, alerts="operator", operatorLabels={"release": "kube-prometheus-stack"})
+    (rule,) = (thing for thing in objects if thing["kind"] == "PrometheusRule")
+    monitors = by_name(objects, "PodMonitor")
+    assert rule["spec"] == SOURCE
+    assert set(monitors) == set(SCRAPES)
+    for name, monitor in monitors.items():
+        assert monitor["metadata"]["labels"] == rule["metadata"]["labels"] == {"release": "kube-prometheus-stack"}
+        assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
+        assert monitor["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        assert endpoint["honorLabels"] is True
+        assert [row["regex"] for row in endpoint["metricRelabelings"]] == [
+            row["regex"] for row in SCRAPES[name]["metric_relabel_configs"]
+        ]
+    # What nobody would read: the mounted files stand empty.
+    assert files(objects) == {"rules.yaml": {"groups": []}, "scrape.yaml": {"scrape_configs": []}}
+
+
+def test_where_nobody_judges_there_is_neither_a_rule_nor_a_job_nor_a_way_out(wrapper: Wrapper) -> None:
+    objects = rendered(wrapper, alerts="none")
+    assert files(objects) == {"rules.yaml": {"groups": []}, "scrape.yaml": {"scrape_configs": []}}
+    assert not [thing for thing in objects if thing["kind"] in OPERATOR]
+    assert "platform-metrics" not in by_name(objects, "NetworkPolicy")
+
+
+def test_prometheus_may_reach_each_target_and_nothing_else_outside(wrapper: Wrapper) -> None:
+    policy = by_name(rendered(wrapper, alerts="demo"), "NetworkPolicy")["platform-metrics"]["spec"]
+    assert policy["policyTypes"] == ["Egress"]
+    assert policy["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "prometheus"
+    reached = {
+        (
+            to["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"],
+            to["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            to["ports"][0]["port"],
+        )
+        for to in policy["egress"]
+    }
+    jobs = {
+        (name, row["dns_sd_configs"][0]["names"][0].split(".")[1], row["dns_sd_configs"][0]["port"])
+        for name, row in SCRAPES.items()
+    }
+    assert reached == jobs
+
+
+def test_no_way_is_opened_where_policies_are_off(wrapper: Wrapper) -> None:
+    objects = wrapper.objects("prod", {"monitoring": {"alerts": "demo"}, "networkPolicy": {"enabled": False}})
+    assert not by_name(objects, "NetworkPolicy")
+
+
+def test_a_page_becomes_an_address_where_a_repository_is_named(wrapper: Wrapper) -> None:
+    told = files(rendered(wrapper, alerts="demo", runbookBaseUrl="https://git.example.test/platform/blob/main/"))
+    annotations = [
+        rule["annotations"] for group in told["rules.yaml"]["groups"] for rule in group["rules"] if "alert" in rule
+    ]
+    assert annotations
+    for annotation in annotations:
+        assert annotation["runbook_url"] == f"https://git.example.test/platform/blob/main/{annotation['runbook']}"
+
+
+def test_the_series_of_each_instance_type_are_dropped_and_what_the_rules_ask_for_is_kept() -> None:
+    karpenter = SCRAPES["karpenter"]["metric_relabel_configs"]
+    for metric in ("offering_available", "offering_price_estimate", "cpu_cores", "memory_bytes"):
+        assert dropped(f"karpenter_cloudprovider_instance_type_{metric}", karpenter)
+    configs = [config for row in SCRAPES.values() for config in row["metric_relabel_configs"]]
+    asked = set(re.findall(r"\b(?:karpenter|operator|argocd|process)_\w+", str(SOURCE)))
+    assert len(asked) > 15
+    assert [metric for metric in asked if metric in str(SOURCE) and dropped(metric, configs)] == []
+
+
+@pytest.mark.parametrize(
+    "monitoring", [{"alerts": "yes"}, {"alerts": "demo", "runbookBaseUrl": "docs/"}, {"alert": "demo"}], ids=str
+)
+def test_what_means_nothing_is_refused(shell: Wrapper, monitoring: dict[str, Any]) -> None:
+    with pytest.raises(HelmError, match="monitoring"):
+        shell.objects("prod", {"monitoring": monitoring})
+
+
+def test_the_real_prometheus_mounts_and_reads_them_and_sees_a_new_one_without_a_restart(real_demo: Wrapper) -> None:
+    objects = rendered(real_demo, alerts="demo")
+    pod = by_name(objects, "Deployment")["prometheus"]["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    (mount,) = (row for row in server["volumeMounts"] if row["mountPath"] == "/etc/platform-alerts")
+    (volume,) = (row for row in pod["volumes"] if row["name"] == mount["name"])
+    assert volume["configMap"]["name"] == "platform-alerts"
+    read = yaml.safe_load(by_name(objects, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
+    assert "/etc/platform-alerts/rules.yaml" in read["rule_files"]
+    assert read["scrape_config_files"] == ["/etc/platform-alerts/scrape.yaml"]
+    flags = [flag for flag in server["args"] if "enable-feature" in flag]
+    assert flags == ["--enable-feature=exemplar-storage,auto-reload-config"]
+    assert "--web.enable-otlp-receiver" in server["args"]

@@ -1,0 +1,531 @@
+"""What each alert must and must not fire on: series by the minute, and which alerts fire when.
+
+Series are in promtool's notation: ``1x30`` is one for half an hour, ``_x20`` nothing yet, ``0+60x10`` one minute more
+each minute. Every case begins with a healthy platform; ``series`` adds to it, and takes the place of what has the same
+labels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+START: Final = "2026-06-01T00:00:00Z"
+_START_SECONDS: Final = 1780272000
+HOUR: Final = 60
+KARPENTER: Final = 'job="karpenter", instance="10.0.0.1:8080"'
+RESTARTED: Final = 'job="karpenter", instance="10.0.0.2:8080"'
+ARGOCD: Final = 'job="argocd-application-controller", instance="10.0.0.3:8082"'
+
+LAUNCHES: Final = "karpenter_cloudprovider_instance_launch_failures_total"
+ERRORS: Final = "karpenter_cloudprovider_errors_total"
+TERMINATED: Final = f'karpenter_nodeclaims_terminated_total{{nodepool="spot", capacity_type="spot", {KARPENTER}}}'
+RECEIVED: Final = "karpenter_interruption_received_messages_total"
+SYNCS: Final = "argocd_app_sync_total"
+WRITES: Final = "argocd_kubectl_requests_total"
+
+
+@dataclass(frozen=True)
+class Case:
+    """``fires``: minute -> the alerts that fire then, beside the heartbeat; all others are silent.
+
+    ``without``: series of the healthy platform that are not there at all.
+    """
+
+    name: str
+    series: Mapping[str, str]
+    fires: Mapping[int, frozenset[str]]
+    without: frozenset[str] = frozenset()
+    start: str = START
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slow(self) -> bool:
+        """Whether it takes hours: then rules are evaluated every ten minutes."""
+        return max(self.fires) > 2 * HOUR
+
+
+def _labelled(metric: str, *labels: str) -> str:
+    return f"{metric}{{{', '.join(labels)}}}"
+
+
+def up(job: str) -> str:
+    """The series by which Prometheus says that it reaches a target."""
+    return _labelled("up", job)
+
+
+def app(**changed: str) -> str:
+    """``argocd_app_info`` of the demo."""
+    labels = {
+        "namespace": "argocd", "name": "otel-demo", "project": "platform", "autosync_enabled": "true",
+        "sync_status": "Synced", "health_status": "Healthy", "operation": "",
+    } | changed  # fmt: skip
+    return _labelled("argocd_app_info", *(f'{key}="{value}"' for key, value in labels.items()), ARGOCD)
+
+
+def pod(name: str, owner: str, **changed: str) -> str:
+    """``karpenter_pods_state`` of a pod of the demo."""
+    path = "batch/v1/namespaces/otel-demo/jobs" if owner.startswith("jobs/") else "apps/v1/namespaces/otel-demo"
+    labels = {
+        "namespace": "otel-demo", "name": name, "owner": f"/apis/{path}/{owner.removeprefix('jobs/')}",
+        "node": "n1", "nodepool": "spot", "capacity_type": "spot", "phase": "Running",
+    } | changed  # fmt: skip
+    return _labelled("karpenter_pods_state", *(f'{key}="{value}"' for key, value in labels.items()), KARPENTER)
+
+
+def claim(kind: str, status: str, name: str = "spot-x") -> str:
+    """How long a NodeClaim has had a condition."""
+    condition = f'type="{kind}", status="{status}", reason="{kind}"'
+    return _labelled(
+        "operator_nodeclaim_status_condition_current_status_seconds",
+        f'karpenter_sh_nodepool="spot", name="{name}", {condition}',
+        KARPENTER,
+    )
+
+
+def node(name: str, status: str, pool: str = "spot") -> str:
+    """How long a node has been Ready, or not."""
+    condition = f'type="Ready", status="{status}", reason="KubeletReady"'
+    return _labelled(
+        "operator_node_status_condition_current_status_seconds",
+        f'karpenter_sh_nodepool="{pool}", name="{name}", {condition}',
+        KARPENTER,
+    )
+
+
+def cluster(version: str) -> str:
+    """``argocd_cluster_info`` of the cluster."""
+    return _labelled("argocd_cluster_info", f'k8s_version="{version}", name="in-cluster"', ARGOCD)
+
+
+def launch(capacity_type: str, reason: str, of: str = KARPENTER) -> str:
+    """Launches that EC2 refused."""
+    return _labelled(LAUNCHES, f'capacity_type="{capacity_type}", reason="{reason}", zone="a", zone_id="z"', of)
+
+
+def create(error: str, of: str = KARPENTER) -> str:
+    """NodeClaims that Karpenter could not launch at all."""
+    return _labelled(ERRORS, f'controller="nodeclaim.lifecycle", method="Create", provider="aws", error="{error}"', of)
+
+
+def received(kind: str, of: str = KARPENTER) -> str:
+    """Messages that Karpenter took from the queue."""
+    return _labelled(RECEIVED, f'message_type="{kind}"', of)
+
+
+def pool(metric: str, resource: str = "cpu") -> str:
+    """Usage or limit of the Spot pool."""
+    return _labelled(f"karpenter_nodepools_{metric}", f'nodepool="spot", resource_type="{resource}"', KARPENTER)
+
+
+def queue_bucket(le: str) -> str:
+    """A bucket of the time that messages wait."""
+    return _labelled("karpenter_interruption_message_queue_duration_seconds_bucket", f'le="{le}"', KARPENTER)
+
+
+def reconcile_bucket(le: str) -> str:
+    """A bucket of the time that a comparison with Git takes."""
+    return _labelled("argocd_app_reconcile_bucket", f'le="{le}", dest_server="s", namespace="argocd"', ARGOCD)
+
+
+ALLOWED: Final = _labelled("karpenter_nodepools_allowed_disruptions", 'nodepool="spot", reason="Drifted"', KARPENTER)
+NODE_CLASS: Final = "operator_ec2nodeclass_status_condition_count"
+STARTED: Final = _labelled("process_start_time_seconds", KARPENTER)
+HEALTHY: Final = {
+    up(KARPENTER): "1",
+    up(ARGOCD): "1",
+    STARTED: str(_START_SECONDS - 86400),
+    app(): "1",
+    app(name="platform"): "1",
+    cluster("1.35"): "1",
+    pod("kafka-7d9f-x", "replicasets/kafka-7d9f", nodepool="data", capacity_type="on-demand"): "1",
+    pod("opensearch-0", "statefulsets/opensearch", nodepool="data", capacity_type="on-demand"): "1",
+    pod("frontend-5f-a", "replicasets/frontend-5f"): "1",
+    pod("kafka-exporter-5f-a", "replicasets/kafka-exporter-5f"): "1",
+    pod("stateful-placement-x", "jobs/stateful-placement", phase="Succeeded"): "1",
+    claim("Registered", "True"): "5000",
+    node("n1", "True"): "100000",
+    node("system", "True", pool=""): "100000",
+    pool("usage"): "10",
+    pool("limit"): "100",
+    pool("usage", "nodes"): "3",
+    ALLOWED: "1",
+    _labelled(NODE_CLASS, 'name="default", type="Ready", status="True", reason="Ready"', KARPENTER): "1",
+}
+"""Series of a platform on which nothing is wrong; each holds for the whole case."""
+
+
+def _alerts(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+SILENT: Final = _alerts()
+
+CASES: Final = (
+    Case("healthy: all alerts are silent", {}, {0: SILENT, 45: SILENT}),
+    Case(
+        "no series at all: only the absences are told",
+        {},
+        {4: SILENT, 6: _alerts("KarpenterDown", "ArgoCdDown")},
+        frozenset(HEALTHY),
+    ),
+    Case(
+        "healthy for a day: nodes end, and the queue tells of it",
+        {TERMINATED: "0+1x1600", received("instance_terminated"): "0+2x1600", received("no_op"): "0+4x1600"},
+        {HOUR: SILENT, 12 * HOUR: SILENT, 26 * HOUR: SILENT},
+    ),
+    # Lesson 1.
+    Case(
+        "a claim is not registered after five minutes",
+        {claim("Registered", "Unknown"): "0+60x30"},
+        {5: SILENT, 6: _alerts("NodeNeverJoins"), 14: _alerts("NodeNeverJoins")},
+    ),
+    Case(
+        "a claim that was given up and made anew keeps it firing",
+        {
+            claim("Registered", "Unknown"): "0+60x14 stale",
+            claim("Registered", "Unknown", "spot-y"): "_x15 0+60x4 stale",
+        },
+        {14: _alerts("NodeNeverJoins"), 18: _alerts("NodeNeverJoins"), 30: SILENT},
+    ),
+    Case(
+        "a claim registers within five minutes",
+        {
+            claim("Registered", "Unknown", "spot-z"): "0+60x4 stale",
+            claim("Registered", "True", "spot-z"): "_x5 0+60x20",
+        },
+        {6: SILENT, 20: SILENT},
+    ),
+    # Launches.
+    Case(
+        "a first refused launch is the birth of its counter",
+        {launch("on-demand", "Unauthorized"): "_x20 1x30"},
+        {24: SILENT, 26: _alerts("LaunchFailures"), 45: SILENT},
+    ),
+    Case(
+        "a refused launch from before Prometheus is old news",
+        {launch("on-demand", "Unauthorized"): "7x60"},
+        {6: SILENT, 16: SILENT, 40: SILENT},
+    ),
+    Case(
+        "a launch refused by a Karpenter that has just started",
+        {
+            up(RESTARTED): "_x20 1x30",
+            _labelled("process_start_time_seconds", RESTARTED): f"_x20 {_START_SECONDS + 1190}x30",
+            launch("on-demand", "VCPULimitExceeded", RESTARTED): "_x20 2x30",
+        },
+        {26: _alerts("LaunchFailures"), 45: SILENT},
+    ),
+    Case(
+        "a counter that begins anew in a restarted container counts from there",
+        {launch("on-demand", "Unauthorized"): "9x20 1x30"},
+        {19: SILENT, 28: _alerts("LaunchFailures"), 45: SILENT},
+    ),
+    Case(
+        "a call that EC2 refuses as a whole",
+        {create(""): "2x20 3x30"},
+        {19: SILENT, 28: _alerts("LaunchFailures"), 45: SILENT},
+    ),
+    Case(
+        "no Spot in any type and zone",
+        {launch("spot", "LaunchFailed"): "_x20 40x30", create("InsufficientCapacityError"): "_x20 1x30"},
+        {20: SILENT, 23: _alerts("SpotRunsDry"), 45: SILENT},
+    ),
+    Case(
+        "the quota of Spot is used up",
+        {launch("spot", "SpotQuotaExceeded"): "_x20 1x30", create("InsufficientCapacityError"): "_x20 1x30"},
+        {23: _alerts("SpotRunsDry"), 45: SILENT},
+    ),
+    Case(
+        "some Spot types are dry, and the launch works with others",
+        {launch("spot", "LaunchFailed"): "_x20 40x30"},
+        {23: SILENT, 30: SILENT},
+    ),
+    Case(
+        "On-Demand runs dry, which is no drought of Spot",
+        {launch("on-demand", "LaunchFailed"): "_x20 4x30", create("InsufficientCapacityError"): "_x20 1x30"},
+        {25: SILENT},
+    ),
+    # The way back to Spot.
+    Case(
+        "stateless pods stay on On-Demand while Spot is to be had",
+        {pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600"},
+        {5 * HOUR: SILENT, 6 * HOUR + 20: _alerts("FallbackStuck")},
+    ),
+    Case(
+        "stateless pods stay on On-Demand, and Spot is still dry",
+        {
+            pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
+            launch("spot", "LaunchFailed"): "0+1x600",
+        },
+        {7 * HOUR: SILENT},
+    ),
+    # Pods and pools.
+    Case(
+        "a pod finds no node",
+        {_labelled("karpenter_pods_unbound_time_seconds", 'name="p", namespace="otel-demo"', KARPENTER): "0+60x30"},
+        {10: SILENT, 11: _alerts("PodsUnbound")},
+    ),
+    Case(
+        "a pod finds its node in time",
+        {
+            _labelled(
+                "karpenter_pods_unbound_time_seconds", 'name="p", namespace="otel-demo"', KARPENTER
+            ): "0+60x6 stale"
+        },
+        {8: SILENT, 20: SILENT},
+    ),
+    Case("a pool is nearly full", {pool("usage"): "86x30"}, {14: SILENT, 16: _alerts("PoolNearLimit")}),
+    Case("a pool is full up to its alert's edge", {pool("usage"): "85x30"}, {20: SILENT}),
+    Case(
+        "a pool has a limit of zero, or none",
+        {pool("limit"): "0x30", pool("usage", "memory"): "9e12x30", pool("usage"): "0x30"},
+        {20: SILENT},
+    ),
+    Case(
+        "a node does not end",
+        {
+            _labelled(
+                "operator_nodeclaim_termination_current_time_seconds",
+                'name="spot-x", karpenter_sh_nodepool="spot"',
+                KARPENTER,
+            ): "0+60x40"
+        },
+        {21: SILENT, 23: _alerts("TerminationStuck")},
+    ),
+    Case(
+        "a node is unready, and repair does not come",
+        {node("n2", "Unknown"): "0+60x60"},
+        {45: SILENT, 47: _alerts("RepairHeld")},
+    ),
+    Case(
+        "a system node is unready, which Karpenter does not repair",
+        {node("system", "False", pool=""): "0+60x60"},
+        {55: SILENT},
+    ),
+    Case(
+        "a node has been drifted for more than a day",
+        {claim("Drifted", "True"): "86340+60x30"},
+        {2: SILENT, 8: _alerts("DriftHeld")},
+    ),
+    Case(
+        "a budget has allowed nothing for a day",
+        {ALLOWED: "0x1600"},
+        {23 * HOUR: SILENT, 24 * HOUR + 20: _alerts("DisruptionBlocked")},
+    ),
+    Case(
+        "a budget allows nothing in working hours",
+        {ALLOWED: "1x60 0x660 1x780 0x660"},
+        {11 * HOUR: SILENT, 26 * HOUR: SILENT},
+    ),
+    Case(
+        "a budget of a pool without nodes allows nothing",
+        {ALLOWED: "0x1600", pool("usage", "nodes"): "0x1600"},
+        {25 * HOUR: SILENT},
+    ),
+    Case(
+        "a node class is not ready",
+        {
+            _labelled(
+                NODE_CLASS, 'name="default", type="Ready", status="False", reason="SubnetsNotFound"', KARPENTER
+            ): "1x30"
+        },
+        {4: SILENT, 6: _alerts("NodeClassNotReady")},
+    ),
+    # Lesson 2.
+    Case(
+        "a database runs on Spot",
+        {pod("kafka-9-a", "replicasets/kafka-9"): "1x30"},
+        {1: SILENT, 3: _alerts("DatabaseOnSpot")},
+    ),
+    Case(
+        "a database of a StatefulSet runs on Spot",
+        {pod("opensearch-1", "statefulsets/opensearch"): "1x30"},
+        {3: _alerts("DatabaseOnSpot")},
+    ),
+    Case(
+        "a database's pod on Spot is over",
+        {pod("kafka-9-a", "replicasets/kafka-9", phase="Failed"): "1x30"},
+        {5: SILENT},
+    ),
+    Case(
+        "the guard has failed",
+        {
+            pod("stateful-placement-x", "jobs/stateful-placement", phase="Succeeded"): "1x5 stale",
+            pod("stateful-placement-y", "jobs/stateful-placement", phase="Failed"): "_x6 1x30",
+        },
+        {10: SILENT, 12: _alerts("PlacementGuardFails")},
+    ),
+    Case(
+        "the guard fails once and tries again",
+        {pod("stateful-placement-y", "jobs/stateful-placement", phase="Failed"): "1x30"},
+        {10: SILENT},
+    ),
+    # Lesson 3.
+    Case(
+        "nodes end, and a queue that never delivered has no series",
+        {TERMINATED: "_x70 1x50"},
+        {84: SILENT, 86: _alerts("InterruptionPathDead")},
+    ),
+    Case(
+        "nodes end, and the queue delivers as before",
+        {TERMINATED: "_x70 1x50", received("instance_terminated"): "5x70 7x50"},
+        {90: SILENT},
+    ),
+    Case(
+        "nodes end, and the first message is the birth of its counter",
+        {TERMINATED: "_x70 1x50", received("instance_terminated"): "_x71 1x50"},
+        {90: SILENT, 110: SILENT},
+    ),
+    Case(
+        "nodes ended, and the queue fell silent",
+        {TERMINATED: "0+1x240", received("instance_terminated"): "0+1x100 100x200"},
+        {2 * HOUR + 30: SILENT, 3 * HOUR + 20: _alerts("InterruptionPathDead")},
+    ),
+    Case(
+        "claims end that a drought gave no instance",
+        {'karpenter_nodeclaims_terminated_total{nodepool="spot", capacity_type="", ' + KARPENTER + "}": "_x70 4x50"},
+        {90: SILENT},
+    ),
+    Case("nodes ended before Prometheus began", {TERMINATED: "9x100"}, {30: SILENT, 90: SILENT}),
+    Case(
+        "Karpenter's leader changes between the end of a node and its message",
+        {
+            TERMINATED: "_x70 1x2 stale",
+            up(RESTARTED): "1x120",
+            _labelled("process_start_time_seconds", RESTARTED): "0x120",
+            received("instance_terminated", RESTARTED): "_x73 1x40",
+        },
+        {90: SILENT, 110: SILENT},
+    ),
+    Case(
+        "messages wait for most of a minute",
+        {queue_bucket("30"): "0x30", queue_bucket("60"): "0+10x30", queue_bucket("+Inf"): "0+10x30"},
+        {1: SILENT, 8: _alerts("InterruptionSlow")},
+    ),
+    Case(
+        "messages wait for a second, or none come",
+        {
+            queue_bucket("1"): "0+10x10 100x20",
+            queue_bucket("60"): "0+10x10 100x20",
+            queue_bucket("+Inf"): "0+10x10 100x20",
+        },
+        {8: SILENT, 25: SILENT},
+    ),
+    Case("Karpenter is not reached", {up(KARPENTER): "1x10 0x30"}, {14: SILENT, 17: _alerts("KarpenterDown")}),
+    Case("one of two Karpenters is not reached", {up(RESTARTED): "0x30"}, {20: SILENT}),
+    # Lesson 4.
+    Case(
+        "automatic sync is off for longer than any lease",
+        {app(): "stale", app(autosync_enabled="false"): "1x200"},
+        {110: SILENT, 2 * HOUR + 20: _alerts("SuspensionOutlivesLease")},
+    ),
+    Case(
+        "a deny window outlives its lease: nothing tries to sync",
+        {app(): "stale", app(sync_status="OutOfSync"): "1x200"},
+        {
+            10: SILENT,
+            30: _alerts("ApplicationOutOfSync"),
+            2 * HOUR + 20: _alerts("ApplicationOutOfSync", "SuspensionOutlivesLease"),
+        },
+    ),
+    Case(
+        "an Application out of sync is tried again and again",
+        {
+            app(): "stale",
+            app(sync_status="OutOfSync"): "1x200",
+            _labelled(
+                SYNCS, 'name="otel-demo", namespace="argocd", phase="Succeeded", dry_run="false"', ARGOCD
+            ): "0+1x200",
+        },
+        {2 * HOUR + 30: _alerts("ApplicationOutOfSync")},
+    ),
+    Case(
+        "a drill suspends for an hour",
+        {app(): "stale", app(autosync_enabled="false"): "1x60 stale"},
+        {150: SILENT},
+    ),
+    Case(
+        "an Application differs from Git for a moment",
+        {app(): "stale", app(sync_status="OutOfSync"): "1x10 stale"},
+        {12: SILENT, 20: SILENT},
+    ),
+    Case(
+        "an Application is degraded",
+        {app(): "stale", app(health_status="Degraded"): "1x30"},
+        {14: SILENT, 16: _alerts("ApplicationUnhealthy")},
+    ),
+    Case(
+        "an Application is progressing, which is no fault",
+        {app(): "stale", app(health_status="Progressing"): "1x60"},
+        {50: SILENT},
+    ),
+    Case(
+        "a first failed sync is the birth of its counter",
+        {
+            app(): "1x19 stale",
+            app(sync_status="OutOfSync"): "_x20 1x30",
+            _labelled(
+                SYNCS, 'name="otel-demo", namespace="argocd", phase="Failed", dry_run="false"', ARGOCD
+            ): "_x20 1x30",
+        },
+        {24: SILENT, 26: _alerts("SyncFailed")},
+    ),
+    Case(
+        "a sync failed and the next one did not",
+        {
+            _labelled(
+                SYNCS, 'name="otel-demo", namespace="argocd", phase="Failed", dry_run="false"', ARGOCD
+            ): "_x20 1x30"
+        },
+        {26: SILENT},
+    ),
+    Case(
+        "Argo CD takes long to compare",
+        {reconcile_bucket("8"): "0x40", reconcile_bucket("16"): "0+5x40", reconcile_bucket("+Inf"): "0+9x40"},
+        {9: SILENT, 13: _alerts("ReconcileSlow")},
+    ),
+    Case(
+        "Argo CD compares in a second, or does not for a while",
+        {
+            reconcile_bucket("1"): "0+9x20 180x20",
+            reconcile_bucket("8"): "0+9x20 180x20",
+            reconcile_bucket("+Inf"): "0+9x20 180x20",
+        },
+        {15: SILENT, 38: SILENT},
+    ),
+    Case(
+        "a webhook denies what Argo CD writes",
+        {_labelled(WRITES, 'code="403", method="PATCH", host="h"', ARGOCD): "_x20 1x30"},
+        {24: SILENT, 26: _alerts("WritesRefused")},
+    ),
+    Case(
+        "a webhook does not answer",
+        {_labelled(WRITES, 'code="500", method="POST", host="h"', ARGOCD): "4x20 4+1x30"},
+        {19: SILENT, 30: _alerts("WritesRefused")},
+    ),
+    Case(
+        "conflicts and missing objects are no refusal",
+        {
+            _labelled(WRITES, 'code="409", method="PATCH", host="h"', ARGOCD): "0+1x40",
+            _labelled(WRITES, 'code="404", method="GET", host="h"', ARGOCD): "0+1x40",
+            _labelled(WRITES, 'code="403", method="GET", host="h"', ARGOCD): "0+1x40",
+        },
+        {30: SILENT},
+    ),
+    Case("Argo CD is not reached", {up(ARGOCD): "1x10 0x30"}, {14: SILENT, 17: _alerts("ArgoCdDown")}),
+    Case(
+        "standard support ends in a month",
+        {cluster("1.35"): "stale", cluster("v1.34.2-eks-1"): "1x90"},
+        {50: SILENT, 63: _alerts("ExtendedSupportNear")},
+        start="2026-11-02T00:00:00Z",
+    ),
+    Case(
+        "standard support has ended",
+        {cluster("1.35"): "stale", cluster("1.33"): "1x90"},
+        {63: _alerts("ExtendedSupportNear")},
+        start="2026-11-02T00:00:00Z",
+    ),
+    Case(
+        "the end of a minor's support is not known", {cluster("1.35"): "stale", cluster("1.99"): "1x90"}, {63: SILENT}
+    ),
+)

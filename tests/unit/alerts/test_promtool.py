@@ -1,0 +1,197 @@
+"""The alert rules under promtool: each fires on its fault and on nothing else, from every awkward start.
+
+promtool is built from the pinned module, once: ``make test-alerts``.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from otel_on_spot.lab.toolchain import ToolchainError, missing
+from otel_on_spot.lab.toolchain.build import place
+from otel_on_spot.lab.toolchain.golang import Go
+from otel_on_spot.lab.toolchain.modules import PROMETHEUS
+from tests.unit.alerts.cases import CASES, HEALTHY, HOUR, Case
+from tests.unit.alerts.rules import RULES
+
+
+@pytest.fixture(scope="module")
+def promtool() -> Path:
+    try:
+        if missing(modules=[PROMETHEUS]):
+            pytest.skip("promtool is not built: run make test-alerts (about 5 minutes, once)")
+        return place(PROMETHEUS, Go.find()) / "promtool"
+    except ToolchainError as error:
+        pytest.skip(f"promtool cannot be built: {error}")
+
+
+def group(case: Case) -> dict[str, Any]:
+    """A case as promtool reads it: the healthy platform, what the case changes, and all alerts that fire."""
+    end = max(case.fires) + 1
+    healthy = {series: f"{value}x{end}" for series, value in HEALTHY.items() if series not in case.without}
+    return {
+        "name": case.name,
+        "interval": "1m",
+        "start_timestamp": case.start,
+        "input_series": [{"series": series, "values": told} for series, told in {**healthy, **case.series}.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'group by (alertname) (ALERTS{alertstate="firing"})',
+                "eval_time": f"{minute}m",
+                "exp_samples": [
+                    {"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(names | {"Watchdog"})
+                ],
+            }
+            for minute, names in case.fires.items()
+        ],
+    }
+
+
+def judged(
+    promtool: Path, folder: Path, cases: Sequence[Case], rules: Path = RULES
+) -> subprocess.CompletedProcess[str]:
+    """What promtool says of the cases."""
+    files = []
+    for every, slow in (("30s", False), ("10m", True)):
+        told = {
+            "rule_files": [str(rules)],
+            "evaluation_interval": every,
+            "fuzzy_compare": True,
+            "tests": [group(case) for case in cases if case.slow == slow],
+        }
+        if told["tests"]:
+            files.append(folder / f"every-{every}.yaml")
+            files[-1].write_text(yaml.safe_dump(told, sort_keys=False))
+    return subprocess.run([promtool, "test", "rules", *files], capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_the_rules_are_rules_of_prometheus(promtool: Path) -> None:
+    ended = subprocess.run(
+        [promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_each_alert_fires_on_its_fault_and_on_no_other(promtool: Path, tmp_path: Path) -> None:
+    ended = judged(promtool, tmp_path, CASES)
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A change of a rule, and the case that must then fail."""
+
+    given: str
+    faulty: str
+    case: str
+
+
+NOTHING = "# nothing more"
+FAULTS = {
+    "`== 0` where a series may be missing": Fault(
+        "> 0 unless on () platform:interruption_messages:1h > 0",
+        "> 0 and on () platform:interruption_messages:1h == 0",
+        "nodes end, and a queue that never delivered has no series",
+    ),
+    "births that are not counted": Fault(
+        "(karpenter_cloudprovider_instance_launch_failures_total unless karpenter_cloudprovider_instance_launch_"
+        "failures_total offset 15m)",
+        "(karpenter_cloudprovider_instance_launch_failures_total unless karpenter_cloudprovider_instance_launch_"
+        "failures_total)",
+        "a first refused launch is the birth of its counter",
+    ),
+    "births that are always counted": Fault(
+        "and on (job, instance) platform:target_known:15m\n            or increase(karpenter_cloudprovider_instance",
+        "or increase(karpenter_cloudprovider_instance",
+        "a refused launch from before Prometheus is old news",
+    ),
+    "a start that is not seen": Fault(
+        "process_start_time_seconds > time() - 900",
+        "process_start_time_seconds > time() - 1",
+        "a launch refused by a Karpenter that has just started",
+    ),
+    "a drought that any dry type makes": Fault(
+        'and on () platform:create_errors:15m{error="InsufficientCapacityError"} > 0',
+        NOTHING,
+        "some Spot types are dry, and the launch works with others",
+    ),
+    "an end without an instance that the queue should tell of": Fault(
+        '(karpenter_nodeclaims_terminated_total{capacity_type!=""} unless',
+        "(karpenter_nodeclaims_terminated_total unless",
+        "claims end that a drought gave no instance",
+    ),
+    "a drought of On-Demand": Fault(
+        'capacity_type="spot", reason=~"LaunchFailed',
+        'reason=~"LaunchFailed',
+        "On-Demand runs dry, which is no drought of Spot",
+    ),
+    "a fallback that may not be dry": Fault(
+        'unless on () sum(platform:launch_failures:1h{capacity_type="spot"}) > 0',
+        NOTHING,
+        "stateless pods stay on On-Demand, and Spot is still dry",
+    ),
+    "a system node that Karpenter should repair": Fault(
+        'status!="True", karpenter_sh_nodepool!=""',
+        'status!="True"',
+        "a system node is unready, which Karpenter does not repair",
+    ),
+    "a database by its first letters": Fault(
+        "-[a-z0-9]+|statefulsets",
+        ".*|statefulsets",
+        "healthy: all alerts are silent",
+    ),
+    "a database whose pod is over": Fault(
+        'capacity_type="spot", phase!~"Succeeded|Failed"',
+        'capacity_type="spot"',
+        "a database's pod on Spot is over",
+    ),
+    "a guard that may try only once": Fault(
+        'unless on (owner) karpenter_pods_state{namespace="otel-demo", phase=~"Pending|Running|Succeeded"}',
+        NOTHING,
+        "the guard fails once and tries again",
+    ),
+    "a budget of a pool without nodes": Fault(
+        'and on (nodepool) max by (nodepool) (karpenter_nodepools_usage{resource_type="nodes"}) > 0',
+        NOTHING,
+        "a budget of a pool without nodes allows nothing",
+    ),
+    "a lease that any difference outlives": Fault(
+        "unless on (namespace, name) (sum by (namespace, name) (increase(argocd_app_sync_total[1h])) > 0)",
+        NOTHING,
+        "an Application out of sync is tried again and again",
+    ),
+    "a failed sync that is over": Fault(
+        'and on (namespace, name) argocd_app_info{sync_status!="Synced"} == 1',
+        NOTHING,
+        "a sync failed and the next one did not",
+    ),
+    "one claim's end that ends the alert": Fault(
+        "keep_firing_for: 10m", "keep_firing_for: 0s", "a claim that was given up and made anew keeps it firing"
+    ),
+    "an absence that is a comparison": Fault(
+        'absent(up{job="karpenter"} == 1)', 'up{job="karpenter"} == 0', "no series at all: only the absences are told"
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_rule_is_found(promtool: Path, tmp_path: Path, fault: str) -> None:
+    change = FAULTS[fault]
+    text = RULES.read_text()
+    assert text.count(change.given) == 1, f"{change.given!r} is there {text.count(change.given)} times"
+    (tmp_path / "rules.yaml").write_text(text.replace(change.given, change.faulty))
+    (case,) = (case for case in CASES if case.name == change.case)
+    ended = judged(promtool, tmp_path, [case], tmp_path / "rules.yaml")
+    told = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert "FAILED" in told
+    assert "alertname" in told, told  # a case that differs, no rule that cannot be read
+
+
+def test_every_case_is_of_one_day_or_less() -> None:
+    assert max(max(case.fires) for case in CASES) <= 27 * HOUR

@@ -1,0 +1,118 @@
+"""The rules file without Prometheus: every alert says all that a person needs, and asks only for what is served."""
+
+import re
+
+import pytest
+import yaml
+
+from infra.settings.rules import KARPENTER_FOR_KUBERNETES
+from tests.unit.alerts import page
+from tests.unit.alerts.cases import CASES, HEALTHY, Case
+from tests.unit.alerts.rules import (
+    ROOT,
+    SERVED,
+    Alert,
+    alerts,
+    asked,
+    grouped,
+    groups,
+    page_of,
+    records,
+    rules,
+    served,
+)
+
+ALERTS = alerts()
+NAMES = [alert.name for alert in ALERTS]
+SEVERITIES = {"critical", "warning", "none"}
+LESSONS = {"NodeNeverJoins", "DatabaseOnSpot", "PlacementGuardFails", "InterruptionPathDead", "SuspensionOutlivesLease"}
+each = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+
+
+def test_the_four_lessons_and_a_heartbeat_are_among_at_least_sixteen_alerts() -> None:
+    assert len(NAMES) == len(set(NAMES)) >= 17
+    assert set(NAMES) > LESSONS | {"Watchdog"}
+
+
+@each
+def test_an_alert_says_how_bad_what_it_means_for_users_and_which_page_helps(alert: Alert) -> None:
+    assert alert.severity in SEVERITIES
+    assert set(alert.annotations) == {"summary", "description", "runbook"}
+    assert len(alert.annotations["summary"]) <= 110
+    assert alert.annotations["description"].endswith(".")
+    assert page_of(alert).is_file(), f"there is no page {alert.annotations['runbook']}"
+
+
+@each
+def test_an_alert_waits_or_says_by_its_expression_how_long(alert: Alert) -> None:
+    assert alert.for_ or alert.keep_firing_for or alert.name == "Watchdog"
+    assert re.fullmatch(r"(\d+[mh])?", alert.for_)
+
+
+@each
+def test_an_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent(alert: Alert) -> None:
+    if alert.name != "Watchdog":  # every case expects it
+        assert any(alert.name in names for case in CASES for names in case.fires.values())
+    fires = [case for case in CASES if any(alert.name in names for names in case.fires.values())]
+    assert alert.name == "Watchdog" or len(fires) < len(CASES)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in rules() if not rule["expr"].startswith("vector(")],
+    ids=lambda rule: rule.get("alert") or rule["record"],
+)
+def test_a_rule_asks_only_for_metrics_and_labels_that_are_served(rule: dict[str, str]) -> None:
+    known = served() | {name: [] for name in records()}
+    wanted = asked(rule["expr"])
+    assert wanted, "no metric was found in the expression"
+    for metric, labels in wanted.items():
+        assert metric in known, f"{metric} is served by neither controller: {SERVED.name}"
+        assert labels <= set(known[metric]) | ({"error", "reason", "capacity_type"} if metric in records() else set())
+    # What a rule groups by comes out of a metric, a record or a label_replace.
+    named = {label for metric in wanted for label in known[metric]}
+    made = set(re.findall(r'label_replace\([^"]*"(\w+)"', rule["expr"]))
+    recorded = {label for metric in wanted if metric in records() for label in grouped(records()[metric])} | {"minor"}
+    assert grouped(rule["expr"]) <= named | made | recorded | {"job", "instance"}
+
+
+def test_a_metric_or_a_label_that_nobody_serves_is_seen() -> None:
+    assert asked('sum by (x) (rate(karpenter_nodes_lost_total{pool="a", zone!~"b{}"}[5m])) > 0 unless up') == {
+        "karpenter_nodes_lost_total": {"pool", "zone"},
+        "up": set(),
+    }
+    assert "karpenter_nodes_lost_total" not in served()
+    assert "pool" not in served()["karpenter_nodepools_usage"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case_uses_only_series_that_are_served(case: Case) -> None:
+    for series in {**HEALTHY, **case.series}:
+        metric, _, labels = series.partition("{")
+        assert set(re.findall(r"(\w+)=", labels)) <= {*served()[metric], "job", "instance"}, series
+
+
+def test_the_databases_that_an_alert_watches_are_those_that_the_chart_keeps_off_spot() -> None:
+    stateful = yaml.safe_load((ROOT / "gitops/charts/otel-demo/values.yaml").read_text())["stateful"]
+    expr = next(alert.expr for alert in ALERTS if alert.name == "DatabaseOnSpot")
+    found = re.search(r"\(replicasets/\(([^)]*)\)-\[a-z0-9\]\+\|statefulsets/([^)]*)\)", expr)
+    assert found is not None
+    replica_sets, stateful_sets = found.groups()
+    assert replica_sets.split("|") == sorted(row["name"] for row in stateful if row["kind"] == "Deployment")
+    assert stateful_sets.split("|") == sorted(row["name"] for row in stateful if row["kind"] == "StatefulSet")
+
+
+def test_every_minor_that_the_program_takes_has_an_end_of_support_or_comes_after_those_that_have() -> None:
+    minors = [rule["labels"]["minor"] for rule in rules() if rule.get("record") == "eks:standard_support_end:seconds"]
+    taken = list(KARPENTER_FOR_KUBERNETES)
+    assert minors == taken[: len(minors)]
+
+
+def test_the_page_of_alerts_is_what_the_rules_say() -> None:
+    assert page.PAGE.read_text() == page.rendered(page.PAGE.read_text()), "run: python -m tests.unit.alerts.page"
+
+
+def test_a_group_has_a_name_of_its_own_and_an_interval() -> None:
+    names = [group["name"] for group in groups()]
+    assert len(names) == len(set(names))
+    assert all(group["interval"] for group in groups())
