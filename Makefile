@@ -79,7 +79,7 @@ lab-down: .venv/test-ready ## end the lab; nothing is left running
 	@$(BIN)/python -m otel_on_spot lab down
 
 test-alerts: .venv/test-ready ## promtool judges the alert rules; it is built first where it is not (once, minutes; needs Go)
-	@$(BIN)/python -m otel_on_spot.lab.toolchain --alerts && $(BIN)/python -m pytest -q tests/unit/alerts
+	@$(BIN)/python -m otel_on_spot.lab.toolchain --alerts && ALERTS=1 $(BIN)/python -m pytest -q tests/unit/alerts
 
 lab-test: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
 	@$(BIN)/python -m otel_on_spot.lab.toolchain && $(BIN)/python -m otel_on_spot.lab.toolchain --alerts && LAB=1 $(BIN)/python -m tests.tiers lab
