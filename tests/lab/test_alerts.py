@@ -1,4 +1,4 @@
-"""The alerts on the real platform: silent where it is healthy, and each fault makes its own fire, and no other.
+"""Alerts on the real platform: silent where it is healthy, and lessons 1 and 2 put back make their own fire, and no other.
 
 Time in the rules runs faster (``watching.FASTER``); thresholds that are no times are as they are shipped.
 """
@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import faults_access, faults_cloud, faults_cluster
-from tests.lab.faults import CLUSTER
 from tests.lab.running import Lab
-from tests.lab.test_drought import frontends
 from tests.lab.watching import FASTER, Watch, watching
 from tests.unit.alerts.rules import SERVED, alerts, asked, records, rules
 
@@ -43,33 +41,11 @@ def of_doctor(part: str) -> Callable[[Lab], AbstractContextManager[None]]:
 
 
 @contextmanager
-def no_events_while_a_node_ends(lab: Lab) -> Generator[None]:
-    """EC2's state changes no longer reach the queue, and a node ends."""
-    rule = f"{CLUSTER}-state-change"
-    lab.wants_node("ends")
-    lab.kubectl("wait", "--for=condition=Available", "deployment/ends", "--namespace=default", "--timeout=120s")
-    lab.aws("events", "disable_rule", Name=rule)
-    time.sleep(3600 / FASTER)  # what the launch told is forgotten
-    lab.no_longer_wants_node("ends")
-    yield
-    lab.aws("events", "enable_rule", Name=rule)
-
-
-@contextmanager
 def a_node_that_may_not_join(lab: Lab) -> Generator[None]:
     with of_doctor("the role is missing from aws auth")(lab):
         lab.wants_node("invisible")
         yield
     lab.no_longer_wants_node("invisible")
-
-
-@contextmanager
-def spot_runs_dry(lab: Lab) -> Generator[None]:
-    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
-    lab.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(frontends()))
-    yield
-    lab.ask("capacity", shortages=[])
-    lab.kubectl("delete", "deployment", "drought", "--namespace=default", "--ignore-not-found")
 
 
 HELD = frozenset({"ApplicationOutOfSync", "SuspensionOutlivesLease"})
@@ -82,15 +58,6 @@ FAULTS = (
         of_doctor("a database is moved to spot while syncs are held"),
         120,
         HELD | {"ApplicationUnhealthy"},
-    ),
-    Fault("InterruptionPathDead", "the state-change rule is off", no_events_while_a_node_ends, 180),
-    Fault("SpotRunsDry", "EC2 has no Spot", spot_runs_dry, 90, PENDING | {"NodeNeverJoins"}),
-    Fault("PoolNearLimit", "a pool is at its limit", of_doctor("a pool is at its limit"), 90, HELD),
-    Fault(
-        "NodeClassNotReady",
-        "the security group lost its tag",
-        of_doctor("the security group lost its discovery tag"),
-        150,
     ),
 )
 

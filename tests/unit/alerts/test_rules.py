@@ -93,13 +93,14 @@ def test_a_case_uses_only_series_that_are_served(case: Case) -> None:
 
 
 def test_the_databases_that_an_alert_watches_are_those_that_the_chart_keeps_off_spot() -> None:
-    stateful = yaml.safe_load((ROOT / "gitops/charts/otel-demo/values.yaml").read_text())["stateful"]
+    files = (ROOT / "gitops/charts/otel-demo").glob("values*.yaml")
+    stateful = [row for file in files for row in yaml.safe_load(file.read_text()).get("stateful") or []]
     expr = next(alert.expr for alert in ALERTS if alert.name == "DatabaseOnSpot")
     found = re.search(r"\(replicasets/\(([^)]*)\)-\[a-z0-9\]\+\|statefulsets/([^)]*)\)", expr)
     assert found is not None
     replica_sets, stateful_sets = found.groups()
-    assert replica_sets.split("|") == sorted(row["name"] for row in stateful if row["kind"] == "Deployment")
-    assert stateful_sets.split("|") == sorted(row["name"] for row in stateful if row["kind"] == "StatefulSet")
+    assert replica_sets.split("|") == sorted({row["name"] for row in stateful if row["kind"] == "Deployment"})
+    assert stateful_sets.split("|") == sorted({row["name"] for row in stateful if row["kind"] == "StatefulSet"})
 
 
 def test_every_minor_that_the_program_takes_has_an_end_of_support_or_comes_after_those_that_have() -> None:
