@@ -1,4 +1,4 @@
-"""Alerts on the real platform: silent where it is healthy, and lessons 1 and 2 put back make their own fire, and no other.
+"""Alerts on the real platform: silent where it is healthy; lessons 1 and 2 put back fire their own, and no other.
 
 Time in the rules runs faster (``watching.FASTER``); thresholds that are no times are as they are shipped.
 """
