@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_on_spot.lab.toolchain.modules import MODULES, PROMETHEUS
 from tests import tiers
 from tests.ci import commands, workflows
 from tests.ci.workflows import REPOSITORY, parse, sources, workflow
@@ -200,6 +201,27 @@ def test_the_cli_in_ci_is_the_sdk_of_the_lock():
     assert locked is not None
     assert set(installed) == {locked[1]}
     assert len(installed) == "".join(SOURCES.values()).count("uses: pulumi/actions@")
+
+
+def too_new_for_the_nightly_go(text: str) -> list[str]:
+    """Modules that `make lab-test` builds and that ask for a newer Go than the one that is set up."""
+    step = next(
+        step for step in parse(text)["jobs"]["lab"]["steps"] if step.get("uses", "").startswith("actions/setup-go@")
+    )
+    goes = {module.folder / "go.mod": module.go_line for module in (*MODULES, PROMETHEUS)}
+    return [
+        path.parent.name for path, line in goes.items() if line > goes[REPOSITORY / step["with"]["go-version-file"]]
+    ]
+
+
+def test_the_nightly_go_is_new_enough_for_all_that_the_lab_builds():
+    assert too_new_for_the_nightly_go(workflow("nightly")) == []
+
+
+def test_a_nightly_go_that_is_too_old_for_a_module_is_seen():
+    older = with_fault(workflow("nightly"), "go/prometheus/go.mod", "go/kubernetes/go.mod")
+
+    assert too_new_for_the_nightly_go(older) == ["karpenter", "argocd", "prometheus"]
 
 
 @pytest.mark.parametrize("path", SOURCES)
