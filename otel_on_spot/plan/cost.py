@@ -406,13 +406,24 @@ def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
 
 
 def claims(resources: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The claims of the demo's databases, as the root Application of a plan gives them to its chart: by database."""
+    """The claims of the demo's databases, as the root Application of a plan gives them to its chart: by database.
+
+    Without such values there are none: an older revision's Application, or one that is not the root.
+    """
     for resource in resources:
-        if resource["type"] == ROOT_APPLICATION:
-            told = yaml.load(resource["inputs"]["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader)
+        if resource["type"] == ROOT_APPLICATION and isinstance(told := _values(resource["inputs"]), dict):
             demo = ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
             return (demo.get("persistence") or {}).get("claims") or {}
     return {}
+
+
+def _values(application: Mapping[str, Any]) -> Any:
+    """What an Application gives to its chart; None where that is no YAML."""
+    source = (application.get("spec") or {}).get("source") or {}
+    try:
+        return yaml.load((source.get("helm") or {}).get("values") or "", Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return None
 
 
 def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:

@@ -181,8 +181,8 @@ def test_a_call_without_an_entry_is_refused_by_name(cloud: Cloud) -> None:
     with judged(cloud) as calls:
         with pytest.raises(ApiError, match=r"ec2:MakeCoffee: no entry .* nobody may call it"):
             calls.decide(Request(action="ec2:MakeCoffee"), "test", REGION)
-        with pytest.raises(ApiError, match="NotJudged: aws:sns/topic:Topic: nobody has said"):
-            calls.operation("create", "aws:sns/topic:Topic", "b", None, "", {}, {})  # ty: ignore[invalid-argument-type]
+        with pytest.raises(ApiError, match="NotJudged: aws:glue/job:Job: nobody has said"):
+            calls.operation("create", "aws:glue/job:Job", "b", None, "", {}, {})  # ty: ignore[invalid-argument-type]
         with pytest.raises(ApiError, match="aws:s3/getBucket:getBucket: nobody has said"):
             calls.function("aws:s3/getBucket:getBucket", None, {})  # ty: ignore[invalid-argument-type]
     assert not calls.calls

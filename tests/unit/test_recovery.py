@@ -170,10 +170,10 @@ def test_ids_of_kubernetes_objects_and_releases() -> None:
 
 
 def test_a_type_that_nobody_wrote_down_is_a_question_for_a_person() -> None:
-    before = state(("creating", f"{ENGINE}aws:sns/topic:Topic::b"))
+    before = state(("creating", f"{ENGINE}aws:glue/job:Job::b"))
     answer = Searcher(before, print).find(pending(before)[0])
     assert answer.identity is None
-    assert "pulumi import aws:sns/topic:Topic b ID" in answer.problem
+    assert "pulumi import aws:glue/job:Job b ID" in answer.problem
 
 
 def test_a_component_that_was_being_declared_is_looked_for_nowhere() -> None:
