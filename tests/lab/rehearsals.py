@@ -21,6 +21,7 @@ class Rehearsed:
     @property
     def lines(self) -> dict[str, str]:
         """Status by line."""
+        assert "verdicts" in (self.report or {}), f"the drill ended without a verdict:\n{self.told}"
         return {verdict["id"]: verdict["status"] for verdict in (self.report or {})["verdicts"]}
 
     @property
