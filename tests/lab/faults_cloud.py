@@ -17,7 +17,7 @@ DISCOVERY = {"Key": "karpenter.sh/discovery", "Value": CLUSTER}
 RULE = f"{CLUSTER}-spot-interruption"
 
 
-@FAULTS.named("discovery-tags", "lost the discovery tag")
+@FAULTS.named("discovery-tags", "lost the discovery tag", also=("spot-diversity",))
 def a_subnet_lost_its_discovery_tag(lab: Lab) -> Iterator[None]:
     found = lab.aws("ec2", "describe_subnets", Filters=[{"Name": "tag:Name", "Values": [f"{CLUSTER}-private-b"]}])
     subnet = found["Subnets"][0]["SubnetId"]

@@ -56,7 +56,7 @@ def a_broken_node_is_not_repaired(lab: Lab) -> Iterator[None]:
     yield from with_condition(lab, "StorageReady", "False")
 
 
-@FAULTS.named("version-skew", "it is 4 minors older", seconds=20)
+@FAULTS.named("version-skew", "it is 4 minors older", seconds=90)
 def a_kubelet_is_too_old(lab: Lab) -> Iterator[None]:
     node = a_spot_node(lab)
     before = lab.get("node", node)["status"]["nodeInfo"]["kubeletVersion"]
@@ -108,7 +108,7 @@ def a_webhook_lost_its_service(lab: Lab) -> Iterator[None]:
     )
 
 
-@FAULTS.named("coredns", "one replica", seconds=20)
+@FAULTS.named("coredns", "one replica", seconds=90)
 def coredns_has_one_replica(lab: Lab) -> Iterator[None]:
     """The lab runs none of its own; this one waits for a node that no pool brings."""
     one = deployment("coredns", nodeSelector={"node-role": "none"})
