@@ -50,6 +50,13 @@ Examples:
   otel-on-spot drill drought --stack staging --zone eu-west-1a --replicas 20
 """
 
+UPGRADE_EXAMPLE = """
+\b
+Example:
+  make lab && make tools ARGS="--next"
+  otel-on-spot lab exec -- otel-on-spot drill upgrade --stack lab
+"""
+
 drill = Application(
     help="Rehearse failures on a running platform. Each holds a lease, shows what happens, and takes back its changes.",
     no_args_is_help=True,
@@ -322,6 +329,52 @@ def drought(
         ):
             keep = keep_samples(csv_file, plot_file, title)
             report = run(running, options, plan, log=log, on_sample=show, keep=keep)
+    exit_with_report(report, json_file)
+
+
+@drill.command(epilog=UPGRADE_EXAMPLE)
+def upgrade(
+    *,
+    stack: Stack = "lab",
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, help="Seconds for each move, and until all is well after it.")
+    ] = 300.0,
+    gap: Gap = None,
+    why: Why = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Move Karpenter to its next minor and back, in the lab. CRDs first; Spot nodes are warned while it restarts.
+
+    No node may be lost or Drifted by it, no pod restarted, and no warning missed. The version is the one that
+    `make tools ARGS="--next"` builds. On AWS a change of version is an update: see docs/runbooks/upgrade.md.
+
+    Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drill import DrillRefusedError, start
+    from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
+    from otel_on_spot.lab import control, isolation
+    from otel_on_spot.lab.folder import LabError
+
+    folder = isolation.surrounding()
+    if folder is None:
+        raise DrillRefusedError(
+            "this command does not run in a lab. On AWS Karpenter's version is the stack file's, and `pulumi up` moves "
+            "it; rehearse it here first: make lab, then otel-on-spot lab exec -- otel-on-spot drill upgrade"
+        )
+    try:
+        after = control.ask(folder, "next-karpenter")
+    except LabError as problem:
+        raise DrillRefusedError(str(problem)) from None
+
+    def move(version: str) -> None:
+        control.ask(folder, "karpenter", version=version)
+
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        plan = make_plan(target, api, after)
+        with start(target, api, "upgrade", why=why, seconds=4 * timeout + 180, log=log) as running:
+            report = UpgradeRun(running, plan, move, timeout=timeout, gap=gap, log=log).run()
     exit_with_report(report, json_file)
 
 

@@ -16,10 +16,15 @@ from otel_on_spot.waiting import Deadline, retry
 
 T = TypeVar("T")
 
+
+class ElsewhereError(Exception):
+    """A change can be taken back, but not by a drill. The message says how."""
+
+
 CONNECTION_ERRORS: Final = (HTTPError, OSError, BotoCoreError, ValueError)
 """Nobody answered, or what answered is no API server (ValueError: its answer is no JSON)."""
-REFUSALS: Final = (ApiException, ClientError)
-"""Somebody answered no."""
+REFUSALS: Final = (ApiException, ClientError, ElsewhereError)
+"""Somebody answered no, or it is not for a drill to do."""
 RETRY_SECONDS: Final = 1.0
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a plain kill, and the end of the terminal: a lost connection of the person's own."""
@@ -61,6 +66,8 @@ def describe(problem: Exception) -> str:
     """Describe a failure on one line."""
     if isinstance(problem, ApiException):
         return f"{problem.status} {problem.reason}"
+    if isinstance(problem, ElsewhereError):
+        return str(problem)
     return " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
 
 

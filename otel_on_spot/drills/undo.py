@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.drills.resilience import ElsewhereError
 from otel_on_spot.kubernetes.client import Api, Object
-from otel_on_spot.kubernetes.names import NODE_POOL, PROJECT
+from otel_on_spot.kubernetes.names import APP_VERSION, NODE_POOL, PROJECT
 from otel_on_spot.target import Target
 
 CONFLICT: Final = 409
@@ -87,11 +88,18 @@ def narrowed(pool: Object, requirement: Mapping[str, Any], budget: Mapping[str, 
     )
 
 
+def moved(path: str, before: str, after: str) -> Step:
+    """Karpenter's version. ``path``: of its Deployment."""
+    what = f"Karpenter moved from {before} to {after}"
+    return Step(kind="karpenter", what=what, arguments={"path": path, "before": before})
+
+
 def take_back(target: Target, api: Api, step: Step) -> str:
     """Take a change back; what was done, or that there was nothing to do.
 
     Raises:
         ApiException, botocore.exceptions.ClientError, urllib3.exceptions.HTTPError: it could not be.
+        ElsewhereError: not by a drill; the message says how.
     """
     return UNDO_HANDLERS[step.kind](target, api, step.arguments)
 
@@ -279,6 +287,22 @@ def _tags(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
     return "tags taken off"
 
 
+def _karpenter(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+    """What runs is an update's: the drill moves it back itself, and a dead drill's is left to the next update.
+
+    Raises:
+        ElsewhereError: Karpenter is not what it was.
+    """
+    now = api.get(arguments["path"])
+    version = ((now or {}).get("metadata") or {}).get("labels", {}).get(APP_VERSION, "gone")
+    if version != arguments["before"]:
+        raise ElsewhereError(
+            f"Karpenter is {version} and was {arguments['before']}: an update brings back what the stack file declares "
+            "(`make lab` in the lab), then `drill restore` again"
+        )
+    return f"is {version}"
+
+
 UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str]]] = {
     "scale": _scale,
     "object": _object,
@@ -288,4 +312,5 @@ UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str
     "capacity": _capacity,
     "limits": _closed,
     "requirement": _narrowed,
+    "karpenter": _karpenter,
 }

@@ -87,6 +87,7 @@ class Daemon:
         """The commands by name. Each takes ``log``, which shows a line to the caller."""
         silent = {
             "publish": self.publish,
+            "next-karpenter": self.next_karpenter,
             "urns": self.urns,
             "event": self.event,
             "capacity": self.capacity,
@@ -98,6 +99,7 @@ class Daemon:
         return {
             "up": self.up,
             "apply": self.apply,
+            "karpenter": self.karpenter,
             "destroy": self.destroy,
             "stop": self.stop,
             **{name: _without_log(command) for name, command in silent.items()},
@@ -177,6 +179,23 @@ class Daemon:
         """Bring the cloud to what the program declares now: operations by kind."""
         log("applying")
         return self._running_platform().apply(overrides)
+
+    def karpenter(self, log: Log, *, version: str) -> dict[str, int]:
+        """Apply the program with another version of Karpenter than the stack file's: operations by kind.
+
+        Raises:
+            ApiError: the lab does not have it.
+        """
+        log(f"moving Karpenter to {version}")
+        return self._running_platform().move_karpenter(version)
+
+    def next_karpenter(self) -> str:
+        """Version of Karpenter that ``drill upgrade`` moves to.
+
+        Raises:
+            ApiError: it is not built.
+        """
+        return self._running_platform().next_karpenter()
 
     def destroy(self, log: Log) -> list[list[str]]:
         """Delete what the program declared: what is left in the simulated AWS."""

@@ -11,6 +11,8 @@ from otel_on_spot.lab.folder import Folder, NoLabError
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.toolchain import Tools
 
+LAB: Final = "OTEL_ON_SPOT_LAB"
+"""Variable of a command in a lab's namespaces: the lab's folder."""
 PREPARE: Final = """\
 set -e
 {up}
@@ -51,11 +53,18 @@ def inside(folder: Folder, command: Sequence[str]) -> list[str]:
     return ["nsenter", f"--target={first}", *user, "--net", "--mount", f"--wd={Path.cwd()}", "--", *command]
 
 
+def surrounding() -> Folder | None:
+    """The lab that this command runs in; None outside of all."""
+    path = Path(os.environ.get(LAB, ""))
+    return Folder(path.name, path.parent) if path.name else None
+
+
 def environment(stack: Stack, folder: Folder, tools: Tools) -> dict[str, str]:
     """Variables with which a command in the lab's namespaces reaches its cluster and its AWS, and nothing else."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "KUBE"))}
     return {
         **own,
+        LAB: str(folder.path),
         "KUBECONFIG": str(folder.kubeconfig()),
         "AWS_ENDPOINT_URL": addresses.MOTO_URL,
         "AWS_ACCESS_KEY_ID": "simulated",

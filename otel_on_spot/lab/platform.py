@@ -1,6 +1,7 @@
 """The stack on the lab: the simulated AWS, a real cluster in it, and what the program declares on both."""
 
 import base64
+import json
 import os
 import sys
 import threading
@@ -17,10 +18,12 @@ from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.gitops import demo_chart, notify
 from otel_on_spot.lab.gitops.snapshot import Commit, Snapshot
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
+from otel_on_spot.lab.releases import karpenter
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
 from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.program import stack_file
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.moto_process import MotoProcess
@@ -189,6 +192,24 @@ class Platform:
                 if line.operation != "read":
                     counts[line.operation] = counts.get(line.operation, 0) + 1
             return counts
+
+    def next_karpenter(self) -> str:
+        """Version of Karpenter that ``drill upgrade`` moves to.
+
+        Raises:
+            ApiError: it is not built.
+        """
+        return karpenter.next_version(self.tools)
+
+    def move_karpenter(self, version: str) -> dict[str, int]:
+        """Apply the program with this version of Karpenter: how many operations of each kind it took.
+
+        Raises:
+            ApplyError: as ``apply``.
+        """
+        found = stack_file.read(project.root(), self.stack.name)
+        section = json.loads(found.values[f"{found.project}:karpenter"])
+        return self.apply({"karpenter": {**section, "version": version}})
 
     def destroy(self) -> None:
         """Delete what the program declared, dependents first.

@@ -13,6 +13,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from otel_on_spot import cli
+from otel_on_spot.lab.toolchain import __main__ as toolchain
 from tests import tiers
 from tests.ci.workflows import REPOSITORY
 from tests.engine import fault_every_step, settings_changes
@@ -39,6 +40,7 @@ def makefile_variables() -> set[str]:
 def options_of_target(target: str) -> set[str] | None:
     """The options that a target's ARGS may hold; None where the target takes none that are known."""
     parsers = {
+        "tools": toolchain.parser,
         "test": tiers.parser,
         "coverage": tiers.parser,
         "settings-changes": settings_changes.parser,

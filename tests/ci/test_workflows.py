@@ -259,7 +259,8 @@ def test_every_night_the_lab_the_page_of_changes_and_a_fault_at_every_step_are_r
         ("make plan STAK=dev", ["make STAK="]),
         ('make plan ARGS="--agianst main"', ["plan --agianst"]),
         ('make test ARGS="--markdown"', ["test --markdown"]),
-        ('make tools ARGS="--fast"', ["make tools ARGS=--fast: the options of tools are not known"]),
+        ('make tools ARGS="--fast --next"', ["tools --fast"]),
+        ('make lint ARGS="--fast"', ["make lint ARGS=--fast: the options of lint are not known"]),
     ],
 )
 def test_a_target_or_option_that_does_not_exist_is_seen(script, seen):

@@ -39,11 +39,12 @@ class Rehearsed:
         return next(verdict["what"] for verdict in (self.report or {})["verdicts"] if verdict["id"] == line)
 
 
-def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "") -> Rehearsed:
+def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "", seconds: float = 120) -> Rehearsed:
     """Run ``drill name`` in the lab's namespaces; its exit code must be what its report says.
 
     Args:
         keep: name under which what was printed is kept in the folder that ``CAPTURES`` names, where it names one.
+        seconds: how long it may take.
     """
     out = folder / f"{name}.json"
     out.unlink(missing_ok=True)
@@ -61,7 +62,7 @@ def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "") -
         *options,
     ]
     script = 'cd "$0" && COLUMNS=110 PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
-    told, _, code = lab.inside("sh", "-c", script, str(ROOT), *line).rpartition("exit code ")
+    told, _, code = lab.inside("sh", "-c", script, str(ROOT), *line, seconds=seconds).rpartition("exit code ")
     report = json.loads(out.read_text()) if out.exists() else None
     assert report is None or int(code) == report["exit_code"], told[-3000:]
     if keep and (kept := os.environ.get("CAPTURES")):

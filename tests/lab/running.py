@@ -74,12 +74,12 @@ class Lab:
         """What the program declares, with other settings than the stack file's."""
         return self.ask("apply", overrides=overrides)
 
-    def inside(self, *command: str, check: bool = True, text: str | None = None) -> str:
+    def inside(self, *command: str, check: bool = True, text: str | None = None, seconds: float = 120) -> str:
         """Output of a command in the lab's namespaces."""
         line = isolation.inside(self.folder, list(command))
         variables = {**isolation.environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
-            line, env=variables, capture_output=True, text=True, input=text, timeout=120, check=False
+            line, env=variables, capture_output=True, text=True, input=text, timeout=seconds, check=False
         )
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.stdout[-500:]} {ended.stderr[-1500:]}"
         return ended.stdout

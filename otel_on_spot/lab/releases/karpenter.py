@@ -14,6 +14,8 @@ from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes_api import Object
 
@@ -25,30 +27,64 @@ POD_IDENTITY_URL: Final = "http://169.254.170.23/v1/credentials"
 
 
 def check(context: ReleaseContext, installation: Installation) -> None:
-    """Refuse another version than the lab's.
+    """Refuse a version that the lab does not have.
 
     Raises:
         ApiError: the release wants another version.
     """
-    wanted, built = str(installation.inputs.get("version") or ""), context.tools.version("karpenter").removeprefix("v")
-    if wanted and wanted.removeprefix("v") != built:
+    _tools(context, installation)
+
+
+def next_version(tools: Tools) -> str:
+    """Version that ``drill upgrade`` moves to.
+
+    Raises:
+        ApiError: it is not built.
+    """
+    return _next(tools).version(PROGRAM).removeprefix("v")
+
+
+def _next(tools: Tools) -> Tools:
+    found = tools.with_next_karpenter()
+    if found is None:
+        raise ApiError(
+            "UnknownVersion",
+            f"Karpenter {KARPENTER_NEXT.version.removeprefix('v')} is not built. Build it, outside of the lab: "
+            f'make tools ARGS="--next" (Go {KARPENTER_NEXT.go_line} or newer, or one that may fetch it: '
+            "GOTOOLCHAIN=auto). The lab may stay up",
+        )
+    return found
+
+
+def _tools(context: ReleaseContext, installation: Installation) -> Tools:
+    """The tools with the Karpenter that the release wants: the lab's, or the one that ``drill upgrade`` moves to.
+
+    Raises:
+        ApiError: it wants neither, or the second one is not built.
+    """
+    wanted = str(installation.inputs.get("version") or "").removeprefix("v")
+    built, after = (version.removeprefix("v") for version in (context.tools.version(PROGRAM), KARPENTER_NEXT.version))
+    if wanted in ("", built):
+        return context.tools
+    if wanted != after:
         raise ApiError(
             "UnknownVersion",
             f"release {installation.name}: version {wanted}; the lab runs Karpenter {built}. "
             f"Set karpenter.version to {built} "
             f"for this stack, or pin {wanted} in otel_on_spot/lab/go/karpenter/go.mod",
         )
+    return _next(context.tools)
 
 
 def _rendered(context: ReleaseContext, installation: Installation, *, crds: bool) -> list[Object]:
-    tools = context.tools
+    tools = _tools(context, installation)
     return render(
         tools.path("helm"),
         tools.karpenter_crd_chart if crds else tools.karpenter_chart,
         release=installation.name,
         namespace=installation.namespace,
         values=installation.values,
-        chart_version=tools.version("karpenter").removeprefix("v"),
+        chart_version=tools.version(PROGRAM).removeprefix("v"),
         kubernetes_version=tools.version("kube-apiserver"),
         skip_crds=bool(installation.inputs.get("skipCrds")),
     )
@@ -76,7 +112,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     variables |= lab_environment(context, installation, _account(deployment))
     program = Program(
         name=PROGRAM,
-        command=(str(context.tools.path("karpenter")),),
+        command=(str(_tools(context, installation).path(PROGRAM)),),
         environment=variables,
         ready=lambda: http_ok(f"http://127.0.0.1:{addresses.KARPENTER_HEALTH}/readyz"),
         restart=True,

@@ -1,6 +1,7 @@
 """``python -m otel_on_spot.lab.toolchain`` builds the lab's tools; with ``--check`` it only runs the preflight.
 
-``--alerts`` builds Prometheus and promtool instead, which judge the alerts and are no part of the lab's platform.
+``--alerts`` builds Prometheus and promtool instead, which judge the alerts and are no part of the lab's platform;
+``--next`` the Karpenter that ``drill upgrade`` moves to.
 """
 
 import argparse
@@ -13,18 +14,25 @@ from types import FrameType
 
 from otel_on_spot.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, ensure_module, message
-from otel_on_spot.lab.toolchain.modules import PROMETHEUS
+from otel_on_spot.lab.toolchain.golang import UnusableError
+from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, PROMETHEUS
 
 
-def _main() -> int:
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
     parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.toolchain", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only check whether the lab can start on this machine")
     parser.add_argument("--folder", type=Path, default=Path.home(), help="parent folder of the lab's state")
     parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool, and nothing else")
-    options = parser.parse_args()
+    parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter, and nothing else")
+    return parser
+
+
+def _main() -> int:
+    options = parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    if not options.alerts and (problems := check(options.folder)):
+    if not (options.alerts or options.next) and (problems := check(options.folder)):
         print(f"error: {message(problems)}", file=sys.stderr)
         return EXIT_INCOMPLETE
     if options.check:
@@ -36,7 +44,13 @@ def _main() -> int:
             folder = ensure_module(PROMETHEUS)
             print("\n".join(f"{name:30} {PROMETHEUS.version:10} {folder / name}" for name in PROMETHEUS.names))
             return 0
+        if options.next:
+            print(f"Karpenter {KARPENTER_NEXT.version} is in {ensure_module(KARPENTER_NEXT)}")
+            return 0
         tools = ensure()
+    except UnusableError as error:
+        print(f"error: {error.problem if options.alerts or options.next else error}", file=sys.stderr)
+        return error.exit_code
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

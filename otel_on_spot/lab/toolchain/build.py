@@ -81,7 +81,12 @@ def _flags(module: Module) -> tuple[str, ...]:
 
 def is_built(module: Module, go: Go) -> bool:
     """True where every binary and folder of this build is there."""
-    return all((place(module, go) / name).exists() for name in (*module.names, *module.files))
+    return is_whole(module, place(module, go))
+
+
+def is_whole(module: Module, folder: Path) -> bool:
+    """True where every binary and folder of this module is in the folder."""
+    return all((folder / name).exists() for name in (*module.names, *module.files))
 
 
 def free_mib(limit: Path = _CGROUP_LIMIT) -> int:

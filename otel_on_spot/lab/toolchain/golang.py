@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from infra.settings.problem import Problem
 from otel_on_spot.errors import EXIT_FINDINGS, ToolError
-from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.lab.toolchain.modules import MODULES, Module
 
 # What of a Go installation reaches a binary, beside its version. GOFLAGS does not: builds don't use the user's.
 _IN_BINARY = ("GOHOSTOS", "GOHOSTARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GOFIPS140")
@@ -49,14 +49,14 @@ class Go:
     version: Version
 
     @classmethod
-    def find(cls) -> "Go":
-        """Ask it.
+    def find(cls, modules: Sequence[Module] = MODULES) -> "Go":
+        """Ask it. ``modules``: what it is to build.
 
         Raises:
             UnusableError: there is none, it does not answer, or it is older than a module asks for and may not fetch a
                 newer one.
         """
-        newest = max(MODULES, key=lambda module: module.go_line)
+        newest = max(modules, key=lambda module: module.go_line)
 
         def unusable(given: str, or_do: str = "") -> UnusableError:
             rule = f"the lab's tools are built with Go {newest.go_line} or newer ({newest.name} asks for it)"

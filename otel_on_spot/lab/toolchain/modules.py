@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -124,6 +124,9 @@ MODULES = (
     ),
 )
 ARGOCD = next(module for module in MODULES if module.name == "argocd")
+KARPENTER = next(module for module in MODULES if module.name == "karpenter")
+KARPENTER_NEXT = replace(KARPENTER, name="karpenter-next")
+"""The Karpenter that ``drill upgrade`` moves to. It is built for who asks for it, and no part of the lab else."""
 PROMETHEUS = Module(
     name="prometheus",
     upstream="github.com/prometheus/prometheus",

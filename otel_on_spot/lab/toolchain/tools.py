@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otel_on_spot import project
 from otel_on_spot.lab.toolchain.argocd import GivenArgocd
-from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_built, locked, place
+from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_built, is_whole, locked, place
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import ARGOCD, MODULES, Module, differences
+from otel_on_spot.lab.toolchain.modules import ARGOCD, KARPENTER_NEXT, MODULES, Module, differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Tools:
     """The real chart ``karpenter-crd``."""
     argocd_manifests: Path
     """Upstream's ``manifests`` folder, of the version that runs."""
+    next_karpenter: Path | None = None
+    """Folder of the Karpenter that ``drill upgrade`` moves to, whether or not it is built; None where nobody knows."""
     notes: tuple[str, ...] = ()
     """One line for each tool whose version is not what the stack pins."""
 
@@ -49,6 +51,19 @@ class Tools:
         """
         self._refuse_unknown(name)
         return self.versions[name]
+
+    def with_next_karpenter(self) -> "Tools | None":
+        """The same tools with the Karpenter that ``drill upgrade`` moves to; None where it is not built."""
+        folder = self.next_karpenter
+        if folder is None or not is_whole(KARPENTER_NEXT, folder):
+            return None
+        return replace(
+            self,
+            paths={**self.paths, **{name: folder / name for name in KARPENTER_NEXT.names}},
+            versions={**self.versions, **dict.fromkeys(KARPENTER_NEXT.names, KARPENTER_NEXT.version)},
+            karpenter_chart=folder / "karpenter-chart",
+            karpenter_crd_chart=folder / "karpenter-crd-chart",
+        )
 
     def _refuse_unknown(self, name: str) -> None:
         if name not in self.paths:
@@ -77,7 +92,7 @@ def ensure_module(module: Module, progress: BuildProgress | None = None) -> Path
         UnusableError: there is no ``go`` that can build it.
         BuildError: it could not be built.
     """
-    go = Go.find()
+    go = Go.find([module])
     if missing(go, [module]):
         with progress or BuildProgress() as shown, locked(shown):
             build(missing(go, [module]), go, shown)
@@ -122,5 +137,6 @@ def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = N
         karpenter_chart=files["karpenter-chart"],
         karpenter_crd_chart=files["karpenter-crd-chart"],
         argocd_manifests=files["argocd-manifests"],
+        next_karpenter=place(KARPENTER_NEXT, go),
         notes=differences(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )

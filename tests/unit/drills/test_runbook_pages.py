@@ -11,6 +11,7 @@ from otel_on_spot.drills.drought import verdicts as drought
 from otel_on_spot.drills.node_join import verdicts as node_join
 from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
 from otel_on_spot.drills.spot_storm import verdicts as spot_storm
+from otel_on_spot.drills.upgrade import verdicts as upgrade
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,7 +27,8 @@ def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
-    "runbook", [drift.RUNBOOK, node_join.RUNBOOK, spot_interruption.RUNBOOK, spot_storm.RUNBOOK, drought.RUNBOOK]
+    "runbook",
+    [module.RUNBOOK for module in (drift, node_join, spot_interruption, spot_storm, drought, upgrade)],
 )
 def test_every_drill_has_its_page_with_what_it_prints_and_what_it_costs(runbook: str) -> None:
     text = (ROOT / runbook).read_text()

@@ -3,15 +3,18 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from otel_on_spot.lab.releases.installation import Processes
+from otel_on_spot.lab.releases import karpenter
+from otel_on_spot.lab.releases.installation import Installation, Processes
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailedError, Program
 from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT
 from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.1"}
@@ -62,11 +65,15 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
     binary = tmp_path / "argocd-application-controller"
     binary.write_bytes(b"exec.enabled")
     tools = Tools(
-        paths={binary.name: binary, "karpenter": tmp_path / "karpenter"},
-        versions={"karpenter": "v1.14.1", binary.name: "v3.2.11"},
+        paths={
+            binary.name: binary,
+            **{name: tmp_path / name for name in ("karpenter", "helm", "kube-apiserver")},
+        },
+        versions={"karpenter": "v1.14.1", binary.name: "v3.2.11", "kube-apiserver": "v1.35.4"},
         karpenter_chart=tmp_path,
         karpenter_crd_chart=tmp_path,
         argocd_manifests=manifests,
+        next_karpenter=tmp_path / "next",
     )
     supervisor: Any = Recorded(tmp_path / "log")
     return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", log=told.append)
@@ -88,6 +95,57 @@ def test_another_chart_source_or_version_is_refused_by_name(
 ) -> None:
     with pytest.raises(ApiError, match=said):
         releases.check({**KARPENTER, **change})
+
+
+NEXT = {**KARPENTER, "version": KARPENTER_NEXT.version.removeprefix("v")}
+
+
+def build_next(folder: Path) -> Path:
+    for name in (*KARPENTER_NEXT.names, *KARPENTER_NEXT.files):
+        (folder / "next" / name).mkdir(parents=True)
+    return folder / "next"
+
+
+def test_the_next_karpenter_is_refused_until_it_is_built_with_what_builds_it(
+    releases: Releases, tmp_path: Path
+) -> None:
+    with pytest.raises(ApiError, match=r'is not built\. .*make tools ARGS="--next" \(Go 1\.26\.10 or newer'):
+        releases.check(NEXT)
+
+    build_next(tmp_path)
+    releases.check(NEXT)
+    releases.check(KARPENTER)
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["pinned", "next"])
+def test_a_release_is_its_own_versions_chart_crds_and_program(
+    releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, further: bool
+) -> None:
+    following = build_next(tmp_path)
+    rendered: list[tuple[Path, str]] = []
+    started: list[Program] = []
+    deployment = {"kind": "Deployment", "metadata": {"name": "karpenter"}, "spec": {"template": {"spec": {}}}}
+
+    def render(_helm: Path, chart: Path, *, chart_version: str, **_options: Any) -> list[Any]:
+        rendered.append((chart, chart_version))
+        return [deployment]
+
+    monkeypatch.setattr(karpenter, "render", render)
+    monkeypatch.setattr(karpenter, "environment", lambda *_: {})
+    monkeypatch.setattr(karpenter, "lab_environment", lambda *_: {})
+    monkeypatch.setattr(Processes, "run", lambda _self, program, *_: started.append(program))
+    monkeypatch.setattr(Installation, "objects", SimpleNamespace(apply=lambda *_: None, available=lambda *_: None))
+    monkeypatch.setattr(Installation, "api", None)
+    cloud: Any = None
+    inputs = NEXT if further else KARPENTER
+    for chart in ("karpenter-crd", "karpenter"):
+        given = {**inputs, "name": chart, "chart": f"oci://public.ecr.aws/karpenter/{chart}"}
+        releases.installed(cloud, "c", given, seconds=1, cancelled=threading.Event())
+
+    place = following if further else tmp_path
+    charts = ["karpenter-crd-chart", "karpenter-chart"] if further else ["", ""]
+    assert rendered == [(place / chart, inputs["version"]) for chart in charts]
+    assert [program.command for program in started] == [(str(place / "karpenter"),)]
 
 
 def test_the_programs_releases_are_known(releases: Releases) -> None:

@@ -31,7 +31,7 @@ case "$1 $2" in
     mkdir -p "$out"
     case "$name" in
       kubernetes) files="kube-apiserver kube-controller-manager kube-scheduler kubectl" ;;
-      karpenter) files=controller ;;
+      karpenter*) files=controller ;;
       etcd) files=server ;;
       prometheus) files="prometheus promtool" ;;
       *) files=$name ;;

@@ -30,7 +30,7 @@ from otel_on_spot.lab.toolchain.build import (
     place,
 )
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import MODULES, PROMETHEUS, Module
+from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, MODULES, PROMETHEUS, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
@@ -68,6 +68,40 @@ def test_a_module_that_is_asked_for_is_built_alone_with_its_tags_and_only_once(f
     assert ensure_module(PROMETHEUS) == folder
     assert fake_go.calls("build") == ["prometheus"]
     assert place(replace(PROMETHEUS, tags=()), Go.find()) != folder
+
+
+def test_the_next_karpenter_is_built_for_who_asks_for_it_and_a_running_lab_finds_it(fake_go: FakeGo) -> None:
+    tools = ensure()
+    assert "karpenter-next" not in fake_go.calls("build")
+    assert tools.with_next_karpenter() is None
+
+    fake_go.says(GOTOOLCHAIN="auto")
+    folder = ensure_module(KARPENTER_NEXT)
+    (fake_go.folder / "bin" / "go").unlink()
+
+    found = tools.with_next_karpenter()
+    assert found is not None
+    assert (found.path("karpenter"), found.version("karpenter")) == (folder / "karpenter", KARPENTER_NEXT.version)
+    assert (found.karpenter_chart, found.karpenter_crd_chart) == (
+        folder / "karpenter-chart",
+        folder / "karpenter-crd-chart",
+    )
+    assert {name for name in NAMES if found.path(name) != tools.path(name)} == {"karpenter"}
+    shutil.rmtree(folder / "karpenter-crd-chart")
+    assert tools.with_next_karpenter() is None, "a harmed build counts as missing"
+
+
+def test_a_go_that_does_for_the_lab_but_not_for_the_next_karpenter_is_told_when_that_is_asked_for(
+    fake_go: FakeGo,
+) -> None:
+    ensure()
+
+    with pytest.raises(ToolchainError) as refused:
+        ensure_module(KARPENTER_NEXT)
+
+    assert "Go 1.26.8 at " in str(refused.value)
+    assert "Go 1.26.10 or newer (karpenter-next asks for it)" in str(refused.value)
+    assert "go env -w GOTOOLCHAIN=auto" in str(refused.value)
 
 
 def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -> None:

@@ -8,11 +8,19 @@ import pytest
 import yaml
 from packaging.version import Version
 
-from otel_on_spot.lab.toolchain.modules import ARGOCD_OF_CHART, MODULES, PROMETHEUS, Module, differences
+from otel_on_spot.lab.toolchain.modules import (
+    ARGOCD_OF_CHART,
+    KARPENTER,
+    KARPENTER_NEXT,
+    MODULES,
+    PROMETHEUS,
+    Module,
+    differences,
+)
 
 ROOT = Path(__file__).parents[4]
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.1"}
-each = pytest.mark.parametrize("module", [*MODULES, PROMETHEUS], ids=lambda module: module.name)
+each = pytest.mark.parametrize("module", [*MODULES, KARPENTER_NEXT, PROMETHEUS], ids=lambda module: module.name)
 
 
 def go_mod(module: Module) -> str:
@@ -58,6 +66,14 @@ def test_prometheus_is_no_tool_of_the_lab_and_looks_targets_up_by_dns_only() -> 
     assert PROMETHEUS not in MODULES
     assert PROMETHEUS.version == "v0.316.0"
     assert PROMETHEUS.tags == ("remove_all_sd", "enable_dns_sd")
+
+
+def test_the_next_karpenter_is_one_minor_further_and_no_tool_of_the_lab() -> None:
+    here, further = (Version(module.version) for module in (KARPENTER, KARPENTER_NEXT))
+
+    assert KARPENTER_NEXT not in MODULES
+    assert (further.major, further.minor) == (here.major, here.minor + 1)
+    assert f"operator.Version={further}" in KARPENTER_NEXT.linker_flags
 
 
 def test_every_staging_module_of_kubernetes_has_the_minor_and_patch_of_kubernetes() -> None:

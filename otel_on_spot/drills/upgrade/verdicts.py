@@ -1,0 +1,266 @@
+"""Verdicts of the upgrade drill: pure functions of what was seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from otel_on_spot.drills.front_path import Availability, Promise, judge
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.report import Verdict
+
+RUNBOOK: Final = "docs/runbooks/drills/upgrade.md"
+NOTICE_SECONDS: Final = 120
+"""From the warning to the end of a Spot instance."""
+CONSOLIDATED: Final = ("Empty", "Underutilized")
+"""Reasons for which Karpenter takes a node away in any version: pools say so.
+
+Source: DisruptionReason of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/nodepool.go
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One change of version. ``at``: seconds since it began, by what happened.
+
+    Keys of ``at``: crds (a CRD of Karpenter has another schema), controller (its Deployment has the new version),
+    done (the release is ready). ``error``: why it failed, or nothing. ``version``: the Deployment's at its end.
+    """
+
+    before: str
+    after: str
+    at: Mapping[str, float]
+    version: str
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.before} to {self.after}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned:
+    """A Spot node that was warned during a move. ``heard``: seconds until its NodeClaim was deleted."""
+
+    node: str
+    claim: str
+    during: str
+    heard: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gone:
+    """A NodeClaim that was not warned and went all the same. ``reason``: Karpenter's, empty where it gave none."""
+
+    claim: str
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drifted:
+    """A NodeClaim that became Drifted. ``reason``: Karpenter's."""
+
+    claim: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """Both moves and what became of the platform.
+
+    Attributes:
+        moves: up, and back where up did not fail.
+        warned: the storm.
+        claims: number of NodeClaims that nobody warned.
+        gone: those of them that went.
+        drifted: NodeClaims that became Drifted.
+        hashes: by kind, the versions of Karpenter's hash that were seen, in their order.
+        pods: number of pods on nodes that stayed.
+        moved: those of them that were replaced or restarted, each with what became of it.
+        waiting: workloads of the warned nodes that are not whole.
+        unready: NodePools and EC2NodeClasses that are not Ready at the end.
+        stored: CRDs that keep objects in a version in which they did not before, each with it.
+        version: the controller's at the end.
+    """
+
+    moves: tuple[Move, ...]
+    warned: tuple[Warned, ...]
+    claims: int
+    gone: tuple[Gone, ...]
+    drifted: tuple[Drifted, ...]
+    hashes: Mapping[str, tuple[str, ...]]
+    pods: int
+    moved: tuple[str, ...]
+    waiting: tuple[str, ...]
+    unready: tuple[str, ...]
+    stored: tuple[str, ...]
+    version: str
+    front: Availability
+    probe: str
+    promised: Promise
+    timeout: float
+    namespace: str = "otel-demo"
+
+
+def verdicts(seen: Upgrade) -> tuple[Verdict, ...]:
+    """A verdict for each promise."""
+    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
+    return (
+        _moved(seen), _order(seen), _heard(seen), _claims(seen), _drift(seen), _pods(seen), _workloads(seen),
+        _back(seen), front,
+    )  # fmt: skip
+
+
+def _verdict(identity: str, title: str, what: str, count: int, *findings: Finding) -> Verdict:
+    status = "found" if findings else "ok"
+    return Verdict(
+        id=identity, title=title, status=status, runbook=RUNBOOK, count=count, what=what, findings=tuple(findings)
+    )
+
+
+def _moved(seen: Upgrade) -> Verdict:
+    findings = tuple(
+        Finding(
+            subject=f"Karpenter {move.name}",
+            seen=move.error or f"the controller is {move.version} after the update",
+            rule="the controller runs in the version that was asked for, and is ready",
+            remedy=(
+                "otel-on-spot lab logs karpenter",
+                "otel-on-spot doctor --only karpenter-running,karpenter-versions",
+            ),
+        )
+        for move in seen.moves
+        if move.error or move.version != move.after
+    )
+    what = ", ".join(f"{move.name} in {move.at['done']:.0f} s" for move in seen.moves if "done" in move.at)
+    return _verdict("moved", "Moved", what or "not moved", len(seen.moves), *findings)
+
+
+def _order(seen: Upgrade) -> Verdict:
+    findings = tuple(
+        Finding(
+            subject=f"Karpenter {move.name}",
+            seen=f"the controller changed {move.at['controller']:.1f} s after the start, the CRDs after "
+            f"{move.at['crds']:.1f} s",
+            rule="the release karpenter-crd comes before the release karpenter: a controller without a field that it "
+            "reads does not start",
+            remedy=("kubectl get crds -l app.kubernetes.io/managed-by=Helm",),
+        )
+        for move in seen.moves
+        if {"crds", "controller"} <= set(move.at) and move.at["crds"] > move.at["controller"]
+    )
+    changed = [move for move in seen.moves if "crds" in move.at and "controller" in move.at]
+    leads = ", ".join(f"{move.at['controller'] - move.at['crds']:.1f} s before ({move.name})" for move in changed)
+    return _verdict(
+        "order", "CRDs first", leads or "the CRDs are the same in both versions", len(seen.moves), *findings
+    )
+
+
+def _heard(seen: Upgrade) -> Verdict:
+    findings = tuple(
+        Finding(
+            subject=f"NodeClaim {warned.claim}",
+            seen=f"node {warned.node} was warned while Karpenter moved from {warned.during}; its NodeClaim "
+            + (
+                f"is not deleted {seen.timeout:.0f} s later"
+                if warned.heard is None
+                else f"was deleted after {warned.heard:.0f} s"
+            ),
+            rule=f"a message that arrives while the controller restarts is handled within {NOTICE_SECONDS} s: "
+            "the queue keeps it",
+            remedy=(
+                "otel-on-spot doctor --only interruption-queue,interruption-policy,interruption-rules",
+                "otel-on-spot doctor --only interruption-backlog",
+            ),
+        )
+        for warned in seen.warned
+        if warned.heard is None or warned.heard > NOTICE_SECONDS
+    )
+    times = [warned.heard for warned in seen.warned if warned.heard is not None]
+    lost = len(seen.warned) - len(times)
+    last = f"the last one handled after {max(times):.1f} s" if times else "none handled"
+    last += f", {lost} not handled" if times and lost else ""
+    what = f"{format_count(len(seen.warned), 'warning')} in a restart, {last}"
+    return _verdict("heard", "Warnings outlive the restart", what, len(seen.warned), *findings)
+
+
+def _claims(seen: Upgrade) -> Verdict:
+    consolidated = [gone for gone in seen.gone if gone.reason in CONSOLIDATED]
+    findings = tuple(
+        Finding(
+            subject=f"NodeClaim {gone.claim}",
+            seen=f"nobody warned it, and it is deleted ({gone.reason or 'Karpenter gave no reason'}); node {gone.node}",
+            rule="a change of version loses no NodeClaim and replaces no node",
+            remedy=(
+                "kubectl get events --field-selector involvedObject.kind=NodeClaim",
+                "otel-on-spot lab logs karpenter",
+            ),
+        )
+        for gone in seen.gone
+        if gone.reason not in CONSOLIDATED
+    )
+    told = f"; {len(consolidated)} consolidated, as in any version" if consolidated else ""
+    what = f"{seen.claims - len(seen.gone)} of {format_count(seen.claims, 'NodeClaim')} stayed{told}"
+    return _verdict("nodeclaims", "No node is lost", what, seen.claims, *findings)
+
+
+def _drift(seen: Upgrade) -> Verdict:
+    findings = tuple(
+        Finding(
+            subject=f"NodeClaim {drifted.claim}",
+            seen=f"Drifted: {drifted.reason or 'Karpenter gave no reason'}",
+            rule="a version that hashes otherwise hashes what is there anew, and takes no node for Drifted",
+            remedy=(
+                f"kubectl get nodeclaim {drifted.claim} -o yaml  # annotations *-hash and *-hash-version",
+                'hold drift in the pools\' budgets until you know why: {nodes: "0", reasons: [Drifted]}',
+            ),
+        )
+        for drifted in seen.drifted
+    )
+    hashes = ", ".join(f"{kind} {' → '.join(versions)}" for kind, versions in sorted(seen.hashes.items()))
+    return _verdict("drift", "No drift", f"hash versions: {hashes or 'none seen'}", seen.claims, *findings)
+
+
+def _pods(seen: Upgrade) -> Verdict:
+    findings = tuple(
+        Finding(
+            subject=pod.partition(":")[0],
+            seen=pod.partition(": ")[2],
+            rule="pods on nodes that stay are not touched: not the demo's, not the platform's",
+            remedy=("kubectl get events -A --field-selector reason=Evicted",),
+        )
+        for pod in seen.moved
+    )
+    what = f"{seen.pods - len(seen.moved)} of {format_count(seen.pods, 'pod')} on nodes that stayed are the same"
+    return _verdict("pods", "No pod restarts", what, seen.pods, *findings)
+
+
+def _workloads(seen: Upgrade) -> Verdict:
+    title = "Workloads are whole again"
+    if not seen.waiting:
+        return _verdict("workloads", title, "what ran on the warned nodes is Ready elsewhere", len(seen.warned))
+    finding = Finding(
+        subject=format_count(len(seen.waiting), "workload"),
+        seen=f"not whole {seen.timeout:.0f} s after the warnings: {', '.join(seen.waiting)}",
+        rule="what ran on the warned nodes is Ready again elsewhere",
+        remedy=("kubectl get pods -A --field-selector status.phase=Pending",),
+    )
+    return _verdict("workloads", title, "not in time", len(seen.warned), finding)
+
+
+def _back(seen: Upgrade) -> Verdict:
+    first = seen.moves[0].before
+    problems = [
+        *([f"the controller is {seen.version}"] if seen.version != first else []),
+        *(f"{each} is not Ready" for each in seen.unready),
+        *(f"objects are kept in another version: {each}" for each in seen.stored),
+    ]
+    finding = Finding(
+        subject=f"Karpenter {first}",
+        seen="; ".join(problems),
+        rule="a minor can be taken back: the older controller reads what the newer one wrote",
+        remedy=("kubectl get nodepools,ec2nodeclasses", "make lab  # brings back what the stack file declares"),
+    )
+    what = f"{first} again, NodePools and EC2NodeClasses Ready" if not problems else "not as before"
+    return _verdict("back", "Back as before", what, 1, *([finding] if problems else []))

@@ -1,0 +1,245 @@
+"""The upgrade drill: what it says of what it saw, each promise with the fault that breaks it."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from otel_on_spot.cli import app
+from otel_on_spot.drills.front_path import Availability, Promise
+from otel_on_spot.drills.resilience import ElsewhereError, describe
+from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.drills.undo import moved, take_back
+from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone, Move, Upgrade, Warned, verdicts
+from otel_on_spot.drills.upgrade.watch import ClaimWatch, compare_pods, unready
+from otel_on_spot.lab import control, isolation
+from otel_on_spot.lab.folder import Folder, LabError, NoLabError
+
+UP = Move(before="1.14.1", after="1.15.0", at={"crds": 2.0, "controller": 5.0, "done": 9.0}, version="1.15.0")
+BACK = Move(before="1.15.0", after="1.14.1", at={"crds": 2.0, "controller": 4.5, "done": 8.0}, version="1.14.1")
+WARNED = Warned(node="ip-1", claim="spot-a", during="1.14.1 to 1.15.0", heard=4.0)
+WELL = Upgrade(
+    moves=(UP, BACK),
+    warned=(WARNED, replace(WARNED, claim="spot-b", during="1.15.0 to 1.14.1", heard=31.0)),
+    claims=3,
+    gone=(Gone(claim="spot-c", node="ip-3", reason="Underutilized"),),
+    drifted=(),
+    hashes={"NodePool": ("v3",), "EC2NodeClass": ("v5", "v6", "v5")},
+    pods=40,
+    moved=(),
+    waiting=(),
+    unready=(),
+    stored=(),
+    version="1.14.1",
+    front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
+    probe="ready endpoints",
+    promised=Promise(),
+    timeout=300.0,
+)
+IDS = ["moved", "order", "heard", "nodeclaims", "drift", "pods", "workloads", "back", "front-path"]
+
+
+def statuses(seen: Upgrade) -> dict[str, str]:
+    return {verdict.id: verdict.status for verdict in verdicts(seen)}
+
+
+def said(seen: Upgrade, identity: str) -> str:
+    verdict = next(each for each in verdicts(seen) if each.id == identity)
+    return " | ".join([verdict.what, *(f"{each.subject}: {each.seen}" for each in verdict.findings)])
+
+
+def test_a_platform_that_took_both_moves_well_is_in_order_and_says_what_was_seen() -> None:
+    assert statuses(WELL) == dict.fromkeys(IDS, "ok")
+    assert said(WELL, "moved") == "1.14.1 to 1.15.0 in 9 s, 1.15.0 to 1.14.1 in 8 s"
+    assert said(WELL, "order") == "3.0 s before (1.14.1 to 1.15.0), 2.5 s before (1.15.0 to 1.14.1)"
+    assert said(WELL, "heard") == "2 warnings in a restart, the last one handled after 31.0 s"
+    assert said(WELL, "nodeclaims") == "2 of 3 NodeClaims stayed; 1 consolidated, as in any version"
+    assert said(WELL, "drift") == "hash versions: EC2NodeClass v5 → v6 → v5, NodePool v3"
+
+
+@pytest.mark.parametrize(
+    ("fault", "broken", "words"),
+    [
+        ({"moves": (replace(UP, error="not ready: panic"), BACK)}, "moved", "1.14.1 to 1.15.0: not ready: panic"),
+        ({"moves": (replace(UP, version="1.14.1"), BACK)}, "moved", "the controller is 1.14.1 after the update"),
+        (
+            {"moves": (replace(UP, at={"controller": 2.0, "crds": 5.0, "done": 9.0}), BACK)},
+            "order",
+            "the controller changed 2.0 s after the start, the CRDs after 5.0 s",
+        ),
+        ({"warned": (replace(WARNED, heard=None),)}, "heard", "its NodeClaim is not deleted 300 s later"),
+        ({"warned": (replace(WARNED, heard=121.0),)}, "heard", "was deleted after 121 s"),
+        ({"gone": (Gone(claim="spot-c", node="ip-3", reason=""),)}, "nodeclaims", "Karpenter gave no reason"),
+        ({"gone": (Gone(claim="spot-c", node="ip-3", reason="Drifted"),)}, "nodeclaims", "it is deleted (Drifted)"),
+        ({"drifted": (Drifted(claim="spot-c", reason="NodeClassDrift"),)}, "drift", "Drifted: NodeClassDrift"),
+        ({"moved": ("otel-demo/cart-1: restarted 1 times",)}, "pods", "otel-demo/cart-1: restarted 1 times"),
+        ({"waiting": ("otel-demo/cart",)}, "workloads", "not whole 300 s after the warnings: otel-demo/cart"),
+        ({"version": "1.15.0"}, "back", "the controller is 1.15.0"),
+        ({"unready": ("NodePool spot",)}, "back", "NodePool spot is not Ready"),
+        (
+            {"stored": ("nodepools.karpenter.sh in v2",)},
+            "back",
+            "in another version: nodepools.karpenter.sh in v2",
+        ),
+        ({"front": Availability(looks=10, served=9, longest_gap=1.0)}, "front-path", "nothing served in 1 look of 10"),
+    ],
+)
+def test_each_promise_that_is_broken_is_found_and_no_other(fault: dict[str, Any], broken: str, words: str) -> None:
+    seen = replace(WELL, **fault)
+
+    assert statuses(seen) == {**dict.fromkeys(IDS, "ok"), broken: "found"}
+    assert words in said(seen, broken)
+
+
+def test_warnings_that_were_not_handled_are_not_counted_as_handled() -> None:
+    lost = replace(WARNED, heard=None)
+
+    assert said(replace(WELL, warned=(lost,)), "heard").startswith("1 warning in a restart, none handled | ")
+    assert said(replace(WELL, warned=(lost, WARNED)), "heard").startswith(
+        "2 warnings in a restart, the last one handled after 4.0 s, 1 not handled | "
+    )
+
+
+def test_crds_that_do_not_differ_have_no_order() -> None:
+    same = tuple(replace(move, at={"controller": 1.0, "done": 2.0}) for move in (UP, BACK))
+
+    assert said(replace(WELL, moves=same), "order") == "the CRDs are the same in both versions"
+
+
+def test_outside_of_a_lab_it_is_refused_and_says_whose_the_version_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(isolation.LAB, raising=False)
+
+    ended = CliRunner().invoke(app, ["drill", "upgrade", "--stack", "dev"])
+
+    assert ended.exit_code == 2
+    assert "does not run in a lab" in ended.output
+    assert "`pulumi up` moves it" in " ".join(ended.output.split())
+
+
+@pytest.mark.parametrize(
+    "problem", [control.RefusedError("Karpenter 9.9.9 is not built"), NoLabError("no lab 'own' is running")]
+)
+def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passed_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: LabError
+) -> None:
+    asked: list[tuple[Path, str]] = []
+
+    def ask(folder: Folder, command: str) -> str:
+        asked.append((folder.path, command))
+        raise problem
+
+    monkeypatch.setenv(isolation.LAB, str(tmp_path / "own"))
+    monkeypatch.setattr(control, "ask", ask)
+
+    ended = CliRunner().invoke(app, ["drill", "upgrade", "--stack", "lab"])
+
+    assert ended.exit_code == 2
+    assert str(problem) in ended.output
+    assert asked == [(tmp_path / "own", "next-karpenter")]
+
+
+class FakeApi:
+    """Answers a list, or an object, by its path."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+
+    def list(self, path: str, **_query: str) -> Any:
+        return iter(self.answers[path.rpartition("/")[2]])
+
+    def get(self, path: str) -> Any:
+        return self.answers[path.rpartition("/")[2]]
+
+
+def claim(name: str, *conditions: tuple[str, str, str], hashed: str = "v5", deleted: bool = False) -> dict[str, Any]:
+    listed = [{"type": kind, "status": status, "reason": reason} for kind, status, reason in conditions]
+    annotations = {"karpenter.sh/nodepool-hash-version": "v3", "karpenter.k8s.aws/ec2nodeclass-hash-version": hashed}
+    metadata: dict[str, Any] = {"name": name, "uid": f"uid-{name}", "annotations": annotations}
+    if deleted:
+        metadata["deletionTimestamp"] = "2026-11-26T08:00:00Z"
+    return {"metadata": metadata, "status": {"nodeName": f"ip-{name}", "conditions": listed}}
+
+
+def watched(*looks: Collection[dict[str, Any]]) -> ClaimWatch:
+    """Watch claims over these looks; the first is the start."""
+    api = FakeApi()
+    watch = ClaimWatch(api, Timeline(), looks[0])  # ty: ignore[invalid-argument-type]
+    for look in looks[1:]:
+        api.answers = {"nodeclaims": look}
+        watch.look()
+    return watch
+
+
+def test_what_went_is_told_with_karpenters_reason_even_where_it_was_seen_only_before() -> None:
+    tired = claim("b", ("DisruptionReason", "True", "Underutilized"))
+    watch = watched([claim("a"), claim("b"), claim("c")], [claim("a", deleted=True), tired, claim("c")], [claim("c")])
+
+    assert watch.gone(["a"]) == (Gone(claim="b", node="ip-b", reason="Underutilized"),)
+    assert watch.gone([]) == (Gone(claim="a", node="ip-a", reason=""), *watch.gone(["a"]))
+
+
+def test_a_node_claim_that_became_ready_on_the_way_must_stay_too_and_one_that_never_did_need_not() -> None:
+    ready = ("Ready", "True", "Ready")
+    watch = watched([claim("a", ready)], [claim("a", ready), claim("b", ready), claim("c")], [claim("a", ready)])
+
+    assert watch.gone([]) == (Gone(claim="b", node="ip-b", reason=""),)
+    assert (watch.count([]), watch.count(["a"])) == (2, 1)
+
+
+def test_drift_counts_where_it_came_with_the_move_and_not_where_it_was_there_before() -> None:
+    old, new = claim("a", ("Drifted", "True", "AMIDrift")), claim("b", ("Drifted", "True", "NodeClassDrift"))
+    watch = watched([old, claim("b"), claim("c")], [old, new, claim("c", ("Drifted", "False", ""))])
+
+    assert watch.drifted == (Drifted(claim="b", reason="NodeClassDrift"),)
+
+
+def test_a_hash_version_counts_once_every_node_claim_has_it() -> None:
+    a, b = claim("a", hashed="v6"), claim("b", hashed="v6")
+    watch = watched([claim("a"), claim("b")], [a, claim("b")], [a, b], [claim("a"), claim("b")])
+
+    assert watch.hashes == {"NodePool": ("v3",), "EC2NodeClass": ("v5", "v6", "v5")}
+
+
+def pod(name: str, node: str = "ip-1", *, restarts: int = 0, **labels: str) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "otel-demo", "name": name, "uid": f"uid-{name}", "labels": labels},
+        "spec": {"nodeName": node},
+        "status": {"phase": "Running", "containerStatuses": [{"restartCount": restarts}]},
+    }
+
+
+def test_a_pod_on_a_node_that_stays_must_stay_as_it_was() -> None:
+    karpenters = pod("karpenter-1", **{"app.kubernetes.io/name": "karpenter"})
+    job = pod("job-1")
+    job["metadata"]["ownerReferences"] = [{"kind": "Job"}]
+    ended = pod("ended-1")
+    ended["status"]["phase"] = "Succeeded"
+    before = [pod("cart-1"), pod("ad-1"), pod("ui-1", restarts=1), pod("gone-1", "ip-2"), karpenters, job, ended]
+
+    count, changed = compare_pods(before, [pod("cart-1"), pod("ui-1", restarts=3)], lambda node: node != "ip-2")
+
+    assert count == 3
+    assert changed == ("otel-demo/ad-1: gone, or another pod is in its place", "otel-demo/ui-1: restarted 2 times")
+
+
+def test_a_pool_that_is_not_ready_is_named() -> None:
+    ready = {"metadata": {"name": "data"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    api = FakeApi(nodepools=[ready, {"metadata": {"name": "spot"}}], ec2nodeclasses=[ready])
+
+    assert unready(api) == ("NodePool spot",)  # ty: ignore[invalid-argument-type]
+
+
+def test_a_dead_drills_version_is_left_to_an_update_and_said_so() -> None:
+    path = "/apis/apps/v1/namespaces/kube-system/deployments/karpenter"
+    step = moved(path, "1.14.1", "1.15.0")
+    deployment = {"metadata": {"labels": {"app.kubernetes.io/version": "1.15.0"}}}
+
+    with pytest.raises(ElsewhereError) as refused:
+        take_back(None, FakeApi(karpenter=deployment), step)  # ty: ignore[invalid-argument-type]
+    assert describe(refused.value).startswith("Karpenter is 1.15.0 and was 1.14.1: an update brings back")
+
+    deployment["metadata"]["labels"]["app.kubernetes.io/version"] = "1.14.1"
+    assert take_back(None, FakeApi(karpenter=deployment), step) == "is 1.14.1"  # ty: ignore[invalid-argument-type]

@@ -1,0 +1,171 @@
+"""The upgrade drill from its start to its end, over an API server in memory and a Karpenter that moves as told."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from otel_on_spot.drills.drill import DrillRefusedError, start
+from otel_on_spot.drills.spot_interruption.candidates import Candidate
+from otel_on_spot.drills.upgrade import run
+from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
+from otel_on_spot.errors import ToolError
+from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, Kind
+from otel_on_spot.report import Report
+from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.drilled import there
+
+__all__ = ["there"]
+
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class Karpenter:
+    """Karpenter of the platform: handles warnings at once, and fails on the way to ``broken``."""
+
+    def __init__(self, there: Cluster, broken: str = "") -> None:
+        self.there, self.broken = there, broken
+        self.asked: list[str] = []
+        self.hears, self.timeout = True, 30.0
+        self.warned: list[Sequence[str]] = []
+        objects = there.front.objects
+        labels = {APP_NAME: "karpenter", APP_VERSION: "1.14.1"}
+        self.deployment = made(DEPLOYMENT, "karpenter", namespace=there.target.declared.karpenter_namespace)
+        self.deployment["metadata"]["labels"] = labels
+        self.definitions = [made(DEFINITION, kind.crd, generation=1) for kind in KARPENTER_KINDS]
+        pool, claim, node_class = KARPENTER_KINDS
+        self.claims = {name: made(claim, name, uid=f"uid-{name}") for name in ("spot-a", "spot-b", "data")}
+        for name, thing in self.claims.items():
+            thing["status"] = {**READY, "nodeName": f"ip-{name}"}
+        pools = [{**made(kind, "one"), "status": READY} for kind in (pool, node_class)]
+        objects += [self.deployment, *self.definitions, *self.claims.values(), *pools]
+
+    @property
+    def version(self) -> str:
+        return self.deployment["metadata"]["labels"][APP_VERSION]
+
+    def move(self, version: str) -> None:
+        self.asked.append(version)
+        for definition in self.definitions:
+            definition["metadata"]["generation"] += 1
+        time.sleep(0.1)
+        self.deployment["metadata"]["labels"][APP_VERSION] = version
+        time.sleep(0.1)
+        if version == self.broken:
+            raise ToolError("it does not become ready: panic")
+
+    def candidates(self, *_: Any) -> tuple[Candidate, ...]:
+        spot = [name for name in ("spot-a", "spot-b") if self.claims[name] in self.there.front.objects]
+        return tuple(Candidate(node=f"ip-{name}", claim=name, instance=f"i-{name}", pods=1) for name in spot)
+
+    def hear(self, _target: Any, _by: Any, instances: Sequence[str]) -> None:
+        self.warned.append(instances)
+        for instance in instances if self.hears else ():
+            self.there.front.objects.remove(self.claims[instance.removeprefix("i-")])
+
+    def drill(self) -> Report:
+        target, api = self.there.target, self.there.api
+        plan = make_plan(target, api, "1.15.0")
+        with start(target, api, "upgrade", why="", seconds=60, log=self.there.told.append) as running:
+            return UpgradeRun(
+                running, plan, self.move, timeout=self.timeout, gap=None, log=self.there.told.append
+            ).run()
+
+
+def made(kind: Kind, name: str, **metadata: Any) -> dict[str, Any]:
+    return {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": name, **metadata}}
+
+
+def installed(there: Cluster, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> Karpenter:
+    karpenter = Karpenter(there, broken)
+    monkeypatch.setattr(run, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(run, "_candidates", karpenter.candidates)
+    monkeypatch.setattr(run, "send", karpenter.hear)
+    monkeypatch.setattr(run, "require_served", lambda *_: None)
+    monkeypatch.setattr(run, "front_path", lambda *_: (lambda: 1, "the front"))
+    monkeypatch.setattr(run.diagnosis, "collect_facts", lambda *_: None)
+    monkeypatch.setattr(run.diagnosis, "causes", lambda *_: ())
+    return karpenter
+
+
+def test_it_moves_up_and_back_and_warns_half_of_the_spot_nodes_in_each_restart(
+    there: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    karpenter = installed(there, monkeypatch)
+
+    report = karpenter.drill()
+
+    assert karpenter.asked == ["1.15.0", "1.14.1"]
+    assert karpenter.warned == [["i-spot-a"], ["i-spot-b"]]
+    assert {verdict.id: verdict.status for verdict in report.verdicts if verdict.status != "ok"} == {}
+    assert report.exit_code == 0
+    moments = [moment.what for moment in report.moments]
+    ordered = ["moving", "crds", "controller", "warned"]
+    assert [what for what in moments if what in ordered] == ordered * 2
+    assert there.lease is None
+
+
+def test_a_node_whose_warning_is_not_handled_is_not_warned_again_and_stays_found(
+    there: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    karpenter = installed(there, monkeypatch)
+    karpenter.hears = False
+    karpenter.timeout = 1.0
+
+    report = karpenter.drill()
+
+    assert karpenter.warned == [["i-spot-a"], ["i-spot-b"]]
+    found = {verdict.id: verdict for verdict in report.verdicts if verdict.status == "found"}
+    assert list(found) == ["heard"]
+    assert [finding.subject for finding in found["heard"].findings] == ["NodeClaim spot-a", "NodeClaim spot-b"]
+
+
+def test_a_version_that_does_not_run_is_found_and_taken_back(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    karpenter = installed(there, monkeypatch, broken="1.15.0")
+
+    report = karpenter.drill()
+
+    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.1"], "1.14.1")
+    found = {verdict.id: verdict for verdict in report.verdicts if verdict.status == "found"}
+    assert list(found) == ["moved"]
+    assert [finding.seen for finding in found["moved"].findings] == ["it does not become ready: panic"]
+    assert there.lease is None
+
+
+def test_a_drill_that_is_interrupted_moves_back_before_it_ends(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    karpenter = installed(there, monkeypatch)
+
+    def interrupted(_run: UpgradeRun) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(UpgradeRun, "_is_settled", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        karpenter.drill()
+
+    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.1"], "1.14.1")
+    assert there.lease is None
+
+
+def test_a_way_back_that_is_barred_is_found_and_the_version_is_left_to_an_update(
+    there: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    karpenter = installed(there, monkeypatch)
+    monkeypatch.setattr(karpenter, "move", lambda version, move=karpenter.move: version == "1.15.0" and move(version))
+
+    with pytest.raises(ToolError, match=r"Karpenter is 1\.15\.0 and was 1\.14\.1: an update brings back"):
+        karpenter.drill()
+
+
+def test_a_platform_that_does_not_rest_or_has_moved_already_is_refused(
+    there: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    karpenter = installed(there, monkeypatch)
+    karpenter.claims["data"]["metadata"]["deletionTimestamp"] = "2026-11-26T08:00:00Z"
+    with pytest.raises(DrillRefusedError, match="NodeClaims data: they are being deleted"):
+        karpenter.drill()
+
+    karpenter.deployment["metadata"]["labels"][APP_VERSION] = "1.15.0"
+    with pytest.raises(DrillRefusedError, match=r"Karpenter is 1\.15\.0 already"):
+        karpenter.drill()
+    assert karpenter.asked == []
