@@ -52,6 +52,7 @@ network_args = NetworkArgs(
     account_id=account_id,
     config=settings.network,
     protect=settings.cluster.deletion_protection,
+    kms_key_arn=settings.encryption.kms_key_arn,
 )
 network = Network("network", network_args, on_aws)
 queue = InterruptionQueue("interruption", InterruptionQueueArgs(stack_names=stack_names), on_aws)
@@ -67,7 +68,11 @@ if settings.karpenter.interruption_experiments:
 
 if settings.alarms.topic_arn or settings.alarms.emails:
     alarms_args = AlarmsArgs(
-        stack_names=stack_names, config=settings.alarms, events=tuple(EVENTS), account_id=account_id
+        stack_names=stack_names,
+        config=settings.alarms,
+        events=tuple(EVENTS),
+        account_id=account_id,
+        kms_key_arn=settings.encryption.kms_key_arn,
     )
     alarms = Alarms("alarms", alarms_args, on_aws)
     pulumi.export("alarmTopic", alarms.topic_arn)
@@ -89,6 +94,7 @@ cluster_args = ClusterArgs(
     tags=tags,
     oidc_provider=settings.karpenter.identity != "pod-identity",
     snapshots=settings.persistence.backup is not None,
+    kms_key_arn=settings.encryption.kms_key_arn,
 )
 cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])

@@ -41,6 +41,7 @@ for stack, told in settings.stacks.items():
         account_id=settings.account_id,
         iam_path=told.iam_path,
         service_role=told.service_role,
+        kms_key_arn=told.kms_key_arn,
     )
     access_args = StackAccessArgs(
         scope=scope,

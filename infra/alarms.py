@@ -126,12 +126,16 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
-    """Arguments: the cluster, who is told, the kinds of events that have a rule, and the account of the topic."""
+    """Arguments: the cluster, who is told, the kinds of events that have a rule, and the account of the topic.
+
+    ``kms_key_arn``: of the key that encrypts the stack's own topic; None makes one.
+    """
 
     stack_names: names.StackNames
     config: models.Alarms
     events: Sequence[str]
     account_id: pulumi.Input[str]
+    kms_key_arn: str | None = None
 
 
 class Alarms(pulumi.ComponentResource):
@@ -162,26 +166,28 @@ class Alarms(pulumi.ComponentResource):
         self.register_outputs({"topicArn": self.topic_arn})
 
     def _topic(self, name: str, args: AlarmsArgs) -> pulumi.Output[str]:
-        """The stack's own topic: under a key of its own, because CloudWatch may not use AWS's key for SNS.
+        """The stack's own topic: under a key that CloudWatch may use, which AWS's key for SNS is not.
 
         Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
         """
         child = pulumi.ResourceOptions(parent=self)
         stack_names, account = args.stack_names, pulumi.Output.from_input(args.account_id)
-        key = kms.Key(
-            f"{name}-topic",
-            description=f"Alarms of {stack_names.cluster}",
-            enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-            policy=account.apply(
-                lambda account_id: json.dumps(documents.alarm_key_policy(account_id, stack_names.partition))
-            ),
-            opts=child,
-        )
+        key_arn: pulumi.Input[str] = args.kms_key_arn or ""
+        if not args.kms_key_arn:
+            key_arn = kms.Key(
+                f"{name}-topic",
+                description=f"Alarms of {stack_names.cluster}",
+                enable_key_rotation=True,
+                deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
+                policy=account.apply(
+                    lambda account_id: json.dumps(documents.alarm_key_policy(account_id, stack_names.partition))
+                ),
+                opts=child,
+            ).arn
         topic = sns.Topic(
             f"{name}-topic",
             name=stack_names.alarm_topic,
-            kms_master_key_id=key.arn,
+            kms_master_key_id=key_arn,
             policy=account.apply(
                 lambda account_id: json.dumps(
                     documents.alarm_topic_policy(

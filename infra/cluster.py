@@ -38,7 +38,7 @@ class ClusterArgs:
     maps as well. ``oidc_provider``: make an IAM OIDC provider for IRSA. ``egress_routes``: what must be there before a
     node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
     zones of the control plane's creation; a zone that came later is for Karpenter's nodes only. ``snapshots``: make
-    what serves VolumeSnapshots.
+    what serves VolumeSnapshots. ``kms_key_arn``: of the key that encrypts secrets and logs; None makes one for secrets.
     """
 
     stack_names: names.StackNames
@@ -51,6 +51,7 @@ class ClusterArgs:
     tags: dict[str, str]
     oidc_provider: bool
     snapshots: bool
+    kms_key_arn: str | None = None
 
 
 class Cluster(pulumi.ComponentResource):
@@ -72,23 +73,13 @@ class Cluster(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         config = args.config
 
-        # Losing the key makes every Kubernetes secret unreadable: where deletion is protected, Pulumi refuses it too.
-        key = kms.Key(
-            f"{name}-secrets",
-            description=f"Kubernetes secrets of {config.name}",
-            enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-            policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(documents.key_policy(account, args.stack_names.partition))
-            ),
-            opts=pulumi.ResourceOptions(parent=self, protect=config.deletion_protection),
-        )
-        kms.Alias(f"{name}-secrets", name=f"alias/{config.name}-secrets", target_key_id=key.key_id, opts=child)
+        secrets_key_arn = args.kms_key_arn or self._secrets_key(name, args)
         # Made before the cluster writes to it: EKS would make one that never expires.
         log_group = cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"/aws/eks/{config.name}/cluster",
             retention_in_days=config.log_retention_days,
+            kms_key_id=args.kms_key_arn,
             opts=child,
         )
 
@@ -130,7 +121,8 @@ class Cluster(pulumi.ComponentResource):
             enable_config_map_mutable=True,
             role_mappings=[*role_mappings(config.node_access, (args.node_role,)), node_mapping(system_role_arn)],
             access_entries=access_entries(config.node_access, (args.node_role,)),
-            encryption_config_key_arn=key.arn,
+            encryption_config_key_arn=secrets_key_arn,
+            cluster_tags={names.SECRETS_KEY_TAG: args.kms_key_arn} if args.kms_key_arn else None,
             enabled_cluster_log_types=list(config.log_types),
             deletion_protection=config.deletion_protection,
             upgrade_policy=aws_eks.ClusterUpgradePolicyArgs(support_type=config.upgrade_policy)
@@ -260,6 +252,28 @@ class Cluster(pulumi.ComponentResource):
                 "oidcIssuer": self.oidc_issuer,
             }
         )
+
+    def _secrets_key(self, name: str, args: ClusterArgs) -> pulumi.Output[str]:
+        """ARN of a key of the stack's own for Kubernetes secrets."""
+        config = args.config
+        # Losing the key makes every Kubernetes secret unreadable: where deletion is protected, Pulumi refuses it too.
+        key = kms.Key(
+            f"{name}-secrets",
+            description=f"Kubernetes secrets of {config.name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
+            policy=pulumi.Output.from_input(args.account_id).apply(
+                lambda account: json.dumps(documents.key_policy(account, args.stack_names.partition))
+            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=config.deletion_protection),
+        )
+        kms.Alias(
+            f"{name}-secrets",
+            name=f"alias/{config.name}-secrets",
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return key.arn
 
 
 def _service_role(

@@ -213,18 +213,53 @@ def alarm_key_policy(account_id: str, partition: str) -> Document:
 
     Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
     """
-    through_iam = key_policy(account_id, partition)["Statement"]
-    return document(
-        *through_iam,
+    return document(*key_policy(account_id, partition)["Statement"], _alarms_use_the_key(account_id))
+
+
+def _alarms_use_the_key(account_id: str) -> Statement:
+    return {
+        "Sid": "AllowAlarmsOfThisAccount",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+    }
+
+
+def given_key_statements(partition: str, region: str, account_id: str, log_groups: Sequence[str]) -> list[Statement]:
+    """Statements that the policy of a key of ``encryption.kmsKeyArn`` needs: docs/kms-key.md shows them.
+
+    Who makes the cluster grants EKS the key, in a request of their own: kms:GrantIsForAWSResource does not hold there.
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html,
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html,
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+
+    Args:
+        partition: of the region.
+        region: of the stack.
+        account_id: of the stack; the key may be another account's.
+        log_groups: names of the log groups that the key encrypts.
+    """
+    groups = [f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}" for group in log_groups]
+    return [
         {
-            "Sid": "AllowAlarmsOfThisAccount",
+            "Sid": "AllowWhoMakesTheCluster",
             "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            "Action": ["kms:DescribeKey", "kms:CreateGrant"],
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
         },
-    )
+        {
+            "Sid": "AllowLogsOfThisStack",
+            "Effect": "Allow",
+            "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            "Resource": "*",
+            "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        },
+        _alarms_use_the_key(account_id),
+    ]
 
 
 def flow_log_policy(log_group_arn: str) -> Document:

@@ -11,12 +11,13 @@ from infra import documents, names
 
 @dataclass(frozen=True, kw_only=True)
 class FlowLogsArgs:
-    """Arguments: the VPC, and the days that CloudWatch keeps its flow logs."""
+    """Arguments: the VPC, the days that CloudWatch keeps its flow logs, and their key; None leaves them to AWS's."""
 
     stack_names: names.StackNames
     account_id: pulumi.Input[str]
     vpc_id: pulumi.Input[str]
     retention_days: int
+    kms_key_arn: str | None = None
 
 
 class FlowLogs(pulumi.ComponentResource):
@@ -32,6 +33,7 @@ class FlowLogs(pulumi.ComponentResource):
             f"{name}-group",
             name=f"/aws/vpc/{args.stack_names.cluster}/flow-logs",
             retention_in_days=args.retention_days,
+            kms_key_id=args.kms_key_arn,
             opts=child,
         )
         role = iam.Role(

@@ -15,7 +15,7 @@ from pulumi_aws import ebs, ec2, eks, ssm
 from infra import names
 from infra.persistence import DATABASES
 from infra.settings import placement
-from infra.settings.models import Cluster, Network, NodeClass, Pool, Settings
+from infra.settings.models import Cluster, Encryption, Network, NodeClass, Pool, Settings
 from infra.settings.problem import Problem, message
 from infra.subnets import SubnetLayout
 
@@ -40,11 +40,15 @@ class LivingSubnet:
 
 @dataclass(frozen=True, kw_only=True)
 class LivingCluster:
-    """The control plane's minor version and zones, and the subnets of its VPC."""
+    """The control plane's minor version and zones, and the subnets of its VPC.
+
+    ``secrets_key``: ARN of the key that its secrets were given; empty for a key of the stack's own.
+    """
 
     kubernetes_version: str
     zones: frozenset[str]
     subnets: tuple[LivingSubnet, ...]
+    secrets_key: str = ""
 
 
 def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | None:
@@ -66,6 +70,7 @@ def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | Non
             for subnet in subnets
             if not {PUBLIC_ROLE, PRIVATE_ROLE}.isdisjoint(subnet.tags)
         ),
+        secrets_key=(cluster.tags or {}).get(names.SECRETS_KEY_TAG, ""),
     )
 
 
@@ -81,6 +86,7 @@ def control_plane_zones(
     problems = [*ami_problems(settings, living, opts)]
     if living is not None:
         problems += [*zone_problems(settings.network, living), *version_problems(settings.cluster, living)]
+        problems += key_problems(settings.encryption, living)
         problems += alias_problems(settings, living, stack_names, opts)
         if settings.cluster.volume_access == "cluster":
             problems += volume_problems(stack_names, opts)
@@ -174,6 +180,24 @@ def version_problems(cluster: Cluster, living: LivingCluster) -> Iterator[Proble
             f"the way back is open for {ROLLBACK_DAYS} days after an upgrade, and nodes go it before the control "
             "plane: an update of this program would go it the other way round",
             "go it by hand, nodes first, then write the minor here: docs/runbooks/upgrade.md, The way back",
+        )
+
+
+def key_problems(encryption: Encryption, living: LivingCluster) -> Iterator[Problem]:
+    """EKS keeps the key of the cluster's creation: it takes neither another one nor the encryption away.
+
+    Another key would replace the cluster. The logs and the topic could change theirs, but a stack has one.
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html,
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-eks-cluster-provider.html
+    """
+    wanted = encryption.kms_key_arn or ""
+    if wanted != living.secrets_key:
+        yield Problem(
+            "encryption.kmsKeyArn",
+            wanted or "nothing",
+            f"the cluster lives with {living.secrets_key or 'its own key'}, and EKS gives its secrets no other key",
+            ("put it back" if living.secrets_key else "leave it out")
+            + "; for another key, make another stack beside this one and move",
         )
 
 

@@ -49,6 +49,12 @@ IAM's names are the account's, and the other tags are the same where two stacks 
 AMI_ALIAS_TAG: Final = "otel-on-spot/ami-alias"
 """The tag that says which AMI alias the node class has. Written when it does, beside the other one."""
 
+SECRETS_KEY_TAG: Final = "otel-on-spot/secrets-key"
+"""The tag of a cluster whose secrets another key than the stack's own encrypts: its ARN.
+
+The provider's function that describes a cluster leaves its key out. EKS writes tag and key in one call.
+"""
+
 DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
 """Tags that a drill puts on the one instance that its experiment may take, and takes off again."""
 

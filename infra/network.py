@@ -21,12 +21,16 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/privatelink-int
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """Arguments of the VPC. ``protect``: Pulumi refuses to delete or replace it."""
+    """Arguments of the VPC. ``protect``: Pulumi refuses to delete or replace it.
+
+    ``kms_key_arn``: of the key that encrypts its flow logs; None leaves them to AWS's.
+    """
 
     stack_names: names.StackNames
     account_id: pulumi.Input[str]
     config: settings.Network
     protect: bool
+    kms_key_arn: str | None = None
 
 
 class Network(pulumi.ComponentResource):
@@ -161,6 +165,7 @@ class Network(pulumi.ComponentResource):
                     account_id=args.account_id,
                     vpc_id=vpc.id,
                     retention_days=config.flow_log_retention_days,
+                    kms_key_arn=args.kms_key_arn,
                 ),
                 opts=child,
             )

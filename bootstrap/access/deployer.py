@@ -12,7 +12,7 @@ from typing import Final
 
 from access import names
 from access.reader import log_groups, reads
-from access.scope import Document, Scope, allow, deny, document
+from access.scope import Document, Scope, Statement, allow, deny, document
 
 MADE: Final = {
     "AllocateAddress": "elastic-ip",
@@ -223,12 +223,9 @@ def cluster(scope: Scope) -> Document:
             scope.arn("kms", "key/*"),
             scope.ours,
         ),
-        allow(
-            "LendOurKeyToEks",
-            ["kms:CreateGrant"],
-            scope.arn("kms", "key/*"),
-            {**scope.ours, "Bool": {"kms:GrantIsForAWSResource": "true"}},
-        ),
+        # Who makes a cluster grants EKS the key: there kms:GrantIsForAWSResource does not hold (enable-kms.html).
+        allow("LendOurKeyToEks", ["kms:CreateGrant"], scope.arn("kms", "key/*"), scope.ours),
+        *_with_the_key_given(scope),
         allow(
             "NameOurKey",
             ["kms:CreateAlias", "kms:DeleteAlias"],
@@ -285,6 +282,16 @@ def cluster(scope: Scope) -> Document:
             scope.ours,
         ),
     )
+
+
+def _with_the_key_given(scope: Scope) -> list[Statement]:
+    """Use of the company's key, where the stack has one: EKS is granted it, and log groups are tied to it."""
+    if not scope.kms_key_arn:
+        return []
+    return [
+        allow("LendTheKeyGivenToEks", ["kms:CreateGrant"], scope.kms_key_arn),
+        allow("KeyLogs", ["logs:AssociateKmsKey", "logs:DisassociateKmsKey"], log_groups(scope)),
+    ]
 
 
 def watch(scope: Scope) -> Document:

@@ -82,6 +82,7 @@ def reads(scope: Scope) -> list[Statement]:
             scope.arn("kms", "key/*"),
             scope.ours,
         ),
+        *([allow("LookAtTheKeyGiven", ["kms:DescribeKey"], scope.kms_key_arn)] if scope.kms_key_arn else []),
         allow(
             "ListWhatHasNoArnOfItsOwn",
             ["eks:ListClusters", "iam:ListRoles", "kms:ListAliases", "logs:DescribeLogGroups"],

@@ -26,6 +26,7 @@ class Scope:
     account_id: str
     iam_path: str
     service_role: str | None
+    kms_key_arn: str | None = None
 
     def arn(self, service: str, rest: str) -> str:
         """ARN in the stack's region and account."""

@@ -71,6 +71,11 @@ class Stack(Model):
         pattern=r"^[\w+=,.@-]{1,64}$",
         description="name of the role that a cluster made before November 2026 keeps (cluster-eks-eksRole-role-...)",
     )
+    kms_key_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
+        description="encryption.kmsKeyArn of the stack's file",
+    )
     session_hours: int = Field(
         2, ge=1, le=12, description="longest session of the role that updates, in hours: an upgrade drains nodes"
     )
@@ -143,6 +148,10 @@ def _read(key: str, value: Any) -> Any:
 
 def rules(settings: Settings) -> Iterator[str]:
     """Rules across the stacks: what belongs to one is found by its name, so no name may begin another."""
+    for stack, told in settings.stacks.items():
+        place = f"arn:{settings.partition}:kms:{settings.region_of(stack)}:"
+        if told.kms_key_arn and not told.kms_key_arn.startswith(place):
+            yield f"stacks.{stack}.kmsKeyArn: {told.kms_key_arn}: the stack's key is of its region: give {place}..."
     clusters = {stack: told.cluster for stack, told in settings.stacks.items()}
     for stack, cluster in clusters.items():
         if f"{names.OWN}-".startswith(f"{cluster}-"):

@@ -999,6 +999,27 @@ class Iam(Model):
     )
 
 
+class Encryption(Model):
+    """Whose key encrypts what the stack keeps in AWS's services."""
+
+    kms_key_arn: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/"
+                r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="ARN of a symmetric KMS key of the stack's region (another account's too; no alias) for the "
+        "cluster's secrets, its logs and the alarms' topic; left out, the stack makes keys of its own; its key policy "
+        "lets EKS, CloudWatch and its logs in: docs/kms-key.md; it stays for the cluster's life",
+        examples=["arn:aws:kms:eu-west-1:111122223333:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"],
+    )
+
+
 class Settings(Model):
     """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
 
@@ -1015,6 +1036,7 @@ class Settings(Model):
         description="tags on every AWS resource, beside the program's own, as the strictest service takes them",
     )
     iam: Iam = Field(Iam(), description="what the account's rules ask of every role")
+    encryption: Encryption = Field(Encryption(), description="whose key encrypts what the stack keeps")
     network: Network = Field(description="the VPC")
     cluster: Cluster = Field(description="the EKS cluster")
     karpenter: Karpenter = Field(description="the Karpenter controller")

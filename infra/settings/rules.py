@@ -19,6 +19,7 @@ from infra.settings.models import (
     ArgoCd,
     Cluster,
     Costs,
+    Encryption,
     GitOps,
     Iam,
     Karpenter,
@@ -882,6 +883,26 @@ def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
             ", ".join(alarms.emails),
             "alarms go to the topic topicArn or to the stack's own topic, which writes to these",
             "subscribe the addresses to that topic, or leave topicArn out",
+        )
+
+
+@rule
+def key_is_of_the_stacks_region(encryption: Encryption, region: str) -> Iterator[Problem]:
+    """A key encrypts in its own partition and region alone; a multi-Region key has a replica in each, with its own ARN.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_Provider.html,
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+    """
+    if not encryption.kms_key_arn:
+        return
+    _, partition, _, of_key, *_ = encryption.kms_key_arn.split(":")
+    expected = regions.PARTITION_OF.get(region)
+    if expected and (partition, of_key) != (expected, region):
+        yield Problem(
+            "encryption.kmsKeyArn",
+            encryption.kms_key_arn,
+            f"a key encrypts in its own partition and region, and the stack's are {expected} and {region}",
+            f"give a key arn:{expected}:kms:{region}:..., of any account; of a multi-Region key its replica there",
         )
 
 

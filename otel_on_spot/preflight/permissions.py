@@ -91,7 +91,7 @@ class _Planned:
                 return str(self.situation.here(role.outputs["arn"]))
         return f"arn:{site.scope.partition}:iam::{site.scope.account}:role/{name}"
 
-    def policy(self, service: str, identity: str, site: Site) -> str | None:  # noqa: ARG002
+    def policy(self, service: str, identity: str, site: Site) -> str | None:
         """A key's or a queue's own policy, or the ARN of a role's boundary."""
         if service == "iam-boundary":
             for role in self.situation.of_type(ROLE):
@@ -99,7 +99,18 @@ class _Planned:
                     return role.inputs.get("permissionsBoundary")
             return None
         found = self._find(identity)
+        if found is None and service == "kms":
+            return self._given_key_policy(identity, site)
         return None if found is None else self.situation.here(found.inputs.get("policy"))
+
+    def _given_key_policy(self, arn: str, site: Site) -> str:
+        """Policy of a key that the plan does not make; one that cannot be read is taken to let the account in."""
+        try:
+            return str(self.situation.client("kms").get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
+        except ClientError:
+            whoever = {"AWS": f"arn:{site.scope.partition}:iam::{site.scope.account}:root"}
+            statement = {"Effect": "Allow", "Principal": whoever, "Action": "kms:*", "Resource": "*"}
+            return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def has_service_linked_role(self, service: str, site: Site) -> bool:  # noqa: ARG002
         """Whether the account has the role that is a service's own: that is asked."""

@@ -15,7 +15,7 @@ from otel_on_spot.findings import Finding
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.workloads import workloads
-from otel_on_spot.preflight import account, github, permissions, places, quotas, state, taken
+from otel_on_spot.preflight import account, github, keys, permissions, places, quotas, state, taken
 from otel_on_spot.preflight.permissions import UnknownCallerError
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.report import Report, Verdict
@@ -45,6 +45,7 @@ CHECKS: Final = (
     Check(id="zones", title="Zones", judge=places.zones),
     Check(id="instance-types", title="Instance types", judge=places.instance_types),
     Check(id="names", title="Names", judge=taken.judge),
+    Check(id="kms-key", title="Key that the stack is given", judge=keys.given),
     Check(id="state", title="State and secrets", judge=state.judge),
     Check(id="repository", title="Repository that deploys", judge=github.repository),
 )

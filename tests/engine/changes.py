@@ -139,6 +139,11 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("tags", {"cost-centre": "other"}),
     change("iam.permissionsBoundary", "arn:aws:iam::aws:policy/PowerUserAccess"),
     Change(key="iam.path", to={"iam.path": "/platform/"}, untouched=True),
+    Change(
+        key="encryption.kmsKeyArn",
+        to={"encryption.kmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"},
+        refused="EKS gives its secrets no other key",
+    ),
     Change(key="network.cidr", to={"network.cidr": "10.99.0.0/16"}, refused="a VPC keeps its range"),
     change("network.zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
     Change(key="network.privatePrefix", to={"network.privatePrefix": 21}, refused="a subnet keeps its range"),

@@ -17,9 +17,10 @@ from access.deployer import deployer
 from access.scope import Scope, document
 from access.scope import allow as allowing
 from access.scope import deny as denying
+from infra.documents import given_key_statements
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
-from otel_on_spot.preflight import access, github, places, run, taken
+from otel_on_spot.preflight import access, github, keys, places, run, taken
 from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.cloud import Cloud
@@ -120,7 +121,7 @@ def test_a_fit_account_gives_no_line_and_the_bill_is_said(fit: Situation) -> Non
     assert looked["permissions"] > 300
     assert looked["boundary"] > 100
     assert looked["names"] > 20
-    assert [check for check, count in looked.items() if count == 0] == ["repository"]
+    assert [check for check, count in looked.items() if count == 0] == ["kms-key", "repository"]
 
 
 QUOTAS = {
@@ -392,6 +393,101 @@ def test_a_key_of_the_secrets_that_is_not_there_is_told(cloud: Cloud, fit: Situa
     dry = refused("DryRunOperationException", "Encrypt")
     assert judged(altered(there, "kms", encrypt=dry), "state").status == "ok"
     assert "AccessDenied" in told(judged(altered(there, "kms", encrypt=refused("AccessDenied", "E")), "state"))[0]
+
+
+@pytest.fixture
+def given(cloud: Cloud, fit: Situation) -> Situation:
+    """The fit account, whose stack is given a key with the policy that docs/kms-key.md shows."""
+    groups = [each.inputs["name"] for each in fit.of_type(keys.LOG_GROUP)]
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    through_iam = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+    policy = document(through_iam, *given_key_statements("aws", REGION, ACCOUNT, groups))
+    made = cloud.client("kms", REGION).create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    return with_key(fit, made)
+
+
+def with_key(fit: Situation, arn: str) -> Situation:
+    """The plan, with this key wherever ``encryption.kmsKeyArn`` puts it."""
+    inputs: dict[str, dict[str, Any]] = {
+        taken.CLUSTER: {"encryptionConfig": {"provider": {"keyArn": arn}, "resources": ["secrets"]}},
+        keys.LOG_GROUP: {"kmsKeyId": arn},
+    }
+    changed = [
+        replace(each, inputs={**each.inputs, **inputs.get(each.type, {})})
+        for each in fit.recording
+        if each.type not in (keys.KEY, "aws:kms/alias:Alias")
+    ]
+    topic = replace(changed[-1], type=keys.TOPIC, inputs={"name": f"{CLUSTER}-alarms", "kmsMasterKeyId": arn})
+    return replace(fit, recording=replace(fit.recording, registrations=(*changed, topic)))
+
+
+def test_a_key_that_the_stack_is_given_is_looked_at(cloud: Cloud, given: Situation) -> None:
+    found = judged(given, "kms-key")
+    assert (found.status, found.count) == ("ok", 1), found
+    kms, arn = cloud.client("kms", REGION), found.what
+
+    def metadata(**other: Any) -> Situation:
+        told = {**kms.describe_key(KeyId=arn)["KeyMetadata"], **other}
+        return altered(given, "kms", describe_key={"KeyMetadata": told})
+
+    assert "AWS manages" in told(judged(metadata(KeyManager="AWS"), "kms-key"))[0]
+    assert (
+        "RSA_2048 for SIGN_VERIFY" in told(judged(metadata(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"), "kms-key"))[0]
+    )
+    assert "us-east-1" in told(judged(metadata(Arn=arn.replace(REGION, "us-east-1")), "kms-key"))[0]
+    kms.disable_key(KeyId=arn.rpartition("/")[2])
+    assert "its state is Disabled" in told(judged(given, "kms-key"))[0]
+    kms.enable_key(KeyId=arn.rpartition("/")[2])
+
+
+def test_a_key_that_is_not_there_or_not_to_be_seen_is_told(given: Situation) -> None:
+    missing = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+    assert "NotFoundException" in told(judged(with_key(given, missing), "kms-key"))[0]
+    closed = altered(given, "kms", describe_key=refused("AccessDeniedException", "DescribeKey"))
+    assert "AccessDeniedException" in told(judged(closed, "kms-key"))[0]
+    busy = altered(given, "kms", describe_key=refused("ThrottlingException", "DescribeKey"))
+    assert judged(busy, "kms-key").status == "unknown"
+
+
+def test_a_role_whose_stack_is_given_no_key_may_not_lend_it(cloud: Cloud, given: Situation) -> None:
+    arn, iam = judged(given, "kms-key").what, cloud.client("iam", REGION)
+    denied = judged(given, "permissions").findings
+    assert [each.subject for each in denied] == ["kms:DescribeKey", "kms:CreateGrant"]
+    assert all(arn in each.seen for each in denied)
+    policies = deployer(replace(SCOPE, kms_key_arn=arn))
+    for part in ("read", "cluster"):
+        iam.put_role_policy(RoleName=ROLE, PolicyName=part, PolicyDocument=json.dumps(policies[part]))
+    try:
+        assert judged(given, "permissions").status == "ok"
+    finally:
+        for part in ("read", "cluster"):
+            told_before = json.dumps(deployer(SCOPE)[part])
+            iam.put_role_policy(RoleName=ROLE, PolicyName=part, PolicyDocument=told_before)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "service"), [(2, f"logs.{REGION}.amazonaws.com"), (3, "cloudwatch.amazonaws.com")]
+)
+def test_a_service_that_the_keys_policy_shuts_out_is_told_with_its_statement(
+    cloud: Cloud, given: Situation, left_out: int, service: str
+) -> None:
+    kms, arn = cloud.client("kms", REGION), judged(given, "kms-key").what
+    whole = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
+    lacking = whole["Statement"][:left_out] + whole["Statement"][left_out + 1 :]
+    told_policy = {"Policy": json.dumps({**whole, "Statement": lacking})}
+    (finding,) = judged(altered(given, "kms", get_key_policy=told_policy), "kms-key").findings
+    assert f"its policy does not let {service} call kms:" in finding.seen
+    assert json.dumps(whole["Statement"][left_out]) in finding.remedy[0]
+
+
+def test_of_a_key_of_another_account_it_is_said_what_its_policy_must_allow(given: Situation) -> None:
+    elsewhere = replace(given, identity=replace(given.identity, account="444455556666"))
+    found = judged(elsewhere, "kms-key")
+    assert found.status == "ok"
+    assert f"of the account {ACCOUNT}, whose key policy must let this one in: docs/kms-key.md" in found.what
+    unread = judged(altered(given, "kms", get_key_policy=refused("AccessDeniedException", "GetKeyPolicy")), "kms-key")
+    assert unread.status == "ok"
+    assert "you may not read its policy" in unread.what
 
 
 REAL = Identity(account="738291046527", arn="arn:aws:iam::738291046527:root", user_id="738291046527")

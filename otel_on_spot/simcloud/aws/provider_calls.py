@@ -485,11 +485,8 @@ def _cluster_create(asked: Asked) -> Iterator[Request]:
     if encryption:
         key = _key(asked, encryption["provider"]["keyArn"])
         yield call("kms:DescribeKey", key)
-        yield call("kms:CreateGrant", key, **{"kms:GrantIsForAWSResource": True, "kms:ViaService": _via(asked, "eks")})
-
-
-def _via(asked: Asked, service: str) -> str:
-    return f"{service}.{asked.site.region}.amazonaws.com"
+        # "The condition kms:GrantIsForAWSResource is not supported for the CreateCluster action" (enable-kms.html).
+        yield call("kms:CreateGrant", key)
 
 
 def _cluster_update(asked: Asked) -> Iterator[Request]:
@@ -876,6 +873,9 @@ def _logs_update(asked: Asked) -> Iterator[Request]:
     before, after = asked.state.get("retentionInDays") or 0, asked.inputs.get("retentionInDays") or 0
     if before != after:
         yield call(f"logs:{'Put' if after else 'Delete'}RetentionPolicy", _group_of_logs(asked))
+    had, key = asked.state.get("kmsKeyId") or "", asked.inputs.get("kmsKeyId") or ""
+    if had != key:
+        yield call(f"logs:{'Associate' if key else 'Disassociate'}KmsKey", _group_of_logs(asked))
     yield from asked.retag_by("logs:TagResource", "logs:UntagResource", _group_of_logs(asked))
 
 

@@ -17,10 +17,12 @@ from access.reader import reader
 from access.scope import POLICY_SIZE_LIMIT, Scope
 from access.settings import Settings, parse
 from access.trust import ENVIRONMENTS, environment, subject
+from otel_on_spot.iam import allows
 from tests.unit.conftest import recorded
 
 BOOTSTRAP = Path(__file__).parents[3] / "bootstrap"
 PREFIX = "otel-on-spot-bootstrap:"
+KEY = "arn:aws:kms:eu-west-1:444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
 
 
 def committed() -> dict[str, Any]:
@@ -62,6 +64,9 @@ def settings() -> Settings:
         ("stacks.prod.cluster", "otel-dev-next", "stacks.prod.cluster"),
         ("stacks.dev.sessionHours", 13, "stacks.dev.sessionHours"),
         ("stacks.dev.iamPath", "platform", "stacks.dev.iamPath"),
+        ("stacks.dev.kmsKeyArn", "alias/company", "stacks.dev.kmsKeyArn"),
+        ("stacks.dev.kmsKeyArn", KEY.replace("eu-west-1", "us-east-1"), "stacks.dev.kmsKeyArn"),
+        ("stacks.dev.kmsKeyArn", KEY.replace("arn:aws:", "arn:aws-us-gov:"), "stacks.dev.kmsKeyArn"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_key_named(path: str, value: Any, named: str) -> None:
@@ -132,6 +137,7 @@ def test_every_policy_fits_with_the_longest_names() -> None:
         account_id="123456789012",
         iam_path="/platform/",
         service_role=f"cluster-eks-eksRole-role-{'0' * 7}",
+        kms_key_arn=KEY.replace("arn:aws:kms:eu-west-1", "arn:aws-us-gov:kms:ap-southeast-1"),
     )
     policies = {"boundary": boundary(scope), "reads": reader(scope), **deployer(scope)}
 
@@ -140,6 +146,42 @@ def test_every_policy_fits_with_the_longest_names() -> None:
         for name, told in policies.items()
         if len(json.dumps(told, separators=(",", ":"))) > POLICY_SIZE_LIMIT
     } == {}
+
+
+def test_the_roles_may_use_the_key_that_their_stack_is_given_and_no_other() -> None:
+    raw = committed()
+    raw["stacks"]["dev"]["kmsKeyArn"] = KEY
+    settings, problems = parse(raw)
+    assert settings is not None, problems
+
+    def may(action: str, resource: str, kms_key_arn: str | None) -> dict[str, bool]:
+        scope = Scope(
+            stack="dev",
+            cluster="otel-dev",
+            region="eu-west-1",
+            partition="aws",
+            account_id="123456789012",
+            iam_path="/",
+            service_role=None,
+            kms_key_arn=kms_key_arn,
+        )
+        policies = {"read": [reader(scope)], "write": [*deployer(scope).values()]}
+        return {who: bool(allows(told, action, resource, {})) for who, told in policies.items()}
+
+    given = settings.stacks["dev"].kms_key_arn
+    other = KEY.replace("0f0e", "ffff")
+    group = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/eks/otel-dev/cluster"
+    assert may("kms:DescribeKey", KEY, given) == {"read": True, "write": True}
+    assert may("kms:CreateGrant", KEY, given) == {"read": False, "write": True}
+    assert may("logs:AssociateKmsKey", group, given) == {"read": False, "write": True}
+    for action, resource, key in (
+        ("kms:DescribeKey", other, given),
+        ("kms:CreateGrant", other, given),
+        ("kms:Decrypt", KEY, given),
+        ("kms:DescribeKey", KEY, None),
+        ("kms:CreateGrant", KEY, None),
+    ):
+        assert may(action, resource, key) == {"read": False, "write": False}, (action, resource)
 
 
 def test_what_may_be_attached_is_what_the_program_attaches() -> None:

@@ -459,6 +459,18 @@ def notices() -> Iterator[Row]:
     yield "dev", "region+network.zones+costs", of_gov, "costs.budgetEmails"
 
 
+def given_keys() -> Iterator[Row]:
+    name = "0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+    arn = f"arn:aws:kms:eu-west-1:111122223333:key/{name}"
+    for bad in (
+        *("", name, "alias/company", "arn:aws:kms:eu-west-1:111122223333:alias/company", f"{arn}/x", f" {arn}"),
+        *(arn.replace("111122223333", "1111"), arn.replace(":kms:", ":s3:"), arn.upper(), arn.removesuffix("b")),
+        *(arn.replace(name, "mrk-0123"), arn.replace("eu-west-1", "us-east-1"), arn.replace("eu-west-1", "")),
+        *(arn.replace("arn:aws:", "arn:aws-us-gov:"), arn.replace("arn:aws:", "arn:aws-cn:")),
+    ):
+        yield "dev", "encryption", {"kmsKeyArn": bad}, "encryption.kmsKeyArn"
+
+
 KINDS = {
     kind.__name__: list(kind())
     for kind in (
@@ -476,10 +488,14 @@ KINDS = {
         reach,
         places,
         notices,
+        given_keys,
     )
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    *(("prod", "encryption", {"kmsKeyArn": f"arn:aws:kms:eu-west-1:{rest}"}) for rest in (
+        "444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab", "123456789012:key/mrk-" + "0123456789abcdef" * 2,
+    )),
     *(("dev", "alarms", {"topicArn": f"arn:aws:sns:eu-west-1:{account}:on-call"}) for account in (
         "111122223333", "444455556666",
     )),

@@ -1,0 +1,29 @@
+"""A KMS key of the company's by the real engine: made with, nothing to do afterwards, and no other one taken."""
+
+from pathlib import Path
+
+from tests.engine.workbench import REGION, workbench
+
+
+def test_it_is_used_changes_nothing_later_and_cannot_be_changed(folder: Path) -> None:
+    with workbench(folder, "dev", stand_in=True) as bench:
+        kms, logs, sns = (bench.cloud.client(service, REGION) for service in ("kms", "logs", "sns"))
+        arn, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+        emails = {"alarms.emails": ["on-call@example.com"], "network.flowLogs": True}
+        with bench.settings({**emails, "encryption.kmsKeyArn": arn}) as file:
+            bench.up("--config-file", str(file))
+            bench.run("preview", "--expect-no-changes", "--non-interactive", "--config-file", str(file))
+
+        made = {resource["type"] for resource in bench.state()["resources"]}
+        assert "aws:sns/topic:Topic" in made
+        assert not {"aws:kms/key:Key", "aws:kms/alias:Alias"} & made
+        groups = logs.describe_log_groups()["logGroups"]
+        assert [group.get("kmsKeyId") for group in groups] == [arn, arn]
+        (topic,) = sns.list_topics()["Topics"]
+        assert sns.get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["KmsMasterKeyId"] == arn
+
+        for changed in ({**emails, "encryption.kmsKeyArn": other}, emails):
+            with bench.settings(changed) as file:
+                code, out, err = bench.attempt("preview", "--non-interactive", "--config-file", str(file))
+            assert code != 0
+            assert "EKS gives its secrets no other key" in out + err
