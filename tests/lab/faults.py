@@ -31,6 +31,21 @@ class Seed(Protocol):
     def __call__(self, lab: Lab, /) -> Iterator[None]: ...
 
 
+def seeding(seed: Seed) -> Callable[[Lab], AbstractContextManager[None]]:
+    """The context in which a fault is there; it is taken out whatever the test does meanwhile."""
+
+    @contextmanager
+    def running(lab: Lab) -> Generator[None]:
+        seeded = seed(lab)
+        next(seeded)
+        try:
+            yield
+        finally:
+            next(seeded, None)
+
+    return running
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """A fault.
@@ -58,19 +73,11 @@ class Faults(list[Fault]):
         """Add a generator that puts a fault in, yields, and takes it out."""
 
         def add(seed: Seed) -> Seed:
-            def running(lab: Lab) -> Generator[None]:
-                seeded = seed(lab)
-                next(seeded)
-                try:
-                    yield
-                finally:  # whatever the test does meanwhile
-                    next(seeded, None)
-
             one = Fault(
                 name=seed.__name__.replace("_", " "),
                 line=line,
                 said=said,
-                seed=contextmanager(running),
+                seed=seeding(seed),
                 also=frozenset(also),
                 seconds=seconds,
                 later=later,
