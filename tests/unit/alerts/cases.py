@@ -399,7 +399,12 @@ CASES: Final = (
     ),
     Case(
         "messages wait for most of a minute",
-        {queue_bucket("30"): "0x30", queue_bucket("60"): "0+10x30", queue_bucket("+Inf"): "0+10x30"},
+        {
+            queue_bucket("30"): "0x30",
+            queue_bucket("60"): "0+10x30",
+            queue_bucket("600"): "0+10x30",
+            queue_bucket("+Inf"): "0+10x30",
+        },
         {1: SILENT, 8: _alerts("InterruptionSlow")},
     ),
     Case(
@@ -407,9 +412,19 @@ CASES: Final = (
         {
             queue_bucket("1"): "0+10x10 100x20",
             queue_bucket("60"): "0+10x10 100x20",
+            queue_bucket("600"): "0+10x10 100x20",
             queue_bucket("+Inf"): "0+10x10 100x20",
         },
         {8: SILENT, 25: SILENT},
+    ),
+    Case(
+        "nodes are launched, and their events have no time for Karpenter",
+        {
+            queue_bucket("1.0"): "0+1x30",
+            queue_bucket("600.0"): "0+1x30",
+            queue_bucket("+Inf"): "0+10x30",
+        },
+        {1: SILENT, 8: SILENT, 25: SILENT},
     ),
     Case("Karpenter is not reached", {up(KARPENTER): "1x10 0x30"}, {14: SILENT, 17: _alerts("KarpenterDown")}),
     Case("one of two Karpenters is not reached", {up(RESTARTED): "0x30"}, {20: SILENT}),
