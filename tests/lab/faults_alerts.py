@@ -97,10 +97,13 @@ def a_node_class_without_an_image(lab: Lab) -> Iterator[None]:
 
 @seeding
 def spot_is_short(lab: Lab) -> Iterator[None]:
-    """A pod that names no pool falls back to On-Demand."""
+    """A pod that names no pool falls back to On-Demand. Its node goes with it: it has room for what comes next."""
     lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
-    yield from made(lab, large("dry"))
+    lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
+    yield
+    until("it runs On-Demand", lambda: lab.runs("dry"), 120)
     lab.ask("capacity", shortages=[])
+    lab.no_longer_wants_node("dry")
 
 
 @seeding
