@@ -322,7 +322,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("monitoring.alerts", "demo"),
     change("monitoring.operatorLabels", {"release": "prometheus"}, **{"monitoring.alerts": "operator"}),
     change("monitoring.runbookBaseUrl", "https://git.example.com/main", **{"monitoring.alerts": "operator"}),
-    change("costs.monthlyLimitUsd", 600),
+    Change(key="costs.monthlyLimitUsd", to={"costs.monthlyLimitUsd": 600}, untouched=True),
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),
     change("gitSshKey", "a-key", **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),

@@ -118,7 +118,7 @@ def row(change: Change, found: Effects) -> str:
 
 
 def _text(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value)).replace("|", "\\|")
+    return (value if isinstance(value, str) else json.dumps(value)).replace("|", "\\|").replace("\n", "\\n")
 
 
 def _cell(names: tuple[str, ...]) -> str:
