@@ -27,6 +27,7 @@ def reads(scope: Scope) -> list[Statement]:
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSubnets",
                 "ec2:DescribeTags",
+                "ec2:DescribeVolumes",
                 "ec2:DescribeVpcAttribute",
                 "ec2:DescribeVpcEndpoints",
                 "ec2:DescribeVpcs",
