@@ -21,7 +21,7 @@ REPOSITORY: Final = f"{addresses.GIT_URL}/otel-on-spot.git"
 REVISION: Final = "v0.0.0"
 """Revision that stands for a commit: a lab's commits are its own. A rule of prod asks for a tag or a commit."""
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-CREDENTIALS: Final = ("gitToken", "gitSshKey")
+CREDENTIALS: Final = ("gitToken", "gitSshKey", "githubAppPrivateKey")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,9 @@ def _set_aside(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if account is not None and account != ACCOUNT:
         overrides["accountId"] = ACCOUNT
         told.append(f"accountId ({account}): the simulated account is {ACCOUNT}")
+    if "persistence" in raw:
+        overrides["persistence"] = None
+        told.append("persistence: the lab has no EBS CSI driver; databases keep their data in their pods here")
     gitops, lines = _own_git(raw.get("gitops", ""))
     if gitops is not None:
         overrides["gitops"] = gitops
@@ -110,6 +113,7 @@ def _own_git(text: str) -> tuple[dict[str, Any] | None, list[str]]:
         return None, []
     told = [f"gitops.repository ({section['repository']}): Argo CD reads this working tree from the lab's {REPOSITORY}"]
     section = {**section, "repository": REPOSITORY}
+    section.pop("githubApp", None)  # goes with its key
     revision = str(section.get("revision", ""))
     if COMMIT.fullmatch(revision):
         section["revision"] = REVISION

@@ -14,6 +14,7 @@ from otel_on_spot.lab.folder import LabError
 from otel_on_spot.program import runner
 
 ROOT = Path(__file__).parents[3]
+PERSISTENCE = "persistence: the lab has no EBS CSI driver"
 SPOT_ROLE = "karpenter.spotServiceLinkedRole (false): the simulated account has the role"
 LAB_GIT = "https://git.lab.test:3443/otel-on-spot.git"
 
@@ -27,11 +28,16 @@ def test_the_labs_own_stack_sets_nothing_aside() -> None:
     ("name", "revision", "told"),
     [
         ("dev", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)", SPOT_ROLE]),
-        ("staging", "main", ["gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)", SPOT_ROLE]),
+        (
+            "staging",
+            "main",
+            [PERSISTENCE, "gitops.repository (", "gitops.revision (main)", "cluster.endpoint (public)", SPOT_ROLE],
+        ),
         (
             "prod",
             "v0.1.0",
             [
+                PERSISTENCE,
                 "gitops.repository (https://github.com/your-org/otel-on-spot.git)",
                 "gitops.revision (v0.1.0)",
                 "cluster.endpoint (private)",
@@ -50,7 +56,8 @@ def test_a_stack_keeps_its_shape_and_tells_what_is_set_aside(name: str, revision
     program = runner.of_stack(name, ROOT, found.overrides)
     before = runner.of_stack(name, ROOT)
     changed = {key for key in before.config if before.config[key] != program.config.get(key)}
-    assert changed == {"otel-on-spot:gitops"}, "pools, network, budgets and all else are the stack's own"
+    volumes = {"otel-on-spot:persistence"} & set(before.config)
+    assert changed == {"otel-on-spot:gitops"} | volumes, "pools, network, budgets and all else are the stack's own"
     assert json.loads(program.config["otel-on-spot:gitops"])["repository"] == LAB_GIT
 
 
@@ -94,6 +101,15 @@ def test_an_account_and_credentials_of_ones_own_are_set_aside_and_no_secret_is_t
         "accountId (210987654321): the simulated account is 123456789012",
     )
     assert "secret" not in " ".join(found.set_aside)
+
+
+def test_a_github_app_goes_with_its_key(edited: Callable[..., stack.Stack]) -> None:
+    found = edited(
+        githubAppPrivateKey={"secure": "v1:x"}, gitops={"githubApp": {"appId": "123456", "installationId": "7654321"}}
+    )
+    assert found.overrides["githubAppPrivateKey"] is None
+    assert "githubApp" not in found.overrides["gitops"]
+    assert found.set_aside[0] == "githubAppPrivateKey: the lab's Git server asks for no credentials"
 
 
 def test_repositories_that_are_not_reached_are_named(edited: Callable[..., stack.Stack]) -> None:
