@@ -123,7 +123,7 @@ def a_pool_names_a_node_class_that_does_not_exist(lab: Lab) -> Iterator[None]:
     )
 
 
-@FAULTS.named("pool-limits", "of 1 used (100%)")
+@FAULTS.named("pool-limits", "of 1 used (")
 def a_pool_is_at_its_limit(lab: Lab) -> Iterator[None]:
     before = lab.get("nodepool", "data")["spec"]["limits"]
     yield from patched(lab, "nodepool", "data", "", {"spec": {"limits": {"cpu": "1"}}}, {"spec": {"limits": before}})

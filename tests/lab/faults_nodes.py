@@ -26,8 +26,15 @@ def a_spot_node(lab: Lab) -> str:
 
 
 def joined(lab: Lab) -> None:
-    """Wait for nodes that are joining: judged as if it were much later, such a one is an invisible node."""
+    """Wait for what is under way: judged as if it were much later, a joining node is invisible, an Application ill."""
     until("no node is joining", lambda: all(condition(claim, "Ready") == "True" for claim in lab.claims().values()), 60)
+    until(
+        "every Application is Healthy",
+        lambda: all(
+            each["status"]["health"]["status"] == "Healthy" for each in lab.get("applications", namespace="argocd")
+        ),
+        90,
+    )
 
 
 def with_condition(lab: Lab, kind: str, status: str) -> Iterator[None]:

@@ -95,7 +95,8 @@ def test_an_invisible_node_is_named_with_its_age_its_claim_and_the_likely_cause(
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": others}}, "kube-system")
     try:
         lab.wants_node("invisible")
-        claim = until("a NodeClaim", lambda: next(iter(set(lab.claims()) - before), ""))
+        # Types that a drought before refused are not tried for three minutes.
+        claim = until("a NodeClaim", lambda: next(iter(set(lab.claims()) - before), ""), 240)
         until("its instance", lambda: condition(lab.claims()[claim], "Launched") == "True")
         launched = time.monotonic()
         young = doctor(lab, tmp_path)
