@@ -173,11 +173,11 @@ def applications(
     """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'."""
     own: dict[str, dict[str, Any]] = {}
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
-    for values in ({"otel-demo": mirrors} if mirrors else {}, volumes.values(persistence)):
+    for values in ({demo_chart.CHILD: mirrors} if mirrors else {}, volumes.values(persistence)):
         own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})
     if monitoring is not None and monitoring.alerts != "none":
         judged = {"monitoring": monitoring.model_dump(by_alias=True, exclude_defaults=True)}
-        own = demo_chart.over(own, {"otel-demo": {"values": judged}})
+        own = demo_chart.over(own, {demo_chart.CHILD: {"values": judged}})
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     return demo_chart.over(own, told)
 

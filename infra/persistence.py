@@ -50,7 +50,7 @@ def values(config: Persistence, variant: str | None = None) -> dict[str, dict[st
     """
     if not config.enabled:
         return {}
-    values = {"otel-demo": demo_values(config, demo_chart.variant() if variant is None else variant)}
+    values = {demo_chart.CHILD: demo_values(config, demo_chart.variant() if variant is None else variant)}
     return values | ({BASE: {"volumeSnapshotClass": {"enabled": True}}} if config.backup else {})
 
 

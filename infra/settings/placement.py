@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from infra import demo_chart
 from infra.settings.models import Database, GitOps, Taint
 
-DEMO: Final = "otel-demo"
+DEMO: Final = demo_chart.CHILD
 """Name of the child Application whose chart has the databases."""
 POOL: Final = "karpenter.sh/nodepool"
 CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"

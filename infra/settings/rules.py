@@ -859,6 +859,13 @@ def roles_can_be_bounded(iam: Iam, karpenter: Karpenter, region: str, account_id
         )
 
 
+def _partition_elsewhere(arn: str, region: str) -> str | None:
+    """The partition of a region that an ARN is not of; None where it is, or where nobody knows the region."""
+    _, partition, _, of_arn, *_ = arn.split(":")
+    expected = regions.PARTITION_OF.get(region)
+    return None if (partition, of_arn) == (expected, region) else expected
+
+
 @rule
 def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
     """CloudWatch publishes to topics of its own partition and region; one stack's alarms go one way.
@@ -868,9 +875,7 @@ def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
     """
     if not alarms.topic_arn:
         return
-    _, partition, _, of_topic, *_ = alarms.topic_arn.split(":")
-    expected = regions.PARTITION_OF.get(region)
-    if expected and (partition, of_topic) != (expected, region):
+    if expected := _partition_elsewhere(alarms.topic_arn, region):
         yield Problem(
             "alarms.topicArn",
             alarms.topic_arn,
@@ -895,9 +900,7 @@ def key_is_of_the_stacks_region(encryption: Encryption, region: str) -> Iterator
     """
     if not encryption.kms_key_arn:
         return
-    _, partition, _, of_key, *_ = encryption.kms_key_arn.split(":")
-    expected = regions.PARTITION_OF.get(region)
-    if expected and (partition, of_key) != (expected, region):
+    if expected := _partition_elsewhere(encryption.kms_key_arn, region):
         yield Problem(
             "encryption.kmsKeyArn",
             encryption.kms_key_arn,
@@ -1150,7 +1153,7 @@ def alerts_have_a_judge(monitoring: Monitoring, gitops: GitOps) -> Iterator[Prob
             "with monitoring.alerts: none no alert is judged that could name its page",
             "set monitoring.alerts to demo or operator, or remove runbookBaseUrl",
         )
-    demo = gitops.applications.get("otel-demo")
+    demo = gitops.applications.get(placement.DEMO)
     if monitoring.alerts != "none" and demo is not None and not demo.enabled:
         yield Problem(
             "monitoring.alerts",
