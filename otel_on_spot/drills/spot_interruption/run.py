@@ -1,5 +1,6 @@
 """Warns a Spot node, and watches what becomes of it, its pods and the front path."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
@@ -44,6 +45,18 @@ def collect_facts(target: Target, api: Api) -> Facts:
     )
 
 
+def warn(drill: Drill, by: Channel, instances: Sequence[str]) -> str:
+    """Send warnings, one to each instance; the experiment's id, where one sends them.
+
+    Raises:
+        DrillRefusedError: they could not be sent.
+    """
+    if by is FIS:
+        return experiment.start(drill.target, drill.lease.record_undo, instances)
+    send(drill.target, by, instances)
+    return ""
+
+
 def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: float | None) -> Report:
     """Warn the node and watch.
 
@@ -65,11 +78,7 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
     by = channel(drill.target, fis=fis)
     timeline.add("chosen", f"{chosen.node}, {chosen.instance}: {chosen.pods} pods, {chosen.front} of the front path")
     with Probe(served) as probed:
-        started = ""
-        if by is FIS:
-            started = experiment.start(drill.target, drill.lease.record_undo, [chosen.instance])
-        else:
-            send(drill.target, by, [chosen.instance])
+        started = warn(drill, by, [chosen.instance])
         timeline.add("warned", f"{by.description} {started}".rstrip())
         watch = Watch(api, timeline, chosen, before)
         if drill.wait_until(watch.heard, min(timeout, NOTICE_SECONDS)):

@@ -8,8 +8,8 @@ from otel_on_spot.drills.drill import Drill
 from otel_on_spot.drills.front_path import Probe, front_path, promise, ready_endpoints, require_served
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
-from otel_on_spot.drills.spot_interruption.run import collect_facts
-from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel, send
+from otel_on_spot.drills.spot_interruption.run import collect_facts, warn
+from otel_on_spot.drills.spot_interruption.warning import Channel, channel
 from otel_on_spot.drills.spot_storm.course import Seen, Storm, choose_nodes
 from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
 from otel_on_spot.drills.spot_storm.watch import Watch
@@ -69,7 +69,7 @@ def run(
             else looking.enter_context(Probe(lambda: ready_endpoints(api, drill.declared.stateful_namespace)))
         )
         began = timeline.seconds
-        started = _warn(drill, by, [node.instance for node in chosen])
+        started = warn(drill, by, [node.instance for node in chosen])
         sent = timeline.seconds - began
         timeline.add("warned", f"{by.description} {started}".rstrip())
         watch = Watch(api, timeline, chosen, began)
@@ -96,14 +96,6 @@ def run(
         namespace=drill.declared.stateful_namespace,
     )
     return _report(drill, seen, by)
-
-
-def _warn(drill: Drill, by: Channel, instances: Sequence[str]) -> str:
-    """Send the warnings: the experiment's id, where there is one."""
-    if by is FIS:
-        return experiment.start(drill.target, drill.lease.record_undo, instances)
-    send(drill.target, by, instances)
-    return ""
 
 
 def _report(drill: Drill, seen: Seen, by: Channel) -> Report:
