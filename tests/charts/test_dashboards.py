@@ -1,13 +1,11 @@
 """Grafana's dashboards: whole JSON, panels beside each other, and no query for what nobody serves."""
 
 import json
-from collections.abc import Iterator
-from functools import cache
+import re
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import promql_parser as promql
 import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -15,6 +13,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.charts.demo_chart import NAMESPACE, WRAPPER, Wrapper
 from tests.charts.helm import HelmError
+from tests.promql import asked, groupings, made
+from tests.unit.alerts.rules import served
 
 DASHBOARDS = sorted(path.stem for path in (WRAPPER / "dashboards").glob("*.yaml"))
 SPAN_METRICS = {"service_name", "span_kind", "span_name", "status_code", "le"}
@@ -26,41 +26,31 @@ OF_PROMETHEUS = {"titleFormat", "textFormat", "expr"}
 """Of an annotation: the Prometheus data source reads them, the model of a dashboard does not name them all."""
 
 
-@cache
-def served() -> dict[str, set[str]]:
-    """Metric -> labels, as the lab's controllers serve them."""
-    found = yaml.safe_load((Path(__file__).parent / "served_metrics.yaml").read_text())
-    return {metric: set(labels) for metric, labels in found.items()} | dict.fromkeys(OF_THE_DEMO, SPAN_METRICS)
+def known() -> dict[str, set[str]]:
+    """Metric -> labels: what the lab's controllers serve, and the demo's collector."""
+    return {metric: set(labels) for metric, labels in served().items()} | dict.fromkeys(OF_THE_DEMO, SPAN_METRICS)
 
 
-def parts(node: Any) -> Iterator[Any]:
-    """A PromQL expression and everything in it."""
-    yield node
-    if isinstance(node, promql.MatrixSelector):
-        yield from parts(node.vector_selector)
-    for name in ("lhs", "rhs", "expr", "param"):
-        if isinstance(inner := getattr(node, name, None), promql.Expr):
-            yield from parts(inner)
-    for inner in getattr(node, "args", None) or ():
-        yield from parts(inner)
+def dropped(metric: str) -> bool:
+    """Whether the scrape of the demo's Prometheus leaves a metric out."""
+    jobs = yaml.safe_load((WRAPPER / "alerts" / "scrape.yaml").read_text())["scrape_configs"]
+    return any(re.fullmatch(rule["regex"], metric) for job in jobs for rule in job["metric_relabel_configs"])
 
 
 def unserved(expression: str) -> list[str]:
-    """Each metric, and each label of a metric or of a grouping, that nobody serves."""
-    found, within = [], list(parts(promql.parse(expression)))
-    selectors = [part for part in within if isinstance(part, promql.VectorSelector)]
-    made = {part.args[1].val for part in within if isinstance(part, promql.Call) and part.func.name == "label_replace"}
-    for selector in selectors:
-        if selector.name not in served():
-            found.append(f"no metric {selector.name}")
-            continue
-        asked = [matcher.name for matcher in selector.matchers.matchers]
-        found += [f"{selector.name} has no label {name}" for name in asked if name not in served()[selector.name]]
-    for part in within:
-        if isinstance(part, promql.AggregateExpr) and part.modifier is not None:
-            below = [inner for inner in parts(part) if isinstance(inner, promql.VectorSelector)]
-            known = made.union(*(served().get(inner.name, set()) for inner in below))
-            found += [f"nothing is grouped by {label}" for label in part.modifier.labels if label not in known]
+    """Each metric that nobody serves or scrapes, and each label of a metric or a grouping without source."""
+    labels, found = known(), []
+    wanted = asked(expression)
+    for metric, matched in wanted.items():
+        if metric not in labels:
+            found.append(f"no metric {metric}")
+        elif dropped(metric):
+            found.append(f"{metric} is dropped at the scrape")
+        else:
+            found += [f"{metric} has no label {name}" for name in sorted(matched - labels[metric])]
+    for named, metrics in groupings(expression):
+        there = made(expression).union(*(labels.get(metric, set()) for metric in metrics))
+        found += [f"nothing is grouped by {label}" for label in sorted(named - there)]
     return found
 
 
@@ -150,6 +140,11 @@ def test_a_databases_pod_is_known_by_its_name(wrapper: Wrapper, rendered: dict[s
         ("sum(karpenter_nodes_allocatables)", "no metric karpenter_nodes_allocatables"),
         ('sum(karpenter_nodepools_usage{pool="spot"})', "karpenter_nodepools_usage has no label pool"),
         ("sum by (pool) (karpenter_nodepools_usage)", "nothing is grouped by pool"),
+        ("sum by (request_type) (argocd_git_request_total)", "no metric argocd_git_request_total"),
+        (
+            "sum(karpenter_cloudprovider_instance_type_cpu_cores)",
+            "karpenter_cloudprovider_instance_type_cpu_cores is dropped at the scrape",
+        ),
         ("rate(argocd_app_syncs_total[5m]) or vector(0)", "no metric argocd_app_syncs_total"),
         ('x / on (a) sum without (b) (argocd_app_info{c="d"})', "no metric x"),
     ],

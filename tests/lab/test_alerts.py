@@ -14,7 +14,8 @@ import pytest
 from tests.lab.faults_alerts import ROUNDS, Fault
 from tests.lab.running import Lab, SharedLab
 from tests.lab.watching import FASTER, Watch, watching
-from tests.unit.alerts.rules import SERVED, alerts, asked, records, rules
+from tests.promql import asked
+from tests.unit.alerts.rules import SERVED, alerts, records, rules
 
 HEALTHY_SECONDS = 1800 / FASTER
 FIRES_SECONDS = 150.0

@@ -1,7 +1,6 @@
-"""The alert rules as data: which alerts there are, and which metrics and labels each expression asks for."""
+"""The alert rules as data: which alerts there are, and which metrics and labels the lab serves."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,12 +15,6 @@ SERVED: Final = Path(__file__).with_name("served.json")
 """Metrics and their labels as the lab's Karpenter and Argo CD served them: ``tests/lab/test_alerts.py`` holds it."""
 SCRAPED: Final = {"up": ["instance", "job"]}
 """What Prometheus itself writes for each target."""
-
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_SELECTOR = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?(?!\s*\()(?![\w:])")
-_KEYWORDS = frozenset({"and", "or", "unless", "offset", "bool", "by", "on", "without", "ignoring", "s", "m", "h", "d"})
 
 
 @dataclass(frozen=True)
@@ -64,21 +57,6 @@ def alerts() -> list[Alert]:
 def records() -> dict[str, str]:
     """Recorded series -> expression."""
     return {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
-
-
-def asked(expr: str) -> dict[str, set[str]]:
-    """Metric -> labels that its selectors name."""
-    bare = _STRING.sub('""', _GROUPING.sub(" ", expr))
-    found: dict[str, set[str]] = {}
-    for name, selector in _SELECTOR.findall(bare):
-        if name not in _KEYWORDS and (name == "up" or re.search("[_:]", name)):
-            found.setdefault(name, set()).update(_NAME.findall(selector))
-    return found
-
-
-def grouped(expr: str) -> set[str]:
-    """Labels that the expression groups or matches by."""
-    return {label for labels in _GROUPING.findall(expr) for label in _NAME.findall(labels)}
 
 
 @cache

@@ -7,6 +7,7 @@ import yaml
 
 from infra.settings.rules import KARPENTER_FOR_KUBERNETES
 from tests.lab.watching import faster
+from tests.promql import asked, grouped, made
 from tests.unit.alerts import page
 from tests.unit.alerts.cases import CASES, HEALTHY, Case
 from tests.unit.alerts.rules import (
@@ -14,8 +15,6 @@ from tests.unit.alerts.rules import (
     SERVED,
     Alert,
     alerts,
-    asked,
-    grouped,
     groups,
     page_of,
     records,
@@ -72,9 +71,8 @@ def test_a_rule_asks_only_for_metrics_and_labels_that_are_served(rule: dict[str,
         assert labels <= set(known[metric]) | ({"error", "reason", "capacity_type"} if metric in records() else set())
     # What a rule groups by comes out of a metric, a record or a label_replace.
     named = {label for metric in wanted for label in known[metric]}
-    made = set(re.findall(r'label_replace\([^"]*"(\w+)"', rule["expr"]))
     recorded = {label for metric in wanted if metric in records() for label in grouped(records()[metric])} | {"minor"}
-    assert grouped(rule["expr"]) <= named | made | recorded | {"job", "instance"}
+    assert grouped(rule["expr"]) <= named | made(rule["expr"]) | recorded | {"job", "instance"}
 
 
 def test_a_metric_or_a_label_that_nobody_serves_is_seen() -> None:
