@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from otel_on_spot.cli.main import app
 from otel_on_spot.iam import actions, messages
 from otel_on_spot.iam.decisions import Request, Resource
+from otel_on_spot.simcloud import session
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.authorization import RoleError, judged
 from otel_on_spot.simcloud.aws import registry
@@ -21,12 +23,6 @@ from tests.simcloud.conftest import REGION, Maker
 
 QUEUE = "aws:sqs/queue:Queue"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
-MAKE_ROLE = """
-import boto3
-iam = boto3.client("iam", region_name="eu-west-1")
-if not iam.list_roles()["Roles"]:
-    iam.create_role(RoleName="maker", AssumeRolePolicyDocument="{}")
-"""
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
@@ -140,17 +136,20 @@ def test_a_boundary_holds_whatever_the_role_allows(cloud: Cloud, aws: Maker, rol
         iam.delete_policy(PolicyArn=boundary)
 
 
-def test_the_command_runs_as_a_role_and_says_what_it_asked(tmp_path: Path) -> None:
-    def run(*options: str) -> Result:
-        command = ["with-simulated-cloud", "--dir", str(tmp_path / "c"), "--eks-plugin", *options, "--"]
-        return CliRunner().invoke(app, [*command, sys.executable, "-c", MAKE_ROLE])
+def test_the_command_runs_as_a_role_and_says_what_it_asked(
+    cloud: Cloud, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "Session", partial(session.Session, cloud=cloud))
 
-    assert "no such role" in run("--as", "maker").output
-    assert run().exit_code == 0
-    done = run("--as", "maker")
+    def run(name: str) -> Result:
+        command = ["with-simulated-cloud", "--dir", str(tmp_path), "--eks-plugin", "--as", name, "--"]
+        return CliRunner().invoke(app, [*command, sys.executable, "-c", "raise SystemExit(3)"])
+
+    assert "no such role" in run("nobody").output
+    done = run(role)
     assert (done.exit_code, done.output.split(".")[0]) == (
-        0,
-        "0 calls as arn:aws:sts::123456789012:assumed-role/maker/simulated, 0 refused",
+        3,
+        "0 calls as arn:aws:sts::123456789012:assumed-role/deployer/simulated, 0 refused",
     )
 
 
