@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from otel_on_spot.iam.decisions import Request, Resource
@@ -129,20 +130,15 @@ class Asked:
             yield call("ec2:CreateTags", self.fresh(kind), **{"ec2:CreateAction": action})
 
     def retag(self, kind: str) -> Iterator[Request]:
-        """The provider's update of tags of EC2: what is gone, then what is new."""
-        gone = sorted(set(self.held) - set(self.tags))
-        fresh = {key: value for key, value in self.tags.items() if self.held.get(key) != value}
-        itself = self.own(kind)
-        if gone:
-            yield call("ec2:DeleteTags", with_keys(itself, {"aws:TagKeys": gone}))
-        if fresh:
-            yield call("ec2:CreateTags", with_keys(itself, requested(fresh)))
+        """The provider's update of the tags of something of EC2."""
+        yield from self.retag_by("ec2:CreateTags", self.own(kind))
 
-    def retag_by(self, tag: str, untag: str, resource: Resource) -> Iterator[Request]:
-        """The provider's update of tags, of any other service."""
+    def retag_by(self, tag: str, resource: Resource) -> Iterator[Request]:
+        """The provider's update of tags, by the action that sets them: what is gone, then what is new."""
         gone = sorted(set(self.held) - set(self.tags))
         fresh = {key: value for key, value in self.tags.items() if self.held.get(key) != value}
         if gone:
+            untag = "ec2:DeleteTags" if tag == "ec2:CreateTags" else tag.replace(":Tag", ":Untag")
             yield call(untag, with_keys(resource, {"aws:TagKeys": gone}))
         if fresh:
             yield call(tag, with_keys(resource, requested(fresh)))
@@ -204,64 +200,120 @@ class Operations:
             yield from self.read(asked.done)
 
 
+# What many operations are made of
+
+Of = Callable[[Asked], Resource]
+"""A resource that a call names."""
+
+
+def _on(of: Of, *actions: str) -> Calls:
+    """Calls on one resource."""
+    return lambda asked: (call(action, of(asked)) for action in actions)
+
+
+def _call(action: str, *of: Of) -> Calls:
+    """One call on several resources."""
+    return lambda asked: [call(action, *(named(asked) for named in of))]
+
+
+def _only(*actions: str) -> Calls:
+    """Calls that name no resource."""
+    return lambda _: calls(*actions)
+
+
+def _in_turn(*parts: Calls) -> Calls:
+    """The calls of each part, one part after the other."""
+    return lambda asked: chain.from_iterable(part(asked) for part in parts)
+
+
+def _new(action: str, of: Of, tag: str) -> Calls:
+    """A creation with tags, and the service's TagResource, which it asks for where there are some."""
+    return _in_turn(_put(action, of), _tag_new(tag, of))
+
+
+def _tag_new(action: str, of: Of) -> Calls:
+    return lambda asked: [call(action, with_keys(of(asked), requested(asked.tags)))] if asked.tags else ()
+
+
+def _retag(tag: str, of: Of) -> Calls:
+    """The update of tags of any service but EC2, by its action that sets them."""
+    return lambda asked: asked.retag_by(tag, of(asked))
+
+
+def _put(action: str, of: Of) -> Calls:
+    """A call with the tags as condition keys."""
+    return lambda asked: [call(action, of(asked), **requested(asked.tags))]
+
+
+def _pass_role(service: str, key: str = "roleArn") -> Calls:
+    return lambda asked: [asked.pass_role(asked.inputs[key], service)]
+
+
+def _changed(asked: Asked, key: str) -> bool:
+    return asked.state.get(key) != asked.inputs.get(key)
+
+
 # EC2's network
+
+
+def _itself(kind: str) -> Of:
+    return lambda asked: asked.own(kind)
+
+
+def _made(kind: str) -> Of:
+    """What a creation has just made, with the tags that it got."""
+    return lambda asked: asked.ec2(kind, "*", asked.tags)
+
+
+def _named(kind: str, key: str) -> Of:
+    """What an input names by its id."""
+    return lambda asked: asked.ec2(kind, asked.wanted[key])
+
+
+def _make(kind: str, create: str, *within: Of) -> Calls:
+    """The creation of something of EC2 with its tags, within others."""
+
+    def made(asked: Asked) -> Iterator[Request]:
+        yield call(f"ec2:{create}", asked.fresh(kind), *(named(asked) for named in within))
+        yield from asked.tag_at_creation(kind, create)
+
+    return made
+
+
+def _retag_ec2(kind: str) -> Calls:
+    return lambda asked: asked.retag(kind)
 
 
 def _vpc_read(asked: Asked) -> Iterator[Request]:
     yield from calls("ec2:DescribeVpcs")
-    yield call("ec2:DescribeVpcAttribute", asked.own("vpc") if asked.identity else _made(asked, "vpc"))
+    yield call("ec2:DescribeVpcAttribute", asked.own("vpc") if asked.identity else _made("vpc")(asked))
     yield from calls("ec2:DescribeNetworkAcls", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups")
 
 
-def _vpc_create(asked: Asked) -> Iterator[Request]:
-    yield call("ec2:CreateVpc", asked.fresh("vpc"))
-    yield from asked.tag_at_creation("vpc", "CreateVpc")
-    yield call("ec2:ModifyVpcAttribute", _made(asked, "vpc"))
-
-
-def _made(asked: Asked, kind: str) -> Resource:
-    """What a creation has just made, with the tags that it got."""
-    return asked.ec2(kind, "*", asked.tags)
+_VPC: Final = _named("vpc", "vpcId")
+_GATEWAY: Final = _itself("internet-gateway")
 
 
 def _gateway_create(asked: Asked) -> Iterator[Request]:
-    yield call("ec2:CreateInternetGateway", asked.fresh("internet-gateway"))
-    yield from asked.tag_at_creation("internet-gateway", "CreateInternetGateway")
+    yield from _make("internet-gateway", "CreateInternetGateway")(asked)
     if asked.inputs.get("vpcId"):
-        vpc = asked.ec2("vpc", asked.inputs["vpcId"])
-        yield call("ec2:AttachInternetGateway", _made(asked, "internet-gateway"), vpc)
+        yield call("ec2:AttachInternetGateway", _made("internet-gateway")(asked), _VPC(asked))
 
 
 def _gateway_update(asked: Asked) -> Iterator[Request]:
     before, after = asked.state.get("vpcId"), asked.inputs.get("vpcId")
     if before != after:
         if before:
-            yield call("ec2:DetachInternetGateway", asked.own("internet-gateway"), asked.ec2("vpc", before))
+            yield call("ec2:DetachInternetGateway", _GATEWAY(asked), asked.ec2("vpc", before))
         if after:
-            yield call("ec2:AttachInternetGateway", asked.own("internet-gateway"), asked.ec2("vpc", after))
+            yield call("ec2:AttachInternetGateway", _GATEWAY(asked), asked.ec2("vpc", after))
     yield from asked.retag("internet-gateway")
 
 
 def _gateway_delete(asked: Asked) -> Iterator[Request]:
     if asked.state.get("vpcId"):
-        vpc = asked.ec2("vpc", asked.state["vpcId"])
-        yield call("ec2:DetachInternetGateway", asked.own("internet-gateway"), vpc)
-    yield call("ec2:DeleteInternetGateway", asked.own("internet-gateway"))
-
-
-def _in_vpc(kind: str, create: str) -> Calls:
-    """The creation of something in a VPC."""
-
-    def made(asked: Asked) -> Iterator[Request]:
-        yield call(f"ec2:{create}", asked.fresh(kind), asked.ec2("vpc", asked.inputs["vpcId"]))
-        yield from asked.tag_at_creation(kind, create)
-
-    return made
-
-
-def _subnet_create(asked: Asked) -> Iterator[Request]:
-    yield from _in_vpc("subnet", "CreateSubnet")(asked)
-    yield call("ec2:ModifySubnetAttribute", _made(asked, "subnet"))
+        yield call("ec2:DetachInternetGateway", _GATEWAY(asked), asked.ec2("vpc", asked.state["vpcId"]))
+    yield call("ec2:DeleteInternetGateway", _GATEWAY(asked))
 
 
 def _subnet_update(asked: Asked) -> Iterator[Request]:
@@ -270,58 +322,22 @@ def _subnet_update(asked: Asked) -> Iterator[Request]:
     yield from asked.retag("subnet")
 
 
-def _own(action: str, kind: str) -> Calls:
-    """One call on the resource itself."""
-    return lambda asked: [call(action, asked.own(kind))]
-
-
-def _only(*actions: str) -> Calls:
-    return lambda _: calls(*actions)
-
-
-def _route(action: str) -> Calls:
-    return lambda asked: [call(action, asked.ec2("route-table", asked.wanted["routeTableId"]))]
-
-
 def _association(action: str) -> Calls:
-    def made(asked: Asked) -> Iterator[Request]:
-        table = asked.ec2("route-table", asked.wanted["routeTableId"])
-        yield call(action, table, asked.ec2("subnet", asked.wanted["subnetId"]))
-
-    return made
+    return _call(action, _named("route-table", "routeTableId"), _named("subnet", "subnetId"))
 
 
-def _nat_create(asked: Asked) -> Iterator[Request]:
-    yield call(
-        "ec2:CreateNatGateway",
-        asked.fresh("natgateway"),
-        asked.ec2("subnet", asked.inputs["subnetId"]),
-        asked.ec2("elastic-ip", asked.inputs["allocationId"]),
-    )
-    yield from asked.tag_at_creation("natgateway", "CreateNatGateway")
-
-
-def _address_create(asked: Asked) -> Iterator[Request]:
-    yield call("ec2:AllocateAddress", asked.fresh("elastic-ip"))
-    yield from asked.tag_at_creation("elastic-ip", "AllocateAddress")
-
-
-def _group_create(asked: Asked) -> Iterator[Request]:
-    yield from _in_vpc("security-group", "CreateSecurityGroup")(asked)
-    group = _made(asked, "security-group")
-    yield call("ec2:RevokeSecurityGroupEgress", group)
-    yield from _authorize(asked, group)
+RULES: Final = (("ingress", "Ingress"), ("egress", "Egress"))
 
 
 def _authorize(asked: Asked, group: Resource) -> Iterator[Request]:
-    for rules, direction in (("ingress", "Ingress"), ("egress", "Egress")):
+    for rules, direction in RULES:
         if asked.inputs.get(rules):
             yield call(f"ec2:AuthorizeSecurityGroup{direction}", group)
 
 
 def _group_update(asked: Asked) -> Iterator[Request]:
     group = asked.own("security-group")
-    for rules, direction in (("ingress", "Ingress"), ("egress", "Egress")):
+    for rules, direction in RULES:
         before, after = asked.state.get(rules) or [], asked.inputs.get(rules) or []
         if before != after:
             if before:
@@ -331,17 +347,12 @@ def _group_update(asked: Asked) -> Iterator[Request]:
     yield from asked.retag("security-group")
 
 
-def _group_delete(asked: Asked) -> Iterator[Request]:
-    yield from calls("ec2:DescribeNetworkInterfaces")
-    yield call("ec2:DeleteSecurityGroup", asked.own("security-group"))
-
-
 def _default_group(asked: Asked) -> Iterator[Request]:
     group = asked.own("security-group") if asked.identity else asked.ec2("security-group", "*", {})
     yield from calls("ec2:DescribeSecurityGroups")
     if asked.tags and asked.tags != asked.held:
         yield call("ec2:CreateTags", with_keys(group, requested(asked.tags)))
-    group = asked.done.own("security-group") if asked.identity else _made(asked, "security-group")
+    group = asked.done.own("security-group") if asked.identity else _made("security-group")(asked)
     yield call("ec2:RevokeSecurityGroupIngress", group)
     yield call("ec2:RevokeSecurityGroupEgress", group)
     yield from _authorize(asked, group)
@@ -388,53 +399,30 @@ def _tag(action: str) -> Calls:
     return made
 
 
+ENDPOINT_PARTS: Final = (
+    ("routeTableIds", "route-table"),
+    ("subnetIds", "subnet"),
+    ("securityGroupIds", "security-group"),
+)
+
+
 def _endpoint_create(asked: Asked) -> Iterator[Request]:
-    inputs = asked.inputs
-    yield call(
-        "ec2:CreateVpcEndpoint",
-        asked.fresh("vpc-endpoint"),
-        asked.ec2("vpc", inputs["vpcId"]),
-        *(asked.ec2("route-table", table) for table in inputs.get("routeTableIds") or ()),
-        *(asked.ec2("subnet", subnet) for subnet in inputs.get("subnetIds") or ()),
-        *(asked.ec2("security-group", group) for group in inputs.get("securityGroupIds") or ()),
-    )
+    parts = [asked.ec2(kind, named) for key, kind in ENDPOINT_PARTS for named in asked.inputs.get(key) or ()]
+    yield call("ec2:CreateVpcEndpoint", asked.fresh("vpc-endpoint"), _VPC(asked), *parts)
     yield from asked.tag_at_creation("vpc-endpoint", "CreateVpcEndpoint")
-    if inputs.get("privateDnsEnabled"):
-        yield call(
-            "route53:AssociateVPCWithHostedZone", Resource(arn="arn:aws:route53:::hostedzone/*", kind="hostedzone")
-        )
+    if asked.inputs.get("privateDnsEnabled"):
+        zone = Resource(arn="arn:aws:route53:::hostedzone/*", kind="hostedzone")
+        yield call("route53:AssociateVPCWithHostedZone", zone)
 
 
 def _endpoint_update(asked: Asked) -> Iterator[Request]:
     named = []
-    for key, kind in (
-        ("routeTableIds", "route-table"),
-        ("subnetIds", "subnet"),
-        ("securityGroupIds", "security-group"),
-    ):
+    for key, kind in ENDPOINT_PARTS:
         changed = set(asked.state.get(key) or ()) ^ set(asked.inputs.get(key) or ())
         named += [asked.ec2(kind, identity) for identity in sorted(changed)]
     if named:
         yield call("ec2:ModifyVpcEndpoint", asked.own("vpc-endpoint"), *named)
     yield from asked.retag("vpc-endpoint")
-
-
-def _flow_log_create(asked: Asked) -> Iterator[Request]:
-    """Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html."""
-    yield call("ec2:CreateFlowLogs", asked.fresh("vpc-flow-log"), asked.ec2("vpc", asked.inputs["vpcId"]))
-    yield from asked.tag_at_creation("vpc-flow-log", "CreateFlowLogs")
-    yield asked.pass_role(asked.inputs["iamRoleArn"], "vpc-flow-logs.amazonaws.com")
-    yield from calls("logs:CreateLogDelivery")
-
-
-def _flow_log_delete(asked: Asked) -> Iterator[Request]:
-    yield call("ec2:DeleteFlowLogs", asked.own("vpc-flow-log"))
-    yield from calls("logs:DeleteLogDelivery")
-
-
-def _template_create(asked: Asked) -> Iterator[Request]:
-    yield call("ec2:CreateLaunchTemplate", asked.fresh("launch-template"))
-    yield from asked.tag_at_creation("launch-template", "CreateLaunchTemplate")
 
 
 def _template_update(asked: Asked) -> Iterator[Request]:
@@ -445,16 +433,6 @@ def _template_update(asked: Asked) -> Iterator[Request]:
 
 
 # EKS
-
-
-def _eks_tags(asked: Asked, resource: Resource) -> Iterator[Request]:
-    yield from asked.retag_by("eks:TagResource", "eks:UntagResource", resource)
-
-
-def _tag_new(asked: Asked, action: str, resource: Resource) -> Iterator[Request]:
-    """The service's TagResource, which it asks for where something is made with tags."""
-    if asked.tags:
-        yield call(action, with_keys(resource, requested(asked.tags)))
 
 
 def _cluster(asked: Asked) -> Resource:
@@ -477,7 +455,7 @@ def _cluster_create(asked: Asked) -> Iterator[Request]:
     }
     keys |= {key: value for key, value in told.items() if value is not None}
     yield call("eks:CreateCluster", **keys)
-    yield from _tag_new(asked, "eks:TagResource", _cluster(asked))
+    yield from _tag_new("eks:TagResource", _cluster)(asked)
     yield asked.pass_role(inputs["roleArn"], EKS)
     yield from asked.service_linked_role(EKS, "AWSServiceRoleForAmazonEKS")
     yield from calls("ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:DescribeSecurityGroups")
@@ -498,11 +476,17 @@ def _cluster_update(asked: Asked) -> Iterator[Request]:
         if after.get("vpcConfig") != before.get("vpcConfig"):
             yield from calls("ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:DescribeSecurityGroups")
     yield call("eks:DescribeUpdate", itself)
-    yield from _eks_tags(asked, itself)
+    yield from asked.retag_by("eks:TagResource", itself)
 
 
-def _in_cluster(action: str) -> Calls:
-    return lambda asked: [call(action, asked.cluster())]
+def _make_in_cluster(action: str, of: Of) -> Calls:
+    """The creation of something of a cluster with its tags."""
+    return _in_turn(_put(action, Asked.cluster), _tag_new("eks:TagResource", of))
+
+
+def _lend_role(service: str, key: str = "roleArn") -> Calls:
+    """A role that a service of EKS is given: it is read, then passed."""
+    return _in_turn(lambda asked: [call("iam:GetRole", asked.role(asked.inputs[key]))], _pass_role(service, key))
 
 
 def _node_group(asked: Asked) -> Resource:
@@ -516,10 +500,8 @@ def _node_group_create(asked: Asked) -> Iterator[Request]:
     Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html, and "You are not authorized to
     launch instances with this launch template" in https://github.com/aws-samples/terraform-eks-code/issues/13
     """
-    yield call("eks:CreateNodegroup", asked.cluster(), **requested(asked.tags))
-    yield from _tag_new(asked, "eks:TagResource", _node_group(asked))
-    yield call("iam:GetRole", asked.role(asked.inputs["nodeRoleArn"]))
-    yield asked.pass_role(asked.inputs["nodeRoleArn"], EKS)
+    yield from _make_in_cluster("eks:CreateNodegroup", _node_group)(asked)
+    yield from _lend_role(EKS, "nodeRoleArn")(asked)
     yield from asked.service_linked_role(NODE_GROUPS, "AWSServiceRoleForAmazonEKSNodegroup")
     yield from calls("ec2:DescribeSubnets")
     yield from _trial_launch(asked)
@@ -553,7 +535,7 @@ def _node_group_update(asked: Asked) -> Iterator[Request]:
     if any(before.get(key) != after.get(key) for key in ("scalingConfig", "labels", "taints", "updateConfig")):
         yield call("eks:UpdateNodegroupConfig", itself)
     yield call("eks:DescribeUpdate", asked.cluster(), itself)
-    yield from _eks_tags(asked, itself)
+    yield from asked.retag_by("eks:TagResource", itself)
 
 
 def _addon(asked: Asked) -> Resource:
@@ -568,40 +550,15 @@ def _pass_to_pods(asked: Asked) -> Iterator[Request]:
         yield asked.pass_role(told["roleArn"], PODS)
 
 
-def _addon_create(asked: Asked) -> Iterator[Request]:
-    yield call("eks:CreateAddon", asked.cluster(), **requested(asked.tags))
-    yield from _tag_new(asked, "eks:TagResource", _addon(asked))
-    yield from _pass_to_pods(asked)
-
-
-def _addon_update(asked: Asked) -> Iterator[Request]:
-    yield call("eks:UpdateAddon", _addon(asked))
-    yield call("eks:DescribeUpdate", asked.cluster(), _addon(asked))
-    yield from _pass_to_pods(asked)
-    yield from _eks_tags(asked, _addon(asked))
-
-
-def _addon_delete(asked: Asked) -> Iterator[Request]:
-    yield call("eks:DeleteAddon", _addon(asked))
-
-
 def _association_of_pods(asked: Asked) -> Resource:
     return asked.eks("podidentityassociation", f"{asked.wanted['clusterName']}/{asked.identity or '*'}", asked.held)
 
 
-def _pod_identity_create(asked: Asked) -> Iterator[Request]:
-    yield call("eks:CreatePodIdentityAssociation", asked.cluster(), **requested(asked.tags))
-    yield from _tag_new(asked, "eks:TagResource", _association_of_pods(asked))
-    yield call("iam:GetRole", asked.role(asked.inputs["roleArn"]))
-    yield asked.pass_role(asked.inputs["roleArn"], PODS)
-
-
 def _pod_identity_update(asked: Asked) -> Iterator[Request]:
-    if asked.state.get("roleArn") != asked.inputs.get("roleArn"):
+    if _changed(asked, "roleArn"):
         yield call("eks:UpdatePodIdentityAssociation", _association_of_pods(asked))
-        yield call("iam:GetRole", asked.role(asked.inputs["roleArn"]))
-        yield asked.pass_role(asked.inputs["roleArn"], PODS)
-    yield from _eks_tags(asked, _association_of_pods(asked))
+        yield from _lend_role(PODS)(asked)
+    yield from asked.retag_by("eks:TagResource", _association_of_pods(asked))
 
 
 def _entry(asked: Asked) -> Resource:
@@ -621,7 +578,7 @@ def _entry_create(asked: Asked) -> Iterator[Request]:
         **({"eks:username": inputs["userName"]} if inputs.get("userName") else {}),
     }
     yield call("eks:CreateAccessEntry", asked.cluster(), **keys, **requested(asked.tags))
-    yield from _tag_new(asked, "eks:TagResource", _entry(asked))
+    yield from _tag_new("eks:TagResource", _entry)(asked)
 
 
 def _entry_update(asked: Asked) -> Iterator[Request]:
@@ -629,7 +586,7 @@ def _entry_update(asked: Asked) -> Iterator[Request]:
     wanted = asked.inputs.get("kubernetesGroups")
     if wanted is not None and wanted != (asked.state.get("kubernetesGroups") or []):
         yield call("eks:UpdateAccessEntry", _entry(asked))
-    yield from _eks_tags(asked, _entry(asked))
+    yield from asked.retag_by("eks:TagResource", _entry(asked))
 
 
 def _access_policy(action: str) -> Calls:
@@ -655,14 +612,9 @@ def _rule(asked: Asked) -> Resource:
 
 
 def _rule_put(asked: Asked) -> Iterator[Request]:
-    yield call("events:PutRule", _rule(asked), **requested(asked.tags))
+    yield from _put("events:PutRule", _rule)(asked)
     if asked.tags != asked.held:
-        yield from asked.retag_by("events:TagResource", "events:UntagResource", _rule(asked))
-
-
-def _rule_read(asked: Asked) -> Iterator[Request]:
-    yield call("events:DescribeRule", _rule(asked))
-    yield call("events:ListTagsForResource", _rule(asked))
+        yield from asked.retag_by("events:TagResource", _rule(asked))
 
 
 def _target_put(asked: Asked) -> Iterator[Request]:
@@ -676,22 +628,8 @@ def _queue(asked: Asked, url: str = "") -> Resource:
     return Resource(arn=asked.arn("sqs", name), kind="queue", keys=tagged(held), policy=policy)
 
 
-def _queue_create(asked: Asked) -> Iterator[Request]:
-    yield call("sqs:CreateQueue", _queue(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "sqs:TagQueue", _queue(asked))
-
-
-def _queue_update(asked: Asked) -> Iterator[Request]:
-    yield call("sqs:SetQueueAttributes", _queue(asked))
-    yield from asked.retag_by("sqs:TagQueue", "sqs:UntagQueue", _queue(asked))
-
-
-def _on_queue(*actions: str) -> Calls:
-    return lambda asked: [call(action, _queue(asked)) for action in actions]
-
-
-def _on_queue_of(*actions: str) -> Calls:
-    return lambda asked: [call(action, _queue(asked, asked.wanted["queueUrl"])) for action in actions]
+def _queue_of(asked: Asked) -> Resource:
+    return _queue(asked, asked.wanted["queueUrl"])
 
 
 # Alarms, topics, budgets
@@ -701,47 +639,16 @@ def _alarm(asked: Asked) -> Resource:
     return Resource(arn=asked.arn("cloudwatch", f"alarm:{asked.wanted['name']}"), kind="alarm", keys=tagged(asked.held))
 
 
-def _alarm_read(asked: Asked) -> Iterator[Request]:
-    yield call("cloudwatch:DescribeAlarms", _alarm(asked))
-    yield call("cloudwatch:ListTagsForResource", _alarm(asked))
-
-
 def _alarm_put(asked: Asked) -> Iterator[Request]:
     actions = sorted({*(asked.inputs.get("alarmActions") or []), *(asked.inputs.get("okActions") or [])})
     keys = requested(asked.tags) | ({"cloudwatch:AlarmActions": actions} if actions else {})
     yield call("cloudwatch:PutMetricAlarm", _alarm(asked), **keys)
 
 
-def _alarm_create(asked: Asked) -> Iterator[Request]:
-    yield call("cloudwatch:DescribeAlarms", _alarm(asked))
-    yield from _alarm_put(asked)
-    yield from _tag_new(asked, "cloudwatch:TagResource", _alarm(asked))
-
-
-def _alarm_update(asked: Asked) -> Iterator[Request]:
-    yield from _alarm_put(asked)
-    yield from asked.retag_by("cloudwatch:TagResource", "cloudwatch:UntagResource", _alarm(asked))
-
-
 def _topic(asked: Asked, arn: str = "") -> Resource:
     """A topic by its ARN; the one itself without."""
     held = asked.known.tags("sns", arn, asked.site) if arn else asked.held
     return Resource(arn=arn or asked.arn("sns", asked.wanted["name"]), kind="topic", keys=tagged(held))
-
-
-def _topic_create(asked: Asked) -> Iterator[Request]:
-    yield call("sns:CreateTopic", _topic(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "sns:TagResource", _topic(asked))
-    yield call("sns:SetTopicAttributes", _topic(asked))
-
-
-def _topic_update(asked: Asked) -> Iterator[Request]:
-    yield call("sns:SetTopicAttributes", _topic(asked))
-    yield from asked.retag_by("sns:TagResource", "sns:UntagResource", _topic(asked))
-
-
-def _on_topic(*actions: str) -> Calls:
-    return lambda asked: [call(action, _topic(asked)) for action in actions]
 
 
 def _subscribe(asked: Asked) -> Iterator[Request]:
@@ -755,20 +662,6 @@ def _budget(asked: Asked) -> Resource:
     return Resource(arn=arn, kind="budget", keys=tagged(asked.held))
 
 
-def _budget_create(asked: Asked) -> Iterator[Request]:
-    yield call("budgets:ModifyBudget", _budget(asked))
-    yield from _tag_new(asked, "budgets:TagResource", _budget(asked))
-
-
-def _budget_update(asked: Asked) -> Iterator[Request]:
-    yield call("budgets:ModifyBudget", _budget(asked))
-    yield from asked.retag_by("budgets:TagResource", "budgets:UntagResource", _budget(asked))
-
-
-def _on_budget(*actions: str) -> Calls:
-    return lambda asked: [call(action, _budget(asked)) for action in actions]
-
-
 def _experiment(asked: Asked) -> Resource:
     rest = f"experiment-template/{asked.identity or '*'}"
     return Resource(arn=asked.arn("fis", rest), kind="experiment-template", keys=tagged(asked.held))
@@ -779,20 +672,12 @@ def _experiment_actions(asked: Asked) -> list[Resource]:
     return [Resource(arn=asked.arn("fis", f"action/{each}"), kind="action") for each in sorted(found)]
 
 
-def _experiment_create(asked: Asked) -> Iterator[Request]:
-    yield call("fis:CreateExperimentTemplate", _experiment(asked), *_experiment_actions(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "fis:TagResource", _experiment(asked))
-    yield asked.pass_role(asked.inputs["roleArn"], "fis.amazonaws.com")
+def _experiment_put(action: str, *, tagged: bool = False) -> Calls:
+    def put(asked: Asked) -> Iterator[Request]:
+        keys = requested(asked.tags) if tagged else {}
+        yield call(action, _experiment(asked), *_experiment_actions(asked), **keys)
 
-
-def _experiment_update(asked: Asked) -> Iterator[Request]:
-    yield call("fis:UpdateExperimentTemplate", _experiment(asked), *_experiment_actions(asked))
-    yield asked.pass_role(asked.inputs["roleArn"], "fis.amazonaws.com")
-    yield from asked.retag_by("fis:TagResource", "fis:UntagResource", _experiment(asked))
-
-
-def _on_experiment(action: str) -> Calls:
-    return lambda asked: [call(action, _experiment(asked))]
+    return put
 
 
 # Keys and logs
@@ -821,15 +706,9 @@ def _key_create(asked: Asked) -> Iterator[Request]:
     bypass = bool(asked.inputs.get("bypassPolicyLockoutSafetyCheck"))
     keys |= {"kms:BypassPolicyLockoutSafetyCheck": bypass, **requested(asked.tags)}
     yield call("kms:CreateKey", **keys)
-    if asked.tags:
-        yield call("kms:TagResource", with_keys(_key(asked), requested(asked.tags)))
+    yield from _tag_new("kms:TagResource", _key)(asked)
     if asked.inputs.get("enableKeyRotation"):
         yield call("kms:EnableKeyRotation", _key(asked.done))
-
-
-def _key_read(asked: Asked) -> Iterator[Request]:
-    for action in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"):
-        yield call(f"kms:{action}", _key(asked))
 
 
 def _key_update(asked: Asked) -> Iterator[Request]:
@@ -840,7 +719,7 @@ def _key_update(asked: Asked) -> Iterator[Request]:
         yield call(f"kms:{'Enable' if after.get('enableKeyRotation') else 'Disable'}KeyRotation", itself)
     if after.get("policy") and before.get("policy") != after.get("policy"):
         yield call("kms:PutKeyPolicy", itself)
-    yield from asked.retag_by("kms:TagResource", "kms:UntagResource", itself)
+    yield from asked.retag_by("kms:TagResource", itself)
 
 
 def _alias(action: str) -> Calls:
@@ -857,16 +736,9 @@ def _group_of_logs(asked: Asked) -> Resource:
 
 
 def _logs_create(asked: Asked) -> Iterator[Request]:
-    group = _group_of_logs(asked)
-    yield call("logs:CreateLogGroup", group, **requested(asked.tags))
-    yield from _tag_new(asked, "logs:TagResource", group)
+    yield from _new("logs:CreateLogGroup", _group_of_logs, "logs:TagResource")(asked)
     if asked.inputs.get("retentionInDays"):
         yield call("logs:PutRetentionPolicy", _group_of_logs(asked.done))
-
-
-def _logs_read(asked: Asked) -> Iterator[Request]:
-    yield from calls("logs:DescribeLogGroups")
-    yield call("logs:ListTagsForResource", _group_of_logs(asked))
 
 
 def _logs_update(asked: Asked) -> Iterator[Request]:
@@ -876,26 +748,36 @@ def _logs_update(asked: Asked) -> Iterator[Request]:
     had, key = asked.state.get("kmsKeyId") or "", asked.inputs.get("kmsKeyId") or ""
     if had != key:
         yield call(f"logs:{'Associate' if key else 'Disassociate'}KmsKey", _group_of_logs(asked))
-    yield from asked.retag_by("logs:TagResource", "logs:UntagResource", _group_of_logs(asked))
+    yield from asked.retag_by("logs:TagResource", _group_of_logs(asked))
 
 
 # IAM
 
 
-def _role(asked: Asked) -> Resource:
-    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
-    return asked.iam("role", f"{path}{name}", asked.held)
+def _of_iam(kind: str) -> Of:
+    """Something of IAM itself, by its path and name."""
+    return lambda asked: asked.iam(kind, f"{asked.wanted.get('path') or '/'}{asked.wanted['name']}", asked.held)
+
+
+_ROLE: Final = _of_iam("role")
+_POLICY: Final = _of_iam("policy")
+_PROFILE: Final = _of_iam("instance-profile")
+
+
+def _of_role(asked: Asked) -> Resource:
+    """The role that something is a part of."""
+    return asked.role(asked.wanted["role"])
 
 
 def _role_create(asked: Asked) -> Iterator[Request]:
     boundary = asked.inputs.get("permissionsBoundary")
     keys = {"iam:PermissionsBoundary": boundary} if boundary else {}
-    yield call("iam:CreateRole", _role(asked), **keys, **requested(asked.tags))
-    yield from _tag_new(asked, "iam:TagRole", _role(asked))
+    yield call("iam:CreateRole", _ROLE(asked), **keys, **requested(asked.tags))
+    yield from _tag_new("iam:TagRole", _ROLE)(asked)
 
 
 def _role_update(asked: Asked) -> Iterator[Request]:
-    before, after, itself = asked.state, asked.inputs, _role(asked)
+    before, after, itself = asked.state, asked.inputs, _ROLE(asked)
     if before.get("assumeRolePolicy") != after.get("assumeRolePolicy"):
         yield call("iam:UpdateAssumeRolePolicy", itself)
     if (before.get("description") or "") != (after.get("description") or ""):
@@ -907,18 +789,14 @@ def _role_update(asked: Asked) -> Iterator[Request]:
         yield call("iam:PutRolePermissionsBoundary", itself, **{"iam:PermissionsBoundary": boundary})
     elif had != boundary:
         yield call("iam:DeleteRolePermissionsBoundary", itself, **{"iam:PermissionsBoundary": had})
-    yield from asked.retag_by("iam:TagRole", "iam:UntagRole", itself)
-
-
-def _on_role(*actions: str) -> Calls:
-    return lambda asked: [call(f"iam:{action}", _role(asked)) for action in actions]
+    yield from asked.retag_by("iam:TagRole", itself)
 
 
 def _attachment(action: str) -> Calls:
     def made(asked: Asked) -> Iterator[Request]:
         boundary = _boundary_of(asked, asked.wanted["role"])
         keys = {"iam:PolicyARN": asked.wanted["policyArn"], **boundary}
-        yield call(f"iam:{action}", asked.role(asked.wanted["role"]), **keys)
+        yield call(f"iam:{action}", _of_role(asked), **keys)
 
     return made
 
@@ -931,68 +809,44 @@ def _boundary_of(asked: Asked, role: str) -> dict[str, Any]:
 def _inline(action: str) -> Calls:
     def made(asked: Asked) -> Iterator[Request]:
         keys = _boundary_of(asked, asked.wanted["role"]) if action != "GetRolePolicy" else {}
-        yield call(f"iam:{action}", asked.role(asked.wanted["role"]), **keys)
+        yield call(f"iam:{action}", _of_role(asked), **keys)
 
     return made
 
 
-def _policy(asked: Asked) -> Resource:
-    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
-    return asked.iam("policy", f"{path}{name}", asked.held)
-
-
-def _policy_create(asked: Asked) -> Iterator[Request]:
-    yield call("iam:CreatePolicy", _policy(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "iam:TagPolicy", _policy(asked))
-
-
 def _policy_update(asked: Asked) -> Iterator[Request]:
-    if asked.state.get("policy") != asked.inputs.get("policy"):
-        yield call("iam:ListPolicyVersions", _policy(asked))
-        yield call("iam:DeletePolicyVersion", _policy(asked))
-        yield call("iam:CreatePolicyVersion", _policy(asked))
-    yield from asked.retag_by("iam:TagPolicy", "iam:UntagPolicy", _policy(asked))
-
-
-def _on_policy(*actions: str) -> Calls:
-    return lambda asked: [call(f"iam:{action}", _policy(asked)) for action in actions]
-
-
-def _profile(asked: Asked) -> Resource:
-    path, name = asked.wanted.get("path") or "/", asked.wanted["name"]
-    return asked.iam("instance-profile", f"{path}{name}", asked.held)
-
-
-def _profile_create(asked: Asked) -> Iterator[Request]:
-    yield call("iam:CreateInstanceProfile", _profile(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "iam:TagInstanceProfile", _profile(asked))
-    yield from _into_profile(asked.done)
+    if _changed(asked, "policy"):
+        yield from _on(_POLICY, "iam:ListPolicyVersions", "iam:DeletePolicyVersion", "iam:CreatePolicyVersion")(asked)
+    yield from asked.retag_by("iam:TagPolicy", _POLICY(asked))
 
 
 def _into_profile(asked: Asked) -> Iterator[Request]:
     if asked.inputs.get("role"):
-        yield call("iam:AddRoleToInstanceProfile", _profile(asked))
+        yield call("iam:AddRoleToInstanceProfile", _PROFILE(asked))
         yield asked.pass_role(asked.inputs["role"], "ec2.amazonaws.com")
 
 
+def _out_of_profile(asked: Asked) -> Iterator[Request]:
+    if asked.state.get("role"):
+        yield call("iam:RemoveRoleFromInstanceProfile", _PROFILE(asked))
+
+
+def _profile_create(asked: Asked) -> Iterator[Request]:
+    yield from _new("iam:CreateInstanceProfile", _PROFILE, "iam:TagInstanceProfile")(asked)
+    yield from _into_profile(asked.done)
+
+
 def _profile_read(asked: Asked) -> Iterator[Request]:
-    yield call("iam:GetInstanceProfile", _profile(asked))
+    yield call("iam:GetInstanceProfile", _PROFILE(asked))
     if asked.wanted.get("role"):
-        yield call("iam:GetRole", asked.role(asked.wanted["role"]))
+        yield call("iam:GetRole", _of_role(asked))
 
 
 def _profile_update(asked: Asked) -> Iterator[Request]:
-    if asked.state.get("role") != asked.inputs.get("role"):
-        if asked.state.get("role"):
-            yield call("iam:RemoveRoleFromInstanceProfile", _profile(asked))
+    if _changed(asked, "role"):
+        yield from _out_of_profile(asked)
         yield from _into_profile(asked)
-    yield from asked.retag_by("iam:TagInstanceProfile", "iam:UntagInstanceProfile", _profile(asked))
-
-
-def _profile_delete(asked: Asked) -> Iterator[Request]:
-    if asked.state.get("role"):
-        yield call("iam:RemoveRoleFromInstanceProfile", _profile(asked))
-    yield call("iam:DeleteInstanceProfile", _profile(asked))
+    yield from asked.retag_by("iam:TagInstanceProfile", _PROFILE(asked))
 
 
 def _linked_role(*actions: str) -> Calls:
@@ -1013,20 +867,10 @@ def _issuer(asked: Asked) -> Resource:
     return Resource(arn=arn, kind="oidc-provider", keys=tagged(asked.held))
 
 
-def _issuer_create(asked: Asked) -> Iterator[Request]:
-    yield call("iam:CreateOpenIDConnectProvider", _issuer(asked), **requested(asked.tags))
-    yield from _tag_new(asked, "iam:TagOpenIDConnectProvider", _issuer(asked))
-
-
 def _issuer_update(asked: Asked) -> Iterator[Request]:
-    if asked.state.get("thumbprintLists") != asked.inputs.get("thumbprintLists"):
+    if _changed(asked, "thumbprintLists"):
         yield call("iam:UpdateOpenIDConnectProviderThumbprint", _issuer(asked))
-    tag, untag = "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"
-    yield from asked.retag_by(tag, untag, _issuer(asked))
-
-
-def _on_issuer(action: str) -> Calls:
-    return lambda asked: [call(f"iam:{action}", _issuer(asked))]
+    yield from asked.retag_by("iam:TagOpenIDConnectProvider", _issuer(asked))
 
 
 # Buckets
@@ -1043,26 +887,23 @@ def _bucket_create(asked: Asked) -> Iterator[Request]:
         yield call("s3:PutBucketTagging", _bucket(asked))
 
 
-def _on_bucket(*actions: str) -> Calls:
-    return lambda asked: [call(f"s3:{action}", _bucket(asked)) for action in actions]
-
-
 def _set_on_bucket(what: str, delete: str = "") -> Operations:
     """Something that is put on a bucket, and removed by the same permission where it has none of its own."""
+    put = _on(_bucket, f"s3:Put{what}")
     return Operations(
-        create=_on_bucket(f"Put{what}"),
-        read=_on_bucket(f"Get{what}"),
-        update=_on_bucket(f"Put{what}"),
-        delete=_on_bucket(delete or f"Put{what}"),
+        create=put,
+        read=_on(_bucket, f"s3:Get{what}"),
+        update=put,
+        delete=_on(_bucket, f"s3:{delete}") if delete else put,
     )
 
 
 OPERATIONS: Final[Mapping[str, Operations]] = {
     "aws:ec2/vpc:Vpc": Operations(
-        create=_vpc_create,
+        create=_in_turn(_make("vpc", "CreateVpc"), _on(_made("vpc"), "ec2:ModifyVpcAttribute")),
         read=_vpc_read,
-        update=lambda asked: [call("ec2:ModifyVpcAttribute", asked.own("vpc")), *asked.retag("vpc")],
-        delete=_own("ec2:DeleteVpc", "vpc"),
+        update=_in_turn(_on(_itself("vpc"), "ec2:ModifyVpcAttribute"), _retag_ec2("vpc")),
+        delete=_on(_itself("vpc"), "ec2:DeleteVpc"),
     ),
     "aws:ec2/internetGateway:InternetGateway": Operations(
         create=_gateway_create,
@@ -1071,22 +912,22 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         delete=_gateway_delete,
     ),
     "aws:ec2/subnet:Subnet": Operations(
-        create=_subnet_create,
+        create=_in_turn(_make("subnet", "CreateSubnet", _VPC), _on(_made("subnet"), "ec2:ModifySubnetAttribute")),
         read=_only("ec2:DescribeSubnets"),
         update=_subnet_update,
-        delete=lambda asked: [*calls("ec2:DescribeNetworkInterfaces"), call("ec2:DeleteSubnet", asked.own("subnet"))],
+        delete=_in_turn(_only("ec2:DescribeNetworkInterfaces"), _on(_itself("subnet"), "ec2:DeleteSubnet")),
     ),
     "aws:ec2/routeTable:RouteTable": Operations(
-        create=_in_vpc("route-table", "CreateRouteTable"),
+        create=_make("route-table", "CreateRouteTable", _VPC),
         read=_only("ec2:DescribeRouteTables"),
-        update=lambda asked: asked.retag("route-table"),
-        delete=_own("ec2:DeleteRouteTable", "route-table"),
+        update=_retag_ec2("route-table"),
+        delete=_on(_itself("route-table"), "ec2:DeleteRouteTable"),
     ),
     "aws:ec2/route:Route": Operations(
-        create=_route("ec2:CreateRoute"),
+        create=_on(_named("route-table", "routeTableId"), "ec2:CreateRoute"),
         read=_only("ec2:DescribeRouteTables"),
-        update=_route("ec2:ReplaceRoute"),
-        delete=_route("ec2:DeleteRoute"),
+        update=_on(_named("route-table", "routeTableId"), "ec2:ReplaceRoute"),
+        delete=_on(_named("route-table", "routeTableId"), "ec2:DeleteRoute"),
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": Operations(
         create=_association("ec2:AssociateRouteTable"),
@@ -1095,22 +936,33 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         delete=_association("ec2:DisassociateRouteTable"),
     ),
     "aws:ec2/eip:Eip": Operations(
-        create=_address_create,
+        create=_make("elastic-ip", "AllocateAddress"),
         read=_only("ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute"),
-        update=lambda asked: asked.retag("elastic-ip"),
-        delete=_own("ec2:ReleaseAddress", "elastic-ip"),
+        update=_retag_ec2("elastic-ip"),
+        delete=_on(_itself("elastic-ip"), "ec2:ReleaseAddress"),
     ),
     "aws:ec2/natGateway:NatGateway": Operations(
-        create=_nat_create,
+        create=_make(
+            "natgateway",
+            "CreateNatGateway",
+            _named("subnet", "subnetId"),
+            _named("elastic-ip", "allocationId"),
+        ),
         read=_only("ec2:DescribeNatGateways"),
-        update=lambda asked: asked.retag("natgateway"),
-        delete=_own("ec2:DeleteNatGateway", "natgateway"),
+        update=_retag_ec2("natgateway"),
+        delete=_on(_itself("natgateway"), "ec2:DeleteNatGateway"),
     ),
     "aws:ec2/securityGroup:SecurityGroup": Operations(
-        create=_group_create,
+        create=_in_turn(
+            _make("security-group", "CreateSecurityGroup", _VPC),
+            _on(_made("security-group"), "ec2:RevokeSecurityGroupEgress"),
+            lambda asked: _authorize(asked, _made("security-group")(asked)),
+        ),
         read=_only("ec2:DescribeSecurityGroups"),
         update=_group_update,
-        delete=_group_delete,
+        delete=_in_turn(
+            _only("ec2:DescribeNetworkInterfaces"), _on(_itself("security-group"), "ec2:DeleteSecurityGroup")
+        ),
     ),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Operations(
         create=_default_group,
@@ -1128,49 +980,59 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         create=_endpoint_create,
         read=_only("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
         update=_endpoint_update,
-        delete=_own("ec2:DeleteVpcEndpoints", "vpc-endpoint"),
+        delete=_on(_itself("vpc-endpoint"), "ec2:DeleteVpcEndpoints"),
     ),
     "aws:ec2/flowLog:FlowLog": Operations(
-        create=_flow_log_create,
+        # Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        create=_in_turn(
+            _make("vpc-flow-log", "CreateFlowLogs", _VPC),
+            _pass_role("vpc-flow-logs.amazonaws.com", "iamRoleArn"),
+            _only("logs:CreateLogDelivery"),
+        ),
         read=_only("ec2:DescribeFlowLogs"),
-        update=lambda asked: asked.retag("vpc-flow-log"),
-        delete=_flow_log_delete,
+        update=_retag_ec2("vpc-flow-log"),
+        delete=_in_turn(_on(_itself("vpc-flow-log"), "ec2:DeleteFlowLogs"), _only("logs:DeleteLogDelivery")),
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Operations(
-        create=_template_create,
+        create=_make("launch-template", "CreateLaunchTemplate"),
         read=_only("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
         update=_template_update,
-        delete=_own("ec2:DeleteLaunchTemplate", "launch-template"),
+        delete=_on(_itself("launch-template"), "ec2:DeleteLaunchTemplate"),
     ),
     "aws:eks/cluster:Cluster": Operations(
         create=_cluster_create,
-        read=lambda asked: [call("eks:DescribeCluster", _cluster(asked))],
+        read=_on(_cluster, "eks:DescribeCluster"),
         update=_cluster_update,
-        delete=lambda asked: [call("eks:DeleteCluster", _cluster(asked))],
+        delete=_on(_cluster, "eks:DeleteCluster"),
     ),
     "aws:eks/nodeGroup:NodeGroup": Operations(
         create=_node_group_create,
-        read=lambda asked: [call("eks:DescribeNodegroup", _node_group(asked))],
+        read=_on(_node_group, "eks:DescribeNodegroup"),
         update=_node_group_update,
-        delete=lambda asked: [call("eks:DeleteNodegroup", _node_group(asked))],
+        delete=_on(_node_group, "eks:DeleteNodegroup"),
     ),
     "aws:eks/addon:Addon": Operations(
-        create=_addon_create,
-        read=lambda asked: [call("eks:DescribeAddon", _addon(asked))],
-        update=_addon_update,
-        delete=_addon_delete,
+        create=_in_turn(_make_in_cluster("eks:CreateAddon", _addon), _pass_to_pods),
+        read=_on(_addon, "eks:DescribeAddon"),
+        update=_in_turn(
+            _on(_addon, "eks:UpdateAddon"),
+            _call("eks:DescribeUpdate", Asked.cluster, _addon),
+            _pass_to_pods,
+            _retag("eks:TagResource", _addon),
+        ),
+        delete=_on(_addon, "eks:DeleteAddon"),
     ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": Operations(
-        create=_pod_identity_create,
-        read=lambda asked: [call("eks:DescribePodIdentityAssociation", _association_of_pods(asked))],
+        create=_in_turn(_make_in_cluster("eks:CreatePodIdentityAssociation", _association_of_pods), _lend_role(PODS)),
+        read=_on(_association_of_pods, "eks:DescribePodIdentityAssociation"),
         update=_pod_identity_update,
-        delete=lambda asked: [call("eks:DeletePodIdentityAssociation", _association_of_pods(asked))],
+        delete=_on(_association_of_pods, "eks:DeletePodIdentityAssociation"),
     ),
     "aws:eks/accessEntry:AccessEntry": Operations(
         create=_entry_create,
-        read=lambda asked: [call("eks:DescribeAccessEntry", _entry(asked))],
+        read=_on(_entry, "eks:DescribeAccessEntry"),
         update=_entry_update,
-        delete=lambda asked: [call("eks:DeleteAccessEntry", _entry(asked))],
+        delete=_on(_entry, "eks:DeleteAccessEntry"),
     ),
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Operations(
         create=_access_policy("eks:AssociateAccessPolicy"),
@@ -1179,62 +1041,72 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     ),
     "aws:cloudwatch/eventRule:EventRule": Operations(
         create=_rule_put,
-        read=_rule_read,
+        read=_on(_rule, "events:DescribeRule", "events:ListTagsForResource"),
         update=_rule_put,
-        delete=lambda asked: [call("events:DeleteRule", _rule(asked))],
+        delete=_on(_rule, "events:DeleteRule"),
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Operations(
         create=_target_put,
-        read=lambda asked: [call("events:ListTargetsByRule", _rule(asked))],
+        read=_on(_rule, "events:ListTargetsByRule"),
         update=_target_put,
-        delete=lambda asked: [call("events:RemoveTargets", _rule(asked))],
+        delete=_on(_rule, "events:RemoveTargets"),
     ),
     "aws:sqs/queue:Queue": Operations(
-        create=_queue_create,
-        read=_on_queue("sqs:GetQueueAttributes", "sqs:ListQueueTags"),
-        update=_queue_update,
-        delete=_on_queue("sqs:DeleteQueue"),
+        create=_new("sqs:CreateQueue", _queue, "sqs:TagQueue"),
+        read=_on(_queue, "sqs:GetQueueAttributes", "sqs:ListQueueTags"),
+        update=_in_turn(_on(_queue, "sqs:SetQueueAttributes"), _retag("sqs:TagQueue", _queue)),
+        delete=_on(_queue, "sqs:DeleteQueue"),
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Operations(
-        create=_on_queue_of("sqs:SetQueueAttributes"),
-        read=_on_queue_of("sqs:GetQueueAttributes"),
-        update=_on_queue_of("sqs:SetQueueAttributes"),
-        delete=_on_queue_of("sqs:SetQueueAttributes"),
+        create=_on(_queue_of, "sqs:SetQueueAttributes"),
+        read=_on(_queue_of, "sqs:GetQueueAttributes"),
+        update=_on(_queue_of, "sqs:SetQueueAttributes"),
+        delete=_on(_queue_of, "sqs:SetQueueAttributes"),
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Operations(
-        create=_alarm_create,
-        read=_alarm_read,
-        update=_alarm_update,
-        delete=lambda asked: [call("cloudwatch:DeleteAlarms", _alarm(asked))],
+        create=_in_turn(
+            _on(_alarm, "cloudwatch:DescribeAlarms"), _alarm_put, _tag_new("cloudwatch:TagResource", _alarm)
+        ),
+        read=_on(_alarm, "cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"),
+        update=_in_turn(_alarm_put, _retag("cloudwatch:TagResource", _alarm)),
+        delete=_on(_alarm, "cloudwatch:DeleteAlarms"),
     ),
     "aws:sns/topic:Topic": Operations(
-        create=_topic_create,
-        read=_on_topic("sns:GetTopicAttributes", "sns:ListTagsForResource"),
-        update=_topic_update,
-        delete=_on_topic("sns:DeleteTopic"),
+        create=_in_turn(_new("sns:CreateTopic", _topic, "sns:TagResource"), _on(_topic, "sns:SetTopicAttributes")),
+        read=_on(_topic, "sns:GetTopicAttributes", "sns:ListTagsForResource"),
+        update=_in_turn(_on(_topic, "sns:SetTopicAttributes"), _retag("sns:TagResource", _topic)),
+        delete=_on(_topic, "sns:DeleteTopic"),
     ),
     "aws:sns/topicSubscription:TopicSubscription": Operations(
         create=_subscribe,
-        read=lambda _: calls("sns:GetSubscriptionAttributes"),
-        delete=lambda _: calls("sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
+        read=_only("sns:GetSubscriptionAttributes"),
+        delete=_only("sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
     ),
     "aws:budgets/budget:Budget": Operations(
-        create=_budget_create,
-        read=_on_budget("budgets:ViewBudget", "budgets:ListTagsForResource"),
-        update=_budget_update,
-        delete=_on_budget("budgets:ModifyBudget"),
+        create=_in_turn(_on(_budget, "budgets:ModifyBudget"), _tag_new("budgets:TagResource", _budget)),
+        read=_on(_budget, "budgets:ViewBudget", "budgets:ListTagsForResource"),
+        update=_in_turn(_on(_budget, "budgets:ModifyBudget"), _retag("budgets:TagResource", _budget)),
+        delete=_on(_budget, "budgets:ModifyBudget"),
     ),
     "aws:fis/experimentTemplate:ExperimentTemplate": Operations(
-        create=_experiment_create,
-        read=_on_experiment("fis:GetExperimentTemplate"),
-        update=_experiment_update,
-        delete=_on_experiment("fis:DeleteExperimentTemplate"),
+        create=_in_turn(
+            _experiment_put("fis:CreateExperimentTemplate", tagged=True),
+            _tag_new("fis:TagResource", _experiment),
+            _pass_role("fis.amazonaws.com"),
+        ),
+        read=_on(_experiment, "fis:GetExperimentTemplate"),
+        update=_in_turn(
+            _experiment_put("fis:UpdateExperimentTemplate"),
+            _pass_role("fis.amazonaws.com"),
+            _retag("fis:TagResource", _experiment),
+        ),
+        delete=_on(_experiment, "fis:DeleteExperimentTemplate"),
     ),
     "aws:kms/key:Key": Operations(
         create=_key_create,
-        read=_key_read,
+        read=_on(_key, "kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
         update=_key_update,
-        delete=lambda asked: [call("kms:ScheduleKeyDeletion", _key(asked)), call("kms:DescribeKey", _key(asked))],
+        delete=_on(_key, "kms:ScheduleKeyDeletion", "kms:DescribeKey"),
     ),
     "aws:kms/alias:Alias": Operations(
         create=_alias("CreateAlias"),
@@ -1244,19 +1116,19 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     ),
     "aws:cloudwatch/logGroup:LogGroup": Operations(
         create=_logs_create,
-        read=_logs_read,
+        read=_in_turn(_only("logs:DescribeLogGroups"), _on(_group_of_logs, "logs:ListTagsForResource")),
         update=_logs_update,
-        delete=lambda asked: [call("logs:DeleteLogGroup", _group_of_logs(asked))],
+        delete=_on(_group_of_logs, "logs:DeleteLogGroup"),
     ),
     "aws:iam/role:Role": Operations(
         create=_role_create,
-        read=_on_role("GetRole", "ListRolePolicies", "ListAttachedRolePolicies"),
+        read=_on(_ROLE, "iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"),
         update=_role_update,
-        delete=_on_role("ListInstanceProfilesForRole", "DeleteRole"),
+        delete=_on(_ROLE, "iam:ListInstanceProfilesForRole", "iam:DeleteRole"),
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Operations(
         create=_attachment("AttachRolePolicy"),
-        read=lambda asked: [call("iam:ListAttachedRolePolicies", asked.role(asked.wanted["role"]))],
+        read=_on(_of_role, "iam:ListAttachedRolePolicies"),
         delete=_attachment("DetachRolePolicy"),
     ),
     "aws:iam/rolePolicy:RolePolicy": Operations(
@@ -1266,16 +1138,16 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         delete=_inline("DeleteRolePolicy"),
     ),
     "aws:iam/policy:Policy": Operations(
-        create=_policy_create,
-        read=_on_policy("GetPolicy", "GetPolicyVersion"),
+        create=_new("iam:CreatePolicy", _POLICY, "iam:TagPolicy"),
+        read=_on(_POLICY, "iam:GetPolicy", "iam:GetPolicyVersion"),
         update=_policy_update,
-        delete=_on_policy("ListPolicyVersions", "DeletePolicyVersion", "DeletePolicy"),
+        delete=_on(_POLICY, "iam:ListPolicyVersions", "iam:DeletePolicyVersion", "iam:DeletePolicy"),
     ),
     "aws:iam/instanceProfile:InstanceProfile": Operations(
         create=_profile_create,
         read=_profile_read,
         update=_profile_update,
-        delete=_profile_delete,
+        delete=_in_turn(_out_of_profile, _on(_PROFILE, "iam:DeleteInstanceProfile")),
     ),
     "aws:iam/serviceLinkedRole:ServiceLinkedRole": Operations(
         create=_linked_role("CreateServiceLinkedRole"),
@@ -1285,9 +1157,9 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     ),
     "aws:s3/bucket:Bucket": Operations(
         create=_bucket_create,
-        read=_on_bucket("ListBucket", "GetBucketTagging", "GetBucketLocation"),
-        update=_on_bucket("PutBucketTagging"),
-        delete=_on_bucket("DeleteBucket"),
+        read=_on(_bucket, "s3:ListBucket", "s3:GetBucketTagging", "s3:GetBucketLocation"),
+        update=_on(_bucket, "s3:PutBucketTagging"),
+        delete=_on(_bucket, "s3:DeleteBucket"),
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _set_on_bucket("LifecycleConfiguration"),
     "aws:s3/bucketPolicy:BucketPolicy": _set_on_bucket("BucketPolicy", "DeleteBucketPolicy"),
@@ -1297,10 +1169,10 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     ),
     "aws:s3/bucketVersioning:BucketVersioning": _set_on_bucket("BucketVersioning"),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Operations(
-        create=_issuer_create,
-        read=_on_issuer("GetOpenIDConnectProvider"),
+        create=_new("iam:CreateOpenIDConnectProvider", _issuer, "iam:TagOpenIDConnectProvider"),
+        read=_on(_issuer, "iam:GetOpenIDConnectProvider"),
         update=_issuer_update,
-        delete=_on_issuer("DeleteOpenIDConnectProvider"),
+        delete=_on(_issuer, "iam:DeleteOpenIDConnectProvider"),
     ),
 }
 """Type -> its calls."""
