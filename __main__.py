@@ -147,6 +147,7 @@ platform_args = AppOfAppsArgs(
     protect=settings.cluster.deletion_protection,
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
     monitoring=settings.monitoring,
+    front_path=settings.front_path,
 )
 platform = AppOfApps("platform", platform_args, on_cluster)
 

@@ -65,6 +65,7 @@ class AppOfAppsArgs:
     protect: bool
     after: tuple[pulumi.Resource, ...]
     monitoring: settings.Monitoring = field(default_factory=settings.Monitoring)
+    front_path: settings.FrontPath = field(default_factory=settings.FrontPath)
 
 
 class AppOfApps(pulumi.ComponentResource):
@@ -168,9 +169,19 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
 
 
 def applications(
-    config: settings.GitOps, persistence: settings.Persistence, monitoring: settings.Monitoring | None = None
+    config: settings.GitOps,
+    persistence: settings.Persistence,
+    monitoring: settings.Monitoring | None = None,
+    front_path: settings.FrontPath | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'."""
+    """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'.
+
+    Args:
+        config: the children that the stack file adds or changes.
+        persistence: the databases' volumes.
+        monitoring: who judges the alerts.
+        front_path: its replicas that run On-Demand.
+    """
     own: dict[str, dict[str, Any]] = {}
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
     for values in ({demo_chart.CHILD: mirrors} if mirrors else {}, volumes.values(persistence)):
@@ -178,6 +189,9 @@ def applications(
     if monitoring is not None and monitoring.alerts != "none":
         judged = {"monitoring": monitoring.model_dump(by_alias=True, exclude_defaults=True)}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": judged}})
+    if front_path is not None and front_path.on_demand_floor:
+        floor = {"frontPath": {"onDemandFloor": front_path.on_demand_floor}}
+        own = demo_chart.over(own, {demo_chart.CHILD: {"values": floor}})
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     return demo_chart.over(own, told)
 
@@ -205,7 +219,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
                         "repoURL": args.config.repository,
                         "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": applications(args.config, args.persistence, args.monitoring),
+                        "applications": applications(args.config, args.persistence, args.monitoring, args.front_path),
                     }
                 ),
                 "parameters": [{"name": "targetRevision", "value": REVISION, "forceString": True}],

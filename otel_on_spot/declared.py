@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -181,7 +182,10 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
 
 
 def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
-    """Replicas of the demo's workloads by what the root Application passes to its child, over the chart's values."""
+    """Replicas of the demo's workloads by what the root Application passes to its child, over the chart's values.
+
+    Those that run On-Demand beside others count among them: they answer the same Service.
+    """
     from otel_on_spot.plan.workloads import workloads
 
     told = yaml.safe_load(
@@ -189,7 +193,10 @@ def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
     )
     child = told["applications"].get("otel-demo") or {}
     environment = told["clusterMetadata"]["environment"]
-    return {workload.name: workload.replicas for workload in workloads(root, environment, child.get("values") or {})}
+    found: Counter[str] = Counter()
+    for workload in workloads(root, environment, child.get("values") or {}):
+        found[workload.behind or workload.name] += workload.replicas
+    return dict(found)
 
 
 def _releases(recording: "Recording") -> "tuple[Registration, ...]":

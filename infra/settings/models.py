@@ -964,6 +964,18 @@ class Monitoring(Model):
     )
 
 
+class FrontPath(Model):
+    """What a visitor's purchase goes through: `frontPath` of gitops/charts/otel-demo/values.yaml lists it."""
+
+    on_demand_floor: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="replicas of each component of the front path that run On-Demand, beside those that may run on "
+        "Spot; 0 for none",
+    )
+
+
 class Costs(Model):
     """What the environment may cost. Judged by ``otel-on-spot plan --cost``."""
 
@@ -1048,6 +1060,7 @@ class Settings(Model):
     gitops: GitOps = Field(description="what Argo CD reads from Git")
     alarms: Alarms = Field(Alarms(), description="who is told when a CloudWatch alarm fires")
     persistence: Persistence = Field(Persistence(), description="what the demo's databases keep when they move")
+    front_path: FrontPath = Field(FrontPath(), description="what answers while Spot is taken away")
     monitoring: Monitoring = Field(Monitoring(), description="who judges the platform's own alerts")
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(

@@ -20,6 +20,7 @@ from infra.settings.models import (
     Cluster,
     Costs,
     Encryption,
+    FrontPath,
     GitOps,
     Iam,
     Karpenter,
@@ -61,6 +62,12 @@ LOG_TYPES: Final = frozenset({"api", "audit", "authenticator", "controllerManage
 OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
 ARM64_FAMILY: Final = re.compile(r"^[a-z]+\d+g[a-z-]*\.")
 """Graviton instance types have a g after the generation (m7g, c8gd). Source: EC2 instance naming conventions."""
+
+
+def _open(pool: Pool) -> bool:
+    """Whether any pod may land on a pool's nodes."""
+    return all(taint.effect == "PreferNoSchedule" for taint in pool.taints)
+
 
 Rule = Callable[..., Iterator[Problem]]
 RULES: Final[dict[Rule, frozenset[str]]] = {}
@@ -474,7 +481,7 @@ def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
                 "nodes that neither consolidate nor expire never get a new AMI by themselves",
                 "give expireAfter, for example 336h",
             )
-    if not any(not [t for t in pool.taints if t.effect != "PreferNoSchedule"] for pool in pools.values()):
+    if not any(_open(pool) for pool in pools.values()):
         yield Problem(
             "pools",
             ", ".join(pools),
@@ -649,7 +656,7 @@ def headroom_fits_a_node(karpenter: Karpenter, pools: dict[str, Pool]) -> Iterat
             "ask for some",
         )
         return
-    open_pools = [pool for pool in pools.values() if not [t for t in pool.taints if t.effect != "PreferNoSchedule"]]
+    open_pools = [pool for pool in pools.values() if _open(pool)]
     largest = [
         (kind.vcpus, kind.mib)
         for pool in open_pools
@@ -1160,6 +1167,29 @@ def alerts_have_a_judge(monitoring: Monitoring, gitops: GitOps) -> Iterator[Prob
             monitoring.alerts,
             "the rules come with the Application otel-demo, which gitops.applications turns off",
             "enable otel-demo, or set monitoring.alerts: none",
+        )
+
+
+@rule
+def on_demand_floor_has_a_home(front_path: FrontPath, pools: dict[str, Pool], gitops: GitOps) -> Iterator[Problem]:
+    """On-Demand replicas of the front path have a pool that launches On-Demand nodes for them."""
+    if not front_path.on_demand_floor:
+        return
+    key, floor = "frontPath.onDemandFloor", str(front_path.on_demand_floor)
+    if not any("on-demand" in pool.capacity_types and _open(pool) for pool in pools.values()):
+        yield Problem(
+            key,
+            floor,
+            "no pool launches On-Demand nodes without a taint, so these replicas would wait for ever",
+            "add a pool with capacityTypes: [on-demand] and no taint, or leave onDemandFloor at 0",
+        )
+    demo = gitops.applications.get(placement.DEMO)
+    if demo is not None and not demo.enabled:
+        yield Problem(
+            key,
+            floor,
+            "the front path comes with the Application otel-demo, which gitops.applications turns off",
+            "enable otel-demo, or leave onDemandFloor at 0",
         )
 
 

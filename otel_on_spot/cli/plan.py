@@ -168,11 +168,10 @@ def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) ->
     from otel_on_spot.plan import cost, tree
     from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.plan.manifests import as_document
-    from otel_on_spot.plan.workloads import workloads
 
     document = as_document(recording)
     prices = LivePrices(_clients(), cost.region_of(document), cost.zones_of(document)) if live else None
-    found = cost.estimate(document, workloads(project.root(), cost.environment_of(document)), prices)
+    found = cost.estimate(document, cost.workloads_of(document, project.root()), prices)
     unknown = list(prices.why) if prices else []
     limit = cost.monthly_limit(project.root(), recording.stack)
     if as_json:

@@ -10,7 +10,6 @@ from typing import Any, Final
 from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import cost, picture, verdict
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.report import FORMAT, MARKS, Report, Status
 
@@ -150,7 +149,7 @@ def _posture(recording: Recording) -> str:
 def _cost(recording: Recording, root: Path) -> str:
     document = as_document(recording)
     try:
-        found = cost.as_document(cost.estimate(document, workloads(root, cost.environment_of(document))))
+        found = cost.as_document(cost.estimate(document, cost.workloads_of(document, root)))
     except ToolError as problem:
         return _section("cost", "Cost", _paragraph(f"No estimate: {problem}"))
     limit = cost.monthly_limit(root, recording.stack)

@@ -32,12 +32,11 @@ def rightsize(
     from otel_on_spot.plan import cost, rightsizing, tree
     from otel_on_spot.plan.manifests import as_document
     from otel_on_spot.plan.record import record
-    from otel_on_spot.plan.workloads import workloads
 
     ask = rightsizing.prometheus(prometheus)
     with spinner(f"planning {stack}"):
-        environment = cost.environment_of(as_document(record(stack)))
-    found = rightsizing.uses(ask, workloads(project.root(), environment), namespace, window)
+        wanted = cost.workloads_of(as_document(record(stack)), project.root())
+    found = rightsizing.uses(ask, wanted, namespace, window)
     if as_json:
         typer.echo(json.dumps(rightsizing.as_document(found, window), indent=2))
         return

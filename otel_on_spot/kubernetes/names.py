@@ -39,6 +39,8 @@ NODE_USERNAME: Final = "system:node:{{EC2PrivateDNSName}}"
 NODE_GROUPS: Final = ("system:bootstrappers", "system:nodes")
 """User name and groups that EKS maps the role of Linux nodes to."""
 
+FRONT_PATH: Final = "otel-on-spot/front-path"
+"""Label of On-Demand replicas of the front path: their Service selects them with the others, their Deployment apart."""
 TRACKING: Final = "argocd.argoproj.io/tracking-id"
 REFRESH: Final = "argocd.argoproj.io/refresh"
 CASCADE: Final = "resources-finalizer.argocd.argoproj.io"

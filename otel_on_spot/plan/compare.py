@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from otel_on_spot.errors import ToolError
 from otel_on_spot.plan import cost
-from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.program import stack_file
 from otel_on_spot.program.resource_types import (
     KUBERNETES_PROVIDER,
@@ -112,8 +111,7 @@ def against(root: Path, stack: str, revision: str, *, costs: bool = False) -> Di
 
 def _costs(before: Mapping[str, Any], after: Mapping[str, Any], before_root: Path, root: Path) -> str:
     def estimated(document: Mapping[str, Any], tree: Path) -> dict[str, Any]:
-        environment = cost.environment_of(document)
-        return cost.as_document(cost.estimate(document, workloads(tree, environment)))
+        return cost.as_document(cost.estimate(document, cost.workloads_of(document, tree)))
 
     former = estimated(before, before_root) if before["resources"] else None
     return cost.differences(former, estimated(after, root))

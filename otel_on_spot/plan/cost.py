@@ -20,7 +20,8 @@ from rich.table import Table
 from infra.settings import instance_types
 from infra.settings.instance_types import InstanceType, quantity
 from otel_on_spot.errors import ToolError
-from otel_on_spot.plan.workloads import Workload
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE
+from otel_on_spot.plan.workloads import Workload, workloads
 from otel_on_spot.program import stack_file
 
 if TYPE_CHECKING:
@@ -392,11 +393,27 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
         for node_class in classes[:1]
         for mapping in node_class["spec"].get("blockDeviceMappings", ())
     )
-    open_pools = [name for name, spec in pools.items() if not spec["template"]["spec"].get("taints")]
-    default = max(open_pools, key=lambda name: pools[name].get("weight", 0), default="")
+
+    heaviest = sorted(pools, key=lambda name: pools[name].get("weight", 0), reverse=True)
+
+    def home(workload: Workload) -> str:
+        """The pool that it names, else the heaviest that is open to it."""
+        needed = workload.node_selector.get(CAPACITY_TYPE, "")
+        return workload.pool or next((name for name in heaviest if _open(pools[name], needed)), "")
+
     for name, spec in pools.items():
-        wanted = [workload for workload in workloads if (workload.pool or default) == name]
+        wanted = [workload for workload in workloads if home(workload) == name]
         yield from _pool(name, spec, wanted, region, gib)
+
+
+def _open(spec: Mapping[str, Any], capacity_type: str) -> bool:
+    """Whether a pool is open to every pod, and launches this capacity type; any of them where it is empty."""
+    return not spec["template"]["spec"].get("taints") and (not capacity_type or capacity_type in _capacity_types(spec))
+
+
+def _capacity_types(spec: Mapping[str, Any]) -> Sequence[str]:
+    requirements = spec["template"]["spec"]["requirements"]
+    return next((term["values"] for term in requirements if term["key"] == CAPACITY_TYPE), ())
 
 
 def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
@@ -410,11 +427,30 @@ def claims(resources: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any
 
     Without such values there are none: an older revision's Application, or one that is not the root.
     """
-    for resource in resources:
-        if resource["type"] == ROOT_APPLICATION and isinstance(told := _values(resource["inputs"]), dict):
-            demo = ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
-            return (demo.get("persistence") or {}).get("claims") or {}
+    applications = (resource["inputs"] for resource in resources if resource["type"] == ROOT_APPLICATION)
+    return (demo_values(applications).get("persistence") or {}).get("claims") or {}
+
+
+def demo_values(applications: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the root Application of a plan gives to the demo's chart, over the chart's own values.
+
+    Args:
+        applications: inputs of the plan's Applications.
+    """
+    for inputs in applications:
+        if isinstance(told := _values(inputs), dict):
+            return ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
     return {}
+
+
+def workloads_of(document: Mapping[str, Any], root: Path) -> tuple[Workload, ...]:
+    """What the demo asks for in the environment of a plan, with what the plan gives to its chart.
+
+    Raises:
+        ToolError: the wrapper chart or the environment's values are not under ``root``.
+    """
+    applications = (resource["inputs"] for resource in document["resources"] if resource["type"] == ROOT_APPLICATION)
+    return workloads(root, environment_of(document), demo_values(applications))
 
 
 def _values(application: Mapping[str, Any]) -> Any:
@@ -428,7 +464,7 @@ def _values(application: Mapping[str, Any]) -> Any:
 
 def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:
     requirements = spec["template"]["spec"]["requirements"]
-    spot = "spot" in next((r["values"] for r in requirements if r["key"] == "karpenter.sh/capacity-type"), ())
+    spot = "spot" in _capacity_types(spec)
     candidates = _candidates(requirements, region)
     if not candidates:
         return

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, InstanceType, meeting, prices_of, quantity
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
-from otel_on_spot.plan.cost import AWS_PROVIDER, environment_tag
+from otel_on_spot.plan.cost import AWS_PROVIDER, ROOT_APPLICATION, demo_values, environment_tag
 from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.values import revealed
@@ -67,7 +67,8 @@ def report(recording: Recording, root: Path) -> CapacityReport:
     pools = [revealed(dict(resource.inputs)) for resource in recording.of_type(NODE_POOL)]
     spot = any(SPOT in _capacity(pool) for pool in pools)
     environment = environment_tag(provider.inputs for provider in recording.of_type(AWS_PROVIDER)) or recording.stack
-    services = on_spot(root, environment) if spot else ()
+    told = demo_values(revealed(dict(child.inputs)) for child in recording.of_type(ROOT_APPLICATION))
+    services = on_spot(root, environment, told) if spot else ()
     gate = any(
         (((revealed(dict(release.inputs)).get("values") or {}).get("settings") or {}).get("featureGates") or {}).get(
             "spotToSpotConsolidation"
@@ -240,7 +241,7 @@ def service_rows(found: CapacityReport) -> Iterator[ServiceRow]:
     for service in found.services:
         key = (
             not service.problem[0],
-            f"{service.workload.replicas}, "
+            f"{service.workload.replicas}{f' and {service.on_demand} On-Demand' if service.on_demand else ''}, "
             + (f"{service.drain.at_once} at a time" if service.budget else "no budget"),
             f"{service.most_on_a_node} ({100 * service.most_on_a_node // service.workload.replicas} %)",
             service.drain.arithmetic,
@@ -300,6 +301,7 @@ def as_document(found: CapacityReport) -> dict[str, Any]:
             {
                 "name": service.name,
                 "replicas": service.workload.replicas,
+                "onDemandReplicas": service.on_demand,
                 "evictableAtOnce": service.drain.at_once,
                 "mostOnOneNode": service.most_on_a_node,
                 "steps": service.drain.steps,

@@ -6,8 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from infra.demo_chart import over
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
-from otel_on_spot.plan.workloads import CHART, CONTAINERS_OF_SUBCHARTS, Workload, workloads, wrapper_values
+from otel_on_spot.plan.workloads import (
+    CHART,
+    CONTAINERS_OF_SUBCHARTS,
+    Workload,
+    on_demand_floor,
+    workloads,
+    wrapper_values,
+)
 from otel_on_spot.spot_arithmetic import DEFAULT_GRACE_SECONDS, WARNING_SECONDS, Drain, evictable
 
 HOSTNAME: Final = "kubernetes.io/hostname"
@@ -18,12 +26,14 @@ class Service:
     """A workload of the demo that may run on Spot.
 
     ``budget``: its budget's maxUnavailable, empty where it has none. ``grace_seconds`` holds ``pre_stop_seconds``.
+    ``on_demand``: replicas beside them behind the same Service that no Spot warning takes.
     """
 
     workload: Workload
     budget: str = ""
     pre_stop_seconds: int = 0
     grace_seconds: int = DEFAULT_GRACE_SECONDS
+    on_demand: int = 0
 
     @property
     def name(self) -> str:
@@ -40,7 +50,9 @@ class Service:
         """The drain of a node that carries as many as it may."""
         return Drain(
             pods=self.most_on_a_node,
-            at_once=evictable(self.workload.replicas, max_unavailable=self.budget),
+            at_once=min(
+                self.most_on_a_node, evictable(self.workload.replicas + self.on_demand, max_unavailable=self.budget)
+            ),
             pre_stop_seconds=self.pre_stop_seconds,
             grace_seconds=self.grace_seconds,
         )
@@ -50,7 +62,7 @@ class Service:
         """What does not hold, and what to change; empty where all holds."""
         if not self.drain.fits:
             return f"{self.drain.arithmetic}, more than the {WARNING_SECONDS} s of a warning", self.drain.remedy
-        if self.workload.replicas > 1 and not self.workload.apart:
+        if self.workload.replicas > 1 and not self.workload.apart and not self.on_demand:
             return (
                 f"one node may carry all {self.workload.replicas} replicas: its interruption takes the Service",
                 f"keep replicas apart: required anti-affinity by {HOSTNAME}, as in values-prod.yaml",
@@ -58,21 +70,28 @@ class Service:
         return "", ""
 
 
-def on_spot(root: Path, environment: str) -> tuple[Service, ...]:
+def on_spot(root: Path, environment: str, more: Mapping[str, Any] | None = None) -> tuple[Service, ...]:
     """Services that may run on Spot; none where the project has no wrapper chart. Databases are never counted on Spot.
+
+    Args:
+        root: the project.
+        environment: whose values are laid over the wrapper chart's.
+        more: values that the stack file gives the demo, laid over both.
 
     Raises:
         ToolError: the environment has no values.
     """
     if not (root / CHART).is_dir():
         return ()
-    values = wrapper_values(root, environment)
-    return tuple(_services(values, workloads(root, environment)))
+    values = over(wrapper_values(root, environment), more or {})
+    return tuple(_services(values, workloads(root, environment, more)))
 
 
 def _services(values: Mapping[str, Any], demo: tuple[Workload, ...]) -> Iterator[Service]:
     stateful = {database["name"] for database in values.get("stateful") or ()}
     budgets = values.get("disruptionBudgets") or {}
+    floor = on_demand_floor(values)
+    budgeted = {*(budgets.get("workloads") or ()), *floor}
     for workload in demo:
         name = workload.name
         if name in stateful or workload.pool or workload.node_selector.get(CAPACITY_TYPE, "spot") != "spot":
@@ -80,9 +99,10 @@ def _services(values: Mapping[str, Any], demo: tuple[Workload, ...]) -> Iterator
         pre_stop, grace = _end(name, values)
         yield Service(
             workload=workload,
-            budget=str(budgets.get("maxUnavailable", "")) if name in (budgets.get("workloads") or ()) else "",
+            budget=str(budgets.get("maxUnavailable", "")) if name in budgeted else "",
             pre_stop_seconds=pre_stop,
             grace_seconds=grace,
+            on_demand=floor.get(name, 0),
         )
 
 

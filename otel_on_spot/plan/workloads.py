@@ -4,7 +4,7 @@ No chart is rendered: the wrapper states every container's requests itself, so i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from infra import demo_chart
 from infra.demo_chart import over
 from infra.settings.instance_types import quantity
 from otel_on_spot.errors import ToolError
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 
 CHART: Final = "gitops/charts/otel-demo"
 CONTAINERS_OF_SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,7 +35,8 @@ class Workload:
     """A Deployment or StatefulSet of the demo.
 
     ``cpu_millis`` and ``memory_mib`` are a pod's requests: the sum of its containers, or an init container's where that
-    is more. ``node_selector`` is what it is declared with. ``apart``: two of its pods never share a node.
+    is more. ``node_selector`` is what it is declared with. ``apart``: two of its pods never share a node. ``behind``:
+    the workload whose Service its pods answer too, for the On-Demand replicas of the front path.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Workload:
     memory_mib: int
     node_selector: Mapping[str, str]
     apart: bool
+    behind: str = ""
 
     @property
     def pool(self) -> str:
@@ -61,8 +64,29 @@ def workloads(root: Path, environment: str, more: Mapping[str, Any] | None = Non
     Raises:
         ToolError: the wrapper chart or the environment's values are not there.
     """
-    values = over(wrapper_values(root, environment), more or {})["opentelemetry-demo"]
-    return tuple(sorted((*_components(values), *_of_subcharts(values)), key=lambda workload: workload.name))
+    values = over(wrapper_values(root, environment), more or {})
+    demo = values["opentelemetry-demo"]
+    found = (*_components(demo), *_of_subcharts(demo))
+    floor = on_demand_floor(values)
+    on_demand = (
+        replace(
+            workload,
+            name=f"{workload.name}-on-demand",
+            replicas=floor[workload.name],
+            node_selector={CAPACITY_TYPE: "on-demand"},
+            behind=workload.name,
+        )
+        for workload in found
+        if workload.name in floor
+    )
+    return tuple(sorted((*found, *on_demand), key=lambda workload: workload.name))
+
+
+def on_demand_floor(values: Mapping[str, Any]) -> dict[str, int]:
+    """Workload of the front path -> its replicas that run On-Demand beside the others; empty where none do."""
+    front_path = values.get("frontPath") or {}
+    replicas = front_path.get("onDemandFloor") or 0
+    return dict.fromkeys(front_path.get("workloads") or (), replicas) if replicas else {}
 
 
 @cache

@@ -14,7 +14,6 @@ from otel_on_spot.failures import reason
 from otel_on_spot.findings import Finding
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.preflight import account, github, keys, permissions, places, quotas, state, taken
 from otel_on_spot.preflight.permissions import UnknownCallerError
 from otel_on_spot.preflight.situation import Situation
@@ -92,7 +91,7 @@ def _bill(situation: Situation) -> tuple[dict[str, str], tuple[Verdict, ...]]:
         return {}, ()
     document = as_document(situation.recording)
     try:
-        found = cost.estimate(document, workloads(situation.root, cost.environment_of(document)))
+        found = cost.estimate(document, cost.workloads_of(document, situation.root))
     except cost.PriceError as problem:
         return {}, (replace(BILL, status="unknown", why_unknown=str(problem)),)
     hours = cost.prices()["hours"]["per_month"]

@@ -319,6 +319,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_volumes("volumes.<name>.restoreFrom", "kafka-data-x7k2p"),
     of_volumes("backup.schedule", "0 4 * * *"),
     of_volumes("backup.keep", 3),
+    change("frontPath.onDemandFloor", 1, **{"pools.spot.capacityTypes": ["spot", "on-demand"]}),
     change("monitoring.alerts", "demo"),
     change("monitoring.operatorLabels", {"release": "prometheus"}, **{"monitoring.alerts": "operator"}),
     change("monitoring.runbookBaseUrl", "https://git.example.com/main", **{"monitoring.alerts": "operator"}),

@@ -10,7 +10,7 @@ from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
 from otel_on_spot.findings import Finding, format_count, format_duration
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE, POOL_LABEL
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, FRONT_PATH, POOL_LABEL
 
 SPOT: Final = "spot"
 STUCK: Final = timedelta(minutes=10)
@@ -93,10 +93,10 @@ def kept_off_spot(facts: Facts, pod: Pod) -> str:
 
 
 def stateless(facts: Facts) -> CheckResult:
-    """No pod without data is kept off Spot."""
+    """No pod without data is kept off Spot, except the On-Demand replicas of the demo's front path."""
     if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
         return CheckResult(count=0, what="no pool may launch Spot")
-    pods = [pod for pod in workloads(facts) if not keeps_data(facts, pod)]
+    pods = [pod for pod in workloads(facts) if not (keeps_data(facts, pod) or _of_floor(facts, pod))]
     kept: dict[tuple[str, tuple[str, str]], tuple[str, int]] = {}
     for pod in pods:
         why = kept_off_spot(facts, pod)
@@ -113,6 +113,11 @@ def stateless(facts: Facts) -> CheckResult:
         for (namespace, owner), (why, count) in sorted(kept.items())
     )
     return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} without data", findings=findings)
+
+
+def _of_floor(facts: Facts, pod: Pod) -> bool:
+    """Whether a pod is one of the replicas that the setting ``frontPath.onDemandFloor`` keeps On-Demand."""
+    return pod.namespace == facts.declared.stateful_namespace and FRONT_PATH in pod.labels
 
 
 def budgets(facts: Facts) -> CheckResult:

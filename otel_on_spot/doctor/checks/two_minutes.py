@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from otel_on_spot.doctor.check import Check, CheckResult, require
 from otel_on_spot.doctor.checks.placement import RESOURCE, SPOT, keeps_data, workloads
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod
+from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod, Service
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
 from otel_on_spot.spot_arithmetic import WARNING_SECONDS, Drain, evictable, greatest_share
@@ -16,13 +16,18 @@ from otel_on_spot.spot_arithmetic import WARNING_SECONDS, Drain, evictable, grea
 
 @dataclass(frozen=True, kw_only=True)
 class OnSpot:
-    """A workload with ready pods on Spot nodes. ``ready``: all its ready pods, wherever they run."""
+    """A workload with ready pods on Spot nodes.
+
+    ``ready``: all its ready pods, wherever they run. ``beside``: ready pods of other workloads that answer the same
+    Service, such as the On-Demand replicas of the front path.
+    """
 
     namespace: str
     kind: str
     name: str
     ready: Sequence[Pod]
     spot: Sequence[Pod]
+    beside: Sequence[Pod] = ()
 
     @property
     def remedy(self) -> tuple[str, ...]:
@@ -127,16 +132,45 @@ def two_minutes(facts: Facts) -> CheckResult:
     )
 
 
+def with_beside(facts: Facts) -> list[OnSpot]:
+    """Workloads on Spot, with what answers the same Service beside them."""
+    nodes = {node.name for node in require(facts, "nodes")}
+    services: tuple[Service, ...] = require(facts, "services")
+    pods = [pod for pod in workloads(facts) if pod.ready and pod.node in nodes]
+
+    def beside(workload: OnSpot) -> list[Pod]:
+        selectors = [
+            {"matchLabels": service.selector}
+            for service in services
+            if service.namespace == workload.namespace
+            and service.selector
+            and selects({"matchLabels": service.selector}, workload.ready[0].labels)
+        ]
+        return [
+            pod
+            for pod in pods
+            if pod.namespace == workload.namespace
+            and pod.owner != (workload.kind, workload.name)
+            and any(selects(selector, pod.labels) for selector in selectors)
+        ]
+
+    return [replace(workload, beside=beside(workload)) for workload in on_spot(facts)]
+
+
 def blast_radius(facts: Facts) -> CheckResult:
-    """No single Spot node, and no single type in a zone, carries all ready pods of a workload that has several."""
+    """No single Spot node, and no single type in a zone, carries all that answers for a workload that has several.
+
+    Pods of another workload behind the same Service count: On-Demand replicas of the front path are there for that.
+    """
     nodes: Mapping[str, Node] = {node.name: node for node in require(facts, "nodes")}
-    found = [workload for workload in on_spot(facts) if len(workload.ready) > 1]
+    found = [workload for workload in with_beside(facts) if len(workload.ready) + len(workload.beside) > 1]
     findings, greatest = [], {"node": 0, "zone": 0, "type x zone": 0}
     for workload in found:
+        answering = (*workload.ready, *workload.beside)
         shares = {
-            "node": greatest_share(pod.node for pod in workload.ready),
-            "zone": greatest_share(nodes[pod.node].labels.get(ZONE, "") for pod in workload.ready),
-            "type x zone": greatest_share(_spot_pool(nodes[pod.node]) for pod in workload.ready),
+            "node": greatest_share(pod.node for pod in answering),
+            "zone": greatest_share(nodes[pod.node].labels.get(ZONE, "") for pod in answering),
+            "type x zone": greatest_share(_spot_pool(nodes[pod.node]) for pod in answering),
         }
         greatest = {what: max(greatest[what], share.percent) for what, share in shares.items()}
         if shares["node"].percent == 100:
@@ -153,7 +187,7 @@ def blast_radius(facts: Facts) -> CheckResult:
         findings.append(
             Finding(
                 subject=f"{workload.namespace}/{workload.name}",
-                seen=f"all {len(workload.ready)} ready pods on {seen}",
+                seen=f"all {len(answering)} ready pods on {seen}",
                 rule=f"not all ready pods are on {rule}; {change}",
                 remedy=workload.remedy,
                 severity="warning",
@@ -177,5 +211,5 @@ def _spot_pool(node: Node) -> str:
 
 CHECKS: Final = (
     Check(id="two-minutes", title="Away within two minutes", needs=("pods", "nodes", "budgets"), judge=two_minutes),
-    Check(id="blast-radius", title="Blast radius", needs=("pods", "nodes"), judge=blast_radius),
+    Check(id="blast-radius", title="Blast radius", needs=("pods", "nodes", "services"), judge=blast_radius),
 )

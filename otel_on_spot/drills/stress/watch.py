@@ -14,7 +14,16 @@ from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, POOL_LABEL, ZONE
+from otel_on_spot.kubernetes.names import (
+    CAPACITY_TYPE,
+    FRONT_PATH,
+    INSTANCE_TYPE,
+    NODE,
+    NODE_CLAIM,
+    POD,
+    POOL_LABEL,
+    ZONE,
+)
 
 EVERY_SECONDS: Final = 2.0
 SPOT, ON_DEMAND = "spot", "on-demand"
@@ -155,7 +164,14 @@ class Watch:
             raise DrillRefusedError(f"{self._workload.name} was deleted while the drill ran")
         phases: Counter[str] = Counter()
         found = api.list(POD.path(self._workload.namespace), labelSelector=self._workload.selector)
-        self.pods = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+        labels = (self._workload.template.get("metadata") or {}).get("labels") or {}
+        self.pods = [
+            pod
+            for pod in found
+            if not pod["metadata"].get("deletionTimestamp")
+            # On-Demand replicas of the same component are another Deployment's.
+            and (pod["metadata"].get("labels") or {}).get(FRONT_PATH) == labels.get(FRONT_PATH)
+        ]
         for pod in self.pods:
             phases[(pod.get("status") or {}).get("phase") or "Pending"] += 1
         nodes = api.list(NODE.path(), METADATA_ONLY)

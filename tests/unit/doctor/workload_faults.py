@@ -13,6 +13,7 @@ from otel_on_spot.doctor.facts_kubernetes import (
     PersistentVolume,
     Pod,
     Project,
+    Service,
     SyncWindow,
     Terminating,
 )
@@ -205,6 +206,30 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         web(SPOT_NODE.name, SPOT_NODE.name),
         "all 2 ready pods on Spot node ip-",
     ),
+    "all replicas on one Spot node, and one more that their Service does not lead to": (
+        "blast-radius",
+        all_of(
+            web(SPOT_NODE.name, SPOT_NODE.name),
+            added(
+                "pods",
+                replace(WEB, name="beside", node=SYSTEM_NODE.name, labels={"app": "api"}, owner=("Deployment", "api")),
+            ),
+            added("services", Service(namespace="default", name="web", type="ClusterIP", selector={"app": "web"})),
+        ),
+        "all 2 ready pods on Spot node ip-",
+    ),
+    "a pod off Spot that says it is of the front path, in another namespace": (
+        "stateless-pods",
+        added(
+            "pods",
+            replace(
+                POD,
+                selector={"karpenter.sh/capacity-type": "on-demand"},
+                labels={"otel-on-spot/front-path": "on-demand"},
+            ),
+        ),
+        "nodeSelector karpenter.sh/capacity-type: on-demand",
+    ),
     "all replicas on one type in one zone": (
         "blast-radius",
         all_of(added("nodes", TWIN), web(SPOT_NODE.name, TWIN.name)),
@@ -368,6 +393,20 @@ SOUND: dict[str, Change] = {
         replace(one_of("applications"), name="theirs", project="theirs", sync="OutOfSync"),
     ),
     "replicas of which one is not on Spot": web(SPOT_NODE.name, SYSTEM_NODE.name),
+    "replicas on one Spot node, and one of another workload behind their Service": all_of(
+        web(SPOT_NODE.name, SPOT_NODE.name),
+        added("pods", replace(WEB, name="beside", node=SYSTEM_NODE.name, owner=("Deployment", "web-on-demand"))),
+        added("services", Service(namespace="default", name="web", type="ClusterIP", selector={"app": "web"})),
+    ),
+    "On-Demand replicas of the front path": added(
+        "pods",
+        replace(
+            WEB,
+            namespace="otel-demo",
+            selector={"karpenter.sh/capacity-type": "on-demand"},
+            labels={"otel-on-spot/front-path": "on-demand"},
+        ),
+    ),
     "replicas of which one is not ready": all_of(
         web(SPOT_NODE.name), added("pods", replace(WEB, name="web-new", node=SPOT_NODE.name, ready=False))
     ),

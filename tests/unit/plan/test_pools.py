@@ -201,8 +201,8 @@ def test_a_finding_is_printed_and_is_in_every_form_and_in_the_exit_code(monkeypa
     real = pools.on_spot
     slow = {"grace_seconds": 90}
 
-    def slowed(root: Path, environment: str) -> tuple[Service, ...]:
-        return tuple(Service(workload=entry.workload, budget=entry.budget, **slow) for entry in real(root, environment))
+    def slowed(*given: Any) -> tuple[Service, ...]:
+        return tuple(Service(workload=entry.workload, budget=entry.budget, **slow) for entry in real(*given))
 
     monkeypatch.setattr(pools, "on_spot", slowed)
     found = report(recorded("prod"), ROOT)
