@@ -180,8 +180,12 @@ def fall_back_stays_when_spot_is_back(lab: Lab) -> Iterator[None]:
     lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
     until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
     lab.ask("capacity", shortages=[])
+    # On no node that is there, so that one is launched; smaller than the types that were refused.
+    nodes = [node["metadata"]["name"] for node in lab.get("nodes")]
+    lab.kubectl("cordon", *nodes)
     lab.wants_node("back", cpu="3500m")
     until("Spot is back", lambda: lab.runs("back"), 120)
+    lab.kubectl("uncordon", *nodes)
     yield
     lab.no_longer_wants_node("fallen")
     lab.no_longer_wants_node("back")
