@@ -381,6 +381,11 @@ def all_tags(site: Site, inputs: Mapping[str, Any]) -> dict[str, str]:
     return {**site.default_tags, **(inputs.get("tags") or {})}
 
 
+def gone_tags(site: Site, state: Properties, new: Properties) -> list[str]:
+    """Keys of the tags that the cloud has and nobody wants any more."""
+    return sorted((state.get("tagsAll") or {}).keys() - all_tags(site, new).keys())
+
+
 def own_tags(site: Site, state: Properties, actual: Mapping[str, str]) -> Properties:
     """``tags`` and ``tagsAll`` of what the cloud has: a default tag that a resource does not set is not its own."""
     asked = state.get("tags") or {}

@@ -242,7 +242,10 @@ def _heed_conditions_of_bucket_policies() -> None:
 
 
 def _tell_templates_tags_apart() -> None:
-    """Keep a launch template's own tags out of what it launches, as AWS does: moto adds them there."""
+    """Keep a launch template's own tags out of what it launches, and tell them as they are now, as AWS does.
+
+    moto adds them to what it launches, and tells those of its creation for ever.
+    """
     from moto.ec2.models.launch_templates import LaunchTemplate
 
     create_version = LaunchTemplate.create_version
@@ -253,6 +256,8 @@ def _tell_templates_tags_apart() -> None:
         return create_version(self, {**data, "TagSpecifications": kept} if told else data, description)
 
     LaunchTemplate.create_version = apart
+    now = property(LaunchTemplate.get_tags, lambda _self, _of_its_creation: None)
+    LaunchTemplate.tags = now  # ty: ignore[invalid-attribute-access]
 
 
 def _virtualize_in_hardware() -> None:

@@ -74,6 +74,18 @@ def test_what_eks_wrote_into_aws_auth_for_its_own_group_is_declared_too(dev: Sta
     assert live["data"]["mapRoles"] == declared.inputs["data"]["mapRoles"]
 
 
+def test_changed_tags_of_the_stack_are_written_once_and_read_back_by_every_type(dev: Stack) -> None:
+    wanted = {**settings("tags"), "owner": "checkout"}
+    changed = {registration for operation, registration in dev.writes(tags=wanted) if operation == "update"}
+    tagged = {f"{r.type.rpartition(':')[2]}:{r.name}" for r in dev.recording if "tagsAll" in r.outputs}
+
+    assert len(tagged) > 30
+    assert tagged <= changed
+    assert dev.writes(tags=wanted) == []
+    assert tagged == {registration for operation, registration in dev.writes() if operation == "update"} & tagged
+    assert dev.writes() == []
+
+
 def test_a_changed_setting_changes_what_it_is_about(dev: Stack) -> None:
     changed = {**settings("nodeClass"), "volumeGib": 77}
     assert dev.writes(nodeClass=changed) == [("update", "EC2NodeClass:capacity-node-class")]

@@ -8,7 +8,7 @@ from typing_extensions import override
 from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 MEMBERS: Final = {
@@ -95,7 +95,7 @@ class MetricAlarm(Handler):
         self._put(call, new)
         cloudwatch, arn = call.site.client("cloudwatch"), state["arn"]
         wanted = all_tags(call.site, new)
-        if gone := sorted({*(state.get("tagsAll") or {})} - {*wanted}):
+        if gone := gone_tags(call.site, state, new):
             cloudwatch.untag_resource(ResourceARN=arn, TagKeys=gone)
         cloudwatch.tag_resource(ResourceARN=arn, Tags=tag_list(wanted))
         return {key: new[key] for key in (*MEMBERS, "dimensions", "metricQueries") if key in new}
@@ -191,7 +191,7 @@ class Topic(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         self._set(call, identity, new, old)
         sns, wanted = call.site.client("sns"), all_tags(call.site, new)
-        if gone := sorted({*(state.get("tagsAll") or {})} - {*wanted}):
+        if gone := gone_tags(call.site, state, new):
             sns.untag_resource(ResourceArn=identity, TagKeys=gone)
         sns.tag_resource(ResourceArn=identity, Tags=tag_list(wanted))
         return {key: new[key] for key in ATTRIBUTES if key in new}

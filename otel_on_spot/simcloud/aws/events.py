@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 REUSE_SECONDS = 60
@@ -79,7 +79,10 @@ class EventRule(Handler):
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        self._put(call, new)
+        events, arn = call.site.client("events"), self._put(call, new)  # of a rule that is there it leaves the tags
+        if gone := gone_tags(call.site, state, new):
+            events.untag_resource(ResourceARN=arn, TagKeys=gone)
+        events.tag_resource(ResourceARN=arn, Tags=tag_list(all_tags(call.site, new)))
         return {key: new[key] for key in ("eventPattern", "description", "state") if key in new}
 
     @override
@@ -176,8 +179,7 @@ class Queue(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         sqs, url = call.site.client("sqs"), moto_url(call.site, identity)
         sqs.set_queue_attributes(QueueUrl=url, Attributes=self._attributes(new))
-        gone = [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]
-        if gone:
+        if gone := gone_tags(call.site, state, new):
             sqs.untag_queue(QueueUrl=url, TagKeys=gone)
         sqs.tag_queue(QueueUrl=url, Tags=all_tags(call.site, new))
         return {key: new[key] for key in ATTRIBUTES if key in new}

@@ -8,7 +8,7 @@ from otel_on_spot.iam import allows
 from otel_on_spot.program.values import Unknown
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, gone_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
 
@@ -82,6 +82,8 @@ class Key(Handler):
         if new.get("policy"):
             self._not_locked_out(call, new["policy"])
             kms.put_key_policy(KeyId=identity, PolicyName="default", Policy=new["policy"])
+        if gone := gone_tags(call.site, state, new):
+            kms.untag_resource(KeyId=identity, TagKeys=gone)
         kms.tag_resource(
             KeyId=identity, Tags=[{"TagKey": k, "TagValue": v} for k, v in all_tags(call.site, new).items()]
         )
@@ -187,6 +189,8 @@ class LogGroup(Handler):
             logs.associate_kms_key(logGroupName=identity, kmsKeyId=new["kmsKeyId"])
         elif state.get("kmsKeyId") and not new.get("kmsKeyId"):
             logs.disassociate_kms_key(logGroupName=identity)
+        if gone := gone_tags(call.site, state, new):
+            logs.untag_log_group(logGroupName=identity, tags=gone)
         logs.tag_log_group(logGroupName=identity, tags=all_tags(call.site, new))
         return {key: new[key] for key in ("retentionInDays", "kmsKeyId") if key in new}
 

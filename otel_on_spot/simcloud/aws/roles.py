@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.iam import document
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 MANAGED_POLICY_LIMIT = 6144
@@ -116,8 +116,7 @@ class Role(Handler):
             iam.put_role_permissions_boundary(RoleName=identity, PermissionsBoundary=boundary)
         elif not boundary and state.get("permissionsBoundary"):
             iam.delete_role_permissions_boundary(RoleName=identity)
-        gone = [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]
-        if gone:
+        if gone := gone_tags(call.site, state, new):
             iam.untag_role(RoleName=identity, TagKeys=gone)
         iam.tag_role(RoleName=identity, Tags=tag_list(all_tags(call.site, new)))
         kept = {key: new[key] for key in ("assumeRolePolicy", "description", "tags") if key in new}
@@ -226,6 +225,8 @@ class Policy(Handler):
                 PolicyArn=identity, VersionId=min(versions, key=lambda v: v["CreateDate"])["VersionId"]
             )
         iam.create_policy_version(PolicyArn=identity, PolicyDocument=new["policy"], SetAsDefault=True)
+        if gone := gone_tags(call.site, state, new):
+            iam.untag_policy(PolicyArn=identity, TagKeys=gone)
         iam.tag_policy(PolicyArn=identity, Tags=tag_list(all_tags(call.site, new)))
         return {"policy": new["policy"]}
 
@@ -278,6 +279,8 @@ class InstanceProfile(Handler):
             if state.get("role"):
                 iam.remove_role_from_instance_profile(InstanceProfileName=identity, RoleName=state["role"])
             iam.add_role_to_instance_profile(InstanceProfileName=identity, RoleName=new["role"])
+        if gone := gone_tags(call.site, state, new):
+            iam.untag_instance_profile(InstanceProfileName=identity, TagKeys=gone)
         iam.tag_instance_profile(InstanceProfileName=identity, Tags=tag_list(all_tags(call.site, new)))
         return {"role": new.get("role")}
 
@@ -332,7 +335,7 @@ class ServiceLinkedRole(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         iam, name = call.site.client("iam"), identity.rpartition("/")[2]
         iam.update_role(RoleName=name, Description=new.get("description") or "")
-        if gone := [key for key in state.get("tagsAll") or {} if key not in all_tags(call.site, new)]:
+        if gone := gone_tags(call.site, state, new):
             iam.untag_role(RoleName=name, TagKeys=gone)
         if tags := all_tags(call.site, new):
             iam.tag_role(RoleName=name, Tags=tag_list(tags))
