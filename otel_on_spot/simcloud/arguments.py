@@ -250,11 +250,13 @@ UNDECIDED: Final[dict[str, str]] = {
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",
     "images": "whether an AMI starts: every one does",
     "alarms": "whether an alarm fires and a message arrives: none is evaluated, no address confirms",
-    "add-ons": "what an add-on's pods do, and whether a version of it is there for the cluster's minor",
+    "add-ons": "what an add-on's pods do, whether a version of it is there for the cluster's minor, and the keys that "
+    "its schema has beyond those that public sources show: they are refused",
     "experiments": "whether a FIS template's targets are there, and any experiment: none runs",
     "keys": "whether a grant or a key policy lets a service use a key: nothing is encrypted",
     "events": "whether EventBridge delivers late, twice or not at all",
-    "consistency": "how long IAM and EKS take to tell all their readers: at once, unless a fault says `lag`",
+    "consistency": "how long IAM and EKS take to tell all their readers: at once, so that runs are alike, unless a "
+    "fault says `lag`",
     "money": "what anything costs",
     "time": "how long AWS takes: public measurements and estimates, scaled",
 }

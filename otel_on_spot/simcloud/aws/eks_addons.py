@@ -1,7 +1,6 @@
 """EKS add-ons and pod identity associations. moto 5.2.5 has neither."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 from typing_extensions import override
@@ -10,6 +9,7 @@ from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.aws import addon_configuration
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -73,7 +73,7 @@ class Addon(Handler):
         if site.cloud.tables.get("addons", key):
             raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
         site.hold("eks", "CreateAddon", eks_requests.create_addon(inputs, all_tags(site, inputs)))
-        self._configured(inputs)
+        addon_configuration.check(name, inputs.get("configurationValues"))
         for identity in inputs.get("podIdentityAssociations") or []:
             associate(site, cluster, "kube-system", identity["serviceAccount"], identity["roleArn"], by=f"addon/{name}")
         row = {
@@ -87,13 +87,6 @@ class Addon(Handler):
             "createdAt": "2026-01-01T00:00:00Z",
             "modifiedAt": "2026-01-01T00:00:00Z",
         }
-
-    @staticmethod
-    def _configured(inputs: Properties) -> None:
-        try:
-            json.loads(inputs.get("configurationValues") or "{}")
-        except json.JSONDecodeError:
-            raise ApiError("InvalidParameterException", "ConfigurationValue is not in valid JSON format") from None
 
     @override
     def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
@@ -127,7 +120,7 @@ class Addon(Handler):
         if row is None:
             raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
         call.site.hold("eks", "UpdateAddon", eks_requests.update_addon(new))
-        self._configured(new)
+        addon_configuration.check(name, new.get("configurationValues"))
         self._release(call.site, cluster, name)
         for association in new.get("podIdentityAssociations") or []:
             associate(
