@@ -172,6 +172,7 @@ def test_a_secret_is_in_no_plan_even_where_the_stack_file_has_it_in_plain_text(
         assert showing(text, plan, root / f"out-{text}") == []
 
 
+@pytest.mark.parametrize("plain_text", ["gitToken"], indirect=True)
 def test_the_command_prints_no_secret_that_the_stack_file_has_in_plain_text(plain_text: tuple[Path, str]) -> None:
     root, sentinel = plain_text
     command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{root}", "--json"]

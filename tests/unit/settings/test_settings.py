@@ -1,7 +1,9 @@
 """The door: good stack files open it, everything else is told whole, at once, before the first resource."""
 
+import copy
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,19 @@ STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 
 
 def committed(stack: str) -> dict[str, Any]:
-    """The committed stack file's own keys, parsed."""
+    """The committed stack file's own keys, parsed; the caller's to change."""
+    return copy.deepcopy(_committed(stack))
+
+
+@cache
+def _committed(stack: str) -> dict[str, Any]:
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     return {key.removeprefix("otel-on-spot:"): value for key, value in config.items()}
 
 
 def changed(stack: str, path: str, value: Any) -> dict[str, Any]:
     """The stack's settings with the value at a dotted path replaced; None removes it."""
-    raw = json.loads(json.dumps(committed(stack)))
+    raw = committed(stack)
     *parents, last = path.split(".")
     target = raw
     for parent in parents:
