@@ -10,16 +10,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from infra.schedules import Schedule, ScheduleError, parse_schedule
+from infra.schedules import ScheduleError, parse_schedule
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 UNTIL: Final = re.compile(r"\buntil=(?P<end>\S+)")
 UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 LOOKAHEAD: Final = timedelta(days=31)
 """Windows that let nothing through for so long are taken for windows that never do."""
+_schedule = cache(parse_schedule)
 CHANGES: Final = 2000
 """Ends and beginnings that are looked at within ``LOOKAHEAD``: one every 20 minutes."""
 
@@ -107,7 +109,7 @@ def unreadable(window: SyncWindow) -> str:
     try:
         if window.schedule.startswith("@"):
             return "a window has no descriptor for a schedule"
-        parse_schedule(window.schedule)
+        _schedule(window.schedule)
     except ScheduleError as problem:
         return str(problem)
     if not re.fullmatch(r"([0-9]+(\.[0-9]*)?(h|m|s|ms|us|ns))+", window.duration):
@@ -147,7 +149,7 @@ def hold(windows: Iterable[SyncWindow], application: Application, now: datetime)
     if not by:
         return None
     manual = all(window.manual_sync and not unreadable(window) for window in by)
-    return Hold(windows=tuple(by), manual=manual, until=_opens_at(covering, now))
+    return Hold(windows=tuple(by), manual=manual, until=_opens_at(tuple(covering), now))
 
 
 def _holding(covering: Sequence[SyncWindow], now: datetime) -> list[SyncWindow]:
@@ -160,16 +162,16 @@ def _holding(covering: Sequence[SyncWindow], now: datetime) -> list[SyncWindow]:
 
 def is_open(window: SyncWindow, now: datetime) -> bool:
     """True while a readable window is open."""
-    began = _schedule(window).latest(now.astimezone(zone_of(window)))
+    began = _schedule(window.schedule).latest(now.astimezone(zone_of(window)))
     return began is not None and now < began + duration(window.duration)
 
 
-def _schedule(window: SyncWindow) -> Schedule:
-    return parse_schedule(window.schedule)
+@lru_cache(maxsize=64)
+def _opens_at(covering: tuple[SyncWindow, ...], now: datetime) -> datetime | None:
+    """When nothing holds any more: at an end of a deny window or a beginning of an allow window.
 
-
-def _opens_at(covering: Sequence[SyncWindow], now: datetime) -> datetime | None:
-    """When nothing holds any more: at an end of a deny window or a beginning of an allow window."""
+    Most Applications have the same windows over them.
+    """
     if any(map(unreadable, covering)):
         return None
     at = now
@@ -189,7 +191,7 @@ def _next_change(window: SyncWindow, at: datetime) -> datetime | None:
     """When a deny window that is open ends, or an allow window begins."""
     local = at.astimezone(zone_of(window))
     if window.kind == "allow":
-        return _schedule(window).upcoming(local)
-    began = _schedule(window).latest(local)
+        return _schedule(window.schedule).upcoming(local)
+    began = _schedule(window.schedule).latest(local)
     end = began + duration(window.duration) if began else None
     return end if end and end > at else None
