@@ -291,12 +291,14 @@ def claim_problems(settings: Settings, stack_names: names.StackNames, opts: pulu
     name = placed[0][placement.POOL] if placed else ""
     pool = settings.pools.get(name)
     zones = (pool.zones if pool else ()) or settings.network.zones
-    for database in DATABASES:
-        claim, gib = settings.persistence.claim(database), settings.persistence.gib(database)
-        tags = stack_names.owned_tags | {CLAIM_NAME_TAG: claim, CLAIM_NAMESPACE_TAG: names.DEMO_NAMESPACE}
-        for identity in ebs.get_ebs_volumes(tags=tags, opts=opts).ids:
-            by_id = ebs.GetVolumeFilterArgs(name="volume-id", values=[identity])
-            volume = ebs.get_volume(filters=[by_id], opts=opts)
+    databases = {settings.persistence.claim(database): database for database in DATABASES}
+    tags = stack_names.owned_tags | {CLAIM_NAMESPACE_TAG: names.DEMO_NAMESPACE}
+    for identity in ebs.get_ebs_volumes(tags=tags, opts=opts).ids:
+        by_id = ebs.GetVolumeFilterArgs(name="volume-id", values=[identity])
+        volume = ebs.get_volume(filters=[by_id], opts=opts)
+        claim = volume.tags.get(CLAIM_NAME_TAG, "")
+        if database := databases.get(claim):
+            gib = settings.persistence.gib(database)
             if volume.size > gib:
                 yield Problem(
                     f"persistence.volumes.{database}.gib",

@@ -1,6 +1,9 @@
 """Errors that end a command, and exit codes that several commands share."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_FINDINGS: Final = 1
 """Something was found, or could not be finished."""
@@ -17,3 +20,9 @@ class ToolError(Exception):
     """
 
     exit_code: int = EXIT_INCOMPLETE
+
+
+def first_problem(error: "ValidationError", whole: str = "the file") -> str:
+    """The first problem that pydantic found, with its place; ``whole`` names the place of what is no mapping at all."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"

@@ -16,7 +16,7 @@ from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor import facts_aws as aws
 from otel_on_spot.doctor import facts_kubernetes as kubernetes
-from otel_on_spot.errors import ToolError
+from otel_on_spot.errors import ToolError, first_problem
 
 FORMAT: Final = 1
 """Version of the file; a file of another version is refused."""
@@ -110,10 +110,8 @@ def load(file: Path) -> Facts:
     except OSError as problem:
         raise FactsError(f"--facts {file}: {problem.strerror}. Write such a file with --facts-out FILE") from None
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise FactsError(
-            f"--facts {file}: {where}: {first['msg']}. It must be a file that --facts-out of this version wrote"
+            f"--facts {file}: {first_problem(problem)}. It must be a file that --facts-out of this version wrote"
         ) from None
     if facts.format != FORMAT:
         raise FactsError(f"--facts {file}: format {facts.format}; this version reads {FORMAT}. Write it again")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from otel_on_spot.errors import ToolError
+from otel_on_spot.errors import ToolError, first_problem
 from otel_on_spot.files import write_text
 from otel_on_spot.history.lives import Incident, Life, Saving
 
@@ -32,10 +32,8 @@ def load(file: Path) -> tuple[Life, ...]:
     except OSError as problem:
         raise RecordError(f"--record {file}: {problem.strerror}. Name a file that may be read and written") from None
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise RecordError(
-            f"--record {file}: {where}: {first['msg']}. Name a file that history --record wrote, or a new one"
+            f"--record {file}: {first_problem(problem)}. Name a file that history --record wrote, or a new one"
         ) from None
 
 

@@ -19,6 +19,7 @@ from otel_on_spot.declared import Declared
 from otel_on_spot.doctor import facts_kubernetes as facts
 from otel_on_spot.doctor.fact import parse, parse_all
 from otel_on_spot.drill_lease import lease_path
+from otel_on_spot.errors import first_problem
 from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import (
     APP_NAME,
@@ -130,9 +131,7 @@ def _aws_auth(text: str) -> facts.AwsAuth:
     try:
         return facts.AwsAuth(mappings=parse_all(facts.RoleMapping, yaml.safe_load(text) or ()))
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "an entry"
-        return facts.AwsAuth(mappings=(), problem=f"{where}: {first['msg']}"[:160])
+        return facts.AwsAuth(mappings=(), problem=first_problem(problem, "an entry")[:160])
     except (yaml.YAMLError, TypeError) as problem:
         return facts.AwsAuth(mappings=(), problem=" ".join(f"{type(problem).__name__}: {problem}".split())[:160])
 

@@ -16,6 +16,7 @@ from infra.living import (
     zone_problems,
 )
 from infra.names import StackNames
+from infra.persistence import DATABASES
 from infra.settings import parse
 from infra.settings.models import Cluster, Network
 from otel_on_spot.plan import answers
@@ -186,17 +187,7 @@ def test_a_volume_is_made_no_smaller_and_its_zone_is_kept(
 ) -> None:
     settings, _ = parse(committed("dev") | {"persistence": {"enabled": True, "volumes": given}})
     assert settings is not None
-    wanted = {
-        "kubernetes.io/created-for/pvc/name": "kafka-data",
-        "kubernetes.io/created-for/pvc/namespace": "otel-demo",
-    }
-    monkeypatch.setattr(
-        "infra.living.ebs.get_ebs_volumes",
-        lambda tags, **_: mock.Mock(ids=["vol-1"] if wanted.items() <= tags.items() else []),
-    )
-    monkeypatch.setattr(
-        "infra.living.ebs.get_volume", lambda filters, **_: mock.Mock(size=size, availability_zone=zone)
-    )
+    volumes_live(monkeypatch, ["kafka-data", "grafana"], size, zone)
     found = claim_problems(settings, StackNames(cluster="otel-dev", region="eu-west-1"), InvokeOptions())
 
     assert [problem.key for problem in found] == keys
@@ -207,12 +198,25 @@ def test_the_pool_that_leaves_a_volumes_zone_out_is_named(monkeypatch: pytest.Mo
     raw["pools"]["data"]["zones"] = ["eu-west-1b"]
     settings, _ = parse(raw | {"persistence": {"enabled": True}})
     assert settings is not None
-    monkeypatch.setattr("infra.living.ebs.get_ebs_volumes", lambda **_: mock.Mock(ids=["vol-1"]))
-    monkeypatch.setattr("infra.living.ebs.get_volume", lambda **_: mock.Mock(size=1, availability_zone="eu-west-1a"))
+    volumes_live(monkeypatch, [settings.persistence.claim(database) for database in DATABASES], 1, "eu-west-1a")
     found = list(claim_problems(settings, StackNames(cluster="otel-dev", region="eu-west-1"), InvokeOptions()))
 
     assert {problem.key for problem in found} == {"pools.data.zones"}
-    assert len(found) == 5
+    assert len(found) == len(DATABASES)
+
+
+def volumes_live(monkeypatch: pytest.MonkeyPatch, claims: list[str], size: int, zone: str) -> None:
+    """Volumes of these claims in the demo's namespace; none is listed to who asks for other tags."""
+
+    def listed(tags: dict[str, str], **_: object) -> Any:
+        return mock.Mock(ids=claims if tags.get("kubernetes.io/created-for/pvc/namespace") == "otel-demo" else [])
+
+    def described(filters: list[Any], **_: object) -> Any:
+        tags = {"kubernetes.io/created-for/pvc/name": filters[0].values[0]}
+        return mock.Mock(size=size, availability_zone=zone, tags=tags)
+
+    monkeypatch.setattr("infra.living.ebs.get_ebs_volumes", listed)
+    monkeypatch.setattr("infra.living.ebs.get_volume", described)
 
 
 def ids(tags: dict[str, str], untagged: list[str]) -> Any:
