@@ -242,15 +242,6 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(prog="python -m tests.tiers")
-    made.add_argument("tiers", nargs="*", metavar="TIER", help=f"{', '.join(tier.name for tier in TIERS)}")
-    made.add_argument("--coverage", action="store_true", help="print which lines of the program and the tools ran")
-    made.add_argument("--must-run", action="store_true", help="a tier that is skipped fails")
-    return made
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the named tiers, or all that are not to be asked for; print how it went and what it took."""
     known = {tier.name: tier for tier in TIERS}
@@ -266,6 +257,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     if options.coverage and sys.version_info >= (3, 12):
         os.environ["COVERAGE_CORE"] = "sysmon"  # a tenth of the tracer's cost
+    # Each worker and each command that a test starts would compile every module anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
     tiers = [tier for tier in TIERS if not options.tiers or tier.name in options.tiers]
     outcomes = run(tiers, COVERAGE if options.coverage else (), named=bool(options.tiers))
