@@ -11,6 +11,7 @@ from infra.argocd import ArgoCd, ArgoCdArgs
 from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones_without_control_plane
 from infra.budget import MonthlyBudget, MonthlyBudgetArgs
 from infra.cluster import Cluster, ClusterArgs
+from infra.existing_vpc import existing_subnets
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
 from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
@@ -19,7 +20,7 @@ from infra.karpenter.interruption import EVENTS, InterruptionQueue, Interruption
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
 from infra.living import control_plane_zones
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
-from infra.network import Network, NetworkArgs
+from infra.network import ExistingNetwork, ExistingNetworkArgs, Network, NetworkArgs
 
 settings = configuration.load()
 stack_names = names.StackNames(
@@ -45,16 +46,22 @@ refuse_taken_names(stack_names, asked)
 refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked)
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
 zones = control_plane_zones(settings, stack_names, asked)
+subnets = existing_subnets(settings, asked)
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
-network_args = NetworkArgs(
-    stack_names=stack_names,
-    account_id=account_id,
-    config=settings.network,
-    protect=settings.cluster.deletion_protection,
-    kms_key_arn=settings.encryption.kms_key_arn,
-)
-network = Network("network", network_args, on_aws)
+network: Network | ExistingNetwork
+if settings.network.existing:
+    existing_args = ExistingNetworkArgs(config=settings.network.existing, subnets=subnets)
+    network = ExistingNetwork("network", existing_args, on_aws)
+else:
+    network_args = NetworkArgs(
+        stack_names=stack_names,
+        account_id=account_id,
+        config=settings.network,
+        protect=settings.cluster.deletion_protection,
+        kms_key_arn=settings.encryption.kms_key_arn,
+    )
+    network = Network("network", network_args, on_aws)
 queue = InterruptionQueue("interruption", InterruptionQueueArgs(stack_names=stack_names), on_aws)
 node_role_args = KarpenterNodeRoleArgs(
     stack_names=stack_names, spot_service_linked_role=settings.karpenter.spot_service_linked_role
@@ -95,6 +102,7 @@ cluster_args = ClusterArgs(
     oidc_provider=settings.karpenter.identity != "pod-identity",
     snapshots=settings.persistence.backup is not None,
     kms_key_arn=settings.encryption.kms_key_arn,
+    existing_vpc_id=settings.network.existing.vpc_id if settings.network.existing else None,
 )
 cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])
@@ -117,6 +125,7 @@ karpenter_args = KarpenterControllerArgs(
     security_group_id=cluster.security_group_id,
     after=(*controller_role.granted, cluster.pod_identity_agent),
     metrics_by_dns=settings.monitoring.alerts == "demo",
+    isolated=settings.network.existing is not None and settings.network.existing.way_out == "endpoints",
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
 karpenter = KarpenterController("karpenter", karpenter_args, on_both)
@@ -129,6 +138,7 @@ capacity_args = CapacityArgs(
     tags=tags,
     tagged_for_volumes=settings.cluster.volume_access != "account",
     node_role=cluster.admitted_node_role,
+    subnet_ids=tuple(subnet.id for subnet in subnets),
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])

@@ -3,6 +3,7 @@
     settings      the loader: Pulumi configuration -> frozen, checked, plain values
     names         physical names, their limits, tags
     documents     IAM, SQS and KMS policy documents: plain values in, dict out
+    existing_vpc  a VPC that is there: looked at, and left alone
     network       VPC, subnets, routes, endpoints, flow logs
     karpenter/    node_role - interruption - controller_role - controller - capacity
     cluster       EKS and who may join it; system_nodes and addons beside it

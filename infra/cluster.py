@@ -39,6 +39,7 @@ class ClusterArgs:
     node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
     zones of the control plane's creation; a zone that came later is for Karpenter's nodes only. ``snapshots``: make
     what serves VolumeSnapshots. ``kms_key_arn``: of the key that encrypts secrets and logs; None makes one for secrets.
+    ``existing_vpc_id``: of a VPC that the stack did not make.
     """
 
     stack_names: names.StackNames
@@ -52,6 +53,7 @@ class ClusterArgs:
     oidc_provider: bool
     snapshots: bool
     kms_key_arn: str | None = None
+    existing_vpc_id: str | None = None
 
 
 class Cluster(pulumi.ComponentResource):
@@ -122,7 +124,7 @@ class Cluster(pulumi.ComponentResource):
             role_mappings=[*role_mappings(config.node_access, (args.node_role,)), node_mapping(system_role_arn)],
             access_entries=access_entries(config.node_access, (args.node_role,)),
             encryption_config_key_arn=secrets_key_arn,
-            cluster_tags={names.SECRETS_KEY_TAG: args.kms_key_arn} if args.kms_key_arn else None,
+            cluster_tags=_given_tags(args) or None,
             enabled_cluster_log_types=list(config.log_types),
             deletion_protection=config.deletion_protection,
             upgrade_policy=aws_eks.ClusterUpgradePolicyArgs(support_type=config.upgrade_policy)
@@ -274,6 +276,12 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         return key.arn
+
+
+def _given_tags(args: ClusterArgs) -> dict[str, str]:
+    """Tags that say what the cluster was given, and keeps: infra/living.py reads them."""
+    given = {names.SECRETS_KEY_TAG: args.kms_key_arn, names.EXISTING_VPC_TAG: args.existing_vpc_id}
+    return {tag: value for tag, value in given.items() if value}
 
 
 def _service_role(

@@ -43,12 +43,14 @@ class LivingCluster:
     """The control plane's minor version and zones, and the subnets of its VPC.
 
     ``secrets_key``: ARN of the key that its secrets were given; empty for a key of the stack's own.
+    ``existing_vpc``: id of the VPC that it was given; empty for one that the stack made.
     """
 
     kubernetes_version: str
     zones: frozenset[str]
     subnets: tuple[LivingSubnet, ...]
     secrets_key: str = ""
+    existing_vpc: str = ""
 
 
 def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | None:
@@ -68,9 +70,10 @@ def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | Non
                 zone=subnet.availability_zone, cidr=IPv4Network(subnet.cidr_block), public=PUBLIC_ROLE in subnet.tags
             )
             for subnet in subnets
-            if not {PUBLIC_ROLE, PRIVATE_ROLE}.isdisjoint(subnet.tags)
+            if subnet.cidr_block and not {PUBLIC_ROLE, PRIVATE_ROLE}.isdisjoint(subnet.tags or {})
         ),
         secrets_key=(cluster.tags or {}).get(names.SECRETS_KEY_TAG, ""),
+        existing_vpc=(cluster.tags or {}).get(names.EXISTING_VPC_TAG, ""),
     )
 
 
@@ -85,7 +88,8 @@ def control_plane_zones(
     living = living_cluster(settings.cluster.name, opts)
     problems = [*ami_problems(settings, living, opts)]
     if living is not None:
-        problems += [*zone_problems(settings.network, living), *version_problems(settings.cluster, living)]
+        problems += [*vpc_problems(settings.network, living), *zone_problems(settings.network, living)]
+        problems += version_problems(settings.cluster, living)
         problems += key_problems(settings.encryption, living)
         problems += alias_problems(settings, living, stack_names, opts)
         if settings.cluster.volume_access == "cluster":
@@ -96,6 +100,22 @@ def control_plane_zones(
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
     zones = settings.network.zones
     return zones if living is None else tuple(zone for zone in zones if zone in living.zones)
+
+
+def vpc_problems(network: Network, living: LivingCluster) -> Iterator[Problem]:
+    """A cluster keeps the VPC of its creation.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    """
+    wanted = network.existing.vpc_id if network.existing else ""
+    if wanted != living.existing_vpc:
+        yield Problem(
+            "network.existing",
+            wanted or "nothing",
+            f"the cluster lives in {living.existing_vpc or 'a VPC that this stack made'}, and keeps it",
+            ("put it back" if living.existing_vpc else "leave it out")
+            + "; for another VPC, make another stack beside this one and move",
+        )
 
 
 def zone_problems(network: Network, living: LivingCluster) -> Iterator[Problem]:
@@ -112,15 +132,17 @@ def zone_problems(network: Network, living: LivingCluster) -> Iterator[Problem]:
             "make another stack beside this one and move",
         )
         return
-    if outside := sorted({str(subnet.cidr) for subnet in living.subnets if not subnet.cidr.subnet_of(network.cidr)}):
+    if network.existing or living.existing_vpc:  # its ranges are its owner's
+        return
+    if outside := sorted({str(subnet.cidr) for subnet in living.subnets if not subnet.cidr.subnet_of(network.made)}):
         yield Problem(
             "network.cidr",
-            str(network.cidr),
+            str(network.made),
             f"a VPC keeps its range, and the cluster its VPC: subnets of {', '.join(outside)} live",
             "put the range back, or make another stack beside this one and move",
         )
         return
-    layout = SubnetLayout(network.cidr, len(network.zones), network.private_prefix, network.public_prefix)
+    layout = SubnetLayout(network.made, len(network.zones), network.private_prefix, network.public_prefix)
     for public, key, prefix in (
         (False, "privatePrefix", network.private_prefix),
         (True, "publicPrefix", network.public_prefix),

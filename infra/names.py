@@ -55,6 +55,9 @@ SECRETS_KEY_TAG: Final = "otel-on-spot/secrets-key"
 The provider's function that describes a cluster leaves its key out. EKS writes tag and key in one call.
 """
 
+EXISTING_VPC_TAG: Final = "otel-on-spot/existing-vpc"
+"""The tag of a cluster in a VPC that the stack did not make: its id. EKS writes tag and cluster in one call."""
+
 DRILL_TAGS: Final = {"otel-on-spot/drill": "spot-interruption"}
 """Tags that a drill puts on the one instance that its experiment may take, and takes off again."""
 

@@ -7,6 +7,7 @@ import pulumi
 from pulumi_aws import ec2
 
 from infra import names
+from infra.existing_vpc import FoundSubnet
 from infra.flow_logs import FlowLogs, FlowLogsArgs
 from infra.settings import models as settings
 from infra.subnets import SubnetLayout
@@ -17,6 +18,41 @@ WITH_GATEWAY: Final = ("s3", "dynamodb")
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html,
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/privatelink-interface-endpoints.html
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExistingNetworkArgs:
+    """Arguments of a VPC that is there: its private subnets, zone by zone, and the public ones."""
+
+    config: settings.ExistingVpc
+    subnets: tuple[FoundSubnet, ...]
+
+
+class ExistingNetwork(pulumi.ComponentResource):
+    """A VPC of somebody else's, as the cluster and its nodes are given it: nothing is made in it here."""
+
+    vpc_id: str
+    """Id of the VPC."""
+    private_subnet_ids: tuple[str, ...]
+    """Subnet ids, one or more per zone, in the order of the zones."""
+    egress_routes: tuple[pulumi.Resource, ...]
+    """None: they are there before the cluster, and stay."""
+
+    def __init__(self, name: str, args: ExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        self.vpc_id, self._subnets = args.config.vpc_id, args.subnets
+        self.private_subnet_ids = tuple(subnet.id for subnet in args.subnets)
+        self.egress_routes = ()
+        given = args.config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        found = {
+            "zones": list(dict.fromkeys(subnet.zone for subnet in args.subnets)),
+            "subnetIds": list(self.private_subnet_ids),
+        }
+        super().__init__("otel-on-spot:index:ExistingNetwork", name, given | found, opts)
+        self.register_outputs(found)
+
+    def private_subnet_ids_in(self, zones: tuple[str, ...]) -> list[str]:
+        """Ids of the private subnets in these zones, in their order."""
+        return [subnet.id for subnet in self._subnets if subnet.zone in zones]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +91,11 @@ class Network(pulumi.ComponentResource):
         # A setting that replaces the network under a cluster is refused at the preview where deletion is protected.
         kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         config = args.config
-        layout = SubnetLayout(config.cidr, len(config.zones), config.private_prefix, config.public_prefix)
+        layout = SubnetLayout(config.made, len(config.zones), config.private_prefix, config.public_prefix)
 
         vpc = ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=str(config.cidr),
+            cidr_block=str(config.made),
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags={"Name": args.stack_names.cluster},
@@ -216,7 +252,7 @@ class Network(pulumi.ComponentResource):
                     protocol="tcp",
                     from_port=443,
                     to_port=443,
-                    cidr_blocks=[str(args.config.cidr)],
+                    cidr_blocks=[str(args.config.made)],
                     description="HTTPS from the VPC",
                 )
             ],

@@ -157,6 +157,7 @@ def launch(scope: Scope) -> Document:
             ],
         ),
         allow("TryALaunchInOurs", ["ec2:RunInstances"], scope.ec2("launch-template", "subnet"), scope.ours),
+        *_in_the_vpc_given(scope),
         allow(
             "TagTheLaunch",
             ["ec2:CreateTags"],
@@ -172,6 +173,17 @@ def launch(scope: Scope) -> Document:
         ),
         allow("NameEndpoints", ["route53:AssociateVPCWithHostedZone"], f"arn:{scope.partition}:route53:::hostedzone/*"),
     )
+
+
+def _in_the_vpc_given(scope: Scope) -> list[Statement]:
+    """What a VPC that is there is used for: a security group in it, and its subnets for nodes. Nothing changes it."""
+    if not scope.vpc_id:
+        return []
+    vpc = scope.arn("ec2", f"vpc/{scope.vpc_id}")
+    return [
+        allow("MakeAGroupInTheVpcGiven", ["ec2:CreateSecurityGroup"], vpc),
+        allow("TryALaunchInTheVpcGiven", ["ec2:RunInstances"], scope.ec2("subnet"), {"ArnEquals": {"ec2:Vpc": vpc}}),
+    ]
 
 
 def cluster(scope: Scope) -> Document:

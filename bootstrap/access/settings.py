@@ -76,6 +76,11 @@ class Stack(Model):
         pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
         description="encryption.kmsKeyArn of the stack's file",
     )
+    vpc_id: str | None = Field(
+        None,
+        pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",
+        description="network.existing.vpcId of the stack's file",
+    )
     session_hours: int = Field(
         2, ge=1, le=12, description="longest session of the role that updates, in hours: an upgrade drains nodes"
     )

@@ -30,12 +30,14 @@ class CapacityArgs:
     ``node_role`` is a role that the cluster admitted: nothing else type-checks. ``security_group_id``: of the group
     that EKS made, which carries the records of what has happened. ``tagged_for_volumes``: nodes carry the tag that the
     EBS CSI driver's cluster-scoped policy asks for.
+    ``subnet_ids``: those of a VPC that is there; none finds the stack's own by their tag.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
 
     stack_names: names.StackNames
     security_group_id: pulumi.Input[str]
     node_role: AdmittedNodeRole
+    subnet_ids: tuple[str, ...] = ()
     config: settings.NodeClass
     tags: dict[str, str]
     tagged_for_volumes: bool
@@ -141,7 +143,8 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
     return {
         "instanceProfile": args.node_role.instance_profile_name,
         "amiSelectorTerms": [{"alias": args.config.ami_alias}],
-        "subnetSelectorTerms": discovery,
+        # One tag has one value, and clusters may share a VPC's subnets: those of somebody else are told by their ids.
+        "subnetSelectorTerms": [{"id": subnet} for subnet in args.subnet_ids] or discovery,
         "securityGroupSelectorTerms": discovery,
         "associatePublicIPAddress": False,
         "metadataOptions": {

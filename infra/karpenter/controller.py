@@ -31,6 +31,7 @@ class KarpenterControllerArgs:
     ``service_account_role``: ARN for the service account's IRSA annotation, None with Pod Identity.
     ``security_group_id``: the cluster's own, for the tag that says how the controller gets its role. ``after``: what
     the controller's pod needs before it starts. ``metrics_by_dns``: a headless Service leads to each replica's metrics.
+    ``isolated``: there is no way out, but endpoints.
     """
 
     config: settings.Karpenter
@@ -39,6 +40,7 @@ class KarpenterControllerArgs:
     security_group_id: pulumi.Input[str]
     after: tuple[pulumi.Resource, ...]
     metrics_by_dns: bool = False
+    isolated: bool = False
 
 
 class KarpenterController(pulumi.ComponentResource):
@@ -137,5 +139,7 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
             "eksControlPlane": True,
             "featureGates": gates,
         }
-        | ({"minValuesPolicy": args.config.min_values_policy} if args.config.min_values_policy != "Strict" else {}),
+        | ({"minValuesPolicy": args.config.min_values_policy} if args.config.min_values_policy != "Strict" else {})
+        # Prices are the ones that Karpenter was built with: their service has no endpoint in most regions.
+        | ({"isolatedVPC": True} if args.isolated else {}),
     }

@@ -187,10 +187,62 @@ ImageRepository = Annotated[
 """An image with its registry, without tag or digest."""
 
 
-class Network(Model):
-    """The VPC: one public and one private subnet per zone."""
+SubnetIds = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+    Field(max_length=16),
+]
+SubnetTags = dict[
+    Annotated[str, Field(pattern=r"^[^*?]+$", max_length=128)],
+    Annotated[str, Field(pattern=r"^[^*?]*$", max_length=256)],
+]
+"""Tags that a subnet has, all of them. EC2's filters take * and ? for any, so neither is written here."""
 
-    cidr: Cidr = Field(description="the VPC's IPv4 range, /16 to /22", examples=["10.10.0.0/16"])
+
+class ExistingVpc(Model):
+    """A VPC that is there: looked at before anything is made, and neither changed, nor tagged, nor deleted."""
+
+    vpc_id: str = Field(
+        pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",
+        description="id of the VPC, in the stack's account and region",
+        examples=["vpc-0f0e0d0c1a2b3c4d5"],
+    )
+    private_subnet_ids: SubnetIds = Field(
+        (),
+        description="ids of the subnets for the control plane, nodes and pods, with a way out; each zone has at least "
+        "one, and all together are at most 16",
+        examples=[["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718"]],
+    )
+    private_subnet_tags: SubnetTags = Field(
+        default_factory=dict,
+        description="tags by which they are found in the VPC and its zones, instead of ids; all of them",
+        examples=[{"tier": "private"}],
+    )
+    public_subnet_ids: SubnetIds = Field(
+        (), description="ids of the subnets for load balancers that the Internet reaches; left out where there are none"
+    )
+    public_subnet_tags: SubnetTags = Field(
+        default_factory=dict, description="tags by which those are found, instead of ids"
+    )
+    way_out: Literal["route", "endpoints"] = Field(
+        "route",
+        description="route: the private subnets have one to everywhere (NAT, transit gateway, firewall); endpoints: "
+        "they have none, and the VPC has endpoints of what nodes and Karpenter ask of AWS",
+    )
+
+
+class Network(Model):
+    """The VPC: one public and one private subnet per zone, made by the stack; or one that is there."""
+
+    cidr: Cidr | None = Field(
+        None,
+        description="the VPC's IPv4 range, /16 to /22; required, but with network.existing",
+        examples=["10.10.0.0/16"],
+    )
+    existing: ExistingVpc | None = Field(
+        None, description="a VPC of the company's, instead of one that the stack makes: docs/existing-vpc.md"
+    )
     zones: Strings = Field(
         description="availability zone names of the region, 2 to 4 (prod: at least 3)",
         examples=[["eu-west-1a", "eu-west-1b"]],
@@ -223,6 +275,17 @@ class Network(Model):
         description="services reached through interface endpoints (about 7 USD a month each and zone)",
         examples=[["ecr.api", "ecr.dkr", "sts", "sqs", "ec2"]],
     )
+
+    @property
+    def made(self) -> ipaddress.IPv4Network:
+        """Range of the VPC that the stack makes.
+
+        Raises:
+            ValueError: it makes none.
+        """
+        if self.cidr is None:
+            raise ValueError("the stack makes no VPC: network.existing is one that is there")
+        return self.cidr
 
 
 class Endpoint(Model):

@@ -108,9 +108,26 @@ def region_is_supported(region: str) -> Iterator[Problem]:
         )
 
 
+OF_A_VPC_THAT_IS_MADE: Final = (
+    *("cidr", "private_prefix", "public_prefix", "nat", "flow_logs", "flow_log_retention_days"),
+    *("gateway_endpoints", "interface_endpoints"),
+)
+"""Settings of the VPC that the stack makes: one that is there has all of it already, or its owner does without."""
+
+
 @rule
-def subnets_fit(network: Network, region: str) -> Iterator[Problem]:
-    """Zones belong to the region, and their subnets fit the VPC's range."""
+def subnets_fit(network: Network) -> Iterator[Problem]:
+    """The subnets of the VPC that the stack makes fit its range."""
+    if network.existing is not None:
+        return
+    if network.cidr is None:
+        yield Problem(
+            "network.cidr",
+            "nothing",
+            "the stack makes a VPC of this range, or is given one that is there",
+            "choose a range such as 10.10.0.0/16, or give network.existing",
+        )
+        return
     low, high = VPC_PREFIX_RANGE
     if not low <= network.cidr.prefixlen <= high:
         yield Problem(
@@ -143,6 +160,71 @@ def subnets_fit(network: Network, region: str) -> Iterator[Problem]:
                 text,
                 "widen network.cidr, take fewer zones, or make the subnets smaller (a longer prefix)",
             )
+
+
+@rule
+def existing_vpc_is_told_whole(network: Network) -> Iterator[Problem]:
+    """A VPC that is there comes with its subnets, by ids or by tags, and without what only a new one can be given."""
+    existing = network.existing
+    if existing is None:
+        return
+    for name in OF_A_VPC_THAT_IS_MADE:
+        if name in network.model_fields_set:
+            key = Network.model_fields[name].alias or name
+            yield Problem(
+                f"network.{key}",
+                _said(getattr(network, name)),
+                "it is of a VPC that the stack makes; the one of network.existing is its owner's",
+                "remove it, or remove network.existing",
+            )
+    for kind, ids, tags in (
+        ("private", existing.private_subnet_ids, existing.private_subnet_tags),
+        ("public", existing.public_subnet_ids, existing.public_subnet_tags),
+    ):
+        key = f"network.existing.{kind}SubnetIds"
+        if ids and tags:
+            yield Problem(
+                key,
+                f"{', '.join(ids)}, and {kind}SubnetTags: {_said(tags)}",
+                "subnets are told by their ids or by their tags",
+                "keep one of them",
+            )
+        elif not ids and not tags and kind == "private":
+            yield Problem(
+                key,
+                "nothing",
+                "nodes, pods and the control plane live in private subnets of the VPC",
+                "list their ids, or give privateSubnetTags that they have",
+            )
+    if 0 < len(existing.private_subnet_ids) < len(network.zones):
+        yield Problem(
+            "network.existing.privateSubnetIds",
+            f"{', '.join(existing.private_subnet_ids)}, for {len(network.zones)} zones",
+            "each of network.zones has a private subnet: one lies in one zone",
+            "list at least one for each zone, or take fewer zones",
+        )
+    both = sorted(set(existing.private_subnet_ids) & set(existing.public_subnet_ids))
+    if both or (existing.private_subnet_tags and existing.private_subnet_tags == existing.public_subnet_tags):
+        yield Problem(
+            "network.existing.publicSubnetIds" if both else "network.existing.publicSubnetTags",
+            ", ".join(both) or _said(existing.public_subnet_tags),
+            "a subnet is private or public: nodes live in private ones, load balancers that the Internet reaches in "
+            "public ones",
+            "tell them apart",
+        )
+
+
+def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={told}" for key, told in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@rule
+def zones_are_of_the_region(network: Network, region: str) -> Iterator[Problem]:
+    """Zones belong to the region."""
     for zone in network.zones:
         if not re.fullmatch(re.escape(region) + "[a-z]", zone):
             yield Problem(
@@ -1018,6 +1100,8 @@ def prod_network(environment: str, network: Network) -> Iterator[Problem]:
         return
     if len(network.zones) < 3:
         yield Problem("network.zones", ", ".join(network.zones), "prod spans at least 3 zones", "list three zones")
+    if network.existing is not None:  # its ways out and its flow logs are its owner's
+        return
     if network.nat != "per-zone":
         yield Problem("network.nat", network.nat, "prod has a NAT gateway per zone", "set nat: per-zone")
     if not network.flow_logs:

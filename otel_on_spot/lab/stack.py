@@ -20,6 +20,8 @@ from otel_on_spot.simcloud.cloud import ACCOUNT
 REPOSITORY: Final = f"{addresses.GIT_URL}/otel-on-spot.git"
 REVISION: Final = "v0.0.0"
 """Revision that stands for a commit: a lab's commits are its own. A rule of prod asks for a tag or a commit."""
+RANGE: Final = "10.10.0.0/16"
+"""Range of the VPC that a lab makes where the stack is given one."""
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 CREDENTIALS: Final = ("gitToken", "gitSshKey", "githubAppPrivateKey")
 
@@ -96,10 +98,24 @@ def _set_aside(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if "persistence" in raw:
         overrides["persistence"] = None
         told.append("persistence: the lab has no EBS CSI driver; databases keep their data in their pods here")
+    network = _own_network(raw.get("network", ""))
+    if network is not None:
+        overrides["network"] = network
+        told.append("network.existing: the lab makes a VPC of its own, in the same zones")
     gitops, lines = _own_git(raw.get("gitops", ""))
     if gitops is not None:
         overrides["gitops"] = gitops
     return overrides, [*told, *lines]
+
+
+def _own_network(text: str) -> dict[str, Any] | None:
+    """The section ``network`` with a VPC of the lab's own; None where it is one already."""
+    try:
+        section = json.loads(text)
+        del section["existing"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return {**section, "cidr": RANGE, "nat": "per-zone", "flowLogs": True}
 
 
 def _own_git(text: str) -> tuple[dict[str, Any] | None, list[str]]:

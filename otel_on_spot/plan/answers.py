@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, get_args, get_origin
 import pulumi
 from pulumi.runtime import rpc
 
+from otel_on_spot.plan.existing_vpc import AssumedVpc
 from otel_on_spot.plan.identities import arn, identifier, object_name, physical_name, short_hash
 from otel_on_spot.program import urns
 from otel_on_spot.program.recording import Registration, RegistrationError
@@ -33,12 +34,13 @@ class MadeUp:
     Args:
         default: account and region where no provider says them.
         preview: leave what only the cloud can tell unknown.
+        vpc: the VPC that the settings say is there.
     """
 
     refusals: ClassVar[tuple[type[Exception], ...]] = ()
 
-    def __init__(self, default: ProviderScope, *, preview: bool) -> None:
-        self.default, self.preview = default, preview
+    def __init__(self, default: ProviderScope, *, preview: bool, vpc: AssumedVpc | None = None) -> None:
+        self.default, self.preview, self.vpc = default, preview, vpc or AssumedVpc()
 
     def scope(self, provider: Registration | None) -> ProviderScope:
         """Account and region that a provider is bound to, as far as it says."""
@@ -68,7 +70,7 @@ class MadeUp:
         Raises:
             RegistrationError: there is none, because a plan must not guess.
         """
-        answer = _invoked(token, self.scope(provider))
+        answer = _invoked(token, self.scope(provider)) or self.vpc.invoked(token, arguments)
         if answer is None:
             raise RegistrationError("a plan has no answer for it. Use a setting or an output instead of asking AWS")
         return answer | dict(arguments)

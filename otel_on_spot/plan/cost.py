@@ -23,6 +23,7 @@ from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from otel_on_spot.plan.workloads import Workload, workloads
 from otel_on_spot.program import stack_file
+from otel_on_spot.program.resource_types import subnet_zones
 
 if TYPE_CHECKING:
     from otel_on_spot.plan.live_prices import LivePrices
@@ -542,7 +543,7 @@ def monthly_limit(root: Path, stack: str) -> int | None:
 
 def zones_of(document: Mapping[str, Any]) -> list[str]:
     """The zones that a plan has subnets in."""
-    return sorted({str(subnet["availabilityZone"]) for subnet in _Plan(document).inputs("aws:ec2/subnet:Subnet")})
+    return sorted(subnet_zones((each["type"], each["inputs"]) for each in document["resources"]))
 
 
 def region_of(document: Mapping[str, Any]) -> str:

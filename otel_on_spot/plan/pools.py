@@ -18,12 +18,12 @@ from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from otel_on_spot.plan.cost import AWS_PROVIDER, ROOT_APPLICATION, demo_values, environment_tag
 from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.resource_types import SUBNET, subnet_zones
 from otel_on_spot.program.values import revealed
 from otel_on_spot.spot_arithmetic import BOOT_SECONDS, WARNING_SECONDS, fallback_seconds, rounds
 
 NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
-SUBNET: Final = "aws:ec2/subnet:Subnet"
 DISCOVERY: Final = "karpenter.sh/discovery"
 ZONE: Final = "topology.kubernetes.io/zone"
 SPOT: Final = "spot"
@@ -76,9 +76,11 @@ def report(recording: Recording, root: Path) -> CapacityReport:
         for release in recording.of_type(RELEASE)
     )
     zones = tuple(
-        subnet.inputs["availabilityZone"]
-        for subnet in recording.of_type(SUBNET)
-        if DISCOVERY in (subnet.inputs.get("tags") or {})
+        subnet_zones(
+            (each.type, each.inputs)
+            for each in recording
+            if each.type != SUBNET or DISCOVERY in (each.inputs.get("tags") or {})
+        )
     )
     found = tuple((service.name, *service.problem) for service in services if service.problem[0])
     return CapacityReport(

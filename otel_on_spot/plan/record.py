@@ -6,6 +6,7 @@ from typing import Any
 
 from otel_on_spot.errors import ToolError
 from otel_on_spot.plan.answers import MadeUp
+from otel_on_spot.plan.existing_vpc import AssumedVpc
 from otel_on_spot.program import runner
 from otel_on_spot.program.monitor import Monitor
 from otel_on_spot.program.recording import Recording
@@ -52,7 +53,8 @@ def record_program(
 
 def _recorded(program: runner.Program, *, preview: bool) -> Recording:
     region = program.config.get("aws:region")
-    answers = MadeUp(ProviderScope(region=region) if region else ProviderScope(), preview=preview)
+    scope = ProviderScope(region=region) if region else ProviderScope()
+    answers = MadeUp(scope, preview=preview, vpc=AssumedVpc.of(program.config, program.project))
     monitor = Monitor(program.project, program.stack, answers, preview=preview, root=program.root)
     runner.run(program, monitor)
     if monitor.problems:

@@ -117,6 +117,11 @@ class _Planned:
         path = f"/aws-service-role/{service}/"
         return bool(self.situation.client("iam").list_roles(PathPrefix=path)["Roles"])
 
+    def vpc_of(self, subnet: str, site: Site) -> str:  # noqa: ARG002
+        """Id of a subnet's VPC: of one that the plan does not make, the VPC that is there."""
+        found = self._find(subnet)
+        return self.situation.existing_vpc if found is None else str(found.inputs["vpcId"])
+
 
 def requests(situation: Situation) -> Iterator[tuple[Request, str]]:
     """Every call of an update that makes the plan, of a refresh and of a deletion, with the operation's name."""

@@ -8,8 +8,9 @@ from infra.settings.instance_types import meeting
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.quotas import NODE_GROUP, NODE_POOL, SUBNET
+from otel_on_spot.preflight.quotas import NODE_GROUP, NODE_POOL
 from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.program.resource_types import subnet_zones
 
 ZONE: Final = "topology.kubernetes.io/zone"
 
@@ -37,8 +38,8 @@ def zones(situation: Situation) -> CheckResult:
 
 
 def planned_zones(situation: Situation) -> list[str]:
-    """Zones of the plan's subnets, each once."""
-    return list(dict.fromkeys(subnet.inputs["availabilityZone"] for subnet in situation.of_type(SUBNET)))
+    """Zones of the plan's subnets, those that it makes or is given, each once."""
+    return subnet_zones((each.type, each.inputs) for each in situation.recording)
 
 
 def instance_types(situation: Situation) -> CheckResult:

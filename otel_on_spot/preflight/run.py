@@ -14,7 +14,7 @@ from otel_on_spot.failures import reason
 from otel_on_spot.findings import Finding
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.preflight import account, github, keys, permissions, places, quotas, state, taken
+from otel_on_spot.preflight import account, existing_vpc, github, keys, permissions, places, quotas, state, taken
 from otel_on_spot.preflight.permissions import UnknownCallerError
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.report import Report, Verdict
@@ -42,6 +42,7 @@ CHECKS: Final = (
     Check(id="quotas", title="Quotas", judge=quotas.judge),
     Check(id="linked-roles", title="Roles of services", judge=account.linked_roles),
     Check(id="zones", title="Zones", judge=places.zones),
+    Check(id="existing-vpc", title="VPC that the stack is given", judge=existing_vpc.given),
     Check(id="instance-types", title="Instance types", judge=places.instance_types),
     Check(id="names", title="Names", judge=taken.judge),
     Check(id="kms-key", title="Key that the stack is given", judge=keys.given),

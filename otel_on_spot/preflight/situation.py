@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from otel_on_spot.program import urns
 from otel_on_spot.program.recording import Recording, Registration
-from otel_on_spot.program.resource_types import ProviderScope
+from otel_on_spot.program.resource_types import EXISTING_NETWORK, ProviderScope
 from otel_on_spot.program.values import revealed
 
 PROVIDER: Final = "pulumi:providers:aws"
@@ -57,6 +57,11 @@ class Situation:
     def region(self) -> str:
         """Region of the stack."""
         return region_of(self.recording)
+
+    @property
+    def existing_vpc(self) -> str:
+        """Id of the VPC that the stack is given; empty where it makes one."""
+        return next((str(given.inputs["vpcId"]) for given in self.of_type(EXISTING_NETWORK)), "")
 
     @property
     def default_tags(self) -> Mapping[str, str]:

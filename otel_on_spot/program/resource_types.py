@@ -13,7 +13,7 @@ provider's plugin alone), so the keys are those of the providers' own sources:
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -596,3 +596,17 @@ def kubernetes_provider_replaced(old: Mapping[str, Any], new: Mapping[str, Any])
         return earlier is not None or kubeconfigs[0] != kubeconfigs[1]
     unknown = any(text is not None and not isinstance(text, str) for text in kubeconfigs)
     return unknown or cluster_of(kubeconfigs[0]) != cluster_of(kubeconfigs[1])
+
+
+SUBNET: Final = "aws:ec2/subnet:Subnet"
+EXISTING_NETWORK: Final = "otel-on-spot:index:ExistingNetwork"
+"""Component of a VPC that is there: its inputs say what the program was given of it."""
+
+
+def subnet_zones(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Zones of the subnets that (type, inputs) of resources make or are given, each once, in their order."""
+    zones: list[str] = []
+    for token, inputs in resources:
+        zones += [str(inputs["availabilityZone"])] if token == SUBNET else []
+        zones += inputs["zones"] if token == EXISTING_NETWORK else []
+    return list(dict.fromkeys(zones))

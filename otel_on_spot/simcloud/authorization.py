@@ -220,6 +220,13 @@ class Authorization:
         path = f"/aws-service-role/{service}/"
         return bool(site.client("iam").list_roles(PathPrefix=path)["Roles"])
 
+    def vpc_of(self, subnet: str, site: Site) -> str:
+        """Id of a subnet's VPC; empty where there is no such subnet."""
+        try:
+            return str(site.client("ec2").describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"])
+        except ClientError:
+            return ""
+
 
 def _looked_up(service: str, identity: str, site: Site) -> Mapping[str, str]:
     client = site.client(service)

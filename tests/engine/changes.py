@@ -51,6 +51,16 @@ BY_NATURE: Final[Mapping[str, Nature]] = {
 """The settings that replace what is kept, because AWS has no other way: they mean a new environment."""
 
 OLD_TAINT: Final = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
+WHICH: Final[Mapping[str, Any]] = {
+    "network.existing.vpcId": "vpc-0f0e0d0c1a2b3c4d5",
+    "network.existing.privateSubnetIds": ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718"],
+}
+HOW: Final[Mapping[str, Any]] = {
+    "network.existing.privateSubnetTags": {"tier": "private"},
+    "network.existing.publicSubnetIds": ["subnet-2a1b2c3d4e5f60718"],
+    "network.existing.publicSubnetTags": {"tier": "public"},
+    "network.existing.wayOut": "endpoints",
+}
 STARTUP_TAINT: Final = {"key": "example.com/agent-not-ready", "effect": "NoSchedule"}
 RESERVED: Final[Mapping[str, Any]] = {"pools.data.capacityTypes": ["on-demand", "reserved"]}
 SIGN_ON: Final[Mapping[str, Any]] = {
@@ -145,6 +155,10 @@ CHANGES: Final[tuple[Change, ...]] = (
         refused="EKS gives its secrets no other key",
     ),
     Change(key="network.cidr", to={"network.cidr": "10.99.0.0/16"}, refused="a VPC keeps its range"),
+    *(
+        Change(key=path, to={path: value, **WHICH}, refused="it is of a VPC that the stack makes")
+        for path, value in {**WHICH, **HOW}.items()
+    ),
     change("network.zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
     Change(key="network.privatePrefix", to={"network.privatePrefix": 21}, refused="a subnet keeps its range"),
     Change(key="network.publicPrefix", to={"network.publicPrefix": 25}, refused="a subnet keeps its range"),

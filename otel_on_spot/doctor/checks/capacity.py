@@ -53,8 +53,10 @@ def discovery(facts: Facts) -> CheckResult:
             chosen = resolves(terms, things)
             found |= {thing.id for thing in chosen}
             strangers = sorted(thing.id for thing in chosen if home and thing.vpc_id not in home)
-            untagged = _forgotten(kind, things, chosen, home)
-            surplus = _surplus(kind, chosen)
+            # Whoever names subnets by their ids says which; others of a shared VPC are nobody's to miss.
+            by_id = kind == "subnet" and all("id" in term for term in terms)
+            untagged = [] if by_id else _forgotten(kind, things, chosen, home)
+            surplus = "" if by_id else _surplus(kind, chosen)
             problem = ""
             if not chosen:
                 problem = f"no {kind} matches {list(terms)}"

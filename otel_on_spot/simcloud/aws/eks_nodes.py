@@ -23,17 +23,41 @@ CNI_POLICY = "AmazonEKS_CNI_Policy"
 Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
 """
 DAY = "20260901"
+OF_A_NODE = {"ec2", "ecr.api", "ecr.dkr", "eks", "s3", "sts"}
+"""Services whose endpoints let a node join where there is no way out.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
+"""
 
 
 def routed(site: Site, subnet: str) -> bool:
-    """Decide if the subnet's route table leads to the Internet."""
-    tables = site.client("ec2").describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])
-    return any(
+    """Decide if the subnet's route table leads to the Internet, or its VPC's endpoints to what a node asks of AWS."""
+    ec2 = site.client("ec2")
+    (vpc,) = {found["VpcId"] for found in ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]}
+    own, main = {"association.subnet-id": subnet}, {"vpc-id": vpc, "association.main": "true"}
+    tables = _with(ec2, "route_tables", own) or _with(ec2, "route_tables", main)
+    if any(
         route.get("DestinationCidrBlock") == "0.0.0.0/0"
-        and (route.get("NatGatewayId") or str(route.get("GatewayId", "")).startswith("igw-"))
-        for table in tables["RouteTables"]
+        and (
+            any(route.get(key) for key in ("NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"))
+            or str(route.get("GatewayId", "")).startswith(("igw-", "vgw-", "vpce-"))
+        )
+        for table in tables
         for route in table["Routes"]
-    )
+    ):
+        return True
+    there = {
+        endpoint["ServiceName"].rpartition(f"{site.region}.")[2]
+        for endpoint in _with(ec2, "vpc_endpoints", {"vpc-id": vpc})
+    }
+    return there >= OF_A_NODE
+
+
+def _with(ec2: Any, what: str, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What EC2 describes with these properties."""
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    answer = getattr(ec2, f"describe_{what}")(Filters=filters)
+    return next(found for found in answer.values() if isinstance(found, list))
 
 
 def launch(

@@ -181,6 +181,64 @@ def subnet_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     return {"ids": [subnet["SubnetId"] for subnet in found], "id": site.region}
 
 
+def vpc_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that lists VPCs by filters: none found is an empty list."""
+    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
+    return {
+        "ids": [vpc["VpcId"] for vpc in site.client("ec2").describe_vpcs(Filters=filters)["Vpcs"]],
+        "id": site.region,
+    }
+
+
+def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes a VPC by its id.
+
+    Raises:
+        ClientError: there is no such VPC.
+    """
+    ec2, identity = site.client("ec2"), arguments["id"]
+    (found,) = ec2.describe_vpcs(VpcIds=[identity])["Vpcs"]
+    flags = {
+        key: ec2.describe_vpc_attribute(VpcId=identity, Attribute=key)[key[0].upper() + key[1:]]["Value"]
+        for key in ("enableDnsSupport", "enableDnsHostnames")
+    }
+    main = [{"Name": "vpc-id", "Values": [identity]}, {"Name": "association.main", "Values": ["true"]}]
+    return {
+        "id": identity,
+        "cidrBlock": found["CidrBlock"],
+        "cidrBlockAssociations": [
+            {
+                "associationId": each["AssociationId"],
+                "cidrBlock": each["CidrBlock"],
+                "state": each["CidrBlockState"]["State"],
+            }
+            for each in found.get("CidrBlockAssociationSet") or ()
+        ],
+        **flags,
+        "mainRouteTableId": ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"],
+        "tags": tags_of(found.get("Tags")),
+    }
+
+
+def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes the one endpoint of a service in a VPC.
+
+    Raises:
+        ApiError: there is none, or more than one.
+    """
+    wanted = {"vpc-id": arguments["vpcId"], "service-name": arguments["serviceName"]}
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    found = [
+        endpoint
+        for endpoint in site.client("ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+        if endpoint["State"].lower() == arguments.get("state", "available")
+    ]
+    if len(found) != 1:
+        few = "no matching" if not found else "multiple"
+        raise ApiError("InvalidParameterValue", f"{few} EC2 VPC Endpoint{'' if not found else 's'} matched")
+    return {"id": found[0]["VpcEndpointId"], "vpcEndpointType": found[0]["VpcEndpointType"]}
+
+
 def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that lists instances by filters, tags and states: none found is an empty list."""
     filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]

@@ -36,6 +36,9 @@ class Known(Protocol):
     def has_service_linked_role(self, service: str, site: Site) -> bool:
         """Whether the account has the role that is a service's own."""
 
+    def vpc_of(self, subnet: str, site: Site) -> str:
+        """Id of a subnet's VPC; empty where there is no such subnet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -515,7 +518,7 @@ def _trial_launch(asked: Asked) -> Iterator[Request]:
     made = ("instance", "volume", "network-interface")
     there = [
         asked.ec2("launch-template", template["id"]),
-        *(asked.ec2("subnet", subnet) for subnet in asked.inputs.get("subnetIds") or ()),
+        *(_in_its_vpc(asked, subnet) for subnet in asked.inputs.get("subnetIds") or ()),
         Resource(arn=f"arn:{asked.site.scope.partition}:ec2:{asked.site.region}::image/*", kind="image"),
         Resource(arn=asked.arn("ec2", "security-group/*"), kind="security-group"),
     ]
@@ -523,6 +526,11 @@ def _trial_launch(asked: Asked) -> Iterator[Request]:
     yield call("ec2:RunInstances", *(asked.fresh(kind, tagged=False) for kind in made), *there)
     for kind in ("instance", "volume"):
         yield call("ec2:CreateTags", asked.fresh(kind, tagged=False), **{"ec2:CreateAction": "RunInstances"})
+
+
+def _in_its_vpc(asked: Asked, subnet: str) -> Resource:
+    vpc = asked.known.vpc_of(subnet, asked.site)
+    return with_keys(asked.ec2("subnet", subnet), {"ec2:Vpc": asked.arn("ec2", f"vpc/{vpc}")} if vpc else {})
 
 
 def _node_group_update(asked: Asked) -> Iterator[Request]:
@@ -1206,6 +1214,14 @@ FUNCTIONS: Final[Mapping[str, Asks]] = {
     "aws:ec2/getInstances:getInstances": _asks("ec2:DescribeInstances"),
     "aws:ec2/getSubnet:getSubnet": _asks("ec2:DescribeSubnets"),
     "aws:ec2/getSubnets:getSubnets": _asks("ec2:DescribeSubnets"),
+    "aws:ec2/getVpcs:getVpcs": _asks("ec2:DescribeVpcs"),
+    "aws:ec2/getVpc:getVpc": lambda asked, arguments: [
+        *calls("ec2:DescribeVpcs", "ec2:DescribeRouteTables"),
+        call("ec2:DescribeVpcAttribute", asked.ec2("vpc", arguments["id"])),
+    ],
+    "aws:ec2/getVpcEndpoint:getVpcEndpoint": _asks("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
+    "aws:ec2/getRouteTables:getRouteTables": _asks("ec2:DescribeRouteTables"),
+    "aws:ec2/getRouteTable:getRouteTable": _asks("ec2:DescribeRouteTables"),
     "aws:eks/getCluster:getCluster": lambda asked, arguments: [
         call("eks:DescribeCluster", asked.cluster_named(arguments["name"]))
     ],

@@ -62,6 +62,11 @@ ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = 
     "aws:ec2/getInstances:getInstances": network.instance_ids,
     "aws:ec2/getSubnets:getSubnets": network.subnet_ids,
     "aws:ec2/getSubnet:getSubnet": network.subnet,
+    "aws:ec2/getVpcs:getVpcs": network.vpc_ids,
+    "aws:ec2/getVpc:getVpc": network.vpc,
+    "aws:ec2/getVpcEndpoint:getVpcEndpoint": network.vpc_endpoint,
+    "aws:ec2/getRouteTables:getRouteTables": routing.table_ids,
+    "aws:ec2/getRouteTable:getRouteTable": routing.table,
     "aws:ssm/getParametersByPath:getParametersByPath": images.parameters_by_path,
 }
 """Functions of the provider that ask for what a handler made, or for what AWS publishes."""

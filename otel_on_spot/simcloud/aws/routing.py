@@ -1,13 +1,14 @@
 """Route tables, routes and associations; addresses and NAT gateways."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 TARGETS = {
@@ -229,3 +230,61 @@ class NatGateway(Ec2Handler):
         for address in found[0].get("NatGatewayAddresses", []) if found else []:
             if in_use.interfaces(call.site, "network-interface-id", address["NetworkInterfaceId"]):
                 ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
+
+
+def table_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that lists route tables by filters: none found is an empty list."""
+    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
+    found = site.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]
+    return {"ids": [table["RouteTableId"] for table in found], "id": site.region}
+
+
+ROUTE: Final = {
+    "carrierGatewayId": "CarrierGatewayId",
+    "coreNetworkArn": "CoreNetworkArn",
+    "destinationPrefixListId": "DestinationPrefixListId",
+    "egressOnlyGatewayId": "EgressOnlyInternetGatewayId",
+    "gatewayId": "GatewayId",
+    "instanceId": "InstanceId",
+    "ipv6CidrBlock": "DestinationIpv6CidrBlock",
+    "localGatewayId": "LocalGatewayId",
+    "natGatewayId": "NatGatewayId",
+    "networkInterfaceId": "NetworkInterfaceId",
+    "odbNetworkArn": "OdbNetworkArn",
+    "transitGatewayId": "TransitGatewayId",
+    "vpcPeeringConnectionId": "VpcPeeringConnectionId",
+}
+"""What the provider's function says of a route -> EC2's member."""
+
+
+def table(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes a route table by its id; an endpoint in a route has a key of its own.
+
+    Raises:
+        ClientError: there is no such table.
+    """
+    (found,) = site.client("ec2").describe_route_tables(RouteTableIds=[arguments["routeTableId"]])["RouteTables"]
+    routes = []
+    for route in found["Routes"]:
+        told = {key: route.get(member) or "" for key, member in ROUTE.items()}
+        endpoint = told["gatewayId"] if told["gatewayId"].startswith("vpce-") else ""
+        routes.append(
+            told
+            | {"cidrBlock": route.get("DestinationCidrBlock") or "", "vpcEndpointId": endpoint}
+            | ({"gatewayId": ""} if endpoint else {})
+        )
+    return {
+        "id": found["RouteTableId"],
+        "vpcId": found["VpcId"],
+        "routes": routes,
+        "associations": [
+            {
+                "subnetId": each.get("SubnetId", ""),
+                "main": bool(each.get("Main")),
+                "routeTableId": found["RouteTableId"],
+                "routeTableAssociationId": each["RouteTableAssociationId"],
+                "gatewayId": "",
+            }
+            for each in found["Associations"]
+        ],
+    }

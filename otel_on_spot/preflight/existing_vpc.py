@@ -1,0 +1,143 @@
+"""The VPC that the stack is given: whether it is there, and has what the stack needs of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.existing_vpc import INSTEAD_OF_A_WAY_OUT, FoundSubnet, FoundVpc, problems_of, way_out
+from infra.settings.models import ExistingVpc
+from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.collectors.aws import pages
+from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.preflight.taken import CLUSTER
+from otel_on_spot.program.resource_types import EXISTING_NETWORK
+
+PAGE = "docs/existing-vpc.md"
+OTHER_TARGETS = (
+    *("NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "InstanceId", "CoreNetworkArn", "LocalGatewayId"),
+)
+
+
+def given(situation: Situation) -> CheckResult:
+    """The VPC of ``network.existing`` and its subnets lack nothing, as the program will judge it at the preview."""
+    planned = situation.of_type(EXISTING_NETWORK)
+    if not planned:
+        return CheckResult(count=0, what="none: the stack makes a VPC of its own")
+    told = planned[0].inputs
+    zones = tuple(told["zones"])
+    fields = {field.alias or name for name, field in ExistingVpc.model_fields.items()}
+    existing = ExistingVpc.model_validate({key: value for key, value in told.items() if key in fields})
+    found = _found(situation, existing, zones)
+    new = not any(_is_there(situation, cluster.inputs["name"]) for cluster in situation.of_type(CLUSTER))
+    findings = tuple(
+        Finding(subject=problem.key, seen=problem.given, rule=problem.rule, remedy=(problem.do, f"see {PAGE}"))
+        for problem in problems_of(existing, zones, situation.region, found, new=new)
+    )
+    subnets = (*found.private, *found.public) if found else ()
+    free = ", ".join(
+        f"{sum(subnet.free for subnet in found.private if subnet.zone == zone)} addresses free in {zone}"
+        for zone in zones
+        if found
+    )
+    return CheckResult(
+        count=len(subnets),
+        what=f"{existing.vpc_id}, {format_count(len(subnets), 'subnet')}; {free or 'not there'}",
+        findings=findings,
+    )
+
+
+def _is_there(situation: Situation, cluster: str) -> bool:
+    try:
+        situation.client("eks").describe_cluster(name=cluster)
+    except ClientError as problem:
+        if is_not_found(problem):
+            return False
+        raise
+    return True
+
+
+def _found(situation: Situation, existing: ExistingVpc, zones: tuple[str, ...]) -> FoundVpc | None:
+    """The VPC and its subnets as EC2 tells them; None where there is no such VPC."""
+    ec2, of_vpc = situation.client("ec2"), {"vpc-id": existing.vpc_id}
+    vpcs = _described(ec2, "vpcs", of_vpc)
+    if not vpcs:
+        return None
+    support, hostnames = (
+        ec2.describe_vpc_attribute(VpcId=existing.vpc_id, Attribute=name)[name[0].upper() + name[1:]]["Value"]
+        for name in ("enableDnsSupport", "enableDnsHostnames")
+    )
+    tables = _described(ec2, "route_tables", of_vpc)
+    private, public = (
+        tuple(_subnets(ec2, existing.vpc_id, ids, tags, zones, tables))
+        for ids, tags in (
+            (existing.private_subnet_ids, existing.private_subnet_tags),
+            (existing.public_subnet_ids, existing.public_subnet_tags),
+        )
+    )
+    there = {endpoint["ServiceName"] for endpoint in _described(ec2, "vpc_endpoints", of_vpc)}
+    return FoundVpc(
+        ranges=tuple(
+            IPv4Network(block)
+            for block in dict.fromkeys(
+                [vpcs[0]["CidrBlock"], *(each["CidrBlock"] for each in vpcs[0].get("CidrBlockAssociationSet") or ())]
+            )
+        ),
+        dns_support=support,
+        dns_hostnames=hostnames,
+        private=private,
+        public=public,
+        endpoints=frozenset(
+            service for service in INSTEAD_OF_A_WAY_OUT if f"com.amazonaws.{situation.region}.{service}" in there
+        ),
+    )
+
+
+def _described(ec2: Any, what: str, wanted: Mapping[str, str | Sequence[str]]) -> list[dict[str, Any]]:
+    """What EC2 describes with these properties."""
+    filters = [
+        {"Name": name, "Values": [value] if isinstance(value, str) else list(value)} for name, value in wanted.items()
+    ]
+    member = "".join(part.capitalize() for part in what.split("_"))
+    return list(pages(ec2, f"describe_{what}", member, Filters=filters))
+
+
+def _subnets(
+    ec2: Any,
+    vpc: str,
+    ids: Sequence[str],
+    tags: Mapping[str, str],
+    zones: Sequence[str],
+    tables: Sequence[Mapping[str, Any]],
+) -> Iterator[FoundSubnet]:
+    """Subnets by their ids, wherever they are; or by their tags, in the VPC and the zones. As infra/existing_vpc.py."""
+    if not ids and not tags:
+        return
+    wanted: dict[str, str | Sequence[str]] = {"subnet-id": ids} if ids else {"vpc-id": vpc, "availability-zone": zones}
+    for subnet in _described(ec2, "subnets", wanted | {f"tag:{key}": value for key, value in tags.items()}):
+        own = [table for table in tables if _serves(table, subnet["SubnetId"])]
+        main = [table for table in tables if any(each.get("Main") for each in table["Associations"])]
+        yield FoundSubnet(
+            id=subnet["SubnetId"],
+            vpc_id=subnet["VpcId"],
+            zone=subnet["AvailabilityZone"],
+            free=subnet["AvailableIpAddressCount"],
+            way_out=way_out(
+                (
+                    route.get("DestinationCidrBlock") or "",
+                    str(route.get("GatewayId", "")).startswith("igw-"),
+                    any(route.get(target) for target in OTHER_TARGETS)
+                    or str(route.get("GatewayId", "")).startswith(("vgw-", "vpce-")),
+                )
+                for table in own or main
+                for route in table["Routes"]
+            ),
+            tags={tag["Key"]: tag["Value"] for tag in subnet.get("Tags") or ()},
+        )
+
+
+def _serves(table: Mapping[str, Any], subnet: str) -> bool:
+    return any(each.get("SubnetId") == subnet for each in table["Associations"])

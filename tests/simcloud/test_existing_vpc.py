@@ -1,0 +1,237 @@
+"""A company's VPC in an account with rules: lived in as the roles of the bootstrap, and left as it was."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from access.deployer import deployer
+from access.reader import reader
+from access.scope import Scope
+from otel_on_spot.plan.record import record
+from otel_on_spot.preflight import access, run
+from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.program.runner import ProgramError
+from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.authorization import judged
+from otel_on_spot.simcloud.cloud import Cloud
+from tests.simcloud.conftest import trust
+from tests.unit.settings.test_settings import committed
+
+REGION, ACCOUNT, CLUSTER = "eu-west-1", "123456789012", "otel-dev"
+ZONES = [f"{REGION}a", f"{REGION}b"]
+INTERNAL, PUBLIC = "kubernetes.io/role/internal-elb", "kubernetes.io/role/elb"
+CHECK = {check.id: check for check in run.CHECKS}
+
+
+@dataclass
+class Company:
+    """A network team's VPC: in each zone a private and a public subnet, a NAT gateway, and nothing of a stack's."""
+
+    ec2: Any
+    vpc: str = ""
+    private: list[str] = field(default_factory=list)
+    public: list[str] = field(default_factory=list)
+    private_table: str = ""
+
+    def build(self) -> "Company":
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+        self.ec2.modify_vpc_attribute(VpcId=self.vpc, EnableDnsHostnames={"Value": True})
+        gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
+        self.private = [self.subnet(zone, f"10.50.{16 * place}.0/20", INTERNAL) for place, zone in enumerate(ZONES)]
+        self.public = [self.subnet(zone, f"10.50.{240 + place}.0/24", PUBLIC) for place, zone in enumerate(ZONES)]
+        address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        nat = self.ec2.create_nat_gateway(SubnetId=self.public[0], AllocationId=address)["NatGateway"]["NatGatewayId"]
+        self.private_table = self.table(self.private, NatGatewayId=nat)
+        self.table(self.public, GatewayId=gateway)
+        return self
+
+    def subnet(self, zone: str, cidr: str, role: str) -> str:
+        tags = [{"Key": role, "Value": "1"}, {"Key": "tier", "Value": role.rpartition("/")[2]}]
+        made = self.ec2.create_subnet(
+            VpcId=self.vpc,
+            CidrBlock=cidr,
+            AvailabilityZone=zone,
+            TagSpecifications=[{"ResourceType": "subnet", "Tags": tags}],
+        )
+        return str(made["Subnet"]["SubnetId"])
+
+    def table(self, subnets: list[str], **target: str) -> str:
+        table = str(self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"])
+        self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+        for subnet in subnets:
+            self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        return table
+
+    def look(self) -> dict[str, Any]:
+        """Everything of it that somebody could have changed."""
+        here = [{"Name": "vpc-id", "Values": [self.vpc]}]
+        return {
+            "vpc": self.ec2.describe_vpcs(VpcIds=[self.vpc])["Vpcs"],
+            "subnets": self.ec2.describe_subnets(Filters=here)["Subnets"],
+            "tables": self.ec2.describe_route_tables(Filters=here)["RouteTables"],
+            "groups": self.ec2.describe_security_groups(Filters=here)["SecurityGroups"],
+            "endpoints": self.ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"],
+            "flow logs": self.ec2.describe_flow_logs()["FlowLogs"],
+            "addresses": self.ec2.describe_addresses()["Addresses"],
+        }
+
+    def network(self, **changes: Any) -> dict[str, Any]:
+        told = {"vpcId": self.vpc, "privateSubnetIds": self.private, "publicSubnetIds": self.public}
+        return {"zones": ZONES, "existing": told | changes}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud(tmp_path_factory.mktemp("company"), patience=20, forgetful=True) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def company(account: Cloud) -> Company:
+    return Company(account.client("ec2", REGION)).build()
+
+
+def scope(vpc: str | None) -> Scope:
+    return Scope(
+        stack="dev",
+        cluster=CLUSTER,
+        region=REGION,
+        partition="aws",
+        account_id=ACCOUNT,
+        iam_path="/",
+        service_role=None,
+        vpc_id=vpc,
+    )
+
+
+def roles(cloud: Cloud, vpc: str | None) -> None:
+    """The roles of a bootstrap whose stack says the VPC, or does not; without its state and its trust."""
+    iam = cloud.client("iam", REGION)
+    policies = {"up": deployer(scope(vpc)), "preview": {"read": reader(scope(vpc))}}
+    for role, parts in policies.items():
+        if role not in {each["RoleName"] for each in iam.list_roles()["Roles"]}:
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))
+        for part, told in parts.items():
+            iam.put_role_policy(RoleName=role, PolicyName=part, PolicyDocument=json.dumps(told))
+
+
+def settings(company: Company, **changes: Any) -> dict[str, Any]:
+    return {"network": company.network(**changes), "iam": {"permissionsBoundary": scope(None).boundary}}
+
+
+def test_a_life_in_it_as_the_bootstraps_roles_leaves_it_as_it_was(account: Cloud, company: Company) -> None:
+    before = company.look()
+    roles(account, company.vpc)
+    with judged(account, "up") as written:
+        made = graph.apply("dev", account, config_overrides=settings(company))
+    with judged(account, "preview") as read:
+        graph.apply("dev", account, config_overrides=settings(company), previous=made)
+    ours = [group["GroupName"] for group in company.look()["groups"]]
+    with judged(account, "up") as destroyed:
+        graph.destroy(made, account, unprotected=True)
+
+    assert [calls.summary() for calls in (written, read, destroyed) if calls.denied] == []
+    assert any(name.startswith("cluster-api-access") for name in ours)
+    named = {
+        resource.arn.rpartition("/")[2]
+        for calls in (written, destroyed)
+        for call in calls.calls
+        for resource in call.request.resources
+        if not call.request.action.startswith(("ec2:Describe", "ec2:RunInstances", "ec2:CreateSecurityGroup"))
+    }
+    assert not named & {company.vpc, *company.private, *company.public, company.private_table}
+    assert company.look() == before
+
+
+@pytest.mark.parametrize("given", [None, "vpc-0f0e0d0c1a2b3c4d5"])
+def test_the_role_of_a_bootstrap_without_it_or_with_another_may_not(
+    account: Cloud, company: Company, given: str | None
+) -> None:
+    roles(account, given)
+    recording = record("dev", config_overrides=settings(company))
+    found = run.run_check(situation(account, recording, role="up"), CHECK["permissions"])
+    seen = "\n".join(f"{finding.subject} {finding.seen}" for finding in found.findings)
+
+    assert {finding.subject for finding in found.findings} == {"ec2:CreateSecurityGroup", "ec2:RunInstances"}, seen
+    roles(account, company.vpc)
+    assert run.run_check(situation(account, recording, role="up"), CHECK["permissions"]).findings == ()
+
+
+def situation(account: Cloud, recording: Any, role: str = "") -> Situation:
+    def client(service: str) -> Any:
+        return account.client(service, REGION)
+
+    return Situation(
+        recording=recording,
+        root=Path(__file__).parents[2],
+        client=client,
+        elsewhere=account.client,
+        identity=access.identity(client),
+        role=role,
+    )
+
+
+def test_the_preview_and_preflight_say_at_once_what_it_lacks(account: Cloud, company: Company) -> None:
+    full = [company.subnet(zone, f"10.50.{224 + place}.0/25", "none/of/it") for place, zone in enumerate(ZONES)]
+    company.ec2.modify_vpc_attribute(VpcId=company.vpc, EnableDnsSupport={"Value": False})
+    overrides = settings(company, privateSubnetIds=full, publicSubnetIds=["subnet-00000000", company.private[0]])
+    try:
+        with pytest.raises(ProgramError) as refused:
+            graph.apply("dev", account, config_overrides=overrides)
+        found = run.run_check(situation(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
+    finally:
+        company.ec2.modify_vpc_attribute(VpcId=company.vpc, EnableDnsSupport={"Value": True})
+        for subnet in full:
+            company.ec2.delete_subnet(SubnetId=subnet)
+
+    for words in (
+        "without DNS support",
+        f"123 addresses free in {ZONES[0]} ({full[0]} 123)",
+        f"123 addresses free in {ZONES[1]}",
+        "a whole /24",
+        f"{', '.join(full)}, without a route to 0.0.0.0/0",
+        f"--resources {' '.join(full)} --tags Key={INTERNAL},Value=1 --region {REGION}",
+        "given: subnet-00000000\n",
+        f"{company.private[0]}, whose 0.0.0.0/0 leads not to an Internet gateway",
+    ):
+        assert words in str(refused.value)
+    assert [finding.seen for finding in found.findings] == [
+        line.removeprefix("    given: ") for line in str(refused.value).splitlines() if line.startswith("    given: ")
+    ]
+
+
+def test_subnets_are_found_by_their_tags_and_the_main_table_and_endpoints_count(
+    account: Cloud, company: Company
+) -> None:
+    by_tags = {"vpcId": company.vpc, "privateSubnetTags": {"tier": "internal-elb"}}
+    overrides = settings(company) | {"network": {"zones": ZONES, "existing": by_tags}}
+    fit = run.run_check(situation(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
+    assert (fit.status, fit.findings) == ("ok", ())
+    assert "4091 addresses free in eu-west-1a" in fit.what
+
+    # Without its association a subnet has the VPC's main table, which leads nowhere.
+    (table,) = company.ec2.describe_route_tables(RouteTableIds=[company.private_table])["RouteTables"]
+    (taken,) = [each for each in table["Associations"] if each.get("SubnetId") == company.private[0]]
+    company.ec2.disassociate_route_table(AssociationId=taken["RouteTableAssociationId"])
+    try:
+        with pytest.raises(ProgramError, match=f"{company.private[0]}, without a route"):
+            graph.apply("dev", account, config_overrides=overrides)
+    finally:
+        company.ec2.associate_route_table(RouteTableId=company.private_table, SubnetId=company.private[0])
+
+
+def test_a_vpc_that_is_not_there_is_one_line(account: Cloud, company: Company) -> None:
+    gone = replace(company, vpc="vpc-00000000")
+    with pytest.raises(ProgramError, match=r"network\.existing\.vpcId\n.*vpc-00000000\n.*in eu-west-1"):
+        graph.apply("dev", account, config_overrides=settings(gone))
+
+
+def test_a_stack_of_its_own_is_not_looked_at(account: Cloud) -> None:
+    assert "existing" not in committed("dev")["network"]
+    found = run.run_check(situation(account, record("dev")), CHECK["existing-vpc"])
+    assert (found.status, found.count) == ("ok", 0)
