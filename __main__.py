@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra import names
+from infra import ingress, names
 from infra import settings as configuration
 from infra.alarms import Alarms, AlarmsArgs
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
@@ -19,6 +19,7 @@ from infra.karpenter.experiments import InterruptionExperiment, InterruptionExpe
 from infra.karpenter.interruption import EVENTS, InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
 from infra.living import control_plane_zones
+from infra.load_balancers import LoadBalancerRole, LoadBalancerRoleArgs
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import ExistingNetwork, ExistingNetworkArgs, Network, NetworkArgs
 
@@ -158,8 +159,24 @@ platform_args = AppOfAppsArgs(
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
     monitoring=settings.monitoring,
     front_path=settings.front_path,
+    values_of_ingress=ingress.demo_values(settings.ingress, settings.network),
 )
 platform = AppOfApps("platform", platform_args, on_cluster)
+
+if settings.ingress.load_balancers:
+    balancers_args = LoadBalancerRoleArgs(
+        stack_names=stack_names, account_id=account_id, created_cluster_name=cluster.name
+    )
+    balancers = LoadBalancerRole("load-balancers", balancers_args, on_aws)
+    ways_in_args = ingress.WaysInArgs(
+        config=settings.ingress,
+        gitops=settings.gitops,
+        hosts=ingress.hosts(settings.ingress, settings.argocd),
+        cluster_metadata=stack_names.cluster_metadata(settings.environment),
+        after=(platform.root, argocd.release, *balancers.granted, cluster.pod_identity_agent, *cluster.ready),
+    )
+    ways_in = ingress.WaysIn("ingress", ways_in_args, on_cluster)
+    pulumi.export("ingressApplication", ways_in.application)
 
 pulumi.export("clusterName", stack_names.cluster)
 pulumi.export("region", stack_names.region)

@@ -43,6 +43,13 @@ CLUSTER_KINDS: Final = (
 SNAPSHOT_CLASS: Final = ("snapshot.storage.k8s.io", "VolumeSnapshotClass")
 """What cluster-base renders besides with ``persistence.backup``."""
 
+NO_PROJECTS: Final = ({"group": "argoproj.io", "kind": "AppProject"},)
+"""An Application in Argo CD's own namespace must not widen the project that bounds it."""
+CHILDREN_STAY_SUSPENDED: Final = (
+    {"group": "argoproj.io", "kind": "Application", "jsonPointers": ["/spec/syncPolicy/automated"]},
+)
+"""A parent heals its children but leaves their ``automated`` alone: a person's own suspension survives (lesson 4)."""
+
 BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 """Namespaces that the built-in children name as their destination; the same test compares them."""
 
@@ -52,6 +59,7 @@ class AppOfAppsArgs:
     """Arguments: the Git source of the root Application, and the values that its children get.
 
     ``persistence``: the volumes of the demo's databases, which its chart makes.
+    ``values_of_ingress``: values of children, by child, that let in what comes from load balancers.
     ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root.
     ``after``: what children need while they live and while they go.
     """
@@ -66,6 +74,7 @@ class AppOfAppsArgs:
     after: tuple[pulumi.Resource, ...]
     monitoring: settings.Monitoring = field(default_factory=settings.Monitoring)
     front_path: settings.FrontPath = field(default_factory=settings.FrontPath)
+    values_of_ingress: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class AppOfApps(pulumi.ComponentResource):
@@ -108,7 +117,7 @@ class AppOfApps(pulumi.ComponentResource):
             )
         # The project outlives every Application, and both controllers the cascade; the root names them in plain text
         # only.
-        CustomResource(
+        self.root = CustomResource(
             f"{name}-root",
             api_version=API_VERSION,
             kind="Application",
@@ -163,34 +172,25 @@ def project_spec(args: AppOfAppsArgs) -> dict[str, Any]:
         "sourceRepos": [args.config.repository, *args.config.source_repositories],
         "destinations": [{"server": IN_CLUSTER, "namespace": namespace} for namespace in namespaces],
         "clusterResourceWhitelist": [{"group": group, "kind": kind} for group, kind in dict.fromkeys(kinds)],
-        # An Application in Argo CD's own namespace must not widen the project that bounds it.
-        "namespaceResourceBlacklist": [{"group": "argoproj.io", "kind": "AppProject"}],
+        "namespaceResourceBlacklist": [*NO_PROJECTS],
     }
 
 
-def applications(
-    config: settings.GitOps,
-    persistence: settings.Persistence,
-    monitoring: settings.Monitoring | None = None,
-    front_path: settings.FrontPath | None = None,
-) -> dict[str, dict[str, Any]]:
-    """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'.
-
-    Args:
-        config: the children that the stack file adds or changes.
-        persistence: the databases' volumes.
-        monitoring: who judges the alerts.
-        front_path: its replicas that run On-Demand.
-    """
-    own: dict[str, dict[str, Any]] = {}
+def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
+    """What children are told beside gitops/apps/values.yaml: the stack file's, over the volumes', over the mirrors'."""
+    config, own = args.config, dict[str, dict[str, Any]]()
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
-    for values in ({demo_chart.CHILD: mirrors} if mirrors else {}, volumes.values(persistence)):
+    for values in (
+        {demo_chart.CHILD: mirrors} if mirrors else {},
+        volumes.values(args.persistence),
+        args.values_of_ingress,
+    ):
         own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})
-    if monitoring is not None and monitoring.alerts != "none":
-        judged = {"monitoring": monitoring.model_dump(by_alias=True, exclude_defaults=True)}
+    if args.monitoring.alerts != "none":
+        judged = {"monitoring": args.monitoring.model_dump(by_alias=True, exclude_defaults=True)}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": judged}})
-    if front_path is not None and front_path.on_demand_floor:
-        floor = {"frontPath": {"onDemandFloor": front_path.on_demand_floor}}
+    if args.front_path.on_demand_floor:
+        floor = {"frontPath": {"onDemandFloor": args.front_path.on_demand_floor}}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": floor}})
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     return demo_chart.over(own, told)
@@ -199,7 +199,6 @@ def applications(
 def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     """Spec of the root Application.
 
-    It heals its children but leaves their ``automated`` alone: a person's own suspension survives (lesson 4).
     Its values are text, not ``valuesObject``: a server-side apply that empties a free-form map leaves ``null`` behind,
     which would take every child's defaults away (https://github.com/kubernetes/kubernetes/issues/117447).
     A retry looks at the newest commit: one that mends a bad one does not wait for ten tries of it.
@@ -219,7 +218,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
                         "repoURL": args.config.repository,
                         "targetRevision": args.config.revision,
                         "destinationServer": IN_CLUSTER,
-                        "applications": applications(args.config, args.persistence, args.monitoring, args.front_path),
+                        "applications": applications(args),
                     }
                 ),
                 "parameters": [{"name": "targetRevision", "value": REVISION, "forceString": True}],
@@ -231,7 +230,5 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
             "syncOptions": ["RespectIgnoreDifferences=true", "ServerSideApply=true"],
             "retry": {"limit": 10, "refresh": True, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
         },
-        "ignoreDifferences": [
-            {"group": "argoproj.io", "kind": "Application", "jsonPointers": ["/spec/syncPolicy/automated"]}
-        ],
+        "ignoreDifferences": [*CHILDREN_STAY_SUSPENDED],
     }

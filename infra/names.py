@@ -65,6 +65,8 @@ KARPENTER_NAMESPACE: Final = "kube-system"
 KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
 ARGOCD_NAMESPACE: Final = "argocd"
 DEMO_NAMESPACE: Final = "otel-demo"
+LOAD_BALANCER_CONTROLLER: Final = "aws-load-balancer-controller"
+"""Name of the controller's chart, Application, namespace and service account."""
 PROJECT: Final = "platform"
 """Name of the AppProject and of the root Application."""
 
@@ -135,6 +137,11 @@ class StackNames:
         return f"{self.cluster}-experiments"
 
     @property
+    def load_balancer_role(self) -> str:
+        """Name of the role of the AWS Load Balancer Controller, and of its policy."""
+        return f"{self.cluster}-load-balancers"
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """Names of all roles that the program may make; its policies and profile are named, made and gone with them."""
         return (
@@ -146,6 +153,7 @@ class StackNames:
             self.ebs_csi_role,
             self.flow_log_role,
             self.experiment_role,
+            self.load_balancer_role,
         )
 
     @property

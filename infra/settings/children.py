@@ -126,10 +126,10 @@ def _destination(key: str, name: str, child: Application, gitops: GitOps) -> Ite
             "add it to gitops.namespaces",
         )
     made = child.create_namespace if "create_namespace" in child.model_fields_set else name in BUILT_IN
-    if (child.pod_security or name in LABELLED) and not made:
+    if (child.pod_security or child.namespace_labels or name in LABELLED) and not made:
         yield Problem(
             f"{key}.createNamespace",
             "false",
-            "Argo CD puts the levels of podSecurity only on a namespace that it makes",
+            "Argo CD puts labels and the levels of podSecurity only on a namespace that it makes",
             "set createNamespace: true",
         )

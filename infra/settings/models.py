@@ -8,7 +8,7 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
@@ -45,6 +45,12 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"must not repeat an entry ({', '.join(map(str, twice))})")
+    return values
+
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("must have an entry")
     return values
 
 
@@ -832,6 +838,9 @@ class Application(Model):
     create_namespace: bool = Field(default=False, description="true to make the namespace where it is not there")
     server_side_apply: bool = Field(default=False, description="true to apply on the server's side")
     pod_security: PodSecurity | None = Field(None, description="levels on the namespace; needs createNamespace: true")
+    namespace_labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict, description="further labels of the namespace; needs createNamespace: true"
+    )
     cluster_metadata: Annotated[
         tuple[Literal["clusterName", "environment", "region", "interruptionQueue", "nodeRole"], ...],
         BeforeValidator(_listed),
@@ -1039,6 +1048,89 @@ class FrontPath(Model):
     )
 
 
+DomainName = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", max_length=253),
+]
+"""A DNS name of two labels at least, as a certificate has it."""
+UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+class LoadBalancer(Model):
+    """One way in: an Application Load Balancer of its own."""
+
+    scheme: Literal["internet-facing", "internal"] = Field(
+        description="internet-facing stands in the public subnets, internal in the private ones"
+    )
+    inbound_cidrs: Annotated[
+        tuple[Cidr, ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+        AfterValidator(_some),
+        Field(max_length=50),
+    ] = Field(
+        description="networks that may enter; 0.0.0.0/0 for everybody",
+        examples=[["198.51.100.0/24"]],
+    )
+    certificate_arn: (
+        Annotated[str, Field(pattern=rf"^arn:[a-z-]+:acm:[a-z0-9-]+:\d{{12}}:certificate/{UUID}$")] | None
+    ) = Field(
+        None,
+        description="ARN of the ACM certificate of the host, of the stack's account and region; without one the "
+        "load balancer speaks HTTP, internal alone",
+        examples=["arn:aws:acm:eu-west-1:111122223333:certificate/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"],
+    )
+    web_acl_arn: (
+        Annotated[str, Field(pattern=rf"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]{{1,128}}/{UUID}$")]
+        | None
+    ) = Field(None, description="ARN of the regional AWS WAF web ACL that looks at each request")
+
+
+class ShopLoadBalancer(LoadBalancer):
+    """The shop's way in."""
+
+    host: DomainName = Field(
+        description="DNS name of the shop; point it at the load balancer", examples=["shop.example.com"]
+    )
+
+
+class LoadBalancerController(Model):
+    """The AWS Load Balancer Controller, which makes the load balancers."""
+
+    chart_version: SemanticVersion = Field("3.5.0", description="version of the aws-load-balancer-controller chart")
+    chart_repository: Annotated[ChartRepository, Field(pattern="^https://")] = Field(
+        "https://aws.github.io/eks-charts",
+        description="Helm repository that the aws-load-balancer-controller chart lies in, https://",
+    )
+    image_repository: ImageRepository | None = Field(
+        None,
+        description="the controller's image in a registry of your own, without tag; left out for the chart's own",
+        examples=["111122223333.dkr.ecr.eu-west-1.amazonaws.com/eks/aws-load-balancer-controller"],
+    )
+
+
+class Ingress(Model):
+    """Ways in for users: none, the shop's, Argo CD's, or both."""
+
+    shop: ShopLoadBalancer | None = Field(None, description="the shop's load balancer; left out for none")
+    argocd: LoadBalancer | None = Field(
+        None, description="Argo CD's load balancer, behind argocd.oidc, at argocd.domain; left out for none"
+    )
+    tls_policy: Annotated[str, Field(pattern=r"^ELBSecurityPolicy-TLS13-1-[23](-[A-Za-z0-9]+)*-\d{4}-\d{2}$")] = Field(
+        "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+        description="security policy of the HTTPS listeners, TLS 1.2 or newer",
+    )
+    controller: LoadBalancerController = Field(
+        LoadBalancerController(), description="the controller, there with the first load balancer"
+    )
+
+    @property
+    def load_balancers(self) -> dict[str, LoadBalancer]:
+        """Each load balancer by its key."""
+        given = {"shop": self.shop, "argocd": self.argocd}
+        return {key: balancer for key, balancer in given.items() if balancer is not None}
+
+
 class Costs(Model):
     """What the environment may cost. Judged by ``otel-on-spot plan --cost``."""
 
@@ -1125,6 +1217,7 @@ class Settings(Model):
     persistence: Persistence = Field(Persistence(), description="what the demo's databases keep when they move")
     front_path: FrontPath = Field(FrontPath(), description="what answers while Spot is taken away")
     monitoring: Monitoring = Field(Monitoring(), description="who judges the platform's own alerts")
+    ingress: Ingress = Field(Ingress(), description="ways in for users; left out for none")
     costs: Costs = Field(Costs(), description="what the environment may cost")
     git_token: SecretStr | None = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from infra import demo_chart, names, regions
 from infra.addon_faults import faults_of
 from infra.settings import argocd_access, children, instance_types, placement
+from infra.settings import ingress as ways_in
 from infra.settings import tags as tag_rules
 from infra.settings.models import (
     DEFAULT_GIB,
@@ -23,6 +24,7 @@ from infra.settings.models import (
     FrontPath,
     GitOps,
     Iam,
+    Ingress,
     Karpenter,
     Monitoring,
     Network,
@@ -1213,6 +1215,26 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
 def argocd_access_holds(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
     """Whoever logs in comes back, and may do what a policy says that Argo CD reads."""
     yield from argocd_access.problems(environment, argocd)
+
+
+@rule
+def load_balancers_are_let_in(
+    environment: str, region: str, account_id: str | None, ingress: Ingress, argocd: ArgoCd
+) -> Iterator[Problem]:
+    """A load balancer has its certificate, and is of the stack's own account and region."""
+    yield from ways_in.problems(environment, region, account_id, ingress, argocd)
+
+
+@rule
+def load_balancers_have_room(network: Network, ingress: Ingress) -> Iterator[Problem]:
+    """A load balancer fits into its subnets."""
+    yield from ways_in.network_problems(network, ingress)
+
+
+@rule
+def load_balancers_lead_somewhere(gitops: GitOps, ingress: Ingress) -> Iterator[Problem]:
+    """What enters reaches the shop."""
+    yield from ways_in.demo_problems(gitops, ingress)
 
 
 @rule

@@ -117,8 +117,18 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
     return api.apply(claim, "karpenter")
 
 
-def expose(site: Site, application: str, name: str, scheme: str = "internet-facing") -> dict[str, Any]:
-    """A load balancer that a Service of an Application asked for: network interfaces in the cluster's VPC."""
+def expose(
+    site: Site, application: str, name: str, scheme: str = "internet-facing", *, ingress: bool = False
+) -> dict[str, Any]:
+    """A load balancer that a Service of an Application asked for: network interfaces in the cluster's VPC.
+
+    Args:
+        site: the cluster.
+        application: whose deletion removes it.
+        name: the load balancer's.
+        scheme: internet-facing or internal.
+        ingress: an Ingress asked for it, which the AWS Load Balancer Controller serves, and nobody else.
+    """
     ec2, cluster = site.client("ec2"), site.cloud.tables.get("clusters", site.cluster)
     assert cluster is not None
     role = PUBLIC_BALANCER_ROLE if scheme == "internet-facing" else INTERNAL_BALANCER_ROLE
@@ -134,6 +144,7 @@ def expose(site: Site, application: str, name: str, scheme: str = "internet-faci
         "application": application,
         "vpc": cluster["vpc"],
         "scheme": scheme,
+        "ingress": ingress,
         "interfaces": interfaces,
         "region": site.region,
     }

@@ -102,13 +102,14 @@ def test_a_child_that_lists_no_bridge_value_gets_none():
     assert not {"values", "valuesObject"} & set(added["spec"]["source"]["helm"])
 
 
-def test_the_demo_namespace_enforces_baseline_and_reports_against_restricted():
+def test_the_demo_namespace_enforces_baseline_and_its_pods_wait_for_their_load_balancer():
     labels = applications()["otel-demo"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
 
     assert labels == {
         "pod-security.kubernetes.io/enforce": "baseline",
         "pod-security.kubernetes.io/audit": "restricted",
         "pod-security.kubernetes.io/warn": "restricted",
+        "elbv2.k8s.aws/pod-readiness-gate-inject": "enabled",
     }
 
 
@@ -204,6 +205,7 @@ def test_a_child_may_have_sync_options_of_its_own_beside_ours():
         (child("extra", path="gitops/charts/extra"), "namespace"),
         (child("Extra_App", path="a", namespace="b"), "Extra_App"),
         (child("extra", path="a", namespace="b", podSecurity={"enforce": "baseline"}), "createNamespace"),
+        (child("extra", path="a", namespace="b", namespaceLabels={"a": "b"}), "createNamespace"),
         (child("cluster-base", createNamespace=False, podSecurity={"enforce": "baseline"}), "createNamespace"),
         ({"clusterMetadata": {"environment": "Prod!"}}, "environment"),
         ({"project": "default"}, "project"),

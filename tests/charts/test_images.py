@@ -12,6 +12,7 @@ from otel_on_spot.plan.images import of_values
 from tests.charts.demo_chart import REPOSITORY, Wrapper, contracts, of_version
 from tests.charts.test_capacity import containers, pod_specs
 from tests.charts.workloads import workloads
+from tests.unit.settings.test_children import args
 from tests.unit.settings.test_settings import committed
 
 MIRRORS = {registry: f"mirror.test/{registry.partition('.')[0]}" for registry in IMAGE_REGISTRIES}
@@ -24,7 +25,7 @@ def listed_images(environment: str, **gitops: Any) -> dict[str, list[str]]:
     assert settings is not None, problems
     values = {
         "clusterMetadata": {"environment": environment},
-        "applications": applications(settings.gitops, settings.persistence),
+        "applications": applications(args(settings)),
     }
     return of_values(values, REPOSITORY)
 

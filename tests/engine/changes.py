@@ -135,6 +135,30 @@ def of_volumes(key: str, value: Any) -> Change:
     return Change(key=f"persistence.{key}", to={named: value, "persistence.enabled": True})
 
 
+UUID: Final = "0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+SHOP: Final[Mapping[str, Any]] = {
+    "ingress.shop.host": "shop.acme.io",
+    "ingress.shop.scheme": "internet-facing",
+    "ingress.shop.inboundCidrs": ["0.0.0.0/0"],
+    "ingress.shop.certificateArn": f"arn:aws:acm:eu-west-1:123456789012:certificate/{UUID}",
+}
+ARGOCD: Final[Mapping[str, Any]] = {
+    "ingress.argocd.scheme": "internal",
+    "ingress.argocd.inboundCidrs": ["10.0.0.0/8"],
+    "ingress.argocd.certificateArn": SHOP["ingress.shop.certificateArn"],
+    **SIGN_ON,
+    "argocd.adminEnabled": False,
+}
+WEB_ACL: Final = f"arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/{UUID}"
+
+
+def of_ingress(key: str, value: Any = None) -> Change:
+    """A change of a load balancer, of which dev has none: the whole of it comes along."""
+    whole, named = (ARGOCD if key.startswith("argocd.") else SHOP), f"ingress.{key}"
+    given = {named: value} if value else {named: whole[named]}
+    return Change(key=named, to=given | {other: whole[other] for other in whole if other != named})
+
+
 MIRROR: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
@@ -309,6 +333,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_demo("podSecurity.enforce", "restricted"),
     of_demo("podSecurity.audit", "baseline", **{"podSecurity.enforce": "baseline"}),
     of_demo("podSecurity.warn", "baseline", **{"podSecurity.enforce": "baseline"}),
+    of_demo("namespaceLabels", {"example.com/team": "shop"}),
     of_demo("clusterMetadata", ["clusterName", "environment"]),
     of_demo("syncOptions", ["PruneLast=true"]),
     of_demo("ignoreDifferences[].group", [{**REPLICAS, "group": "argoproj.io"}]),
@@ -337,6 +362,15 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("monitoring.alerts", "demo"),
     change("monitoring.operatorLabels", {"release": "prometheus"}, **{"monitoring.alerts": "operator"}),
     change("monitoring.runbookBaseUrl", "https://git.example.com/main", **{"monitoring.alerts": "operator"}),
+    *map(of_ingress, ("shop.scheme", "shop.inboundCidrs", "shop.certificateArn")),
+    of_ingress("shop.webAclArn", WEB_ACL),
+    of_ingress("shop.host"),
+    *map(of_ingress, ("argocd.scheme", "argocd.inboundCidrs", "argocd.certificateArn")),
+    of_ingress("argocd.webAclArn", WEB_ACL),
+    of_ingress("tlsPolicy", "ELBSecurityPolicy-TLS13-1-3-2021-06"),
+    of_ingress("controller.chartVersion", "3.4.3"),
+    of_ingress("controller.chartRepository", "https://charts.acme.io/eks"),
+    of_ingress("controller.imageRepository", f"{MIRROR}/eks/aws-load-balancer-controller"),
     Change(key="costs.monthlyLimitUsd", to={"costs.monthlyLimitUsd": 600}, untouched=True),
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),

@@ -25,6 +25,12 @@ from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from otel_on_spot.simcloud.moto_main import SERVICES
 
+SHOP: dict[str, Any] = {
+    "host": "shop.acme.io",
+    "scheme": "internet-facing",
+    "inboundCidrs": ["0.0.0.0/0"],
+    "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab",
+}
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
 
@@ -32,7 +38,7 @@ NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Recording]]:
     with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud, judged(cloud):
-        yield cloud, graph.apply("dev", cloud)
+        yield cloud, graph.apply("dev", cloud, config_overrides={"ingress": {"shop": SHOP}})
 
 
 def test_everything_that_the_program_declares_is_there(up: tuple[Cloud, Recording]) -> None:
@@ -99,11 +105,28 @@ def test_a_protected_resource_stops_the_destroy_before_it_begins(up: tuple[Cloud
     assert inventory(cloud, REGION) == before
 
 
+def test_an_ingress_whose_controller_lost_its_role_first_stays_and_says_why(up: tuple[Cloud, Recording]) -> None:
+    """What the order is for: its load balancer's interfaces would keep the subnets and the VPC."""
+    cloud, recording = up
+    site = cluster_site(cloud, CLUSTER)
+    expose(site, "ingress", "early", ingress=True)
+    (application,) = (r for r in recording if r.name == "ingress-application")
+    key = f"{CLUSTER}/aws-load-balancer-controller/aws-load-balancer-controller"
+    association = cloud.tables.remove("pod-identities", key)
+    assert association is not None
+    alone = replace(recording, registrations=(*(r for r in recording if not graph.is_made(r)), application))
+    with pytest.raises(graph.ApplyError, match="aws-load-balancer-controller has no role"):
+        graph.destroy(alone, cloud)
+    assert [interface for interface in inventory(cloud, REGION) if "eni-" in str(interface)]
+    cloud.tables.put("pod-identities", key, association)
+
+
 def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(up: tuple[Cloud, Recording]) -> None:
     cloud, recording = up
     site = cluster_site(cloud, CLUSTER)
     launch_nodes(site, "spot", 2)
     expose(site, "platform", "frontend")
+    expose(site, "ingress", "shop", ingress=True)
     claim_volume(site, "platform", "opensearch")
     graph.destroy(recording, cloud)
     assert inventory(cloud, REGION) == []

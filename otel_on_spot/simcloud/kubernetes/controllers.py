@@ -20,6 +20,9 @@ from otel_on_spot.simcloud.handler import Site
 KARPENTER = ("kube-system", "karpenter")
 ARGOCD = ("argocd", "argocd")
 TERMINATE = "ec2:TerminateInstances"
+BALANCERS = "aws-load-balancer-controller"
+"""Namespace and service account of the controller that removes an Ingress's load balancer."""
+REMOVE_BALANCER = "elasticloadbalancing:DeleteLoadBalancer"
 
 
 def release(site: Site, namespace: str, name: str) -> dict[str, Any] | None:
@@ -83,7 +86,7 @@ def _why_no_credentials(site: Site, row: dict[str, Any]) -> str:
         arn = association["roleArn"]
         if not _trusts(site, arn, POD_IDENTITY_ACTIONS, {"Service": POD_IDENTITY}):
             return f"its role {arn} does not trust {POD_IDENTITY}, whose association its pods have"
-    return "" if _may_terminate(site, arn) else f"its role {arn} may not call {TERMINATE}"
+    return "" if _may(site, arn, TERMINATE) else f"its role {arn} may not call {TERMINATE}"
 
 
 def _oidc_provider(site: Site) -> str:
@@ -103,7 +106,7 @@ def _trusts(site: Site, role_arn: str, wanted: tuple[str, ...], principal: dict[
     return all(allows(trust, action, principal=principal) for action in wanted)
 
 
-def _may_terminate(site: Site, role_arn: str) -> bool:
+def _may(site: Site, role_arn: str, action: str) -> bool:
     iam = site.client("iam")
     try:
         attached = iam.list_attached_role_policies(RoleName=role_arn.rpartition("/")[2])["AttachedPolicies"]
@@ -114,7 +117,7 @@ def _may_terminate(site: Site, role_arn: str) -> bool:
         default = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
         version = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=default)["PolicyVersion"]
         documents.append(version["Document"])
-    return bool(allows(documents, TERMINATE))
+    return bool(allows(documents, action))
 
 
 def _queue_exists(site: Site, name: str) -> bool:
@@ -180,14 +183,26 @@ def _cascade(site: Site, application: dict[str, Any]) -> None:
         _unblock(site, application, CASCADE)
 
 
+def why_load_balancers_stay(site: Site) -> str:
+    """The reason for which nobody removes the load balancer of an Ingress; empty where its controller does."""
+    association = site.cloud.tables.get("pod-identities", f"{site.cluster}/{BALANCERS}/{BALANCERS}")
+    if association is None:
+        return f"{BALANCERS} has no role: no pod identity association"
+    arn = association["roleArn"]
+    return "" if _may(site, arn, REMOVE_BALANCER) else f"its role {arn} may not call {REMOVE_BALANCER}"
+
+
 def _remove_workloads(site: Site, application: str) -> bool:
     """Remove an Application's load balancers and volumes, and its children's: whether all of it is gone.
 
-    The control plane removes load balancers; only a living EBS CSI driver removes volumes.
+    The control plane removes a Service's load balancers, its own controller an Ingress's; only a living EBS CSI driver
+    removes volumes.
     """
     tables, ec2 = site.cloud.tables, site.client("ec2")
     for key, row in tables.all("load-balancers", f"{site.cluster}/").items():
         if row["application"] == application:
+            if row["ingress"] and why_load_balancers_stay(site):
+                return False
             for interface in row["interfaces"]:
                 ec2.delete_network_interface(NetworkInterfaceId=interface)
             tables.remove("load-balancers", key)
@@ -220,6 +235,9 @@ def why_stuck(site: Site, thing: dict[str, Any]) -> str:
         reasons.append(why_karpenter_is_dead(site))
     if thing["kind"] in ("Application", "Namespace"):
         reasons.append(why_argocd_is_dead(site))
+    rows = site.cloud.tables.all("load-balancers", f"{site.cluster}/").values()
+    if thing["kind"] == "Application" and any(row["ingress"] for row in rows):
+        reasons.append(why_load_balancers_stay(site))
     reasons.append(api.why_stuck(thing))
     known = "; ".join(reason for reason in reasons if reason)
     return known or f"finalizers {thing['metadata'].get('finalizers')} are not served"

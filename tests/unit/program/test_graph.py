@@ -28,6 +28,8 @@ MODULES = {
     "Capacity": "infra.karpenter.capacity",
     "ArgoCd": "infra.argocd",
     "AppOfApps": "infra.app_of_apps",
+    "LoadBalancerRole": "infra.load_balancers",
+    "WaysIn": "infra.ingress",
 }
 RELEASE = "kubernetes:helm.sh/v3:Release"
 EKS = "eks:index:Cluster"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from infra.addon_faults import ADDON_FAULTS
-from infra.settings.models import Addons
+from infra.settings.models import Addons, LoadBalancerController
 from otel_on_spot.project import root
 from tests.unit.settings.test_settings import committed
 
@@ -17,6 +17,10 @@ HERE = dict(re.findall(r"^\| `([\w.]+)`[^|]* \| (\S+) \|", PAGE, re.MULTILINE))
 def test_every_add_on_is_on_the_page_at_its_pin() -> None:
     for name, field in Addons.model_fields.items():
         assert HERE[f"cluster.addons.{field.alias or name}"] == field.default
+
+
+def test_the_load_balancers_controller_is_on_the_page_at_its_pin() -> None:
+    assert HERE["ingress.controller.chartVersion"] == LoadBalancerController().chart_version
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])
