@@ -93,6 +93,7 @@ class Kind:
 NODE: Final = Kind("v1", "Node", "nodes", namespaced=False)
 NAMESPACE: Final = Kind("v1", "Namespace", "namespaces", namespaced=False)
 PERSISTENT_VOLUME: Final = Kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+VOLUME_CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 POD: Final = Kind("v1", "Pod", "pods")
 SERVICE: Final = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
@@ -104,6 +105,17 @@ AUTOSCALER: Final = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizonta
 DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
+STORAGE_CLASS: Final = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+VOLUME_ATTACHMENT: Final = Kind("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", namespaced=False)
+CSI_NODE: Final = Kind("storage.k8s.io/v1", "CSINode", "csinodes", namespaced=False)
+CSI_DRIVER: Final = Kind("storage.k8s.io/v1", "CSIDriver", "csidrivers", namespaced=False)
+SNAPSHOT: Final = Kind("snapshot.storage.k8s.io/v1", "VolumeSnapshot", "volumesnapshots")
+SNAPSHOT_CLASS: Final = Kind(
+    "snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", "volumesnapshotclasses", namespaced=False
+)
+SNAPSHOT_CONTENT: Final = Kind(
+    "snapshot.storage.k8s.io/v1", "VolumeSnapshotContent", "volumesnapshotcontents", namespaced=False
+)
 VALIDATING_WEBHOOKS: Final = Kind(
     "admissionregistration.k8s.io/v1",
     "ValidatingWebhookConfiguration",

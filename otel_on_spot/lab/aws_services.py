@@ -1,4 +1,4 @@
-"""The programs that stand for what AWS runs itself: who may come in, credentials, nodes; and the Git server."""
+"""The programs that stand for what AWS runs itself: who may come in, credentials, nodes, volumes; and Git."""
 
 import sys
 from collections.abc import Callable
@@ -85,6 +85,11 @@ def programs(
             ),
             ("--kubeconfig", standin, "--kubectl", str(tools.path("kubectl"))),
             ("--boot-seconds", str(boot_seconds)),
+        ),
+        _python(
+            "volumes",
+            ("otel_on_spot.lab.volumes", "--cluster", stack.cluster, *aws, "--tables", tables),
+            ("--kubeconfig", str(folder.kubeconfig("ebs-csi-driver")), "--definitions", str(tools.snapshot_crds)),
         ),
         _python(
             "git",

@@ -22,6 +22,7 @@ USERS: Final = {
     "kwok": ("kwok", ("system:masters",)),
     "authenticator": ("authenticator", ()),
     "kubelet-standin": ("kubelet-standin", ()),
+    "ebs-csi-driver": ("ebs-csi-driver", ()),
 }
 """Kubeconfig -> (user name, groups). A node has no user here: it comes as its instance's role."""
 

@@ -4,13 +4,14 @@ from typing import Any
 
 Manifest = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
-AUTHENTICATOR, KUBELETS = "authenticator", "kubelet-standin"
-"""Users: aws-iam-authenticator and the servers that review tokens; who plays EC2 and the cloud controller."""
+AUTHENTICATOR, KUBELETS, VOLUMES = "authenticator", "kubelet-standin", "ebs-csi-driver"
+"""Users: aws-iam-authenticator and the servers that review tokens; who plays EC2 and the cloud controller; who plays
+the EBS CSI driver and the snapshot controller."""
 
 
 def manifests() -> list[Manifest]:
-    """Roles and bindings of both users: nodes do the rest as themselves."""
-    return [*authenticator(), *cloud_controller()]
+    """Roles and bindings of these users: nodes do the rest as themselves."""
+    return [*authenticator(), *cloud_controller(), *volumes()]
 
 
 def authenticator() -> list[Manifest]:
@@ -29,6 +30,32 @@ def cloud_controller() -> list[Manifest]:
     nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch", "patch", "delete"]}
     pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
     return _bound(KUBELETS, "ClusterRole", "lab:kubelet-standin", [nodes, pods])
+
+
+def volumes() -> list[Manifest]:
+    """Rights of the driver and its sidecars, and of the snapshot controller.
+
+    Sources: charts/aws-ebs-csi-driver/templates/clusterrole-*.yaml of
+    https://github.com/kubernetes-sigs/aws-ebs-csi-driver, deploy/kubernetes/snapshot-controller of
+    https://github.com/kubernetes-csi/external-snapshotter
+    """
+    every = ["get", "list", "watch", "create", "patch", "delete"]
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes", "persistentvolumeclaims"], "verbs": ["get", "list", "patch"]},
+        {"apiGroups": [""], "resources": ["persistentvolumeclaims/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": every},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get"]},
+        {"apiGroups": ["storage.k8s.io"], "resources": ["csidrivers", "csinodes"], "verbs": every},
+        {
+            "apiGroups": ["storage.k8s.io"],
+            "resources": ["volumeattachments", "volumeattachments/status"],
+            "verbs": ["get", "list", "patch"],
+        },
+        {"apiGroups": ["snapshot.storage.k8s.io"], "resources": ["*"], "verbs": every},
+        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": every},
+    ]
+    return _bound(VOLUMES, "ClusterRole", "lab:ebs-csi-driver", rules)
 
 
 def _bound(user: str, kind: str, name: str, rules: list[Manifest], **metadata: str) -> list[Manifest]:

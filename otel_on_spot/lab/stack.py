@@ -95,9 +95,6 @@ def _set_aside(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if account is not None and account != ACCOUNT:
         overrides["accountId"] = ACCOUNT
         told.append(f"accountId ({account}): the simulated account is {ACCOUNT}")
-    if "persistence" in raw:
-        overrides["persistence"] = None
-        told.append("persistence: the lab has no EBS CSI driver; databases keep their data in their pods here")
     network = _own_network(raw.get("network", ""))
     if network is not None:
         overrides["network"] = network
@@ -141,6 +138,8 @@ def _own_git(text: str) -> tuple[dict[str, Any] | None, list[str]]:
 
 def _told_of(settings: Settings) -> Iterator[str]:
     """What the lab takes as it is and decides nothing about."""
+    if settings.persistence.enabled:
+        yield "persistence: claims, volumes and snapshots are there, and no bytes in them: no database runs here"
     if settings.environment == "lab":
         return
     endpoint = settings.cluster.endpoint

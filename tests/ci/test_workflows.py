@@ -221,7 +221,7 @@ def test_the_nightly_go_is_new_enough_for_all_that_the_lab_builds():
 def test_a_nightly_go_that_is_too_old_for_a_module_is_seen():
     older = with_fault(workflow("nightly"), "go/prometheus/go.mod", "go/kubernetes/go.mod")
 
-    assert too_new_for_the_nightly_go(older) == ["karpenter", "argocd", "prometheus"]
+    assert too_new_for_the_nightly_go(older) == ["karpenter", "argocd", "external-snapshotter", "prometheus"]
 
 
 @pytest.mark.parametrize("path", SOURCES)

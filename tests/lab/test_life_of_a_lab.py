@@ -61,9 +61,9 @@ def test_prod_runs_in_its_own_shape_and_what_is_set_aside_is_told(tmp_path: Path
         assert found["waits_for"] == [], "\n".join(prod.log_lines)
         told = [line for line in prod.log_lines if line.startswith("set aside: ")]
         assert [line.split()[2] for line in told] == [
-            "persistence:",
             "gitops.repository",
             "gitops.revision",
+            "persistence:",
             "cluster.endpoint",
             "karpenter.spotServiceLinkedRole",
             "cluster.adminRoleArns[0]",

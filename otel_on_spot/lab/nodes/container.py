@@ -13,6 +13,8 @@ from otel_on_spot.processes import end_group
 
 MESSAGE_BYTES = 2048
 """Source: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ (fallback to logs)"""
+VOLUMES = "volumes"
+"""Folder of a pod's mounted ConfigMaps, in its own."""
 CANNOT_RUN = 128
 """Exit code of a container that could not be started, as containerd reports it."""
 
@@ -77,7 +79,7 @@ class Container:
                 return
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [str(kubectl), *(self.spec.get("args") or [])],
+                    [str(kubectl), *(self._here(argument, folder) for argument in self.spec.get("args") or [])],
                     env={**own, **environment},
                     cwd=folder,
                     stdin=subprocess.DEVNULL,
@@ -86,6 +88,14 @@ class Container:
                     start_new_session=True,
                 )
         self.state = {"running": {"startedAt": self._started}}
+
+    def _here(self, argument: str, folder: Path) -> str:
+        """The argument with paths of mounted ConfigMaps as they are on this machine."""
+        for mount in self.spec.get("volumeMounts") or []:
+            files = folder / VOLUMES / mount["name"]
+            if files.is_dir():
+                argument = argument.replace(f"{mount['mountPath'].rstrip('/')}/", f"{files}/")
+        return argument
 
     def wait(self) -> int:
         """Wait for its end: its exit code."""

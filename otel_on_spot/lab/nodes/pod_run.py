@@ -13,8 +13,8 @@ from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.kubeconfig import Kubeconfig, kubeconfig, write
-from otel_on_spot.kubernetes.names import POD, SERVICE_ACCOUNT
-from otel_on_spot.lab.nodes.container import Container, now
+from otel_on_spot.kubernetes.names import CONFIG_MAP, POD, SERVICE_ACCOUNT
+from otel_on_spot.lab.nodes.container import VOLUMES, Container, now
 
 TOKEN_SECONDS = 3607
 """Life of a projected token.
@@ -69,6 +69,7 @@ class PodRun:
             container.state = {"waiting": {"reason": "PodInitializing" if self.inits else "ContainerCreating"}}
         self._write_status("Pending")
         environment = self._environment()
+        self._mount_config_maps()
         for container in self.inits:
             if self._to_the_end(container, environment, "Pending") != 0:
                 return self._over("Failed")
@@ -134,6 +135,18 @@ class PodRun:
         if self.pod["spec"].get("automountServiceAccountToken") is False:
             return found
         return found | {"KUBECONFIG": str(self._kubeconfig())}
+
+    def _mount_config_maps(self) -> None:
+        """Files of the pod's ConfigMaps, read as its node. One that is missing mounts nothing: kubectl says so."""
+        node, namespace = self.node(), self.pod["metadata"]["namespace"]
+        for volume in self.pod["spec"].get("volumes") or []:
+            named = (volume.get("configMap") or {}).get("name")
+            found = node.get(CONFIG_MAP.path(namespace, named)) if named and node is not None else None
+            if found is not None:
+                files = self.folder / VOLUMES / volume["name"]
+                files.mkdir(parents=True, exist_ok=True)
+                for key, text in (found.get("data") or {}).items():
+                    (files / key).write_text(text)
 
     def _kubeconfig(self) -> Path:
         node, about = self.node(), self.pod["metadata"]

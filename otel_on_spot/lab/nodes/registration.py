@@ -10,6 +10,11 @@ from otel_on_spot.lab.nodes.node_config import NodeConfig
 KWOK_LABEL = ("lab.otel-on-spot/kubelet", "kwok")
 """KWOK keeps nodes with this label alive. It goes when the instance stops."""
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
+MANAGED_ATTACHMENTS = "volumes.kubernetes.io/controller-managed-attach-detach"
+"""By it the controller manager attaches the volumes of a node's pods; kubelets set it.
+
+Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/volume/util/util.go
+"""
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 """Taint effects of EKS in Kubernetes' words.
 
@@ -100,7 +105,7 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "annotations": {MANAGED_ATTACHMENTS: "true"}},
         "spec": {"providerID": f"aws:///{row['zone']}/{row['id']}", "taints": registration.taints or None},
         "status": status(row, registration, kubernetes_version),
     }

@@ -170,15 +170,19 @@ class _Builder:
 
     def count(self, module: Module) -> None:
         """Download the sources, and add to the stale packages those of this module."""
+        if not module.package:
+            self._go(module, "mod", "download", module.upstream)
+            return
         listed = self._go(module, "list", "-deps", *_flags(module), "-f", "{{.Dir}} {{.Stale}}", module.package)
         self.stale |= {line for line in listed if line.endswith(" true")}
 
     def build(self, module: Module) -> None:
         """Compile, link, and put the result into the cache in one step; builds that nobody used for a month go."""
         begun, output, result = time.monotonic(), self.temporary / "go", self.temporary / module.name
-        workers = f"-p={compilers(len(os.sched_getaffinity(0)), free_mib())}"
-        flags = (workers, *_flags(module), f"-ldflags={module.linker_flags}")
-        self._go(module, "build", "-v", *flags, "-o", f"{output}/", module.package)
+        if module.package:
+            workers = f"-p={compilers(len(os.sched_getaffinity(0)), free_mib())}"
+            flags = (workers, *_flags(module), f"-ldflags={module.linker_flags}")
+            self._go(module, "build", "-v", *flags, "-o", f"{output}/", module.package)
         result.mkdir()
         for name, written in module.binaries.items():
             (output / written).rename(result / name)
@@ -198,8 +202,9 @@ class _Builder:
             if other.stat().st_mtime < time.time() - UNUSED_DAYS * 86_400 and other.is_dir():
                 shutil.rmtree(other)
         took = timedelta(seconds=int(time.monotonic() - begun))
-        self.progress.note(f"{module.name} {module.version}: built in {took}")
-        self.progress.step(module.name, LINKING)
+        done = "built" if module.package else "downloaded"
+        self.progress.note(f"{module.name} {module.version}: {done} in {took}")
+        self.progress.step(module.name, LINKING if module.package else 0)
 
     def _go(self, module: Module, *arguments: str) -> list[str]:
         """Lines that go prints, less its progress; an exception, such as Ctrl-C's, kills it and all that it started."""
@@ -246,7 +251,7 @@ def build(modules: Sequence[Module], go: Go, progress: BuildProgress) -> None:
     with TemporaryDirectory(prefix="partial-", dir=cache_folder()) as temporary:
         builder = _Builder(go, progress, Path(temporary))
         counted = builder.each(builder.count, modules)
-        progress.plan(len(builder.stale) + LINKING * len(counted))
+        progress.plan(len(builder.stale) + LINKING * sum(bool(module.package) for module in counted))
         builder.each(builder.build, counted)
     if builder.failures:
         raise BuildError(builder.failures)

@@ -23,7 +23,8 @@ class Module:
         binaries: name in the lab -> name that ``go build`` writes.
         links: further names of the first binary.
         files: name -> folder of the upstream module that is kept beside the binaries.
-        package: ``tool``: the ``tool`` directives of go.mod; ``.``: the module's own main.go.
+        package: ``tool``: the ``tool`` directives of go.mod; ``.``: the module's own main.go; empty: nothing is
+            compiled, the module is there for its files.
         variables: ``-ldflags -X`` settings with ``{version}`` (v1.2.3), ``{number}`` (1.2.3), ``{major}``, ``{minor}``.
         tags: build tags.
     """
@@ -121,6 +122,13 @@ MODULES = (
     Module(name="etcd", upstream="go.etcd.io/etcd/server/v3", binaries={"etcd": "server"}),
     Module(
         name="miniredis", upstream="github.com/alicebob/miniredis/v2", binaries={"miniredis": "miniredis"}, package="."
+    ),
+    Module(
+        name="external-snapshotter",
+        upstream="github.com/kubernetes-csi/external-snapshotter/client/v8",
+        binaries={},
+        files={"snapshot-crds": "config/crd"},
+        package="",
     ),
 )
 ARGOCD = next(module for module in MODULES if module.name == "argocd")

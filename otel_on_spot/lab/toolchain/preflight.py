@@ -57,7 +57,7 @@ def check(folder: Path) -> list[Problem]:
     absent = missing(go, needed(argocd)) if go else needed(argocd)
     places = [(folder, _LAB_FOLDER_GIB, "the lab's folder")]
     if absent:
-        share = len(absent) / len(MODULES)
+        share = sum(bool(module.package) for module in absent) / sum(bool(module.package) for module in MODULES)
         caches = [Path(go.answers[name]) if go else Path.home() for name in ("GOMODCACHE", "GOCACHE")]
         places = [
             (caches[0], _MODULES_GIB * share, "Go modules"),

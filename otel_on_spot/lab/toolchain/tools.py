@@ -24,6 +24,8 @@ class Tools:
     """The real chart ``karpenter-crd``."""
     argocd_manifests: Path
     """Upstream's ``manifests`` folder, of the version that runs."""
+    snapshot_crds: Path
+    """The CRDs of VolumeSnapshots, as the EKS add-on ``snapshot-controller`` brings them."""
     next_karpenter: Path | None = None
     """Folder of the Karpenter that ``drill upgrade`` moves to, whether or not it is built; None where nobody knows."""
     notes: tuple[str, ...] = ()
@@ -137,6 +139,7 @@ def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = N
         karpenter_chart=files["karpenter-chart"],
         karpenter_crd_chart=files["karpenter-crd-chart"],
         argocd_manifests=files["argocd-manifests"],
+        snapshot_crds=files["snapshot-crds"],
         next_karpenter=place(KARPENTER_NEXT, go),
         notes=differences(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )

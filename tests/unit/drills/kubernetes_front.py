@@ -18,6 +18,14 @@ PLURALS = {
     "Secret": "secrets",
     "ServiceAccount": "serviceaccounts",
     "PersistentVolume": "persistentvolumes",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "StorageClass": "storageclasses",
+    "VolumeAttachment": "volumeattachments",
+    "CSIDriver": "csidrivers",
+    "CSINode": "csinodes",
+    "VolumeSnapshot": "volumesnapshots",
+    "VolumeSnapshotClass": "volumesnapshotclasses",
+    "VolumeSnapshotContent": "volumesnapshotcontents",
     "Deployment": "deployments",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "CustomResourceDefinition": "customresourcedefinitions",
@@ -154,7 +162,7 @@ class KubernetesFront:
                 return CONFLICT
             self.objects.append(self._versioned(copy.deepcopy(body)))
             return 201, self.objects[-1]
-        where = path.removesuffix("/scale")
+        where = path.removesuffix("/scale").removesuffix("/status")
         status, thing = self.answer(where)
         if status != 200:
             return status, thing
@@ -168,7 +176,7 @@ class KubernetesFront:
             thing.clear()
             thing.update(copy.deepcopy(body))
         else:
-            _merge(thing, {key: value for key, value in body.items() if key != "metadata"})
+            _merge(thing, {key: value for key, value in body.items() if key != "resourceVersion"})
         self._versioned(thing)
         return 200, _scale(thing) if path.endswith("/scale") else thing
 

@@ -67,6 +67,27 @@ def test_init_containers_run_in_order_before_the_others(api: Api, kubectl: Path)
     assert (codes(api, "initContainerStatuses"), codes(api)) == ({"a": 0, "b": 0}, {"c": 0})
 
 
+def test_a_mounted_config_map_is_read_as_the_node_and_its_files_are_where_the_arguments_say(
+    api: Api, kubectl: Path
+) -> None:
+    told = pod(
+        container(
+            "c", "create", "--filename=/snapshots/a.yaml", volumeMounts=[{"name": "s", "mountPath": "/snapshots"}]
+        ),
+        volumes=[{"name": "s", "configMap": {"name": "manifests"}}, {"name": "tmp", "emptyDir": {}}],
+    )
+    run = run_of(api, kubectl, told)
+    answer = api.answer
+    path = "/api/v1/namespaces/demo/configmaps/manifests"
+    api.answer = lambda verb, where, body: (
+        (200, {"data": {"a.yaml": "x"}}) if where == path else answer(verb, where, body)
+    )
+    assert run.run() == "Succeeded"
+    (call,) = (kubectl.parent / "pod" / "calls").read_text().splitlines()
+    assert Path(call.rpartition("--filename=")[2]).read_text() == "x"
+    assert {token for _, where, _, token in api.asked if where == path} == {"node"}
+
+
 def test_containers_run_at_the_same_time(api: Api, kubectl: Path) -> None:
     run = run_of(api, kubectl, pod(container("a", "together", "x", "y"), container("b", "together", "y", "x")))
     assert run.run() == "Succeeded"

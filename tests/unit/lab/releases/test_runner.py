@@ -73,6 +73,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
         karpenter_chart=tmp_path,
         karpenter_crd_chart=tmp_path,
         argocd_manifests=manifests,
+        snapshot_crds=manifests,
         next_karpenter=tmp_path / "next",
     )
     supervisor: Any = Recorded(tmp_path / "log")

@@ -65,7 +65,13 @@ class FakeGo:
 @pytest.fixture
 def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGo]:
     folder = tmp_path / "fake"
-    for part in ("bin", "module/charts/karpenter", "module/charts/karpenter-crd", "module/manifests/crds"):
+    for part in (
+        "bin",
+        "module/charts/karpenter",
+        "module/charts/karpenter-crd",
+        "module/manifests/crds",
+        "module/config/crd",
+    ):
         (folder / part).mkdir(parents=True)
     chart = folder / "module/charts/karpenter/Chart.yaml"
     chart.write_text("name: karpenter\n")

@@ -63,11 +63,14 @@ def test_the_manifests_are_those_of_the_given_version_and_go_is_asked_once(fake_
         tools = ensure()
 
     assert tools.argocd_crds.is_dir()
-    asked = [call for call in fake_go.calls() if " mod download " in call]
+    asked = [call for call in fake_go.calls() if " mod download " in call and "argo-cd" in call]
     assert [call.split()[-1] for call in asked] == ["github.com/argoproj/argo-cd/v3@v3.4.6"]
 
 
 def test_manifests_that_cannot_be_had_are_refused_with_what_go_said(fake_go: FakeGo, binary: Path) -> None:
+    with pytest.MonkeyPatch.context() as without:
+        without.delenv("ARGOCD")
+        ensure()
     (fake_go.folder / "offline").touch()
 
     with pytest.raises(ToolchainError, match=r"manifests of Argo CD v3\.4\.6 .*no route to host\n.*or unset ARGOCD"):

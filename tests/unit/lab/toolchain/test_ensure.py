@@ -34,7 +34,8 @@ from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, MODULES, PROMETHE
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
-ALL = [module.name for module in MODULES]
+ALL = [module.name for module in MODULES if module.binaries]
+FILES_ALONE = {module.name for module in MODULES} - set(ALL)
 ETCD = next(module for module in MODULES if module.name == "etcd")
 NAMES = {
     "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd", "kwok", "karpenter", "helm",
@@ -122,6 +123,21 @@ def test_the_upstream_charts_and_manifests_are_kept_and_can_be_removed_by_their_
     assert tools.karpenter_crd_chart.is_dir()
     assert tools.argocd_crds == tools.argocd_manifests / "crds"
     assert tools.argocd_crds.is_dir()
+    assert tools.snapshot_crds.is_dir()
+
+
+def test_a_module_that_is_there_for_its_files_is_downloaded_and_not_compiled(fake_go: FakeGo) -> None:
+    tools = ensure()
+
+    assert {"external-snapshotter"} == FILES_ALONE
+    assert [call for call in fake_go.calls() if call.startswith("external-snapshotter ")] == [
+        "external-snapshotter mod download github.com/kubernetes-csi/external-snapshotter/client/v8",
+        "external-snapshotter list -m -mod=readonly -f {{.Dir}} "
+        "github.com/kubernetes-csi/external-snapshotter/client/v8",
+    ]
+    shutil.rmtree(tools.snapshot_crds)
+    assert ensure() == tools
+    assert tools.snapshot_crds.is_dir()
 
 
 def test_a_tool_that_the_lab_does_not_have_is_refused_with_the_ones_it_has(fake_go: FakeGo) -> None:
@@ -145,7 +161,7 @@ def test_all_failures_are_told_at_once_with_what_go_said_and_the_rest_is_built(f
     assert f"by hand it is: cd {ETCD.folder} && CGO_ENABLED=0 GOFLAGS= GOWORK=off go build -v " in said
     assert "  kwok: `go build` failed" in said
     assert "free disk space" in said
-    assert {path.parent.name for path in fake_go.tools.glob("*/*/")} == set(ALL) - {"etcd", "kwok"}
+    assert {path.parent.name for path in fake_go.tools.glob("*/*/")} == {*ALL, *FILES_ALONE} - {"etcd", "kwok"}
 
     (fake_go.folder / "fail-etcd").unlink()
     (fake_go.folder / "fail-kwok").unlink()
@@ -304,7 +320,7 @@ def test_lines_come_no_more_often_than_asked(fake_go: FakeGo) -> None:
 
     ensure(BuildProgress(Console(file=shown, width=80), every_seconds=20))
 
-    assert shown.getvalue().count("\n") == len(ALL)
+    assert shown.getvalue().count("\n") == len(ALL) + len(FILES_ALONE)
 
 
 def test_a_terminal_gets_a_bar_with_share_elapsed_and_left(fake_go: FakeGo) -> None:

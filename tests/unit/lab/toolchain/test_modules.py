@@ -59,6 +59,7 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
         "helm": "v3.19.5",
         "etcd": "v3.6.8",
         "miniredis": "v2.40.0",
+        "external-snapshotter": "v8.6.0",
     }
 
 

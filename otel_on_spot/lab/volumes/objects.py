@@ -1,0 +1,73 @@
+"""What the storage controllers have in common: refusals, sizes, tags, finalizers and warnings."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any, Final
+
+from kubernetes.utils.quantity import parse_quantity
+
+from otel_on_spot.kubernetes.client import Api, Object
+from otel_on_spot.kubernetes.names import EVENT
+
+DRIVER: Final = "ebs.csi.aws.com"
+CLUSTER_TAG: Final = "ebs.csi.aws.com/cluster"
+"""Tag of what the driver made, the only volumes and snapshots that AmazonEBSCSIDriverPolicy lets it delete.
+
+Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
+"""
+
+
+class RefusedError(Exception):
+    """A volume, a snapshot or an attachment cannot be made. The message is for the object's event or status."""
+
+
+def gib(quantity: str) -> int:
+    """GiB of a quantity, rounded up as EBS does."""
+    return ceil(parse_quantity(quantity) / 2**30)
+
+
+def owned_tags(cluster: str, name: str) -> dict[str, str]:
+    """Tags of a volume or a snapshot that the driver made for a cluster.
+
+    Args:
+        cluster: its name.
+        name: of the PersistentVolume or of the VolumeSnapshotContent.
+    """
+    return {CLUSTER_TAG: "true", f"kubernetes.io/cluster/{cluster}": "owned", "Name": f"{cluster}-dynamic-{name}"}
+
+
+def aws_tags(resource: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Tags as EC2 takes them when it makes a resource."""
+    return [{"ResourceType": resource, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+
+
+def without_finalizer(api: Api, path: str, thing: Object, finalizer: str) -> None:
+    """Let an object go that waited for this finalizer; nothing where it has none.
+
+    Raises:
+        ApiException: the server refused; status 409 where somebody was faster.
+    """
+    held = thing["metadata"].get("finalizers") or []
+    if finalizer in held:
+        kept = [each for each in held if each != finalizer]
+        version = thing["metadata"]["resourceVersion"]
+        api.merge(path, {"metadata": {"finalizers": kept or None, "resourceVersion": version}})
+
+
+def tell(api: Api, thing: Object, reason: str, message: str) -> None:
+    """Write a warning about an object, once and then anew in its place: a refusal is looked at every second."""
+    about = thing["metadata"]
+    name = f"{about['name'][:200]}.{reason.lower()}"
+    namespace = about.get("namespace", "default")
+    involved = {key: about[key] for key in ("name", "namespace", "uid") if key in about}
+    event = {
+        "apiVersion": EVENT.version,
+        "kind": EVENT.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "involvedObject": {"apiVersion": thing["apiVersion"], "kind": thing["kind"], **involved},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "source": {"component": DRIVER},
+    }
+    api.apply(EVENT.path(namespace, name), event, DRIVER, force=True)
