@@ -198,6 +198,41 @@ def node_join(
     exit_with_report(report, json_file)
 
 
+@drill.command(epilog="Example: otel-on-spot drill restore-data --stack staging --database postgresql")
+def restore_data(
+    *,
+    stack: Stack = "dev",
+    database: Annotated[
+        str, typer.Option("--database", help="Database whose volume is restored, beside the one that it runs on.")
+    ] = "postgresql",
+    move: Annotated[
+        bool,
+        typer.Option("--move", help="Move the database itself, not the restored copy: it is away until it runs again."),
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for each of the three steps.")] = 300.0,
+    why: Why = "",
+    json_file: JsonFile = None,
+    kube_context: KubeContext = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Restore a database's volume from a new snapshot beside it, and move it. Follows the volume to another node.
+
+    The database stays on its own volume. Its zone may be without capacity: that is told. Snapshot, copy and pod go at
+    the end; a node that was launched is left to Karpenter.
+
+    Exit codes: 0 restored and followed, 1 not, 2 it could not begin.
+    """
+    from otel_on_spot.drills.drill import start
+    from otel_on_spot.drills.restore_data.run import STEPS, RestoreData
+    from otel_on_spot.drills.restore_data.volumes import choose
+
+    with _platform(stack, kube_context, kubeconfig) as (target, api):
+        chosen = choose(api, target.declared.stateful_namespace, database)
+        with start(target, api, "restore-data", why=why, seconds=STEPS * timeout + 60, log=log) as running:
+            report = RestoreData(running, chosen, timeout, move=move).run()
+    exit_with_report(report, json_file)
+
+
 @drill.command()
 def spot_interruption(
     *,

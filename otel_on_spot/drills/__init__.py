@@ -13,6 +13,7 @@ node_join/          does a node join, and how long does each step take
 drift/              who puts a change by hand back, and how fast
 spot_storm/         many Spot nodes warned at once
 drought/            Spot taken away, and given back
+restore_data/       a database's volume restored beside it, and moved
 spot_interruption/  what a Spot warning does to a node, its pods and the front path
 
 Each drill has its verdicts (pure functions of what was seen) and ``run``.

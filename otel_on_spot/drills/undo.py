@@ -50,6 +50,11 @@ def created(path: str) -> Step:
     return Step(kind="object", what=f"{path.rpartition('/')[2]} made", arguments={"path": path})
 
 
+def cordoned(path: str) -> Step:
+    """A node that takes no more pods. ``path``: of the Node."""
+    return Step(kind="cordon", what=f"node {path.rpartition('/')[2]} closed to pods", arguments={"path": path})
+
+
 def suspended(namespace: str, project: str, window: Mapping[str, Any]) -> Step:
     """A deny window in an AppProject's ``syncWindows``."""
     arguments = {"path": PROJECT.path(namespace, project), "window": dict(window)}
@@ -120,6 +125,13 @@ def _scale(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
 def _object(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
     there = api.delete(arguments["path"], propagationPolicy="Background")
     return "deleted" if there else "is not there"
+
+
+def _cordon(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+    opened = change_spec(
+        api, arguments["path"], lambda node: {"unschedulable": None} if node["spec"].get("unschedulable") else {}
+    )
+    return "takes pods again" if opened else "is not closed, or gone"
 
 
 def _window(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
@@ -306,6 +318,7 @@ def _karpenter(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
 UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str]]] = {
     "scale": _scale,
     "object": _object,
+    "cordon": _cordon,
     "window": _window,
     "experiment": _experiment,
     "tags": _tags,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.running import ROOT, STACK, Lab
+from tests.lab.running import ROOT, Lab
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "", s
         "drill",
         name,
         "--stack",
-        STACK,
+        lab.stack.name,
         "--json",
         str(out),
         *options,

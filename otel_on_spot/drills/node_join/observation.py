@@ -88,20 +88,27 @@ def _instance(claim: Object) -> str:
     return " ".join(filter(None, [identity, *(labels.get(key, "") for key in wanted)]))
 
 
-def nominated(api: Api, pod_uid: str) -> tuple[str, ...]:
+def nominated(api: Api, pod_uid: str, namespace: str = NAMESPACE) -> tuple[str, ...]:
     """NodeClaims that Karpenter's events name for the pod, the newest last: nobody else's claim is taken for it."""
-    events = sorted(_events(api, involvedObject_uid=pod_uid), key=_when)
+    events = sorted(_events(api, namespace, involvedObject_uid=pod_uid), key=_when)
     names = [match[1] for event in events if (match := NOMINATED.search(event.get("message") or ""))]
     return tuple(dict.fromkeys(names))
 
 
-def words(api: Api, pod_uid: str, claims: tuple[str, ...]) -> str:
-    """The newest warning about the last NodeClaim, else about the pod; empty where there is none."""
-    fields = [{"involvedObject_uid": pod_uid}]
-    for selected in [{"involvedObject_name": claims[-1]}, *fields] if claims else fields:
+def words(api: Api, uid: str, claims: tuple[str, ...], namespace: str = NAMESPACE) -> str:
+    """The newest warning about the last NodeClaim, else about the pod, or another object; empty where there is none.
+
+    Args:
+        api: the API server.
+        uid: of the pod or the object.
+        claims: NodeClaims that were made for it.
+        namespace: of the pod or the object; those of NodeClaims are in the default one.
+    """
+    looks = [(namespace, {"involvedObject_uid": uid})]
+    for inside, selected in [(NAMESPACE, {"involvedObject_name": claims[-1]}), *looks] if claims else looks:
         warnings = [
             event
-            for event in _events(api, **selected)
+            for event in _events(api, inside, **selected)
             if event.get("type") == "Warning" and event["reason"] not in CONSEQUENCES
         ]
         if warnings:
@@ -110,9 +117,9 @@ def words(api: Api, pod_uid: str, claims: tuple[str, ...]) -> str:
     return ""
 
 
-def _events(api: Api, **fields: str) -> list[Object]:
+def _events(api: Api, namespace: str, **fields: str) -> list[Object]:
     selector = ",".join(f"{key.replace('_', '.')}={value}" for key, value in fields.items())
-    return list(api.list(EVENT.path(NAMESPACE), fieldSelector=selector))
+    return list(api.list(EVENT.path(namespace), fieldSelector=selector))
 
 
 def _when(event: Object) -> str:

@@ -9,6 +9,7 @@ from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.drills.drift import verdicts as drift
 from otel_on_spot.drills.drought import verdicts as drought
 from otel_on_spot.drills.node_join import verdicts as node_join
+from otel_on_spot.drills.restore_data import verdicts as restore_data
 from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
 from otel_on_spot.drills.spot_storm import verdicts as spot_storm
 from otel_on_spot.drills.upgrade import verdicts as upgrade
@@ -26,13 +27,19 @@ def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
     assert page.name in (page.parent / "README.md").read_text()
 
 
+def needs_volumes(name: str) -> bool:
+    """The lab's own stack has no volumes."""
+    return name == "restore-data"
+
+
 @pytest.mark.parametrize(
     "runbook",
-    [module.RUNBOOK for module in (drift, node_join, spot_interruption, spot_storm, drought, upgrade)],
+    [module.RUNBOOK for module in (drift, node_join, spot_interruption, spot_storm, drought, upgrade, restore_data)],
 )
 def test_every_drill_has_its_page_with_what_it_prints_and_what_it_costs(runbook: str) -> None:
     text = (ROOT / runbook).read_text()
     name = Path(runbook).stem
-    assert f"drill {name} lab: what happened" in text, "a capture of the drill's output"
+    stack = "staging" if needs_volumes(name) else "lab"
+    assert f"drill {name} {stack}: what happened" in text, "a capture of the drill's output"
     assert f"see   {runbook}" in text, "a capture of what it finds"
     assert "times a second" in text, "what it costs the API server"
