@@ -148,6 +148,35 @@ def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(lab: La
 
 
 @pytest.fixture
+def floor(lab: Lab) -> Iterator[None]:
+    """A replica of each component of the front path On-Demand, as a stack file asks for it."""
+    lab.apply(frontPath={"onDemandFloor": 1})
+
+    def serves() -> bool:
+        found = [thing for thing in lab.get("deployments") if thing["metadata"]["name"].endswith("-on-demand")]
+        return bool(found) and all(thing["status"].get("readyReplicas") == 1 for thing in found)
+
+    yield until("the front path runs On-Demand too", serves, 180)
+    lab.apply()
+    until("nothing of it is left", lambda: lab.get("deployment", "frontend-on-demand", "otel-demo") is None)
+
+
+def test_a_floor_on_demand_serves_every_look_while_all_of_spot_is_warned_and_is_healed(
+    lab: Lab, tmp_path: Path, floor: None
+) -> None:
+    seen = rehearse(lab, tmp_path, "spot-storm", "--all", "--timeout", "150", keep="spot-storm-floor")
+    assert set(seen.lines.values()) == {"ok"}, seen.told
+    served, looks = (int(word) for word in (seen.report or {})["measures"]["front path"].split()[:3:2])
+    assert served == looks > 5
+    lab.kubectl("scale", "deployment/frontend-on-demand", "--namespace=otel-demo", "--replicas=0")
+
+    def healed() -> bool:
+        return lab.get("deployment", "frontend-on-demand", "otel-demo")["status"].get("readyReplicas") == 1
+
+    until("Argo CD puts its replica back", healed, 120)
+
+
+@pytest.fixture
 def nothing_of_a_drought(lab: Lab) -> Iterator[None]:
     before = set(lab.claims())
     yield
@@ -167,14 +196,20 @@ DROUGHT = ("drought", "--replicas", "120", "--within", "60", "--max-wait", "150"
 
 @pytest.mark.parametrize(
     ("options", "share"),
-    [(("--zone", "eu-west-1a"), "0%"), ((), "100%"), (("--quota",), "100%"), (("--narrow",), "100%")],
-    ids=["zone", "spot", "quota", "narrowed"],
+    [
+        (("--zone", "eu-west-1a"), "0%"),
+        (("--family", "m7i"), "0%"),
+        ((), "100%"),
+        (("--quota",), "100%"),
+        (("--narrow",), "100%"),
+    ],
+    ids=["zone", "family", "spot", "quota", "narrowed"],
 )
 def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     lab: Lab, tmp_path: Path, nothing_of_a_drought: None, options: tuple[str, ...], share: str
 ) -> None:
     pool = lab.get("nodepool", "spot")["spec"]
-    if "--zone" in options:
+    if share == "0%":
         until("Karpenter has forgotten what it was refused", lambda: not refused_lately(lab), 200)
     seen = rehearse(lab, tmp_path, *DROUGHT, *options, keep="-".join(["drought", *options]).replace("--", ""))
     lines = ("taken", "rounds", "fallback", "running", "front-path")
