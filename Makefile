@@ -60,7 +60,7 @@ settings-changes: .venv/test-ready ## preview a change of every setting and writ
 bench: .venv/test-ready ## measure imports, plans and their growth
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-lab: .venv/test-ready ## measure the lab: bring-up, interruptions, scale, reverts (about 25 minutes)
+bench-lab: .venv/test-ready ## measure the lab and Spot on it; stopped, it goes on (ARGS="--only drought-40,return --runs 3"; hours in all)
 	@$(BIN)/python -m bench.lab $(ARGS)
 
 bench-engine: .venv/test-ready ## measure `up` on AWS's times: makespan, parallelism, growth (needs the pulumi CLI; about an hour)

@@ -1,152 +1,287 @@
-"""``make bench-lab``: the lab's times as a table. Times are those of this machine; medians of ``--runs``."""
+"""``make bench-lab``: the lab's times as a table. Times are those of this machine; medians of ``--runs``.
+
+Every run is kept as it ends: a bench that was stopped goes on with the runs that are missing.
+"""
 
 import argparse
-import os
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any, Final
 
-from bench.lab import measures
+from bench.lab import measures, spot
 from bench.lab.cold import tools_from_nothing
+from bench.lab.kept import Kept, Run
+from bench.lab.rows import Row, Told, conditions, each, median, numbers, page, spread
+from otel_on_spot.lab.folder import default_state_home
 from tests.lab.running import Lab, why_no_lab
 
-Row = tuple[str, str, str]
-BOOT_SECONDS = 2.0
-TIMEOUT_SECONDS = 600.0
+TIMEOUT_SECONDS: Final = 600.0
 
 
-def spread(seconds: Sequence[float]) -> str:
-    """Median, and the least and the most."""
-    return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}, n={len(seconds)})"
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One thing to measure.
+
+    ``take``: one run on a lab that is up. ``told``: its rows. ``most``: runs at most, where one says enough or takes
+    long. ``running``: false where it brings the lab up itself.
+    """
+
+    name: str
+    take: Callable[[Lab], dict[str, Any]]
+    told: Told
+    stack: str = "lab"
+    boot_seconds: float = 2.0
+    most: int | None = None
+    running: bool = True
 
 
-def bring_up(lab: Lab) -> float:
+def bring_up(lab: Lab, boot_seconds: float) -> float:
     """Seconds of one ``up``."""
     started = time.monotonic()
-    found = lab.up(boot_seconds=BOOT_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
+    found = lab.up(boot_seconds=boot_seconds, timeout_seconds=TIMEOUT_SECONDS)
     assert found["waits_for"] == [], found["waits_for"]
     return time.monotonic() - started
 
 
-def diagnosed(lab: Lab, runs: int) -> tuple[str, str]:
-    """Seconds that the doctor takes, and the objects it examined."""
-    found = measures.doctors(lab, runs)
-    return spread(
-        found["seconds"]
-    ), f"{found['nodes']} nodes, {found['pods']} pods; the whole command, 37 checks in order"
+def cycle(lab: Lab) -> dict[str, float]:
+    """Up from nothing, and down."""
+    lab.down()
+    up = bring_up(lab, 2.0)
+    started = time.monotonic()
+    lab.down()
+    return {"up": up, "down": time.monotonic() - started}
 
 
-def measured(runs: int, *, cold: bool) -> list[Row]:
-    """Every row: what, how much, how."""
-    rows: list[Row] = []
+def of_drought(name: str, boot_seconds: float) -> Measure:
+    """The fall-back of 50 frontends, by the boot."""
 
-    def told(what: str, how_much: str, how: str) -> None:
-        rows.append((what, how_much, how))
-        print(f"  {what}: {how_much}", flush=True)
-
-    if cold:
-        built = tools_from_nothing()
-        told(
-            "tools on a new machine",
-            f"{built['seconds'] / 60:.1f} min",
-            f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} minutes of CPU, "
-            f"{built['GiB']:.1f} GiB; once",
+    def told(runs: Sequence[Run]) -> list[Row]:
+        how = (
+            f"Spot refused: {each(runs, 'refused')} NodeClaims; boots of at most {each(runs, 'boot')} s; beyond it "
+            f"{median(runs, 'seconds') - median(runs, 'boot'):.0f} s; left Pending {each(runs, 'left')}"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(Path(folder))
-        try:
-            warm, downs = [], []
-            for _ in range(runs):
-                warm.append(bring_up(lab))
-                started = time.monotonic()
-                lab.down()
-                downs.append(time.monotonic() - started)
-            told("up, tools built", spread(warm), "from nothing running to all Applications Healthy, 25 pods Running")
-            told("down", spread(downs), "")
-            bring_up(lab)
-            told("up again, nothing changed", spread([bring_up(lab) for _ in range(runs)]), "on the running lab")
-            used = measures.memory(lab)
-            largest = sorted((item for item in used.items() if item[0] != "all"), key=lambda item: -item[1])[:4]
-            told("memory", f"{used['all']:.0f} MiB", ", ".join(f"{name} {mib:.0f}" for name, mib in largest))
-            # Before anything else makes nodes: on those that the platform itself needs there is no room for 50.
-            fifty = [measures.frontends(lab) for _ in range(runs)]
-            told("50 frontends Running", spread([run["running"] for run in fifty]), "suspended by a deny window")
-            told(
-                "50 frontends, last NodeClaim made",
-                spread([run["claimed"] for run in fifty]),
-                "NodeClaims: " + " ".join(f"{run['claims']:.0f}" for run in fifty),
-            )
-            told("Spot warning to node deleting", spread(measures.interruptions(lab, runs)), "one node after another")
-            burst = measures.burst(lab)
-            told(
-                f"{measures.MESSAGES} messages at once",
-                f"{burst['rate']:.0f} messages/s",
-                f"p50 at most {burst['p50']:g} s, p99 at most {burst['p99']:g} s in the queue; "
-                f"sent in {burst['sent in']:.1f} s",
-            )
-            times = measures.reverts(lab, runs)
-            told("Argo CD reverts a scale", spread(times), "attempt by attempt: " + " ".join(f"{t:.1f}" for t in times))
-            many = measures.thousand_pods(lab)
-            told(
-                f"{measures.PODS} pods Running",
-                f"{many['seconds']:.0f} s",
-                f"{many['claims']:.0f} claims; Karpenter {many['MiB']:.0f} MiB, {many['CPU seconds']:.0f} s of CPU",
-            )
-            told("doctor", *diagnosed(lab, runs))
-            with measures.crowded(lab):
-                told("doctor, crowded", *diagnosed(lab, runs))
-        finally:
-            lab.down()
-    return rows
+        what = f"50 frontends in a drought, Running, boot {boot_seconds:g} s"
+        return [(what, spread(numbers(runs, "seconds")), f"{how}; {conditions(runs, boot_seconds)}")]
+
+    return Measure(name=name, take=spot.fallback, told=told, boot_seconds=boot_seconds)
 
 
-def bytecode() -> str:
-    """Handling of the SDKs' compiled modules by Python, which every command of the lab loads: it is in the times."""
-    if sys.dont_write_bytecode:
-        return (
-            "PYTHONDONTWRITEBYTECODE is set: a command compiles every module of which no bytecode was kept before, "
-            "which is in its time."
+def of_storm(stack: str) -> Measure:
+    """All Spot nodes of a stack warned at once."""
+
+    def told(runs: Sequence[Run]) -> list[Row]:
+        last = runs[-1].numbers
+        much = f"longest gap {max(numbers(runs, 'gap')):.1f} s"
+        looks = ", ".join(f"{run.numbers['served']} of {run.numbers['looks']}" for run in runs)
+        how = (
+            f"{last['warned']}; looks served: {looks}; whole after {each(runs, 'whole')} s; n={len(runs)}; "
+            f"{conditions(runs, 40)}"
         )
-    return (
-        "Python keeps its bytecode, as it does unless PYTHONDONTWRITEBYTECODE is set; "
-        "with that, each command takes seconds more."
+        return [(f"all Spot warned at once, {stack}", much, how)]
+
+    return Measure(name=f"storm-{stack}", take=spot.storm, told=told, stack=stack, boot_seconds=40.0)
+
+
+def diagnosed(what: str) -> Told:
+    """The doctor's row."""
+
+    def told(runs: Sequence[Run]) -> list[Row]:
+        last = runs[-1].numbers
+        how = f"{last['nodes']} nodes, {last['pods']} pods; the whole command, {last['checks']} checks in order"
+        return [(what, spread(numbers(runs, "seconds")), how)]
+
+    return told
+
+
+def crowded_doctor(lab: Lab) -> dict[str, Any]:
+    """The doctor on a lab with 100 nodes."""
+    with measures.crowded(lab):
+        return measures.doctor(lab)
+
+
+def _memory(runs: Sequence[Run]) -> list[Row]:
+    largest = sorted((item for item in runs[-1].numbers.items() if item[0] != "all"), key=lambda item: -item[1])[:4]
+    how = ", ".join(f"{name} {mib:.0f}" for name, mib in largest)
+    return [("memory", f"{median(runs, 'all'):.0f} MiB", how)]
+
+
+def _warnings(runs: Sequence[Run]) -> list[Row]:
+    last = runs[-1].numbers
+    how = (
+        f"last handled after {spread(numbers(runs, 'seconds'))}; p99 at most {median(runs, 'p99'):g} s in the queue; "
+        f"CPU meanwhile: Karpenter {median(runs, 'CPU of Karpenter'):.0f} s, the simulated AWS and the rest of the lab "
+        f"{median(runs, 'CPU of the lab'):.0f} s; {last['calls']}; {conditions(runs, 2)}"
     )
+    return [(f"{measures.MESSAGES} messages at once", f"{median(runs, 'rate'):.0f} messages/s", how)]
 
 
-def page(rows: Sequence[Row], runs: int) -> str:
-    """The table for the docs."""
-    lines = [
-        "# The lab, measured",
-        "",
-        f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of {runs} runs, "
-        f"instances that boot for {BOOT_SECONDS:.0f} s.",
-        bytecode(),
-        "Simulated AWS, real controllers: compare ratios, and versions with each other; "
-        "on AWS an instance takes most of a minute to boot.",
-        "",
-        "| what | measured | |",
-        "|---|---|---|",
-        *(f"| {what} | {how_much} | {how} |" for what, how_much, how in rows),
-        "",
-    ]
-    return "\n".join(lines)
+def _heap(runs: Sequence[Run]) -> list[Row]:
+    last = runs[-1].numbers
+    how = (
+        f"at most, run by run: {each(runs, 'MiB')} MiB; heap in use {last['heap in use']:.0f} MiB of "
+        f"{last['from the OS']:.0f} from the OS afterwards; "
+        f"its greatest holders at the peak: {last['profile']}; {conditions(runs, 2)}"
+    )
+    return [(f"Karpenter at {measures.PODS} pods", f"{median(runs, 'MiB'):.0f} MiB", how)]
+
+
+def _thousand(runs: Sequence[Run]) -> list[Row]:
+    how = (
+        f"On-Demand pool with room; left Pending {each(runs, 'left')}; {each(runs, 'nodes')} claims, "
+        f"{each(runs, 'refused')} refused; boots of at most {each(runs, 'boot')} s; {conditions(runs, 40)}"
+    )
+    return [(f"{measures.PODS} pods in a drought, Running", spread(numbers(runs, "seconds")), how)]
+
+
+def _return(runs: Sequence[Run]) -> list[Row]:
+    how = (
+        f"evictions {each(runs, 'evictions')} from {each(runs, 'nodes')} nodes; each pod once: "
+        f"{each(runs, 'moved once', '{}')}; {conditions(runs, 40)}"
+    )
+    return [("back on Spot after its return", spread(numbers(runs, "seconds")), how)]
+
+
+MEASURES: Final = (
+    Measure(
+        name="up",
+        take=cycle,
+        running=False,
+        told=lambda runs: [
+            (
+                "up, tools built",
+                spread(numbers(runs, "up")),
+                "from nothing running to all Applications Healthy, 25 pods Running",
+            ),
+            ("down", spread(numbers(runs, "down")), ""),
+        ],
+    ),
+    Measure(
+        name="up-again",
+        take=lambda lab: {"seconds": bring_up(lab, 2.0)},
+        told=lambda runs: [
+            ("up again, nothing changed", spread(numbers(runs, "seconds")), "on the running lab"),
+        ],
+    ),
+    Measure(name="memory", take=measures.memory, told=_memory, most=1),
+    # Before anything else makes nodes: on those that the platform itself needs there is no room for 50.
+    Measure(
+        name="frontends",
+        take=measures.frontends,
+        told=lambda runs: [
+            ("50 frontends Running", spread(numbers(runs, "running")), "suspended by a deny window"),
+            (
+                "50 frontends, last NodeClaim made",
+                spread(numbers(runs, "claimed")),
+                f"NodeClaims: {each(runs, 'claims')}",
+            ),
+        ],
+    ),
+    Measure(
+        name="interruption",
+        take=measures.interruption,
+        told=lambda runs: [
+            ("Spot warning to node deleting", spread(numbers(runs, "seconds")), "one node after another"),
+        ],
+    ),
+    Measure(name="warnings", take=spot.warnings, told=_warnings),
+    Measure(
+        name="revert",
+        take=measures.revert,
+        told=lambda runs: [
+            (
+                "Argo CD reverts a scale",
+                spread(numbers(runs, "seconds")),
+                f"attempt by attempt: {each(runs, 'seconds', '{:.1f}')}",
+            )
+        ],
+    ),
+    Measure(
+        name="thousand",
+        take=measures.thousand_pods,
+        most=1,
+        told=lambda runs: [
+            (
+                f"{measures.PODS} pods Running",
+                f"{median(runs, 'seconds'):.0f} s",
+                f"{each(runs, 'claims')} claims; Karpenter {each(runs, 'MiB')} MiB, "
+                f"{each(runs, 'CPU seconds')} s of CPU",
+            )
+        ],
+    ),
+    Measure(name="heap", take=spot.heap, told=_heap),
+    Measure(name="doctor", take=measures.doctor, told=diagnosed("doctor")),
+    Measure(name="doctor-crowded", take=crowded_doctor, told=diagnosed("doctor, crowded"), most=1),
+    of_drought("drought-5", 5.0),
+    of_drought("drought-40", 40.0),
+    Measure(name="drought-thousand", take=spot.thousand, told=_thousand, boot_seconds=40.0),
+    Measure(name="return", take=spot.back_on_spot, told=_return, boot_seconds=40.0),
+    of_storm("staging"),
+    of_storm("prod"),
+)
+"""In the order in which they are taken: a lab is up once for those of one stack and boot."""
+
+
+def missing(measure: Measure, kept: Kept, runs: int) -> int:
+    """Runs that are not there yet."""
+    return max(0, min(runs, measure.most or runs) - len(kept.runs(measure.name)))
+
+
+def take(chosen: Sequence[Measure], kept: Kept, runs: int) -> None:
+    """Every run that is missing."""
+    wanted = [measure for measure in chosen if missing(measure, kept, runs)]
+    for (stack, boot_seconds), of_lab in groupby(wanted, key=lambda measure: (measure.stack, measure.boot_seconds)):
+        with tempfile.TemporaryDirectory() as folder:
+            lab = Lab(Path(folder), stack)
+            try:
+                for measure in of_lab:
+                    for _ in range(missing(measure, kept, runs)):
+                        if measure.running and not lab.folder.is_running():
+                            bring_up(lab, boot_seconds)
+                        kept.add(measure.name, measure.take(lab))
+                        print(f"  {measure.name}: {kept.runs(measure.name)[-1].numbers}", flush=True)
+            finally:
+                lab.down()
+
+
+def built_from_nothing() -> Row:
+    """The tools on a new machine."""
+    built = tools_from_nothing()
+    how = f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} min of CPU, {built['GiB']:.1f} GiB; once"
+    return ("tools on a new machine", f"{built['seconds'] / 60:.1f} min", how)
 
 
 def main() -> None:
     """Measure, and write the page where one is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.lab")
-    parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--page", type=Path, help="write the table here, as docs/measurements-lab.md is")
+    names = [measure.name for measure in MEASURES]
+    parser = argparse.ArgumentParser(prog="python -m bench.lab", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="how often each is measured, kept runs included")
+    parser.add_argument("--only", metavar="NAME,...", help=f"some of {', '.join(names)}")
+    parser.add_argument("--again", action="store_true", help="forget the kept runs of these measures first")
+    parser.add_argument("--keep", type=Path, default=default_state_home().parent / "bench-lab.jsonl", help="their file")
+    parser.add_argument("--page", type=Path, help="write the rows here, as docs/measurements-lab.md has them")
     parser.add_argument("--cold", action="store_true", help="build the tools from nothing too, in caches of their own")
     given = parser.parse_args()
+    only = given.only.split(",") if given.only else names
+    if unknown := [name for name in only if name not in names]:
+        parser.error(f"--only {','.join(unknown)}: no such measure. There are {', '.join(names)}")
     if why := why_no_lab():
         raise SystemExit(f"error: {why}")
-    rows = measured(given.runs, cold=given.cold)
-    if given.page:
-        given.page.write_text(page(rows, given.runs))
+    chosen, kept = [measure for measure in MEASURES if measure.name in only], Kept(given.keep)
+    rows = [built_from_nothing()] if given.cold else []
+    if given.again:
+        kept.forget(only)
+    try:
+        take(chosen, kept, given.runs)
+    finally:
+        rows += [row for measure in chosen if (runs := kept.runs(measure.name)) for row in measure.told(runs)]
+        for what, how_much, how in rows:
+            print(f"{what}: {how_much}  {how}")
+        if given.page:
+            given.page.write_text(page(rows, given.page.read_text() if given.page.is_file() else ""))
 
 
 if __name__ == "__main__":

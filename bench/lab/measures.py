@@ -25,27 +25,26 @@ PATIENCE_SECONDS = 600.0
 NAMESPACE, QUEUE = "default", "otel-lab-interruption"
 
 
-def interruptions(lab: Lab, attempts: int) -> list[float]:
-    """Seconds from the event on the bus to the NodeClaim's deletion, one node after another.
+def interruption(lab: Lab) -> dict[str, float]:
+    """Seconds from the event on the bus to the NodeClaim's deletion.
 
     The API server writes the deletion with a resolution of a second, so it is watched for, every 50 ms.
     """
-    name, found = "bench-interrupted", []
+    name = "bench-interrupted"
     lab.wants_node(name)
     try:
-        for _ in range(attempts):
-            node = until("the pod runs", lambda: lab.runs(name), PATIENCE_SECONDS)
-            claim = lab.claim_of_node(node)
-            instance = claim["status"]["providerID"].rpartition("/")[2]
-            with _deletion_of(lab, claim["metadata"]["name"]) as seen:
-                started = time.monotonic()
-                lab.ask("event", event=events.spot_interruption(lab.stack.region, instance))
-                assert seen.wait(60), "the NodeClaim was not deleted within 60 s"
-                found.append(time.monotonic() - started)
-            until("the pod runs elsewhere", lambda left=claim: lab.moved(name, left), PATIENCE_SECONDS)
+        node = until("the pod runs", lambda: lab.runs(name), PATIENCE_SECONDS)
+        claim = lab.claim_of_node(node)
+        instance = claim["status"]["providerID"].rpartition("/")[2]
+        with _deletion_of(lab, claim["metadata"]["name"]) as seen:
+            started = time.monotonic()
+            lab.ask("event", event=events.spot_interruption(lab.stack.region, instance))
+            assert seen.wait(60), "the NodeClaim was not deleted within 60 s"
+            seconds = time.monotonic() - started
+        until("the pod runs elsewhere", lambda: lab.moved(name, claim), PATIENCE_SECONDS)
+        return {"seconds": seconds}
     finally:
         lab.no_longer_wants_node(name)
-    return found
 
 
 @contextmanager
@@ -111,6 +110,21 @@ def karpenter_metrics(lab: Lab) -> str:
     return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{addresses.KARPENTER_METRICS}/metrics")
 
 
+def aws_calls(lab: Lab) -> str:
+    """Mean time of Karpenter's calls of SQS, by operation, as Karpenter's own clock has it; empty where it has none."""
+    told = karpenter_metrics(lab)
+    name = "aws_sdk_go_request_duration_seconds"
+    labels = r'{[^}]*operation="(ReceiveMessage|DeleteMessage)[^"]*"[^}]*service="SQS"[^}]*}'
+    totals: dict[str, dict[str, float]] = {}
+    for part in ("sum", "count"):
+        for match in re.finditer(rf"^{name}_{part}{labels} (\S+)$", told, re.MULTILINE):
+            found = totals.setdefault(match[1], {"sum": 0.0, "count": 0.0})
+            found[part] += float(match[2])
+    return ", ".join(
+        f"{operation} {1000 * found['sum'] / found['count']:.0f} ms" for operation, found in sorted(totals.items())
+    )
+
+
 def _total(histogram: dict[float, float]) -> float:
     return histogram.get(float("inf"), 0.0)
 
@@ -151,9 +165,9 @@ def thousand_pods(lab: Lab) -> dict[str, float]:
     name, before = "bench-thousand", set(lab.claims())
     lab.wants_node(name, cpu="100m", memory="128Mi", replicas=PODS)
     try:
-        started, most, used = time.monotonic(), 0.0, _karpenter(lab)[1]
+        started, most, used = time.monotonic(), 0.0, karpenter_uses(lab)[1]
         while True:
-            memory, cpu = _karpenter(lab)
+            memory, cpu = karpenter_uses(lab)
             most = max(most, memory)
             running = lab.get("deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
             if running == PODS:
@@ -198,20 +212,22 @@ def _until_ready(lab: Lab, name: str, replicas: int) -> None:
     until(f"{replicas} pods of {name} run", lambda: ready() == replicas, 3 * PATIENCE_SECONDS)
 
 
-def doctors(lab: Lab, runs: int) -> dict[str, Any]:
-    """The doctor on the lab as it is, which must be in order.
+def doctor(lab: Lab) -> dict[str, float]:
+    """The doctor on the lab as it is, which must be in order: seconds of the whole command, and what it looked at."""
+    started = time.monotonic()
+    told = lab.inside(sys.executable, "-m", "otel_on_spot", "doctor", "--stack", lab.stack.name)
+    seconds = time.monotonic() - started
+    checks = re.search(r"(\d+) checks", told)
+    assert checks, told[-500:]
+    return {
+        "seconds": seconds,
+        "nodes": len(lab.get("nodes")),
+        "pods": len(lab.get("pods")),
+        "checks": int(checks[1]),
+    }
 
-    Returns: ``seconds`` of each run, from the command to its end; ``nodes`` and ``pods``: how many there are.
-    """
-    seconds = []
-    for _ in range(runs):
-        started = time.monotonic()
-        lab.inside(sys.executable, "-m", "otel_on_spot", "doctor", "--stack", lab.stack.name)
-        seconds.append(time.monotonic() - started)
-    return {"seconds": seconds, "nodes": len(lab.get("nodes")), "pods": len(lab.get("pods"))}
 
-
-def _karpenter(lab: Lab) -> tuple[float, float]:
+def karpenter_uses(lab: Lab) -> tuple[float, float]:
     """Resident memory in MiB and CPU seconds of the controller."""
     told = karpenter_metrics(lab)
     memory, cpu = (
@@ -222,16 +238,15 @@ def _karpenter(lab: Lab) -> tuple[float, float]:
     return memory / 2**20, cpu
 
 
-def reverts(lab: Lab, attempts: int) -> list[float]:
-    """Seconds until Argo CD puts a manual scale back, one attempt after another."""
-    declared, found = lab.replicas(), []
-    for _ in range(attempts):
-        lab.scale_frontend(FRONTENDS)
-        started = time.monotonic()
-        until("it is put back", lambda: lab.replicas() == declared, PATIENCE_SECONDS)
-        found.append(time.monotonic() - started)
-        time.sleep(PAUSE_SECONDS)
-    return found
+def revert(lab: Lab) -> dict[str, float]:
+    """Seconds until Argo CD puts a manual scale back."""
+    declared = lab.replicas()
+    lab.scale_frontend(FRONTENDS)
+    started = time.monotonic()
+    until("it is put back", lambda: lab.replicas() == declared, PATIENCE_SECONDS)
+    seconds = time.monotonic() - started
+    time.sleep(PAUSE_SECONDS)
+    return {"seconds": seconds}
 
 
 def memory(lab: Lab) -> dict[str, float]:

@@ -114,9 +114,9 @@ class Lab:
     ) -> None:
         """A Deployment of pods, by default one that no node in use has room for. ``apart``: no two of them on a node.
 
-        The largest Spot nodes have 8 vCPUs.
+        The largest Spot nodes have 8 vCPUs. ``pool``: that they name; empty for none.
         """
-        selector = {"karpenter.sh/nodepool": pool}
+        selector = {"karpenter.sh/nodepool": pool} if pool else {}
         container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu, "memory": memory}}}
         term = {"labelSelector": {"matchLabels": {"app": name}}, "topologyKey": "kubernetes.io/hostname"}
         affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}} if apart else {}

@@ -156,7 +156,8 @@ def floor(lab: Lab) -> Iterator[None]:
         found = [thing for thing in lab.get("deployments") if thing["metadata"]["name"].endswith("-on-demand")]
         return bool(found) and all(thing["status"].get("readyReplicas") == 1 for thing in found)
 
-    yield until("the front path runs On-Demand too", serves, 180)
+    until("the front path runs On-Demand too", serves, 180)
+    yield
     lab.apply()
     until("nothing of it is left", lambda: lab.get("deployment", "frontend-on-demand", "otel-demo") is None)
 

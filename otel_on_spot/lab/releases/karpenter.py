@@ -143,7 +143,7 @@ def lab_environment(context: ReleaseContext, installation: Installation, account
     As on EKS, where admission webhooks add it to the pod: region and identity (see ``identity_environment``). Of
     the lab: the API server by kubeconfig with the service account's own token, the simulated AWS as endpoint, no
     instance metadata, no price list (``ISOLATED_VPC``: there is none), no leader election (there is one process),
-    the lab's ports.
+    the lab's ports, and profiles at /debug/pprof beside the metrics.
     """
     api, namespace = installation.api, installation.namespace
     return {
@@ -158,6 +158,7 @@ def lab_environment(context: ReleaseContext, installation: Installation, account
         "DISABLE_LEADER_ELECTION": "true",
         "METRICS_PORT": str(addresses.KARPENTER_METRICS),
         "HEALTH_PROBE_PORT": str(addresses.KARPENTER_HEALTH),
+        "ENABLE_PROFILING": "true",
         **identity_environment(context, installation, account),
     }
 
