@@ -47,6 +47,20 @@ def values(root: Path = ROOT, environment: str = "") -> dict[str, Any]:
     return merged
 
 
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without the keys that a null removes, as Helm reads it."""
+    return {
+        key: without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def app_version(root: Path = ROOT) -> str:
+    """Version of the demo itself, the tag of its own images."""
+    return str(_read(root / WRAPPER / "Chart.yaml").get("appVersion") or "")
+
+
 def versions(root: Path = ROOT) -> dict[str, str]:
     """Every version of the demo chart that there are values for -> the variant of them."""
     found = {}

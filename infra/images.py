@@ -55,6 +55,16 @@ OF_VARIANTS: Final[Mapping[str, Mapping[str, tuple[str, str] | None]]] = {
     },
 }
 """Variant -> what differs from the default chart's, of opentelemetry-demo 0.40.10 and 0.41.0; None: it is gone."""
+SUBCHART_WORKLOADS: Final[Mapping[str, str]] = {
+    f"{DEMO}/grafana/image/repository": "grafana",
+    f"{DEMO}/grafana/sidecar/image/repository": "grafana",
+    f"{DEMO}/jaeger/allInOne/image/repository": "jaeger",
+    JAEGER_2: "jaeger",
+    f"{DEMO}/opensearch/image/repository": "opensearch",
+    f"{DEMO}/opentelemetry-collector/image/repository": "otel-collector",
+    f"{DEMO}/prometheus/server/image/repository": "prometheus",
+}
+"""Path in the wrapper's values -> the workload of a subchart that runs the image."""
 REGISTRY_APART: Final = frozenset({f"{DEMO}/grafana/image/repository", f"{DEMO}/grafana/sidecar/image/repository"})
 """Grafana's chart has the registry under a key of its own, beside the repository."""
 PULL_SECRETS: Final[Mapping[str, bool]] = {
@@ -84,6 +94,67 @@ def normalized(reference: str) -> str:
     if not slash:
         return f"{DOCKER_HUB}/library/{reference}"
     return reference if "." in first or ":" in first or first == "localhost" else f"{DOCKER_HUB}/{reference}"
+
+
+def named(values: Mapping[str, Any], version: str, variant: str) -> dict[str, list[str]]:
+    """Image with its tag -> the workloads that run it, as the wrapper's values name them; both sorted.
+
+    Args:
+        values: of the wrapper, layered as Helm does.
+        version: of the demo: the tag of its own images, where the values say none.
+        variant: of the values, which says which demo chart's own images those are that the values leave out.
+    """
+    listed: dict[str, set[str]] = {}
+    known = repositories(variant)
+    for image, workload in (*_of_components(values, version, known), *_of_subcharts(values, known), *_of_hooks(values)):
+        listed.setdefault(normalized(image), set()).add(workload)
+    return {image: sorted(listed[image]) for image in sorted(listed)}
+
+
+def _of_components(
+    values: Mapping[str, Any], version: str, known: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    defaults = values[DEMO].get("default", {}).get("image", {})
+    repository = defaults.get("repository") or known[f"{DEMO}/default/image/repository"][0]
+    tag = defaults.get("tag") or version
+    for name, component in values[DEMO]["components"].items():
+        if not component.get("enabled", True):
+            continue
+        for one, container in ((name, component), *((c["name"], c) for c in component.get("sidecarContainers", ()))):
+            own = container.get("imageOverride", {})
+            known_repository, known_tag = known.get(f"{DEMO}/components/{one}/imageOverride/repository", ("", ""))
+            yield (
+                f"{own.get('repository') or known_repository or repository}:"
+                f"{own.get('tag') or known_tag or f'{tag}-{one}'}",
+                name,
+            )
+        yield from ((container["image"], name) for container in component.get("initContainers", ()))
+
+
+def _of_subcharts(values: Mapping[str, Any], known: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for path, workload in SUBCHART_WORKLOADS.items():
+        subchart = path.split("/")[1]
+        if path not in known or not values[DEMO].get(subchart, {}).get("enabled", True):
+            continue
+        repository, tag = known[path]
+        image: Any = values
+        for key in path.split("/")[:-1]:
+            image = image.get(key) or {}
+        if path in REGISTRY_APART:
+            registry, _, rest = repository.partition("/")
+            repository = f"{image.get('registry') or registry}/{image.get('repository') or rest}"
+        else:
+            repository = image.get("repository") or repository
+        yield f"{repository}:{image.get('tag') or tag}", workload
+
+
+def _of_hooks(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    image = values["placementHook"]["image"]
+    named = f"{image['repository']}:{image['tag']}"
+    if values["placementHook"]["enabled"] and values["stateful"]:
+        yield named, "stateful-placement"
+    if values["podLifecycle"]["enabled"]:
+        yield named, "pod-lifecycle"
 
 
 def mirrored(reference: str, registries: Mapping[str, str]) -> str:

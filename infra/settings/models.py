@@ -628,7 +628,7 @@ class Pool(Model):
         None, ge=1, le=100, description="preference among pools, 1 to 100; the highest is tried first"
     )
     architectures: Annotated[tuple[Literal["amd64", "arm64"], ...], BeforeValidator(_listed), Field(min_length=1)] = (
-        Field(("amd64",), description="CPU architectures")
+        Field(("amd64",), description="CPU architectures; for arm64 every image of the demo must be known to be built")
     )
     instance_categories: Annotated[InstanceCategories, Field(min_length=1)] = Field(
         ("c", "m", "r"), description="EC2 instance categories"

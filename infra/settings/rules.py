@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from infra import demo_chart, names, regions
+from infra import demo_chart, image_architectures, images, names, regions
 from infra.addon_faults import faults_of
 from infra.settings import argocd_access, children, instance_types, placement
 from infra.settings import ingress as ways_in
@@ -1274,6 +1274,30 @@ def alerts_have_a_judge(monitoring: Monitoring, gitops: GitOps) -> Iterator[Prob
             "the rules come with the Application otel-demo, which gitops.applications turns off",
             "enable otel-demo, or set monitoring.alerts: none",
         )
+
+
+@rule
+def images_run_on_every_architecture(environment: str, pools: dict[str, Pool], gitops: GitOps) -> Iterator[Problem]:
+    """Every image of the demo is built for each architecture of the pools that it may land on."""
+    of_demo = {
+        name: pool for name, pool in pools.items() if "arm64" in pool.architectures and (_open(pool) or pool.stateful)
+    }
+    demo = gitops.applications.get(placement.DEMO)
+    if not of_demo or (demo is not None and not demo.enabled):
+        return
+    values = demo_chart.over(demo_chart.values(environment=environment), demo.values if demo is not None else {})
+    if not values:
+        return
+    found = images.named(demo_chart.without_nulls(values), demo_chart.app_version(), demo_chart.variant())
+    if missing := image_architectures.lacking(found, "arm64"):
+        for name, pool in of_demo.items():
+            yield Problem(
+                f"pools.{name}.architectures",
+                ", ".join(pool.architectures),
+                f"not known to be built for arm64: {', '.join(missing)}; there they end with exec format error",
+                "look at their manifests and list them with the source in infra/image_architectures.py; or leave arm64 "
+                "out",
+            )
 
 
 @rule

@@ -99,17 +99,7 @@ def wrapper_values(root: Path, environment: str) -> dict[str, Any]:
     for name in demo_chart.value_files(environment, ""):
         if not (root / CHART / name).is_file():
             raise ToolError(f"there is no {CHART}/{name}: the wrapper chart's values say what the demo asks for")
-    layered = demo_chart.values(root, environment)
-    return _without_nulls(layered)
-
-
-def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values without the keys that a null removes, as Helm reads it."""
-    return {
-        key: _without_nulls(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if value is not None
-    }
+    return demo_chart.without_nulls(demo_chart.values(root, environment))
 
 
 def _components(values: Mapping[str, Any]) -> Iterator[Workload]:
