@@ -242,16 +242,19 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     )
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tests.tiers")
+    made.add_argument("tiers", nargs="*", metavar="TIER", help=f"{', '.join(tier.name for tier in TIERS)}")
+    made.add_argument("--coverage", action="store_true", help="print which lines of the program and the tools ran")
+    made.add_argument("--must-run", action="store_true", help="fail where a named tier is skipped")
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the named tiers, or all that are not to be asked for; print how it went and what it took."""
     known = {tier.name: tier for tier in TIERS}
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.tiers", usage=f"%(prog)s [--coverage] [{' | '.join(known)} ...]"
-    )
-    parser.add_argument("tiers", nargs="*")
-    parser.add_argument("--coverage", action="store_true", help="print which lines of the program and the tools ran")
-    parser.add_argument("--must-run", action="store_true", help="fail where a named tier is skipped")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if unknown := [name for name in options.tiers if name not in known]:
         print(f"error: no tier {', '.join(unknown)}. Tiers: {', '.join(known)}", file=sys.stderr)
         return 2

@@ -38,6 +38,11 @@ def _instance_id(provider_id: str) -> str:
     return provider_id if not separator else rest.rpartition("/")[2] if scheme == "aws" else ""
 
 
+Ready = Annotated[
+    bool,
+    at("status", "conditions"),
+    computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
+]
 Name = Annotated[str, at("metadata", "name")]
 Namespace = Annotated[str, at("metadata", "namespace")]
 DeletedAt = Annotated[datetime | None, at("metadata", "deletionTimestamp")]
@@ -99,11 +104,7 @@ class Node(Fact):
     deleted_at: DeletedAt = None
     instance_id: Annotated[InstanceId, at("spec", "providerID")] = ""
     labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
-    ready: Annotated[
-        bool,
-        at("status", "conditions"),
-        computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
-    ] = False
+    ready: Ready = False
     since: Annotated[datetime | None, at("status", "conditions"), _since("Ready")] = None
     conditions: Conditions = ()
     kubelet: Annotated[str, at("status", "nodeInfo", "kubeletVersion")] = ""
@@ -160,11 +161,7 @@ class Pod(Fact):
     phase: Annotated[str, at("status", "phase")] = ""
     owner: Annotated[tuple[str, str], at("metadata"), computed(_owner, dict)]
     labels: Annotated[Labels, at("metadata", "labels")] = field(default_factory=dict)
-    ready: Annotated[
-        bool,
-        at("status", "conditions"),
-        computed(lambda conditions: _condition(conditions, "Ready").get("status") == "True", list),
-    ] = False
+    ready: Ready = False
     pre_stop_seconds: Annotated[int, at("spec", "containers"), computed(_pre_stop, list)] = 0
     grace_seconds: Annotated[int, at("spec", "terminationGracePeriodSeconds")] = DEFAULT_GRACE_SECONDS
     unprobed: Annotated[bool, at("spec", "containers"), computed(_unprobed, list)] = False

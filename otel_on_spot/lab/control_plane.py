@@ -114,45 +114,41 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
 
 def controller_manager(tools: Binaries, folder: Folder) -> Program:
     """The controller manager, with every controller's own service account."""
-    keys, config = folder.certificates, folder.kubeconfig("controller-manager")
-    return Program(
-        name="kube-controller-manager",
-        command=(
-            str(tools.path("kube-controller-manager")),
-            f"--kubeconfig={config}",
-            f"--authentication-kubeconfig={config}",
-            f"--authorization-kubeconfig={config}",
-            f"--bind-address={addresses.LOOPBACK}",
-            f"--secure-port={addresses.CONTROLLER_MANAGER}",
-            f"--cert-dir={folder.path / 'controller-manager'}",
-            "--leader-elect=false",
-            "--use-service-account-credentials=true",
-            f"--service-account-private-key-file={keys / 'sa.key'}",
-            f"--root-ca-file={keys / 'ca.crt'}",
-        ),
-        environment={},
-        ready=lambda: tcp_open(addresses.LOOPBACK, addresses.CONTROLLER_MANAGER),
-        restart=True,
+    keys = folder.certificates
+    return _controller(
+        tools,
+        folder,
+        "controller-manager",
+        addresses.CONTROLLER_MANAGER,
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={keys / 'sa.key'}",
+        f"--root-ca-file={keys / 'ca.crt'}",
     )
 
 
 def scheduler(tools: Binaries, folder: Folder) -> Program:
     """The scheduler."""
-    config = folder.kubeconfig("scheduler")
+    return _controller(tools, folder, "scheduler", addresses.SCHEDULER)
+
+
+def _controller(tools: Binaries, folder: Folder, name: str, port: int, *flags: str) -> Program:
+    """A client of the API server with an HTTPS port of its own, as the user whose kubeconfig has its name."""
+    config = folder.kubeconfig(name)
     return Program(
-        name="kube-scheduler",
+        name=f"kube-{name}",
         command=(
-            str(tools.path("kube-scheduler")),
+            str(tools.path(f"kube-{name}")),
             f"--kubeconfig={config}",
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
             f"--bind-address={addresses.LOOPBACK}",
-            f"--secure-port={addresses.SCHEDULER}",
-            f"--cert-dir={folder.path / 'scheduler'}",
+            f"--secure-port={port}",
+            f"--cert-dir={folder.path / name}",
             "--leader-elect=false",
+            *flags,
         ),
         environment={},
-        ready=lambda: tcp_open(addresses.LOOPBACK, addresses.SCHEDULER),
+        ready=lambda: tcp_open(addresses.LOOPBACK, port),
         restart=True,
     )
 

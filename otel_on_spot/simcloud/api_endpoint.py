@@ -4,6 +4,7 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 
 import trustme
 
@@ -11,7 +12,25 @@ from otel_on_spot.files import write_atomically
 from otel_on_spot.simcloud.cloud import Cloud
 
 
-class ApiEndpoint:
+class LoopbackServer:
+    """A server of this process, in a thread of its own."""
+
+    def __init__(self, server: BaseServer) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, and free the port."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+class ApiEndpoint(LoopbackServer):
     """HTTPS on the cloud's API port: ``/<cluster>/healthz`` answers 200 once the cluster is active."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -34,21 +53,11 @@ class ApiEndpoint:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", cloud.api_port), Answer)
+        server = ThreadingHTTPServer(("127.0.0.1", cloud.api_port), Answer)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(_certificate(cloud.directory))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
-
-    def start(self) -> None:
-        """Answer from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop, and free the port."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        super().__init__(server)
 
 
 def _certificate(directory: Path) -> Path:

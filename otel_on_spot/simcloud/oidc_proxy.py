@@ -19,13 +19,14 @@ from typing import Final
 import trustme
 
 from otel_on_spot.files import write_atomically
+from otel_on_spot.simcloud.api_endpoint import LoopbackServer
 
 ISSUER: Final = re.compile(r"oidc\.eks\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 SECONDS: Final = 10
 """Real seconds of silence after which a connection is closed."""
 
 
-class OidcProxy:
+class OidcProxy(LoopbackServer):
     """A proxy (``CONNECT`` only): issuers of EKS end here, all else is passed on as if there were no proxy."""
 
     def __init__(self, directory: Path) -> None:
@@ -47,23 +48,10 @@ class OidcProxy:
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
-
-    @property
-    def url(self) -> str:
+        server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
         """The value for ``HTTPS_PROXY``."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> None:
-        """Answer from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop, and free the port."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+        super().__init__(server)
 
     def _serve(self, client: socket.socket) -> None:
         request = b""

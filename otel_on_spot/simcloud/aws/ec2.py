@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from typing_extensions import override
+
 from otel_on_spot.simcloud.handler import Call, Handler, all_tags, tag_list
 from otel_on_spot.simcloud.properties import Properties
 
 
 class Ec2Handler(Handler):
-    """Something of EC2 with tags."""
+    """Something of EC2 with tags, which are what an update changes."""
 
     taggable = True
     kind: str
@@ -27,3 +29,7 @@ class Ec2Handler(Handler):
         if wanted:
             ec2.create_tags(Resources=[identity], Tags=tag_list(wanted))
         return {"tags": new.get("tags") or {}, "tagsAll": wanted}
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        return self.retag(call, identity, state, new)

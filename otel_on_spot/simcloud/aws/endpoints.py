@@ -193,9 +193,5 @@ class FlowLog(Ec2Handler):
         )
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        return self.retag(call, identity, state, new)
-
-    @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         call.site.client("ec2").delete_flow_logs(FlowLogIds=[identity])

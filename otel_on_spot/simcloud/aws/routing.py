@@ -45,10 +45,6 @@ class RouteTable(Ec2Handler):
         return {"vpcId": table["VpcId"], **own_tags(call.site, state, tags_of(table.get("Tags")))}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        return self.retag(call, identity, state, new)
-
-    @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         call.site.client("ec2").delete_route_table(RouteTableId=identity)
 
@@ -177,10 +173,6 @@ class Eip(Ec2Handler):
         return {"publicIp": found[0]["PublicIp"], **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        return self.retag(call, identity, state, new)
-
-    @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_address(call.site, identity)
         call.site.client("ec2").release_address(AllocationId=identity)
@@ -217,10 +209,6 @@ class NatGateway(Ec2Handler):
             if alive
             else None
         )
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        return self.retag(call, identity, state, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
