@@ -11,7 +11,7 @@ from infra.argocd import ArgoCd, ArgoCdArgs
 from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones_without_control_plane
 from infra.budget import MonthlyBudget, MonthlyBudgetArgs
 from infra.cluster import Cluster, ClusterArgs
-from infra.existing_vpc import existing_subnets
+from infra.existing_vpc import existing_vpc
 from infra.karpenter.capacity import Capacity, CapacityArgs
 from infra.karpenter.controller import KarpenterController, KarpenterControllerArgs
 from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
@@ -47,12 +47,12 @@ refuse_taken_names(stack_names, asked)
 refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked)
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
 zones = control_plane_zones(settings, stack_names, asked)
-subnets = existing_subnets(settings, asked)
+found_vpc = existing_vpc(settings, asked)
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network: Network | ExistingNetwork
-if settings.network.existing:
-    existing_args = ExistingNetworkArgs(config=settings.network.existing, subnets=subnets)
+if settings.network.existing and found_vpc:
+    existing_args = ExistingNetworkArgs(config=settings.network.existing, subnets=found_vpc.private)
     network = ExistingNetwork("network", existing_args, on_aws)
 else:
     network_args = NetworkArgs(
@@ -139,7 +139,7 @@ capacity_args = CapacityArgs(
     tags=tags,
     tagged_for_volumes=settings.cluster.volume_access != "account",
     node_role=cluster.admitted_node_role,
-    subnet_ids=tuple(subnet.id for subnet in subnets),
+    subnet_ids=tuple(subnet.id for subnet in found_vpc.private) if found_vpc else (),
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
@@ -159,7 +159,7 @@ platform_args = AppOfAppsArgs(
     after=(argocd.release, karpenter.release, *capacity.node_pools, *cluster.ready),
     monitoring=settings.monitoring,
     front_path=settings.front_path,
-    values_of_ingress=ingress.demo_values(settings.ingress, settings.network),
+    values_of_ingress=ingress.demo_values(settings.ingress, settings.network, found_vpc),
 )
 platform = AppOfApps("platform", platform_args, on_cluster)
 
@@ -173,6 +173,8 @@ if settings.ingress.load_balancers:
         gitops=settings.gitops,
         hosts=ingress.hosts(settings.ingress, settings.argocd),
         cluster_metadata=stack_names.cluster_metadata(settings.environment),
+        vpc_id=settings.network.existing.vpc_id if settings.network.existing else None,
+        subnet_ids=ingress.subnet_ids(found_vpc),
         after=(platform.root, argocd.release, *balancers.granted, cluster.pod_identity_agent, *cluster.ready),
     )
     ways_in = ingress.WaysIn("ingress", ways_in_args, on_cluster)

@@ -4,7 +4,7 @@ Nothing here writes: neither a tag, nor a route. What is missing is refused with
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, collapse_addresses
 from typing import Final
 
@@ -69,21 +69,25 @@ class FoundVpc:
     endpoints: frozenset[str] = frozenset()
 
 
-def existing_subnets(settings: Settings, opts: pulumi.InvokeOptions) -> tuple[FoundSubnet, ...]:
-    """The private subnets of ``network.existing``, in the order of the zones; none where the stack makes its VPC.
+def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions) -> FoundVpc | None:
+    """What ``network.existing`` names, its subnets in the order of the zones; None where the stack makes its VPC.
 
     Raises:
         pulumi.RunError: the VPC or its subnets lack something; all is named, and no resource was declared yet.
     """
     existing, zones = settings.network.existing, settings.network.zones
     if existing is None:
-        return ()
+        return None
     found = look(existing, zones, settings.region, opts)
     new = settings.cluster.name not in eks.get_clusters(opts=opts).names
     problems = list(problems_of(existing, zones, settings.region, found, new=new))
     if problems or found is None:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
-    return tuple(sorted(found.private, key=lambda subnet: (zones.index(subnet.zone), subnet.id)))
+    private, public = (
+        tuple(sorted(subnets, key=lambda subnet: (zones.index(subnet.zone), subnet.id)))
+        for subnets in (found.private, found.public)
+    )
+    return replace(found, private=private, public=public)
 
 
 def look(existing: ExistingVpc, zones: tuple[str, ...], region: str, opts: pulumi.InvokeOptions) -> FoundVpc | None:

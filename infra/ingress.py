@@ -6,7 +6,7 @@ docs/adr/0020-load-balancers.md says why.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
@@ -16,6 +16,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import demo_chart, names
 from infra.app_of_apps import API_VERSION, CASCADE, CASCADE_TIMEOUT, CHILDREN_STAY_SUSPENDED, IN_CLUSTER, NO_PROJECTS
+from infra.existing_vpc import FoundVpc
 from infra.settings import models as settings
 from infra.subnets import SubnetLayout
 
@@ -47,7 +48,7 @@ class WaysInArgs:
     """Arguments: the setting, the Git source, and what goes after the load balancers.
 
     ``hosts``: key of a load balancer -> its DNS name. ``after``: what the controller needs while it lives and while it
-    goes.
+    goes. ``vpc_id`` and ``subnet_ids`` (scheme -> ids): of a VPC that is there; the stack's own is found by its tags.
     """
 
     config: settings.Ingress
@@ -55,6 +56,8 @@ class WaysInArgs:
     hosts: Mapping[str, str]
     cluster_metadata: Mapping[str, str]
     after: tuple[pulumi.Resource, ...]
+    vpc_id: str | None = None
+    subnet_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class WaysIn(pulumi.ComponentResource):
@@ -135,19 +138,24 @@ def values(args: WaysInArgs) -> dict[str, Any]:
             "chartRepository": controller.chart_repository,
             "chartVersion": controller.chart_version,
             "namespace": names.LOAD_BALANCER_CONTROLLER,
+            **({"vpcId": args.vpc_id} if args.vpc_id else {}),
             **image,
         },
-        **{key: _load_balancer(args.hosts[key], config) for key, config in args.config.load_balancers.items()},
+        **{key: _load_balancer(args, key, config) for key, config in args.config.load_balancers.items()},
     }
 
 
-def _load_balancer(host: str, config: settings.LoadBalancer) -> dict[str, Any]:
-    given = {"certificateArn": config.certificate_arn, "webAclArn": config.web_acl_arn}
+def _load_balancer(args: WaysInArgs, key: str, config: settings.LoadBalancer) -> dict[str, Any]:
+    given = {
+        "certificateArn": config.certificate_arn,
+        "webAclArn": config.web_acl_arn,
+        "subnetIds": list(args.subnet_ids.get(config.scheme, ())),
+    }
     return {
-        "host": host,
+        "host": args.hosts[key],
         "scheme": config.scheme,
         "inboundCidrs": [str(cidr) for cidr in config.inbound_cidrs],
-        **{key: arn for key, arn in given.items() if arn},
+        **{name: value for name, value in given.items() if value},
     }
 
 
@@ -157,16 +165,34 @@ def hosts(config: settings.Ingress, argocd: settings.ArgoCd) -> dict[str, str]:
     return shop | ({"argocd": argocd.domain} if config.argocd else {})
 
 
-def demo_values(config: settings.Ingress, network: settings.Network) -> dict[str, dict[str, Any]]:
+def subnet_ids(found: FoundVpc | None) -> dict[str, tuple[str, ...]]:
+    """Scheme -> subnets of a VPC that is there, the first of each zone: a load balancer takes no second one."""
+    if found is None:
+        return {}
+    subnets = {"internet-facing": found.public, "internal": found.private}
+    return {
+        scheme: tuple({subnet.zone: subnet.id for subnet in reversed(of_scheme)}.values())[::-1]
+        for scheme, of_scheme in subnets.items()
+    }
+
+
+def demo_values(
+    config: settings.Ingress, network: settings.Network, found: FoundVpc | None = None
+) -> dict[str, dict[str, Any]]:
     """Values of the demo, by child: what comes from the shop's load balancer is let in. Nothing without one.
 
-    The load balancer's interfaces are in the subnets of its scheme, one in each zone.
+    The load balancer's interfaces are in the subnets of its scheme, one in each zone; of a VPC that is there, its
+    ranges are let in.
     """
     if config.shop is None:
         return {}
-    layout = SubnetLayout(network.cidr, len(network.zones), network.private_prefix, network.public_prefix)
-    subnet = layout.public if config.shop.scheme == "internet-facing" else layout.private
-    sources = [{"ipBlock": {"cidr": str(subnet(index))}} for index in range(len(network.zones))]
+    if found is not None:
+        blocks = list(found.ranges)
+    else:
+        layout = SubnetLayout(network.made, len(network.zones), network.private_prefix, network.public_prefix)
+        subnet = layout.public if config.shop.scheme == "internet-facing" else layout.private
+        blocks = [subnet(index) for index in range(len(network.zones))]
+    sources = [{"ipBlock": {"cidr": str(block)}} for block in blocks]
     return {
         demo_chart.CHILD: {
             "exposed": [FRONT],

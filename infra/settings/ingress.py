@@ -40,6 +40,16 @@ def problems(
 
 def network_problems(network: Network, ingress: Ingress) -> Iterator[Problem]:
     """Subnets that no load balancer fits into."""
+    if network.existing is not None:
+        public = network.existing.public_subnet_ids or network.existing.public_subnet_tags
+        if not public and any(each.scheme == "internet-facing" for each in ingress.load_balancers.values()):
+            yield Problem(
+                "network.existing.publicSubnetIds",
+                "nothing, with a load balancer that is internet-facing",
+                "it stands in public subnets of the VPC",
+                "give publicSubnetIds or publicSubnetTags, or set scheme: internal",
+            )
+        return
     prefixes = {
         "internet-facing": ("network.publicPrefix", network.public_prefix),
         "internal": ("network.privatePrefix", network.private_prefix),

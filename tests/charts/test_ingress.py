@@ -30,6 +30,7 @@ GIVEN = {
     "clusterMetadata": {"clusterName": "otel-dev", "environment": "dev", "region": "eu-west-1"},
     "controller": {"chartVersion": "3.5.0"},
 }
+CONTROLLER = names.LOAD_BALANCER_CONTROLLER
 ALB = "alb.ingress.kubernetes.io/"
 SUBNETS = ["10.10.255.0/24", "10.10.254.0/24"]
 EXPOSED = {
@@ -72,6 +73,17 @@ def test_the_shop_is_reached_by_tls_from_the_networks_that_are_listed_and_http_l
     assert found["ssl-policy"] == "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
     assert "drop_invalid_header_fields.enabled=true" in found["load-balancer-attributes"]
     assert (found["target-type"], found["healthcheck-path"]) == ("ip", "/favicon.ico")
+
+
+def test_in_a_vpc_that_is_there_its_id_and_its_subnets_are_said() -> None:
+    subnets = {"subnetIds": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"]}
+    objects = rendered(shop=BALANCER | subnets, controller={"vpcId": "vpc-0f0e0d0c"})
+    values = yaml.safe_load(by_name(objects, "Application")[CONTROLLER]["spec"]["source"]["helm"]["values"])
+
+    assert annotations("shop", shop=BALANCER | subnets)["subnets"] == "subnet-0a1b2c3d,subnet-1a1b2c3d"
+    assert values["vpcId"] == "vpc-0f0e0d0c"
+    assert "vpcTags" not in values
+    assert "subnets" not in annotations("shop", shop=BALANCER)
 
 
 def test_a_web_acl_that_is_taken_away_is_taken_off() -> None:

@@ -13,6 +13,7 @@ from access import scope as access
 from access.boundary import boundary
 from access.deployer import deployer
 from infra import documents, ingress, names
+from infra.existing_vpc import FoundSubnet, FoundVpc
 from infra.karpenter.policies import Scope
 from infra.load_balancers import CLUSTER_TAG, load_balancer_policy
 from infra.settings import parse
@@ -119,6 +120,40 @@ def test_the_policy_lets_in_the_subnets_that_the_controller_takes_and_no_more(sc
 
     assert allowed == subnets
     assert len(allowed) == len(settings.network.zones)
+
+
+EXISTING = {"vpcId": "vpc-0f0e0d0c1a2b3c4d5", "privateSubnetTags": {"tier": "private"}}
+PUBLIC = {"publicSubnetTags": {"tier": "public"}}
+
+
+def test_in_a_vpc_that_is_there_the_controller_is_told_where_and_its_ranges_are_let_in() -> None:
+    network = {"zones": ["eu-west-1a", "eu-west-1b"], "existing": EXISTING | PUBLIC}
+    found = record("dev", config_overrides={"ingress": {"shop": SHOP}, "network": network})
+    given = told(found, "ingress-application")
+    entry = told(found, "platform-root")["applications"]["otel-demo"]["values"]["networkPolicy"]["entry"]
+
+    assert given["controller"]["vpcId"] == EXISTING["vpcId"]
+    assert len(given["shop"]["subnetIds"]) == 2
+    assert entry["frontend-proxy"]["from"] == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+
+
+def test_of_several_subnets_in_a_zone_a_load_balancer_takes_the_first() -> None:
+    def subnets(*zones: str) -> tuple[FoundSubnet, ...]:
+        return tuple(
+            FoundSubnet(id=f"subnet-{number}", vpc_id="vpc-1", zone=zone, free=9, way_out="")
+            for number, zone in enumerate(zones)
+        )
+
+    vpc = FoundVpc(ranges=(), dns_support=True, dns_hostnames=True, private=subnets("a", "a", "b"), public=())
+    assert ingress.subnet_ids(vpc) == {"internet-facing": (), "internal": ("subnet-0", "subnet-2")}
+
+
+def test_a_vpc_without_public_subnets_has_no_load_balancer_that_faces_the_internet() -> None:
+    raw = with_ingress(shop=SHOP) | {"network": {"zones": ["eu-west-1a", "eu-west-1b"], "existing": EXISTING}}
+
+    assert keys_of(raw) == ["network.existing.publicSubnetIds"]
+    inside = with_ingress(shop=SHOP | {"scheme": "internal"})
+    assert keys_of(inside | {"network": raw["network"]}) == []
 
 
 def test_the_role_is_of_the_controllers_pods_alone_bounded_and_in_its_path() -> None:

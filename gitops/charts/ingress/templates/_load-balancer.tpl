@@ -9,6 +9,9 @@ Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/gu
 argocd.argoproj.io/sync-wave: "1"
 alb.ingress.kubernetes.io/scheme: {{ $balancer.scheme }}
 alb.ingress.kubernetes.io/inbound-cidrs: {{ join "," $balancer.inboundCidrs }}
+{{- with $balancer.subnetIds }}
+alb.ingress.kubernetes.io/subnets: {{ join "," . }}
+{{- end }}
 {{- if $balancer.certificateArn }}
 alb.ingress.kubernetes.io/listen-ports: '[{"HTTP": 80}, {"HTTPS": 443}]'
 alb.ingress.kubernetes.io/ssl-redirect: "443"
