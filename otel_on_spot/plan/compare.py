@@ -183,7 +183,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], revision: st
         revision=revision,
         unchanged=unchanged,
         policy=after.get("policy"),
-        data=tuple(_data(cost.claims(before["resources"]), cost.claims(after["resources"]))),
+        data=tuple(_data(cost.persistence(before["resources"]), cost.persistence(after["resources"]))),
         changes=tuple(sorted(changes, key=lambda c: (order[c.action], c.urn))),
     )
 
@@ -279,8 +279,17 @@ def drained(found: Difference) -> str:
     return f"Karpenter drains and replaces {whose}: by drift, within the pools' budgets" if whose else ""
 
 
-def _data(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _data(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Iterator[str]:
     """What becomes of each database's data, by its claim before and after."""
+    before, after = earlier.get("claims") or {}, later.get("claims") or {}
+    kept = sorted({claim["name"] for claim in before.values()} & {claim["name"] for claim in after.values()})
+    classes = earlier.get("storageClassName"), later.get("storageClassName")
+    if kept and classes[0] != classes[1]:
+        yield (
+            f"the claims {', '.join(kept)} keep the StorageClass {classes[0]}: Kubernetes refuses another one for a "
+            f"claim that is there, and Argo CD's sync fails until the file says {classes[0]} again. A volume of "
+            f"{classes[1]} begins with a snapshot (restoreFrom)"
+        )
     for database in sorted(before.keys() | after.keys()):
         was, now = before.get(database), after.get(database)
         if was is None and now is not None:

@@ -366,10 +366,18 @@ def _node_line(
     )
 
 
-def _volumes(what: str, region: _Region, gib: int, expected: float, rest: float, limits: float) -> Iterator[Line]:
+def _volumes(
+    what: str,
+    region: _Region,
+    gib: int,
+    expected: float,
+    rest: float,
+    limits: float,
+    service: str = "gp3-volume",
+) -> Iterator[Line]:
     if not gib:
         return
-    price = region.service("gp3-volume")
+    price = region.service(service)
     yield Line(
         what=what,
         quantity=expected * gib,
@@ -418,18 +426,26 @@ def _capacity_types(spec: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
-    """Volumes of the demo's databases: there with the demo, whatever the pools' sizes."""
-    gib = sum(claim["gib"] for claim in claims(plan.resources).values())
+    """Volumes of the demo's databases and their backups: there with the demo, whatever the pools' sizes.
+
+    A backup holds what has changed since the one before: one full copy is expected, and ``keep`` of them are the most.
+    Source: https://repost.aws/knowledge-center/ebs-snapshot-billing
+    """
+    told = persistence(plan.resources)
+    gib = sum(claim["gib"] for claim in (told.get("claims") or {}).values())
     yield from _volumes("volumes of the databases", region, gib, 1, 0, 1)
+    if backup := told.get("backup"):
+        yield from _volumes("backups of the databases", region, gib, 1, 0, backup["keep"], "ebs-snapshot")
 
 
-def claims(resources: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The claims of the demo's databases, as the root Application of a plan gives them to its chart: by database.
+def persistence(resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The volumes of the demo's databases, as the root Application of a plan gives them to its chart.
 
-    Without such values there are none: an older revision's Application, or one that is not the root.
+    ``claims``: by database. Without such values there are none: an older revision's Application, or one that is not
+    the root.
     """
     applications = (resource["inputs"] for resource in resources if resource["type"] == ROOT_APPLICATION)
-    return (demo_values(applications).get("persistence") or {}).get("claims") or {}
+    return demo_values(applications).get("persistence") or {}
 
 
 def demo_values(applications: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

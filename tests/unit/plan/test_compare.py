@@ -204,6 +204,18 @@ def test_a_revision_whose_program_fails_is_told_with_what_it_said(clone: Path) -
             "kafka: 10 to 9 GiB is refused at the preview of a living environment",
         ),
         ({"enabled": True}, {"enabled": True, "volumes": {"kafka": {"gib": 11}}}, ""),
+        (
+            {"enabled": True},
+            {"enabled": True, "storageClass": "io2"},
+            "the claims kafka-data, opensearch-data, postgresql-data, prometheus-data, valkey-cart-data keep the "
+            "StorageClass gp3",
+        ),
+        (
+            {"enabled": True, "volumes": {"kafka": {"restoreFrom": "kafka-data-x7k2p"}}},
+            {"enabled": True, "storageClass": "io2"},
+            "the claims opensearch-data, postgresql-data, prometheus-data, valkey-cart-data keep the StorageClass gp3",
+        ),
+        ({}, {"enabled": True, "storageClass": "io2"}, "kafka starts on the volume kafka-data"),
     ],
 )
 def test_what_becomes_of_the_data_is_told(before: dict[str, Any], after: dict[str, Any], words: str) -> None:

@@ -319,3 +319,13 @@ def test_the_volumes_of_the_databases_are_counted_with_the_demo_and_not_without(
     assert (volumes.rest, volumes.expected) == (0, pytest.approx(47 * 0.088))
     assert volumes.expected == volumes.limits
     assert "volumes of the databases" not in {one.what for one in estimate(recorded("dev")).lines}
+
+
+def test_backups_are_counted_as_one_copy_and_at_the_limits_as_many_as_are_kept() -> None:
+    """Staging keeps three; in eu-west-1 by the region's factor."""
+    backups = line(estimate(recorded("staging")), "backups of the databases")
+
+    assert (backups.rest, backups.expected) == (0, pytest.approx(47 * 0.05 * 1.119, rel=0.01))
+    assert backups.limits == pytest.approx(3 * backups.expected)
+    assert backups.kinds == ("factor",)
+    assert "backups of the databases" not in {one.what for one in estimate(recorded("dev")).lines}
