@@ -39,12 +39,12 @@ class Rehearsed:
         return next(verdict["what"] for verdict in (self.report or {})["verdicts"] if verdict["id"] == line)
 
 
-def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "", seconds: float = 120) -> Rehearsed:
+def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "", seconds: float = 420) -> Rehearsed:
     """Run ``drill name`` in the lab's namespaces; its exit code must be what its report says.
 
     Args:
         keep: name under which what was printed is kept in the folder that ``CAPTURES`` names, where it names one.
-        seconds: how long it may take.
+        seconds: how long it may take: longer than any wait of its own, or it is killed before it has a verdict.
     """
     out = folder / f"{name}.json"
     out.unlink(missing_ok=True)
