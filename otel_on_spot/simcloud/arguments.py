@@ -251,6 +251,8 @@ UNDECIDED: Final[dict[str, str]] = {
     "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region, "
     "until Service Quotas is asked for more)",
     "permissions": "without `--as`, whether the caller may make a request",
+    "access": "with `--as` too, what a role may do inside the cluster: who made it, access policies and RBAC groups "
+    "decide there, and nothing here reads RBAC; every call of the Kubernetes provider is allowed",
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",
     "images": "whether an AMI starts: every one does",
