@@ -36,13 +36,21 @@ def sentence(request: Request, caller: Caller, decision: Decision) -> str:
     return f"User: {caller.arn} is not authorized to perform: {request.action}{on} {why}"
 
 
-def refusal(request: Request, caller: Caller, decision: Decision) -> tuple[str, str]:
-    """(code, message) of a refusal, as the service writes it: EC2 with the encoded message."""
-    text = sentence(request, caller, decision)
-    if request.action.startswith("ec2:"):
+def refusal(request: Request, caller: Caller, decision: Decision, *, asked: str = "") -> tuple[str, str]:
+    """(code, message) of a refusal, as the service that was asked writes it: EC2 with the encoded message.
+
+    Args:
+        request: the call that is refused.
+        caller: who made it.
+        decision: that refuses it.
+        asked: the action that was asked for, where the refused one belongs to it: EC2 writes of a role that may not be
+            passed to an instance, and encodes that too.
+    """
+    text, action = sentence(request, caller, decision), asked or request.action
+    if action.startswith("ec2:"):
         told = encoded(request, caller, decision)
         text = f"You are not authorized to perform this operation. {text}. {ENCODED}{told}"
-    return code(request.action), text
+    return code(action), text
 
 
 def encoded(request: Request, caller: Caller, decision: Decision) -> str:

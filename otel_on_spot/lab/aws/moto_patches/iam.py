@@ -62,11 +62,16 @@ def caller_of(account: str, access_key: str) -> Caller | None:
 
 
 def refused(account: str, access_key: str, asked: Iterable[Request]) -> tuple[str, str] | None:
-    """(code, message) of the first call that the holder of an access key may not make; None where it may make all."""
+    """(code, message) of the first call that the holder of an access key may not make; None where it may make all.
+
+    The first of them is the operation's own, whose service writes the refusal.
+    """
     caller = caller_of(account, access_key)
     if caller is None:
         return None
+    operation = ""
     for request in asked:
+        operation = operation or request.action
         try:
             actions.check(request)
         except actions.UnlistedCallError as problem:
@@ -75,7 +80,7 @@ def refused(account: str, access_key: str, asked: Iterable[Request]) -> tuple[st
         decision = decide(request, caller)
         KEPT.append(_kept(request, caller, decision))
         if not decision:
-            return messages.refusal(request, caller, decision)
+            return messages.refusal(request, caller, decision, asked=operation)
     return None
 
 

@@ -161,6 +161,30 @@ def test_a_refusal_is_opened_by_sts_and_tells_what_was_asked(aws: Endpoint, cont
         session.decode_authorization_message(EncodedMessage=encoded)
 
 
+def test_ec2_writes_of_a_role_that_may_not_be_passed_to_an_instance(aws: Endpoint, controller: str) -> None:
+    iam, name = aws.client("iam"), "of-another"
+    passed = role(aws, name, {})
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    session = session_of(aws, controller)
+    try:
+        with pytest.raises(
+            ClientError, match=r"UnauthorizedOperation.*not authorized to perform: iam:PassRole"
+        ) as caught:
+            session.client("ec2", endpoint_url=aws.url).run_instances(**LAUNCH, IamInstanceProfile={"Name": name})
+        encoded = caught.value.response["Error"]["Message"].partition(messages.ENCODED)[2]
+        assert messages.decoded(encoded)["context"]["resource"] == passed
+        with pytest.raises(ClientError, match=r"AccessDenied\).*not authorized to perform: iam:AddRole") as other:
+            session.client("iam", endpoint_url=aws.url).add_role_to_instance_profile(
+                InstanceProfileName=name, RoleName=name
+            )
+        assert messages.ENCODED not in str(other.value)
+    finally:
+        iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+        iam.delete_instance_profile(InstanceProfileName=name)
+        iam.delete_role(RoleName=name)
+
+
 def test_a_policy_that_is_detached_no_longer_allows(aws: Endpoint, controller: str) -> None:
     ec2 = session_of(aws, controller).client("ec2", endpoint_url=aws.url)
     ec2.describe_subnets()
