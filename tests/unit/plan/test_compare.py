@@ -215,7 +215,6 @@ def test_a_revision_whose_program_fails_is_told_with_what_it_said(clone: Path) -
             {"enabled": True, "storageClass": "io2"},
             "the claims opensearch-data, postgresql-data, prometheus-data, valkey-cart-data keep the StorageClass gp3",
         ),
-        ({}, {"enabled": True, "storageClass": "io2"}, "kafka starts on the volume kafka-data"),
     ],
 )
 def test_what_becomes_of_the_data_is_told(before: dict[str, Any], after: dict[str, Any], words: str) -> None:
@@ -224,3 +223,9 @@ def test_what_becomes_of_the_data_is_told(before: dict[str, Any], after: dict[st
     for page in (compare.text(found), compare.markdown(found)):
         assert (words in page) if words else ("kafka" not in "".join(found.data))
     assert bool(found.data) == bool(words)
+
+
+def test_another_class_for_volumes_that_are_all_new_is_no_news() -> None:
+    found = compare.difference(with_volumes({}), with_volumes({"enabled": True, "storageClass": "io2"}), "main")
+
+    assert "StorageClass" not in "".join(found.data)

@@ -83,6 +83,7 @@ def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None
     }
     assert labels["karpenter.sh/nodepool"] == "spot"
     assert labels["topology.kubernetes.io/zone"] == "eu-west-1b"
+    assert made["metadata"]["annotations"] == {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
     assert labels["topology.kubernetes.io/region"] == "eu-west-1"
     assert labels["kubernetes.io/arch"] == "amd64"
     assert labels[KWOK_LABEL[0]] == KWOK_LABEL[1]
