@@ -74,15 +74,21 @@ def nothing_of_the_drill(lab: Lab) -> bool:
     )
 
 
+def attached(lab: Lab) -> dict[str, str]:
+    """Node by PersistentVolume."""
+    return {
+        each["spec"]["source"]["persistentVolumeName"]: each["spec"]["nodeName"]
+        for each in lab.get("volumeattachments")
+        if (each.get("status") or {}).get("attached")
+    }
+
+
 def test_every_database_runs_on_a_volume_of_its_own_in_the_zone_of_its_node(staging: Lab) -> None:
     claims = {claim["metadata"]["name"]: claim for claim in staging.get("persistentvolumeclaims", namespace=SPACE)}
     assert set(claims) == {f"{database}-data" for database in DATABASES}
     nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in staging.get("nodes")}
-    on = {
-        each["spec"]["source"]["persistentVolumeName"]: each["spec"]["nodeName"]
-        for each in staging.get("volumeattachments")
-        if each["status"]["attached"]
-    }
+    until("all are attached", lambda: len(attached(staging)) == len(DATABASES), 30)
+    on = attached(staging)
     for claim in claims.values():
         assert claim["status"]["phase"] == "Bound"
         volume = staging.get("persistentvolume", claim["spec"]["volumeName"])
@@ -99,9 +105,8 @@ def test_a_volume_is_restored_beside_its_database_and_follows_to_a_new_node_in_i
     seen = rehearse(staging, tmp_path, "restore-data", "--timeout", "90", keep="restore-data")
     assert seen.lines == dict.fromkeys(("snapshot", "restored", "source", "followed"), "ok"), seen.told
     (new,) = set(data_nodes(staging)) - set(before)
-    assert new in seen.looked_at("followed")
-    (old,) = before
-    assert data_nodes(staging)[new]["metadata"]["labels"][ZONE] == before[old]["metadata"]["labels"][ZONE]
+    zone = data_nodes(staging)[new]["metadata"]["labels"][ZONE]
+    assert f"to {new} in {zone}" in seen.looked_at("followed")
     until("nothing of the drill is left", lambda: nothing_of_the_drill(staging), 60)
 
 
@@ -110,7 +115,8 @@ def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(
     here = staging.get("pods", namespace=SPACE)
     of_database = next(pod for pod in here if pod["metadata"]["labels"].get("opentelemetry.io/name") == "postgresql")
     spare = [name for name in names if name != of_database["spec"]["nodeName"]]
-    staging.kubectl("cordon", *spare)
+    if spare:
+        staging.kubectl("cordon", *spare)
     staging.ask("capacity", shortages=[{"capacity_type": "on-demand"}])
     try:
         seen = rehearse(staging, tmp_path, "restore-data", "--timeout", "20", "--move", keep="restore-data-no-capacity")
@@ -119,7 +125,8 @@ def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(
         assert "InsufficientCapacityError" in seen.said("followed")
     finally:
         staging.ask("capacity", shortages=[])
-        staging.kubectl("uncordon", *spare)
+        if spare:
+            staging.kubectl("uncordon", *spare)
     until("postgresql is back", lambda: claim_of(staging, "postgresql") == "postgresql-data")
     until("nothing of the drill is left", lambda: nothing_of_the_drill(staging), 60)
 
