@@ -29,7 +29,7 @@ class Signal:
     """An alarm: one metric's statistic above a threshold for some periods.
 
     ``share_of``: metric of the same namespace; the threshold is then percent of it. ``page``: where to look what to do.
-    Times are seconds.
+    ``heartbeat``: the alarm is that nothing is measured, where something always is. Times are seconds.
     """
 
     name: str
@@ -43,10 +43,11 @@ class Signal:
     means: str
     page: str
     share_of: str | None = None
+    heartbeat: bool = False
 
 
 def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal]:
-    """The alarms of a stack. A metric that is not there breaks no rule: a queue that nobody uses has none.
+    """The alarms of a stack. A metric that is not there breaks no rule but a heartbeat's: most are of faults.
 
     Sources: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html,
@@ -79,10 +80,26 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
         )
         for event in events
     ]
+    # Karpenter asks the queue again every 20 seconds, and nearly every answer is empty.
+    # Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/sqs/sqs.go (WaitTimeSeconds)
+    unread = Signal(
+        name="queue-unread",
+        namespace="AWS/SQS",
+        metric="NumberOfEmptyReceives",
+        dimensions={"QueueName": stack_names.interruption_queue},
+        statistic="Sum",
+        above=0,
+        period=300,
+        periods=3,
+        means="nobody asks the interruption queue: Karpenter does not run, or may not read it, and no node is launched",
+        page="docs/runbooks/doctor/karpenter-running.md",
+        heartbeat=True,
+    )
     cluster = {"ClusterName": stack_names.cluster}
     control_plane = "docs/runbooks/doctor/cluster.md"
     return [
         queue,
+        unread,
         *rules,
         Signal(
             name="api-errors",
@@ -154,10 +171,10 @@ class Alarms(pulumi.ComponentResource):
                 f"{name}-{signal.name}",
                 name=args.stack_names.alarm(signal.name),
                 alarm_description=f"{signal.means}. What to do: {signal.page}",
-                comparison_operator="GreaterThanThreshold",
+                comparison_operator="LessThanOrEqualToThreshold" if signal.heartbeat else "GreaterThanThreshold",
                 threshold=signal.above,
                 evaluation_periods=signal.periods,
-                treat_missing_data="notBreaching",
+                treat_missing_data="breaching" if signal.heartbeat else "notBreaching",
                 alarm_actions=[self.topic_arn],
                 ok_actions=[self.topic_arn],
                 opts=pulumi.ResourceOptions(parent=self),

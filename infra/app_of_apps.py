@@ -11,7 +11,7 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pydantic import SecretStr
 
-from infra import demo_chart, images, names
+from infra import demo_chart, images, names, otlp
 from infra import persistence as volumes
 from infra.settings import models as settings
 
@@ -187,8 +187,10 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
     ):
         own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})
     if args.monitoring.alerts != "none":
-        judged = {"monitoring": args.monitoring.model_dump(by_alias=True, exclude_defaults=True)}
+        judged = {"monitoring": args.monitoring.model_dump(by_alias=True, exclude_defaults=True, exclude={"otlp"})}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": judged}})
+    if args.monitoring.otlp is not None:
+        own = demo_chart.over(own, {demo_chart.CHILD: {"values": otlp.values(args.monitoring)}})
     if args.front_path.on_demand_floor:
         floor = {"frontPath": {"onDemandFloor": args.front_path.on_demand_floor}}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": floor}})

@@ -1013,8 +1013,79 @@ class Persistence(Model):
         return self.restored_from(database) or f"{database}-data"
 
 
+INTERNAL_HOST: Final = re.compile(r"[a-z0-9-]+\.([a-z0-9-]+)\.svc(\.cluster\.local)?")
+
+
+class OtlpBackend(Model):
+    """A backend that everything is sent to as well, by OTLP.
+
+    Source: https://opentelemetry.io/docs/specs/otlp/
+    """
+
+    endpoint: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+            r"(:[1-9]\d{0,4})?(/[A-Za-z0-9/._~-]*)?$",
+            max_length=500,
+        ),
+    ] = Field(
+        description="address of the backend, with a port where it is not the scheme's own; http:// in the cluster only",
+        examples=["https://otlp.example.com:4317"],
+    )
+    protocol: Literal["grpc", "http"] = Field("grpc", description="OTLP over gRPC, or over HTTP with Protobuf")
+    headers_secret: Name | None = Field(
+        None,
+        description="Secret in the demo's namespace that holds what headers are sent, such as a key of the vendor's; "
+        "you make it, Git and Pulumi never see it",
+        examples=["otlp-backend"],
+    )
+    headers: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", max_length=100)],
+        Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)],
+    ] = Field(
+        default_factory=dict,
+        description="header -> key of headersSecret, in capitals",
+        examples=[{"api-key": "API_KEY"}],
+    )
+    ca_certificate: (
+        Annotated[str, Field(pattern=r"^-----BEGIN CERTIFICATE-----\n[\s\S]+", max_length=20_000)] | None
+    ) = Field(
+        None, description="certificate, in PEM, of the authority that signs the backend's, where no system knows it"
+    )
+
+    @property
+    def port(self) -> int:
+        """Port of the endpoint, or what its scheme means."""
+        scheme, _, rest = self.endpoint.partition("://")
+        given = rest.partition("/")[0].rpartition(":")[2]
+        return int(given) if given.isdigit() else {"https": 443, "http": 80}[scheme]
+
+    @property
+    def host(self) -> str:
+        """Host of the endpoint."""
+        return self.endpoint.partition("://")[2].partition("/")[0].partition(":")[0]
+
+    @property
+    def path(self) -> str:
+        """Path of the endpoint, without its slash."""
+        return self.endpoint.partition("://")[2].partition("/")[2]
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of an endpoint in the cluster, whose name ends in ``.svc``; empty for one outside."""
+        found = INTERNAL_HOST.fullmatch(self.host)
+        return found[1] if found else ""
+
+    @property
+    def address(self) -> str:
+        """The endpoint with its port, as the collector's exporters take it."""
+        scheme = self.endpoint.partition("://")[0]
+        return f"{scheme}://{self.host}:{self.port}" + (f"/{self.path}" if self.path else "")
+
+
 class Monitoring(Model):
-    """Who judges the platform's own alerts (gitops/charts/otel-demo/alerts)."""
+    """Who judges the platform's own alerts (gitops/charts/otel-demo/alerts), and who is sent signals as well."""
 
     alerts: Literal["none", "demo", "operator"] = Field(
         "none",
@@ -1033,6 +1104,11 @@ class Monitoring(Model):
         None,
         description="address of this repository's files, which makes each alert's page a link",
         examples=["https://github.com/your-org/otel-on-spot/blob/main"],
+    )
+    otlp: OtlpBackend | None = Field(
+        None,
+        description="a backend that the demo's collector sends traces, metrics and logs to as well, with alerts: demo "
+        "the platform's metrics too",
     )
 
 

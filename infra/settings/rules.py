@@ -61,6 +61,7 @@ SERVICE_RANGES: Final = (IPv4Network("172.20.0.0/16"), IPv4Network("10.100.0.0/1
 Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 """
 LOG_TYPES: Final = frozenset({"api", "audit", "authenticator", "controllerManager", "scheduler"})
+MAX_PORT: Final = 65535
 OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
 ARM64_FAMILY: Final = re.compile(r"^[a-z]+\d+g[a-z-]*\.")
 """Graviton instance types have a g after the generation (m7g, c8gd). Source: EC2 instance naming conventions."""
@@ -1320,6 +1321,48 @@ def on_demand_floor_has_a_home(front_path: FrontPath, pools: dict[str, Pool], gi
             floor,
             "the front path comes with the Application otel-demo, which gitops.applications turns off",
             "enable otel-demo, or leave onDemandFloor at 0",
+        )
+
+
+@rule
+def otlp_backend_can_be_sent_to(monitoring: Monitoring, gitops: GitOps) -> Iterator[Problem]:
+    """What is sent to another backend arrives, is not read on its way, and proves who sends it."""
+    key, backend = "monitoring.otlp", monitoring.otlp
+    if backend is None:
+        return
+    endpoint = f"{key}.endpoint"
+    if backend.port > MAX_PORT:
+        yield Problem(endpoint, backend.endpoint, f"a port is at most {MAX_PORT}", "give the backend's own")
+    if backend.protocol == "grpc" and backend.path:
+        yield Problem(
+            endpoint,
+            backend.endpoint,
+            "gRPC has no path",
+            "remove it, or set monitoring.otlp.protocol: http",
+        )
+    if backend.endpoint.startswith("http:") and not backend.namespace:
+        yield Problem(
+            endpoint,
+            backend.endpoint,
+            "what leaves the cluster is encrypted",
+            "use https://, or name a Service of the cluster: http://SERVICE.NAMESPACE.svc:PORT",
+        )
+    if backend.ca_certificate is not None and backend.endpoint.startswith("http:"):
+        yield Problem(f"{key}.caCertificate", "a certificate", "http:// shows none", "use https://, or remove it")
+    if bool(backend.headers) != (backend.headers_secret is not None):
+        yield Problem(
+            f"{key}.headersSecret",
+            backend.headers_secret or "none",
+            "headers name keys of a Secret, and a Secret is of use to headers only",
+            "give both monitoring.otlp.headers and monitoring.otlp.headersSecret, or neither",
+        )
+    demo = gitops.applications.get(placement.DEMO)
+    if demo is not None and not demo.enabled:
+        yield Problem(
+            key,
+            backend.endpoint,
+            "it is the demo's collector that sends, and gitops.applications turns otel-demo off",
+            "enable otel-demo, or remove monitoring.otlp",
         )
 
 

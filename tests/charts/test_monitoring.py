@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import otlp
+from infra.settings.models import Monitoring
+from tests.charts import helm
 from tests.charts.demo_chart import WRAPPER, Wrapper
 from tests.charts.helm import HelmError
 from tests.charts.workloads import by_name
@@ -15,6 +18,12 @@ SCRAPES = {
     row["job_name"]: row for row in yaml.safe_load((WRAPPER / "alerts" / "scrape.yaml").read_text())["scrape_configs"]
 }
 OPERATOR = {"PrometheusRule", "PodMonitor"}
+VENDOR = {
+    "endpoint": "https://otlp.example.com:4317",
+    "headersSecret": "otlp",
+    "headers": {"api-key": "API_KEY"},
+}
+SIGNALS = ("traces", "metrics", "logs")
 
 
 def rendered(wrapper: Wrapper, **monitoring: Any) -> list[dict[str, Any]]:
@@ -26,6 +35,12 @@ def files(objects: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         name: yaml.safe_load(text) for name, text in by_name(objects, "ConfigMap")["platform-alerts"]["data"].items()
     }
+
+
+def sent(alerts: str = "demo", **backend: Any) -> dict[str, Any]:
+    """The values that the program makes of a backend."""
+    monitoring = Monitoring.model_validate({"alerts": alerts, "otlp": {**VENDOR, **backend}})
+    return helm.layered(otlp.values(monitoring), {"monitoring": {"alerts": alerts}})
 
 
 def dropped(metric: str, configs: list[dict[str, Any]]) -> bool:
@@ -129,3 +144,114 @@ def test_the_real_prometheus_mounts_and_reads_them_and_sees_a_new_one_without_a_
     flags = [flag for flag in server["args"] if "enable-feature" in flag]
     assert flags == ["--enable-feature=exemplar-storage,auto-reload-config"]
     assert "--web.enable-otlp-receiver" in server["args"]
+
+
+def test_the_alert_of_the_guard_watches_the_jobs_that_the_chart_makes(wrapper: Wrapper) -> None:
+    """Argo CD's hooks: a Job that fails is told, under whatever name the chart gives it."""
+    expr = next(
+        rule["expr"]
+        for group in SOURCE["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == "PlacementGuardFails"
+    )
+    owner = re.search(r'owner=~"([^"]+)"', expr)
+    assert owner is not None
+    jobs = by_name(rendered(wrapper, alerts="demo"), "Job")
+    assert len(jobs) == 3
+    for name in jobs:
+        assert re.fullmatch(owner[1], f"/apis/batch/v1/namespaces/otel-demo/jobs/{name}"), name
+    assert not re.fullmatch(owner[1], "/apis/batch/v1/namespaces/otel-demo/jobs/stateful-placement")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port", "to"),
+    [
+        ("https://otlp.example.com", 443, {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}),
+        (
+            "http://backend.team.svc:4317",
+            4317,
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "team"}}},
+        ),
+    ],
+)
+def test_the_collector_alone_may_reach_a_backend_and_the_platforms_metrics(
+    wrapper: Wrapper, endpoint: str, port: int, to: dict[str, Any]
+) -> None:
+    policies = by_name(wrapper.objects("prod", sent(endpoint=endpoint)), "NetworkPolicy")
+    backend, metrics = policies["otlp-backend"]["spec"], policies["platform-metrics-otlp"]["spec"]
+    assert backend["egress"] == [{"to": [to], "ports": [{"port": port, "protocol": "TCP"}]}]
+    for policy in (backend, metrics):
+        assert policy["podSelector"] == policies["otel-collector"]["spec"]["podSelector"]
+        assert policy["policyTypes"] == ["Egress"]
+    assert metrics["egress"] == policies["platform-metrics"]["spec"]["egress"]
+
+
+@pytest.mark.parametrize("alerts", ["none", "operator"])
+def test_without_services_of_the_controllers_the_collector_scrapes_none(wrapper: Wrapper, alerts: str) -> None:
+    objects = by_name(wrapper.objects("prod", sent(alerts)), "NetworkPolicy")
+    assert "otlp-backend" in objects
+    assert "platform-metrics-otlp" not in objects
+    assert (
+        "receivers"
+        not in otlp.values(Monitoring.model_validate({"alerts": alerts, "otlp": VENDOR}))["opentelemetry-demo"][
+            "opentelemetry-collector"
+        ]["config"]
+    )
+
+
+def collector(demo: Wrapper, given: dict[str, Any]) -> dict[str, Any]:
+    """What the collector's chart sees: the demo chart's defaults, the wrapper's values, and these."""
+    merged = helm.coalesced(demo.values("prod"), given)["opentelemetry-demo"]
+    return helm.coalesced(demo.demo.defaults, merged)["opentelemetry-collector"]
+
+
+def test_the_demos_own_pipelines_stay_as_they_are_beside_those_of_a_backend(known_demo: Wrapper) -> None:
+    before, after = collector(known_demo, {}), collector(known_demo, sent())
+    own, pipelines = before["config"]["service"]["pipelines"], after["config"]["service"]["pipelines"]
+    assert {name: pipelines[name] for name in own} == own
+    assert set(pipelines) - set(own) == {f"{signal}/otlp-backend" for signal in SIGNALS}
+    for signal in SIGNALS:
+        added = pipelines[f"{signal}/otlp-backend"]
+        assert added["exporters"] == ["otlp/otlp-backend"]
+        # What it names is configured, by the demo chart, by a preset or here; memory_limiter goes first.
+        assert added["processors"][0] == "memory_limiter"
+        assert set(added["processors"]) - {"batch/otlp-backend", "k8sattributes/otlp-backend"} <= {
+            *before["config"]["processors"]
+        }
+        assert set(added["receivers"]) <= {*after["config"]["receivers"]}
+    jobs = after["config"]["receivers"]["prometheus/otlp-backend"]["config"]["scrape_configs"]
+    assert [row["job_name"] for row in jobs] == list(SCRAPES)
+
+
+def test_a_backend_that_does_not_answer_holds_a_small_queue_for_a_minute(known_demo: Wrapper) -> None:
+    exporter = collector(known_demo, sent())["config"]["exporters"]["otlp/otlp-backend"]
+    batch = collector(known_demo, sent())["config"]["processors"]["batch/otlp-backend"]
+    assert exporter["sending_queue"]["queue_size"] * batch["send_batch_max_size"] <= 30_000
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == "60s"
+    assert exporter["endpoint"] == VENDOR["endpoint"]
+    assert "insecure" not in exporter["tls"]
+
+
+def test_a_key_of_the_vendors_comes_from_a_secret_that_may_be_missing(known_demo: Wrapper) -> None:
+    told = collector(known_demo, sent())
+    assert told["extraEnvsFrom"] == [{"secretRef": {"name": "otlp", "optional": True}}]
+    assert told["config"]["exporters"]["otlp/otlp-backend"]["headers"] == {"api-key": "${env:API_KEY}"}
+
+
+@pytest.mark.parametrize("otlp", [{"port": 0}, {"port": "4317"}, {"namespace": "A"}, {"host": "x"}], ids=str)
+def test_a_way_out_to_no_backend_is_refused(shell: Wrapper, otlp: dict[str, Any]) -> None:
+    with pytest.raises(HelmError, match="otlp"):
+        shell.objects("prod", {"monitoring": {"otlp": otlp}})
+
+
+def test_the_real_collector_is_told_of_a_backend(real_demo: Wrapper) -> None:
+    objects = real_demo.objects("prod", sent())
+    config = next(
+        yaml.safe_load(thing["data"]["relay"])
+        for name, thing in by_name(objects, "ConfigMap").items()
+        if name.startswith("otel-collector")
+    )
+    assert {f"{signal}/otlp-backend" for signal in SIGNALS} <= set(config["service"]["pipelines"])
+    assert config["exporters"]["otlp/otlp-backend"]["headers"] == {"api-key": "${env:API_KEY}"}
+    (container,) = by_name(objects, "Deployment")["otel-collector"]["spec"]["template"]["spec"]["containers"]
+    assert {"secretRef": {"name": "otlp", "optional": True}} in container["envFrom"]

@@ -159,6 +159,12 @@ def of_ingress(key: str, value: Any = None) -> Change:
     return Change(key=named, to=given | {other: whole[other] for other in whole if other != named})
 
 
+def of_backend(key: str, value: Any, **more: Any) -> Change:
+    """A change that names a backend, which dev has none of."""
+    given = {key: value, **more} | ({} if key == "endpoint" else {"endpoint": "https://otlp.example.com:4317"})
+    return Change(key=f"monitoring.otlp.{key}", to={f"monitoring.otlp.{name}": what for name, what in given.items()})
+
+
 MIRROR: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
@@ -362,6 +368,11 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("monitoring.alerts", "demo"),
     change("monitoring.operatorLabels", {"release": "prometheus"}, **{"monitoring.alerts": "operator"}),
     change("monitoring.runbookBaseUrl", "https://git.example.com/main", **{"monitoring.alerts": "operator"}),
+    of_backend("endpoint", "https://otlp.example.com:4317"),
+    of_backend("protocol", "http"),
+    of_backend("headersSecret", "otlp", headers={"api-key": "API_KEY"}),
+    of_backend("headers", {"api-key": "API_KEY"}, headersSecret="otlp"),
+    of_backend("caCertificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
     *map(of_ingress, ("shop.scheme", "shop.inboundCidrs", "shop.certificateArn")),
     of_ingress("shop.webAclArn", WEB_ACL),
     of_ingress("shop.host"),

@@ -128,6 +128,7 @@ def reconcile_bucket(le: str) -> str:
 
 
 ALLOWED: Final = _labelled("karpenter_nodepools_allowed_disruptions", 'nodepool="spot", reason="Drifted"', KARPENTER)
+ELIGIBLE: Final = _labelled("karpenter_voluntary_disruption_eligible_nodes", 'reason="drifted"', KARPENTER)
 NODE_CLASS: Final = "operator_ec2nodeclass_status_condition_count"
 STARTED: Final = _labelled("process_start_time_seconds", KARPENTER)
 HEALTHY: Final = {
@@ -141,7 +142,7 @@ HEALTHY: Final = {
     pod("opensearch-0", "statefulsets/opensearch", nodepool="data", capacity_type="on-demand"): "1",
     pod("frontend-5f-a", "replicasets/frontend-5f"): "1",
     pod("kafka-exporter-5f-a", "replicasets/kafka-exporter-5f"): "1",
-    pod("stateful-placement-x", "jobs/stateful-placement", phase="Succeeded"): "1",
+    pod("stateful-placement-x", "jobs/stateful-placement-postsync", phase="Succeeded"): "1",
     claim("Registered", "True"): "5000",
     node("n1", "True"): "100000",
     node("system", "True", pool=""): "100000",
@@ -149,6 +150,7 @@ HEALTHY: Final = {
     pool("limit"): "100",
     pool("usage", "nodes"): "3",
     ALLOWED: "1",
+    ELIGIBLE: "1",
     _labelled(NODE_CLASS, 'name="default", type="Ready", status="True", reason="Ready"', KARPENTER): "1",
 }
 """Series of a platform on which nothing is wrong; each holds for the whole case."""
@@ -313,6 +315,11 @@ CASES: Final = (
         {23 * HOUR: SILENT, 24 * HOUR + 20: _alerts("DisruptionBlocked")},
     ),
     Case(
+        "a budget allowed nothing when a node had drifted, and none is drifted now",
+        {ALLOWED: "0x1600", ELIGIBLE: "1x60 0x1540"},
+        {24 * HOUR + 20: SILENT, 26 * HOUR: SILENT},
+    ),
+    Case(
         "a budget allows nothing in working hours",
         {ALLOWED: "1x60 0x660 1x780 0x660"},
         {11 * HOUR: SILENT, 26 * HOUR: SILENT},
@@ -350,15 +357,25 @@ CASES: Final = (
     Case(
         "the guard has failed",
         {
-            pod("stateful-placement-x", "jobs/stateful-placement", phase="Succeeded"): "1x5 stale",
-            pod("stateful-placement-y", "jobs/stateful-placement", phase="Failed"): "_x6 1x30",
+            pod("stateful-placement-x", "jobs/stateful-placement-postsync", phase="Succeeded"): "1x5 stale",
+            pod("stateful-placement-y", "jobs/stateful-placement-postsync", phase="Failed"): "_x6 1x30",
         },
         {10: SILENT, 12: _alerts("PlacementGuardFails")},
     ),
     Case(
         "the guard fails once and tries again",
-        {pod("stateful-placement-y", "jobs/stateful-placement", phase="Failed"): "1x30"},
+        {pod("stateful-placement-y", "jobs/stateful-placement-postsync", phase="Failed"): "1x30"},
         {10: SILENT},
+    ),
+    Case(
+        "the guard fails with every retry of the sync, each of which makes its Job anew",
+        {
+            pod("stateful-placement-x", "jobs/stateful-placement-postsync", phase="Succeeded"): "1x5 stale",
+            pod("stateful-placement-a", "jobs/stateful-placement-postsync", phase="Failed"): "_x6 1 1 stale",
+            pod("stateful-placement-b", "jobs/stateful-placement-postsync", phase="Running"): "_x8 1 stale",
+            pod("stateful-placement-c", "jobs/stateful-placement-postsync", phase="Failed"): "_x10 1 1 stale",
+        },
+        {10: SILENT, 13: _alerts("PlacementGuardFails"), 18: _alerts("PlacementGuardFails"), 25: SILENT},
     ),
     # Lesson 3.
     Case(

@@ -156,14 +156,24 @@ FAULTS = {
         "a database's pod on Spot is over",
     ),
     "a guard that may try only once": Fault(
-        'unless on (owner) karpenter_pods_state{namespace="otel-demo", phase=~"Pending|Running|Succeeded"}',
+        'unless on (owner) karpenter_pods_state{namespace="otel-demo", phase="Succeeded"}',
         NOTHING,
         "the guard fails once and tries again",
+    ),
+    "a guard whose retries hide that it fails": Fault(
+        'phase="Failed"}[10m]',
+        'phase="Failed"}[1m]',
+        "the guard fails with every retry of the sync, each of which makes its Job anew",
     ),
     "a budget of a pool without nodes": Fault(
         'and on (nodepool) max by (nodepool) (karpenter_nodepools_usage{resource_type="nodes"}) > 0',
         NOTHING,
         "a budget of a pool without nodes allows nothing",
+    ),
+    "a budget that is judged by its last figure": Fault(
+        "and on (reason) max by (reason) (",
+        "or on (nodepool) 0 * max by (reason) (",
+        "a budget allowed nothing when a node had drifted, and none is drifted now",
     ),
     "a lease that any difference outlives": Fault(
         "unless on (namespace, name) (sum by (namespace, name) (increase(argocd_app_sync_total[1h])) > 0)",

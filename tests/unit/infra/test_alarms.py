@@ -55,6 +55,7 @@ def test_queue_rules_and_control_plane_are_watched() -> None:
 
     assert set(alarms) == {
         "otel-dev-queue-age",
+        "otel-dev-queue-unread",
         *(f"otel-dev-{event}-failed" for event in EVENTS),
         "otel-dev-api-errors",
         "otel-dev-scheduler-errors",
@@ -90,8 +91,20 @@ def test_an_alarm_tells_its_beginning_and_its_end_and_where_to_read_on() -> None
         page = made.inputs["alarmDescription"].rpartition("What to do: ")[2]
 
         assert made.inputs["alarmActions"] == made.inputs["okActions"] == [TOPIC_ARN]
-        assert made.inputs["treatMissingData"] == "notBreaching", "a rule that nothing fails has no such metric"
         assert (root() / page).is_file(), page
+
+
+def test_silence_is_no_alarm_but_of_the_heartbeat() -> None:
+    alarms = {made.inputs["name"].removeprefix("otel-dev-"): made.inputs for made in told_by_email().of_type(ALARM)}
+    silent = {name: alarm for name, alarm in alarms.items() if alarm["treatMissingData"] == "breaching"}
+
+    assert set(silent) == {"queue-unread"}
+    assert {alarm["treatMissingData"] for name, alarm in alarms.items() if name not in silent} == {"notBreaching"}
+    unread = silent["queue-unread"]
+    assert (unread["metricName"], unread["comparisonOperator"], unread["threshold"]) == (
+        "NumberOfEmptyReceives", "LessThanOrEqualToThreshold", 0,
+    )  # fmt: skip
+    assert unread["period"] * unread["evaluationPeriods"] == 900
 
 
 def test_each_address_gets_the_topics_messages() -> None:

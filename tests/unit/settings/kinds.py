@@ -471,6 +471,46 @@ def given_keys() -> Iterator[Row]:
         yield "dev", "encryption", {"kmsKeyArn": bad}, "encryption.kmsKeyArn"
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def backends() -> Iterator[Row]:
+    at, secret = "https://otlp.example.com:4317", {"headersSecret": "otlp", "headers": {"api-key": "API_KEY"}}
+    for bad in (
+        *("", "otlp.example.com:4317", "grpc://otlp.example.com:4317", "https://", "https://otlp.example.com:0"),
+        *(
+            "https://key@otlp.example.com",
+            "https://otlp.example.com?key=x",
+            "https://otlp..example.com",
+            "https://a b.com",
+        ),
+        *("https://otlp.example.com:65536", "https://otlp.example.com:99999", "https://-a.com", "https://a_b.com"),
+        *("http://otlp.example.com:4317", "http://backend:4317", "http://otlp.svc:4317", "http://10.0.0.1:4317"),
+        *("http://backend.team.svc.example.com:4317", "https://otlp.example.com/v1/traces"),
+    ):
+        yield "dev", "monitoring", {"otlp": {"endpoint": bad}}, "monitoring.otlp.endpoint"
+    for half in ("headersSecret", "headers"):
+        given = {"endpoint": at, half: secret[half]}
+        yield "prod", "monitoring", {"otlp": given}, "monitoring.otlp.headersSecret"
+    for bad in ("Otlp", "otlp/key", "", "-otlp"):
+        given = {"endpoint": at, **secret, "headersSecret": bad}
+        yield "dev", "monitoring", {"otlp": given}, "monitoring.otlp.headersSecret"
+    for header, key in (
+        ("api key", "API_KEY"),
+        ("", "API_KEY"),
+        ("api-key", "api-key"),
+        ("api-key", "sk-0123"),
+        ("a", ""),
+    ):
+        given = {"endpoint": at, "headersSecret": "otlp", "headers": {header: key}}
+        yield "dev", "monitoring", {"otlp": given}, f"monitoring.otlp.headers.{header}"
+    yield "dev", "monitoring", {"otlp": {"endpoint": at, "caCertificate": "ca.pem"}}, "monitoring.otlp.caCertificate"
+    inside = {"endpoint": "http://backend.team.svc:4317", "caCertificate": CERTIFICATE}
+    yield "dev", "monitoring", {"otlp": inside}, "monitoring.otlp.caCertificate"
+    yield "dev", "monitoring", {"otlp": {"endpoint": at, "protocol": "zipkin"}}, "monitoring.otlp.protocol"
+    yield "dev", "monitoring", {"otlp": {}}, "monitoring.otlp.endpoint"
+
+
 KINDS = {
     kind.__name__: list(kind())
     for kind in (
@@ -489,10 +529,18 @@ KINDS = {
         places,
         notices,
         given_keys,
+        backends,
     )
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    *(("dev", "monitoring", {"otlp": given}) for given in (
+        {"endpoint": "https://otlp.example.com"}, {"endpoint": "https://otlp.example.com:65535"},
+        {"endpoint": "https://otlp.example.com/otlp/v1", "protocol": "http"}, {"endpoint": "https://10.0.0.1:4317"},
+        {"endpoint": "http://backend.team.svc:4317"}, {"endpoint": "http://b.t.svc.cluster.local", "protocol": "http"},
+        {"endpoint": "https://a.b", "headersSecret": "otlp", "headers": {"Authorization": "TOKEN", "x-team": "TEAM_2"}},
+        {"endpoint": "https://backend.team.svc:4317", "caCertificate": CERTIFICATE},
+    )),
     *(("prod", "encryption", {"kmsKeyArn": f"arn:aws:kms:eu-west-1:{rest}"}) for rest in (
         "444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab", "123456789012:key/mrk-" + "0123456789abcdef" * 2,
     )),

@@ -222,6 +222,7 @@ RULE_OF = {
     "region_is_supported": "places",
     "endpoints_are_of_one_name_each": "places",
     "prod_cluster": "places",
+    "otlp_backend_can_be_sent_to": "backends",
 }
 
 
