@@ -12,6 +12,7 @@ from otel_on_spot.drills.stress import preconditions, prices, run, verification
 from otel_on_spot.drills.stress.run import Options
 from otel_on_spot.drills.stress.watch import Sample
 from otel_on_spot.kubernetes.client import Object
+from otel_on_spot.kubernetes.names import FRONT_PATH
 from otel_on_spot.report import Moment, Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.kubernetes_front import Answer
@@ -53,9 +54,12 @@ class Platform:
         return None
 
     def scaled(self, replicas: int) -> None:
+        def ours(thing: Object) -> bool:
+            return thing["kind"] == "Pod" and FRONT_PATH not in thing["metadata"]["labels"]
+
         objects = self.there.front.objects
-        there = sum(thing["kind"] == "Pod" for thing in objects)
-        objects[:] = [thing for thing in objects if thing["kind"] != "Pod"]
+        there = sum(map(ours, objects))
+        objects[:] = [thing for thing in objects if not ours(thing)]
         for number in range(max(replicas, there) if self.stuck else replicas):
             phase = "Running" if number < self.runs else "Pending"
             objects.append(

@@ -13,6 +13,7 @@ from otel_on_spot.drills.lease import NotRestoredError
 from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.samples_csv import COLUMNS, as_csv
+from otel_on_spot.kubernetes.names import FRONT_PATH
 from otel_on_spot.report import Report
 from tests.unit.drills.kubernetes_front import Answer
 from tests.unit.drills.stress_platform import APPLICATION, Platform, platform
@@ -38,6 +39,17 @@ def test_it_scales_holds_and_puts_everything_back(platform: Platform) -> None:
     assert report.measures["their cost"] == "0.030 USD/h before, at most 0.030 USD/h"
     assert report.measures["left over"] == "no NodeClaim more than before"
     platform.put_back()
+
+
+def test_on_demand_replicas_of_the_same_component_are_not_counted(platform: Platform) -> None:
+    labels = {"app": "frontend", FRONT_PATH: "on-demand"}
+    metadata = {"name": "floor", "namespace": "otel-demo", "labels": labels}
+    floor = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": "Running"}}
+    platform.there.front.objects.append(floor)
+    report = platform.drill()
+    assert statuses(report) == {"replicas": "ok", "held": "ok", "restored": "ok", "untouched": "ok"}
+    assert max(sample.running for sample in platform.samples) == 5
+    assert floor in platform.there.front.objects
 
 
 def test_the_window_is_there_before_the_first_replica_and_goes_after_the_scale(platform: Platform) -> None:
