@@ -79,6 +79,15 @@ def architectures(image: str) -> tuple[str, ...]:
     return checked.architectures if checked is not None and known else ()
 
 
+def told(image: str) -> str:
+    """Architectures of an image in words, with the day and the source that they were read on and from."""
+    known = architectures(image)
+    checked = CHECKED.get(image.rpartition(":")[0])
+    return (
+        f"{', '.join(known)} (read {checked.on}: {checked.source})" if known and checked else "architectures not read"
+    )
+
+
 def lacking(images: Mapping[str, list[str]], architecture: str) -> list[str]:
     """Images that are not known to have an architecture."""
     return [image for image in images if architecture not in architectures(image)]

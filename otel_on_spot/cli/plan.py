@@ -152,7 +152,8 @@ def plan(
 
 
 def _show_images(recording: "Recording", *, as_json: bool) -> None:
-    """Print each image with the workloads that run it."""
+    """Print each image with the workloads that run it, and the architectures that it is known to be built for."""
+    from infra import image_architectures
     from otel_on_spot.plan.images import images
 
     found = images(recording, project.root())
@@ -160,7 +161,7 @@ def _show_images(recording: "Recording", *, as_json: bool) -> None:
         typer.echo(json.dumps(found, indent=2))
         return
     for image, workloads in found.items():
-        typer.echo(f"{image}  {', '.join(workloads)}")
+        typer.echo(f"{image}  {', '.join(workloads)}  {image_architectures.told(image)}")
 
 
 def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) -> bool:

@@ -48,6 +48,7 @@ def test_images_are_listed_a_line_each_or_as_data() -> None:
 
     assert {line.split("  ")[0]: line.split("  ")[1].split(", ") for line in lines} == document
     assert document["docker.io/library/busybox:1.37.0"][0] == "accounting"
+    assert {line.split("  ")[2].partition(" (read 20")[0] for line in lines} == {"amd64, arm64"}
 
 
 def test_no_help_loads_a_heavy_module() -> None:
