@@ -20,7 +20,7 @@ from rich.table import Table
 from infra.settings import instance_types
 from infra.settings.instance_types import InstanceType, quantity
 from otel_on_spot.errors import ToolError
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, PUBLIC_BALANCER_ROLE
 from otel_on_spot.plan.workloads import Workload, workloads
 from otel_on_spot.program import stack_file
 from otel_on_spot.program.resource_types import subnet_zones
@@ -33,6 +33,8 @@ HOME: Final = "us-east-1"
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
 ROOT_APPLICATION: Final = "kubernetes:argoproj.io/v1alpha1:Application"
+INGRESS: Final = "ingress"
+"""Name of the Application that brings the load balancers."""
 PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
 PRICE_LIST_API: Final = "AWS Price List API (pricing:GetProducts)"
 SPOT_HISTORY: Final = "Spot price history (ec2:DescribeSpotPriceHistory)"
@@ -228,7 +230,12 @@ def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "
         stack=document["stack"],
         environment=plan.environment,
         region=plan.region,
-        lines=(*_fixed(plan, region), *_pools(plan, region, workloads), *_data(plan, region)),
+        lines=(
+            *_fixed(plan, region),
+            *_load_balancers(plan, region),
+            *_pools(plan, region, workloads),
+            *_data(plan, region),
+        ),
     )
 
 
@@ -287,6 +294,27 @@ def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
         yield from _service(region, "log-ingestion", "control-plane logs", amount, "assumed")
     if plan.inputs("aws:ec2/flowLog:FlowLog"):
         yield from _service(region, "log-ingestion", "VPC flow logs", _assumed("flow_log_gb", plan), "assumed")
+
+
+def _load_balancers(plan: _Plan, region: _Region) -> Iterator[Line]:
+    """Load balancers of ``ingress``: hours, capacity units, and facing the internet an address in each zone."""
+    told = next(
+        (_values(inputs) for inputs in plan.inputs(ROOT_APPLICATION) if inputs["metadata"].get("name") == INGRESS), None
+    )
+    balancers = [told[key] for key in ("shop", "argocd") if key in told] if isinstance(told, dict) else []
+    tagged = sum(
+        1 for subnet in plan.inputs("aws:ec2/subnet:Subnet") if PUBLIC_BALANCER_ROLE in (subnet.get("tags") or {})
+    )
+    addresses = sum(
+        len(balancer.get("subnetIds") or ()) or tagged
+        for balancer in balancers
+        if balancer.get("scheme") == "internet-facing"
+    )
+    hours = region.hours * len(balancers)
+    yield from _service(region, "load-balancer", "load balancers", hours)
+    units = hours * _assumed("load_balancer_lcu", plan)
+    yield from _service(region, "load-balancer-lcu", "load balancers, capacity units", units, "assumed")
+    yield from _service(region, "public-ipv4", "load balancers, public addresses", addresses * region.hours)
 
 
 def _metrics(alarm: Mapping[str, Any]) -> int:
@@ -455,7 +483,7 @@ def demo_values(applications: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
         applications: inputs of the plan's Applications.
     """
     for inputs in applications:
-        if isinstance(told := _values(inputs), dict):
+        if isinstance(told := _values(inputs), dict) and "applications" in told:
             return ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
     return {}
 

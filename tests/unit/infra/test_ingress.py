@@ -19,9 +19,13 @@ from infra.load_balancers import CLUSTER_TAG, load_balancer_policy
 from infra.settings import parse
 from otel_on_spot.iam import allows
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
+from otel_on_spot.plan import cost
+from otel_on_spot.plan.images import images
+from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
 from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.project import root
 from policy.guardrails import violations
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_argocd_access import OIDC, TEAM
@@ -190,6 +194,19 @@ def test_load_balancers_go_before_whatever_removes_them_or_stands_under_them() -
     assert [thing.name for thing in (*removes, *under) if not plan.reaches(application, thing)] == []
     assert application.inputs["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
     assert dict(application.custom_timeouts)["delete"] == "45m"
+
+
+def test_the_estimate_and_the_list_of_images_know_them() -> None:
+    document = as_document(both())
+    lines = {line.what: line for line in cost.estimate(document, ()).lines}
+    zones = len(committed("prod")["network"]["zones"])
+
+    assert lines["load balancers"].expected == pytest.approx(2 * 730 * 0.0252)
+    assert lines["load balancers, capacity units"].expected == pytest.approx(2 * 730 * 2 * 0.008)
+    assert lines["load balancers, public addresses"].expected == pytest.approx(2 * zones * 730 * 0.005)
+    assert "public.ecr.aws/eks/aws-load-balancer-controller:v3.5.0" in images(both(), root())
+    assert cost.claims(document["resources"]), "the root is told from the other Application"
+    assert not {"load balancers"} & {line.what for line in cost.estimate(as_document(recorded("prod")), ()).lines}
 
 
 SCOPE = Scope(cluster="c" * 40, region="ap-southeast-7", partition="aws-us-gov", account_id=ACCOUNT)
