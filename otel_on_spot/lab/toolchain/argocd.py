@@ -1,4 +1,4 @@
-"""An Argo CD binary that the user gives with ``ARGOCD=path``, in place of the newest that the registries build."""
+"""An Argo CD binary that the user gives with ``ARGOCD=path``, in place of the one that the registries build."""
 
 import hashlib
 import json

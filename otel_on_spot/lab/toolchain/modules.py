@@ -101,7 +101,7 @@ MODULES = (
         links=("argocd-repo-server", "argocd-git-ask-pass"),
         files={"argocd-manifests": "manifests"},
         package=".",
-        # Source: https://github.com/argoproj/argo-cd/blob/v3.2.11/common/version.go
+        # Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/common/version.go
         variables=("github.com/argoproj/argo-cd/v3/common.version={number}",),
     ),
     Module(name="kwok", upstream="sigs.k8s.io/kwok", binaries={"kwok": "kwok"}),

@@ -69,7 +69,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
             binary.name: binary,
             **{name: tmp_path / name for name in ("karpenter", "helm", "kube-apiserver")},
         },
-        versions={"karpenter": "v1.14.1", binary.name: "v3.2.11", "kube-apiserver": "v1.35.4"},
+        versions={"karpenter": "v1.14.1", binary.name: "v3.4.6", "kube-apiserver": "v1.35.4"},
         karpenter_chart=tmp_path,
         karpenter_crd_chart=tmp_path,
         argocd_manifests=manifests,
@@ -158,7 +158,7 @@ def test_a_config_key_that_is_not_known_is_told_not_dropped_in_silence(releases:
     releases.check({**ARGOCD, "values": {"configs": {"cm": {"exec.enabled": False, "new.key": 1}}}})
 
     assert len(told) == 1
-    assert "configs.cm.new.key is not known to Argo CD v3.2.11" in told[0]
+    assert "configs.cm.new.key is not known to Argo CD v3.4.6" in told[0]
 
 
 def test_a_controller_is_started_again_only_when_its_command_or_environment_changed(tmp_path: Path) -> None:

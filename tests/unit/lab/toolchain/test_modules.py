@@ -9,6 +9,7 @@ import yaml
 from packaging.version import Version
 
 from otel_on_spot.lab.toolchain.modules import (
+    ARGOCD,
     ARGOCD_OF_CHART,
     KARPENTER,
     KARPENTER_NEXT,
@@ -19,6 +20,8 @@ from otel_on_spot.lab.toolchain.modules import (
 )
 
 ROOT = Path(__file__).parents[4]
+ARGOCD_RELEASED = "20260731"
+"""Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.1"}
 each = pytest.mark.parametrize("module", [*MODULES, KARPENTER_NEXT, PROMETHEUS], ids=lambda module: module.name)
 
@@ -53,7 +56,7 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
     assert {module.name: module.version for module in MODULES} == {
         "kubernetes": "v1.35.4",
         "karpenter": "v1.14.1",
-        "argocd": "v3.2.11",
+        "argocd": "v3.4.6",
         "kwok": "v0.7.0",
         "aws-iam-authenticator": "v0.6.13",
         "helm": "v3.19.5",
@@ -91,7 +94,7 @@ def test_the_version_is_linked_into_the_binaries_that_print_one() -> None:
     assert "-X k8s.io/component-base/version.gitVersion=v1.35.4" in flags["kubernetes"]
     assert "-X k8s.io/component-base/version.gitMinor=35" in flags["kubernetes"]
     assert "-X sigs.k8s.io/karpenter/pkg/operator.Version=1.14.1" in flags["karpenter"]
-    assert "-X github.com/argoproj/argo-cd/v3/common.version=3.2.11" in flags["argocd"]
+    assert "-X github.com/argoproj/argo-cd/v3/common.version=3.4.6" in flags["argocd"]
     assert flags["etcd"] == "-s -w"
 
 
@@ -106,20 +109,48 @@ def test_a_module_that_lost_its_require_or_go_line_is_named_with_what_to_do(tmp_
         _ = etcd.go_line
 
 
-def test_every_chart_that_a_stack_pins_has_a_known_version_of_argo_cd() -> None:
-    charts = {
+@each
+def test_a_module_is_built_from_modules_of_a_registry_alone(module: Module) -> None:
+    replaced = re.findall(r"^(?:replace |\t)\S+(?: v\S+)? => (\S+)(.*)$", go_mod(module), re.MULTILINE)
+
+    assert [by for by, version in replaced if not version.startswith(" v")] == []
+
+
+def charts_of_the_stacks() -> set[str]:
+    return {
         yaml.safe_load(path.read_text())["config"]["otel-on-spot:argocd"]["chartVersion"]
         for path in ROOT.glob("Pulumi.*.yaml")
     }
 
-    assert charts
-    assert charts <= ARGOCD_OF_CHART.keys()
+
+def test_every_chart_that_a_stack_pins_has_a_known_version_of_argo_cd() -> None:
+    assert charts_of_the_stacks()
+    assert charts_of_the_stacks() <= ARGOCD_OF_CHART.keys()
+
+
+def test_the_lab_runs_the_minor_of_argo_cd_that_the_stacks_charts_bring() -> None:
+    deployed = {Version(ARGOCD_OF_CHART[chart]).release[:2] for chart in charts_of_the_stacks()}
+
+    assert deployed == {Version(ARGOCD.version).release[:2]}
+
+
+def test_argo_cds_engine_is_of_a_commit_as_old_as_argo_cd_itself() -> None:
+    """Upstream builds it from a folder that its module leaves out; another commit's engine is another program."""
+    by_commit = r"^replace (\S+/gitops-engine) => \1 v0\.0\.0-(\d{8})\d{6}-[0-9a-f]{12}$"
+    (engine,) = re.findall(by_commit, go_mod(ARGOCD), re.MULTILINE)
+
+    assert engine == ("github.com/argoproj/argo-cd/gitops-engine", ARGOCD_RELEASED)
 
 
 @pytest.mark.parametrize(
     ("change", "note"),
     [
         ({}, None),
+        (
+            {"argocd": "v3.2.11"},
+            "the program pins Argo CD v3.4.6 (chart 10.2.2 in Pulumi.lab.yaml), the lab runs v3.2.11; "
+            "ARGOCD=path runs a binary of yours",
+        ),
         ({"kubernetes": "1.3"}, "the program pins Kubernetes 1.3 (Pulumi.lab.yaml), the lab runs v1.35.4"),
         ({"karpenter": "1.14.10"}, "the program pins Karpenter 1.14.10 (Pulumi.lab.yaml), the lab runs v1.14.1"),
         (
@@ -139,7 +170,8 @@ def test_each_difference_from_a_stacks_pins_is_one_line(
         f"  otel-on-spot:karpenter: {{version: {pins['karpenter']}}}\n"
         f"  otel-on-spot:argocd: {{chartVersion: {pins['chart']}}}\n"
     )
-    assert differences(RUNS, path) == ((note,) if note else ())
+    runs = {**RUNS, "argocd-application-controller": change.get("argocd", "v3.4.6")}
+    assert differences(runs, path) == ((note,) if note else ())
 
 
 @pytest.mark.parametrize("text", [None, "", "config:\n  otel-on-spot:region: eu-west-1\n"])
