@@ -56,6 +56,20 @@ def bytecode() -> str:
     )
 
 
+def _introduction() -> str:
+    """What is said above the table when the page is written for the first time."""
+    lines = (
+        "# The lab, measured",
+        "",
+        f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of n runs. Where a row does not say "
+        "otherwise, instances boot for 2 s, and the machine had nothing else to do.",
+        bytecode(),
+        "Simulated AWS, real controllers: compare ratios, and versions with each other; "
+        "on AWS an instance takes most of a minute to boot.",
+    )
+    return "\n".join(lines)
+
+
 def page(rows: Sequence[Row], before: str) -> str:
     """The page, with what was measured before and not now.
 
@@ -71,14 +85,7 @@ def page(rows: Sequence[Row], before: str) -> str:
     table = {row[0]: row for row in (*listed, *rows)}
     after = before.partition(HEAD)[2].partition("\n\n")[2].rstrip()
     lines = [
-        "# The lab, measured",
-        "",
-        f"By `make bench-lab` on a machine with {os.cpu_count()} cores; medians of n runs. Where a row does not say "
-        "otherwise, instances boot for 2 s, and the machine had nothing else to do.",
-        "A boot of 40 s is 40 to 48 s: instances differ by up to a fifth, as on AWS.",
-        bytecode(),
-        "Simulated AWS, real controllers: compare ratios, and versions with each other; "
-        "on AWS an instance takes most of a minute to boot.",
+        before.partition(HEAD)[0].rstrip() or _introduction(),
         "",
         HEAD,
         "|---|---|---|",
