@@ -205,7 +205,7 @@ def test_the_estimate_and_the_list_of_images_know_them() -> None:
     assert lines["load balancers, capacity units"].expected == pytest.approx(2 * 730 * 2 * 0.008)
     assert lines["load balancers, public addresses"].expected == pytest.approx(2 * zones * 730 * 0.005)
     assert "public.ecr.aws/eks/aws-load-balancer-controller:v3.5.0" in images(both(), root())
-    assert cost.claims(document["resources"]), "the root is told from the other Application"
+    assert cost.persistence(document["resources"])["claims"], "the root is told from the other Application"
     assert not {"load balancers"} & {line.what for line in cost.estimate(as_document(recorded("prod")), ()).lines}
 
 
