@@ -22,6 +22,7 @@ from infra.living import control_plane_zones
 from infra.load_balancers import LoadBalancerRole, LoadBalancerRoleArgs
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import ExistingNetwork, ExistingNetworkArgs, Network, NetworkArgs
+from infra.node_config import archive, node_config, proxy_environment
 
 settings = configuration.load()
 stack_names = names.StackNames(
@@ -48,6 +49,8 @@ refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
 zones = control_plane_zones(settings, stack_names, asked)
 found_vpc = existing_vpc(settings, asked)
+ranges = found_vpc.ranges if found_vpc else (settings.network.made,)
+proxy = proxy_environment(settings.network, map(str, ranges))
 account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 
 network: Network | ExistingNetwork
@@ -104,6 +107,7 @@ cluster_args = ClusterArgs(
     snapshots=settings.persistence.backup is not None,
     kms_key_arn=settings.encryption.kms_key_arn,
     existing_vpc_id=settings.network.existing.vpc_id if settings.network.existing else None,
+    node_user_data=archive(node_config(None, proxy), settings.network.ca_bundle),
 )
 cluster = Cluster("cluster", cluster_args, on_aws)
 on_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes_provider])
@@ -140,14 +144,21 @@ capacity_args = CapacityArgs(
     tagged_for_volumes=settings.cluster.volume_access != "account",
     node_role=cluster.admitted_node_role,
     subnet_ids=tuple(subnet.id for subnet in found_vpc.private) if found_vpc else (),
+    proxy_environment=proxy,
+    ca_bundle=settings.network.ca_bundle,
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
 capacity = Capacity("capacity", capacity_args, on_both)
 
-argocd = ArgoCd(
-    "argocd", ArgoCdArgs(config=settings.argocd, metrics_by_dns=settings.monitoring.alerts == "demo"), on_cluster
+argocd_args = ArgoCdArgs(
+    config=settings.argocd,
+    metrics_by_dns=settings.monitoring.alerts == "demo",
+    proxy_environment=proxy,
+    ca_bundle=settings.network.ca_bundle,
+    ca_bundle_hosts=settings.network.ca_bundle_hosts,
 )
+argocd = ArgoCd("argocd", argocd_args, on_cluster)
 platform_args = AppOfAppsArgs(
     config=settings.gitops,
     persistence=settings.persistence,

@@ -1,7 +1,9 @@
 """Argo CD: its namespace and its Helm release."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pulumi
 import yaml
@@ -51,10 +53,17 @@ Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-
 
 @dataclass(frozen=True, kw_only=True)
 class ArgoCdArgs:
-    """Plain values for the chart. ``metrics_by_dns``: a Service leads to the application controller's metrics."""
+    """Plain values for the chart. ``metrics_by_dns``: a Service leads to the application controller's metrics.
+
+    ``proxy_environment``: of whatever asks servers outside: Git, Helm and OIDC. ``ca_bundle``: authorities that are
+    trusted for ``ca_bundle_hosts``, instead of the public ones.
+    """
 
     config: settings.ArgoCd
     metrics_by_dns: bool = False
+    proxy_environment: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: str | None = None
+    ca_bundle_hosts: tuple[str, ...] = ()
 
 
 class ArgoCd(pulumi.ComponentResource):
@@ -83,7 +92,7 @@ class ArgoCd(pulumi.ComponentResource):
             version=args.config.chart_version,
             **charts.source(args.config.chart_repository, "argo-cd"),
             namespace=names.ARGOCD_NAMESPACE,
-            values=argocd_values(args.config, metrics_by_dns=args.metrics_by_dns),
+            values=argocd_values(args),
             timeout=TIMEOUT_SECONDS,
             atomic=True,
             # The namespace is named in plain text, so no value carries the edge to it.
@@ -93,12 +102,18 @@ class ArgoCd(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
-def argocd_values(config: settings.ArgoCd, *, metrics_by_dns: bool = False) -> dict[str, Any]:
+def argocd_values(args: ArgoCdArgs) -> dict[str, Any]:
     """The chart's values.
 
+    A host with authorities of its own is trusted by these alone.
+    Source: https://argo-cd.readthedocs.io/en/stable/user-guide/private-repositories/#self-signed--untrusted-tls-certificates
     Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.1.1/charts/argo-cd/values.yaml
     """
     label, value = names.SYSTEM_NODE_LABEL
+    config, metrics_by_dns = args.config, args.metrics_by_dns
+    outside = [{"name": name, "value": value} for name, value in args.proxy_environment.items()]
+    environment = {"env": outside} if outside else {}
+    certificates = dict.fromkeys(args.ca_bundle_hosts, args.ca_bundle) if args.ca_bundle else {}
     replicas = 2 if config.high_availability else 1
     budget = {"enabled": config.high_availability, "maxUnavailable": 1, "minAvailable": ""}
     return {
@@ -118,7 +133,7 @@ def argocd_values(config: settings.ArgoCd, *, metrics_by_dns: bool = False) -> d
                 "application.resourceTrackingMethod": "annotation",
                 "resource.customizations.health.argoproj.io_Application": APPLICATION_HEALTH,
                 "resource.compareoptions": COMPARE_OPTIONS,
-                **oidc_config(config),
+                **oidc_config(config, _authorities(args)),
             },
             "params": {
                 "server.insecure": False,
@@ -127,12 +142,13 @@ def argocd_values(config: settings.ArgoCd, *, metrics_by_dns: bool = False) -> d
                 "controller.sync.timeout.seconds": SYNC_TIMEOUT_SECONDS,
             },
             "rbac": rbac_config(config),
-        },
+        }
+        | ({"tls": {"certificates": certificates}} if certificates else {}),
         # One replica, so that a Service with an address of its own leads to it as well as a headless one.
         "controller": {"resources": _resources("250m", "1Gi")}
         | ({"metrics": {"enabled": True}} if metrics_by_dns else {}),
-        "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")},
-        "server": {"replicas": replicas, "pdb": budget, "resources": _resources("50m", "256Mi")},
+        "repoServer": {"replicas": replicas, "pdb": budget, "resources": _resources("100m", "512Mi")} | environment,
+        "server": {"replicas": replicas, "pdb": budget, "resources": _resources("50m", "256Mi")} | environment,
         "redis": {"resources": _resources("50m", "128Mi")} | _image(config.redis_image_repository),
         # Not used here: fewer pods to run, patch and defend.
         "dex": {"enabled": False},
@@ -141,7 +157,7 @@ def argocd_values(config: settings.ArgoCd, *, metrics_by_dns: bool = False) -> d
     }
 
 
-def oidc_config(config: settings.ArgoCd) -> dict[str, str]:
+def oidc_config(config: settings.ArgoCd, ca_bundle: str | None = None) -> dict[str, str]:
     """Single sign-on as argocd-cm holds it; the client's secret is a reference that Argo CD follows."""
     oidc = config.oidc
     if oidc is None:
@@ -151,6 +167,7 @@ def oidc_config(config: settings.ArgoCd) -> dict[str, str]:
         "issuer": oidc.issuer,
         "clientID": oidc.client_id,
         "clientSecret": oidc.client_secret,
+        "rootCA": ca_bundle,
         "cliClientID": oidc.cli_client_id,
         "enablePKCEAuthentication": oidc.pkce or None,
         "requestedScopes": list(oidc.requested_scopes),
@@ -158,6 +175,12 @@ def oidc_config(config: settings.ArgoCd) -> dict[str, str]:
         "requestedIDTokenClaims": {claim: {"essential": True} for claim in config.rbac.scopes},
     }
     return {"oidc.config": yaml.safe_dump({key: value for key, value in found.items() if value is not None})}
+
+
+def _authorities(args: ArgoCdArgs) -> str | None:
+    """Authorities that the OIDC provider is trusted by; None for the public ones."""
+    issuer = args.config.oidc.issuer if args.config.oidc else ""
+    return args.ca_bundle if urlsplit(issuer).hostname in args.ca_bundle_hosts else None
 
 
 def rbac_config(config: settings.ArgoCd) -> dict[str, str]:

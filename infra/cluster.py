@@ -39,7 +39,7 @@ class ClusterArgs:
     node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
     zones of the control plane's creation; a zone that came later is for Karpenter's nodes only. ``snapshots``: make
     what serves VolumeSnapshots. ``kms_key_arn``: of the key that encrypts secrets and logs; None makes one for secrets.
-    ``existing_vpc_id``: of a VPC that the stack did not make.
+    ``existing_vpc_id``: of a VPC that the stack did not make. ``node_user_data``: of the system nodes, beside EKS's.
     """
 
     stack_names: names.StackNames
@@ -54,6 +54,7 @@ class ClusterArgs:
     snapshots: bool
     kms_key_arn: str | None = None
     existing_vpc_id: str | None = None
+    node_user_data: str = ""
 
 
 class Cluster(pulumi.ComponentResource):
@@ -201,6 +202,7 @@ class Cluster(pulumi.ComponentResource):
                 kubernetes_version=config.kubernetes_version,
                 config=config.system_nodes,
                 tags=args.tags,
+                user_data=args.node_user_data,
                 # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation
                 # fails.
                 after=(*before_nodes.addons.values(), *args.egress_routes),

@@ -22,7 +22,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/privatelink-int
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingNetworkArgs:
-    """Arguments of a VPC that is there: its private subnets, zone by zone, and the public ones."""
+    """Arguments of a VPC that is there: its settings, and its private subnets, zone by zone."""
 
     config: settings.ExistingVpc
     subnets: tuple[FoundSubnet, ...]

@@ -1,5 +1,6 @@
 """The system managed node group: small, tainted, fixed in size. Karpenter, CoreDNS and Argo CD live here."""
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,7 @@ HOP_LIMIT: Final = 1
 class SystemNodesArgs:
     """Arguments of the group. ``after``: what must exist before a node can become Ready.
 
+    ``user_data``: beside EKS's own; empty for none.
     ``tags``: of the nodes and of what belongs to them, which the provider's default tags do not reach.
     """
 
@@ -40,6 +42,7 @@ class SystemNodesArgs:
     kubernetes_version: str
     config: SystemNodeGroup
     tags: dict[str, str]
+    user_data: str
     after: tuple[pulumi.Resource, ...]
 
 
@@ -75,6 +78,7 @@ class SystemNodes(pulumi.ComponentResource):
         template = ec2.LaunchTemplate(
             f"{name}-template",
             update_default_version=True,
+            user_data=base64.b64encode(args.user_data.encode()).decode() if args.user_data else None,
             opts=child,
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=HOP_LIMIT

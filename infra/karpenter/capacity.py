@@ -1,7 +1,7 @@
 """Capacity that Karpenter may launch: the EC2NodeClass and the NodePools."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
@@ -13,6 +13,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra import names
 from infra.karpenter.pools import node_pool_spec
 from infra.node_access import AdmittedNodeRole
+from infra.node_config import archive, node_config
 from infra.settings import models as settings
 from infra.system_nodes import HOP_LIMIT
 
@@ -31,6 +32,7 @@ class CapacityArgs:
     that EKS made, which carries the records of what has happened. ``tagged_for_volumes``: nodes carry the tag that the
     EBS CSI driver's cluster-scoped policy asks for.
     ``subnet_ids``: those of a VPC that is there; none finds the stack's own by their tag.
+    ``proxy_environment``, ``ca_bundle``: of the nodes; none without a proxy, or certificates of the company's.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
 
@@ -38,6 +40,8 @@ class CapacityArgs:
     security_group_id: pulumi.Input[str]
     node_role: AdmittedNodeRole
     subnet_ids: tuple[str, ...] = ()
+    proxy_environment: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: str | None = None
     config: settings.NodeClass
     tags: dict[str, str]
     tagged_for_volumes: bool
@@ -128,9 +132,10 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
     discovery = [{"tags": args.stack_names.discovery_tags}]
     config = args.config
     volume = {"throughput": config.volume_throughput_mibps, "iops": config.volume_iops}
+    told = node_config(config.parallel_image_pulls, args.proxy_environment)
     optional = {
         "kubelet": config.kubelet.model_dump(by_alias=True, exclude_defaults=True),
-        "userData": node_config(config.parallel_image_pulls),
+        "userData": archive(told, args.ca_bundle) if args.ca_bundle else told,
         "capacityReservationSelectorTerms": [
             {
                 key: value
@@ -169,22 +174,3 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
         | {"Name": f"{args.stack_names.cluster}-karpenter"}
         | (args.stack_names.volume_tags if args.tagged_for_volumes else {}),
     } | {key: value for key, value in optional.items() if value}
-
-
-def node_config(parallel_image_pulls: int | None) -> str:
-    """User data that Karpenter puts before its own NodeConfig, and nodeadm merges; empty where nothing is to be said.
-
-    Sources: https://karpenter.sh/docs/concepts/nodeclasses/#specuserdata (AL2023),
-    https://awslabs.github.io/amazon-eks-ami/nodeadm/doc/api/
-    """
-    if parallel_image_pulls is None:
-        return ""
-    return f"""\
-apiVersion: node.eks.aws/v1alpha1
-kind: NodeConfig
-spec:
-  kubelet:
-    config:
-      serializeImagePulls: false
-      maxParallelImagePulls: {parallel_image_pulls}
-"""

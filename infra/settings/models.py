@@ -238,6 +238,27 @@ class ExistingVpc(Model):
     )
 
 
+class Proxy(Model):
+    """Through what nodes and Argo CD reach what is outside: registries, Git. AWS's services are asked directly."""
+
+    url: str = Field(
+        pattern=r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$",
+        description="the proxy, with its port and without a user: user data is no place for a password",
+        examples=["http://proxy.example.com:3128"],
+    )
+    no_proxy: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]+$", max_length=253)], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+        Field(max_length=50),
+    ] = Field(
+        (),
+        description="further hosts, .domains and networks that are asked directly, beside the VPC, the Services, "
+        "metadata and .amazonaws.com",
+        examples=[["git.example.com", ".corp.example.com"]],
+    )
+
+
 class Network(Model):
     """The VPC: one public and one private subnet per zone, made by the stack; or one that is there."""
 
@@ -280,6 +301,26 @@ class Network(Model):
         (),
         description="services reached through interface endpoints (about 7 USD a month each and zone)",
         examples=[["ecr.api", "ecr.dkr", "sts", "sqs", "ec2"]],
+    )
+
+    proxy: Proxy | None = Field(
+        None, description="the way of nodes and Argo CD to registries and Git: docs/existing-vpc.md#a-proxy"
+    )
+    ca_bundle: str | None = Field(
+        None,
+        min_length=1,
+        description="certificates in PEM of authorities that nodes trust beside the public ones, at most 12 KiB: of a "
+        "proxy that opens TLS, or of the company's registries",
+    )
+    ca_bundle_hosts: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
+    ] = Field(
+        (),
+        description="hosts of Git and Helm repositories, and of the OIDC provider, that Argo CD trusts by caBundle and "
+        "by nothing else: those with a certificate of these authorities, or all where the proxy opens TLS",
+        examples=[["git.example.com"]],
     )
 
     @property

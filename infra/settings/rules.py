@@ -3,9 +3,12 @@
 import difflib
 import inspect
 import re
+import ssl
+import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -223,6 +226,109 @@ def _said(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----")
+LARGEST_BUNDLE: Final = 12 * 1024
+"""Bytes of certificates: EC2 takes 16 KiB of user data, and Karpenter and EKS add the cluster's own to it.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
+"""
+
+
+@rule
+def proxy_has_a_port(network: Network) -> Iterator[Problem]:
+    """The proxy's port is one."""
+    if network.proxy is not None and not 1 <= int(network.proxy.url.rpartition(":")[2]) <= 65535:
+        yield Problem("network.proxy.url", network.proxy.url, "a port is 1 to 65535", "write the proxy's")
+
+
+FIRST_WITH_ENVIRONMENT: Final = "20251007"
+"""First build of the node image whose nodeadm takes ``instance.environment``.
+
+Source: https://github.com/awslabs/amazon-eks-ami/pull/2384
+"""
+
+
+@rule
+def nodes_know_of_a_proxy(network: Network, node_class: NodeClass, cluster: Cluster) -> Iterator[Problem]:
+    """A node image that is older than the way to tell it a proxy would pull through none, in silence."""
+    if network.proxy is None:
+        return
+    for key, release in (
+        ("nodeClass.amiAlias", node_class.ami_alias),
+        ("cluster.systemNodes.releaseVersion", cluster.system_nodes.release_version or ""),
+    ):
+        build = release[-8:]
+        if build.isdigit() and build < FIRST_WITH_ENVIRONMENT:
+            yield Problem(
+                key,
+                f"{release}, with network.proxy",
+                f"node images take a proxy since {FIRST_WITH_ENVIRONMENT}; an older one pulls through none, in silence",
+                "take a newer build",
+            )
+
+
+@rule
+def certificates_can_be_trusted(network: Network) -> Iterator[Problem]:
+    """What nodes are to trust are certificates of authorities, not one of them expired, and fit into user data."""
+    if network.ca_bundle is None:
+        return
+    key, text = "network.caBundle", network.ca_bundle
+    pem = "certificates in PEM, one after the other: -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+    if "PRIVATE KEY" in text:
+        yield Problem(key, "a private key", "what nodes trust is public: a stack file is in Git", f"give {pem}")
+        return
+    if len(text.encode()) > LARGEST_BUNDLE:
+        yield Problem(
+            key,
+            f"{len(text.encode())} bytes",
+            f"at most {LARGEST_BUNDLE}: it goes into every node's user data, of which EC2 takes 16 KiB",
+            "give the certificates that are needed, without comments and without the public ones",
+        )
+    blocks = CERTIFICATE.findall(text)
+    if not blocks or len(blocks) != text.count("-----BEGIN"):
+        yield Problem(key, f"{len(blocks)} certificates", "it is made of certificates alone", f"give {pem}")
+    for number, block in enumerate(blocks, start=1):
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            trusted.load_verify_locations(cadata=block)
+        except ssl.SSLError:
+            yield Problem(key, f"certificate {number}, which cannot be read", "each is a certificate", f"give {pem}")
+            continue
+        authorities = trusted.get_ca_certs()
+        if not authorities:
+            yield Problem(
+                key,
+                f"certificate {number}, of no authority",
+                "TLS trusts authorities: this one may sign nothing",
+                "give the certificate of the authority that signed it",
+            )
+        for authority in authorities:
+            if ssl.cert_time_to_seconds(str(authority["notAfter"])) < time.time():
+                yield Problem(
+                    key,
+                    f"certificate {number}, which ended on {authority['notAfter']}",
+                    "nobody trusts it any more",
+                    "give the one that came after it",
+                )
+
+
+@rule
+def trusted_hosts_are_asked(network: Network, gitops: GitOps, argocd: ArgoCd) -> Iterator[Problem]:
+    """Hosts that Argo CD trusts by the company's authorities are those that it asks, and there are authorities."""
+    issuer = [argocd.oidc.issuer] if argocd.oidc else []
+    asked = {urlsplit(url).hostname for url in (gitops.repository, *gitops.source_repositories, *issuer)}
+    for host in network.ca_bundle_hosts:
+        if network.ca_bundle is None or host not in asked:
+            yield Problem(
+                "network.caBundleHosts",
+                host,
+                "it is the host of a repository, or of the OIDC provider, and trusted by network.caBundle",
+                "give caBundle too"
+                if network.ca_bundle is None
+                else f"Argo CD asks {', '.join(sorted(filter(None, asked)))}: name some of these",
+            )
 
 
 @rule

@@ -22,6 +22,13 @@ REVISION: Final = "v0.0.0"
 """Revision that stands for a commit: a lab's commits are its own. A rule of prod asks for a tag or a commit."""
 RANGE: Final = "10.10.0.0/16"
 """Range of the VPC that a lab makes where the stack is given one."""
+NOT_IN_A_LAB: Final = {
+    "existing": "the lab makes a VPC of its own, in the same zones",
+    "proxy": "the lab reaches nothing outside",
+    "caBundle": "the lab's nodes are processes of this machine",
+    "caBundleHosts": "the lab's Git server is asked without TLS",
+}
+"""Keys of ``network`` that a lab sets aside, and why."""
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 CREDENTIALS: Final = ("gitToken", "gitSshKey", "githubAppPrivateKey")
 
@@ -95,24 +102,26 @@ def _set_aside(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if account is not None and account != ACCOUNT:
         overrides["accountId"] = ACCOUNT
         told.append(f"accountId ({account}): the simulated account is {ACCOUNT}")
-    network = _own_network(raw.get("network", ""))
+    network, lines = _own_network(raw.get("network", ""))
     if network is not None:
         overrides["network"] = network
-        told.append("network.existing: the lab makes a VPC of its own, in the same zones")
+        told += lines
     gitops, lines = _own_git(raw.get("gitops", ""))
     if gitops is not None:
         overrides["gitops"] = gitops
     return overrides, [*told, *lines]
 
 
-def _own_network(text: str) -> dict[str, Any] | None:
-    """The section ``network`` with a VPC of the lab's own; None where it is one already."""
+def _own_network(text: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """The section ``network`` with a VPC and ways out of the lab's own, and a line about each; None where it is so."""
     try:
-        section = json.loads(text)
-        del section["existing"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return {**section, "cidr": RANGE, "nat": "per-zone", "flowLogs": True}
+        section = {**json.loads(text)}
+    except (ValueError, TypeError):
+        return None, []  # the settings' own rules say what is wrong with it
+    told = [f"network.{key}: {why}" for key, why in NOT_IN_A_LAB.items() if section.pop(key, None) is not None]
+    if "cidr" not in section:
+        section |= {"cidr": RANGE, "nat": "per-zone", "flowLogs": True}
+    return (section if told else None), told
 
 
 def _own_git(text: str) -> tuple[dict[str, Any] | None, list[str]]:

@@ -61,6 +61,20 @@ HOW: Final[Mapping[str, Any]] = {
     "network.existing.publicSubnetTags": {"tier": "public"},
     "network.existing.wayOut": "endpoints",
 }
+AUTHORITY: Final = (
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBjjCCATWgAwIBAgIUGPREJjIj1eFiAk8rISWFEUC3DLkwCgYIKoZIzj0EAwIw\n"
+    "HDEaMBgGA1UEAwwRRXhhbXBsZSBhdXRob3JpdHkwIBcNMjYxMTI2MTEzNjQxWhgP\n"
+    "MjEyNjExMDIxMTM2NDFaMBwxGjAYBgNVBAMMEUV4YW1wbGUgYXV0aG9yaXR5MFkw\n"
+    "EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE+53fDSH3bx1C+ufUnvTpymZzGr7Qb6rF\n"
+    "GqZp9XY7CCUpiqUhzTGnYMQpwLO1bbrn/J7r+txhdby3gsjcNikl+aNTMFEwHQYD\n"
+    "VR0OBBYEFEa/EQZSUcv9IpMZ3KZyXQOEyCxYMB8GA1UdIwQYMBaAFEa/EQZSUcv9\n"
+    "IpMZ3KZyXQOEyCxYMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIg\n"
+    "JPd9WEiOY8TgBWEqqbLWWumfx/lGvTRUiy4em4oA10cCIFr+EJFrA4SH808OlGr3\n"
+    "nNN2PUoB4DOijBBnKevqnufB\n"
+    "-----END CERTIFICATE-----\n"
+)
+"""Certificate of an authority that nobody has: it ends in 2126, and its key is thrown away."""
 STARTUP_TAINT: Final = {"key": "example.com/agent-not-ready", "effect": "NoSchedule"}
 RESERVED: Final[Mapping[str, Any]] = {"pools.data.capacityTypes": ["on-demand", "reserved"]}
 SIGN_ON: Final[Mapping[str, Any]] = {
@@ -197,6 +211,10 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("network.flowLogRetentionDays", 30),
     change("network.gatewayEndpoints", ["s3", "dynamodb"]),
     change("network.interfaceEndpoints", ["sts"]),
+    change("network.proxy.url", "http://proxy.acme.io:3128"),
+    change("network.proxy.noProxy", [".corp.acme.io"], **{"network.proxy.url": "http://proxy.acme.io:3128"}),
+    change("network.caBundle", AUTHORITY),
+    change("network.caBundleHosts", ["github.com"], **{"network.caBundle": AUTHORITY}),
     change("cluster.name", "otel-next"),
     change("cluster.kubernetesVersion", "1.36", **{"cluster.addons.kubeProxy": "v1.36.0-eksbuild.45"}),
     Change(

@@ -82,7 +82,7 @@ class Company:
 
     def network(self, **changes: Any) -> dict[str, Any]:
         told = {"vpcId": self.vpc, "privateSubnetIds": self.private, "publicSubnetIds": self.public}
-        return {"zones": ZONES, "existing": told | changes}
+        return {"zones": ZONES, "existing": told | changes, "proxy": {"url": "http://proxy.acme.io:3128"}}
 
 
 @pytest.fixture(scope="module")

@@ -98,14 +98,14 @@ def test_the_plan_counts_its_zones_and_no_nat_gateway_of_ours() -> None:
 
 
 def test_a_lab_makes_a_vpc_of_its_own() -> None:
-    network = {"zones": list(ZONES), "existing": BY_ID}
-    own = lab_stack._own_network(lab_stack.stack_file.text(network))
+    network = {"zones": list(ZONES), "existing": BY_ID, "proxy": {"url": "http://proxy.acme.io:3128"}}
+    own, told = lab_stack._own_network(lab_stack.stack_file.text(network))
     settings, problems = parse(committed("prod") | {"network": own})
 
     assert settings is not None, problems
-    assert settings.network.existing is None
+    assert (settings.network.existing, settings.network.proxy, len(told)) == (None, None, 2)
     assert settings.network.zones == ZONES
-    assert lab_stack._own_network(lab_stack.stack_file.text(committed("prod")["network"])) is None
+    assert lab_stack._own_network(lab_stack.stack_file.text(committed("prod")["network"])) == (None, [])
 
 
 def keys(**network: Any) -> list[str]:

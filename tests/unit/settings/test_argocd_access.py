@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.argocd import argocd_values
+from infra.argocd import ArgoCdArgs, argocd_values
 from infra.settings import parse
 from tests.unit.settings.test_settings import committed, keys_of
 
@@ -26,7 +26,7 @@ def with_argocd(stack: str = "dev", **keys: Any) -> dict[str, Any]:
 def configs(**keys: Any) -> dict[str, Any]:
     settings, problems = parse(with_argocd(**keys))
     assert settings is not None, problems
-    return argocd_values(settings.argocd)["configs"]
+    return argocd_values(ArgoCdArgs(config=settings.argocd))["configs"]
 
 
 def test_without_single_sign_on_nobody_logs_in_and_the_values_are_what_they_were() -> None:
