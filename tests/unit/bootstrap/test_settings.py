@@ -138,6 +138,7 @@ def test_every_policy_fits_with_the_longest_names() -> None:
         iam_path="/platform/",
         service_role=f"cluster-eks-eksRole-role-{'0' * 7}",
         kms_key_arn=KEY.replace("arn:aws:kms:eu-west-1", "arn:aws-us-gov:kms:ap-southeast-1"),
+        vpc_id="vpc-0f0e0d0c1a2b3c4d5",
     )
     policies = {"boundary": boundary(scope), "reads": reader(scope), **deployer(scope)}
 
