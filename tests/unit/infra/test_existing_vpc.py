@@ -237,6 +237,7 @@ def test_all_of_it_is_told_at_once_and_a_fit_one_is_taken() -> None:
     worst = replace(FIT, dns_support=False, private=(subnet(0, free=3, way_out=NOWHERE, tags={}),), public=())
 
     assert found(FIT) == []
+    assert found(replace(FIT, ranges=(IPv4Network("172.16.0.0/12"),))) == []
     assert len(found(worst)) >= 8
     assert [problem.key for problem in found(None)] == ["network.existing.vpcId"]
     assert [problem.given for problem in found(replace(FIT, private=(), public=()), BY_TAGS)] == [
