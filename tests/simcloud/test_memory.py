@@ -1,16 +1,57 @@
-"""A cloud outlives its process."""
+"""A cloud outlives its process, however that ends."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.waiting import wait_until
 from tests.simcloud.conftest import Maker, trust
 
+KILLED = """
+import sys
+import time
+from pathlib import Path
+from otel_on_spot.simcloud.cloud import Cloud
+with Cloud(Path(sys.argv[1])) as cloud:
+    cloud.client("sqs", "eu-west-1").create_queue(QueueName="of-a-killed-process")
+    print("on", flush=True)
+    time.sleep(60)
+"""
 
-def test_a_later_process_sees_the_same_cloud_and_only_one_may_run_it_at_a_time(tmp_path: Path) -> None:
+
+def moto_of(pid: int) -> psutil.Process:
+    """The moto of a process that runs a cloud."""
+    children = psutil.Process(pid).children()
+    return next(child for child in children if "otel_on_spot.simcloud.moto_main" in child.cmdline())
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it runs no more; in a container that reaps no orphans it stays a zombie."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def be_killed_while_it_runs(folder: Path) -> None:
+    """Open the cloud in another process, change it and kill that: its moto ends too."""
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "on\n"
+        moto = moto_of(process.pid)
+        process.kill()
+        process.wait()
+    assert wait_until(lambda: has_ended(moto), 15, every=0.1)
+
+
+def test_later_processes_see_the_same_cloud_and_only_one_may_run_it_at_a_time(tmp_path: Path) -> None:
     with Cloud(tmp_path) as first:
         maker = Maker(Site(first, region="eu-west-1"))
         vpc = maker.make("aws:ec2/vpc:Vpc", "kept", cidrBlock="10.9.0.0/16", tags={"Name": "kept"})
@@ -24,7 +65,10 @@ def test_a_later_process_sees_the_same_cloud_and_only_one_may_run_it_at_a_time(t
             Cloud(tmp_path)
         first.tables.put("things", "a", {"b": [1]})
         port = first.api_port
+    be_killed_while_it_runs(tmp_path)
     with Cloud(tmp_path) as second:
+        urls = second.client("sqs", "eu-west-1").list_queues()["QueueUrls"]
+        assert {url.rpartition("/")[2] for url in urls} == {"kept", "of-a-killed-process"}
         for made in (vpc, key, queue, role, attached):
             made.site = Site(second, region="eu-west-1")
             found = made.read()

@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.session import Session, run
+from tests.simcloud.test_memory import has_ended, moto_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,38 +84,13 @@ def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "on\n"
-        moto = next(line for line in _children(process.pid) if "otel_on_spot.simcloud.moto_main" in line[1])
+        moto = moto_of(process.pid)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
         assert process.wait(30) == 7
-    assert not _alive(moto[0])
-
-
-def test_a_killed_session_takes_moto_along_and_the_next_one_finds_the_cloud(tmp_path: Path) -> None:
-    body = f"""
-from pathlib import Path
-import time
-from otel_on_spot.simcloud.cloud import Cloud
-with Cloud(Path({str(tmp_path)!r})) as cloud:
-    cloud.client("sqs", "eu-west-1").create_queue(QueueName="kept")
-    print("on", flush=True)
-    time.sleep(60)
-"""
-    process = subprocess.Popen([sys.executable, "-c", body], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout:
-        assert process.stdout.readline() == "on\n"
-        moto = next(line for line in _children(process.pid) if "otel_on_spot.simcloud.moto_main" in line[1])
-        process.kill()
-        process.wait()
-    end = time.monotonic() + 15
-    while _alive(moto[0]) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not _alive(moto[0])
-    with Cloud(tmp_path) as cloud:
-        assert len(cloud.client("sqs", "eu-west-1").list_queues()["QueueUrls"]) == 1
+    assert has_ended(moto)
 
 
 def test_a_mistake_in_the_fault_plan_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
@@ -137,23 +112,3 @@ def test_a_mistake_in_the_fault_plan_is_one_line_and_exit_code_2(tmp_path: Path)
     assert done.returncode == 2
     assert "must be a JSON list of faults such as" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _children(parent: int) -> list[tuple[int, str]]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(stat[1]) == parent:
-                    found.append((int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
