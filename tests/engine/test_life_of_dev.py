@@ -11,6 +11,7 @@ import pytest
 from otel_on_spot.plan.record import record
 from otel_on_spot.simcloud.inventory import shape
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
+from tests.engine.test_secrets import LOUD, showing, written
 from tests.engine.workbench import REGION, Workbench, own_provider, position, workbench
 
 SENTINEL = "sentinel-that-nobody-may-see"
@@ -70,8 +71,16 @@ def test_nodes_are_admitted_and_interruptions_delivered_before_karpenter_may_lau
     assert position(made, "create", "Application:platform-root") == len(made) - 1
 
 
-def test_a_second_preview_finds_nothing_to_do(dev: Dev) -> None:
-    dev.bench.expect_no_changes()
+def test_a_second_preview_finds_nothing_to_do_and_its_loudest_log_shows_no_secret(dev: Dev) -> None:
+    bench = dev.bench
+    shown = ("--diff", "--show-sames", "--show-reads", "--logtostderr", LOUD)
+    bench.run("preview", "--expect-no-changes", "--non-interactive", *shown)
+    opened = bench.run("stack", "export", "--show-secrets")
+    bench.outputs.remove(opened)
+    assert showing(SENTINEL, {"opened": opened}), "the token is not in the stack: the rest would see nothing"
+    bench.run("stack", "output", "--json")
+    bench.run("config", "--json")
+    assert showing(SENTINEL, written(bench)) == []
 
 
 def test_drift_made_behind_its_back_is_found_and_repaired(dev: Dev) -> None:

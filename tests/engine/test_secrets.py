@@ -1,4 +1,7 @@
-"""A sentinel in every secret setting is nowhere in plain text; a secret elsewhere is refused before it is written."""
+"""A sentinel in every secret setting is nowhere in plain text; a secret elsewhere is refused before it is written.
+
+The smoke of it is in the life of dev, whose token is a sentinel too.
+"""
 
 import base64
 import json
@@ -45,10 +48,7 @@ class Secret:
     opened: str
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(key, marks=pytest.mark.smoke) if key == LAST else key for key in SECRETS],
-)
+@pytest.fixture(scope="module", params=SECRETS)
 def secret(bench: Workbench, request: pytest.FixtureRequest) -> Iterator[Secret]:
     """Each credential of Git in its turn: a stack has one."""
     key = request.param
