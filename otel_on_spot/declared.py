@@ -188,9 +188,12 @@ def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
     """
     from otel_on_spot.plan.workloads import workloads
 
-    told = yaml.safe_load(
-        recording.of_type("kubernetes:argoproj.io/v1alpha1:Application")[0].inputs["spec"]["source"]["helm"]["values"]
+    (root_application,) = (
+        application.inputs
+        for application in recording.of_type("kubernetes:argoproj.io/v1alpha1:Application")
+        if application.inputs["metadata"]["name"] == names.PROJECT
     )
+    told = yaml.safe_load(root_application["spec"]["source"]["helm"]["values"])
     child = told["applications"].get("otel-demo") or {}
     environment = told["clusterMetadata"]["environment"]
     found: Counter[str] = Counter()

@@ -254,20 +254,29 @@ def built_from_nothing() -> Row:
     return ("tools on a new machine", f"{built['seconds'] / 60:.1f} min", how)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    names = [measure.name for measure in MEASURES]
+    options = argparse.ArgumentParser(prog="python -m bench.lab", description=__doc__)
+    options.add_argument("--runs", type=int, default=5, help="how often each is measured, kept runs included")
+    options.add_argument("--only", metavar="NAME,...", help=f"some of {', '.join(names)}")
+    options.add_argument("--again", action="store_true", help="forget the kept runs of these measures first")
+    options.add_argument(
+        "--keep", type=Path, default=default_state_home().parent / "bench-lab.jsonl", help="their file"
+    )
+    options.add_argument("--page", type=Path, help="write the rows into this page")
+    options.add_argument("--cold", action="store_true", help="build the tools from nothing too, in caches of their own")
+    return options
+
+
 def main() -> None:
     """Measure, and write the page where one is asked for."""
     names = [measure.name for measure in MEASURES]
-    parser = argparse.ArgumentParser(prog="python -m bench.lab", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="how often each is measured, kept runs included")
-    parser.add_argument("--only", metavar="NAME,...", help=f"some of {', '.join(names)}")
-    parser.add_argument("--again", action="store_true", help="forget the kept runs of these measures first")
-    parser.add_argument("--keep", type=Path, default=default_state_home().parent / "bench-lab.jsonl", help="their file")
-    parser.add_argument("--page", type=Path, help="write the rows here, as docs/measurements-lab.md has them")
-    parser.add_argument("--cold", action="store_true", help="build the tools from nothing too, in caches of their own")
-    given = parser.parse_args()
+    options = parser()
+    given = options.parse_args()
     only = given.only.split(",") if given.only else names
     if unknown := [name for name in only if name not in names]:
-        parser.error(f"--only {','.join(unknown)}: no such measure. There are {', '.join(names)}")
+        options.error(f"--only {','.join(unknown)}: no such measure. There are {', '.join(names)}")
     if why := why_no_lab():
         raise SystemExit(f"error: {why}")
     chosen, kept = [measure for measure in MEASURES if measure.name in only], Kept(given.keep)

@@ -12,6 +12,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from bench.lab import __main__ as lab_bench
 from otel_on_spot import cli
 from otel_on_spot.lab.toolchain import __main__ as toolchain
 from tests import tiers
@@ -40,6 +41,7 @@ def makefile_variables() -> set[str]:
 def options_of_target(target: str) -> set[str] | None:
     """The options that a target's ARGS may hold; None where the target takes none that are known."""
     parsers = {
+        "bench-lab": lab_bench.parser,
         "tools": toolchain.parser,
         "test": tiers.parser,
         "coverage": tiers.parser,
