@@ -14,7 +14,18 @@ from otel_on_spot.failures import reason
 from otel_on_spot.findings import Finding
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
-from otel_on_spot.preflight import account, existing_vpc, github, keys, permissions, places, quotas, state, taken
+from otel_on_spot.preflight import (
+    account,
+    certificates,
+    existing_vpc,
+    github,
+    keys,
+    permissions,
+    places,
+    quotas,
+    state,
+    taken,
+)
 from otel_on_spot.preflight.permissions import UnknownCallerError
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.report import Report, Verdict
@@ -46,6 +57,7 @@ CHECKS: Final = (
     Check(id="instance-types", title="Instance types", judge=places.instance_types),
     Check(id="names", title="Names", judge=taken.judge),
     Check(id="kms-key", title="Key that the stack is given", judge=keys.given),
+    Check(id="certificates", title="Certificates of load balancers", judge=certificates.given),
     Check(id="state", title="State and secrets", judge=state.judge),
     Check(id="repository", title="Repository that deploys", judge=github.repository),
 )

@@ -121,7 +121,12 @@ def test_a_fit_account_gives_no_line_and_the_bill_is_said(fit: Situation) -> Non
     assert looked["permissions"] > 300
     assert looked["boundary"] > 100
     assert looked["names"] > 20
-    assert [check for check, count in looked.items() if count == 0] == ["existing-vpc", "kms-key", "repository"]
+    assert [check for check, count in looked.items() if count == 0] == [
+        "existing-vpc",
+        "kms-key",
+        "certificates",
+        "repository",
+    ]
 
 
 QUOTAS = {

@@ -8,6 +8,7 @@ from typing import Any
 import parliament
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from access import scope as access
 from access.boundary import boundary
@@ -24,6 +25,8 @@ from otel_on_spot.plan.images import images
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
+from otel_on_spot.preflight import certificates
+from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.project import root
 from policy.guardrails import violations
@@ -400,3 +403,43 @@ def test_the_bootstraps_roles_make_the_role_and_its_boundary_leaves_it_what_its_
 
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+class Acm:
+    """Answers for every certificate what it was made with; without it there is none."""
+
+    def __init__(self, **certificate: Any) -> None:
+        self.certificate = certificate
+
+    def describe_certificate(self, CertificateArn: str) -> dict[str, Any]:  # noqa: N803 (boto3's own name)
+        if not self.certificate:
+            told = {"Error": {"Code": "ResourceNotFoundException", "Message": f"no certificate {CertificateArn}"}}
+            raise ClientError(told, "DescribeCertificate")
+        return {"Certificate": self.certificate}
+
+
+@pytest.mark.parametrize(
+    ("certificate", "seen"),
+    [
+        ({"Status": "ISSUED", "DomainName": "*.acme.io"}, []),
+        ({"Status": "ISSUED", "DomainName": "acme.io", "SubjectAlternativeNames": ["shop.acme.io", "cd.acme.io"]}, []),
+        ({"Status": "PENDING_VALIDATION", "DomainName": "*.acme.io"}, ["its status is PENDING_VALIDATION"] * 2),
+        ({"Status": "ISSUED", "DomainName": "shop.acme.io"}, ["it is of shop.acme.io"]),
+        ({"Status": "ISSUED", "DomainName": "*.io"}, ["it is of *.io"] * 2),
+        ({}, [f"ResourceNotFoundException: no certificate {CERTIFICATE}"] * 2),
+    ],
+)
+def test_preflight_tells_a_certificate_that_no_browser_would_take(certificate: dict[str, Any], seen: list[str]) -> None:
+    def situation(recording: Recording) -> Situation:
+        return Situation(
+            recording=recording,
+            root=root(),
+            client=lambda _: Acm(**certificate),
+            identity=Identity(account=ACCOUNT, arn="", user_id=""),
+            elsewhere=lambda service, region: None,
+        )
+
+    found = certificates.given(situation(both()))
+    assert [finding.seen for finding in found.findings] == seen
+    assert found.count == 2
+    assert certificates.given(situation(recorded("prod"))).count == 0
