@@ -1,15 +1,20 @@
 """Faults that are put into a running lab side by side, each with the alert that must fire of it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from threading import Timer
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread, Timer
 from typing import Any
 
+from otel_on_spot.lab.aws import events
+from otel_on_spot.lab.control_plane import NODE_LABEL
 from tests.lab import faults_access, faults_cloud, faults_cluster, faults_nodes
-from tests.lab.faults import seeding
-from tests.lab.faults_cluster import made
+from tests.lab.faults import REGION, seeding
+from tests.lab.faults_cloud import hung
+from tests.lab.faults_cluster import deployment, made
 from tests.lab.faults_nodes import large
 from tests.lab.running import Lab, condition, until
 from tests.lab.watching import HOURLY
@@ -125,12 +130,12 @@ def a_workload_is_deleted_while_syncs_are_off(lab: Lab) -> Iterator[None]:
     until("it is back", lambda: faults_cluster.healthy(lab), 90)
 
 
-@seeding
-def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
-    """Of one Deployment, which is scaled by hand: Argo CD tries to take that back."""
-    group, name = "admissionregistration.k8s.io", "refuses-argo-cd"
+def refused(lab: Lab, user: str, deployment: str) -> Iterator[None]:
+    """A policy refuses what a service account (``namespace:name``) changes in a Deployment of the demo."""
+    group, name = "admissionregistration.k8s.io", f"refuses-{user.partition(':')[2]}"
+    account = f"system:serviceaccount:{user}"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}
-    condition = "object.metadata.name == 'quote' && request.userInfo.username.contains('argocd')"
+    condition = f"object.metadata.name == '{deployment}' && request.userInfo.username == '{account}'"
     policy = {
         "apiVersion": f"{group}/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -151,11 +156,19 @@ def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
     next(placed)
 
     def refuses() -> bool:
-        who = "--as=system:serviceaccount:argocd:argocd-application-controller"
-        probe = ("annotate", "deployment", "quote", "--namespace=otel-demo", "--dry-run=server", "--overwrite", "x=y")
-        return "annotated" not in lab.kubectl(*probe, who, check=False)
+        probe = ("annotate", "deployment", deployment, "--namespace=otel-demo", "--dry-run=server", "--overwrite")
+        return "annotated" not in lab.kubectl(*probe, "x=y", f"--as={account}", check=False)
 
     until("the policy holds", refuses, 30)
+    yield
+    next(placed, None)
+
+
+@seeding
+def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
+    """Of one Deployment, which is scaled by hand: Argo CD tries to take that back."""
+    placed = refused(lab, "argocd:argocd-application-controller", "quote")
+    next(placed)
     lab.kubectl("scale", "deployment/quote", "--namespace=otel-demo", "--replicas=2")
     yield
     next(placed, None)
@@ -163,6 +176,115 @@ def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
     until("the Application is synced", lambda: faults_cluster.healthy(lab), 120)
 
 
+def synced_by_hand(lab: Lab) -> None:
+    """A sync of the demo with its hooks, as the button in Argo CD asks for one."""
+    operation = {"initiatedBy": {"username": "test"}, "sync": {"syncStrategy": {"hook": {}}}}
+    lab.patch("application.argoproj.io", "otel-demo", {"operation": operation}, "argocd")
+
+
+@seeding
+def the_guard_of_databases_may_not_place_them(lab: Lab) -> Iterator[None]:
+    """Lesson 2: a policy refuses what its hook patches, and a sync runs the hook."""
+    placed = refused(lab, "otel-demo:stateful-placement", "postgresql")
+    next(placed)
+    synced_by_hand(lab)
+    yield
+    next(placed, None)
+
+    def over() -> bool:
+        """No sync is under way; the last one went well, or one more is asked for."""
+        found = lab.application("otel-demo")
+        phase = found["status"]["operationState"]["phase"]
+        if phase in ("Failed", "Error") and "operation" not in found:
+            synced_by_hand(lab)
+        return phase == "Succeeded" and "operation" not in found
+
+    until("its hook succeeds", over, 180)
+
+
+@seeding
+def a_kubelet_stops(lab: Lab) -> Iterator[None]:
+    """KWOK plays a node's kubelet as long as the node has its label."""
+    lab.wants_node("broken")
+    node = until("a node runs", lambda: lab.runs("broken"), 60)
+    label, _, value = NODE_LABEL.partition("=")
+    lab.kubectl("label", "node", node, f"{label}-")
+    yield
+    lab.kubectl("label", "node", node, f"{label}={value}", check=False)
+    lab.no_longer_wants_node("broken")
+    lab.kubectl("delete", "node", node, "--ignore-not-found", "--wait=false")
+
+
+@seeding
+def a_pod_of_the_demo_stays_on_the_fallback(lab: Lab) -> Iterator[None]:
+    """Spot has capacity; the pod's own nodeSelector holds it."""
+    kept = deployment("kept", nodeSelector={"karpenter.sh/nodepool": "on-demand"}, terminationGracePeriodSeconds=0)
+    kept["metadata"]["namespace"] = "otel-demo"
+    yield from made(lab, kept)
+    on_demand = "--selector=karpenter.sh/nodepool=on-demand"
+    lab.kubectl("delete", "nodeclaims", on_demand, "--ignore-not-found", "--timeout=90s")
+
+
+@contextmanager
+def again_and_again(action: Callable[[], None], every: float) -> Generator[None]:
+    """Do something every so many seconds, beside."""
+    ended = Event()
+
+    def run() -> None:
+        while not ended.wait(every):
+            action()
+
+    running = Thread(target=run)
+    running.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        running.join()
+
+
+@seeding
+def karpenter_stands_still(lab: Lab) -> Iterator[None]:
+    with hung(lab, "karpenter"):
+        yield
+
+
+@seeding
+def argo_cds_controller_stands_still(lab: Lab) -> Iterator[None]:
+    with hung(lab, "argocd-application-controller"):
+        yield
+    until("every Application is compared again", lambda: faults_cluster.healthy(lab), 120)
+
+
+@seeding
+def the_repo_server_is_slow(lab: Lab) -> Iterator[None]:
+    """It stands still for twelve seconds of fifteen, and every Application asks it for its manifests anew."""
+
+    def slow() -> None:
+        with hung(lab, "argocd-repo-server"):
+            refresh = "argocd.argoproj.io/refresh=hard"
+            lab.kubectl("annotate", "application.argoproj.io", "--all", "--namespace=argocd", "--overwrite", refresh)
+            time.sleep(12)
+
+    with again_and_again(slow, every=3):
+        yield
+    until("every Application is compared again", lambda: faults_cluster.healthy(lab), 120)
+
+
+@seeding
+def events_arrive_late(lab: Lab) -> Iterator[None]:
+    """Warnings about an instance that is not there arrive a minute after their time."""
+
+    def late() -> None:
+        then = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lab.ask("event", event={**events.spot_interruption(REGION, "i-0123456789abcdef0"), "time": then})
+
+    with again_and_again(late, every=1):
+        yield
+
+
+BUDGET_USED_UP = frozenset({"DisruptionBlocked"})
+"""A node that is not ready counts against its pool's budget; in that alert's rule a minute is a day."""
 SUSPENDED = frozenset({"ApplicationOutOfSync", "SuspensionOutlivesLease"})
 ROUNDS: dict[str, tuple[Fault, ...]] = {
     "what is set up wrong": (
@@ -227,6 +349,50 @@ ROUNDS: dict[str, tuple[Fault, ...]] = {
             fires={"DatabaseOnSpot": {"name": "opensearch-0"}},
             seed=of_doctor("a database is moved to spot while syncs are held"),
             also=SUSPENDED | {"ApplicationUnhealthy"},
+        ),
+    ),
+    "what is held back": (
+        Fault(
+            name="nodes have drifted, and the budgets of their pools let none go",
+            fires={"DriftHeld": {"karpenter_sh_nodepool": "spot"}, "DisruptionBlocked": {"nodepool": "spot"}},
+            seed=of_doctor("nodes drift and no budget lets them go"),
+        ),
+        Fault(
+            name="a node's kubelet stops",
+            fires={"RepairHeld": {"karpenter_sh_nodepool": "spot"}},
+            seed=a_kubelet_stops,
+            also=BUDGET_USED_UP,
+        ),
+        Fault(
+            name="a stateless pod of the demo asks for On-Demand",
+            fires={"FallbackStuck": {"nodepool": "on-demand"}},
+            seed=a_pod_of_the_demo_stays_on_the_fallback,
+        ),
+        Fault(
+            name="a policy refuses what the hook that places databases patches",
+            fires={"PlacementGuardFails": {"namespace": "otel-demo"}},
+            seed=the_guard_of_databases_may_not_place_them,
+        ),
+    ),
+    "what stands still": (
+        Fault(name="Karpenter stands still", fires={"KarpenterDown": {}}, seed=karpenter_stands_still),
+        Fault(
+            name="Argo CD's repo server stands still for 12 s of 15",
+            fires={"ReconcileSlow": {}},
+            seed=the_repo_server_is_slow,
+        ),
+    ),
+    "what is late": (
+        Fault(
+            name="Argo CD's application controller stands still",
+            fires={"ArgoCdDown": {}},
+            seed=argo_cds_controller_stands_still,
+            also=frozenset({"ReconcileSlow"}),
+        ),
+        Fault(
+            name="events arrive a minute after their time",
+            fires={"InterruptionSlow": {}},
+            seed=events_arrive_late,
         ),
     ),
 }

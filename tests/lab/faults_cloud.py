@@ -71,20 +71,20 @@ def a_rule_is_gone(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def karpenter_hung(lab: Lab) -> Generator[None]:
-    """Karpenter's process stands still."""
+def hung(lab: Lab, program: str) -> Generator[None]:
+    """A process of the lab stands still."""
     first = psutil.Process(lab.folder.read_state()["pid"])
-    hung = next(child for child in first.children(recursive=True) if child.name() == "karpenter")
-    hung.suspend()
+    process = next(child for child in first.children(recursive=True) if child.name() == program)
+    process.suspend()
     try:
         yield
     finally:
-        hung.resume()
+        process.resume()
 
 
 @FAULTS.named("interruption-backlog", "waiting (by count", seconds=90)
 def karpenter_hangs_and_messages_wait(lab: Lab) -> Iterator[None]:
-    with karpenter_hung(lab):
+    with hung(lab, "karpenter"):
         for number in range(3):
             lab.ask("event", event=events.spot_interruption(REGION, f"i-0123456789abcde{number:02}"))
         yield

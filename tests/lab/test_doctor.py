@@ -120,7 +120,7 @@ def test_an_invisible_node_is_named_with_its_age_its_claim_and_the_likely_cause(
 def _loses_its_instance(lab: Lab, folder: Path, claim: str) -> None:
     """Somebody terminates the instance of a NodeClaim while Karpenter hangs."""
     instance = lab.claims()[claim]["status"]["providerID"].rpartition("/")[2]
-    with faults_cloud.karpenter_hung(lab):
+    with faults_cloud.hung(lab, "karpenter"):
         lab.aws("ec2", "terminate_instances", InstanceIds=[instance])
         seen = doctor(lab, folder)
     assert "orphan-claims" not in seen.lines, "Karpenter has a few minutes to notice it"

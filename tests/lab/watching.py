@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,20 @@ from tests.lab.running import ROOT, Lab
 ALERTS = ROOT / "gitops" / "charts" / "otel-demo" / "alerts"
 FASTER = 20
 """How much faster time runs in the rules of a test: fifteen minutes are 45 seconds."""
-FASTER_STILL = {"InterruptionPathDead": 60, "SuspensionOutlivesLease": 120}
+FASTER_STILL = {
+    "InterruptionPathDead": 60,
+    "RepairHeld": 60,
+    "ExtendedSupportNear": 120,
+    "SuspensionOutlivesLease": 120,
+    "FallbackStuck": 360,
+    "DriftHeld": 1440,
+    "DisruptionBlocked": 1440,
+}
 """Alerts that take hours: what they judge takes the lab seconds only. The first one's records are ``HOURLY``."""
 HOURLY = 60
 """The same of records over an hour: it is a minute."""
+SUPPORTED_DAYS = 365
+"""How long the calendar of a test supports every minor: its own dates would end a test's health on a day of 2027."""
 EVERY = "3s"
 PORT = 19090
 TARGETS = {
@@ -40,24 +51,37 @@ _DURATION = re.compile(r"(?<![\w.:])(\d+)([smhd])(?!\w)")
 _THRESHOLD = re.compile(r"([>-] )(\d{3,})(?!\w)")
 
 
-def faster(rules: dict[str, Any]) -> dict[str, Any]:
-    """The same rules with every duration, and every threshold of 100 seconds or more, shorter as ``speed`` says.
+def faster(
+    rules: dict[str, Any],
+    times: int | None = None,
+    *,
+    supported: float | None = None,
+    hurried: Collection[str] = FASTER_STILL,
+) -> dict[str, Any]:
+    """The same rules with every duration, and every threshold of 100 seconds or more, shorter.
 
-    The calendar of support stays: its dates are dates.
+    Args:
+        rules: the file.
+        times: how much, for every rule alike; else as ``speed`` says.
+        supported: the days from now until support of every minor ends; else the calendar's own dates stay.
+        hurried: alerts that a fault must make fire, and that may take hours.
     """
     told: dict[str, Any] = json.loads(json.dumps(rules))
     for group in told["groups"]:
         group["interval"] = EVERY
         for rule in group["rules"]:
-            _hurry(rule, speed(rule))
+            _hurry(rule, times or speed(rule, hurried))
+            if supported is not None and rule.get("record") == "eks:standard_support_end:seconds":
+                rule["expr"] = f"vector({time.time() + supported * 86400:.0f})"
     return told
 
 
-def speed(rule: dict[str, Any]) -> int:
-    """How much faster time runs in a rule."""
+def speed(rule: dict[str, Any], hurried: Collection[str]) -> int:
+    """How much faster time runs in a rule; ``hurried`` have the figures of ``FASTER_STILL``."""
     if rule.get("record", "").endswith(":1h"):
         return HOURLY
-    return FASTER_STILL.get(rule.get("alert", ""), FASTER)
+    alert = rule.get("alert", "")
+    return FASTER_STILL.get(alert, FASTER) if alert in hurried else FASTER
 
 
 def _hurry(rule: dict[str, Any], times: int) -> None:
@@ -85,15 +109,42 @@ def binary() -> Path:
 
 
 class Watch:
-    """A Prometheus that runs in a lab."""
+    """A Prometheus that runs in a lab.
 
-    def __init__(self, lab: Lab) -> None:
+    Args:
+        lab: which.
+        rules: the file that it judges by.
+        times: how much faster, for every rule alike; else as ``speed`` says.
+        port: where it listens.
+    """
+
+    def __init__(self, lab: Lab, rules: Path, times: int | None = None, port: int = PORT) -> None:
         self.lab = lab
+        self._rules = rules
+        self._times = times
+        self._port = port
+
+    def judge(self, *hurried: str, supported: float = SUPPORTED_DAYS) -> None:
+        """Write the rules, which Prometheus then reads by itself.
+
+        Args:
+            hurried: alerts in which time runs still faster.
+            supported: the days until support of every minor ends.
+        """
+        told = yaml.safe_load((ALERTS / "rules.yaml").read_text())
+        told = faster(told, self._times, supported=supported, hurried=hurried)
+        self._rules.write_text(yaml.safe_dump(told))
+
+    def heartbeat(self) -> bool:
+        """Whether the alert fires that always does."""
+        return self.value('count(ALERTS{alertname="Watchdog", alertstate="firing"})') == 1.0
 
     def ask(self, path: str) -> Any:
         """What its API answers; None while it does not."""
         code = "import sys, urllib.request as u; sys.stdout.write(u.urlopen(sys.argv[1], timeout=5).read().decode())"
-        told = self.lab.inside(sys.executable, "-S", "-c", code, f"http://127.0.0.1:{PORT}/api/v1/{path}", check=False)
+        told = self.lab.inside(
+            sys.executable, "-S", "-c", code, f"http://127.0.0.1:{self._port}/api/v1/{path}", check=False
+        )
         return json.loads(told)["data"] if told else None
 
     def rows(self) -> list[dict[str, str]]:
@@ -127,10 +178,17 @@ class Watch:
 
 
 @contextmanager
-def watching(lab: Lab, folder: Path) -> Generator[Watch]:
-    """Prometheus in the lab's own network, with the jobs and the drops of the demo's, from here to the end."""
-    rules = faster(yaml.safe_load((ALERTS / "rules.yaml").read_text()))
-    (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
+def watching(lab: Lab, folder: Path, times: int | None = None, port: int = PORT) -> Generator[Watch]:
+    """Prometheus in the lab's own network, with the jobs and the drops of the demo's, from here to the end.
+
+    Args:
+        lab: where.
+        folder: keeps its files.
+        times: how much faster time runs, in every rule alike; else as ``speed`` says.
+        port: of its own, where another one runs in the lab.
+    """
+    watch = Watch(lab, folder / "rules.yaml", times, port)
+    watch.judge()
     jobs = yaml.safe_load((ALERTS / "scrape.yaml").read_text())["scrape_configs"]
     for job in jobs:
         # The lab has no DNS: one process of each, under its fixed address.
@@ -145,14 +203,15 @@ def watching(lab: Lab, folder: Path) -> Generator[Watch]:
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
         str(binary()), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{PORT}",
+        f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=auto-reload-config",
+        f"--config.auto-reload-interval={EVERY}",
     ]  # fmt: skip
     line = isolation.inside(lab.folder, command)
     variables = isolation.environment(lab.stack, lab.folder, lab.tools)
     with (folder / "log").open("w") as log, subprocess.Popen(line, env=variables, stdout=log, stderr=log) as process:
         try:
-            watch = Watch(lab)
             assert wait_until(lambda: watch.ask("alerts") is not None, 60, every=1.0), (folder / "log").read_text()
+            assert process.poll() is None, (folder / "log").read_text()
             yield watch
         finally:
             process.terminate()
