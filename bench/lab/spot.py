@@ -1,6 +1,6 @@
 """Measurements of Spot that runs dry or is taken away, on a running lab: one run each, as numbers by name."""
 
-import os
+import json
 import re
 import subprocess
 import sys
@@ -23,7 +23,6 @@ Numbers = dict[str, Any]
 REPLICAS: Final = 50
 NAME: Final = "bench-drought"
 PATIENCE_SECONDS: Final = 900.0
-CLOCK_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def fallback(lab: Lab) -> Numbers:
@@ -129,20 +128,26 @@ def warnings(lab: Lab) -> Numbers:
     Karpenter waits for answers of the simulated SQS, one receive and a delete for each message: where the simulated AWS
     has a core to itself for as long as it takes, the time is the lab's.
     """
-    processes = {row["name"]: row["pid"] for row in lab.ask("processes")}
-    before = {name: _cpu_seconds(pid) for name, pid in processes.items()}
+    before = cpu_seconds(lab)
     found = measures.burst(lab)
-    after = {name: _cpu_seconds(pid) for name, pid in processes.items()}
+    after = cpu_seconds(lab)
     used = {name: after[name] - before[name] for name in before}
     of_lab = sum(seconds for name, seconds in used.items() if name != "karpenter")
     calls = measures.aws_calls(lab)
     return {**found, "CPU of Karpenter": used["karpenter"], "CPU of the lab": of_lab, "calls": calls}
 
 
-def _cpu_seconds(pid: int) -> float:
-    """CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+def cpu_seconds(lab: Lab) -> dict[str, float]:
+    """CPU seconds that each process of the lab has used; they are numbered in the lab's own namespace."""
+    code = (
+        "import json, os, sys; ticks = os.sysconf('SC_CLK_TCK')\n"
+        "def used(pid):\n"
+        "    fields = open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()\n"
+        "    return (int(fields[11]) + int(fields[12])) / ticks\n"
+        "print(json.dumps({name: used(pid) for name, pid in json.loads(sys.stdin.read()).items()}))"
+    )
+    pids = {row["name"]: row["pid"] for row in lab.ask("processes")}
+    return json.loads(lab.inside(sys.executable, "-c", code, text=json.dumps(pids)))
 
 
 def forget_refusals(lab: Lab) -> None:

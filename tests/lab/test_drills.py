@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS
 from otel_on_spot.drills.lease import NAME
@@ -18,7 +17,7 @@ from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
 from tests.lab import faults_access, faults_cloud
 from tests.lab.rehearsals import rehearse
-from tests.lab.running import ROOT, Lab, until
+from tests.lab.running import Lab, until
 
 
 def nothing_is_left(lab: Lab) -> bool:
@@ -193,8 +192,6 @@ def refused_lately(lab: Lab) -> bool:
     return any((datetime.now(UTC) - at).total_seconds() < FORGETS_SECONDS for at in times)
 
 
-MOST_ROUNDS = 2
-"""Rounds of refusals of a pool that has a shape: its one, and one for pods that come in a second batch."""
 DROUGHT = ("drought", "--replicas", "120", "--within", "60", "--max-wait", "150", "--max-return", "0")
 
 
@@ -228,28 +225,6 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     assert lab.get("nodepool", "spot")["spec"] == pool
     ask = f"import urllib.request as r; print(r.urlopen({MOTO_URL + '/lab/capacity'!r}).read().decode())"
     assert lab.inside(sys.executable, "-c", ask) == "[]\n"
-    assert nothing_is_left(lab)
-
-
-@pytest.fixture
-def no_shape(lab: Lab) -> Iterator[None]:
-    """A Spot pool that allows every type, and a Karpenter that remembers no refusal."""
-    pools = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:pools"]
-    for key in ("minVcpus", "maxVcpus", "localStorage", "excludedInstanceFamilies"):
-        del pools["spot"][key]
-    lab.apply(pools=pools)
-    lab.ask("restart", name="karpenter")
-    yield
-    lab.apply()
-
-
-def test_a_pool_without_a_shape_costs_many_rounds_and_its_pods_are_found_waiting(
-    lab: Lab, tmp_path: Path, nothing_of_a_drought: None, no_shape: None
-) -> None:
-    options = ("--replicas", "120", "--within", "30", "--max-wait", "240", "--max-return", "0")
-    seen = rehearse(lab, tmp_path, "drought", *options, keep="drought-found", seconds=400)
-    assert (seen.lines["running"], seen.code) == ("found", 1), seen.told
-    assert int((seen.report or {})["measures"]["rounds of refusals"].partition(",")[0]) > 2 * MOST_ROUNDS
     assert nothing_is_left(lab)
 
 
