@@ -111,17 +111,20 @@ def karpenter_metrics(lab: Lab) -> str:
 
 
 def aws_calls(lab: Lab) -> str:
-    """Mean time of Karpenter's calls of SQS, by operation, as Karpenter's own clock has it; empty where it has none."""
+    """Mean time of Karpenter's calls of SQS, by action, as Karpenter's own clock has it; empty where it has none.
+
+    Source: https://github.com/jonathan-innis/aws-sdk-go-prometheus/blob/v0.1.1/common/metrics.go
+    """
     told = karpenter_metrics(lab)
     name = "aws_sdk_go_request_duration_seconds"
-    labels = r'{[^}]*operation="(ReceiveMessage|DeleteMessage)[^"]*"[^}]*service="SQS"[^}]*}'
+    labels = r'{[^}]*action="(ReceiveMessage|DeleteMessage)"[^}]*}'
     totals: dict[str, dict[str, float]] = {}
     for part in ("sum", "count"):
         for match in re.finditer(rf"^{name}_{part}{labels} (\S+)$", told, re.MULTILINE):
             found = totals.setdefault(match[1], {"sum": 0.0, "count": 0.0})
             found[part] += float(match[2])
     return ", ".join(
-        f"{operation} {1000 * found['sum'] / found['count']:.0f} ms" for operation, found in sorted(totals.items())
+        f"{action} {1000 * found['sum'] / found['count']:.0f} ms" for action, found in sorted(totals.items())
     )
 
 

@@ -88,8 +88,8 @@ def heap_profile(lab: Lab, lines: int = 6) -> str:
             file.name,
         ]
         told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    rows = re.findall(r"^\s*(\S+)\s+(\S+%)\s+\S+\s+\S+\s+\S+\s+(.+)$", told, re.MULTILINE)
-    return "; ".join(f"{size} {name.rsplit('/', 1)[-1]}" for size, _, name in rows)
+    rows = re.findall(r"^ *(\d\S*) +\S+% +\S+% +\S+ +\S+% +(.+)$", told, re.MULTILINE)
+    return "; ".join(f"{size} {name.rsplit('/', 1)[-1]}" for size, name in rows if size != "0")
 
 
 def back_on_spot(lab: Lab) -> Numbers:
