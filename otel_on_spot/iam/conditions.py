@@ -9,7 +9,7 @@ import base64
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -53,7 +53,12 @@ def _text(value: Any) -> str:
 
 
 def unmet(conditions: Mapping[str, Any], facts: Facts, *, variables: bool) -> str:
-    """The first condition that a request does not meet, with the value that the request has; empty where it meets all.
+    """The first condition that a request does not meet, as of :func:`each_unmet`; empty where it meets all."""
+    return next(each_unmet(conditions, facts, variables=variables), "")
+
+
+def each_unmet(conditions: Mapping[str, Any], facts: Facts, *, variables: bool) -> Iterator[str]:
+    """Each condition that a request does not meet, with the value that the request has.
 
     Args:
         conditions: operator -> key -> values, of one statement.
@@ -65,8 +70,7 @@ def unmet(conditions: Mapping[str, Any], facts: Facts, *, variables: bool) -> st
             actual = facts.of(key)
             if not _holds(name, [_text(value) for value in listed(wanted)], actual, facts if variables else None):
                 has = "nothing" if actual is None else ", ".join(actual)
-                return f"{name} {key}: {', '.join(map(_text, listed(wanted)))}; the request has {has}"
-    return ""
+                yield f"{name} {key}: {', '.join(map(_text, listed(wanted)))}; the request has {has}"
 
 
 def _holds(name: str, wanted: list[str], actual: tuple[str, ...] | None, facts: Facts | None) -> bool:

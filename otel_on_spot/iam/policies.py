@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
-from otel_on_spot.iam.conditions import Context, Facts, filled_in_arn, like, listed, unmet
+from otel_on_spot.iam.conditions import Context, Facts, each_unmet, filled_in_arn, like, listed, unmet
 
 Document = Mapping[str, Any] | str | None
 """A policy: a mapping, JSON, JSON in URL form as IAM's API gives it, or nothing."""
@@ -27,8 +27,8 @@ class Decision:
 
     Attributes:
         outcome: the decision.
-        statement: the one that decided; of an implicit denial, the first Allow that only a condition kept from it.
-        unmet: that condition, with the value that the request has; empty where there is none.
+        statement: the one that decided; of an implicit denial, the Allow that the fewest conditions kept from it.
+        unmet: the first of them, with the value that the request has; empty where there is none.
         policy: the kind of policy that decided, such as ``permissions boundary``; empty where one kind was asked.
         resource: ARN of the resource that it is about; empty where one was asked about.
     """
@@ -67,7 +67,7 @@ def allows(
     """
     single = documents is None or isinstance(documents, str | Mapping)
     facts = context if context is None or isinstance(context, Facts) else Facts(context)
-    allowed, kept = None, Decision("implicitly denied")
+    allowed, nearest, fewest = None, Decision("implicitly denied"), 0
     for statement, variables in _statements([documents] if single else documents):  # ty: ignore[invalid-argument-type]
         denies = statement.get("Effect") == "Deny"
         if not _is_about(statement, action, resource, principal, facts if variables else None, denies=denies):
@@ -79,9 +79,11 @@ def allows(
             continue
         if not why:
             allowed = allowed or Decision("allowed", statement)
-        elif kept.statement is None:
-            kept = Decision("implicitly denied", statement, why)
-    return allowed or kept
+        elif facts is not None:
+            missed = sum(1 for _ in each_unmet(statement.get("Condition") or {}, facts, variables=variables))
+            if nearest.statement is None or missed < fewest:
+                nearest, fewest = Decision("implicitly denied", statement, why), missed
+    return allowed or nearest
 
 
 def granted(

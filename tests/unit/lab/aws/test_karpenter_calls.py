@@ -118,6 +118,19 @@ def test_every_statement_and_every_condition_in_it_is_needed() -> None:
     assert len(unseen) == len(SPARE)
 
 
+def test_the_statement_that_fewest_conditions_kept_from_it_is_the_one_that_a_refused_call_missed() -> None:
+    tags = {"aws:RequestTag/karpenter.sh/nodeclaim": "spot-1", "aws:TagKeys": ["karpenter.sh/nodeclaim"]}
+    held = {f"aws:ResourceTag/kubernetes.io/cluster/{CLUSTER}": "owned"}
+    instance = Resource(arn=f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0123456789abcdef0", kind="instance", keys=held)
+    request = Request(action="ec2:CreateTags", resources=(instance,), keys=tags)
+    decision = decide(request, Caller(arn=ROLE, role=ROLE, identity=tuple(policies().values())))
+
+    assert not decision
+    assert decision.statement is not None
+    assert decision.statement["Sid"] == "AllowScopedResourceTagging"
+    assert decision.unmet.startswith("StringLike aws:ResourceTag/karpenter.sh/nodepool: *; the request has nothing")
+
+
 # Said to people
 
 
