@@ -1,7 +1,8 @@
 """Faults of access and identity: who may join, with which role, and what Karpenter may do."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ FAULTS = Faults()
 
 ENTRY = f"{CLUSTER}/{role_arn(NODE_ROLE)}"
 ASSOCIATION = f"{CLUSTER}/kube-system/karpenter"
-INTEGRATION = f"arn:aws:iam::123456789012:policy/{CLUSTER}-karpenter-iam-integration"
+POLICY = f"arn:aws:iam::123456789012:policy/{CLUSTER}-karpenter-{{group}}"
 
 
 def mapped(lab: Lab, change: Any) -> Iterator[None]:
@@ -23,6 +24,26 @@ def mapped(lab: Lab, change: Any) -> Iterator[None]:
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": after}}, "kube-system")
     yield
     lab.patch("configmap", "aws-auth", {"data": {"mapRoles": before}}, "kube-system")
+
+
+@contextmanager
+def policy_changed(lab: Lab, group: str, change: Callable[[dict[str, Any]], None]) -> Generator[Callable[[], None]]:
+    """One of the controller's policies changed by hand; yields what puts it back, which the end does otherwise."""
+    arn = POLICY.format(group=group)
+    version = lab.aws("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = lab.aws("iam", "get_policy_version", PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    change(document)
+    told = {"PolicyArn": arn, "PolicyDocument": json.dumps(document), "SetAsDefault": True}
+    made = lab.aws("iam", "create_policy_version", **told)["PolicyVersion"]["VersionId"]
+
+    def put_back() -> None:
+        lab.aws("iam", "set_default_policy_version", PolicyArn=arn, VersionId=version)
+
+    try:
+        yield put_back
+    finally:
+        put_back()
+        lab.aws("iam", "delete_policy_version", PolicyArn=arn, VersionId=made)
 
 
 def ours(one: dict[str, Any]) -> bool:
@@ -75,22 +96,17 @@ def the_node_role_lost_a_policy(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("controller-permissions", "iam:PassRole", also=("node-classes", "node-pools"))
 def the_controller_may_pass_another_role_only(lab: Lab) -> Iterator[None]:
-    version = lab.aws("iam", "get_policy", PolicyArn=INTEGRATION)["Policy"]["DefaultVersionId"]
-    found = lab.aws("iam", "get_policy_version", PolicyArn=INTEGRATION, VersionId=version)["PolicyVersion"]["Document"]
-    for statement in found["Statement"]:
-        if "iam:PassRole" in statement["Action"]:
-            statement["Resource"] = role_arn("another")
-    made = lab.aws(
-        "iam", "create_policy_version", PolicyArn=INTEGRATION, PolicyDocument=json.dumps(found), SetAsDefault=True
-    )["PolicyVersion"]["VersionId"]
-    yield
-    lab.aws("iam", "set_default_policy_version", PolicyArn=INTEGRATION, VersionId=version)
-    lab.aws("iam", "delete_policy_version", PolicyArn=INTEGRATION, VersionId=made)
+    def to_another(document: dict[str, Any]) -> None:
+        (statement,) = document["Statement"]
+        statement["Resource"] = role_arn("another")
+
+    with policy_changed(lab, "iam-integration", to_another):
+        yield
 
 
 @FAULTS.named("controller-permissions", "interruption is not attached")
 def the_controller_lost_a_policy(lab: Lab) -> Iterator[None]:
-    arn = INTEGRATION.replace("iam-integration", "interruption")
+    arn = POLICY.format(group="interruption")
     lab.aws("iam", "detach_role_policy", RoleName=CONTROLLER_ROLE, PolicyArn=arn)
     yield
     lab.aws("iam", "attach_role_policy", RoleName=CONTROLLER_ROLE, PolicyArn=arn)
