@@ -161,8 +161,9 @@ def test_a_member_that_grafana_would_forget_is_found(rendered: dict[str, dict[st
 
 
 def test_they_are_left_out_by_a_value_and_a_file_that_is_no_yaml_fails(wrapper: Wrapper, tmp_path: Path) -> None:
-    without = wrapper.objects("prod", {"dashboards": {"enabled": False}})
-    assert not [thing for thing in without if (thing["metadata"].get("labels") or {}).get("grafana_dashboard")]
+    without = {thing["metadata"]["name"] for thing in wrapper.objects("prod", {"dashboards": {"enabled": False}})}
+    ours = {thing["metadata"]["name"] for thing in wrapper.objects("prod")} - without
+    assert len(ours) == len(DASHBOARDS)
     broken = Wrapper.assemble(wrapper.demo, tmp_path)
     (broken.path / "dashboards" / "broken.yaml").write_text("panels: [")
     with pytest.raises(HelmError, match=r"dashboards/broken\.yaml"):

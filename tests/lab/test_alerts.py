@@ -35,6 +35,7 @@ def prometheus(shared: SharedLab, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def watch(lab: Lab, prometheus: Watch) -> Watch:
+    prometheus.judge()  # what a failed test hurried would fire still
     assert prometheus.silent(90), prometheus.rows()
     return prometheus
 
