@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -237,10 +237,27 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-use
 
 
 @rule
-def proxy_has_a_port(network: Network) -> Iterator[Problem]:
-    """The proxy's port is one."""
-    if network.proxy is not None and not 1 <= int(network.proxy.url.rpartition(":")[2]) <= 65535:
-        yield Problem("network.proxy.url", network.proxy.url, "a port is 1 to 65535", "write the proxy's")
+def proxy_can_be_followed(network: Network) -> Iterator[Problem]:
+    """The proxy's port is one, and so are networks beside it: what reads them drops others in silence.
+
+    Source: https://pkg.go.dev/golang.org/x/net/http/httpproxy
+    """
+    if network.proxy is None:
+        return
+    if not 1 <= int(network.proxy.url.rpartition(":")[2]) <= MAX_PORT:
+        yield Problem("network.proxy.url", network.proxy.url, f"a port is 1 to {MAX_PORT}", "write the proxy's")
+    for direct in network.proxy.no_proxy:
+        if "/" not in direct:
+            continue
+        try:
+            ip_network(direct, strict=False)
+        except ValueError as error:
+            yield Problem(
+                "network.proxy.noProxy",
+                direct,
+                f"with a slash it is a network in CIDR notation ({error})",
+                "write the network, such as 10.0.0.0/8, or a host or .domain without a slash",
+            )
 
 
 FIRST_WITH_ENVIRONMENT: Final = "20251007"

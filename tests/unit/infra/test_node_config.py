@@ -126,6 +126,8 @@ def test_image_pulls_and_the_proxy_are_one_config() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no port": ({"proxy": {"url": "http://proxy.acme.io"}}, "proxy.url", ""),
     "a port that is none": ({"proxy": {"url": "http://proxy.acme.io:99999"}}, "proxy.url", "1 to 65535"),
+    "a network that is none": ({"proxy": {"url": URL, "noProxy": ["10.0.0.0/99"]}}, "proxy.noProxy", "CIDR"),
+    "a host with a path": ({"proxy": {"url": URL, "noProxy": ["git.acme.io/x"]}}, "proxy.noProxy", "CIDR"),
     "a password": ({"proxy": {"url": "http://me:secret@proxy.acme.io:3128"}}, "proxy.url", ""),
     "a path": ({"proxy": {"url": URL + "/x"}}, "proxy.url", ""),
     "another scheme": ({"proxy": {"url": "socks5://proxy.acme.io:1080"}}, "proxy.url", ""),
