@@ -122,11 +122,21 @@ def the_quota_of_on_demand_is_used_up(lab: Lab) -> Iterator[None]:
 
 
 @seeding
-def a_workload_is_deleted_while_syncs_are_off(lab: Lab) -> Iterator[None]:
-    """Lesson 4: nothing brings it back."""
+def a_workload_never_becomes_ready_while_syncs_are_off(lab: Lab) -> Iterator[None]:
+    """Lesson 4: nothing puts it back. A deleted one leaves the Application Healthy, and OutOfSync, since Argo CD 3.4.
+
+    Source: ``setApplicationHealth`` of Argo CD, controller/health.go.
+    """
+
+    def runs_on(system: str | None, seconds: int) -> None:
+        template = {"spec": {"nodeSelector": {"kubernetes.io/os": system}}}
+        spec = {"progressDeadlineSeconds": seconds, "template": template}
+        lab.patch("deployment", "quote", {"spec": spec}, "otel-demo")
+
     with of_doctor("an application is suspended without an end")(lab):
-        lab.kubectl("delete", "deployment", "quote", "--namespace=otel-demo")
+        runs_on("none", 5)
         yield
+        runs_on(None, 600)
     until("it is back", lambda: faults_cluster.healthy(lab), 90)
 
 
@@ -314,9 +324,9 @@ ROUNDS: dict[str, tuple[Fault, ...]] = {
             seed=a_node_class_without_an_image,
         ),
         Fault(
-            name="an Application's automatic sync is off, and a workload of it is deleted",
+            name="an Application's automatic sync is off, and a workload of it never becomes ready",
             fires={"SuspensionOutlivesLease": {"name": "otel-demo"}, "ApplicationUnhealthy": {"name": "otel-demo"}},
-            seed=a_workload_is_deleted_while_syncs_are_off,
+            seed=a_workload_never_becomes_ready_while_syncs_are_off,
             also=frozenset({"ApplicationOutOfSync"}),
         ),
         Fault(

@@ -27,17 +27,25 @@ NAMES = {alert.name for alert in alerts()}
 
 
 @pytest.fixture(scope="module")
-def prometheus(shared: SharedLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    """One for all tests: what it saw before is what counters are counted from."""
-    with watching(shared.ready(), tmp_path_factory.mktemp("prometheus")) as watch:
-        yield watch
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Lab], Watch]]:
+    """One for all tests, for counters are counted from what it saw before; another where the lab was made anew."""
+    watches: list[Watch] = []
+    with ExitStack() as ends:
+
+        def watch_of(lab: Lab) -> Watch:
+            if not watches or watches[-1].ask("alerts") is None:
+                watches.append(ends.enter_context(watching(lab, tmp_path_factory.mktemp("prometheus"))))
+            return watches[-1]
+
+        yield watch_of
 
 
 @pytest.fixture
-def watch(lab: Lab, prometheus: Watch) -> Watch:
-    prometheus.judge()  # what a failed test hurried would fire still
-    assert prometheus.silent(90), prometheus.rows()
-    return prometheus
+def watch(lab: Lab, prometheus: Callable[[Lab], Watch]) -> Watch:
+    found = prometheus(lab)
+    found.judge()  # what a failed test hurried would fire still
+    assert found.silent(90), found.rows()
+    return found
 
 
 def test_a_healthy_lab_fires_nothing_for_half_an_hour_and_serves_what_the_rules_ask_for(lab: Lab, watch: Watch) -> None:
