@@ -5,7 +5,7 @@ What they say when all is well, where they stop when it is not, and what they le
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from otel_on_spot.drills.drought.course import FORGETS_SECONDS
 from otel_on_spot.drills.lease import NAME
 from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
-from tests.lab import faults_access, faults_cloud
+from tests.lab import faults_access, faults_cloud, faults_nodes
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
 
@@ -31,6 +31,36 @@ def no_node_is_left(lab: Lab, before: set[str]) -> bool:
     return (
         not pods["items"] and all(entry["metadata"].get("deletionTimestamp") for entry in new) and nothing_is_left(lab)
     )
+
+
+def refused_lately(lab: Lab) -> bool:
+    events = [event for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"]
+    times = [datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"]) for event in events]
+    return any((datetime.now(UTC) - at).total_seconds() < FORGETS_SECONDS for at in times)
+
+
+def claims_of(lab: Lab, pool: str) -> dict[str, str]:
+    """NodeClaims of a pool, and the node of each."""
+    return {
+        name: claim.get("status", {}).get("nodeName", "")
+        for name, claim in lab.claims().items()
+        if claim["metadata"]["labels"]["karpenter.sh/nodepool"] == pool
+    }
+
+
+def give_nodes_up(lab: Lab, claims: Iterable[str]) -> None:
+    """Delete NodeClaims, and wait until they are drained and gone."""
+    if names := list(claims):
+        lab.kubectl("delete", "nodeclaims", "--ignore-not-found", "--timeout=120s", *names)
+
+
+@pytest.fixture
+def demo_on_spot(lab: Lab) -> None:
+    """The demo on Spot nodes, as after a quiet hour: a test before may have made it fall back to On-Demand."""
+    until("Karpenter has forgotten what it was refused", lambda: not refused_lately(lab), 200)
+    give_nodes_up(lab, claims_of(lab, "on-demand"))
+    until("Spot nodes are there", lambda: claims_of(lab, "spot"), 60)
+    faults_nodes.joined(lab)
 
 
 def test_a_node_joins_and_each_step_is_timed(lab: Lab, tmp_path: Path) -> None:
@@ -120,7 +150,7 @@ def test_a_deployment_that_argo_cd_does_not_deploy_is_refused(lab: Lab, tmp_path
 
 
 def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_is_watched(
-    lab: Lab, tmp_path: Path
+    lab: Lab, tmp_path: Path, demo_on_spot: None
 ) -> None:
     seen = rehearse(lab, tmp_path, "spot-interruption", "--timeout", "120", keep="spot-interruption")
     assert set(seen.lines.values()) == {"ok"}, seen.told
@@ -135,7 +165,9 @@ def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_i
     assert nothing_is_left(lab)
 
 
-def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(lab: Lab, tmp_path: Path) -> None:
+def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(
+    lab: Lab, tmp_path: Path, demo_on_spot: None
+) -> None:
     before = set(lab.claims())
     seen = rehearse(lab, tmp_path, "spot-storm", "--all", "--timeout", "150", keep="spot-storm")
     assert seen.lines == dict.fromkeys(("heard", "drained", "front-path", "answering", "whole"), "ok"), seen.told
@@ -163,7 +195,7 @@ def floor(lab: Lab) -> Iterator[None]:
 
 
 def test_a_floor_on_demand_serves_every_look_while_all_of_spot_is_warned_and_is_healed(
-    lab: Lab, tmp_path: Path, floor: None
+    lab: Lab, tmp_path: Path, demo_on_spot: None, floor: None
 ) -> None:
     seen = rehearse(lab, tmp_path, "spot-storm", "--all", "--timeout", "150", keep="spot-storm-floor")
     assert set(seen.lines.values()) == {"ok"}, seen.told
@@ -181,15 +213,7 @@ def test_a_floor_on_demand_serves_every_look_while_all_of_spot_is_warned_and_is_
 def nothing_of_a_drought(lab: Lab) -> Iterator[None]:
     before = set(lab.claims())
     yield
-    more = [name for name in lab.claims() if name not in before]
-    if more:
-        lab.kubectl("delete", "nodeclaims", "--ignore-not-found", "--timeout=120s", *more)
-
-
-def refused_lately(lab: Lab) -> bool:
-    events = [event for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"]
-    times = [datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"]) for event in events]
-    return any((datetime.now(UTC) - at).total_seconds() < FORGETS_SECONDS for at in times)
+    give_nodes_up(lab, lab.claims().keys() - before)
 
 
 DROUGHT = ("drought", "--replicas", "120", "--within", "60", "--max-wait", "150", "--max-return", "0")
@@ -282,18 +306,20 @@ def ledger(lab: Lab) -> Iterator[str]:
     mount = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "ledger"}}]}
     lab.patch("deployment", "ledger", {"spec": {"template": {"spec": mount}}}, "default")
 
-    def on_the_only_spot_node() -> str:
-        """Its node; nothing while another Spot node is there, which a drill could take instead."""
-        spot = [
-            claim.get("status", {}).get("nodeName")
-            for claim in lab.claims().values()
-            if claim["metadata"]["labels"].get("karpenter.sh/capacity-type") == "spot"
-        ]
-        pod, node = lab.pod_of("ledger"), lab.runs("ledger")
-        return node if pod and pod["spec"].get("volumes") and spot == [node] else ""
+    def with_its_volume() -> str:
+        pod = lab.pod_of("ledger")
+        return lab.runs("ledger") if pod and pod["spec"].get("volumes") else ""
 
-    # A node that another test left behind is consolidated away, or this one is.
-    yield until("it runs with its volume, on the only Spot node", on_the_only_spot_node, seconds=300)
+    until("it runs with its volume", with_its_volume, seconds=300)
+    # The pool may grow no more and gives its other nodes up: a drill could take one of them.
+    limits = lab.get("nodepool", "spot")["spec"]["limits"]
+    lab.patch("nodepool", "spot", {"spec": {"limits": {"cpu": "1"}}})
+    give_nodes_up(lab, [name for name, node in claims_of(lab, "spot").items() if node != with_its_volume()])
+    yield until(
+        "it runs on the only Spot node",
+        lambda: with_its_volume() if [*claims_of(lab, "spot").values()] == [with_its_volume()] else "",
+    )
+    lab.patch("nodepool", "spot", {"spec": {"limits": limits}})
     lab.kubectl("delete", "deployment", "ledger", "--namespace=default")
     lab.kubectl("delete", "pvc", "ledger", "--namespace=default", "--wait=false")
     lab.kubectl("delete", "pv", "ledger", "--wait=false")
