@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from otel_on_spot.drill_lease import NAME as DRILL_LEASE
+from otel_on_spot.drills.drought.course import FORGETS_SECONDS
 from otel_on_spot.lab import control, isolation, lifecycle, stack, toolchain
 from otel_on_spot.lab.folder import Folder, LabError
 from otel_on_spot.lab.nodes.journal import read as journal
@@ -139,6 +141,16 @@ class Lab:
         self.kubectl("delete", "deployment", name, "--namespace=default", "--ignore-not-found")
         if claim is not None:
             self.kubectl("delete", "nodeclaim", claim["metadata"]["name"], "--ignore-not-found", "--timeout=90s")
+
+    def forgets_refusals(self) -> None:
+        """Wait until Karpenter asks again for what it was refused, three minutes before at the most."""
+
+        def forgotten() -> bool:
+            refused = [event for event in self.get("events") if event["reason"] == "InsufficientCapacityError"]
+            times = [datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"]) for event in refused]
+            return all((datetime.now(UTC) - at).total_seconds() > FORGETS_SECONDS for at in times)
+
+        until("Karpenter has forgotten what it was refused", forgotten, FORGETS_SECONDS + 20)
 
     def pod_of(self, name: str) -> Any:
         """The pod of such a Deployment that is not going."""

@@ -6,12 +6,10 @@ What they say when all is well, where they stop when it is not, and what they le
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from otel_on_spot.drills.drought.course import FORGETS_SECONDS
 from otel_on_spot.drills.lease import NAME
 from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
@@ -33,12 +31,6 @@ def no_node_is_left(lab: Lab, before: set[str]) -> bool:
     )
 
 
-def refused_lately(lab: Lab) -> bool:
-    events = [event for event in lab.get("events") if event["reason"] == "InsufficientCapacityError"]
-    times = [datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"]) for event in events]
-    return any((datetime.now(UTC) - at).total_seconds() < FORGETS_SECONDS for at in times)
-
-
 def claims_of(lab: Lab, pool: str) -> dict[str, str]:
     """NodeClaims of a pool, and the node of each."""
     return {
@@ -57,7 +49,7 @@ def give_nodes_up(lab: Lab, claims: Iterable[str]) -> None:
 @pytest.fixture
 def demo_on_spot(lab: Lab) -> None:
     """The demo on Spot nodes, as after a quiet hour: a test before may have made it fall back to On-Demand."""
-    until("Karpenter has forgotten what it was refused", lambda: not refused_lately(lab), 200)
+    lab.forgets_refusals()
     give_nodes_up(lab, claims_of(lab, "on-demand"))
     until("Spot nodes are there", lambda: claims_of(lab, "spot"), 60)
     faults_nodes.joined(lab)
@@ -235,7 +227,7 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
 ) -> None:
     pool = lab.get("nodepool", "spot")["spec"]
     if share == "0%":
-        until("Karpenter has forgotten what it was refused", lambda: not refused_lately(lab), 200)
+        lab.forgets_refusals()
     seen = rehearse(lab, tmp_path, *DROUGHT, *options, keep="-".join(["drought", *options]).replace("--", ""))
     lines = ("taken", "rounds", "fallback", "running", "front-path")
     assert seen.lines == dict.fromkeys(lines, "ok"), seen.told
