@@ -187,9 +187,16 @@ def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
 
 
 def synced_by_hand(lab: Lab) -> None:
-    """A sync of the demo with its hooks, as the button in Argo CD asks for one."""
+    """A sync of the demo with its hooks, as the button in Argo CD asks for one.
+
+    In place of one that Argo CD has just asked for itself: merged, it would be of a few resources, without hooks.
+    """
+    until("no sync is under way", lambda: "operation" not in lab.application("otel-demo"), 120)
     operation = {"initiatedBy": {"username": "test"}, "sync": {"syncStrategy": {"hook": {}}}}
-    lab.patch("application.argoproj.io", "otel-demo", {"operation": operation}, "argocd")
+    change = json.dumps([{"op": "add", "path": "/operation", "value": operation}])
+    lab.kubectl(
+        "patch", "application.argoproj.io", "otel-demo", "--namespace=argocd", "--type=json", f"--patch={change}"
+    )
 
 
 @seeding
@@ -197,6 +204,7 @@ def the_guard_of_databases_may_not_place_them(lab: Lab) -> Iterator[None]:
     """Lesson 2: a policy refuses what its hook patches, and a sync runs the hook."""
     placed = refused(lab, "otel-demo:stateful-placement", "postgresql")
     next(placed)
+    until("nothing of the demo is to be healed", lambda: faults_cluster.healthy(lab), 120)
     synced_by_hand(lab)
     yield
     next(placed, None)
