@@ -78,6 +78,14 @@ def test_the_tree_counts_what_it_shows(dev: Recording) -> None:
     assert "aws:ec2:Vpc" in shown.getvalue()
 
 
+def test_the_pages_show_the_first_line_of_the_committed_plan(dev: Recording) -> None:
+    shown = io.StringIO()
+    tree.show(dev, Console(file=shown, width=200))
+    first = shown.getvalue().splitlines()[0]
+    for page in ("README.md", "docs/plan.md"):
+        assert f"{first.rstrip()}\n" in (ROOT / page).read_text(), page
+
+
 def test_the_settings_table_is_the_models_own() -> None:
     from typer.testing import CliRunner
 
