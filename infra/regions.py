@@ -51,3 +51,10 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 def partition(region: str) -> str:
     """Partition of a region; ``aws`` for one that the table does not have, which the settings refuse."""
     return PARTITION_OF.get(region, "aws")
+
+
+def partition_elsewhere(arn: str, region: str) -> str | None:
+    """The partition of a region that an ARN is not of; None where it is, or where nobody knows the region."""
+    _, of_partition, _, of_region, *_ = arn.split(":")
+    expected = PARTITION_OF.get(region)
+    return None if (of_partition, of_region) == (expected, region) else expected

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from infra import demo_chart, names
+from infra.settings import placement
 from infra.settings.models import Application, GitOps
 from infra.settings.problem import Problem
 
@@ -46,9 +47,9 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
 
 def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:
     """A version of the demo chart without values for it, and a variant of it that is not in Git."""
-    demo = gitops.applications.get(demo_chart.CHILD)
-    if demo is not None and not demo.enabled:
+    if placement.demo_is_off(gitops):
         return
+    demo = gitops.applications.get(demo_chart.CHILD)
     if demo is not None and demo.variant is not None:
         yield Problem(
             f"gitops.applications.{demo_chart.CHILD}.variant",

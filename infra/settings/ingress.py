@@ -70,7 +70,7 @@ def demo_problems(gitops: GitOps, ingress: Ingress) -> Iterator[Problem]:
     child = gitops.applications.get(placement.DEMO)
     if ingress.shop is None or child is None:
         return
-    if not child.enabled:
+    if placement.demo_is_off(gitops):
         yield Problem(
             "ingress.shop",
             f"{ingress.shop.host}, and gitops.applications.{placement.DEMO}.enabled: false",
@@ -102,9 +102,8 @@ def _certificate(at: str, environment: str, balancer: LoadBalancer) -> Iterator[
 
 
 def _elsewhere(key: str, arn: str, region: str, account_id: str | None) -> Iterator[Problem]:
-    _, partition, service, of_region, of_account, *_ = arn.split(":")
-    expected = regions.PARTITION_OF.get(region)
-    if expected is not None and (partition, of_region) != (expected, region):
+    _, _, service, _, of_account, *_ = arn.split(":")
+    if expected := regions.partition_elsewhere(arn, region):
         yield Problem(
             key,
             arn,

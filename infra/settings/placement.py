@@ -19,11 +19,17 @@ RENAMED: Final[Mapping[str, Mapping[Database, str]]] = {"chart-0.41": {"postgres
 """Variant of the demo chart's values -> database -> its workload, where the two differ."""
 
 
+def demo_is_off(gitops: GitOps) -> bool:
+    """Whether the stack file turns the demo off: without a word of it, it is deployed."""
+    child = gitops.applications.get(DEMO)
+    return child is not None and not child.enabled
+
+
 def databases(gitops: GitOps) -> tuple[Mapping[str, str], list[Mapping[str, str]]] | None:
     """Node selector and tolerations of the databases, with the stack's own values; None where the demo is left out."""
-    child = gitops.applications.get(DEMO)
-    if child is not None and not child.enabled:
+    if demo_is_off(gitops):
         return None
+    child = gitops.applications.get(DEMO)
     own: Any = (child.values.get("placement") if child is not None else None) or {}
     given = own if isinstance(own, Mapping) else {}
     selector = PLACEMENT["nodeSelector"] | dict(given.get("nodeSelector") or {})

@@ -1074,13 +1074,6 @@ def roles_can_be_bounded(iam: Iam, karpenter: Karpenter, region: str, account_id
         )
 
 
-def _partition_elsewhere(arn: str, region: str) -> str | None:
-    """The partition of a region that an ARN is not of; None where it is, or where nobody knows the region."""
-    _, partition, _, of_arn, *_ = arn.split(":")
-    expected = regions.PARTITION_OF.get(region)
-    return None if (partition, of_arn) == (expected, region) else expected
-
-
 @rule
 def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
     """CloudWatch publishes to topics of its own partition and region; one stack's alarms go one way.
@@ -1090,7 +1083,7 @@ def alarms_reach_their_topic(alarms: Alarms, region: str) -> Iterator[Problem]:
     """
     if not alarms.topic_arn:
         return
-    if expected := _partition_elsewhere(alarms.topic_arn, region):
+    if expected := regions.partition_elsewhere(alarms.topic_arn, region):
         yield Problem(
             "alarms.topicArn",
             alarms.topic_arn,
@@ -1115,7 +1108,7 @@ def key_is_of_the_stacks_region(encryption: Encryption, region: str) -> Iterator
     """
     if not encryption.kms_key_arn:
         return
-    if expected := _partition_elsewhere(encryption.kms_key_arn, region):
+    if expected := regions.partition_elsewhere(encryption.kms_key_arn, region):
         yield Problem(
             "encryption.kmsKeyArn",
             encryption.kms_key_arn,
@@ -1196,8 +1189,7 @@ def volumes_have_a_database(environment: str, persistence: Persistence, gitops: 
             )
     if not persistence.enabled:
         return
-    child = gitops.applications.get(placement.DEMO)
-    if child is not None and not child.enabled:
+    if placement.demo_is_off(gitops):
         yield Problem(
             "persistence.enabled",
             f"true, and gitops.applications.{placement.DEMO}.enabled: false",
@@ -1390,8 +1382,7 @@ def alerts_have_a_judge(monitoring: Monitoring, gitops: GitOps) -> Iterator[Prob
             "with monitoring.alerts: none no alert is judged that could name its page",
             "set monitoring.alerts to demo or operator, or remove runbookBaseUrl",
         )
-    demo = gitops.applications.get(placement.DEMO)
-    if monitoring.alerts != "none" and demo is not None and not demo.enabled:
+    if monitoring.alerts != "none" and placement.demo_is_off(gitops):
         yield Problem(
             "monitoring.alerts",
             monitoring.alerts,
@@ -1406,9 +1397,9 @@ def images_run_on_every_architecture(environment: str, pools: dict[str, Pool], g
     of_demo = {
         name: pool for name, pool in pools.items() if "arm64" in pool.architectures and (_open(pool) or pool.stateful)
     }
-    demo = gitops.applications.get(placement.DEMO)
-    if not of_demo or (demo is not None and not demo.enabled):
+    if not of_demo or placement.demo_is_off(gitops):
         return
+    demo = gitops.applications.get(placement.DEMO)
     values = demo_chart.over(demo_chart.values(environment=environment), demo.values if demo is not None else {})
     if not values:
         return
@@ -1437,8 +1428,7 @@ def on_demand_floor_has_a_home(front_path: FrontPath, pools: dict[str, Pool], gi
             "no pool launches On-Demand nodes without a taint, so these replicas would wait for ever",
             "add a pool with capacityTypes: [on-demand] and no taint, or leave onDemandFloor at 0",
         )
-    demo = gitops.applications.get(placement.DEMO)
-    if demo is not None and not demo.enabled:
+    if placement.demo_is_off(gitops):
         yield Problem(
             key,
             floor,
@@ -1479,8 +1469,7 @@ def otlp_backend_can_be_sent_to(monitoring: Monitoring, gitops: GitOps) -> Itera
             "headers name keys of a Secret, and a Secret is of use to headers only",
             "give both monitoring.otlp.headers and monitoring.otlp.headersSecret, or neither",
         )
-    demo = gitops.applications.get(placement.DEMO)
-    if demo is not None and not demo.enabled:
+    if placement.demo_is_off(gitops):
         yield Problem(
             key,
             backend.endpoint,
