@@ -10,13 +10,12 @@ from pydantic import AliasChoices, AliasPath, Field
 
 from otel_on_spot.doctor.fact import Fact, at, computed
 from otel_on_spot.drill_lease import DURATION_SECONDS, NAME, PREFIX
-from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, DO_NOT_DISRUPT, POOL_LABEL
+from otel_on_spot.kubernetes.names import APP_VERSION, CAPACITY_TYPE, DO_NOT_DISRUPT, EBS_DRIVER, POOL_LABEL
 from otel_on_spot.spot_arithmetic import DEFAULT_GRACE_SECONDS
 
 Labels = Mapping[str, str]
 QUEUE_VARIABLE: Final = "INTERRUPTION_QUEUE"
 """Name of the controller's variable that holds the queue. Source: https://karpenter.sh/v1.14/reference/settings/"""
-EBS: Final = "ebs.csi.aws.com"
 TEXT_LIMIT: Final = 300
 """Characters of a message that are recorded."""
 OUT_OF_SYNC_LIMIT: Final = 5
@@ -396,7 +395,7 @@ class DrillLease(Fact):
 
 def _volume_id(spec: Mapping[str, Any]) -> str:
     csi = spec.get("csi") or {}
-    if csi.get("driver") == EBS:
+    if csi.get("driver") == EBS_DRIVER:
         return csi["volumeHandle"]
     return ((spec.get("awsElasticBlockStore") or {}).get("volumeID") or "").rpartition("/")[2]
 

@@ -14,6 +14,11 @@ DISRUPTED: Final = "karpenter.sh/disrupted"
 """Taint of a node that Karpenter drains. Source: https://karpenter.sh/docs/concepts/disruption/"""
 INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
 ZONE: Final = "topology.kubernetes.io/zone"
+EBS_ZONE: Final = "topology.ebs.csi.aws.com/zone"
+"""The EBS CSI driver's own label of a zone, beside the well-known one; volumes of earlier drivers name it in its place.
+
+Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/CHANGELOG.md (1.33)
+"""
 REGION: Final = "topology.kubernetes.io/region"
 HOSTNAME: Final = "kubernetes.io/hostname"
 
@@ -25,6 +30,7 @@ SERVICE_NAME: Final = "kubernetes.io/service-name"
 POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 
 CLUSTER_TAG_PREFIX: Final = "kubernetes.io/cluster/"
+EBS_DRIVER: Final = "ebs.csi.aws.com"
 CLAIM_NAME_TAG: Final = "kubernetes.io/created-for/pvc/name"
 """Tag of a volume that the EBS CSI driver made for a PersistentVolumeClaim."""
 PUBLIC_BALANCER_ROLE: Final = "kubernetes.io/role/elb"

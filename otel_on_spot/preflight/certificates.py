@@ -6,14 +6,13 @@ from typing import Any, Final
 import yaml
 from botocore.exceptions import ClientError
 
+from infra import ingress
 from otel_on_spot.aws_errors import error_code
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.findings import Finding
 from otel_on_spot.preflight.situation import Situation
 
 APPLICATION: Final = "kubernetes:argoproj.io/v1alpha1:Application"
-INGRESS: Final = "ingress"
-"""Name of the Application that brings the load balancers."""
 PAGE: Final = "docs/expose-the-shop.md"
 NOT_SEEN: Final = ("ResourceNotFoundException", "InvalidArnException")
 
@@ -43,7 +42,7 @@ def _wanted(situation: Situation) -> Iterator[tuple[str, str]]:
     """Host and ARN of each load balancer that has a certificate."""
     for application in situation.of_type(APPLICATION):
         inputs = situation.wanted(application)
-        if inputs["metadata"].get("name") != INGRESS:
+        if inputs["metadata"].get("name") != ingress.NAME:
             continue
         told = yaml.load(inputs["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader)
         for key in ("shop", "argocd"):

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import (
     APP_NAME,
+    EBS_DRIVER,
+    EBS_ZONE,
     NODE,
     PERSISTENT_VOLUME,
     POD,
@@ -18,13 +20,6 @@ from otel_on_spot.kubernetes.names import (
     VOLUME_CLAIM,
     ZONE,
 )
-
-DRIVER: Final = "ebs.csi.aws.com"
-OF_DRIVER: Final = "topology.ebs.csi.aws.com/zone"
-"""The driver's own label of a zone; volumes of earlier drivers name it in place of the well-known one.
-
-Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/CHANGELOG.md (1.33)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +69,7 @@ def zone_of(volume: Object) -> str:
         value
         for term in terms
         for expression in term.get("matchExpressions") or []
-        if expression["key"] in (ZONE, OF_DRIVER)
+        if expression["key"] in (ZONE, EBS_ZONE)
         for value in expression.get("values") or []
     }
     return values.pop() if len(values) == 1 else ""
@@ -158,9 +153,9 @@ def choose(api: Api, namespace: str, name: str) -> Database:
             f"a platform that is well: kubectl -n {namespace} describe pods, and docs/runbooks/restore-data.md"
         )
     stored = api.get(PERSISTENT_VOLUME.path(name=volume.name)) or {"spec": {}}
-    if (stored["spec"].get("csi") or {}).get("driver") != DRIVER:
+    if (stored["spec"].get("csi") or {}).get("driver") != EBS_DRIVER:
         raise DrillRefusedError(
-            f"--database {name}: its volume {volume.name} is not of {DRIVER}: not the drill's to copy"
+            f"--database {name}: its volume {volume.name} is not of {EBS_DRIVER}: not the drill's to copy"
         )
     pod = api.get(POD.path(namespace, volume.pod)) or {"spec": {}}
     return Database(
@@ -195,7 +190,7 @@ def _snapshot_class(api: Api, namespace: str) -> str:
     if not deleting:
         told = ", ".join(f"{name} ({policy})" for name, policy in sorted(classes.items())) or "none"
         raise DrillRefusedError(
-            f"VolumeSnapshotClasses of {DRIVER}: {told}. The drill's snapshot would stay in the account, billed: "
+            f"VolumeSnapshotClasses of {EBS_DRIVER}: {told}. The drill's snapshot would stay in the account, billed: "
             "it needs one with the deletion policy Delete, as persistence.backup makes it"
         )
     return deleting[0]
@@ -203,5 +198,5 @@ def _snapshot_class(api: Api, namespace: str) -> str:
 
 def _of_driver(api: Api) -> Iterator[Object]:
     for each in api.list(SNAPSHOT_CLASS.path()):
-        if each["driver"] == DRIVER:
+        if each["driver"] == EBS_DRIVER:
             yield each

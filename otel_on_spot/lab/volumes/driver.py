@@ -11,16 +11,17 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.aws_errors import is_not_found
-from otel_on_spot.failures import reason
 from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import (
     CLAIM_NAME_TAG,
     CSI_DRIVER,
     CSI_NODE,
+    EBS_DRIVER,
+    EBS_ZONE,
     NODE,
     PERSISTENT_VOLUME,
     SNAPSHOT,
@@ -30,7 +31,16 @@ from otel_on_spot.kubernetes.names import (
     VOLUME_CLAIM,
     ZONE,
 )
-from otel_on_spot.lab.volumes.objects import DRIVER, RefusedError, aws_tags, gib, owned_tags, tell, without_finalizer
+from otel_on_spot.lab.volumes.objects import (
+    FAILURES,
+    RefusedError,
+    aws_tags,
+    gib,
+    owned_tags,
+    tell,
+    why,
+    without_finalizer,
+)
 
 PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -39,8 +49,6 @@ PROVISIONED: Final = "external-provisioner.volume.kubernetes.io/finalizer"
 ATTACHED: Final = "external-attacher/ebs-csi-aws-com"
 NAME_TAG: Final = "CSIVolumeName"
 VOLUMES_PER_NODE: Final = 25
-ZONES_OF_DRIVER: Final = "topology.ebs.csi.aws.com/zone"
-"""Label that the driver adds to a node beside the well-known one, which is that of its volumes."""
 
 
 class EbsDriver:
@@ -64,9 +72,11 @@ class EbsDriver:
         volumes = {
             volume["metadata"]["name"]: volume
             for volume in self.api.list(PERSISTENT_VOLUME.path())
-            if (volume["spec"].get("csi") or {}).get("driver") == DRIVER
+            if (volume["spec"].get("csi") or {}).get("driver") == EBS_DRIVER
         }
-        attachments = [each for each in self.api.list(VOLUME_ATTACHMENT.path()) if each["spec"]["attacher"] == DRIVER]
+        attachments = [
+            each for each in self.api.list(VOLUME_ATTACHMENT.path()) if each["spec"]["attacher"] == EBS_DRIVER
+        ]
         self._each(attachments, "VolumeAttachment", "", lambda each: self._attachment(each, volumes))
         self._each(claims, "PersistentVolumeClaim", "ProvisioningFailed", lambda each: self._claim(each, volumes))
         in_use = {each["spec"]["source"].get("persistentVolumeName") for each in attachments}
@@ -79,17 +89,16 @@ class EbsDriver:
         for thing in things:
             try:
                 act(thing)
-            except (RefusedError, ApiException, ClientError, BotoCoreError) as problem:
-                why = str(problem) if isinstance(problem, RefusedError) else reason(problem)
-                self.log(f"{kind} {thing['metadata']['name']}: {why}")
+            except FAILURES as problem:
+                self.log(f"{kind} {thing['metadata']['name']}: {why(problem)}")
                 if told and not isinstance(problem, ApiException):
-                    tell(self.api, {"apiVersion": "v1", "kind": kind, **thing}, told, why)
+                    tell(self.api, {"apiVersion": "v1", "kind": kind, **thing}, told, why(problem))
 
     def _register(self) -> None:
         """The driver, and each node that it runs on with the instance's own id."""
-        if self.api.get(CSI_DRIVER.path(name=DRIVER)) is None:
+        if self.api.get(CSI_DRIVER.path(name=EBS_DRIVER)) is None:
             spec = {"attachRequired": True, "podInfoOnMount": False, "fsGroupPolicy": "ReadWriteOnceWithFSType"}
-            metadata = {"name": DRIVER}
+            metadata = {"name": EBS_DRIVER}
             self.api.create(
                 CSI_DRIVER.path(),
                 {"apiVersion": CSI_DRIVER.version, "kind": CSI_DRIVER.kind, "metadata": metadata, "spec": spec},
@@ -109,9 +118,9 @@ class EbsDriver:
         instance = node["spec"].get("providerID", "").rpartition("/")[2]
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": about["uid"]}
         entry = {
-            "name": DRIVER,
+            "name": EBS_DRIVER,
             "nodeID": instance,
-            "topologyKeys": ["kubernetes.io/os", ZONES_OF_DRIVER, ZONE],
+            "topologyKeys": ["kubernetes.io/os", EBS_ZONE, ZONE],
             "allocatable": {"count": VOLUMES_PER_NODE},
         }
         wanted = {
@@ -122,14 +131,18 @@ class EbsDriver:
         }
         self.api.delete(CSI_NODE.path(name=name))  # of an earlier node of this name
         self.api.create(CSI_NODE.path(), wanted)
-        self.api.merge(NODE.path(name=name), {"metadata": {"labels": {ZONES_OF_DRIVER: zone}}})
+        self.api.merge(NODE.path(name=name), {"metadata": {"labels": {EBS_ZONE: zone}}})
 
     def _claim(self, claim: Object, volumes: dict[str, Object]) -> None:
         phase = (claim.get("status") or {}).get("phase")
         notes = claim["metadata"].get("annotations") or {}
         if phase == "Bound":
             self._expand(claim, volumes.get(claim["spec"].get("volumeName") or ""))
-        elif phase == "Pending" and notes.get(PROVISIONER) == DRIVER and not claim["metadata"].get("deletionTimestamp"):
+        elif (
+            phase == "Pending"
+            and notes.get(PROVISIONER) == EBS_DRIVER
+            and not claim["metadata"].get("deletionTimestamp")
+        ):
             self._provision(claim, volumes, notes.get(SELECTED_NODE, ""))
 
     def _provision(self, claim: Object, volumes: dict[str, Object], node_name: str) -> None:
@@ -311,7 +324,7 @@ class EbsDriver:
     def _instance(self, node_name: str) -> str:
         registered = self.api.get(CSI_NODE.path(name=node_name)) or {"spec": {"drivers": []}}
         drivers = registered["spec"].get("drivers") or []
-        return next((driver["nodeID"] for driver in drivers if driver["name"] == DRIVER), "")
+        return next((driver["nodeID"] for driver in drivers if driver["name"] == EBS_DRIVER), "")
 
 
 def class_tags(parameters: dict[str, str]) -> dict[str, str]:
@@ -343,14 +356,14 @@ def _persistent_volume(claim: Object, storage: Object, name: str, zone: str, siz
         "kind": PERSISTENT_VOLUME.kind,
         "metadata": {
             "name": name,
-            "annotations": {"pv.kubernetes.io/provisioned-by": DRIVER},
+            "annotations": {"pv.kubernetes.io/provisioned-by": EBS_DRIVER},
             "finalizers": [PROVISIONED],
         },
         "spec": {
             "capacity": {"storage": f"{size}Gi"},
             "accessModes": claim["spec"]["accessModes"],
             "claimRef": {"apiVersion": "v1", "kind": VOLUME_CLAIM.kind, **of},
-            "csi": {"driver": DRIVER, "volumeHandle": volume, "fsType": "ext4"},
+            "csi": {"driver": EBS_DRIVER, "volumeHandle": volume, "fsType": "ext4"},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [in_zone]}},
             "persistentVolumeReclaimPolicy": storage.get("reclaimPolicy", "Delete"),
             "storageClassName": claim["spec"]["storageClassName"],

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+from kubernetes.client.exceptions import ApiException
 from kubernetes.utils.quantity import parse_quantity
 
+from otel_on_spot.failures import reason
 from otel_on_spot.kubernetes.client import Api, Object
-from otel_on_spot.kubernetes.names import EVENT
+from otel_on_spot.kubernetes.names import EBS_DRIVER, EVENT
 
-DRIVER: Final = "ebs.csi.aws.com"
 CLUSTER_TAG: Final = "ebs.csi.aws.com/cluster"
 """Tag of what the driver made, the only volumes and snapshots that AmazonEBSCSIDriverPolicy lets it delete.
 
@@ -19,6 +21,15 @@ Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/t
 
 class RefusedError(Exception):
     """A volume, a snapshot or an attachment cannot be made. The message is for the object's event or status."""
+
+
+FAILURES: Final = (RefusedError, ApiException, ClientError, BotoCoreError)
+"""What one object's step may end in: it is told, and tried again at the next look."""
+
+
+def why(problem: Exception) -> str:
+    """Why a step failed, on one line."""
+    return str(problem) if isinstance(problem, RefusedError) else reason(problem)
 
 
 def gib(quantity: str) -> int:
@@ -54,10 +65,10 @@ def without_finalizer(api: Api, path: str, thing: Object, finalizer: str) -> Non
         api.merge(path, {"metadata": {"finalizers": kept or None, "resourceVersion": version}})
 
 
-def tell(api: Api, thing: Object, reason: str, message: str) -> None:
+def tell(api: Api, thing: Object, code: str, message: str) -> None:
     """Write a warning about an object, once and then anew in its place: a refusal is looked at every second."""
     about = thing["metadata"]
-    name = f"{about['name'][:200]}.{reason.lower()}"
+    name = f"{about['name'][:200]}.{code.lower()}"
     namespace = about.get("namespace", "default")
     involved = {key: about[key] for key in ("name", "namespace", "uid") if key in about}
     event = {
@@ -66,8 +77,8 @@ def tell(api: Api, thing: Object, reason: str, message: str) -> None:
         "metadata": {"name": name, "namespace": namespace},
         "involvedObject": {"apiVersion": thing["apiVersion"], "kind": thing["kind"], **involved},
         "type": "Warning",
-        "reason": reason,
+        "reason": code,
         "message": message,
-        "source": {"component": DRIVER},
+        "source": {"component": EBS_DRIVER},
     }
-    api.apply(EVENT.path(namespace, name), event, DRIVER, force=True)
+    api.apply(EVENT.path(namespace, name), event, EBS_DRIVER, force=True)

@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
-from kubernetes.client.exceptions import ApiException
+from botocore.exceptions import ClientError
 
 from otel_on_spot.aws_errors import is_not_found
-from otel_on_spot.failures import reason
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import (
     DEFINITION,
+    EBS_DRIVER,
     PERSISTENT_VOLUME,
     SNAPSHOT,
     SNAPSHOT_CLASS,
     SNAPSHOT_CONTENT,
     VOLUME_CLAIM,
 )
-from otel_on_spot.lab.volumes.objects import DRIVER, RefusedError, aws_tags, owned_tags, tell, without_finalizer
+from otel_on_spot.lab.volumes.objects import FAILURES, RefusedError, aws_tags, owned_tags, tell, why, without_finalizer
 
 BOUND: Final = "snapshot.storage.kubernetes.io/volumesnapshotcontent-bound-protection"
 
@@ -62,11 +61,11 @@ class SnapshotController:
     def _act(self, thing: Object, act: Callable[[], None]) -> None:
         try:
             act()
-        except (RefusedError, ApiException, ClientError, BotoCoreError) as problem:
-            why = str(problem) if isinstance(problem, RefusedError) else reason(problem)
-            self.log(f"{thing['metadata']['name']}: {why}")
+        except FAILURES as problem:
+            self.log(f"{thing['metadata']['name']}: {why(problem)}")
             if isinstance(problem, RefusedError):
-                tell(self.api, {"apiVersion": SNAPSHOT.version, "kind": SNAPSHOT.kind, **thing}, "SnapshotFailed", why)
+                about = {"apiVersion": SNAPSHOT.version, "kind": SNAPSHOT.kind, **thing}
+                tell(self.api, about, "SnapshotFailed", why(problem))
 
     def _install(self) -> None:
         """The CRDs, as the add-on brings them; they stay when it goes."""
@@ -99,8 +98,8 @@ class SnapshotController:
     def _make(self, snapshot: Object, name: str) -> Object:
         about, spec = snapshot["metadata"], snapshot["spec"]
         kind = self.api.get(SNAPSHOT_CLASS.path(name=spec.get("volumeSnapshotClassName") or "-"))
-        if kind is None or kind["driver"] != DRIVER:
-            raise RefusedError(f"there is no VolumeSnapshotClass {spec.get('volumeSnapshotClassName')} of {DRIVER}")
+        if kind is None or kind["driver"] != EBS_DRIVER:
+            raise RefusedError(f"there is no VolumeSnapshotClass {spec.get('volumeSnapshotClassName')} of {EBS_DRIVER}")
         claim = self.api.get(VOLUME_CLAIM.path(about["namespace"], spec["source"]["persistentVolumeClaimName"]))
         if claim is None or (claim.get("status") or {}).get("phase") != "Bound":
             raise RefusedError(f"claim {spec['source']['persistentVolumeClaimName']} is not bound to a volume")
@@ -112,7 +111,7 @@ class SnapshotController:
             "metadata": {"name": name, "finalizers": [BOUND]},
             "spec": {
                 "deletionPolicy": kind["deletionPolicy"],
-                "driver": DRIVER,
+                "driver": EBS_DRIVER,
                 "source": {"volumeHandle": volume["spec"]["csi"]["volumeHandle"]},
                 "volumeSnapshotClassName": kind["metadata"]["name"],
                 "volumeSnapshotRef": reference | {key: about[key] for key in ("name", "namespace", "uid")},

@@ -11,10 +11,10 @@ from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.restore_data import manifests
 from otel_on_spot.drills.restore_data.run import RestoreData
 from otel_on_spot.drills.restore_data.verdicts import Copy, Restore, verdicts
-from otel_on_spot.drills.restore_data.volumes import DRIVER, OF_DRIVER, Database, Volume, choose, see, zone_of
+from otel_on_spot.drills.restore_data.volumes import Database, Volume, choose, see, zone_of
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.undo import Step, cordoned, take_back
-from otel_on_spot.kubernetes.names import ZONE
+from otel_on_spot.kubernetes.names import EBS_DRIVER, EBS_ZONE, ZONE
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import there
@@ -47,7 +47,7 @@ def add_volume(there: Cluster, claim: str, pod: str, node: str, **about: Any) ->
     )
     in_zone = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["eu-west-1a"]}]}
     spec = {
-        "csi": {"driver": DRIVER, "volumeHandle": f"vol-{claim}"},
+        "csi": {"driver": EBS_DRIVER, "volumeHandle": f"vol-{claim}"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [in_zone]}},
     }
     add(there, "v1", "PersistentVolume", f"pv-{claim}", inside=False, spec=spec)
@@ -68,7 +68,7 @@ def run(there: Cluster, claim: str, pod: str, node: str) -> None:
         spec={"nodeName": node, "volumes": mounted, "nodeSelector": {"pool": "data"}},
         status={"phase": "Running"},
     )
-    attached = {"attacher": DRIVER, "nodeName": node, "source": {"persistentVolumeName": f"pv-{claim}"}}
+    attached = {"attacher": EBS_DRIVER, "nodeName": node, "source": {"persistentVolumeName": f"pv-{claim}"}}
     add(
         there,
         "storage.k8s.io/v1",
@@ -94,7 +94,7 @@ def stored(there: Cluster) -> Cluster:
         metadata={"labels": {"app.kubernetes.io/name": "postgresql"}},
     )
     add(there, "storage.k8s.io/v1", "StorageClass", "gp3", inside=False, reclaimPolicy="Delete")
-    add(there, GROUP, "VolumeSnapshotClass", "ebs", inside=False, driver=DRIVER, deletionPolicy="Delete")
+    add(there, GROUP, "VolumeSnapshotClass", "ebs", inside=False, driver=EBS_DRIVER, deletionPolicy="Delete")
     return there
 
 
@@ -156,13 +156,13 @@ def detached(stored: Cluster) -> None:
         (without("Pod"), "no pod uses a volume of that name. Databases with a volume: postgresql"),
         (pending, "its pod does not run on its volume"),
         (detached, "its pod does not run on its volume"),
-        (of_another_driver, f"is not of {DRIVER}"),
+        (of_another_driver, f"is not of {EBS_DRIVER}"),
         (
             retained("StorageClass", "reclaimPolicy"),
             "the copy that the drill restores would stay in the account, billed",
         ),
         (retained("VolumeSnapshotClass", "deletionPolicy"), "ebs (Retain). The drill's snapshot would stay"),
-        (without("VolumeSnapshotClass"), f"VolumeSnapshotClasses of {DRIVER}: none"),
+        (without("VolumeSnapshotClass"), f"VolumeSnapshotClasses of {EBS_DRIVER}: none"),
         (unserved, "Set persistence.backup"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_database_that_is_none_is_refused_with_those_that_are(stored: Cluster)
 @pytest.mark.parametrize(
     ("expressions", "zone"),
     [
-        ([{"key": OF_DRIVER, "operator": "In", "values": ["eu-west-1c"]}], "eu-west-1c"),
+        ([{"key": EBS_ZONE, "operator": "In", "values": ["eu-west-1c"]}], "eu-west-1c"),
         ([{"key": ZONE, "operator": "In", "values": ["eu-west-1a", "eu-west-1b"]}], ""),
         ([], ""),
     ],

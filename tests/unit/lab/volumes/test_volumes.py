@@ -8,9 +8,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from otel_on_spot.kubernetes.client import Api
-from otel_on_spot.kubernetes.names import ZONE
+from otel_on_spot.kubernetes.names import EBS_DRIVER, ZONE
 from otel_on_spot.lab.volumes.driver import ATTACHED, PROVISIONER, SELECTED_NODE, EbsDriver
-from otel_on_spot.lab.volumes.objects import DRIVER
 from otel_on_spot.lab.volumes.snapshots import BOUND, SnapshotController
 from tests.unit.drills.kubernetes_front import KubernetesFront, Object
 from tests.unit.lab.volumes.ec2 import Ec2, tags
@@ -69,7 +68,7 @@ class Storage:
             },
             status={"phase": "Pending"},
         )
-        made["metadata"]["annotations"] = {PROVISIONER: DRIVER} | ({SELECTED_NODE: node} if node else {})
+        made["metadata"]["annotations"] = {PROVISIONER: EBS_DRIVER} | ({SELECTED_NODE: node} if node else {})
         return made
 
     def bound(self, name: str = "data", **given: Any) -> Object:
@@ -83,12 +82,12 @@ class Storage:
 
     def attachment(self, volume: Object, node: str) -> Object:
         source = {"persistentVolumeName": volume["metadata"]["name"]}
-        spec = {"attacher": DRIVER, "nodeName": node, "source": source}
+        spec = {"attacher": EBS_DRIVER, "nodeName": node, "source": source}
         return self.add("storage.k8s.io/v1", "VolumeAttachment", f"csi-{node}", namespace="", spec=spec)
 
     def snapshot(self, claim: str = "data", policy: str = "Delete") -> Object:
         group = "snapshot.storage.k8s.io/v1"
-        self.add(group, "VolumeSnapshotClass", "gp3", namespace="", driver=DRIVER, deletionPolicy=policy)
+        self.add(group, "VolumeSnapshotClass", "gp3", namespace="", driver=EBS_DRIVER, deletionPolicy=policy)
         spec = {"volumeSnapshotClassName": "gp3", "source": {"persistentVolumeClaimName": claim}}
         return self.add(group, "VolumeSnapshot", "snap", spec=spec)
 
@@ -113,7 +112,7 @@ def test_every_node_is_registered_with_its_instance_and_the_zone_of_its_volumes(
     registered = storage.front.find("CSINode", "node-b")
     assert registered["spec"]["drivers"][0]["nodeID"] == "i-b"
     assert storage.front.find("Node", "node-b")["metadata"]["labels"]["topology.ebs.csi.aws.com/zone"] == "eu-west-1b"
-    assert storage.front.find("CSIDriver", DRIVER)["spec"]["attachRequired"] is True
+    assert storage.front.find("CSIDriver", EBS_DRIVER)["spec"]["attachRequired"] is True
     node = storage.front.find("Node", "node-b")
     node["metadata"]["uid"], node["spec"]["providerID"] = "another", "aws:///eu-west-1b/i-b2"
     storage.driver.look()
