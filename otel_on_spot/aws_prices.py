@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,16 +30,14 @@ def spot_prices(ec2: Any, instance_type: str, zone: str | None = None) -> dict[s
     Raises:
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: AWS does not answer.
     """
-    history = ec2.describe_spot_price_history(
-        InstanceTypes=[instance_type],
-        ProductDescriptions=[LINUX],
-        StartTime=datetime.now(UTC),
+    asked: dict[str, Any] = {
+        "InstanceTypes": [instance_type],
+        "ProductDescriptions": [LINUX],
+        "StartTime": datetime.now(UTC),
         **({"AvailabilityZone": zone} if zone else {}),
-    )
-    rows = sorted(
-        (row for row in history["SpotPriceHistory"] if row["InstanceType"] == instance_type),
-        key=lambda row: row["Timestamp"],
-    )
+    }
+    history = _rows(ec2.describe_spot_price_history, "SpotPriceHistory", asked)
+    rows = sorted((row for row in history if row["InstanceType"] == instance_type), key=lambda row: row["Timestamp"])
     return {row["AvailabilityZone"]: float(row["SpotPrice"]) for row in rows}
 
 
@@ -82,19 +80,28 @@ def _products(pricing: Any, service: str, fields: Mapping[str, str]) -> Iterator
         "ServiceCode": service,
         "Filters": [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in fields.items()],
     }
+    for told in _rows(pricing.get_products, "PriceList", asked):
+        product = json.loads(told)
+        if "attributes" in product.get("product", ()):
+            yield product
+
+
+def _rows(call: Callable[..., Any], key: str, asked: Mapping[str, Any]) -> Iterator[Any]:
+    """What a call tells under a key, to its last page."""
+    token: dict[str, str] = {}
     while True:
-        answer = pricing.get_products(**asked)
-        yield from map(json.loads, answer["PriceList"])
+        answer = call(**asked, **token)
+        yield from answer[key]
         if not answer.get("NextToken"):
             return
-        asked["NextToken"] = answer["NextToken"]
+        token = {"NextToken": answer["NextToken"]}
 
 
 def _usd(product: dict[str, Any]) -> float | None:
     """The On-Demand price of a product, of its first tier that costs something."""
     tiers = [
         (float(dimension.get("beginRange") or 0), float(dimension["pricePerUnit"].get("USD") or 0))
-        for term in (product["terms"].get("OnDemand") or {}).values()
+        for term in (product.get("terms", {}).get("OnDemand") or {}).values()
         for dimension in term["priceDimensions"].values()
     ]
     return next((usd for _, usd in sorted(tiers) if usd), None)
