@@ -17,7 +17,9 @@ from bench.lab.cold import tools_from_nothing
 from bench.lab.kept import Kept, Run
 from bench.lab.rows import Row, Told, conditions, each, median, numbers, page, spread
 from otel_on_spot.lab.folder import default_state_home
+from otel_on_spot.lab.toolchain.modules import KARPENTER
 from tests.lab.running import Lab, why_no_lab
+from tests.unit.drills.judgement import DRILLS, judged
 
 TIMEOUT_SECONDS: Final = 600.0
 
@@ -37,6 +39,11 @@ class Measure:
     boot_seconds: float = 2.0
     most: int | None = None
     running: bool = True
+
+
+def beyond(runs: Sequence[Run]) -> str:
+    """Seconds beyond the slowest boot of a run, by its nodes' own clock."""
+    return spread([run.numbers["seconds"] - run.numbers["boot"] for run in runs])
 
 
 def bring_up(lab: Lab, boot_seconds: float) -> float:
@@ -61,11 +68,11 @@ def of_drought(name: str, boot_seconds: float) -> Measure:
 
     def told(runs: Sequence[Run]) -> list[Row]:
         how = (
-            f"Spot refused: {each(runs, 'refused')} NodeClaims; boots of at most {each(runs, 'boot')} s; beyond it "
-            f"{median(runs, 'seconds') - median(runs, 'boot'):.0f} s; left Pending {each(runs, 'left')}"
+            f"beyond the slowest boot {beyond(runs)}; Spot refused: {each(runs, 'refused')} NodeClaims; "
+            f"left Pending {each(runs, 'left')}; {conditions(runs, boot_seconds)}"
         )
-        what = f"50 frontends in a drought, Running, boot {boot_seconds:g} s"
-        return [(what, spread(numbers(runs, "seconds")), f"{how}; {conditions(runs, boot_seconds)}")]
+        what = f"50 frontends, all Spot refused, until Running, boot {boot_seconds:g} s"
+        return [Row(what, spread(numbers(runs, "seconds")), how, "boot + 30 s")]
 
     return Measure(name=name, take=spot.fallback, told=told, boot_seconds=boot_seconds)
 
@@ -75,13 +82,14 @@ def of_storm(stack: str) -> Measure:
 
     def told(runs: Sequence[Run]) -> list[Row]:
         last = runs[-1].numbers
-        much = f"longest gap {max(numbers(runs, 'gap')):.1f} s"
         looks = ", ".join(f"{run.numbers['served']} of {run.numbers['looks']}" for run in runs)
         how = (
-            f"{last['warned']}; looks served: {looks}; whole after {each(runs, 'whole')} s; n={len(runs)}; "
-            f"{conditions(runs, 40)}"
+            f"{last['warned']}; looks served: {looks}; fewest endpoints {each(runs, 'least')}; "
+            f"whole after {each(runs, 'whole')} s; {conditions(runs, 40)}"
         )
-        return [(f"all Spot warned at once, {stack}", much, how)]
+        without = max(run.numbers["away"] for run in runs)
+        much = f"{without:.1f} s at a time (n={len(runs)})"
+        return [Row(f"all Spot warned at once, {stack}: without an answering endpoint", much, how, "0 s")]
 
     return Measure(name=f"storm-{stack}", take=spot.storm, told=told, stack=stack, boot_seconds=40.0)
 
@@ -92,7 +100,7 @@ def diagnosed(what: str) -> Told:
     def told(runs: Sequence[Run]) -> list[Row]:
         last = runs[-1].numbers
         how = f"{last['nodes']} nodes, {last['pods']} pods; the whole command, {last['checks']} checks in order"
-        return [(what, spread(numbers(runs, "seconds")), how)]
+        return [Row(what, spread(numbers(runs, "seconds")), how)]
 
     return told
 
@@ -103,67 +111,101 @@ def crowded_doctor(lab: Lab) -> dict[str, Any]:
         return measures.doctor(lab)
 
 
+def judgement(_lab: Lab) -> dict[str, Any]:
+    """The drills' judgement of recorded courses, with a fault or in order."""
+    courses = list(judged())
+    faults = [course for course in courses if course.fault]
+    return {
+        "faults": len(faults),
+        "found": sum(not course.missed for course in faults),
+        "false": sum(bool(course.false) for course in courses),
+        "in order": len(courses) - len(faults),
+        "drills": ", ".join(f"{name} {len(drill.faults)}" for name, drill in DRILLS.items()),
+    }
+
+
+def _judgement(runs: Sequence[Run]) -> list[Row]:
+    last = runs[-1].numbers
+    much = f"{last['found']} of {last['faults']} found, {last['false']} false"
+    how = f"{last['drills']}; with {last['in order']} courses in order; each is a test of `tests/unit/drills`"
+    return [Row("judgement of drills by seeded faults", much, how, "at least 20, all found, 0 false")]
+
+
 def _memory(runs: Sequence[Run]) -> list[Row]:
     largest = sorted((item for item in runs[-1].numbers.items() if item[0] != "all"), key=lambda item: -item[1])[:4]
     how = ", ".join(f"{name} {mib:.0f}" for name, mib in largest)
-    return [("memory", f"{median(runs, 'all'):.0f} MiB", how)]
+    return [Row("memory", f"{median(runs, 'all'):.0f} MiB", how)]
 
 
 def _warnings(runs: Sequence[Run]) -> list[Row]:
-    last = runs[-1].numbers
-    how = (
-        f"last handled after {spread(numbers(runs, 'seconds'))}; p99 at most {median(runs, 'p99'):g} s in the queue; "
-        f"CPU meanwhile: Karpenter {median(runs, 'CPU of Karpenter'):.0f} s, the simulated AWS and the rest of the lab "
-        f"{median(runs, 'CPU of the lab'):.0f} s; {last['calls']}; {conditions(runs, 2)}"
+    cpu = ", ".join(
+        f"{who} {median(runs, f'CPU of {name}'):.1f} s"
+        for name, who in (("karpenter", "Karpenter"), ("moto", "the simulated AWS"), ("rest", "the rest of the lab"))
     )
-    return [(f"{measures.MESSAGES} messages at once", f"{median(runs, 'rate'):.0f} messages/s", how)]
+    waits = ", ".join(f"{name} {median(runs, f'ms of {name}'):.0f} ms" for name in ("ReceiveMessage", "DeleteMessage"))
+    how = (
+        f"{median(runs, 'rate'):.0f} messages/s; in the queue at most {median(runs, 'p50'):g} s (p50), "
+        f"{median(runs, 'p99'):g} s (p99); sent in {median(runs, 'sent in'):.1f} s; CPU meanwhile: {cpu}; Karpenter "
+        f"waits for the simulated SQS, by its own clock, p50 at most: {waits}, ten deletes side by side; "
+        f"{conditions(runs, 2)}"
+    )
+    what = f"{measures.MESSAGES} warnings at once, until the last is handled"
+    return [Row(what, spread(numbers(runs, "seconds")), how, "30 s")]
 
 
 def _heap(runs: Sequence[Run]) -> list[Row]:
-    last = runs[-1].numbers
+    top = max(runs, key=lambda run: run.numbers["resident"]).numbers
+    ran = f"{each(runs, 'claims')} claims; Karpenter's CPU {each(runs, 'CPU seconds')} s; {conditions(runs, 2)}"
     how = (
-        f"at most, run by run: {each(runs, 'MiB')} MiB; heap in use {last['heap in use']:.0f} MiB of "
-        f"{last['from the OS']:.0f} from the OS afterwards; "
-        f"its greatest holders at the peak: {last['profile']}; {conditions(runs, 2)}"
+        f"resident at most, run by run {each(runs, 'resident')}; at the highest {top['Go']:.0f} MiB are Go's, of which "
+        f"{top['heap']:.0f} heap in use, and {top['resident'] - top['Go']:.0f} pages of the program itself; the last "
+        f"collection had left {top['live']:.0f} MiB ({top['profile']}): Go lets the heap grow to twice that before it "
+        f"collects (GOGC 100); {conditions(runs, 2)}"
     )
-    return [(f"Karpenter at {measures.PODS} pods", f"{median(runs, 'MiB'):.0f} MiB", how)]
+    return [
+        Row(f"{measures.PODS} pods Running", spread(numbers(runs, "seconds")), ran),
+        Row(f"Karpenter's memory at {measures.PODS} pods", f"{median(runs, 'resident'):.0f} MiB", how, "260 MiB"),
+    ]
 
 
 def _thousand(runs: Sequence[Run]) -> list[Row]:
     how = (
-        f"On-Demand pool with room; left Pending {each(runs, 'left')}; {each(runs, 'nodes')} claims, "
-        f"{each(runs, 'refused')} refused; boots of at most {each(runs, 'boot')} s; {conditions(runs, 40)}"
+        f"beyond the slowest boot {beyond(runs)}; an On-Demand pool with room; left Pending {each(runs, 'left')}; "
+        f"{each(runs, 'nodes')} claims, {each(runs, 'refused')} refused; {conditions(runs, 40)}"
     )
-    return [(f"{measures.PODS} pods in a drought, Running", spread(numbers(runs, "seconds")), how)]
+    what = f"{measures.PODS} pods in a drought, until Running"
+    return [Row(what, spread(numbers(runs, "seconds")), how, "boot + 60 s, 0 Pending")]
 
 
 def _return(runs: Sequence[Run]) -> list[Row]:
     how = (
-        f"evictions {each(runs, 'evictions')} from {each(runs, 'nodes')} nodes; each pod once: "
+        f"evictions of 50 pods: {each(runs, 'evictions')}, from {each(runs, 'nodes')} nodes; each pod once: "
         f"{each(runs, 'moved once', '{}')}; {conditions(runs, 40)}"
     )
-    return [("back on Spot after its return", spread(numbers(runs, "seconds")), how)]
+    aim = "15 min, no eviction beyond one for each pod"
+    return [Row("back on Spot after its return", spread(numbers(runs, "seconds")), how, aim)]
 
 
 MEASURES: Final = (
+    Measure(name="judgement", take=judgement, told=_judgement, most=1, running=False),
     Measure(
         name="up",
         take=cycle,
         running=False,
         told=lambda runs: [
-            (
+            Row(
                 "up, tools built",
                 spread(numbers(runs, "up")),
                 "from nothing running to all Applications Healthy, 25 pods Running",
             ),
-            ("down", spread(numbers(runs, "down")), ""),
+            Row("down", spread(numbers(runs, "down")), ""),
         ],
     ),
     Measure(
         name="up-again",
         take=lambda lab: {"seconds": bring_up(lab, 2.0)},
         told=lambda runs: [
-            ("up again, nothing changed", spread(numbers(runs, "seconds")), "on the running lab"),
+            Row("up again, nothing changed", spread(numbers(runs, "seconds")), "on the running lab"),
         ],
     ),
     Measure(name="memory", take=measures.memory, told=_memory, most=1),
@@ -172,8 +214,8 @@ MEASURES: Final = (
         name="frontends",
         take=measures.frontends,
         told=lambda runs: [
-            ("50 frontends Running", spread(numbers(runs, "running")), "suspended by a deny window"),
-            (
+            Row("50 frontends Running", spread(numbers(runs, "running")), "suspended by a deny window"),
+            Row(
                 "50 frontends, last NodeClaim made",
                 spread(numbers(runs, "claimed")),
                 f"NodeClaims: {each(runs, 'claims')}",
@@ -184,7 +226,7 @@ MEASURES: Final = (
         name="interruption",
         take=measures.interruption,
         told=lambda runs: [
-            ("Spot warning to node deleting", spread(numbers(runs, "seconds")), "one node after another"),
+            Row("Spot warning to node deleting", spread(numbers(runs, "seconds")), "one node after another"),
         ],
     ),
     Measure(name="warnings", take=spot.warnings, told=_warnings),
@@ -192,23 +234,10 @@ MEASURES: Final = (
         name="revert",
         take=measures.revert,
         told=lambda runs: [
-            (
+            Row(
                 "Argo CD reverts a scale",
                 spread(numbers(runs, "seconds")),
                 f"attempt by attempt: {each(runs, 'seconds', '{:.1f}')}",
-            )
-        ],
-    ),
-    Measure(
-        name="thousand",
-        take=measures.thousand_pods,
-        most=1,
-        told=lambda runs: [
-            (
-                f"{measures.PODS} pods Running",
-                f"{median(runs, 'seconds'):.0f} s",
-                f"{each(runs, 'claims')} claims; Karpenter {each(runs, 'MiB')} MiB, "
-                f"{each(runs, 'CPU seconds')} s of CPU",
             )
         ],
     ),
@@ -251,7 +280,7 @@ def built_from_nothing() -> Row:
     """The tools on a new machine."""
     built = tools_from_nothing()
     how = f"`ARGS=--cold`, every cache empty; {built['CPU seconds'] / 60:.0f} min of CPU, {built['GiB']:.1f} GiB; once"
-    return ("tools on a new machine", f"{built['seconds'] / 60:.1f} min", how)
+    return Row("tools on a new machine", f"{built['seconds'] / 60:.1f} min", how)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -279,7 +308,7 @@ def main() -> None:
         options.error(f"--only {','.join(unknown)}: no such measure. There are {', '.join(names)}")
     if why := why_no_lab():
         raise SystemExit(f"error: {why}")
-    chosen, kept = [measure for measure in MEASURES if measure.name in only], Kept(given.keep)
+    chosen, kept = [measure for measure in MEASURES if measure.name in only], Kept(given.keep, KARPENTER.version)
     rows = [built_from_nothing()] if given.cold else []
     if given.again:
         kept.forget(only)
@@ -287,8 +316,8 @@ def main() -> None:
         take(chosen, kept, given.runs)
     finally:
         rows += [row for measure in chosen if (runs := kept.runs(measure.name)) for row in measure.told(runs)]
-        for what, how_much, how in rows:
-            print(f"{what}: {how_much}  {how}")
+        for row in rows:
+            print(f"{row.what}: {row.measured}  {row.how}")
         if given.page:
             given.page.write_text(page(rows, given.page.read_text() if given.page.is_file() else ""))
 

@@ -11,28 +11,42 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of a measure. ``load``: of the machine, over a minute, when it ended."""
+    """One run of a measure. ``load``: of the machine, over a minute, when it ended; ``karpenter``: which version."""
 
     measure: str
     numbers: dict[str, Any]
     load: float
     at: str
+    karpenter: str
 
 
 class Kept:
-    """The runs in a file, one a line, in their order."""
+    """The runs in a file, one a line, in their order.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        file: of all runs.
+        karpenter: the version that is measured: runs of another one are none of these.
+    """
+
+    def __init__(self, file: Path, karpenter: str) -> None:
         self.file = file
+        self.karpenter = karpenter
 
     def runs(self, measure: str) -> list[Run]:
         """Those of a measure."""
-        lines = self.file.read_text().splitlines() if self.file.is_file() else []
-        return [run for run in (Run(**json.loads(line)) for line in lines) if run.measure == measure]
+        lines = map(json.loads, self.file.read_text().splitlines() if self.file.is_file() else [])
+        ours = (line for line in lines if line["measure"] == measure and line.get("karpenter") == self.karpenter)
+        return [Run(**line) for line in ours]
 
     def add(self, measure: str, numbers: dict[str, Any]) -> None:
         """Keep one more."""
-        run = Run(measure=measure, numbers=numbers, load=os.getloadavg()[0], at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}")
+        run = Run(
+            measure=measure,
+            numbers=numbers,
+            load=os.getloadavg()[0],
+            at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+            karpenter=self.karpenter,
+        )
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a") as out:
             out.write(json.dumps(asdict(run)) + "\n")

@@ -23,6 +23,12 @@ PAUSE_SECONDS = 3.0
 """Between attempts to revert: Argo CD's next self-heal counts its backoff from the last sync."""
 PATIENCE_SECONDS = 600.0
 NAMESPACE, QUEUE = "default", "otel-lab-interruption"
+QUEUED = "karpenter_interruption_message_queue_duration_seconds"
+AWS_CALLS = "aws_sdk_go_request_duration_seconds"
+"""Karpenter's own clock for its calls of AWS.
+
+Source: https://github.com/jonathan-innis/aws-sdk-go-prometheus/blob/v0.1.1/common/metrics.go
+"""
 
 
 def interruption(lab: Lab) -> dict[str, float]:
@@ -72,36 +78,50 @@ def burst(lab: Lab) -> dict[str, float]:
     """1,000 state changes of other clusters' instances at once: Karpenter's own clock says how long each waited.
 
     Returns:
-        ``seconds`` until the queue is empty, ``rate`` in messages a second, ``p50`` and ``p99`` in seconds, as upper
-        bounds of the histogram's buckets (``karpenter_interruption_message_queue_duration_seconds``).
+        ``seconds`` from the first one sent until the last is handled, ``rate`` in messages a second, ``p50`` and
+        ``p99`` in seconds, as upper bounds of the histogram's buckets (``QUEUED``).
     """
     url = lab.aws("sqs", "get_queue_url", QueueName=QUEUE)["QueueUrl"]
-    before = _histogram(lab)
+    before = histogram(karpenter_metrics(lab), QUEUED)
     body = json.dumps(events.state_change(lab.stack.region, "i-0123456789abcdef0", "stopping"))
-    started = time.monotonic()
-    lab.fill_queue(url, body, MESSAGES)
+    started = lab.fill_queue(url, body, MESSAGES)
     sent = time.monotonic() - started
-    until("all are handled", lambda: _total(_histogram(lab)) - _total(before) >= MESSAGES, PATIENCE_SECONDS)
+
+    def counted() -> dict[float, float]:
+        return since(histogram(karpenter_metrics(lab), QUEUED), before)
+
+    until("all are handled", lambda: _total(counted()) >= MESSAGES, PATIENCE_SECONDS)
     seconds = time.monotonic() - started
-    after = _histogram(lab)
-    counts = {bound: after[bound] - before.get(bound, 0) for bound in after}
+    counts = counted()
     return {
         "sent in": sent,
         "seconds": seconds,
         "rate": MESSAGES / seconds,
-        "p50": _quantile(counts, 0.5),
-        "p99": _quantile(counts, 0.99),
+        "p50": quantile(counts, 0.5),
+        "p99": quantile(counts, 0.99),
     }
 
 
-def _histogram(lab: Lab) -> dict[float, float]:
-    """Cumulative count by upper bound in seconds."""
+def histogram(told: str, name: str, label: str = "") -> dict[float, float]:
+    """Cumulative count by upper bound in seconds.
+
+    Args:
+        told: Karpenter's metrics.
+        name: of the histogram.
+        label: of the series that count, as ``action="DeleteMessage"``; all count without one.
+    """
     found: dict[float, float] = {}
-    name = "karpenter_interruption_message_queue_duration_seconds_bucket"
-    for match in re.finditer(rf'^{name}{{[^}}]*le="([^"]+)"[^}}]*}} (\S+)$', karpenter_metrics(lab), re.MULTILINE):
-        bound = float(match[1].replace("+Inf", "inf"))
-        found[bound] = found.get(bound, 0.0) + float(match[2])
+    for match in re.finditer(rf"^{name}_bucket{{([^}}]*)}} (\S+)$", told, re.MULTILINE):
+        bound = re.search(r'le="([^"]+)"', match[1])
+        if bound and label in match[1]:
+            key = float(bound[1].replace("+Inf", "inf"))
+            found[key] = found.get(key, 0.0) + float(match[2])
     return found
+
+
+def since(after: dict[float, float], before: dict[float, float]) -> dict[float, float]:
+    """What a histogram has counted in between."""
+    return {bound: after[bound] - before.get(bound, 0.0) for bound in after}
 
 
 def karpenter_metrics(lab: Lab) -> str:
@@ -110,29 +130,11 @@ def karpenter_metrics(lab: Lab) -> str:
     return lab.inside(sys.executable, "-c", code, f"http://127.0.0.1:{addresses.KARPENTER_METRICS}/metrics")
 
 
-def aws_calls(lab: Lab) -> str:
-    """Mean time of Karpenter's calls of SQS, by action, as Karpenter's own clock has it; empty where it has none.
-
-    Source: https://github.com/jonathan-innis/aws-sdk-go-prometheus/blob/v0.1.1/common/metrics.go
-    """
-    told = karpenter_metrics(lab)
-    name = "aws_sdk_go_request_duration_seconds"
-    labels = r'{[^}]*action="(ReceiveMessage|DeleteMessage)"[^}]*}'
-    totals: dict[str, dict[str, float]] = {}
-    for part in ("sum", "count"):
-        for match in re.finditer(rf"^{name}_{part}{labels} (\S+)$", told, re.MULTILINE):
-            found = totals.setdefault(match[1], {"sum": 0.0, "count": 0.0})
-            found[part] += float(match[2])
-    return ", ".join(
-        f"{action} {1000 * found['sum'] / found['count']:.0f} ms" for action, found in sorted(totals.items())
-    )
+def _total(counts: dict[float, float]) -> float:
+    return counts.get(float("inf"), 0.0)
 
 
-def _total(histogram: dict[float, float]) -> float:
-    return histogram.get(float("inf"), 0.0)
-
-
-def _quantile(counts: dict[float, float], share: float) -> float:
+def quantile(counts: dict[float, float], share: float) -> float:
     """Upper bound of the bucket that holds the quantile. ``counts``: cumulative, by upper bound."""
     wanted = share * _total(counts)
     return next(bound for bound in sorted(counts) if counts[bound] >= wanted)
@@ -161,30 +163,6 @@ def frontends(lab: Lab) -> dict[str, float]:
         lab.scale_frontend(declared)
         lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
         until("the nodes are gone again", lambda: len(lab.claims()) <= len(before), PATIENCE_SECONDS)
-
-
-def thousand_pods(lab: Lab) -> dict[str, float]:
-    """1,000 pods of 100 m and 128 Mi through the Spot pool: time until all run, and what Karpenter took for it."""
-    name, before = "bench-thousand", set(lab.claims())
-    lab.wants_node(name, cpu="100m", memory="128Mi", replicas=PODS)
-    try:
-        started, most, used = time.monotonic(), 0.0, karpenter_uses(lab)[1]
-        while True:
-            memory, cpu = karpenter_uses(lab)
-            most = max(most, memory)
-            running = lab.get("deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
-            if running == PODS:
-                seconds = time.monotonic() - started
-                return {
-                    "seconds": seconds,
-                    "claims": len(set(lab.claims()) - before),
-                    "MiB": most,
-                    "CPU seconds": cpu - used,
-                }
-            assert time.monotonic() - started < PATIENCE_SECONDS, f"{running} of {PODS} pods run"
-            time.sleep(1.0)
-    finally:
-        lab.kubectl("delete", "deployment", name, f"--namespace={NAMESPACE}")
 
 
 @contextmanager

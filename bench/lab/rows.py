@@ -5,13 +5,20 @@ import re
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.lab.kept import Run
 
-Row = tuple[str, str, str]
-"""What, how much, how."""
-HEAD: Final = "| what | measured | |"
+HEAD: Final = "| what | measured | aim | |"
+
+
+class Row(NamedTuple):
+    """A line of the table. ``aim``: what it should be, where somebody said so."""
+
+    what: str
+    measured: str
+    how: str
+    aim: str = ""
 
 
 def spread(seconds: Sequence[float]) -> str:
@@ -35,9 +42,10 @@ def each(runs: Iterable[Run], key: str, form: str = "{:.0f}") -> str:
 
 
 def conditions(runs: Sequence[Run], boot_seconds: float) -> str:
-    """Boot, load and day of some runs."""
-    loads = [run.load for run in runs]
-    return f"boot {boot_seconds:g} s; load {min(loads):.0f} to {max(loads):.0f}; {runs[-1].at[:10]}"
+    """Version of Karpenter, boot, load and day of some runs."""
+    loads, last = [run.load for run in runs], runs[-1]
+    load = f"load {min(loads):.0f} to {max(loads):.0f}"
+    return f"Karpenter {last.karpenter}; boot {boot_seconds:g} s; {load}; {last.at[:10]}"
 
 
 Told = Callable[[Sequence[Run]], list[Row]]
@@ -78,18 +86,18 @@ def page(rows: Sequence[Row], before: str) -> str:
         before: the page as it was; empty where there is none.
     """
     listed = [
-        (cells[0], cells[1], cells[2])
+        Row(what=cells[0], measured=cells[1], aim=cells[2], how=cells[3])
         for line in before.partition(HEAD)[2].partition("\n\n")[0].splitlines()
         if (cells := [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]) and not set(cells[0]) <= {"-"}
     ]
-    table = {row[0]: row for row in (*listed, *rows)}
+    table = {row.what: row for row in (*listed, *rows)}
     after = before.partition(HEAD)[2].partition("\n\n")[2].rstrip()
     lines = [
         before.partition(HEAD)[0].rstrip() or _introduction(),
         "",
         HEAD,
-        "|---|---|---|",
-        *(f"| {what} | {how_much} | {how} |" for what, how_much, how in table.values()),
+        "|---|---|---|---|",
+        *(f"| {row.what} | {row.measured} | {row.aim} | {row.how} |" for row in table.values()),
         "",
         *([after, ""] if after else []),
     ]

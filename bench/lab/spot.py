@@ -27,7 +27,7 @@ PATIENCE_SECONDS: Final = 900.0
 
 def fallback(lab: Lab) -> Numbers:
     """50 pods as frontends, all of Spot refused: seconds until all run, the boots in them, and the refusals."""
-    forget_refusals(lab)
+    lab.forget_refusals()
     return _in_a_drought(lab, REPLICAS, cpu="200m", memory="250Mi")
 
 
@@ -37,39 +37,50 @@ def thousand(lab: Lab) -> Numbers:
     pools["on-demand"]["limits"] = pools["spot"]["limits"]
     lab.apply(pools=pools)
     try:
-        forget_refusals(lab)
+        lab.forget_refusals()
         return _in_a_drought(lab, measures.PODS, cpu="100m", memory="128Mi")
     finally:
         lab.apply()
 
 
 def heap(lab: Lab) -> Numbers:
-    """Karpenter's memory while 1,000 pods come, and what its heap holds then, by the real controller's profile."""
+    """1,000 pods through the Spot pool: time until all run, Karpenter's CPU, and its memory at its peak, by holder.
+
+    Returns: beside seconds and claims, MiB at the peak: ``resident``; ``Go``, what its runtime has of the system; of
+        that ``heap``, in use; ``live``, what the last collection left, whose greatest holders are in ``profile``.
+    """
+    before = set(lab.claims())
+    _, cpu = measures.karpenter_uses(lab)
     lab.wants_node(NAME, cpu="100m", memory="128Mi", replicas=measures.PODS)
-    most, profile = 0.0, ""
+    peak: Numbers = {"resident": 0.0}
     try:
         started = time.monotonic()
         while _ready(lab) < measures.PODS:
             assert time.monotonic() - started < PATIENCE_SECONDS, f"{_ready(lab)} of {measures.PODS} pods run"
-            memory, _ = measures.karpenter_uses(lab)
-            if memory > 1.1 * most:
-                profile = heap_profile(lab)
-            most = max(most, memory)
+            told = measures.karpenter_metrics(lab)
+            resident = _mib(told, "process_resident_memory_bytes")
+            if resident > 1.05 * peak["resident"]:
+                held = _mib(told, "go_memstats_sys_bytes") - _mib(told, "go_memstats_heap_released_bytes")
+                in_use = _mib(told, "go_memstats_heap_inuse_bytes")
+                peak = {"resident": resident, "Go": held, "heap": in_use, **heap_profile(lab)}
             time.sleep(1.0)
-        told = measures.karpenter_metrics(lab)
-        values = {
-            key: float(match[1]) / 2**20
-            for key, name in (("heap in use", "go_memstats_heap_inuse_bytes"), ("from the OS", "go_memstats_sys_bytes"))
-            if (match := re.search(rf"^{name} (\S+)$", told, re.MULTILINE))
-        }
-        return {"MiB": most, "profile": profile, **values}
+        seconds = time.monotonic() - started
+        _, cpu_after = measures.karpenter_uses(lab)
+        claims = len(set(lab.claims()) - before)
+        return {"seconds": seconds, "claims": claims, "CPU seconds": cpu_after - cpu, **peak}
     finally:
         lab.kubectl("delete", "deployment", NAME, f"--namespace={measures.NAMESPACE}")
         _only_what_was_there(lab)
 
 
-def heap_profile(lab: Lab, lines: int = 6) -> str:
-    """The functions that hold most of Karpenter's heap: ``share name`` by line, the greatest first."""
+def _mib(told: str, metric: str) -> float:
+    found = re.search(rf"^{metric} (\S+)$", told, re.MULTILINE)
+    assert found, f"Karpenter has no metric {metric}"
+    return float(found[1]) / 2**20
+
+
+def heap_profile(lab: Lab, lines: int = 5) -> Numbers:
+    """What the last collection left in Karpenter's heap, and the functions that made most of it, the greatest first."""
     code = (
         "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read().hex().encode())"
     )
@@ -77,24 +88,19 @@ def heap_profile(lab: Lab, lines: int = 6) -> str:
     with tempfile.NamedTemporaryFile(suffix=".pb.gz") as file:
         file.write(bytes.fromhex(lab.inside(sys.executable, "-c", code, url)))
         file.flush()
-        command = [
-            "go",
-            "tool",
-            "pprof",
-            "-sample_index=inuse_space",
-            "-top",
-            "-flat",
-            f"-nodecount={lines}",
-            file.name,
-        ]
+        sample = ("-sample_index=inuse_space", "-unit=MB", "-top", "-flat", f"-nodecount={lines}")
+        command = ["go", "tool", "pprof", *sample, file.name]
         told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    rows = re.findall(r"^ *(\d\S*) +\S+% +\S+% +\S+ +\S+% +(.+)$", told, re.MULTILINE)
-    return "; ".join(f"{size} {name.rsplit('/', 1)[-1]}" for size, name in rows if size != "0")
+    total = re.search(r"of ([\d.]+)MB total", told)
+    assert total, told[:500]
+    rows = re.findall(r"^ *([\d.]+)MB +\S+% +\S+% +\S+ +\S+% +(.+)$", told, re.MULTILINE)
+    holders = "; ".join(f"{float(size):.0f} {name.rsplit('/', 1)[-1]}" for size, name in rows)
+    return {"live": float(total[1]), "profile": holders}
 
 
 def back_on_spot(lab: Lab) -> Numbers:
     """``drill drought`` whole: seconds until all is back on Spot after its return, and evictions by node."""
-    forget_refusals(lab)
+    lab.forget_refusals()
     seen = _rehearsed(lab, "drought", "--replicas", str(REPLICAS), "--max-return", "1200", "--within", "120")
     told = (seen.report or {})["measures"]
     evictions = [int(count) for count in re.findall(r" (\d+)(?:,|$)", told["evictions by node"])]
@@ -107,7 +113,7 @@ def back_on_spot(lab: Lab) -> Numbers:
 
 
 def storm(lab: Lab) -> Numbers:
-    """``drill spot-storm --all``: looks at the front path that were served, the longest gap, until all is whole."""
+    """``drill spot-storm --all``: looks at the front path that were served, its longest gap, until all is whole."""
     seen = _rehearsed(lab, "spot-storm", "--all", "--timeout", "300")
     told = (seen.report or {})["measures"]
     served, looks = (int(word) for word in told["front path"].split()[:3:2])
@@ -117,7 +123,8 @@ def storm(lab: Lab) -> Numbers:
         "warned": told["warned"].partition(" at once")[0],
         "served": served,
         "looks": looks,
-        "gap": float(gap[1]),
+        "away": float(gap[1]),
+        "least": int(told["least answering"].split()[0]),
         "whole": float(told["time to whole"].split()[0]),
     }
 
@@ -125,35 +132,38 @@ def storm(lab: Lab) -> Numbers:
 def warnings(lab: Lab) -> Numbers:
     """1,000 messages at once: seconds until the last is handled, and CPU of both ends while they are.
 
-    Karpenter waits for answers of the simulated SQS, one receive and a delete for each message: where the simulated AWS
-    has a core to itself for as long as it takes, the time is the lab's.
+    Karpenter receives ten at a time, handles and deletes them side by side, and then asks for the next ten: what it
+    waits for is answers of the simulated SQS, by Karpenter's own clock.
     """
-    before = cpu_seconds(lab)
+    told, cpu = measures.karpenter_metrics(lab), cpu_seconds(lab)
     found = measures.burst(lab)
-    after = cpu_seconds(lab)
-    used = {name: after[name] - before[name] for name in before}
-    of_lab = sum(seconds for name, seconds in used.items() if name != "karpenter")
-    calls = measures.aws_calls(lab)
-    return {**found, "CPU of Karpenter": used["karpenter"], "CPU of the lab": of_lab, "calls": calls}
+    told_after, cpu_after = measures.karpenter_metrics(lab), cpu_seconds(lab)
+    used = {f"CPU of {name}": cpu_after[name] - cpu[name] for name in cpu}
+    waited = {}
+    for action in ("ReceiveMessage", "DeleteMessage"):
+        before, after = (measures.histogram(each, measures.AWS_CALLS, f'"{action}"') for each in (told, told_after))
+        waited[f"ms of {action}"] = 1000 * measures.quantile(measures.since(after, before), 0.5)
+    return {**found, **used, **waited}
 
 
 def cpu_seconds(lab: Lab) -> dict[str, float]:
-    """CPU seconds that each process of the lab has used; they are numbered in the lab's own namespace."""
+    """CPU seconds that Karpenter, the simulated AWS and the rest of the lab have used, in the lab's own namespace."""
     code = (
-        "import json, os, sys; ticks = os.sysconf('SC_CLK_TCK')\n"
-        "def used(pid):\n"
-        "    fields = open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()\n"
-        "    return (int(fields[11]) + int(fields[12])) / ticks\n"
-        "print(json.dumps({name: used(pid) for name, pid in json.loads(sys.stdin.read()).items()}))"
+        "import collections, json, os, pathlib, sys; ticks = os.sysconf('SC_CLK_TCK')\n"
+        "karpenter, used = int(sys.argv[1]), collections.Counter()\n"
+        "for folder in pathlib.Path('/proc').iterdir():\n"
+        "    try:\n"
+        "        fields = (folder / 'stat').read_text().rpartition(')')[2].split() if folder.name.isdigit() else []\n"
+        "        moto = fields and b'moto_main' in (folder / 'cmdline').read_bytes()\n"
+        "    except OSError:\n"
+        "        continue\n"
+        "    if fields:\n"
+        "        name = 'karpenter' if int(folder.name) == karpenter else 'moto' if moto else 'rest'\n"
+        "        used[name] += (int(fields[11]) + int(fields[12])) / ticks\n"
+        "print(json.dumps(used))"
     )
-    pids = {row["name"]: row["pid"] for row in lab.ask("processes")}
-    return json.loads(lab.inside(sys.executable, "-c", code, text=json.dumps(pids)))
-
-
-def forget_refusals(lab: Lab) -> None:
-    """Start Karpenter again: for three minutes it leaves alone what EC2 refused, and would not ask again."""
-    lab.ask("restart", name="karpenter")
-    until("Karpenter answers", lambda: "karpenter_build_info" in measures.karpenter_metrics(lab), 60)
+    (pid,) = (row["pid"] for row in lab.ask("processes") if row["name"] == "karpenter")
+    return json.loads(lab.inside(sys.executable, "-c", code, str(pid)))
 
 
 def _in_a_drought(lab: Lab, replicas: int, *, cpu: str, memory: str) -> Numbers:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from otel_on_spot.drill_lease import NAME as DRILL_LEASE
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS
+from otel_on_spot.drills.drought.watch import REFUSED
 from otel_on_spot.lab import control, isolation, lifecycle, stack, toolchain
 from otel_on_spot.lab.folder import Folder, LabError
 from otel_on_spot.lab.nodes.journal import read as journal
@@ -142,15 +143,28 @@ class Lab:
         if claim is not None:
             self.kubectl("delete", "nodeclaim", claim["metadata"]["name"], "--ignore-not-found", "--timeout=90s")
 
-    def forgets_refusals(self) -> None:
-        """Wait until Karpenter asks again for what it was refused, three minutes before at the most."""
+    def forget_refusals(self, *, wait: bool = False) -> None:
+        """Let Karpenter ask again for what it was refused: it leaves that alone for three minutes.
 
-        def forgotten() -> bool:
-            refused = [event for event in self.get("events") if event["reason"] == "InsufficientCapacityError"]
-            times = [datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"]) for event in refused]
-            return all((datetime.now(UTC) - at).total_seconds() > FORGETS_SECONDS for at in times)
+        It is started again, and the events of refusals go with its memory, for drills read it from them.
 
-        until("Karpenter has forgotten what it was refused", forgotten, FORGETS_SECONDS + 20)
+        Args:
+            wait: until the minutes are over instead, where somebody watches Karpenter's counters.
+        """
+
+        def remembered() -> list[dict[str, Any]]:
+            refused = [event for event in self.get("events") if event["reason"] == REFUSED]
+            now = datetime.now(UTC)
+            return [event for event in refused if (now - _first(event)).total_seconds() <= FORGETS_SECONDS]
+
+        if wait:
+            until("Karpenter has forgotten what it was refused", lambda: not remembered(), FORGETS_SECONDS + 20)
+        elif refused := remembered():
+            self.ask("restart", name="karpenter")
+            for event in refused:
+                metadata = event["metadata"]
+                where = f"--namespace={metadata['namespace']}"
+                self.kubectl("delete", "event", metadata["name"], where, "--ignore-not-found")
 
     def pod_of(self, name: str) -> Any:
         """The pod of such a Deployment that is not going."""
@@ -230,15 +244,20 @@ class Lab:
         """URL of the interruption queue."""
         return self.aws("sqs", "get_queue_url", QueueName=f"{self.stack.cluster}-interruption")["QueueUrl"]
 
-    def fill_queue(self, url: str, body: str, count: int) -> None:
-        """Send a message many times, ten a request."""
+    def fill_queue(self, url: str, body: str, count: int) -> float:
+        """Send a message many times, ten a request.
+
+        Returns: when the first was sent, by ``time.monotonic``.
+        """
         code = (
-            "import boto3, json, sys; url, body, count = json.loads(sys.stdin.read()); client = boto3.client('sqs')\n"
+            "import boto3, json, sys, time\n"
+            "url, body, count = json.loads(sys.stdin.read()); client = boto3.client('sqs')\n"
+            "print(time.monotonic())\n"
             "for first in range(0, count, 10):\n"
             "    batch = [{'Id': str(n), 'MessageBody': body} for n in range(first, min(first + 10, count))]\n"
             "    assert not client.send_message_batch(QueueUrl=url, Entries=batch).get('Failed')"
         )
-        self.inside(sys.executable, "-c", code, text=json.dumps([url, body, count]))
+        return float(self.inside(sys.executable, "-c", code, text=json.dumps([url, body, count])))
 
     def tables(self) -> Tables:
         """What the simulated AWS knows beside moto."""
@@ -326,6 +345,11 @@ class SharedLab:
             clean = False
         if not clean:
             self._start()
+
+
+def _first(event: Mapping[str, Any]) -> datetime:
+    """When an event came first."""
+    return datetime.fromisoformat(event["firstTimestamp"] or event["eventTime"])
 
 
 def automated(application: Mapping[str, Any]) -> bool:

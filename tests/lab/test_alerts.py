@@ -42,7 +42,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[L
 
 @pytest.fixture
 def watch(lab: Lab, prometheus: Callable[[Lab], Watch]) -> Watch:
-    lab.forgets_refusals()  # the faults launch nodes
+    lab.forget_refusals(wait=True)  # the faults launch nodes; the rules look at Karpenter's counters
     found = prometheus(lab)
     found.judge()  # what a failed test hurried would fire still
     assert found.silent(90), found.rows()

@@ -49,7 +49,7 @@ def give_nodes_up(lab: Lab, claims: Iterable[str]) -> None:
 @pytest.fixture
 def demo_on_spot(lab: Lab) -> None:
     """The demo on Spot nodes, as after a quiet hour: a test before may have made it fall back to On-Demand."""
-    lab.forgets_refusals()
+    lab.forget_refusals()
     give_nodes_up(lab, claims_of(lab, "on-demand"))
     until("Spot nodes are there", lambda: claims_of(lab, "spot"), 60)
     faults_nodes.joined(lab)
@@ -227,7 +227,7 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
 ) -> None:
     pool = lab.get("nodepool", "spot")["spec"]
     if share == "0%":
-        lab.forgets_refusals()
+        lab.forget_refusals()
     seen = rehearse(lab, tmp_path, *DROUGHT, *options, keep="-".join(["drought", *options]).replace("--", ""))
     lines = ("taken", "rounds", "fallback", "running", "front-path")
     assert seen.lines == dict.fromkeys(lines, "ok"), seen.told

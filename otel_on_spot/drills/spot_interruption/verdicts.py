@@ -66,14 +66,15 @@ def _verdict(identity: str, title: str, what: str, *findings: Finding) -> Verdic
 
 
 def _heard(seen: Interruption) -> Verdict:
-    title = "Karpenter hears the warning"
-    if seen.heard:
-        return _verdict(
-            "heard", title, f"NodeClaim of {seen.node} deleted {seen.at['deleting']:.1f} s after the warning"
-        )
+    title, at = "Karpenter hears the warning", seen.at.get("deleting")
+    what = "nothing happened" if at is None else f"NodeClaim of {seen.node} deleted {at:.1f} s after the warning"
+    if at is not None and at <= NOTICE_SECONDS:
+        return _verdict("heard", title, what)
     finding = Finding(
         subject=seen.instance,
-        seen=f"the warning was sent, and {seen.timeout:.0f} s later its NodeClaim is as it was: it stopped on the way",
+        seen=f"the warning was sent, and {seen.timeout:.0f} s later its NodeClaim is as it was: it stopped on the way"
+        if at is None
+        else f"its NodeClaim was deleted {at:.0f} s after the warning: it waited on the way",
         rule=f"Karpenter deletes a NodeClaim within {NOTICE_SECONDS} s of its Spot warning: rule, queue policy, queue, "
         "controller",
         remedy=(
@@ -81,7 +82,7 @@ def _heard(seen: Interruption) -> Verdict:
             "kubectl -n kube-system logs deployment/karpenter --since=10m",
         ),
     )
-    return _verdict("heard", title, "nothing happened", finding)
+    return _verdict("heard", title, what, finding)
 
 
 def _tainted(seen: Interruption) -> Verdict:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.lab.__main__ import MEASURES, missing
 from bench.lab.kept import Kept
-from bench.lab.rows import HEAD, page, spread
+from bench.lab.rows import HEAD, Row, page, spread
 
 PAGE = Path(__file__).parents[3] / "docs" / "measurements-lab.md"
 
@@ -14,22 +14,23 @@ def table(text: str) -> list[str]:
 
 
 def test_a_row_that_is_measured_anew_is_replaced_in_its_place_and_the_others_stay() -> None:
-    before = table(page([("up", "1 s", "a"), ("down", "2 s", "")], ""))
-    after = table(page([("down", "3 s", "b"), ("new", "4 s", "")], page([("up", "1 s", "a"), ("down", "2 s", "")], "")))
+    first = page([Row("up", "1 s", "a", "2 s"), Row("down", "2 s", "")], "")
+    after = page([Row("down", "3 s", "b"), Row("new", "4 s", "")], first)
 
-    assert before == ["| up | 1 s | a |", "| down | 2 s |  |"]
-    assert after == ["| up | 1 s | a |", "| down | 3 s | b |", "| new | 4 s |  |"]
+    assert table(first) == ["| up | 1 s | 2 s | a |", "| down | 2 s |  |  |"]
+    assert table(after) == ["| up | 1 s | 2 s | a |", "| down | 3 s |  | b |", "| new | 4 s |  |  |"]
 
 
 def test_what_is_written_below_the_table_stays() -> None:
-    text = page([("up", "1 s", "")], page([("up", "1 s", "")], "") + "\n## Reading it\n\nWords.\n")
+    text = page([Row("up", "1 s", "")], page([Row("up", "1 s", "")], "") + "\n## Reading it\n\nWords.\n")
 
     assert text.endswith("\n\n## Reading it\n\nWords.\n")
     assert page([], text) == text
 
 
 def test_a_bench_that_was_stopped_goes_on_with_the_runs_that_are_missing(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept" / "runs.jsonl")
+    file = tmp_path / "kept" / "runs.jsonl"
+    kept = Kept(file, "v1.14.1")
     drought = next(measure for measure in MEASURES if measure.name == "drought-40")
     memory = next(measure for measure in MEASURES if measure.name == "memory")
     for seconds in (70.0, 80.0):
@@ -38,9 +39,14 @@ def test_a_bench_that_was_stopped_goes_on_with_the_runs_that_are_missing(tmp_pat
     assert missing(drought, kept, 5) == 3
     assert missing(drought, kept, 2) == missing(drought, kept, 1) == 0
     assert missing(memory, kept, 5) == 1, "it is measured once"
-    ((what, how_much, how),) = drought.told(kept.runs("drought-40"))
-    assert (what, how_much) == ("50 frontends in a drought, Running, boot 40 s", spread([70.0, 80.0]))
-    assert "beyond it 33 s; left Pending 0 0" in how
+    (row,) = drought.told(kept.runs("drought-40"))
+    assert (row.what, row.measured) == (
+        "50 frontends, all Spot refused, until Running, boot 40 s",
+        spread([70.0, 80.0]),
+    )
+    assert f"beyond the slowest boot {spread([28.0, 38.0])}; Spot refused: 1 1 NodeClaims; left Pending 0 0" in row.how
+    assert "Karpenter v1.14.1; boot 40 s" in row.how
+    assert missing(drought, Kept(file, "v1.15.0"), 5) == 5, "another Karpenter is measured anew"
     kept.forget(["drought-40"])
     assert missing(drought, kept, 5) == 5
 

@@ -151,6 +151,7 @@ IN_ORDER: dict[str, Callable[[], Course]] = {
     )
 }
 
+FELL_BACK = (launch("on-demand-a", 16.0),)
 FAULTS: dict[str, tuple[Course, str, str]] = {
     "the switch did nothing: Spot is launched": (
         replace(drought(), launches=(launch("spot-x", 4.0, "spot"),), on_demand=0),
@@ -168,7 +169,7 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
         "launched all the same: on-demand-x",
     ),
     "nodes had room: nothing was rehearsed": (
-        replace(drought(), launches=(), refusals=(), on_launched=0, on_demand=0),
+        replace(drought(), launches=(), refusals=(), on_launched=0, on_demand=0, running=5.0, given_back=6.0),
         "taken",
         "had room for all 50 pods: the drill shows nothing",
     ),
@@ -187,7 +188,7 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
     ),
     "122 s, as without a shape": (replace(drought(), running=122.1, given_back=123.0), "running", "122.0 s"),
     "some pods never run": (
-        replace(drought(), running=None, most_running=49, given_back=600.0),
+        replace(drought(), running=None, most_running=49, given_back=600.0, back=900.0, launches=FELL_BACK),
         "running",
         "49 of 50 pods ran within 600 s",
     ),
@@ -207,7 +208,11 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
         "still on On-Demand 900 s after its return: p1, on-demand-a",
     ),
     "back a second too late": (replace(drought(), back=962.0), "back", "900 s after its return"),
-    "capacity never came back": (replace(drought(), given_back=None, back=None), "back", "it did not come back"),
+    "capacity never came back": (
+        replace(drought(), given_back=None, back=None, launches=FELL_BACK),
+        "back",
+        "it did not come back",
+    ),
     "pods are moved twice": (
         replace(drought(), moves=tuple(Move(pod=f"p{n}", node="on-demand-a", seconds=380.0) for n in range(51))),
         "moved-once",
@@ -259,3 +264,10 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
         "nobody looked",
     ),
 }
+
+FOLLOWS: dict[str, set[str]] = {
+    "the switch did nothing: Spot is launched": {"fallback"},
+    "nodes had room: nothing was rehearsed": {"fallback"},
+    "a pool without a shape: eleven rounds": {"running"},
+}
+"""Lines that rightly say something too, by fault."""

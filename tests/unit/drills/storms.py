@@ -1,5 +1,6 @@
 """Recorded storms for the judgement: in order, and each fault that its line must find."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from otel_on_spot.drills.front_path import Availability, Promise, Sample
@@ -47,7 +48,7 @@ def thousand() -> Seen:
     return replace(storm(), warned=nodes, handled=at, drained={node: seconds + 40 for node, seconds in at.items()})
 
 
-IN_ORDER = {made.__name__: made() for made in (storm, dev, thousand)}
+IN_ORDER: dict[str, Callable[[], Seen]] = {made.__name__: made for made in (storm, dev, thousand)}
 
 FAULTS: dict[str, tuple[Seen, str, str]] = {
     "one look is not served": (
@@ -105,3 +106,9 @@ FAULTS: dict[str, tuple[Seen, str, str]] = {
     ),
     "whole, and too late": (replace(storm(), whole=301.0), "whole", "not whole 300 s after"),
 }
+
+FOLLOWS: dict[str, set[str]] = {
+    "two of three nodes carry the front path away": {"answering"},
+    "a budget holds a pod for ever": {"whole"},
+}
+"""Lines that rightly say something too, by fault."""

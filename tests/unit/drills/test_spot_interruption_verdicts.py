@@ -9,13 +9,13 @@ import pytest
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminating
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.spot_interruption import warning
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.watch import is_whole
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from tests.unit.doctor.changes import HEALTHY
+from tests.unit.drills.interruptions import SEEN, room
 
 NOW = HEALTHY.taken_at
 
@@ -127,40 +127,11 @@ def test_a_node_that_was_asked_for_is_refused_with_its_reason(wanted: str, said:
         choose(judge_nodes(platform(pod("a", "kafka")), allow_stateful=False), wanted)
 
 
-AT = {
-    "deleting": 0.3,
-    "tainted": 0.4,
-    "drained": 5.0,
-    "replaced": 2.0,
-    "registered": 4.0,
-    "ready": 4.5,
-    "gone": 9.0,
-    "workloads": 8.0,
-}
-SEEN = Interruption(
-    node="a",
-    instance="i-a",
-    timeout=300.0,
-    at=AT,
-    replacement="spot-b",
-    waiting=(),
-    left=(),
-    front=Availability(looks=20, served=20, longest_gap=0.0, least=1),
-    probe="the probe",
-    promised=Promise(),
-)
-
-
 def statuses(seen: Interruption) -> dict[str, str]:
     return {verdict.id: verdict.status for verdict in verdicts(seen)}
 
 
-def lacking(*names: str, **more: Any) -> Interruption:
-    return replace(SEEN, at={key: value for key, value in AT.items() if key not in names}, **more)
-
-
-def test_all_promises_held() -> None:
-    assert set(statuses(SEEN).values()) == {"ok"}
+def test_each_promise_has_its_line() -> None:
     assert list(statuses(SEEN)) == ["heard", "tainted", "drained", "replaced", "workloads", "front-path"]
 
 
@@ -168,37 +139,8 @@ def test_a_warning_that_nobody_hears_is_found_and_nothing_else_is_judged() -> No
     assert statuses(replace(SEEN, at={})) == {"heard": "found"}
 
 
-@pytest.mark.parametrize(
-    ("seen", "line", "said"),
-    [
-        (lacking("tainted", "gone"), "tainted", "not tainted"),
-        (replace(SEEN, at={**AT, "tainted": 130.0}), "tainted", "tainted 130 s after the warning"),
-        (replace(SEEN, at={**AT, "drained": 130.0}), "drained", "empty after 130 s"),
-        (lacking("drained", left=("otel-demo/cart-1",)), "drained", "1 pod still there after 300 s: otel-demo/cart-1"),
-        (lacking("ready"), "replaced", "NodeClaim spot-b has no Ready node"),
-        (lacking("ready", "replaced", "workloads", replacement=""), "replaced", "Karpenter made no NodeClaim"),
-        (
-            lacking("workloads", waiting=("otel-demo/cart",)),
-            "workloads",
-            "not whole 300 s after the warning: otel-demo/cart",
-        ),
-        (
-            replace(SEEN, front=Availability(looks=20, served=19, longest_gap=1.0)),
-            "front-path",
-            "nothing served in 1 look of 20, for 1.0 s at a time",
-        ),
-    ],
-    ids=["no taint", "late taint", "late drain", "no drain", "not Ready", "no claim", "not whole", "gap"],
-)
-def test_each_promise_that_did_not_hold_is_found_by_its_own_line(seen: Interruption, line: str, said: str) -> None:
-    assert statuses(seen)[line] == "found"
-    assert said in next(verdict for verdict in verdicts(seen) if verdict.id == line).findings[0].seen
-
-
 def test_where_other_nodes_had_room_no_replacement_is_needed() -> None:
-    seen = lacking("ready", "replaced", "registered", replacement="")
-    assert set(statuses(seen).values()) == {"ok"}
-    assert verdicts(seen)[3].what == "none was needed: other nodes had room"
+    assert verdicts(room())[3].what == "none was needed: other nodes had room"
 
 
 def test_a_workload_is_whole_when_a_status_of_its_newest_spec_says_so() -> None:
