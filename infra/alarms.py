@@ -81,7 +81,7 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
         for event in events
     ]
     # Karpenter asks the queue again every 20 seconds, and nearly every answer is empty.
-    # Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/sqs/sqs.go (WaitTimeSeconds)
+    # Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/sqs/sqs.go (WaitTimeSeconds)
     unread = Signal(
         name="queue-unread",
         namespace="AWS/SQS",

@@ -231,7 +231,7 @@ def ami_problems(settings: Settings, living: LivingCluster | None, opts: pulumi.
     """An AMI exists for each minor that the nodes will have: where none does, Karpenter launches no node at all.
 
     On the way to a new minor the alias must have a build for the old one too: it is moved first, in an update of its
-    own. Source: resolvePath in https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/al2023.go
+    own. Source: resolvePath in https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/amifamily/al2023.go
     """
     wanted = settings.cluster.kubernetes_version
     minors = dict.fromkeys((wanted, living.kubernetes_version if living else wanted))

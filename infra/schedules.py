@@ -4,7 +4,7 @@ What a CRD's pattern lets through and the parser does not is worse than a refusa
 cannot parse allows no disruption at all, for any reason.
 
 Sources: https://github.com/robfig/cron/blob/v3.0.1/parser.go (ParseStandard),
-https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/nodepool.go (Budget.IsActive) and the patterns of
+https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/nodepool.go (Budget.IsActive) and the patterns of
 pkg/apis/crds/karpenter.sh_nodepools.yaml beside it, https://pkg.go.dev/time#ParseDuration
 """
 

@@ -22,12 +22,12 @@ Source: https://github.com/aws-samples/sample-multi-tenancy-openclaw (cold-start
 TYPES_PER_ROUND: Final = 60
 """Instance types that Karpenter asks EC2 for at once: maxInstanceTypes.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/instance/instance.go
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/instance/instance.go
 """
 ROUND_SECONDS: Final = 10
 """Until Karpenter looks at a pending pod again.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/provisioning/controller.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/provisioning/controller.go
 """
 BATCH_SECONDS: Final = 1
 """Until Karpenter begins with new pending pods (batchIdleDuration)."""

@@ -19,7 +19,7 @@ PATTERNS: Final = frozenset({
 })  # fmt: skip
 """(source, detail-type) of the events that Karpenter parses, letter by letter: a wrong one never matches, in silence.
 
-Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.1/pkg/controllers/interruption/messages
+Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.3/pkg/controllers/interruption/messages
 """
 
 

@@ -104,7 +104,7 @@ class Capacity(pulumi.ComponentResource):
 def _headroom(name: str, room: settings.Headroom, opts: pulumi.ResourceOptions) -> None:
     """A CapacityBuffer: Karpenter counts its chunks as pods that are there, and never starts them.
 
-    Source: https://github.com/kubernetes-sigs/karpenter/tree/v1.14.1/pkg/controllers/capacitybuffer
+    Source: https://github.com/kubernetes-sigs/karpenter/tree/v1.14.3/pkg/controllers/capacitybuffer
     """
     requests = {"cpu": room.cpu, "memory": room.memory}
     chunk = PodTemplate(
@@ -127,7 +127,7 @@ def _headroom(name: str, room: settings.Headroom, opts: pulumi.ResourceOptions) 
 def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
     """Spec of the EC2NodeClass.
 
-    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/v1/ec2nodeclass.go
     """
     discovery = [{"tags": args.stack_names.discovery_tags}]
     config = args.config

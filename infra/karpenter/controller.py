@@ -21,7 +21,7 @@ Its pods wait for the nodes, and the release for its pods.
 METRICS_SERVICE: Final = "karpenter-metrics"
 """Name that gitops/charts/otel-demo/alerts/scrape.yaml looks up."""
 METRICS_PORT: Final = 8080
-"""Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml"""
+"""Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/charts/karpenter/values.yaml"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
     silence. ``dnsPolicy`` and the region: the controller starts before there is a CoreDNS, and makes the nodes that one
     could need. With the node's own resolver and a region that it need not ask for, it depends on no pod.
     Source: https://karpenter.sh/docs/troubleshooting/ (``dnsPolicy: ClusterFirst``)
-    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/charts/karpenter/values.yaml
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/charts/karpenter/values.yaml
     """
     account: dict[str, Any] = {"name": names.KARPENTER_SERVICE_ACCOUNT}
     pods: dict[str, Any] = {}

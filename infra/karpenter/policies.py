@@ -1,6 +1,6 @@
 """Permissions of Karpenter's controller, one managed policy per group, each far from AWS's limit, as upstream has them.
 
-The statements are those of Karpenter 1.14.1's own template, less what this program does not use: making and filling
+The statements are those of Karpenter 1.14.3's own template, less what this program does not use: making and filling
 instance profiles (its node class names one of ours, so Karpenter reads profiles and makes none) and the status of zonal
 shifts (``settings.enableZonalShift`` is off).
 Source: https://karpenter.sh/v1.14/reference/cloudformation/

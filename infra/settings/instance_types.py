@@ -17,7 +17,7 @@ FAMILY: Final = re.compile(r"(^[a-z]+)(-[0-9]+tb)?([0-9]+).*")
 """Category and generation of a family, as Karpenter reads them.
 
 Source: instanceTypeScheme of
-https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/instancetype/types.go
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/instancetype/types.go
 """
 SAME_LABEL: Final = {
     "beta.kubernetes.io/arch": "kubernetes.io/arch",
@@ -38,7 +38,7 @@ SPOT_TO_SPOT_TYPES: Final = 15
 """Types that must be left to replace a Spot node by a cheaper one; Karpenter does not do it with fewer.
 
 Source: MinInstanceTypesForSpotToSpotConsolidation of
-https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/disruption/consolidation.go
+https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/disruption/consolidation.go
 """
 SPOT_ZONES: Final = 2
 """Zones below which one zone's shortage takes every Spot node."""

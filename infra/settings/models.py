@@ -475,7 +475,7 @@ class Karpenter(Model):
     """The controller."""
 
     version: SemanticVersion = Field(
-        description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.1"]
+        description="version of the karpenter and karpenter-crd charts, three numbers", examples=["1.14.3"]
     )
     chart_repository: ChartRepository = Field(
         "oci://public.ecr.aws/karpenter",
@@ -546,7 +546,7 @@ class Kubelet(Model):
     """The kubelet of every Karpenter node: what Karpenter knows of it counts when it packs pods.
 
     Source: KubeletConfiguration of
-    https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/ec2nodeclass.go
+    https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/v1/ec2nodeclass.go
     """
 
     max_pods: int | None = Field(None, ge=10, le=737, description="most pods on a node, or left out for the type's own")

@@ -50,7 +50,7 @@ KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int,
 }
 """Kubernetes minor -> (first Karpenter 1.x that supports it, first that no longer does).
 
-Source: https://karpenter.sh/docs/upgrading/compatibility/ (1.14.1 and 1.15.0 tables)
+Source: https://karpenter.sh/docs/upgrading/compatibility/ (1.14 and 1.15 tables)
 """
 
 
@@ -87,7 +87,7 @@ def rule(function: Rule) -> Rule:
 
 
 def version(text: str) -> tuple[int, int, int]:
-    """``1.14.1`` -> ``(1, 14, 1)``."""
+    """``1.14.3`` -> ``(1, 14, 1)``."""
     major, minor, patch = (int(part) for part in text.split("."))
     return major, minor, patch
 
@@ -717,8 +717,8 @@ ALLOWED_LABELS: Final = frozenset(
 )
 """Labels of Karpenter's own domains that a pool may have.
 
-Sources: IsRestrictedLabel of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/labels.go, with the
-well-known labels of https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/labels.go, and the rules of
+Sources: IsRestrictedLabel of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/labels.go, with the
+well-known labels of https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/v1/labels.go, and the rules of
 its pkg/apis/crds/karpenter.sh_nodepools.yaml. Karpenter itself puts those of Kubernetes' domains onto the node.
 """
 MOST_LABELS: Final = 100

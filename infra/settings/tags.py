@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html (characters, le
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (keys ignore case),
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions (aws:, 50 a resource),
 https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html (aws: in values too),
-https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml
 (restricted keys) and pkg/apis/v1/labels.go beside it,
 https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
 """

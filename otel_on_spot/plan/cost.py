@@ -137,7 +137,7 @@ class _Node:
         """(mCPU, MiB) for pods that are no DaemonSet's, as Karpenter reckons.
 
         Source: kubeReservedResources, evictionThreshold, vmMemoryOverheadPercent of
-        https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/instancetype/types.go
+        https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/instancetype/types.go
         """
         cores = self.kind.vcpus
         reserved = 60 + 10 * (cores > 1) + 5 * min(2, max(0, cores - 2)) + 2.5 * max(0, cores - 4)

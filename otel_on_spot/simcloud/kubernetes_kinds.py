@@ -27,7 +27,7 @@ BUILT_IN_GROUPS = (
     "apiextensions.k8s.io/v1",
 )
 CHART_KINDS: dict[str, tuple[tuple[str, str], ...]] = {
-    # Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.1/charts/karpenter-crd/templates
+    # Source: https://github.com/aws/karpenter-provider-aws/tree/v1.14.3/charts/karpenter-crd/templates
     "karpenter-crd": (
         NODE_POOL.identity,
         NODE_CLAIM.identity,

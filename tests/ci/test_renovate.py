@@ -120,4 +120,4 @@ def test_every_page_that_the_descriptions_name_is_there() -> None:
 
 
 def test_a_version_that_is_written_in_another_way_is_missed() -> None:
-    assert matches(KARPENTER, "  otel-on-spot:karpenter:\n    nodeRepair: true\n    version: 1.14.1\n") == []
+    assert matches(KARPENTER, "  otel-on-spot:karpenter:\n    nodeRepair: true\n    version: 1.14.3\n") == []

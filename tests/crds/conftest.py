@@ -1,6 +1,7 @@
 """The CRDs that Karpenter and Argo CD ship, fetched as Go modules (checked by Go's checksum database)."""
 
 import json
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-KARPENTER = ("github.com/aws/karpenter-provider-aws", "v1.14.1", "pkg/apis/crds")
+from otel_on_spot.lab.toolchain.golang import Go, UnusableError
+
+KARPENTER = ("github.com/aws/karpenter-provider-aws", "v1.14.3", "pkg/apis/crds")
 ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.4.6", "manifests/crds")
 FETCH_TIMEOUT_SECONDS = 600
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -19,9 +22,13 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 @cache
 def schemas(module: str, version: str, folder: str) -> dict[str, dict[str, Any]]:
     """Kind -> OpenAPI schema of its stored version."""
+    try:
+        environment = {**os.environ, **Go.find().toolchain}
+    except UnusableError as error:
+        pytest.skip(str(error))
     command = ["go", "mod", "download", "-json", f"{module}@{version}"]
     fetched = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd="/", timeout=FETCH_TIMEOUT_SECONDS
+        command, capture_output=True, text=True, check=False, cwd="/", env=environment, timeout=FETCH_TIMEOUT_SECONDS
     )
     if fetched.returncode != 0:
         detail = (fetched.stderr.strip() or fetched.stdout.strip()).splitlines()[-1:]

@@ -87,7 +87,7 @@ def test_karpenters_crds_accept_every_field_of_a_shape(karpenter: Schemas) -> No
     }
     pools["spot"]["limits"]["nodes"] = 10
     pools["data"] |= {"capacityTypes": ["reserved", "on-demand"], "localStorage": "required"}
-    controller = {"version": "1.14.1", "headroom": {"cpu": "2", "memory": "4Gi", "chunks": 3}}
+    controller = {"version": "1.14.3", "headroom": {"cpu": "2", "memory": "4Gi", "chunks": 3}}
     plan = record("dev", config_overrides={"karpenter": controller, "nodeClass": node_class, "pools": pools})
 
     for kind in ("NodePool", "EC2NodeClass", "CapacityBuffer"):

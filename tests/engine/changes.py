@@ -249,7 +249,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     Change(key="cluster.addons.snapshotController",
         to={"cluster.addons.snapshotController": "v8.6.1-eksbuild.1", "persistence.enabled": True,
             "persistence.backup.keep": 7}),
-    change("karpenter.version", "1.14.2"),
+    change("karpenter.version", "1.15.0"),
     change("karpenter.chartRepository", f"oci://{MIRROR}/karpenter"),
     change("karpenter.imageRepository", f"{MIRROR}/karpenter/controller"),
     change("karpenter.identity", "both", "PodIdentityAssociation:karpenter-controller-association"),

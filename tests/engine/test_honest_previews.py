@@ -16,7 +16,7 @@ from tests.engine.workbench import Workbench, own_provider, short, workbench
 
 UNKNOWN_ON_THE_WIRE = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go (UnknownStringValue)"""
-IRSA = {"version": "1.14.1", "nodeRepair": True, "identity": "irsa"}
+IRSA = {"version": "1.14.3", "nodeRepair": True, "identity": "irsa"}
 CLUSTER = "Cluster:cluster-eks-eksCluster"
 PROVIDER = "kubernetes:cluster-kubernetes"
 NEWER = {"cluster.kubernetesVersion": "1.36", "cluster.addons.kubeProxy": "v1.36.0-eksbuild.45"}

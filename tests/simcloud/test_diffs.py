@@ -43,7 +43,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
     ("aws:eks/nodeGroup:NodeGroup", {"launchTemplate": {"id": "lt-1"}}, {"launchTemplate": {"id": "lt-2"}}, True),
     ("aws:eks/addon:Addon", {"addonVersion": "v1"}, {"addonVersion": "v2"}, False),
     ("aws:eks/accessEntry:AccessEntry", {"type": "STANDARD"}, {"type": "EC2_LINUX"}, True),
-    (Release.token, {"version": "1.14.1"}, {"version": "1.15.0"}, False),
+    (Release.token, {"version": "1.14.3"}, {"version": "1.15.0"}, False),
     (Release.token, {"namespace": "a"}, {"namespace": "b"}, True),
     ("kubernetes:karpenter.sh/v1:NodePool", {"spec": {"weight": 1}}, {"spec": {"weight": 2}}, False),
     ("kubernetes:karpenter.sh/v1:NodePool", {"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}, True),

@@ -83,7 +83,7 @@ def test_a_way_to_every_type_that_the_program_declares_is_written_down(stack: st
     # The eks endpoint would hide the issuer that IRSA needs.
     endpoints = [name for name in committed(stack)["network"].get("interfaceEndpoints", []) if name != "eks"]
     overrides = {
-        "karpenter": {"version": "1.14.1", **karpenter},
+        "karpenter": {"version": "1.14.3", **karpenter},
         "network": committed(stack)["network"] | {"interfaceEndpoints": endpoints},
     }
     tokens = {

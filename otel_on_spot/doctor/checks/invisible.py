@@ -14,7 +14,7 @@ from otel_on_spot.kubernetes.names import CLAIM_LABEL, POOL_LABEL
 GRACE: Final = timedelta(seconds=120)
 """A node is Ready about a minute after its launch; two are too long. Karpenter itself waits for 15 minutes.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/lifecycle/liveness.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/nodeclaim/lifecycle/liveness.go
 """
 ALIVE: Final = ("pending", "running")
 

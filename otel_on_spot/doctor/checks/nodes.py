@@ -24,7 +24,7 @@ REPAIRED: Final = {
 }
 """Conditions of the kubelet and of the node monitoring agent, and how long Karpenter tolerates each before it repairs.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/cloudprovider/cloudprovider.go (RepairPolicies),
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/cloudprovider/cloudprovider.go (RepairPolicies),
 https://docs.aws.amazon.com/eks/latest/userguide/node-health.html
 """
 PRESSURES: Final = frozenset(
@@ -38,7 +38,7 @@ LATE: Final = timedelta(minutes=10)
 MOST_UNHEALTHY: Final = 0.2
 """Share of a pool's nodes, rounded up, above which Karpenter repairs none of them.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/node/health/controller.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/node/health/controller.go
 """
 BUDGETS_HOLD_REPAIR: Final = (1, 15)
 """Version from which a pool's budgets hold for the reason Unhealthy. Source: https://karpenter.sh/docs/concepts/disruption/"""

@@ -25,8 +25,8 @@ GRACE: Final = timedelta(minutes=5)
 REGISTRATION: Final = timedelta(minutes=15)
 """Karpenter looks for vanished instances of registered NodeClaims every 2 minutes, and gives up others after 15.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/garbagecollection/controller.go
-and https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/lifecycle/liveness.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/nodeclaim/garbagecollection/controller.go
+and https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/nodeclaim/lifecycle/liveness.go
 """
 TERMINATED: Final = ("terminated",)
 ENDING: Final = ("shutting-down", *TERMINATED)

@@ -35,7 +35,7 @@ LAUNCH_ERRORS: Final = (
 )
 """Errors of EC2 that Karpenter takes for a want of capacity.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/errors/errors.go
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/errors/errors.go
 """
 REFUSED: Final = "InsufficientCapacityError"
 """Reason of Karpenter's event for a NodeClaim that it gives up for a want of capacity."""
@@ -48,7 +48,7 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.h
 HEARD: Final = ("SpotInterrupted", "InstanceTerminating", "InstanceStopping")
 """Reasons of Karpenter's events for a message of the queue.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/controllers/interruption/events/events.go
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/controllers/interruption/events/events.go
 """
 LISTED: Final = timedelta(minutes=50)
 """Time in which both EC2 still lists an instance that ended, and the API server the event of its warning."""

@@ -15,7 +15,7 @@ SPOT: Final = "spot"
 FORGETS_SECONDS: Final = 180
 """How long Karpenter leaves an offering alone that EC2 refused.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/cache/cache.go (UnavailableOfferingsTTL)
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/cache/cache.go (UnavailableOfferingsTTL)
 """
 
 LOOKING_SECONDS: Final = 3

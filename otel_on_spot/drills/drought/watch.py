@@ -16,7 +16,7 @@ from otel_on_spot.kubernetes.names import CAPACITY_TYPE, EVENT, NODE_CLAIM, POD
 REFUSED: Final = "InsufficientCapacityError"
 """Reason of the event of a NodeClaim for which EC2 had nothing, for whatever reason.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/nodeclaim/lifecycle/events.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/nodeclaim/lifecycle/events.go
 """
 TELLING: Final = ("FailedScheduling", "NoCompatibleInstanceTypes", REFUSED)
 """Reasons of events that say why a pod waits."""

@@ -13,7 +13,7 @@ from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, EVENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 
 NOMINATED: Final = re.compile(r"nodeclaim/([a-z0-9.-]+)")
-"""Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/controllers/provisioning/scheduling/events.go"""
+"""Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/provisioning/scheduling/events.go"""
 LONGEST: Final = 300
 CONSEQUENCES: Final = ("TerminationGracePeriodExpiring",)
 """Warnings that say that a NodeClaim goes, and not why."""

@@ -14,7 +14,7 @@ NOTICE_SECONDS: Final = 120
 CONSOLIDATED: Final = ("Empty", "Underutilized")
 """Reasons for which Karpenter takes a node away in any version: pools say so.
 
-Source: DisruptionReason of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/nodepool.go
+Source: DisruptionReason of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/nodepool.go
 """
 
 

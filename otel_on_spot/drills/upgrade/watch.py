@@ -15,13 +15,13 @@ HASH_VERSIONS: Final[Mapping[str, str]] = {
 }
 """Kind -> annotation of a NodeClaim with the version of the hash that it was compared by.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/labels.go and
-https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/apis/v1/labels.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/labels.go and
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/v1/labels.go
 """
 DISRUPTION_REASON: Final = "DisruptionReason"
 """Condition of a NodeClaim that Karpenter takes away by its own will.
 
-Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.1/pkg/apis/v1/nodeclaim_status.go
+Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/nodeclaim_status.go
 """
 
 

@@ -101,7 +101,7 @@ def health_event(region: str, *instances: str, code: str = "AWS_EC2_INSTANCE_RET
 def capacity_reservation_interruption(region: str, instance: str) -> Event:
     """An instance in an interruptible capacity reservation is taken back.
 
-    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/controllers/interruption/messages/capacityreservationinterruption/model.go
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/controllers/interruption/messages/capacityreservationinterruption/model.go
     """
     detail = {"instance-id": instance, "instance-action": "terminate"}
     kind = "EC2 Capacity Reservation Instance Interruption Warning"

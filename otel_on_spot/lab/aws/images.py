@@ -10,7 +10,7 @@ from typing import Any
 OWNER = "602401143452"
 """Account that owns EKS images in most regions. Source: https://docs.aws.amazon.com/eks/latest/userguide/add-ons-images.html"""
 VARIANTS = {"x86_64": ("standard", "nvidia", "neuron"), "arm64": ("standard", "nvidia")}
-"""Parameters that Karpenter asks for. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/al2023.go"""
+"""Parameters that Karpenter asks for. Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/amifamily/al2023.go"""
 RELEASES = ("v20260601", "v20260901")
 """Releases that the lab knows beside those that a stack pins. They stand for real ones; their dates are ours."""
 PARAMETER = re.compile(

@@ -50,8 +50,7 @@ def _next(tools: Tools) -> Tools:
         raise ApiError(
             "UnknownVersion",
             f"Karpenter {KARPENTER_NEXT.version.removeprefix('v')} is not built. Build it, outside of the lab: "
-            f'make tools ARGS="--next" (Go {KARPENTER_NEXT.go_line} or newer, or one that may fetch it: '
-            "GOTOOLCHAIN=auto). The lab may stay up",
+            'make tools ARGS="--next". The lab may stay up',
         )
     return found
 

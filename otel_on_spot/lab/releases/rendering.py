@@ -38,7 +38,7 @@ def render(
         values: of the release.
         chart_version: version that the chart is published under. In the source tree ``Chart.yaml`` may lag behind:
             upstream writes it when it publishes. Source:
-            https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/hack/release/common.sh
+            https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/hack/release/common.sh
         kubernetes_version: of the API server, such as ``v1.35.4``.
         skip_crds: leave out the chart's CustomResourceDefinitions.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.settings.problem import Problem
 from otel_on_spot.lab.toolchain.build import cache_folder, copy_writable
-from otel_on_spot.lab.toolchain.golang import ToolchainError, UnusableError
+from otel_on_spot.lab.toolchain.golang import Go, ToolchainError, UnusableError
 from otel_on_spot.lab.toolchain.modules import ARGOCD
 
 # `argocd version --client --short` prints "argocd: v3.4.6+1234567".
@@ -69,11 +69,12 @@ class GivenArgocd:
         """The manifests of that very version, from its Go module; kept, so that go is asked once.
 
         Raises:
-            ToolchainError: the module of that version can't be downloaded.
+            ToolchainError: there is no ``go``, or it can't download the module of that version.
         """
         kept = cache_folder() / "argocd-given" / "manifests" / self.version
         if not kept.is_dir():
-            environment = {**os.environ, "GOWORK": "off", "GO111MODULE": "on", "GOFLAGS": "-mod=mod"}
+            go = Go.find([ARGOCD])
+            environment = {**os.environ, **go.toolchain, "GOWORK": "off", "GO111MODULE": "on", "GOFLAGS": "-mod=mod"}
             asked = subprocess.run(
                 ["go", "mod", "download", "-json", f"{ARGOCD.upstream}@{self.version}"], cwd="/", env=environment,
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

@@ -38,7 +38,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _ADVICE = {
     r"no space left on device": "free disk space: `go clean -cache` frees what go itself keeps, then run it again",
     r"signal: killed|cannot allocate memory": "a compiler was killed: give it more memory, or end what uses it",
-    r"module lookup disabled|connection re|dial tcp|i/o timeout|no such host|TLS handshake|40[37] ": (
+    r"lookup disabled|toolchain not available|connection re|dial tcp|i/o timeout|no such host|TLS handshake|40[37] ": (
         "the Go module proxy can't be reached: look at `go env GOPROXY` and at the network, then run it again"
     ),
 }
@@ -232,7 +232,9 @@ class _Builder:
 
     def _failed(self, module: Module, command: Sequence[str], lines: Sequence[str]) -> None:
         output = "\n".join(f"    | {line}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
-        by_hand = f"cd {module.folder} && CGO_ENABLED=0 GOFLAGS= GOWORK=off {shlex.join(command)}"
+        variables = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", **self.go.toolchain}
+        settings = " ".join(f"{name}={value}" for name, value in variables.items())
+        by_hand = f"cd {module.folder} && {settings} {shlex.join(command)}"
         do = next(
             (advice for signs, advice in _ADVICE.items() if re.search(signs, output)), f"by hand it is: {by_hand}"
         )

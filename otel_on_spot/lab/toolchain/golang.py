@@ -19,6 +19,7 @@ _IN_BINARY = ("GOHOSTOS", "GOHOSTARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "G
 # From this version on, go fetches a newer toolchain by itself where GOTOOLCHAIN lets it.
 # Source: https://go.dev/doc/toolchain
 _FETCHES_TOOLCHAINS = Version("1.21")
+_SETTING = "GOTOOLCHAIN"
 
 
 class ToolchainError(ToolError):
@@ -43,14 +44,24 @@ def message(problems: Sequence[Problem]) -> str:
 
 @dataclass(frozen=True)
 class Go:
-    """The ``go`` on PATH: what ``go env`` answers."""
+    """The ``go`` on PATH.
+
+    Attributes:
+        answers: what ``go env`` answers.
+        version: its own version.
+        toolchain: variable that lets it fetch the Go that a module asks for; empty where the environment has its own.
+    """
 
     answers: Mapping[str, str]
     version: Version
+    toolchain: Mapping[str, str]
 
     @classmethod
     def find(cls, modules: Sequence[Module] = MODULES) -> "Go":
         """Ask it. ``modules``: what it is to build.
+
+        Many installations forbid to fetch another Go (``GOTOOLCHAIN=local`` in their go.env): the lab's builds ask for
+        it nevertheless, unless the environment says otherwise.
 
         Raises:
             UnusableError: there is none, it does not answer, or it is older than a module asks for and may not fetch a
@@ -66,7 +77,7 @@ class Go:
         path = shutil.which("go")
         if path is None:
             raise unusable("no go command on PATH")
-        command = [path, "env", "-json", "GOVERSION", "GOTOOLCHAIN", "GOCACHE", "GOMODCACHE", *_IN_BINARY]
+        command = [path, "env", "-json", "GOVERSION", "GOCACHE", "GOMODCACHE", *_IN_BINARY]
         asked = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
         if asked.returncode != 0:
             last = (asked.stderr or asked.stdout).strip().splitlines()[-1:] or ["no output"]
@@ -75,11 +86,16 @@ class Go:
         number = re.search(r"go(\d+(\.\d+)+((rc|beta)\d+)?)", answers["GOVERSION"])
         if number is None:
             raise unusable(f"{path} does not say its version")
-        go, may_fetch = cls(answers, Version(number[1])), answers["GOTOOLCHAIN"].endswith(("auto", "path"))
-        if go.version < newest.go_line and not (may_fetch and go.version >= _FETCHES_TOOLCHAINS):
+        chosen = os.environ.get(_SETTING)
+        go = cls(answers, Version(number[1]), {} if chosen else {_SETTING: "auto"})
+        if go.version >= newest.go_line:
+            return go
+        if go.version < _FETCHES_TOOLCHAINS:
+            raise unusable(f"Go {go.version} at {path}", "; from Go 1.21 on, it fetches what is newer itself")
+        if chosen and not chosen.endswith(("auto", "path")):
             raise unusable(
-                f"Go {go.version} at {path}, GOTOOLCHAIN={answers['GOTOOLCHAIN'] or 'not known'}",
-                ", or let Go 1.21 and newer fetch it: go env -w GOTOOLCHAIN=auto",
+                f"Go {go.version} at {path}, with {_SETTING}={chosen} in the environment",
+                f", or let it fetch that Go: unset {_SETTING}",
             )
         return go
 
@@ -91,4 +107,5 @@ class Go:
     def environment(self, temporary: str) -> dict[str, str]:
         """Environment of a build: static binaries for this machine, no workspace file, no flags of the user's."""
         ours = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GO111MODULE": "on", "GOTMPDIR": temporary}
-        return {**os.environ, "GOOS": self.answers["GOHOSTOS"], "GOARCH": self.answers["GOHOSTARCH"], **ours}
+        platform = {"GOOS": self.answers["GOHOSTOS"], "GOARCH": self.answers["GOHOSTARCH"]}
+        return {**os.environ, **platform, **ours, **self.toolchain}

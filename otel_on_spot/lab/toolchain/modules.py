@@ -91,7 +91,7 @@ MODULES = (
         upstream="github.com/aws/karpenter-provider-aws",
         binaries={"karpenter": "controller"},
         files={"karpenter-chart": "charts/karpenter", "karpenter-crd-chart": "charts/karpenter-crd"},
-        # Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/Makefile
+        # Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/Makefile
         variables=("sigs.k8s.io/karpenter/pkg/operator.Version={number}",),
     ),
     Module(

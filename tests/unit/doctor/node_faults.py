@@ -43,7 +43,7 @@ def drifted(days: float, *changes: Change) -> Change:
     return all_of(changed("node_claims", is_spot_claim, conditions=(since,)), *changes)
 
 
-def gates(text: str, version: str = "1.14.1") -> Change:
+def gates(text: str, version: str = "1.14.3") -> Change:
     def with_gates(environment: Any) -> dict[str, str]:
         return {**environment, "FEATURE_GATES": text}
 

@@ -123,9 +123,9 @@ def test_a_pod_tells_how_it_ends_and_whether_it_is_ready(hooks: list[dict[str, A
 def test_a_controller_tells_plain_values_of_its_environment_alone() -> None:
     container = {"image": "k:1", "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}]}
     spec = {"replicas": 2, "template": {"spec": {"containers": [container]}}}
-    found = parse(Controller, kubernetes(spec=spec, labels={"app.kubernetes.io/version": "1.14.1"}))
+    found = parse(Controller, kubernetes(spec=spec, labels={"app.kubernetes.io/version": "1.14.3"}))
     assert (found.environment, found.service_account, found.available) == ({"A": "1"}, "default", 0)
-    assert found.version_label == "1.14.1"
+    assert found.version_label == "1.14.3"
 
 
 def test_quantities_stay_texts_and_capacity_types_come_out_of_the_requirements() -> None:

@@ -28,8 +28,8 @@ def said(seen: Upgrade, identity: str) -> str:
 
 def test_a_platform_that_took_both_moves_well_is_in_order_and_says_what_was_seen() -> None:
     assert [verdict.id for verdict in verdicts(WELL)] == IDS
-    assert said(WELL, "moved") == "1.14.1 to 1.15.0 in 9 s, 1.15.0 to 1.14.1 in 8 s"
-    assert said(WELL, "order") == "3.0 s before (1.14.1 to 1.15.0), 2.5 s before (1.15.0 to 1.14.1)"
+    assert said(WELL, "moved") == "1.14.3 to 1.15.0 in 9 s, 1.15.0 to 1.14.3 in 8 s"
+    assert said(WELL, "order") == "3.0 s before (1.14.3 to 1.15.0), 2.5 s before (1.15.0 to 1.14.3)"
     assert said(WELL, "heard") == "2 warnings in a restart, the last one handled after 31.0 s"
     assert said(WELL, "nodeclaims") == "2 of 3 NodeClaims stayed; 1 consolidated, as in any version"
     assert said(WELL, "drift") == "hash versions: EC2NodeClass v5 → v6 → v5, NodePool v3"
@@ -175,12 +175,12 @@ def test_a_pool_that_is_not_ready_is_named() -> None:
 
 def test_a_dead_drills_version_is_left_to_an_update_and_said_so() -> None:
     path = "/apis/apps/v1/namespaces/kube-system/deployments/karpenter"
-    step = moved(path, "1.14.1", "1.15.0")
+    step = moved(path, "1.14.3", "1.15.0")
     deployment = {"metadata": {"labels": {"app.kubernetes.io/version": "1.15.0"}}}
 
     with pytest.raises(ElsewhereError) as refused:
         take_back(None, FakeApi(karpenter=deployment), step)  # ty: ignore[invalid-argument-type]
-    assert describe(refused.value).startswith("Karpenter is 1.15.0 and was 1.14.1: an update brings back")
+    assert describe(refused.value).startswith("Karpenter is 1.15.0 and was 1.14.3: an update brings back")
 
-    deployment["metadata"]["labels"]["app.kubernetes.io/version"] = "1.14.1"
-    assert take_back(None, FakeApi(karpenter=deployment), step) == "is 1.14.1"  # ty: ignore[invalid-argument-type]
+    deployment["metadata"]["labels"]["app.kubernetes.io/version"] = "1.14.3"
+    assert take_back(None, FakeApi(karpenter=deployment), step) == "is 1.14.3"  # ty: ignore[invalid-argument-type]

@@ -30,7 +30,7 @@ class Karpenter:
         self.hears, self.timeout = True, 30.0
         self.warned: list[Sequence[str]] = []
         objects = there.front.objects
-        labels = {APP_NAME: "karpenter", APP_VERSION: "1.14.1"}
+        labels = {APP_NAME: "karpenter", APP_VERSION: "1.14.3"}
         self.deployment = made(DEPLOYMENT, "karpenter", namespace=there.target.declared.karpenter_namespace)
         self.deployment["metadata"]["labels"] = labels
         self.definitions = [made(DEFINITION, kind.crd, generation=1) for kind in KARPENTER_KINDS]
@@ -96,7 +96,7 @@ def test_it_moves_up_and_back_and_warns_half_of_the_spot_nodes_in_each_restart(
 
     report = karpenter.drill()
 
-    assert karpenter.asked == ["1.15.0", "1.14.1"]
+    assert karpenter.asked == ["1.15.0", "1.14.3"]
     assert karpenter.warned == [["i-spot-a"], ["i-spot-b"]]
     assert {verdict.id: verdict.status for verdict in report.verdicts if verdict.status != "ok"} == {}
     assert report.exit_code == 0
@@ -126,7 +126,7 @@ def test_a_version_that_does_not_run_is_found_and_taken_back(there: Cluster, mon
 
     report = karpenter.drill()
 
-    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.1"], "1.14.1")
+    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.3"], "1.14.3")
     found = {verdict.id: verdict for verdict in report.verdicts if verdict.status == "found"}
     assert list(found) == ["moved"]
     assert [finding.seen for finding in found["moved"].findings] == ["it does not become ready: panic"]
@@ -143,7 +143,7 @@ def test_a_drill_that_is_interrupted_moves_back_before_it_ends(there: Cluster, m
     with pytest.raises(KeyboardInterrupt):
         karpenter.drill()
 
-    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.1"], "1.14.1")
+    assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.3"], "1.14.3")
     assert there.lease is None
 
 
@@ -153,7 +153,7 @@ def test_a_way_back_that_is_barred_is_found_and_the_version_is_left_to_an_update
     karpenter = installed(there, monkeypatch)
     monkeypatch.setattr(karpenter, "move", lambda version, move=karpenter.move: version == "1.15.0" and move(version))
 
-    with pytest.raises(ToolError, match=r"Karpenter is 1\.15\.0 and was 1\.14\.1: an update brings back"):
+    with pytest.raises(ToolError, match=r"Karpenter is 1\.15\.0 and was 1\.14\.3: an update brings back"):
         karpenter.drill()
 
 

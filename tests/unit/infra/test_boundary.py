@@ -10,7 +10,7 @@ from otel_on_spot.program.recording import Recording
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 IAM: dict[str, Any] = {"permissionsBoundary": BOUNDARY, "path": "/platform/"}
-KARPENTER = {"version": "1.14.1", "interruptionExperiments": True}
+KARPENTER = {"version": "1.14.3", "interruptionExperiments": True}
 ROLE, PATHED = "aws:iam/role:Role", ("aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile")
 
 

@@ -97,7 +97,7 @@ def test_a_pool_of_few_types_has_no_spot_to_spot_and_one_of_one_zone_says_so() -
 
 def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared_before_it_is_kept() -> None:
     asked = {
-        "version": "1.14.1",
+        "version": "1.14.3",
         "spotToSpotConsolidation": True,
         "minValuesPolicy": "BestEffort",
         "headroom": {"cpu": "2", "memory": "4Gi", "chunks": 3},

@@ -37,7 +37,7 @@ def test_every_kubernetes_object_and_release_is_written_and_what_is_gone_goes(tm
 def test_a_releases_file_has_chart_version_and_values(dev: Recording) -> None:
     release = manifests.releases(dev)["release-karpenter-controller.yaml"]
 
-    assert (release["name"], release["version"]) == ("karpenter", "1.14.1")
+    assert (release["name"], release["version"]) == ("karpenter", "1.14.3")
     assert release["values"]["settings"]["interruptionQueue"] == "otel-dev-interruption"
 
 

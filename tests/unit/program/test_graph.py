@@ -120,7 +120,7 @@ def test_no_unknown_reaches_a_releases_values_version_or_name(first_preview: Rec
 
 
 def test_between_pod_identity_and_irsa_the_role_trusts_both_and_the_association_is_nobodys() -> None:
-    plan = record("dev", config_overrides={"karpenter": {"version": "1.14.1", "identity": "both"}})
+    plan = record("dev", config_overrides={"karpenter": {"version": "1.14.3", "identity": "both"}})
     controller = one(plan, RELEASE, "karpenter-controller")
     association = one(plan, "aws:eks/podIdentityAssociation:PodIdentityAssociation")
     trust = one(plan, "aws:iam/role:Role", "karpenter-controller-role").inputs["assumeRolePolicy"]
@@ -135,7 +135,7 @@ def test_between_pod_identity_and_irsa_the_role_trusts_both_and_the_association_
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_with_irsa_the_chart_names_the_role_that_trusts_it_before_it_is_made(preview: bool) -> None:
-    karpenter = {"version": "1.14.1", "identity": "irsa"}
+    karpenter = {"version": "1.14.3", "identity": "irsa"}
     plan = record("dev", config_overrides={"karpenter": karpenter}, preview=preview)
     controller = one(plan, RELEASE, "karpenter-controller")
     role = one(plan, "aws:iam/role:Role", "karpenter-controller-role")

@@ -40,9 +40,9 @@ spec:
 
 --//--
 """
-"""As Karpenter 1.14.1 writes it.
+"""As Karpenter 1.14.3 writes it.
 
-Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.1/pkg/providers/amifamily/bootstrap/nodeadm.go
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/amifamily/bootstrap/nodeadm.go
 """
 GROUP = {
     "inputs": {

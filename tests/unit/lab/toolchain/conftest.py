@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """#!/bin/sh
 name=$(basename "$PWD")
 echo "$name $*" >> "$FAKE/calls"
-echo "GOFLAGS=$GOFLAGS" >> "$FAKE/environment"
+echo "$1 GOFLAGS=$GOFLAGS GOTOOLCHAIN=$GOTOOLCHAIN" >> "$FAKE/environment"
 case "$1 $2" in
   "env "*) cat "$FAKE/env.json" ;;
   "list -m") echo "$FAKE/module" ;;
@@ -81,7 +81,7 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGo]
     (folder / "bin" / "go").chmod(0o755)
     answers = {
         "GOVERSION": "go1.26.8", "GOHOSTOS": "linux", "GOHOSTARCH": "amd64", "GOAMD64": "v1", "GOARM64": "",
-        "GOEXPERIMENT": "", "GOFIPS140": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(tmp_path / "go-build"),
+        "GOEXPERIMENT": "", "GOFIPS140": "off", "GOCACHE": str(tmp_path / "go-build"),
         "GOMODCACHE": str(tmp_path / "go-mod"),
     }  # fmt: skip
     (folder / "env.json").write_text(json.dumps(answers))
@@ -90,6 +90,7 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGo]
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("ARGOCD", raising=False)
+    for name in ("ARGOCD", "GOTOOLCHAIN"):
+        monkeypatch.delenv(name, raising=False)
     yield FakeGo(folder, tmp_path / "cache" / "otel-on-spot" / "tools")
     chart.parent.chmod(0o755)  # so that pytest can remove it

@@ -19,7 +19,7 @@ def stack_file(tmp_path: Path) -> Path:
     path = tmp_path / "Pulumi.lab.yaml"
     path.write_text("""config:
   otel-on-spot:cluster: {kubernetesVersion: "1.35"}
-  otel-on-spot:karpenter: {version: 1.14.1}
+  otel-on-spot:karpenter: {version: 1.14.3}
   otel-on-spot:argocd: {chartVersion: 10.2.2}
 """)
     return path

@@ -76,7 +76,6 @@ def test_the_next_karpenter_is_built_for_who_asks_for_it_and_a_running_lab_finds
     assert "karpenter-next" not in fake_go.calls("build")
     assert tools.with_next_karpenter() is None
 
-    fake_go.says(GOTOOLCHAIN="auto")
     folder = ensure_module(KARPENTER_NEXT)
     (fake_go.folder / "bin" / "go").unlink()
 
@@ -92,17 +91,18 @@ def test_the_next_karpenter_is_built_for_who_asks_for_it_and_a_running_lab_finds
     assert tools.with_next_karpenter() is None, "a harmed build counts as missing"
 
 
-def test_a_go_that_does_for_the_lab_but_not_for_the_next_karpenter_is_told_when_that_is_asked_for(
-    fake_go: FakeGo,
+def test_a_go_that_does_for_one_module_but_not_for_another_is_told_when_that_is_asked_for(
+    fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ensure()
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
+    ensure_module(ETCD)
 
     with pytest.raises(ToolchainError) as refused:
         ensure_module(KARPENTER_NEXT)
 
     assert "Go 1.26.8 at " in str(refused.value)
     assert "Go 1.26.10 or newer (karpenter-next asks for it)" in str(refused.value)
-    assert "go env -w GOTOOLCHAIN=auto" in str(refused.value)
+    assert "unset GOTOOLCHAIN" in str(refused.value)
 
 
 def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -> None:
@@ -158,7 +158,7 @@ def test_all_failures_are_told_at_once_with_what_go_said_and_the_rest_is_built(f
     said = str(failed.value)
     assert said.startswith("2 tools could not be built\n")
     assert "  etcd: `go build` failed\n    | # example\n    | server.go:3: undefined: settings.Validate" in said
-    assert f"by hand it is: cd {ETCD.folder} && CGO_ENABLED=0 GOFLAGS= GOWORK=off go build -v " in said
+    assert f"by hand it is: cd {ETCD.folder} && CGO_ENABLED=0 GOFLAGS= GOWORK=off GOTOOLCHAIN=auto go build -v " in said
     assert "  kwok: `go build` failed" in said
     assert "free disk space" in said
     assert {path.parent.name for path in fake_go.tools.glob("*/*/")} == {*ALL, *FILES_ALONE} - {"etcd", "kwok"}
@@ -273,8 +273,17 @@ def test_a_builds_own_flags_are_all_that_it_gets(fake_go: FakeGo, monkeypatch: p
     ensure()
 
     asked, *built = (fake_go.folder / "environment").read_text().splitlines()
-    assert asked == "GOFLAGS=-tags=x"
-    assert set(built) == {"GOFLAGS="}
+    assert asked == "env GOFLAGS=-tags=x GOTOOLCHAIN="
+    assert {said.split(maxsplit=1)[1] for said in built} == {"GOFLAGS= GOTOOLCHAIN=auto"}
+
+
+def test_the_environments_own_word_on_which_go_builds_is_kept(fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOTOOLCHAIN", "go1.27.1+path")
+    ensure_module(ETCD)
+
+    said = (fake_go.folder / "environment").read_text().splitlines()
+    assert len(said) > 1
+    assert all(line.endswith("GOTOOLCHAIN=go1.27.1+path") for line in said)
 
 
 def test_another_clone_and_a_note_beside_the_pins_are_the_same_build(fake_go: FakeGo, etcd: Module) -> None:

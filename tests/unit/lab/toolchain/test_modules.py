@@ -22,7 +22,7 @@ from otel_on_spot.lab.toolchain.modules import (
 ROOT = Path(__file__).parents[4]
 ARGOCD_RELEASED = "20260731"
 """Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
-RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.1"}
+RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.3"}
 each = pytest.mark.parametrize("module", [*MODULES, KARPENTER_NEXT, PROMETHEUS], ids=lambda module: module.name)
 
 
@@ -55,7 +55,7 @@ def test_what_a_module_builds_is_what_the_lab_takes_from_it(module: Module) -> N
 def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
     assert {module.name: module.version for module in MODULES} == {
         "kubernetes": "v1.35.4",
-        "karpenter": "v1.14.1",
+        "karpenter": "v1.14.3",
         "argocd": "v3.4.6",
         "kwok": "v0.7.0",
         "aws-iam-authenticator": "v0.6.13",
@@ -93,7 +93,7 @@ def test_the_version_is_linked_into_the_binaries_that_print_one() -> None:
 
     assert "-X k8s.io/component-base/version.gitVersion=v1.35.4" in flags["kubernetes"]
     assert "-X k8s.io/component-base/version.gitMinor=35" in flags["kubernetes"]
-    assert "-X sigs.k8s.io/karpenter/pkg/operator.Version=1.14.1" in flags["karpenter"]
+    assert "-X sigs.k8s.io/karpenter/pkg/operator.Version=1.14.3" in flags["karpenter"]
     assert "-X github.com/argoproj/argo-cd/v3/common.version=3.4.6" in flags["argocd"]
     assert flags["etcd"] == "-s -w"
 
@@ -152,7 +152,7 @@ def test_argo_cds_engine_is_of_a_commit_as_old_as_argo_cd_itself() -> None:
             "ARGOCD=path runs a binary of yours",
         ),
         ({"kubernetes": "1.3"}, "the program pins Kubernetes 1.3 (Pulumi.lab.yaml), the lab runs v1.35.4"),
-        ({"karpenter": "1.14.10"}, "the program pins Karpenter 1.14.10 (Pulumi.lab.yaml), the lab runs v1.14.1"),
+        ({"karpenter": "1.14.10"}, "the program pins Karpenter 1.14.10 (Pulumi.lab.yaml), the lab runs v1.14.3"),
         (
             {"chart": "99.0.0"},
             "the program pins Argo CD of a version not known here (chart 99.0.0 in Pulumi.lab.yaml), "
@@ -163,7 +163,7 @@ def test_argo_cds_engine_is_of_a_commit_as_old_as_argo_cd_itself() -> None:
 def test_each_difference_from_a_stacks_pins_is_one_line(
     tmp_path: Path, change: dict[str, str], note: str | None
 ) -> None:
-    pins = {"kubernetes": "1.35", "karpenter": "1.14.1", "chart": "10.2.2", **change}
+    pins = {"kubernetes": "1.35", "karpenter": "1.14.3", "chart": "10.2.2", **change}
     path = tmp_path / "Pulumi.lab.yaml"
     path.write_text(
         f'config:\n  otel-on-spot:cluster: {{kubernetesVersion: "{pins["kubernetes"]}"}}\n'

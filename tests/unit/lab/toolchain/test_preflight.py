@@ -78,34 +78,50 @@ def test_a_missing_go_is_told_with_the_version_that_is_needed(
     monkeypatch.setenv("PATH", only(tmp_path / "bin"))
     problem = of("Go", check(tmp_path))
 
-    assert problem.rule == "the lab's tools are built with Go 1.26.6 or newer (karpenter asks for it)"
+    assert problem.rule == "the lab's tools are built with Go 1.26.10 or newer (karpenter asks for it)"
     assert "go.dev/dl" in problem.do
 
 
-def test_a_go_that_is_too_old_is_told_with_both_versions(tmp_path: Path, fake_go: FakeGo, machine: Machine) -> None:
-    fake_go.says(GOVERSION="go1.26.5", GOTOOLCHAIN="local")
+def test_a_go_that_may_not_fetch_a_newer_one_is_told_with_both_versions_and_who_forbids_it(
+    tmp_path: Path, fake_go: FakeGo, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_go.says(GOVERSION="go1.26.5")
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
     problem = of("Go", check(tmp_path))
 
-    assert problem.given == f"Go 1.26.5 at {fake_go.folder / 'bin' / 'go'}, GOTOOLCHAIN=local"
-    assert problem.rule == "the lab's tools are built with Go 1.26.6 or newer (karpenter asks for it)"
+    go = fake_go.folder / "bin" / "go"
+    assert problem.given == f"Go 1.26.5 at {go}, with GOTOOLCHAIN=local in the environment"
+    assert problem.rule == "the lab's tools are built with Go 1.26.10 or newer (karpenter asks for it)"
+    assert problem.do.endswith("or let it fetch that Go: unset GOTOOLCHAIN")
 
 
 @pytest.mark.parametrize(
     ("version", "setting", "fine"),
     [
-        ("go1.26.6", "local", True),
+        ("go1.26.10", "local", True),
         ("go1.27rc1", "local", True),
+        ("go1.24.1", "", True),
+        ("go1.21", "", True),
         ("go1.24.1", "auto", True),
+        ("go1.24.1", "path", True),
         ("go1.24.1", "go1.24.1+auto", True),
         ("go1.24.1", "go1.24.1", False),
+        ("go1.26.9", "local", False),
         ("go1.20.14", "auto", False),
         ("go1.19", "", False),
     ],
 )
-def test_an_older_go_is_fine_only_where_it_may_fetch_a_newer_one(
-    tmp_path: Path, fake_go: FakeGo, machine: Machine, version: str, setting: str, fine: bool
+def test_an_older_go_is_fine_where_it_can_fetch_a_newer_one_and_the_environment_lets_it(
+    tmp_path: Path,
+    fake_go: FakeGo,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    setting: str,
+    fine: bool,
 ) -> None:
-    fake_go.says(GOVERSION=version, GOTOOLCHAIN=setting)
+    fake_go.says(GOVERSION=version)
+    monkeypatch.setenv("GOTOOLCHAIN", setting)
 
     assert ("Go" not in keys(check(tmp_path))) == fine
 
