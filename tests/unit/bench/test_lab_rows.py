@@ -30,7 +30,7 @@ def test_what_is_written_below_the_table_stays() -> None:
 
 def test_a_bench_that_was_stopped_goes_on_with_the_runs_that_are_missing(tmp_path: Path) -> None:
     file = tmp_path / "kept" / "runs.jsonl"
-    kept = Kept(file, "v1.14.1")
+    kept = Kept(file, "v1.14.3")
     drought = next(measure for measure in MEASURES if measure.name == "drought-40")
     memory = next(measure for measure in MEASURES if measure.name == "memory")
     for seconds in (70.0, 80.0):
@@ -45,7 +45,7 @@ def test_a_bench_that_was_stopped_goes_on_with_the_runs_that_are_missing(tmp_pat
         spread([70.0, 80.0]),
     )
     assert f"beyond the slowest boot {spread([28.0, 38.0])}; Spot refused: 1 1 NodeClaims; left Pending 0 0" in row.how
-    assert "Karpenter v1.14.1; boot 40 s" in row.how
+    assert "Karpenter v1.14.3; boot 40 s" in row.how
     assert missing(drought, Kept(file, "v1.15.0"), 5) == 5, "another Karpenter is measured anew"
     kept.forget(["drought-40"])
     assert missing(drought, kept, 5) == 5

@@ -7,12 +7,12 @@ from typing import Any
 from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone, Move, Upgrade, Warned
 
-UP = Move(before="1.14.1", after="1.15.0", at={"crds": 2.0, "controller": 5.0, "done": 9.0}, version="1.15.0")
-BACK = Move(before="1.15.0", after="1.14.1", at={"crds": 2.0, "controller": 4.5, "done": 8.0}, version="1.14.1")
-WARNED = Warned(node="ip-1", claim="spot-a", during="1.14.1 to 1.15.0", heard=4.0)
+UP = Move(before="1.14.3", after="1.15.0", at={"crds": 2.0, "controller": 5.0, "done": 9.0}, version="1.15.0")
+BACK = Move(before="1.15.0", after="1.14.3", at={"crds": 2.0, "controller": 4.5, "done": 8.0}, version="1.14.3")
+WARNED = Warned(node="ip-1", claim="spot-a", during="1.14.3 to 1.15.0", heard=4.0)
 WELL = Upgrade(
     moves=(UP, BACK),
-    warned=(WARNED, replace(WARNED, claim="spot-b", during="1.15.0 to 1.14.1", heard=31.0)),
+    warned=(WARNED, replace(WARNED, claim="spot-b", during="1.15.0 to 1.14.3", heard=31.0)),
     claims=3,
     gone=(Gone(claim="spot-c", node="ip-3", reason="Underutilized"),),
     drifted=(),
@@ -22,7 +22,7 @@ WELL = Upgrade(
     waiting=(),
     unready=(),
     stored=(),
-    version="1.14.1",
+    version="1.14.3",
     front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
     probe="ready endpoints",
     promised=Promise(),
@@ -52,12 +52,12 @@ FAULTS: dict[str, tuple[Upgrade, str, str]] = {
     "the new version does not start": (
         broken(moves=(replace(UP, error="not ready: panic"), BACK)),
         "moved",
-        "1.14.1 to 1.15.0: not ready: panic",
+        "1.14.3 to 1.15.0: not ready: panic",
     ),
     "the old version stays": (
-        broken(moves=(replace(UP, version="1.14.1"), BACK)),
+        broken(moves=(replace(UP, version="1.14.3"), BACK)),
         "moved",
-        "the controller is 1.14.1 after the update",
+        "the controller is 1.14.3 after the update",
     ),
     "the controller comes before its CRDs": (
         broken(moves=(LATE_CRDS, BACK)),
