@@ -1,9 +1,12 @@
 """What a PromQL expression asks for, by a parser: one reading for the alerts' rules and the dashboards' queries."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
 
 import promql_parser as promql
+
+SELECT: Final = {"topk", "bottomk", "limitk", "limit_ratio"}
+"""Aggregations that keep some series as they are."""
 
 
 def parts(node: Any) -> Iterator[Any]:
@@ -56,3 +59,61 @@ def made(expr: str) -> set[str]:
     """Labels that an expression makes itself, by label_replace."""
     calls = [part for part in within(expr) if isinstance(part, promql.Call) and part.func.name == "label_replace"]
     return {call.args[1].val for call in calls}
+
+
+def carried(expr: str, known: Mapping[str, Collection[str]]) -> set[str]:
+    """Labels of what an expression results in: what a legend or an annotation can name.
+
+    Args:
+        expr: the expression.
+        known: metric -> its labels.
+    """
+    return _carried(promql.parse(expr), known)
+
+
+def _carried(node: Any, known: Mapping[str, Collection[str]]) -> set[str]:
+    if isinstance(node, promql.VectorSelector):
+        return {*known[node.name], "job", "instance"}
+    if isinstance(node, promql.AggregateExpr):
+        inner = _carried(node.expr, known)
+        if str(node.op) in SELECT:
+            return inner
+        if node.modifier is None:
+            return set()
+        named = set(node.modifier.labels)
+        return inner - named if node.modifier.type == promql.AggModifierType.Without else inner & named
+    if isinstance(node, promql.BinaryExpr):
+        return _of_both(node, _carried(node.lhs, known), _carried(node.rhs, known))
+    if isinstance(node, promql.Call):
+        inner = set[str]().union(*(_carried(argument, known) for argument in node.args))
+        if node.func.name == "absent":
+            within = [part for part in parts(node) if isinstance(part, promql.VectorSelector)]
+            return {matcher.name for part in within for matcher in part.matchers.matchers}
+        if node.func.name == "label_replace":
+            return inner | {node.args[1].val}
+        return inner - {"le"} if node.func.name == "histogram_quantile" else inner
+    below = getattr(node, "vector_selector", None) or getattr(node, "expr", None)
+    return _carried(below, known) if below is not None else set()
+
+
+def _of_both(node: Any, left: set[str], right: set[str]) -> set[str]:
+    """Labels of an operation on two operands.
+
+    Source: https://prometheus.io/docs/prometheus/latest/querying/operators/#vector-matching
+    """
+    operator, modifier = str(node.op), node.modifier
+    if operator == "or":
+        return left | right
+    if operator in {"and", "unless"}:
+        return left
+    matching = modifier.matching if modifier is not None else None
+    if isinstance(node.lhs, promql.NumberLiteral):
+        return right
+    if matching is None:
+        return left
+    named, grouped_by = set(matching.labels), set(modifier.group_labels or ())
+    if modifier.card == promql.VectorMatchCardinality.ManyToOne:
+        return left | grouped_by
+    if modifier.card == promql.VectorMatchCardinality.OneToMany:
+        return right | grouped_by
+    return left & named if matching.type == promql.LabelModifierType.Include else left - named

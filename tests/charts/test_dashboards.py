@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.charts.demo_chart import NAMESPACE, WRAPPER, Wrapper
 from tests.charts.helm import HelmError
-from tests.promql import asked, groupings, made
+from tests.promql import asked, carried, groupings, made
 from tests.unit.alerts.rules import served
 
 DASHBOARDS = sorted(path.stem for path in (WRAPPER / "dashboards").glob("*.yaml"))
@@ -125,6 +126,36 @@ def test_panels_lie_beside_each_other_on_24_columns(rendered: dict[str, dict[str
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_it_asks_for_what_is_served(rendered: dict[str, dict[str, Any]], name: str) -> None:
     assert {query: found for query in queries(rendered[name]) if (found := unserved(query))} == {}
+
+
+def unnamed(panels: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Labels that a legend or a table's column names, and the result of the query does not have."""
+    labels, wrong = known(), []
+    for panel in panels:
+        for query in panel["queries"]:
+            named = {*re.findall(r"{{ *(\w+) *}}", query.get("legend", "")), *panel.get("columns", ())}
+            wrong += [f"{panel['title']}: {label}" for label in sorted(named - carried(query["expr"], labels))]
+    return wrong
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_legend_and_a_column_are_labels_of_what_is_asked(name: str) -> None:
+    told = (WRAPPER / "dashboards" / f"{name}.yaml").read_text().replace("{{ databases }}", "kafka")
+    assert unnamed(yaml.safe_load(told)["panels"]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"queries": [{"expr": "sum by (nodepool) (karpenter_nodepools_usage)", "legend": "{{pool}}"}]},
+        {"queries": [{"expr": "sum(karpenter_nodepools_usage)", "legend": "{{nodepool}}"}]},
+        {"queries": [{"expr": "argocd_app_info"}], "columns": ["name", "revision"]},
+        {"queries": [{"expr": "argocd_app_info unless on (name) karpenter_pods_state", "legend": "{{phase}}"}]},
+    ],
+    ids=["another name", "summed away", "a column", "of the other operand"],
+)
+def test_a_legend_of_a_label_that_is_not_there_is_found(wrong: dict[str, Any]) -> None:
+    assert len(unnamed([{"title": "a panel"} | wrong])) == 1
 
 
 def test_a_databases_pod_is_known_by_its_name(wrapper: Wrapper, rendered: dict[str, dict[str, Any]]) -> None:

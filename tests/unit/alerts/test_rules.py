@@ -1,13 +1,14 @@
 """The rules file without Prometheus: every alert says all that a person needs, and asks only for what is served."""
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 import yaml
 
 from infra.settings.rules import KARPENTER_FOR_KUBERNETES
 from tests.lab.watching import faster
-from tests.promql import asked, grouped, made
+from tests.promql import asked, carried, grouped, groupings, made
 from tests.unit.alerts import page
 from tests.unit.alerts.cases import CASES, HEALTHY, Case
 from tests.unit.alerts.rules import (
@@ -73,6 +74,74 @@ def test_a_rule_asks_only_for_metrics_and_labels_that_are_served(rule: dict[str,
     named = {label for metric in wanted for label in known[metric]}
     recorded = {label for metric in wanted if metric in records() for label in grouped(records()[metric])} | {"minor"}
     assert grouped(rule["expr"]) <= named | made(rule["expr"]) | recorded | {"job", "instance"}
+
+
+def known() -> dict[str, set[str]]:
+    """Metric -> labels: what is served, and what is recorded of it."""
+    found = {metric: set(labels) for metric, labels in served().items()}
+    for rule in rules():
+        if "record" in rule:
+            found[rule["record"]] = {*found.get(rule["record"], ()), *rule.get("labels", ())} | carried(
+                rule["expr"], found
+            )
+    return found
+
+
+def unnamed(expr: str, texts: Iterable[str], labels: Mapping[str, Collection[str]]) -> list[str]:
+    """What a rule groups by and its metrics lack, and what its texts name and its result lacks."""
+    wrong = [
+        f"nothing is grouped by {label}"
+        for named, metrics in groupings(expr)
+        for label in sorted(named - made(expr).union({"job", "instance"}, *(labels[metric] for metric in metrics)))
+    ]
+    has = carried(expr, labels)
+    for text in texts:
+        told = set(re.findall(r"\$labels\.(\w+)", text))
+        wrong += [f"the result has no label {label}" for label in sorted(told - has)]
+    return wrong
+
+
+@each
+def test_an_alert_names_only_labels_that_its_result_has(alert: Alert) -> None:
+    assert unnamed(alert.expr, alert.annotations.values(), known()) == []
+
+
+@pytest.mark.parametrize(
+    ("expr", "text", "fault"),
+    [
+        ("sum by (nodepool) (karpenter_nodepools_usage) > 1", "{{ $labels.resource_type }}", "no label resource_type"),
+        ("sum(karpenter_nodepools_usage) > 1", "{{ $labels.nodepool }}", "no label nodepool"),
+        ("absent(up{job='karpenter'})", "{{ $labels.instance }}", "no label instance"),
+        (
+            "argocd_app_info and on (name) sum by (pool, name) (karpenter_nodepools_usage)",
+            "{{ $labels.nodepool }}",
+            "no label nodepool",
+        ),
+        ("sum without (nodepool) (karpenter_nodepools_usage)", "{{ $labels.nodepool }}", "no label nodepool"),
+        ("platform:failed_syncs:15m > 1", "{{ $labels.phase }}", "no label phase"),
+        ("sum by (phase) (platform:failed_syncs:15m)", "", "nothing is grouped by phase"),
+        # The other operand has it, and this one does not.
+        ("argocd_app_info or sum by (name) (karpenter_nodepools_usage)", "", "nothing is grouped by name"),
+        ("argocd_app_info / on (name) karpenter_pods_state", "{{ $labels.namespace }}", "no label namespace"),
+        ("topk(3, sum by (nodepool) (karpenter_nodepools_usage))", "{{ $labels.zone }}", "no label zone"),
+    ],
+)
+def test_a_label_that_the_result_does_not_have_is_seen(expr: str, text: str, fault: str) -> None:
+    assert any(fault in wrong for wrong in unnamed(expr, [text], known()))
+
+
+def test_labels_that_an_operation_brings_along_are_known() -> None:
+    for expr, labels in {
+        "argocd_app_info * on (name) group_left (phase) karpenter_pods_state": {"sync_status", "phase"},
+        'label_replace(karpenter_pods_state, "workload", "$1", "name", "(.*)-.*")': {"workload"},
+        "histogram_quantile(.9, sum by (le, name) (rate(argocd_app_reconcile_bucket[5m])))": set[str](),
+        "1 - sum by (name) (argocd_app_info)": {"name"},
+        "max_over_time(sum by (name) (argocd_app_info)[5m:1m]) > 1": {"name"},
+    }.items():
+        assert labels <= carried(expr, known()), expr
+    assert "le" not in carried(
+        "histogram_quantile(.9, sum by (le, name) (rate(argocd_app_reconcile_bucket[5m])))", known()
+    )
 
 
 def test_a_metric_or_a_label_that_nobody_serves_is_seen() -> None:
