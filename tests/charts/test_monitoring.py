@@ -1,5 +1,6 @@
 """One source of alerts, two renderings: a ConfigMap for the demo's Prometheus, objects for a Prometheus Operator."""
 
+import json
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.charts import helm
 from tests.charts.demo_chart import WRAPPER, Wrapper
 from tests.charts.helm import HelmError
 from tests.charts.workloads import by_name
+from tests.unit.alerts.rules import SERVED
 
 SOURCE = yaml.safe_load((WRAPPER / "alerts" / "rules.yaml").read_text())
 SCRAPES = {
@@ -121,6 +123,27 @@ def test_the_series_of_each_instance_type_are_dropped_and_what_the_rules_ask_for
     asked = set(re.findall(r"\b(?:karpenter|operator|argocd|process)_\w+", str(SOURCE)))
     assert len(asked) > 15
     assert [metric for metric in asked if metric in str(SOURCE) and dropped(metric, configs)] == []
+
+
+def test_of_a_histogram_that_nobody_asks_for_no_bucket_is_kept() -> None:
+    """Five sixths of what the lab's Karpenter served after the other drops were buckets and its inner works."""
+    asked = str(SOURCE) + "".join(file.read_text() for file in (WRAPPER / "dashboards").glob("*.yaml"))
+    kept = [
+        metric
+        for job, metrics in json.loads(SERVED.read_text()).items()
+        for metric in metrics
+        if metric.endswith("_bucket") and not dropped(metric, SCRAPES[job]["metric_relabel_configs"])
+    ]
+    assert {"karpenter_interruption_message_queue_duration_seconds_bucket", "argocd_app_reconcile_bucket"} <= {*kept}
+    assert [metric for metric in kept if metric not in asked] == []
+    for inner in (
+        "workqueue_depth",
+        "controller_runtime_reconcile_total",
+        "go_goroutines",
+        "rest_client_requests_total",
+    ):
+        assert dropped(inner, SCRAPES["karpenter"]["metric_relabel_configs"]), inner
+    assert not dropped("process_start_time_seconds", SCRAPES["karpenter"]["metric_relabel_configs"])
 
 
 @pytest.mark.parametrize(
