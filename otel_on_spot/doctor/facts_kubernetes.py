@@ -322,7 +322,8 @@ class Application(Fact):
     """An Argo CD Application.
 
     ``automated``: automatic sync is on; ``operation``: phase of its last or running sync; ``problems``: its errors, the
-    oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git, as Kind/name.
+    oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git, as Kind/name;
+    ``sync_options``: of its sync policy, as Name=value.
     """
 
     namespace: Namespace
@@ -333,6 +334,7 @@ class Application(Fact):
         at("spec", "syncPolicy", "automated"),
         computed(lambda policy: policy.get("enabled", True) is not False, dict),
     ] = False
+    sync_options: Annotated[tuple[str, ...], at("spec", "syncPolicy", "syncOptions")] = ()
     sync: Annotated[str, at("status", "sync", "status")] = "Unknown"
     health: Annotated[str, at("status", "health", "status")] = "Unknown"
     health_since: Annotated[datetime | None, at("status", "health", "lastTransitionTime")] = None

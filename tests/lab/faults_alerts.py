@@ -1,6 +1,7 @@
 """Faults that are put into a running lab side by side, each with the alert that must fire of it."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread, Timer
 from typing import Any
 
+from otel_on_spot.doctor.checks.gitops import sync
+from otel_on_spot.doctor.fact import parse
+from otel_on_spot.doctor.facts_kubernetes import Application
 from otel_on_spot.lab.aws import events
 from otel_on_spot.lab.control_plane import NODE_LABEL
 from tests.lab import faults_access, faults_cloud, faults_cluster, faults_nodes
@@ -187,16 +191,9 @@ def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
 
 
 def synced_by_hand(lab: Lab) -> None:
-    """A sync of the demo with its hooks, as the button in Argo CD asks for one.
-
-    In place of one that Argo CD has just asked for itself: merged, it would be of a few resources, without hooks.
-    """
+    """A full sync of the demo, as the doctor advises one: no other is under way, which Argo CD would go on with."""
     until("no sync is under way", lambda: "operation" not in lab.application("otel-demo"), 120)
-    operation = {"initiatedBy": {"username": "test"}, "sync": {"syncStrategy": {"hook": {}}}}
-    change = json.dumps([{"op": "add", "path": "/operation", "value": operation}])
-    lab.kubectl(
-        "patch", "application.argoproj.io", "otel-demo", "--namespace=argocd", "--type=json", f"--patch={change}"
-    )
+    lab.inside(*shlex.split(sync(parse(Application, lab.application("otel-demo")))))
 
 
 @seeding
@@ -212,7 +209,7 @@ def the_guard_of_databases_may_not_place_them(lab: Lab) -> Iterator[None]:
     def over() -> bool:
         """No sync is under way; the last one went well, or one more is asked for."""
         found = lab.application("otel-demo")
-        phase = found["status"]["operationState"]["phase"]
+        phase = (found["status"].get("operationState") or {}).get("phase")
         if phase in ("Failed", "Error") and "operation" not in found:
             synced_by_hand(lab)
         return phase == "Succeeded" and "operation" not in found

@@ -36,8 +36,16 @@ def describe(application: Application) -> str:
 
 
 def sync(application: Application) -> str:
-    """The command that starts a full sync, hooks included."""
-    return patch(application.namespace, f"application {application.name}", "merge", {"operation": {"sync": {}}})
+    """The command that starts a full sync, hooks included, as Argo CD's own command line and page do.
+
+    With the options of the Application's own syncs, and with the last one's state taken away: up to Argo CD 3.4.7 its
+    resources and results would stand for this one's, which then says Succeeded and runs no hook.
+
+    Source: ``SetAppOperation`` of Argo CD's util/argo; https://github.com/argoproj/argo-cd/issues/28701 and 29332
+    """
+    operation = {"sync": {"syncOptions": application.sync_options}}
+    change = {"operation": operation, "status": {"operationState": None}}
+    return patch(application.namespace, f"application {application.name}", "merge", change)
 
 
 def _without(project: Project, position: int, schedule: str) -> str:

@@ -1,5 +1,6 @@
 """A healthy platform gives no line; each fault gives its own line, and no other."""
 
+import json
 import shlex
 from dataclasses import fields, replace
 
@@ -134,3 +135,14 @@ def test_no_sync_is_advised_that_a_window_denies() -> None:
     syncs = {name: "operation" in "".join(finding.remedy) for name, finding in advice.items()}
     assert syncs == {"free": True, "denied": False, "by hand": True}
     assert "held by deny window 0 12 * * * for 2h, until 2026-11-23 14:00 UTC" in advice["denied"].seen
+
+
+def test_a_sync_is_advised_as_argo_cd_itself_would_start_it() -> None:
+    """Up to Argo CD 3.4.7 the last sync's resources and results stand for its own: Succeeded, and no hook runs."""
+    options = ("CreateNamespace=true", "ServerSideApply=true")
+    failed = changed("applications", named("otel-demo"), operation="Failed", sync_options=options)
+    (command,) = (line for line in found(failed(HEALTHY))["applications"][0].remedy if "operation" in line)
+    assert json.loads(shlex.split(command)[-1].removeprefix("--patch=")) == {
+        "operation": {"sync": {"syncOptions": list(options)}},
+        "status": {"operationState": None},
+    }
