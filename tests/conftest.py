@@ -1,12 +1,17 @@
 """Every tier begins with the signals of a terminal, from wherever it is started; what takes longest begins first."""
 
+import gc
 import signal
 import sys
 
 import pytest
 
+from otel_on_spot.processes import collect_garbage_seldom
+
 sys.modules.setdefault("rfc3987_syntax", None)  # ty: ignore[no-matching-overload]
 """jsonschema builds a grammar of IRIs when it is imported, for a format that nothing here checks: 1.4 CPU seconds."""
+
+gc.disable()  # until all tests are collected: looking through them and the SDKs again and again is a fifth of all time
 
 FIRST = ("tests/engine", "tests/simcloud")
 """Modules that a worker runs for a minute: last, they would leave the other workers idle."""
@@ -21,3 +26,8 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order in which modules are handed to the workers, where there are any."""
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays."""
+    collect_garbage_seldom()

@@ -6,6 +6,7 @@ Run as ``python -m otel_on_spot.simcloud.moto_main --port PORT --state FILE``; `
 
 import argparse
 import functools
+import gc
 import importlib
 import io
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_on_spot.files import write_atomically
+from otel_on_spot.processes import collect_garbage_seldom
 
 SERVICES = (
     *("ec2", "iam", "sqs", "events", "kms", "logs", "eks", "ssm", "sts", "s3", "service-quotas", "cloudwatch", "sns"),
@@ -303,6 +305,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.plugin and not options.forgetful:
         parser.error("--plugin needs --forgetful: what a plugin adds to moto cannot be saved")
+    gc.disable()  # until its tables are loaded
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
@@ -327,6 +330,7 @@ def main() -> None:
         module, _, function = options.plugin.partition(":")
         inner = getattr(importlib.import_module(module), function)(options.plugin_folder, inner)
     app = Remembering(inner, None if options.forgetful else memory)
+    collect_garbage_seldom()
     server = make_server(options.host, options.port, app, threaded=True)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

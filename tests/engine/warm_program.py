@@ -4,6 +4,7 @@ The Automation API serves a program in the caller's process only; here the tests
 engine, so it needs one of its own, and the API's private server.
 """
 
+import gc
 import runpy
 import sys
 from concurrent import futures
@@ -14,15 +15,20 @@ from pulumi.automation._server import LanguageServer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2_grpc
 
+from otel_on_spot.processes import collect_garbage_seldom
+
 
 def main() -> None:
     """Serve the program of the current folder until standard input ends; the port is the first line of output."""
     sys.path.insert(0, str(Path.cwd()))
+    gc.disable()
     import pulumi_aws  # noqa: F401
     import pulumi_eks  # noqa: F401
     import pulumi_kubernetes  # noqa: F401
 
     import infra.settings  # noqa: F401
+
+    collect_garbage_seldom()
 
     server = grpc.server(futures.ThreadPoolExecutor(4), options=_GRPC_CHANNEL_OPTIONS)
 
