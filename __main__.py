@@ -106,6 +106,7 @@ cluster_args = ClusterArgs(
     oidc_provider=settings.karpenter.identity != "pod-identity",
     snapshots=settings.persistence.backup is not None,
     kms_key_arn=settings.encryption.kms_key_arn,
+    volumes_key_arn=settings.encryption.volumes_kms_key_arn,
     existing_vpc_id=settings.network.existing.vpc_id if settings.network.existing else None,
     node_user_data=archive(node_config(None, proxy), settings.network.ca_bundle),
 )
@@ -121,6 +122,7 @@ controller_role_args = ControllerRoleArgs(
     created_cluster_name=cluster.name,
     oidc_provider_arn=cluster.oidc_provider_arn,
     oidc_issuer=cluster.oidc_issuer,
+    volumes_key_arn=settings.encryption.volumes_kms_key_arn,
 )
 controller_role = ControllerRole("karpenter-controller", controller_role_args, on_aws)
 karpenter_args = KarpenterControllerArgs(
@@ -146,6 +148,7 @@ capacity_args = CapacityArgs(
     subnet_ids=tuple(subnet.id for subnet in found_vpc.private) if found_vpc else (),
     proxy_environment=proxy,
     ca_bundle=settings.network.ca_bundle,
+    volumes_key_arn=settings.encryption.volumes_kms_key_arn,
     after=(karpenter.release, *queue.targets, *cluster.ready),
 )
 on_both = pulumi.ResourceOptions(providers=[provider, cluster.kubernetes_provider])
@@ -162,6 +165,7 @@ argocd = ArgoCd("argocd", argocd_args, on_cluster)
 platform_args = AppOfAppsArgs(
     config=settings.gitops,
     persistence=settings.persistence,
+    volumes_key_arn=settings.encryption.volumes_kms_key_arn,
     token=settings.git_token,
     ssh_key=settings.git_ssh_key,
     app_key=settings.github_app_private_key,

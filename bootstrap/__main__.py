@@ -42,6 +42,7 @@ for stack, told in settings.stacks.items():
         iam_path=told.iam_path,
         service_role=told.service_role,
         kms_key_arn=told.kms_key_arn,
+        volumes_kms_key_arn=told.volumes_kms_key_arn,
         vpc_id=told.vpc_id,
     )
     access_args = StackAccessArgs(

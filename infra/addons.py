@@ -72,6 +72,7 @@ class AddonsArgs:
 
     ``versions``: add-on name -> version; one not in it is not made. ``cluster_name`` is released when the cluster
     is there. ``tags``: of the volumes that the EBS CSI driver makes, which the provider's default tags do not reach.
+    ``volumes_key_arn``: of a key that the driver makes volumes with; None for the account's key for EBS.
     """
 
     cluster_name: pulumi.Input[str]
@@ -81,6 +82,7 @@ class AddonsArgs:
     volume_access: Literal["account", "both", "cluster"]
     versions: dict[str, str]
     stage: Literal["before-nodes", "after-nodes"]
+    volumes_key_arn: str | None = None
     after: tuple[pulumi.Resource, ...]
 
 
@@ -141,4 +143,14 @@ class Addons(pulumi.ComponentResource):
         policy = iam.RolePolicyAttachment(
             f"{name}-{key}", role=role.name, opts=child, policy_arn=args.stack_names.aws_policy(managed_policy)
         )
-        return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)], [policy]
+        granted: list[pulumi.Resource] = [policy]
+        if addon == "aws-ebs-csi-driver" and args.volumes_key_arn:
+            granted.append(
+                iam.RolePolicy(
+                    f"{name}-{key}-volumes-key",
+                    role=role.name,
+                    policy=json.dumps(documents.volumes_key_policy(args.volumes_key_arn)),
+                    opts=child,
+                )
+            )
+        return [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)], granted

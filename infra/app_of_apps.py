@@ -58,7 +58,8 @@ BUILT_IN_NAMESPACES: Final = (names.DEMO_NAMESPACE, "cluster-base")
 class AppOfAppsArgs:
     """Arguments: the Git source of the root Application, and the values that its children get.
 
-    ``persistence``: the volumes of the demo's databases, which its chart makes.
+    ``persistence``: the volumes of the demo's databases, which its chart makes. ``volumes_key_arn``: of the key of new
+    volumes; None for the account's key for EBS.
     ``values_of_ingress``: values of children, by child, that let in what comes from load balancers.
     ``cluster_metadata``: plain facts of the stack that children use. ``protect``: Pulumi refuses to delete the root.
     ``after``: what children need while they live and while they go.
@@ -72,6 +73,7 @@ class AppOfAppsArgs:
     cluster_metadata: Mapping[str, str]
     protect: bool
     after: tuple[pulumi.Resource, ...]
+    volumes_key_arn: str | None = None
     monitoring: settings.Monitoring = field(default_factory=settings.Monitoring)
     front_path: settings.FrontPath = field(default_factory=settings.FrontPath)
     values_of_ingress: Mapping[str, dict[str, Any]] = field(default_factory=dict)
@@ -183,6 +185,7 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
     for values in (
         {demo_chart.CHILD: mirrors} if mirrors else {},
         volumes.values(args.persistence),
+        {volumes.BASE: {"storageClass": {"kmsKeyId": args.volumes_key_arn}}} if args.volumes_key_arn else {},
         args.values_of_ingress,
     ):
         own = demo_chart.over(own, {name: {"values": below} for name, below in values.items()})

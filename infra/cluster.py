@@ -39,6 +39,7 @@ class ClusterArgs:
     node in ``subnet_ids`` can reach the Internet. ``subnet_ids``: of the control plane and the system nodes, in the
     zones of the control plane's creation; a zone that came later is for Karpenter's nodes only. ``snapshots``: make
     what serves VolumeSnapshots. ``kms_key_arn``: of the key that encrypts secrets and logs; None makes one for secrets.
+    ``volumes_key_arn``: of the key of volumes; None for the account's key for EBS.
     ``existing_vpc_id``: of a VPC that the stack did not make. ``node_user_data``: of the system nodes, beside EKS's.
     """
 
@@ -53,6 +54,7 @@ class ClusterArgs:
     oidc_provider: bool
     snapshots: bool
     kms_key_arn: str | None = None
+    volumes_key_arn: str | None = None
     existing_vpc_id: str | None = None
     node_user_data: str = ""
 
@@ -186,6 +188,7 @@ class Cluster(pulumi.ComponentResource):
                 account_id=args.account_id,
                 tags=args.tags,
                 volume_access=config.volume_access,
+                volumes_key_arn=args.volumes_key_arn,
                 versions=versions,
                 stage="before-nodes",
                 after=(),
@@ -203,6 +206,7 @@ class Cluster(pulumi.ComponentResource):
                 config=config.system_nodes,
                 tags=args.tags,
                 user_data=args.node_user_data,
+                volumes_key_arn=args.volumes_key_arn,
                 # Without a network plugin a node stays NotReady, without a way out it never joins: the group's creation
                 # fails.
                 after=(*before_nodes.addons.values(), *args.egress_routes),
@@ -217,6 +221,7 @@ class Cluster(pulumi.ComponentResource):
                 account_id=args.account_id,
                 tags=args.tags,
                 volume_access=config.volume_access,
+                volumes_key_arn=args.volumes_key_arn,
                 versions=versions,
                 stage="after-nodes",
                 # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.

@@ -262,6 +262,63 @@ def given_key_statements(partition: str, region: str, account_id: str, log_group
     ]
 
 
+def volumes_key_statement(region: str, account_id: str) -> Statement:
+    """Statement that the policy of a key of ``encryption.volumesKmsKeyArn`` needs: docs/kms-key.md shows it.
+
+    Whoever of the account may make volumes may use the key, through EC2 alone: EC2 Auto Scaling's own role, which
+    nobody can give a policy, Karpenter and the EBS CSI driver. EBS's own managed key says the same.
+    Sources: https://karpenter.sh/v1.14/troubleshooting/#node-terminates-before-ready-on-failed-encrypted-ebs-volume,
+    https://docs.aws.amazon.com/kms/latest/developerguide/services-ebs.html
+    """
+    return {
+        "Sid": "AllowVolumesOfThisAccount",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+        ],
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {"kms:CallerAccount": account_id, "kms:ViaService": f"ec2.{region}.amazonaws.com"}
+        },
+    }
+
+
+def volumes_key_policy(key_arn: str) -> Document:
+    """Permissions of whoever makes volumes with a key that is not EBS's own: Karpenter, and the EBS CSI driver.
+
+    A grant is made for AWS's own services alone, such as EC2, which attaches the volume.
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/csi-iam-role.html,
+    https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-permissions
+    """
+    return document(
+        {
+            "Sid": "LendTheVolumesKeyToEc2",
+            "Effect": "Allow",
+            "Resource": key_arn,
+            "Action": ["kms:CreateGrant"],
+            "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        },
+        {
+            "Sid": "MakeVolumesWithTheKey",
+            "Effect": "Allow",
+            "Resource": key_arn,
+            "Action": [
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
+        },
+    )
+
+
 def flow_log_policy(log_group_arn: str) -> Document:
     """Permissions of the flow log role: write to its own log group.
 

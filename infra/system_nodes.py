@@ -34,6 +34,7 @@ class SystemNodesArgs:
 
     ``user_data``: beside EKS's own; empty for none.
     ``tags``: of the nodes and of what belongs to them, which the provider's default tags do not reach.
+    ``volumes_key_arn``: of their root volumes; None for the account's key for EBS.
     """
 
     cluster_name: pulumi.Input[str]
@@ -43,6 +44,7 @@ class SystemNodesArgs:
     config: SystemNodeGroup
     tags: dict[str, str]
     user_data: str
+    volumes_key_arn: str | None = None
     after: tuple[pulumi.Resource, ...]
 
 
@@ -90,6 +92,7 @@ class SystemNodes(pulumi.ComponentResource):
                         volume_size=args.config.volume_gib,
                         volume_type="gp3",
                         encrypted="true",
+                        kms_key_id=args.volumes_key_arn,
                         delete_on_termination="true",
                     ),
                 )

@@ -5,7 +5,7 @@ AWS and of Karpenter that the program attaches, service by service, and closed w
 """
 
 from access import names
-from access.scope import Document, Scope, allow, deny, document
+from access.scope import Document, Scope, Statement, allow, deny, document
 
 
 def boundary(scope: Scope) -> Document:
@@ -74,6 +74,7 @@ def boundary(scope: Scope) -> Document:
             scope.iam("role", "aws-service-role/*"),
             {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
         ),
+        *_with_the_key_of_volumes(scope),
         # AWS's policy for nodes reads every parameter of the account; nodes need AWS's own.
         deny(
             "KeepOffOthersParameters",
@@ -82,3 +83,22 @@ def boundary(scope: Scope) -> Document:
         ),
         deny("KeepOffThisProgram", "iam:*", [scope.iam(kind, f"{names.OWN}/*") for kind in ("role", "policy")]),
     )
+
+
+def _with_the_key_of_volumes(scope: Scope) -> list[Statement]:
+    """Use of the company's key for volumes, where the stack has one: Karpenter's and the EBS CSI driver's."""
+    if not scope.volumes_kms_key_arn:
+        return []
+    return [
+        allow(
+            "MakeVolumesWithTheKeyGiven",
+            [
+                "kms:CreateGrant",
+                "kms:Decrypt",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
+            scope.volumes_kms_key_arn,
+        )
+    ]

@@ -27,6 +27,7 @@ class Scope:
     iam_path: str
     service_role: str | None
     kms_key_arn: str | None = None
+    volumes_kms_key_arn: str | None = None
     vpc_id: str | None = None
 
     def arn(self, service: str, rest: str) -> str:

@@ -76,6 +76,11 @@ class Stack(Model):
         pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
         description="encryption.kmsKeyArn of the stack's file",
     )
+    volumes_kms_key_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
+        description="encryption.volumesKmsKeyArn of the stack's file",
+    )
     vpc_id: str | None = Field(
         None,
         pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",
@@ -155,8 +160,9 @@ def rules(settings: Settings) -> Iterator[str]:
     """Rules across the stacks: what belongs to one is found by its name, so no name may begin another."""
     for stack, told in settings.stacks.items():
         place = f"arn:{settings.partition}:kms:{settings.region_of(stack)}:"
-        if told.kms_key_arn and not told.kms_key_arn.startswith(place):
-            yield f"stacks.{stack}.kmsKeyArn: {told.kms_key_arn}: the stack's key is of its region: give {place}..."
+        for key, arn in (("kmsKeyArn", told.kms_key_arn), ("volumesKmsKeyArn", told.volumes_kms_key_arn)):
+            if arn and not arn.startswith(place):
+                yield f"stacks.{stack}.{key}: {arn}: the stack's key is of its region: give {place}..."
     clusters = {stack: told.cluster for stack, told in settings.stacks.items()}
     for stack, cluster in clusters.items():
         if f"{names.OWN}-".startswith(f"{cluster}-"):

@@ -32,6 +32,7 @@ class CapacityArgs:
     that EKS made, which carries the records of what has happened. ``tagged_for_volumes``: nodes carry the tag that the
     EBS CSI driver's cluster-scoped policy asks for.
     ``subnet_ids``: those of a VPC that is there; none finds the stack's own by their tag.
+    ``volumes_key_arn``: of the nodes' volumes; None for the account's key for EBS.
     ``proxy_environment``, ``ca_bundle``: of the nodes; none without a proxy, or certificates of the company's.
     ``after``: what must be there first and go last, so that nodes can join, and drain when their pool goes.
     """
@@ -42,6 +43,7 @@ class CapacityArgs:
     subnet_ids: tuple[str, ...] = ()
     proxy_environment: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str | None = None
+    volumes_key_arn: str | None = None
     config: settings.NodeClass
     tags: dict[str, str]
     tagged_for_volumes: bool
@@ -131,7 +133,11 @@ def node_class_spec(args: CapacityArgs) -> dict[str, Any]:
     """
     discovery = [{"tags": args.stack_names.discovery_tags}]
     config = args.config
-    volume = {"throughput": config.volume_throughput_mibps, "iops": config.volume_iops}
+    volume = {
+        "throughput": config.volume_throughput_mibps,
+        "iops": config.volume_iops,
+        "kmsKeyID": args.volumes_key_arn,
+    }
     told = node_config(config.parallel_image_pulls, args.proxy_environment)
     optional = {
         "kubelet": config.kubelet.model_dump(by_alias=True, exclude_defaults=True),

@@ -29,6 +29,7 @@ class ControllerRoleArgs:
     ``created_cluster_name`` is released when the cluster is there.
     ``identity``: with "both" the role trusts both ways, and the controller's pods use IRSA.
     ``oidc_provider_arn`` and ``oidc_issuer`` are used with "both" and "irsa".
+    ``volumes_key_arn``: of a key that nodes' volumes have; None for the account's key for EBS.
     """
 
     stack_names: names.StackNames
@@ -39,6 +40,7 @@ class ControllerRoleArgs:
     created_cluster_name: pulumi.Input[str]
     oidc_provider_arn: pulumi.Input[str]
     oidc_issuer: pulumi.Input[str]
+    volumes_key_arn: str | None = None
 
 
 class ControllerRole(pulumi.ComponentResource):
@@ -86,6 +88,15 @@ class ControllerRole(pulumi.ComponentResource):
             )
             granted.append(
                 iam.RolePolicyAttachment(f"{name}-{group}", role=role.name, policy_arn=policy.arn, opts=child)
+            )
+        if args.volumes_key_arn:
+            granted.append(
+                iam.RolePolicy(
+                    f"{name}-volumes-key",
+                    role=role.name,
+                    policy=compact(documents.volumes_key_policy(args.volumes_key_arn)),
+                    opts=child,
+                )
             )
         if args.identity != "irsa":
             granted.append(

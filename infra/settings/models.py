@@ -1283,24 +1283,32 @@ class Iam(Model):
     )
 
 
+KmsKeyArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/"
+        r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+    ),
+]
+
+
 class Encryption(Model):
     """Whose key encrypts what the stack keeps in AWS's services."""
 
-    kms_key_arn: (
-        Annotated[
-            str,
-            Field(
-                pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/"
-                r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
-            ),
-        ]
-        | None
-    ) = Field(
+    kms_key_arn: KmsKeyArn | None = Field(
         None,
         description="ARN of a symmetric KMS key of the stack's region (another account's too; no alias) for the "
         "cluster's secrets, its logs and the alarms' topic; left out, the stack makes keys of its own; its key policy "
         "lets EKS, CloudWatch and its logs in: docs/kms-key.md; it stays for the cluster's life",
         examples=["arn:aws:kms:eu-west-1:111122223333:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"],
+    )
+    volumes_kms_key_arn: KmsKeyArn | None = Field(
+        None,
+        description="ARN of a symmetric KMS key, as kmsKeyArn and the same one if you like, for the volumes of all "
+        "nodes and of new claims; left out, the account's key for EBS; its key policy lets EC2 Auto Scaling, Karpenter "
+        "and the EBS CSI driver in through EC2: docs/kms-key.md; a change replaces every node, and leaves volumes of "
+        "claims as they are",
+        examples=["arn:aws:kms:eu-west-1:111122223333:key/1f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"],
     )
 
 

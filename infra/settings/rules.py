@@ -1106,12 +1106,16 @@ def key_is_of_the_stacks_region(encryption: Encryption, region: str) -> Iterator
     Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_Provider.html,
     https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
     """
-    if not encryption.kms_key_arn:
-        return
-    if expected := regions.partition_elsewhere(encryption.kms_key_arn, region):
+    for key, arn in (
+        ("encryption.kmsKeyArn", encryption.kms_key_arn),
+        ("encryption.volumesKmsKeyArn", encryption.volumes_kms_key_arn),
+    ):
+        expected = regions.partition_elsewhere(arn, region) if arn else None
+        if not arn or not expected:
+            continue
         yield Problem(
-            "encryption.kmsKeyArn",
-            encryption.kms_key_arn,
+            key,
+            arn,
             f"a key encrypts in its own partition and region, and the stack's are {expected} and {region}",
             f"give a key arn:{expected}:kms:{region}:..., of any account; of a multi-Region key its replica there",
         )

@@ -1,4 +1,4 @@
-"""The company's key that the stack is given: whether it is there, fit, and lets in the services that use it."""
+"""The company's keys that the stack is given: whether each is there, fit, and lets in the services that use it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,9 +11,12 @@ from otel_on_spot.aws_errors import error_code
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.findings import Finding
 from otel_on_spot.iam import allows
+from otel_on_spot.iam.decisions import Caller
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.preflight.taken import CLUSTER
+from otel_on_spot.simcloud.aws.keys import auto_scaling, refused_of_a_volume
 
+TEMPLATE, ROLE_POLICY = "aws:ec2/launchTemplate:LaunchTemplate", "aws:iam/rolePolicy:RolePolicy"
 KEY, TOPIC, LOG_GROUP = "aws:kms/key:Key", "aws:sns/topic:Topic", "aws:cloudwatch/logGroup:LogGroup"
 PAGE: Final = "docs/kms-key.md"
 LOGS: Final = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "DescribeKey")
@@ -26,13 +29,36 @@ ALARMS: Final = ("Decrypt", "GenerateDataKey")
 
 Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 """
+LENT: Final = (
+    "CreateGrant",
+    "Decrypt",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+)
+"""Operations of the grant that lets EC2 Auto Scaling use another account's key.
+
+Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
+"""
 
 
 def given(situation: Situation) -> CheckResult:
-    """The key of ``encryption.kmsKeyArn`` is there, enabled and symmetric, in the stack's region, and lets AWS in."""
-    arn = _arn(situation)
-    if not arn:
+    """The keys of ``encryption`` are there, enabled and symmetric, in the stack's region, and let AWS in."""
+    arns = dict.fromkeys(filter(None, (_arn(situation), _of_volumes(situation))))
+    if not arns:
         return CheckResult(count=0, what="none: the stack makes keys of its own")
+    looked = [_look(situation, arn) for arn in arns]
+    return CheckResult(
+        count=len(looked),
+        what="; ".join(each.what for each in looked),
+        findings=tuple(finding for each in looked for finding in each.findings),
+    )
+
+
+def _look(situation: Situation, arn: str) -> CheckResult:
     kms = situation.client("kms")
     try:
         key = kms.describe_key(KeyId=arn)["KeyMetadata"]
@@ -46,6 +72,8 @@ def given(situation: Situation) -> CheckResult:
     owner = arn.split(":")[4]
     if owner != situation.identity.account:
         note = f", of the account {owner}, whose key policy must let this one in: {PAGE}"
+        if arn == _of_volumes(situation):
+            findings += _not_lent(situation, arn)
         return CheckResult(count=1, what=f"{arn}{note}", findings=tuple(findings))
     try:
         policy = kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"]
@@ -55,6 +83,8 @@ def given(situation: Situation) -> CheckResult:
         note = f"; you may not read its policy, which must let services in: {PAGE}"
         return CheckResult(count=1, what=f"{arn}{note}", findings=tuple(findings))
     findings += _shut_out(situation, arn, policy)
+    if arn == _of_volumes(situation):
+        findings += _volumes_shut_out(situation, arn, policy)
     return CheckResult(count=1, what=arn, findings=tuple(findings))
 
 
@@ -68,15 +98,24 @@ def _arn(situation: Situation) -> str:
     return ""
 
 
+def _of_volumes(situation: Situation) -> str:
+    """ARN of the key of the planned nodes' volumes; empty where they have the account's key for EBS."""
+    for template in situation.of_type(TEMPLATE):
+        for mapping in template.inputs.get("blockDeviceMappings") or ():
+            if arn := (mapping.get("ebs") or {}).get("kmsKeyId"):
+                return str(arn)
+    return ""
+
+
 def _unfit(situation: Situation, key: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the key is, and what it should be."""
     if key["KeyState"] != "Enabled":
         yield f"its state is {key['KeyState']}", "the key is Enabled, as long as the cluster lives"
     kind = key.get("KeySpec", "SYMMETRIC_DEFAULT"), key.get("KeyUsage", "ENCRYPT_DECRYPT")
     if kind != ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"):
-        yield f"it is {kind[0]} for {kind[1]}", "EKS, SNS and CloudWatch Logs take a symmetric key that encrypts"
+        yield f"it is {kind[0]} for {kind[1]}", "EKS, EBS, SNS and CloudWatch Logs take a symmetric key that encrypts"
     if key["KeyManager"] != "CUSTOMER":
-        yield "it is a key that AWS manages", "CloudWatch is let in by the key policy, and nobody can change AWS's"
+        yield "it is a key that AWS manages", "services are let in by the key policy, and nobody can change AWS's"
     region = key["Arn"].split(":")[3]
     if region != situation.region:
         yield f"it is in {region}", f"a key encrypts in its own region, and the stack's is {situation.region}"
@@ -118,6 +157,63 @@ def _shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
                 f"see {PAGE}",
             ),
         )
+
+
+def _volumes_shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
+    """Who launches nodes and makes volumes, and may not use their key."""
+    partition, account = arn.split(":")[1], situation.identity.account
+    launcher = auto_scaling(partition, account)
+    refused = {launcher.role: refused_of_a_volume(launcher, arn, policy, situation.region)}
+    if _grants(situation, arn, launcher.role) >= set(LENT):
+        del refused[launcher.role]
+    for inline in situation.of_type(ROLE_POLICY):
+        if arn in inline.inputs["policy"]:
+            role = f"arn:{partition}:iam::{account}:role/{inline.inputs['role']}"
+            session = role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/preflight"
+            caller = Caller(arn=session, role=role, identity=(inline.inputs["policy"],))
+            refused[role] = refused_of_a_volume(caller, arn, policy, situation.region)
+    for role, denied in refused.items():
+        if denied:
+            statement = documents.volumes_key_statement(situation.region, account)
+            yield Finding(
+                subject=arn,
+                seen=f"its policy does not let {role} call {', '.join(denied)} through EC2",
+                rule="whoever launches nodes or makes volumes may use their key: an instance ends at once otherwise",
+                remedy=(
+                    f"add to the key policy: {json.dumps(statement)}",
+                    situation.command(f"kms get-key-policy --key-id {arn} --policy-name default"),
+                    f"see {PAGE}",
+                ),
+            )
+
+
+def _not_lent(situation: Situation, arn: str) -> Iterator[Finding]:
+    """Another account's key that EC2 Auto Scaling has no grant of: its role takes no policy that would let it in."""
+    role = auto_scaling(arn.split(":")[1], situation.identity.account).role
+    if _grants(situation, arn, role) >= set(LENT):
+        return
+    yield Finding(
+        subject=arn,
+        seen=f"no grant of the key lets {role} make volumes",
+        rule="EC2 Auto Scaling launches the system nodes, and its role uses another account's key by a grant alone",
+        remedy=(
+            situation.command(
+                f"kms create-grant --key-id {arn} --grantee-principal {role} --operations {' '.join(LENT)}"
+            ),
+            f"see {PAGE}",
+        ),
+    )
+
+
+def _grants(situation: Situation, arn: str, role: str) -> set[str]:
+    """Operations that grants of the key let a role do; none where they may not be listed."""
+    try:
+        found = situation.client("kms").list_grants(KeyId=arn)["Grants"]
+    except ClientError as problem:
+        if error_code(problem) != "AccessDeniedException":
+            raise
+        return set()
+    return {operation for grant in found if grant["GranteePrincipal"] == role for operation in grant["Operations"]}
 
 
 def _finding(situation: Situation, arn: str, seen: str, rule: str) -> Finding:

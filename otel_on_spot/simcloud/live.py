@@ -4,7 +4,12 @@ import itertools
 import uuid
 from typing import Any
 
+import yaml
+
+from otel_on_spot.iam.decisions import Caller
+from otel_on_spot.iam.roles import caller_of_role
 from otel_on_spot.kubernetes.names import (
+    APPLICATION,
     CLAIM_LABEL,
     CLAIM_NAME_TAG,
     DISCOVERY,
@@ -18,11 +23,14 @@ from otel_on_spot.kubernetes.names import (
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_nodes import launch
+from otel_on_spot.simcloud.aws.keys import why_no_volume
 from otel_on_spot.simcloud.handler import Site
-from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
+from otel_on_spot.simcloud.kubernetes.controllers import role_of_karpenter, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes_api import Object
 
 NODE_TYPE = "m7i.large"
+CSI_ACCOUNT = "ebs-csi-controller-sa"
+"""Service account of the EBS CSI driver's controller."""
 
 
 def cluster_site(cloud: Any, cluster: str) -> Site:
@@ -61,7 +69,8 @@ def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
     Returns the NodeClaims; ``status.registered`` says whether the node joined (the invisible node did not).
 
     Raises:
-        ApiError: Karpenter is not alive, or the NodePool, its class, subnets or security groups are missing.
+        ApiError: Karpenter is not alive, the NodePool, its class, subnets or security groups are missing, or it may
+            not make the nodes' volumes with their key.
     """
     why = why_karpenter_is_dead(site)
     if why:
@@ -74,12 +83,20 @@ def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
     node_class = api.get(*NODE_CLASS.identity, reference)
     if node_class is None:
         raise ApiError("NodeClassNotReady", f"EC2NodeClass {reference!r} not found")
+    for mapping in node_class["spec"].get("blockDeviceMappings") or ():
+        key = mapping["ebs"].get("kmsKeyID")
+        if key and (why := why_no_volume(site, key, _session_of(site, role_of_karpenter(site)))):
+            raise ApiError("NotLaunched", f"the instance of a NodeClaim ends at once: {why}")
     profile = site.client("iam").get_instance_profile(InstanceProfileName=node_class["spec"]["instanceProfile"])
     role = profile["InstanceProfile"]["Roles"][0]["Arn"]
     return [
         _launch(site, owner, role, subnet)
         for _, subnet in zip(range(count), itertools.cycle(_private_subnets(site)), strict=False)
     ]
+
+
+def _session_of(site: Site, role_arn: str) -> Caller:
+    return caller_of_role(site.client("iam"), role_arn.rpartition("/")[2])
 
 
 def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
@@ -156,16 +173,26 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
     """A volume that the EBS CSI driver made for a claim of an Application: its id.
 
     Raises:
-        ApiError: the driver's add-on is missing.
+        ApiError: the driver's add-on is missing, or it may not make volumes with the key of their class.
     """
     _require_csi(site)
+    key = _key_of_volumes(site)
+    if key:
+        driver = site.cloud.tables.get("pod-identities", f"{site.cluster}/kube-system/{CSI_ACCOUNT}")
+        assert driver is not None
+        if why := why_no_volume(site, key, _session_of(site, driver["roleArn"])):
+            raise ApiError("ProvisioningFailed", f"{name}: {why}")
     zone = site.client("ec2").describe_subnets(SubnetIds=_private_subnets(site)[:1])["Subnets"][0]["AvailabilityZone"]
     tags = [
         {"Key": CLAIM_NAME_TAG, "Value": name},
         {"Key": cluster_tag(site.cluster), "Value": "owned"},
     ]
     made = site.client("ec2").create_volume(
-        AvailabilityZone=zone, Size=gib, VolumeType="gp3", TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+        AvailabilityZone=zone,
+        Size=gib,
+        VolumeType="gp3",
+        TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
+        **({"Encrypted": True, "KmsKeyId": key} if key else {}),
     )
     site.cloud.tables.put(
         "volumes",
@@ -173,6 +200,14 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
         {"application": application, "volume": made["VolumeId"], "region": site.region},
     )
     return made["VolumeId"]
+
+
+def _key_of_volumes(site: Site) -> str:
+    """The key that the root Application's values give the StorageClass; empty for the account's key for EBS."""
+    root = site.cloud.kubernetes(site.cluster).get(*APPLICATION.identity, "platform", "argocd")
+    values = yaml.safe_load(root["spec"]["source"]["helm"]["values"]) if root else {}
+    base = (values.get("applications") or {}).get("cluster-base") or {}
+    return ((base.get("values") or {}).get("storageClass") or {}).get("kmsKeyId") or ""
 
 
 def _require_csi(site: Site) -> None:

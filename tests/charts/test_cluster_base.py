@@ -53,6 +53,18 @@ def test_a_volume_carries_the_names_of_its_cluster_and_environment():
     assert tags == {"cluster=blue", "environment=prod", "team=a"}
 
 
+def test_a_key_of_volumes_is_in_the_class_which_is_made_anew_for_it_alone():
+    key = "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+    found, without = (
+        by_name(objects(values), "StorageClass")["gp3"] for values in ({"storageClass": {"kmsKeyId": key}}, {})
+    )
+    assert found["parameters"]["kmsKeyId"] == key
+    assert found["parameters"]["encrypted"] == "true"
+    assert found["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] == "Force=true,Replace=true"
+    assert "kmsKeyId" not in without["parameters"]
+    assert "argocd.argoproj.io/sync-options" not in without["metadata"]["annotations"]
+
+
 def test_whoever_may_view_may_see_why_karpenter_did_not_launch_a_node():
     role = by_name(objects(), "ClusterRole")["karpenter-view"]
 

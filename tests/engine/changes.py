@@ -198,6 +198,9 @@ CHANGES: Final[tuple[Change, ...]] = (
         to={"encryption.kmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"},
         refused="EKS gives its secrets no other key",
     ),
+    change(
+        "encryption.volumesKmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+    ),
     Change(key="network.cidr", to={"network.cidr": "10.99.0.0/16"}, refused="a VPC keeps its range"),
     *(
         Change(key=path, to={path: value, **WHICH}, refused="it is of a VPC that the stack makes")

@@ -1,6 +1,7 @@
 """The program's whole life without a CLI: up, nodes, load balancers and volumes, down, nothing left."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,21 +10,25 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
+from infra.documents import document, key_policy, volumes_key_statement
 from otel_on_spot import project
 from otel_on_spot.iam.decisions import FREE, Caller, decide
 from otel_on_spot.plan.record import record
 from otel_on_spot.preflight import access, permissions
+from otel_on_spot.preflight.keys import TEMPLATE
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.authorization import Authorization, judged
+from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from otel_on_spot.simcloud.moto_main import SERVICES
+from tests.simcloud.conftest import Made
 
 SHOP: dict[str, Any] = {
     "host": "shop.acme.io",
@@ -33,12 +38,17 @@ SHOP: dict[str, Any] = {
 }
 CLUSTER, REGION = "otel-dev", "eu-west-1"
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-dev-karpenter-node"
+ACCOUNT_STATEMENT = key_policy("123456789012", "aws")["Statement"]
+KEY_POLICY = document(*ACCOUNT_STATEMENT, volumes_key_statement(REGION, "123456789012"))
+"""Policy of the key of volumes, as docs/kms-key.md has it."""
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Recording]]:
     with Cloud(tmp_path_factory.mktemp("dev"), patience=20, forgetful=True) as cloud, judged(cloud):
-        yield cloud, graph.apply("dev", cloud, config_overrides={"ingress": {"shop": SHOP}})
+        key = cloud.client("kms", REGION).create_key(Policy=json.dumps(KEY_POLICY))["KeyMetadata"]["Arn"]
+        told = {"ingress": {"shop": SHOP}, "encryption": {"volumesKmsKeyArn": key}}
+        yield cloud, graph.apply("dev", cloud, config_overrides=told)
 
 
 def test_everything_that_the_program_declares_is_there(up: tuple[Cloud, Recording]) -> None:
@@ -96,6 +106,89 @@ def test_a_pool_whose_controller_lost_its_role_hangs_and_says_why(up: tuple[Clou
     assert api.objects("karpenter.sh/v1", "NodeClaim")
 
 
+@pytest.fixture
+def volumes_key(up: tuple[Cloud, Recording]) -> Iterator[str]:
+    """ARN of the key of volumes, which is as it was afterwards."""
+    cloud, recording = up
+    (template,) = recording.of_type(TEMPLATE)
+    arn = template.inputs["blockDeviceMappings"][0]["ebs"]["kmsKeyId"]
+    yield arn
+    kms = cloud.client("kms", REGION)
+    kms.enable_key(KeyId=arn.rpartition("/")[2])
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=json.dumps(KEY_POLICY))
+
+
+def test_volumes_of_nodes_and_of_claims_have_the_key_that_the_stack_is_given(
+    up: tuple[Cloud, Recording], volumes_key: str
+) -> None:
+    cloud, _ = up
+    ec2 = cloud.client("ec2", REGION)
+    volume = claim_volume(cluster_site(cloud, CLUSTER), "platform", "with-the-key")
+    (group,) = cloud.tables.all("node-groups", f"{CLUSTER}/").values()
+    of_nodes = group["instances"]
+    attached = [{"Name": "attachment.instance-id", "Values": of_nodes}]
+    made = ec2.describe_volumes(VolumeIds=[volume])["Volumes"] + ec2.describe_volumes(Filters=attached)["Volumes"]
+    assert len(made) == 1 + len(of_nodes)
+    assert {each.get("KmsKeyId") for each in made} == {volumes_key}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (
+            lambda kms, arn: kms.disable_key(KeyId=arn.rpartition("/")[2]),
+            "InvalidState: The KMS key provided is in an incorrect state",
+        ),
+        (
+            lambda kms, arn: kms.put_key_policy(
+                KeyId=arn, PolicyName="default", Policy=json.dumps(document(*ACCOUNT_STATEMENT))
+            ),
+            r"AWSServiceRoleForAutoScaling may not call kms:CreateGrant",
+        ),
+    ],
+)
+def test_system_nodes_whose_key_shuts_auto_scaling_out_are_refused(
+    up: tuple[Cloud, Recording],
+    volumes_key: str,
+    spoil: Callable[[Any, str], Any],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud, recording = up
+    monkeypatch.setattr(cloud, "authorization", None)  # it is no call of the life that the others judge
+    spoil(cloud.client("kms", REGION), volumes_key)
+    (planned,) = recording.of_type("aws:eks/nodeGroup:NodeGroup")
+    site = cluster_site(cloud, CLUSTER)
+    (had,) = cloud.tables.all("node-groups", f"{CLUSTER}/").values()
+    newer = {**had["inputs"], "launchTemplate": {**had["inputs"]["launchTemplate"], "version": "$Latest"}}
+    made = Made(site, registry.handler(planned.type), planned.name, planned.id, dict(had["inputs"]))
+    with pytest.raises(ApiError, match=f"AsgInstanceLaunchFailures.*{why}"):
+        made.change(**newer)
+
+
+@pytest.mark.parametrize(("role", "launches"), [("karpenter-controller", True), ("ebs-csi", False)])
+def test_nodes_and_claims_whose_role_may_not_use_the_key_are_refused(
+    up: tuple[Cloud, Recording], volumes_key: str, role: str, launches: bool
+) -> None:
+    cloud, _ = up
+    site, iam, name = cluster_site(cloud, CLUSTER), cloud.client("iam", REGION), f"{CLUSTER}-{role}"
+    by_iam = json.dumps(document(*ACCOUNT_STATEMENT))
+    cloud.client("kms", REGION).put_key_policy(KeyId=volumes_key, PolicyName="default", Policy=by_iam)
+
+    def use() -> None:
+        launch_nodes(site, "spot") if launches else claim_volume(site, "platform", "by-iam")
+
+    use()  # the role's own policy is enough
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    told = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    try:
+        with pytest.raises(ApiError, match=f"{name} may not call kms:CreateGrant, kms:Decrypt"):
+            use()
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(told))
+
+
 def test_a_protected_resource_stops_the_destroy_before_it_begins(up: tuple[Cloud, Recording]) -> None:
     cloud, recording = up
     before = inventory(cloud, REGION)
@@ -121,7 +214,9 @@ def test_an_ingress_whose_controller_lost_its_role_first_stays_and_says_why(up: 
     cloud.tables.put("pod-identities", key, association)
 
 
-def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(up: tuple[Cloud, Recording]) -> None:
+def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(
+    up: tuple[Cloud, Recording], volumes_key: str
+) -> None:
     cloud, recording = up
     site = cluster_site(cloud, CLUSTER)
     launch_nodes(site, "spot", 2)
@@ -129,7 +224,7 @@ def test_destroy_with_live_nodes_load_balancers_and_volumes_leaves_nothing(up: t
     expose(site, "ingress", "shop", ingress=True)
     claim_volume(site, "platform", "opensearch")
     graph.destroy(recording, cloud)
-    assert inventory(cloud, REGION) == []
+    assert inventory(cloud, REGION) == [("key", volumes_key.rpartition("/")[2])], "the company's"
 
 
 def test_every_request_of_a_life_was_held_against_the_model_of_its_service(up: tuple[Cloud, Recording]) -> None:
@@ -179,11 +274,11 @@ def test_a_whole_life_is_judged_and_any_permission_taken_away_is_missed(up: tupl
     assert faults > 250
 
 
-def test_preflight_asks_for_the_permissions_of_a_whole_life(up: tuple[Cloud, Recording]) -> None:
+def test_preflight_asks_for_the_permissions_of_a_whole_life(up: tuple[Cloud, Recording], volumes_key: str) -> None:
     """Of up, a refresh and destroy: no call is left for an update to be refused halfway."""
     cloud = up[0]
     assert isinstance(cloud.authorization, Authorization)
-    recording = record("dev")
+    recording = record("dev", config_overrides={"encryption": {"volumesKmsKeyArn": volumes_key}})
     asks = access.identity(lambda service: cloud.client(service, REGION))
     before = Situation(
         recording=recording,

@@ -17,12 +17,13 @@ from access.deployer import deployer
 from access.scope import Scope, document
 from access.scope import allow as allowing
 from access.scope import deny as denying
-from infra.documents import given_key_statements
+from infra.documents import given_key_statements, key_policy, volumes_key_policy, volumes_key_statement
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
 from otel_on_spot.preflight import access, github, keys, places, run, taken
 from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
+from otel_on_spot.simcloud.aws.keys import auto_scaling
 from otel_on_spot.simcloud.cloud import Cloud
 from tests.simcloud.conftest import trust
 from tests.unit.settings.test_settings import committed
@@ -493,6 +494,93 @@ def test_of_a_key_of_another_account_it_is_said_what_its_policy_must_allow(given
     unread = judged(altered(given, "kms", get_key_policy=refused("AccessDeniedException", "GetKeyPolicy")), "kms-key")
     assert unread.status == "ok"
     assert "you may not read its policy" in unread.what
+
+
+def with_key_of_volumes(fit: Situation, arn: str) -> Situation:
+    """The plan, with this key where ``encryption.volumesKmsKeyArn`` puts it."""
+    (template,) = fit.of_type(keys.TEMPLATE)
+    mapping = {"deviceName": "/dev/xvda", "ebs": {"encrypted": "true", "kmsKeyId": arn}}
+    told = json.dumps(volumes_key_policy(arn))
+    changed = [
+        replace(each, inputs={**each.inputs, "blockDeviceMappings": [mapping]}) if each is template else each
+        for each in fit.recording
+    ]
+    inline = [
+        replace(template, type=keys.ROLE_POLICY, inputs={"role": f"{CLUSTER}-{role}", "policy": told})
+        for role in ("ebs-csi", "karpenter-controller")
+    ]
+    return replace(fit, recording=replace(fit.recording, registrations=(*changed, *inline)))
+
+
+LAUNCHER = "AWSServiceRoleForAutoScaling"
+
+
+@pytest.mark.parametrize(
+    ("statements", "shut_out"),
+    [
+        ([volumes_key_statement(REGION, ACCOUNT)], []),
+        (key_policy(ACCOUNT, "aws")["Statement"], [LAUNCHER]),
+        (
+            [*key_policy(ACCOUNT, "aws")["Statement"], volumes_key_statement("eu-west-1", ACCOUNT)],
+            [LAUNCHER],
+        ),
+        (
+            [
+                {
+                    **volumes_key_statement(REGION, ACCOUNT),
+                    "Principal": {"AWS": auto_scaling("aws", ACCOUNT).role},
+                    "Condition": {},
+                }
+            ],
+            ["preflight-ebs-csi", "preflight-karpenter-controller"],
+        ),
+        (
+            [
+                {
+                    **volumes_key_statement(REGION, ACCOUNT),
+                    "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*"],
+                }
+            ],
+            [LAUNCHER, "preflight-ebs-csi", "preflight-karpenter-controller"],
+        ),
+        (
+            [volumes_key_statement(REGION, "210987654321")],
+            [LAUNCHER, "preflight-ebs-csi", "preflight-karpenter-controller"],
+        ),
+    ],
+)
+def test_who_cannot_make_volumes_with_their_key_is_told_with_the_statement(
+    cloud: Cloud, fit: Situation, statements: list[dict[str, Any]], shut_out: list[str]
+) -> None:
+    arn = cloud.client("kms", REGION).create_key()["KeyMetadata"]["Arn"]
+    policy = {"Policy": json.dumps(document(*statements))}
+    found = judged(altered(with_key_of_volumes(fit, arn), "kms", get_key_policy=policy), "kms-key")
+    assert sorted(each.seen.split(" call ")[0].rpartition("/")[2] for each in found.findings) == shut_out
+    for each in found.findings:
+        assert json.dumps(volumes_key_statement(REGION, ACCOUNT)) in each.remedy[0]
+
+
+def test_a_grant_lets_auto_scaling_make_volumes_with_its_own_accounts_key_and_with_anothers(
+    cloud: Cloud, fit: Situation
+) -> None:
+    kms = cloud.client("kms", REGION)
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    ours = with_key_of_volumes(fit, arn)
+    (shut_out,) = judged(ours, "kms-key").findings
+    assert LAUNCHER in shut_out.seen
+    theirs = replace(ours, identity=replace(ours.identity, account="444455556666"))
+    (finding,) = judged(theirs, "kms-key").findings
+    command = shlex.split(finding.remedy[0])
+    assert command[:5] == ["aws", "kms", "create-grant", "--key-id", arn]
+    assert "444455556666" in command[6]
+    operations = command[8:-2]
+    assert set(operations) == set(keys.LENT)
+    for account in (ACCOUNT, "444455556666"):
+        grantee = command[6].replace("444455556666", account)
+        kms.create_grant(KeyId=arn, GranteePrincipal=grantee, Operations=operations)
+    assert judged(ours, "kms-key").status == judged(theirs, "kms-key").status == "ok"
+    closed = altered(theirs, "kms", list_grants=refused("AccessDeniedException", "ListGrants"))
+    assert LAUNCHER in judged(closed, "kms-key").findings[0].seen
 
 
 REAL = Identity(account="738291046527", arn="arn:aws:iam::738291046527:root", user_id="738291046527")

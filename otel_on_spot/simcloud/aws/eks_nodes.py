@@ -11,6 +11,7 @@ from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
+from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -104,6 +105,25 @@ def _started_from(site: Site, inputs: Properties) -> tuple[dict[str, Any], dict[
     members |= {key: data[key] for key in ("BlockDeviceMappings", "MetadataOptions") if data.get(key)}
     of_instances = [each for each in data.get("TagSpecifications") or [] if each["ResourceType"] == "instance"]
     return members, {key: value for each in of_instances for key, value in tags_of(each["Tags"]).items()}
+
+
+def _refuse_volumes(site: Site, members: Mapping[str, Any]) -> None:
+    """Refuse instances whose volumes Auto Scaling cannot make.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html
+
+    Raises:
+        ApiError: no instance stays, and why.
+    """
+    caller = auto_scaling(site.scope.partition, site.cloud.account)
+    for mapping in members.get("BlockDeviceMappings") or ():
+        key = (mapping.get("Ebs") or {}).get("KmsKeyId")
+        if key and (why := why_no_volume(site, key, caller)):
+            raise ApiError(
+                "AsgInstanceLaunchFailures",
+                "Instance became unhealthy while waiting for instance to be in InService state. "
+                f"Termination Reason: {why}",
+            )
 
 
 def _unique(inputs: Properties) -> str:
@@ -222,6 +242,11 @@ class NodeGroup(Handler):
         row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
         if row is None:
             raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
+        try:
+            _refuse_volumes(site, _started_from(site, row["inputs"])[0])
+        except ApiError:
+            site.cloud.tables.put("node-groups", f"{cluster}/{name}", row | {"status": "CREATE_FAILED"})
+            raise
         why = self._why_not(site, cluster, row["inputs"])
         row["status"] = "CREATE_FAILED" if why else "ACTIVE"
         site.cloud.tables.put("node-groups", f"{cluster}/{name}", row)
@@ -279,6 +304,8 @@ class NodeGroup(Handler):
             site.hold("eks", operation, request)
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
         more, tags = _started_from(site, new)
+        if new.get("launchTemplate") != row["inputs"].get("launchTemplate"):
+            _refuse_volumes(site, more)
         tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
         while len(row["instances"]) < wanted:
             subnet = new["subnetIds"][len(row["instances"]) % len(new["subnetIds"])]

@@ -1,14 +1,17 @@
-"""KMS keys and aliases, and log groups."""
+"""KMS keys and aliases, log groups, and whether a volume can be made with a key."""
 
-from typing import Any
+from typing import Any, Final
 
+from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from otel_on_spot.iam import allows
+from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
+from otel_on_spot.iam.policies import Document
 from otel_on_spot.program.values import Unknown
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, gone_tags, own_tags
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
 
@@ -197,3 +200,75 @@ class LogGroup(Handler):
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         call.site.client("logs").delete_log_group(logGroupName=identity)
+
+
+OF_A_VOLUME: Final = (
+    "CreateGrant",
+    "Decrypt",
+    "DescribeKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+)
+"""What EC2 does with a volume's key, as whoever launches the instance or makes the volume.
+
+Source: https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-permissions
+"""
+
+
+def auto_scaling(partition: str, account: str) -> Caller:
+    """EC2 Auto Scaling's own role, which launches the nodes of a managed group. None of its policies is about keys.
+
+    Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html
+    """
+    role = "AWSServiceRoleForAutoScaling"
+    return Caller(
+        arn=f"arn:{partition}:sts::{account}:assumed-role/{role}/AutoScaling",
+        role=f"arn:{partition}:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/{role}",
+    )
+
+
+def refused_of_a_volume(caller: Caller, key_arn: str, policy: Document, region: str) -> list[str]:
+    """Actions of KMS that the caller lacks for a volume with the key.
+
+    Args:
+        caller: who launches the instance, or makes the volume.
+        key_arn: ARN of the key.
+        policy: the key's own.
+        region: of the volume.
+    """
+    key = Resource(arn=key_arn, kind="key", policy=policy)
+    keys = {"kms:CallerAccount": caller.account, "kms:ViaService": f"ec2.{region}.amazonaws.com"}
+    asked = {
+        action: keys | ({"kms:GrantIsForAWSResource": True} if action == "CreateGrant" else {})
+        for action in OF_A_VOLUME
+    }
+    return [
+        f"kms:{action}"
+        for action, told in asked.items()
+        if not decide(Request(action=f"kms:{action}", resources=(key,), keys=told), caller)
+    ]
+
+
+def why_no_volume(site: Site, key_arn: str, caller: Caller) -> str:
+    """Why an instance with such a volume ends at once, as EC2 says it; empty where it lives.
+
+    Of another account's key nothing is known here.
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html#troubleshooting-launch-internal
+    """
+    if key_arn.split(":")[4] != site.cloud.account:
+        return ""
+    kms = site.client("kms")
+    try:
+        state = kms.describe_key(KeyId=key_arn)["KeyMetadata"]["KeyState"]
+        policy = kms.get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"]
+    except ClientError:
+        return f"Client.InternalError: Client error on launch ({key_arn}: there is no such key)"
+    if state != "Enabled":
+        return f"Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state ({key_arn}: {state})"
+    refused = refused_of_a_volume(caller, key_arn, policy, site.region)
+    if not refused:
+        return ""
+    return (
+        f"Client.InternalError: Client error on launch ({caller.role} may not call {', '.join(refused)} on {key_arn})"
+    )

@@ -89,6 +89,16 @@ def _why_no_credentials(site: Site, row: dict[str, Any]) -> str:
     return "" if _may(site, arn, TERMINATE) else f"its role {arn} may not call {TERMINATE}"
 
 
+def role_of_karpenter(site: Site) -> str:
+    """ARN of the role that Karpenter's pods have; empty where they have none."""
+    row = release(site, *KARPENTER) or {"inputs": {}}
+    account = _service_account(row)
+    if row.get("identity", identity_given(site, row)) == "annotation":
+        return str((account.get("annotations") or {})[ROLE_ANNOTATION])
+    key = f"{site.cluster}/kube-system/{account.get('name', 'karpenter')}"
+    return str((site.cloud.tables.get("pod-identities", key) or {}).get("roleArn", ""))
+
+
 def _oidc_provider(site: Site) -> str:
     """ARN of the IAM OIDC provider of the cluster; empty where there is none."""
     row = site.cloud.tables.get("clusters", site.cluster) or {}

@@ -4,6 +4,7 @@ import ast
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from access.reader import reader
 from access.scope import POLICY_SIZE_LIMIT, Scope
 from access.settings import Settings, parse
 from access.trust import ENVIRONMENTS, environment, subject
+from infra.documents import volumes_key_policy
 from otel_on_spot.iam import allows
 from tests.unit.conftest import recorded
 
@@ -67,6 +69,8 @@ def settings() -> Settings:
         ("stacks.dev.kmsKeyArn", "alias/company", "stacks.dev.kmsKeyArn"),
         ("stacks.dev.kmsKeyArn", KEY.replace("eu-west-1", "us-east-1"), "stacks.dev.kmsKeyArn"),
         ("stacks.dev.kmsKeyArn", KEY.replace("arn:aws:", "arn:aws-us-gov:"), "stacks.dev.kmsKeyArn"),
+        ("stacks.dev.volumesKmsKeyArn", "alias/company", "stacks.dev.volumesKmsKeyArn"),
+        ("stacks.dev.volumesKmsKeyArn", KEY.replace("eu-west-1", "us-east-1"), "stacks.dev.volumesKmsKeyArn"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_key_named(path: str, value: Any, named: str) -> None:
@@ -138,6 +142,7 @@ def test_every_policy_fits_with_the_longest_names() -> None:
         iam_path="/platform/",
         service_role=f"cluster-eks-eksRole-role-{'0' * 7}",
         kms_key_arn=KEY.replace("arn:aws:kms:eu-west-1", "arn:aws-us-gov:kms:ap-southeast-1"),
+        volumes_kms_key_arn=KEY.replace("arn:aws:kms:eu-west-1", "arn:aws-us-gov:kms:ap-southeast-1"),
         vpc_id="vpc-0f0e0d0c1a2b3c4d5",
     )
     policies = {"boundary": boundary(scope), "reads": reader(scope), **deployer(scope)}
@@ -183,6 +188,25 @@ def test_the_roles_may_use_the_key_that_their_stack_is_given_and_no_other() -> N
         ("kms:CreateGrant", KEY, None),
     ):
         assert may(action, resource, key) == {"read": False, "write": False}, (action, resource)
+
+
+def test_the_boundary_leaves_the_stacks_roles_the_key_of_volumes_and_no_other() -> None:
+    scope = Scope(
+        stack="dev",
+        cluster="otel-dev",
+        region="eu-west-1",
+        partition="aws",
+        account_id="123456789012",
+        iam_path="/",
+        service_role=None,
+        volumes_kms_key_arn=KEY,
+    )
+    needed = [action for told in volumes_key_policy(KEY)["Statement"] for action in told["Action"]]
+    assert [action for action in needed if not allows(boundary(scope), action, KEY, {})] == []
+    elsewhere = {"kms:DescribeKey"}
+    other, without = KEY.replace("0f0e", "ffff"), replace(scope, volumes_kms_key_arn=None)
+    assert {action for action in needed if allows(boundary(scope), action, other, {})} == elsewhere
+    assert {action for action in needed if allows(boundary(without), action, KEY, {})} == elsewhere
 
 
 def test_what_may_be_attached_is_what_the_program_attaches() -> None:

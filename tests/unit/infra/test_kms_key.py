@@ -5,28 +5,33 @@ import re
 from functools import cache
 
 import pytest
+import yaml
 
 from infra import documents
 from infra.living import LivingCluster, key_problems
 from infra.names import SECRETS_KEY_TAG
 from infra.settings.models import Encryption
+from otel_on_spot.iam import allows
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.project import root
+from otel_on_spot.simcloud.aws.keys import OF_A_VOLUME
 from policy.guardrails import violations
 from tests.unit.infra.test_living import LIVES, with_answers
 
 ARN = "arn:aws:kms:eu-west-1:444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
 OTHER = ARN.replace("0f0e0d0c", "ffffffff")
 CLUSTER, KEY, ALIAS = "aws:eks/cluster:Cluster", "aws:kms/key:Key", "aws:kms/alias:Alias"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 LOG_GROUP, TOPIC, QUEUE = "aws:cloudwatch/logGroup:LogGroup", "aws:sns/topic:Topic", "aws:sqs/queue:Queue"
 
 
 @cache
 def given() -> Recording:
-    more = {"encryption": {"kmsKeyArn": ARN}, "alarms": {"emails": ["on-call@example.com"]}}
+    keys = {"kmsKeyArn": ARN, "volumesKmsKeyArn": OTHER}
+    more = {"encryption": keys, "alarms": {"emails": ["on-call@example.com"]}}
     return record("prod", config_overrides=more)
 
 
@@ -38,6 +43,33 @@ def test_it_serves_secrets_logs_and_topic_and_no_other_key_is_made() -> None:
     assert [group.inputs["kmsKeyId"] for group in given().of_type(LOG_GROUP)] == [ARN, ARN]
     assert topic.inputs["kmsMasterKeyId"] == ARN
     assert violations(stack_of(given())) == []
+
+
+def test_volumes_of_all_nodes_and_of_new_claims_have_the_key_of_volumes() -> None:
+    (template,) = given().of_type("aws:ec2/launchTemplate:LaunchTemplate")
+    (node_class,) = given().of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
+    (root_application,) = [each for each in given() if each.name == "platform-root"]
+    values = yaml.safe_load(root_application.inputs["spec"]["source"]["helm"]["values"])
+
+    assert [each["ebs"]["kmsKeyId"] for each in template.inputs["blockDeviceMappings"]] == [OTHER]
+    assert [each["ebs"]["kmsKeyID"] for each in node_class.inputs["spec"]["blockDeviceMappings"]] == [OTHER]
+    assert values["applications"]["cluster-base"]["values"]["storageClass"] == {"kmsKeyId": OTHER}
+
+
+def test_karpenter_and_the_driver_may_make_volumes_with_the_key_before_they_are_there() -> None:
+    policies = {each.inputs["role"]: each for each in given().of_type(ROLE_POLICY) if OTHER in each.inputs["policy"]}
+
+    assert sorted(policies) == ["otel-prod-ebs-csi", "otel-prod-karpenter-controller"]
+    for policy in policies.values():
+        for action in OF_A_VOLUME:
+            for_aws = {"kms:GrantIsForAWSResource": True}
+            assert allows(policy.inputs["policy"], f"kms:{action}", OTHER, for_aws), action
+            assert not allows(policy.inputs["policy"], f"kms:{action}", ARN, for_aws), action
+        assert not allows(policy.inputs["policy"], "kms:CreateGrant", OTHER, {"kms:GrantIsForAWSResource": False})
+    (driver,) = [each for each in given().of_type("aws:eks/addon:Addon") if "ebs" in each.inputs["addonName"]]
+    (controller,) = [each for each in given() if each.name == "karpenter-controller" and each.custom]
+    assert policies["otel-prod-ebs-csi"].urn in driver.dependencies
+    assert policies["otel-prod-karpenter-controller"].urn in controller.dependencies
 
 
 def test_the_queue_keeps_the_encryption_of_sqs() -> None:
@@ -53,6 +85,10 @@ def test_without_it_nothing_is_declared_of_it(plan: Recording) -> None:
     assert len(plan.of_type(KEY)) == len(plan.of_type(ALIAS)) == 1
     assert SECRETS_KEY_TAG not in cluster.inputs["tags"]
     assert [group.name for group in plan.of_type(LOG_GROUP) if "kmsKeyId" in group.inputs] == []
+    assert [each.name for each in plan if "volumes-key" in each.name] == []
+    everything = json.dumps([str(dict(each.inputs)) for each in plan])
+    assert "kmsKeyID" not in everything
+    assert "GrantIsForAWSResource" not in everything
 
 
 @pytest.mark.parametrize(
@@ -85,8 +121,9 @@ def test_the_cluster_itself_tells_its_key() -> None:
 
 def test_the_page_has_the_statements_that_the_key_policy_needs() -> None:
     page = (root() / "docs" / "kms-key.md").read_text()
-    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    shown, of_volumes = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     groups = [group.inputs["name"].replace("otel-prod", "otel-dev") for group in given().of_type(LOG_GROUP)]
 
     told = documents.given_key_statements("aws", "eu-west-1", "123456789012", sorted(groups))
     assert json.loads(shown) == told
+    assert json.loads(of_volumes) == documents.volumes_key_statement("eu-west-1", "123456789012")
