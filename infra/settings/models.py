@@ -1254,8 +1254,8 @@ class Costs(Model):
     monthly_limit_usd: int | None = Field(
         None,
         gt=0,
-        description="USD a month that the stack may be expected to cost, by list prices: `otel-on-spot plan --cost` "
-        "says when it is more, and fails with --exit-code",
+        description="USD a month that the stack may be expected to cost, by list prices: `otel-on-spot plan` "
+        "says when it is more, and fails with --exit-code, in prod without it",
     )
     budget_emails: Annotated[Emails, Field(max_length=10)] = Field(
         (),

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,7 +77,7 @@ def plan(
         typer.Option(
             "--exit-code",
             help="Exit with 1 if a policy rule is violated or a Service on Spot does not fit into two minutes; with "
-            "--against, if something changes; with --cost, if more is expected than costs.monthlyLimitUsd.",
+            "--against, if something changes; if more is expected than costs.monthlyLimitUsd (prod refuses it anyhow).",
         ),
     ] = False,
 ) -> None:
@@ -147,7 +147,35 @@ def plan(
             pools.show(capacity, console)
         if verdict and judged:
             verdict.show(judged, console)
-    if exit_code and ((judged and judged.refused) or capacity.findings):
+    within = _is_within_limit(recording)
+    if exit_code and ((judged and judged.refused) or capacity.findings or not within):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _is_within_limit(recording: "Recording") -> bool:
+    """Whether no more is expected than ``costs.monthlyLimitUsd``; else it is said.
+
+    Raises:
+        typer.Exit: more is expected, and the environment is prod, where that is refused.
+    """
+    from otel_on_spot.plan import cost
+    from otel_on_spot.plan.manifests import as_document
+
+    limit = cost.monthly_limit(project.root(), recording.stack)
+    if limit is None:
+        return True
+    document = as_document(recording)
+    found = cost.estimate(document, cost.workloads_of(document, project.root()))
+    if told := cost.above(found, limit):
+        typer.echo(told, err=True)
+        _refuse_in_prod(document)
+    return not told
+
+
+def _refuse_in_prod(document: "dict[str, Any]") -> None:
+    from otel_on_spot.plan import cost
+
+    if cost.environment_of(document) == "prod":
         raise typer.Exit(EXIT_FINDINGS)
 
 
@@ -165,7 +193,11 @@ def _show_images(recording: "Recording", *, as_json: bool) -> None:
 
 
 def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) -> bool:
-    """Print the estimate; False where it is above the stack's own limit."""
+    """Print the estimate; False where it is above the stack's own limit.
+
+    Raises:
+        typer.Exit: it is, and the environment is prod, where that is refused.
+    """
     from otel_on_spot.plan import cost, tree
     from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.plan.manifests import as_document
@@ -180,7 +212,10 @@ def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) ->
         typer.echo(json.dumps(told, indent=2))
     else:
         cost.show(found, tree.terminal(), limit, unknown)
-    return limit is None or found.expected <= limit
+    within = not cost.above(found, limit)
+    if not within:
+        _refuse_in_prod(document)
+    return within
 
 
 def _clients() -> "Callable[[str, str], object]":

@@ -578,6 +578,16 @@ def as_document(found: Estimate) -> dict[str, Any]:
     }
 
 
+def above(found: Estimate, limit: int | None) -> str:
+    """Why an estimate is above its stack's limit; empty where it is not, or there is none."""
+    if limit is None or found.expected <= limit:
+        return ""
+    return (
+        f"expected {found.expected:,.0f} USD a month; costs.monthlyLimitUsd of Pulumi.{found.stack}.yaml is "
+        f"{limit:,}. Take something out, or raise the limit"
+    )
+
+
 def monthly_limit(root: Path, stack: str) -> int | None:
     """The stack file's ``costs.monthlyLimitUsd``."""
     config = stack_file.read(root, stack)
@@ -624,12 +634,8 @@ def show(found: Estimate, console: Console, limit: int | None = None, unknown: I
     )
     console.print(table)
     sources = sorted({source for line in found.lines for source in line.sources})
-    if limit is not None and found.expected > limit:
-        console.print(
-            f"expected {found.expected:,.0f} USD a month; costs.monthlyLimitUsd of Pulumi.{found.stack}.yaml is "
-            f"{limit:,}. Take something out, or raise the limit",
-            style="red",
-        )
+    if told := above(found, limit):
+        console.print(told, style="red")
     for why in unknown:
         console.print(f"No price of today, list prices stay. {why}", style="yellow", soft_wrap=True, highlight=False)
     console.print("\n".join(("Sources:", *(f"  {source}" for source in sources))), soft_wrap=True)

@@ -329,3 +329,29 @@ def test_backups_are_counted_as_one_copy_and_at_the_limits_as_many_as_are_kept()
     assert backups.limits == pytest.approx(3 * backups.expected)
     assert backups.kinds == ("factor",)
     assert "backups of the databases" not in {one.what for one in estimate(recorded("dev")).lines}
+
+
+@pytest.mark.parametrize("options", [[], ["--cost"], ["--json"], ["--cost", "--json"]], ids=" ".join)
+@pytest.mark.parametrize(("stack", "code"), [("dev", 0), ("prod", 1)])
+def test_more_than_the_limit_is_warned_of_and_refused_in_prod(
+    monkeypatch: pytest.MonkeyPatch, stack: str, code: int, options: list[str]
+) -> None:
+    monkeypatch.setattr(cost, "monthly_limit", lambda *_: 400)
+    monkeypatch.setattr("otel_on_spot.plan.record.record", lambda *_, **__: recorded(stack))
+
+    above = CliRunner().invoke(main.app, ["plan", "--stack", stack, *options])
+    asked = CliRunner().invoke(main.app, ["plan", "--stack", stack, *options, "--exit-code"])
+
+    assert (above.exit_code, asked.exit_code) == (code, 1), above.output
+    if "--json" in options:
+        json.loads(above.stdout)
+    if options != ["--cost", "--json"]:
+        assert f"costs.monthlyLimitUsd of Pulumi.{stack}.yaml is 400" in above.output.replace("\n", " ")
+
+
+def test_what_is_within_the_limit_or_not_limited_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otel_on_spot.plan.record.record", lambda *_, **__: recorded("prod"))
+    for limit in (None, 1000):
+        monkeypatch.setattr(cost, "monthly_limit", lambda *_, limit=limit: limit)
+        result = CliRunner().invoke(main.app, ["plan", "--stack", "prod", "--exit-code"])
+        assert (result.exit_code, "monthlyLimitUsd" in result.output) == (0, False), result.output
