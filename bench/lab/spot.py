@@ -101,7 +101,7 @@ def heap_profile(lab: Lab, lines: int = 5) -> Numbers:
 def back_on_spot(lab: Lab) -> Numbers:
     """``drill drought`` whole: seconds until all is back on Spot after its return, and evictions by node."""
     lab.forget_refusals()
-    seen = _rehearsed(lab, "drought", "--replicas", str(REPLICAS), "--max-return", "1200", "--within", "120")
+    seen = _rehearsed(lab, "drought", "--replicas", str(REPLICAS), "--max-return", "1200", "--within", "60")
     told = (seen.report or {})["measures"]
     evictions = [int(count) for count in re.findall(r" (\d+)(?:,|$)", told["evictions by node"])]
     return {
@@ -227,7 +227,8 @@ def _ready(lab: Lab) -> int:
 
 
 def _rehearsed(lab: Lab, name: str, *options: str) -> Rehearsed:
+    """A drill, to its end. What it prints is kept where ``CAPTURES`` says, as the tests' is: pages show it."""
     with tempfile.TemporaryDirectory() as folder:
-        seen = rehearse(lab, Path(folder), name, *options, seconds=2400)
+        seen = rehearse(lab, Path(folder), name, *options, keep=f"{name}-{lab.stack.name}", seconds=2400)
     assert seen.report is not None, seen.told
     return seen

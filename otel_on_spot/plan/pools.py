@@ -27,11 +27,14 @@ RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 DISCOVERY: Final = "karpenter.sh/discovery"
 ZONE: Final = "topology.kubernetes.io/zone"
 SPOT: Final = "spot"
+ON_DEMAND: Final = "on-demand"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolReport:
-    """A NodePool. ``fallback``: the pools that are tried after it; ``fallback_seconds`` leaves the node's boot out.
+    """A NodePool. ``fallback``: the pools that are tried after its Spot, itself among them where it has On-Demand too.
+
+    ``fallback_seconds`` leaves the node's boot out.
 
     ``demo_percent``: the most of the demo's requests on Spot that one node may carry; None where a taint keeps the demo
     out. ``price_range``: USD an hour, On-Demand in us-east-1; None where no type has a price.
@@ -157,7 +160,7 @@ def _within_limits(types: Iterable[InstanceType], limits: Mapping[str, str]) -> 
 
 
 def _fallback(pool: Mapping[str, Any], pools: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Names of the untainted pools that Karpenter tries after this one, heaviest first."""
+    """Names of the untainted pools that Karpenter tries after this one's Spot: its own On-Demand, then the heaviest."""
 
     def weight(one: Mapping[str, Any]) -> int:
         return one["spec"].get("weight") or 0
@@ -167,7 +170,8 @@ def _fallback(pool: Mapping[str, Any], pools: Sequence[Mapping[str, Any]]) -> tu
         for other in pools
         if other is not pool and not _tainted(other) and weight(other) <= weight(pool) and not _tainted(pool)
     ]
-    return tuple(other["metadata"]["name"] for other in sorted(later, key=weight, reverse=True))
+    own = [pool] if {SPOT, ON_DEMAND} <= set(_capacity(pool)) else []
+    return tuple(other["metadata"]["name"] for other in (*own, *sorted(later, key=weight, reverse=True)))
 
 
 def _spot_to_spot(capacity: tuple[str, ...], types: int, *, gate: bool) -> str:
@@ -216,7 +220,8 @@ def rows(found: CapacityReport) -> Iterator[PoolRow]:
     """A line for each pool, in words."""
     for pool in found.pools:
         rounds_text = f"{pool.rounds} round{'s' if pool.rounds != 1 else ''}"
-        after = f"then {' or '.join(pool.fallback)}" if pool.fallback else "then nothing: pods wait"
+        places = ["its own On-Demand" if name == pool.name else name for name in pool.fallback]
+        after = f"then {' or '.join(places)}" if places else "then nothing: pods wait"
         drought = (
             f"{rounds_text}, {pool.fallback_seconds} s and a boot, {after}" if SPOT in pool.capacity_types else "-"
         )

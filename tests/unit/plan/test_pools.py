@@ -16,7 +16,7 @@ from infra.settings.models import Pool
 from otel_on_spot import project
 from otel_on_spot.cli import app
 from otel_on_spot.plan import pools
-from otel_on_spot.plan.pools import CapacityReport, PoolReport, report
+from otel_on_spot.plan.pools import CapacityReport, PoolReport, report, rows
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.plan.workloads import CHART
@@ -93,6 +93,16 @@ def test_a_pool_of_few_types_has_no_spot_to_spot_and_one_of_one_zone_says_so() -
     assert spot.spot_to_spot == "no: 10 types, 15 are needed"
     assert spot.fallback == ()
     assert pool(found, "on-demand").largest_vcpus <= 16
+
+
+def test_a_pool_of_spot_and_on_demand_falls_back_to_its_own_on_demand_before_any_other() -> None:
+    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]["otel-on-spot:pools"]
+    config["spot"] |= {"capacityTypes": ["spot", "on-demand"], "weight": 5}
+    config["last"] = {"capacityTypes": ["on-demand"], "limits": {"cpu": "16", "memory": "64Gi"}, "weight": 1}
+    found = report(record("dev", config_overrides={"pools": config}), ROOT)
+
+    assert pool(found, "spot").fallback == ("spot", "last")
+    assert next(row for row in rows(found) if row[0] == "spot")[3].endswith("then its own On-Demand or last")
 
 
 def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared_before_it_is_kept() -> None:
