@@ -107,7 +107,7 @@ def _of_both(node: Any, left: set[str], right: set[str]) -> set[str]:
     if operator in {"and", "unless"}:
         return left
     matching = modifier.matching if modifier is not None else None
-    if isinstance(node.lhs, promql.NumberLiteral):
+    if not any(isinstance(part, promql.VectorSelector) for part in parts(node.lhs)):
         return right
     if matching is None:
         return left

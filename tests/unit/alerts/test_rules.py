@@ -136,6 +136,8 @@ def test_labels_that_an_operation_brings_along_are_known() -> None:
         'label_replace(karpenter_pods_state, "workload", "$1", "name", "(.*)-.*")': {"workload"},
         "histogram_quantile(.9, sum by (le, name) (rate(argocd_app_reconcile_bucket[5m])))": set[str](),
         "1 - sum by (name) (argocd_app_info)": {"name"},
+        "-0.5 * sum by (name) (argocd_app_info)": {"name"},
+        "5 / 4 * sum by (name) (argocd_app_info)": {"name"},
         "max_over_time(sum by (name) (argocd_app_info)[5m:1m]) > 1": {"name"},
     }.items():
         assert labels <= carried(expr, known()), expr
