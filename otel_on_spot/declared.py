@@ -21,7 +21,8 @@ import yaml
 
 from infra import demo_chart, names
 from otel_on_spot.files import write_text
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE, cluster_tag
+from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL, cluster_tag
+from otel_on_spot.program.resource_types import RELEASE
 
 if TYPE_CHECKING:
     from otel_on_spot.program.recording import Recording, Registration
@@ -166,7 +167,7 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         node_classes=tuple(_object_names(recording, "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")),
         pools={
             resource.inputs["metadata"]["name"]: _pool(resource.inputs["spec"])
-            for resource in recording.of_type("kubernetes:karpenter.sh/v1:NodePool")
+            for resource in recording.of_type(NODE_POOL.token)
         },
         argocd_namespace=names.ARGOCD_NAMESPACE,
         project=names.PROJECT,
@@ -190,7 +191,7 @@ def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
 
     (root_application,) = (
         application.inputs
-        for application in recording.of_type("kubernetes:argoproj.io/v1alpha1:Application")
+        for application in recording.of_type(APPLICATION.token)
         if application.inputs["metadata"]["name"] == names.PROJECT
     )
     told = yaml.safe_load(root_application["spec"]["source"]["helm"]["values"])
@@ -203,7 +204,7 @@ def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
 
 
 def _releases(recording: "Recording") -> "tuple[Registration, ...]":
-    return recording.of_type("kubernetes:helm.sh/v3:Release")
+    return recording.of_type(RELEASE)
 
 
 def _object_names(recording: "Recording", token: str) -> list[str]:

@@ -25,7 +25,6 @@ HOSTNAME: Final = "kubernetes.io/hostname"
 APP_NAME: Final = "app.kubernetes.io/name"
 APP_VERSION: Final = "app.kubernetes.io/version"
 PART_OF: Final = "app.kubernetes.io/part-of"
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 
@@ -83,6 +82,11 @@ class Kind:
     def group(self) -> str:
         """The API group; empty for the core group."""
         return self.version.rpartition("/")[0]
+
+    @property
+    def token(self) -> str:
+        """Pulumi's type token of a resource of the kind."""
+        return f"kubernetes:{self.version if self.group else f'core/{self.version}'}:{self.kind}"
 
     @property
     def crd(self) -> str:

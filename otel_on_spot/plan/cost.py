@@ -20,7 +20,7 @@ from rich.table import Table
 from infra.settings import instance_types
 from infra.settings.instance_types import InstanceType, quantity
 from otel_on_spot.errors import ToolError
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE, PUBLIC_BALANCER_ROLE
+from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL, PUBLIC_BALANCER_ROLE
 from otel_on_spot.plan.workloads import Workload, workloads
 from otel_on_spot.program import stack_file
 from otel_on_spot.program.resource_types import subnet_zones
@@ -32,7 +32,6 @@ HOME: Final = "us-east-1"
 """The region whose instance prices the pinned Karpenter carries."""
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
-ROOT_APPLICATION: Final = "kubernetes:argoproj.io/v1alpha1:Application"
 INGRESS: Final = "ingress"
 """Name of the Application that brings the load balancers."""
 PRICE_LIST: Final = "https://github.com/aws/karpenter-provider-aws (pkg/providers/pricing)"
@@ -299,7 +298,8 @@ def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
 def _load_balancers(plan: _Plan, region: _Region) -> Iterator[Line]:
     """Load balancers of ``ingress``: hours, capacity units, and facing the internet an address in each zone."""
     told = next(
-        (_values(inputs) for inputs in plan.inputs(ROOT_APPLICATION) if inputs["metadata"].get("name") == INGRESS), None
+        (_values(inputs) for inputs in plan.inputs(APPLICATION.token) if inputs["metadata"].get("name") == INGRESS),
+        None,
     )
     balancers = [told[key] for key in ("shop", "argocd") if key in told] if isinstance(told, dict) else []
     tagged = sum(
@@ -422,7 +422,7 @@ def _volumes(
 
 def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Iterator[Line]:
     pools = {
-        pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs("kubernetes:karpenter.sh/v1:NodePool")
+        pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs(NODE_POOL.token)
     }  # fmt: skip
     classes = plan.inputs("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
     gib = sum(
@@ -472,7 +472,7 @@ def persistence(resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     ``claims``: by database. Without such values there are none: an older revision's Application, or one that is not
     the root.
     """
-    applications = (resource["inputs"] for resource in resources if resource["type"] == ROOT_APPLICATION)
+    applications = (resource["inputs"] for resource in resources if resource["type"] == APPLICATION.token)
     return demo_values(applications).get("persistence") or {}
 
 
@@ -494,7 +494,7 @@ def workloads_of(document: Mapping[str, Any], root: Path) -> tuple[Workload, ...
     Raises:
         ToolError: the wrapper chart or the environment's values are not under ``root``.
     """
-    applications = (resource["inputs"] for resource in document["resources"] if resource["type"] == ROOT_APPLICATION)
+    applications = (resource["inputs"] for resource in document["resources"] if resource["type"] == APPLICATION.token)
     return workloads(root, environment_of(document), demo_values(applications))
 
 

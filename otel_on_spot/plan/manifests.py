@@ -7,9 +7,8 @@ from typing import Any, Final
 import yaml
 
 from otel_on_spot.program.recording import Invoke, Recording, Registration
+from otel_on_spot.program.resource_types import RELEASE
 from otel_on_spot.program.values import masked
-
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 
 
 def as_document(recording: Recording) -> dict[str, Any]:

@@ -14,16 +14,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, InstanceType, meeting, prices_of, quantity
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE
-from otel_on_spot.plan.cost import AWS_PROVIDER, ROOT_APPLICATION, demo_values, environment_tag
+from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL
+from otel_on_spot.plan.cost import AWS_PROVIDER, demo_values, environment_tag
 from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.program.recording import Recording
-from otel_on_spot.program.resource_types import SUBNET, subnet_zones
+from otel_on_spot.program.resource_types import RELEASE, SUBNET, subnet_zones
 from otel_on_spot.program.values import revealed
 from otel_on_spot.spot_arithmetic import BOOT_SECONDS, WARNING_SECONDS, fallback_seconds, rounds
 
-NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 DISCOVERY: Final = "karpenter.sh/discovery"
 ZONE: Final = "topology.kubernetes.io/zone"
 SPOT: Final = "spot"
@@ -67,10 +65,10 @@ class CapacityReport:
 
 def report(recording: Recording, root: Path) -> CapacityReport:
     """The report of a plan; without pools where it declares none."""
-    pools = [revealed(dict(resource.inputs)) for resource in recording.of_type(NODE_POOL)]
+    pools = [revealed(dict(resource.inputs)) for resource in recording.of_type(NODE_POOL.token)]
     spot = any(SPOT in _capacity(pool) for pool in pools)
     environment = environment_tag(provider.inputs for provider in recording.of_type(AWS_PROVIDER)) or recording.stack
-    told = demo_values(revealed(dict(child.inputs)) for child in recording.of_type(ROOT_APPLICATION))
+    told = demo_values(revealed(dict(child.inputs)) for child in recording.of_type(APPLICATION.token))
     services = on_spot(root, environment, told) if spot else ()
     gate = any(
         (((revealed(dict(release.inputs)).get("values") or {}).get("settings") or {}).get("featureGates") or {}).get(

@@ -7,6 +7,7 @@ from infra.settings import parse
 from infra.settings.placeholders import documentation_account, placeholders
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program import stack_file
 
@@ -23,7 +24,6 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked
 https://docs.aws.amazon.com/fis/latest/userguide/using-service-linked-roles.html
 """
 SPOT: Final = "spot.amazonaws.com"
-NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
 
 
 def identity(situation: Situation) -> CheckResult:
@@ -122,6 +122,6 @@ def _is_own(situation: Situation, role: str) -> bool:
 def _launches_spot(situation: Situation) -> bool:
     return any(
         "spot" in (term.get("values") or ())
-        for pool in situation.of_type(NODE_POOL)
+        for pool in situation.of_type(NODE_POOL.token)
         for term in pool.inputs["spec"]["template"]["spec"]["requirements"]
     )

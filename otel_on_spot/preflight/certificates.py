@@ -10,9 +10,9 @@ from infra import ingress
 from otel_on_spot.aws_errors import error_code
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.findings import Finding
+from otel_on_spot.kubernetes.names import APPLICATION
 from otel_on_spot.preflight.situation import Situation
 
-APPLICATION: Final = "kubernetes:argoproj.io/v1alpha1:Application"
 PAGE: Final = "docs/expose-the-shop.md"
 NOT_SEEN: Final = ("ResourceNotFoundException", "InvalidArnException")
 
@@ -40,7 +40,7 @@ def given(situation: Situation) -> CheckResult:
 
 def _wanted(situation: Situation) -> Iterator[tuple[str, str]]:
     """Host and ARN of each load balancer that has a certificate."""
-    for application in situation.of_type(APPLICATION):
+    for application in situation.of_type(APPLICATION.token):
         inputs = situation.wanted(application)
         if inputs["metadata"].get("name") != ingress.NAME:
             continue

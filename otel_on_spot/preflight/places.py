@@ -8,7 +8,8 @@ from infra.settings.instance_types import meeting
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.quotas import NODE_GROUP, NODE_POOL
+from otel_on_spot.kubernetes.names import NODE_POOL
+from otel_on_spot.preflight.quotas import NODE_GROUP
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.resource_types import subnet_zones
 
@@ -70,7 +71,7 @@ def instance_types(situation: Situation) -> CheckResult:
                     remedy=_offers(situation, lacking),
                 )
             )
-    pools = [pool.inputs for pool in situation.of_type(NODE_POOL)]
+    pools = [pool.inputs for pool in situation.of_type(NODE_POOL.token)]
     for pool in pools:
         findings += _pool(situation, pool, offered)
     counts = ", ".join(f"{zone} {len(types)}" for zone, types in offered.items())

@@ -17,10 +17,9 @@ from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.doctor.collectors.aws import pages, quota
 from otel_on_spot.doctor.facts_aws import ON_DEMAND_VCPUS, SPOT_VCPUS
 from otel_on_spot.findings import Finding
-from otel_on_spot.kubernetes.names import CAPACITY_TYPE
+from otel_on_spot.kubernetes.names import CAPACITY_TYPE, NODE_POOL
 from otel_on_spot.preflight.situation import Situation
 
-NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 NAT_GATEWAY: Final = "aws:ec2/natGateway:NatGateway"
 SUBNET: Final = "aws:ec2/subnet:Subnet"
@@ -116,7 +115,7 @@ def takes(situation: Situation) -> Iterator[Take]:
     if vpcs:
         yield Take(kind=VPCS, used=_others(situation, pages(ec2, "describe_vpcs", "Vpcs")), most=vpcs, least=vpcs)
     yield from _nat_gateways(situation, ec2)
-    pools = [pool.inputs for pool in situation.of_type(NODE_POOL)]
+    pools = [pool.inputs for pool in situation.of_type(NODE_POOL.token)]
     groups = [group.inputs for group in situation.of_type(NODE_GROUP)]
     if pools or groups:
         used_by = _vcpus_of_others(situation, ec2)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_on_spot import project
+from otel_on_spot.program.resource_types import RELEASE
 from otel_on_spot.recovery.checkpoint import Checkpoint
 from otel_on_spot.recovery.deployment import Identity, Pending, State, decided, pending
 from otel_on_spot.recovery.engine import Engine, RecoveryError
@@ -171,7 +172,7 @@ def _clear_pending_releases(engine: Engine, outcomes: dict[str, Outcome]) -> dic
         resource = outcome.resource
         release = (resource.get("outputs") or {}).get("status")
         status = str(release.get("status") if isinstance(release, dict) else "")
-        if resource.get("type") == "kubernetes:helm.sh/v3:Release" and status.startswith("pending-"):
+        if resource.get("type") == RELEASE and status.startswith("pending-"):
             namespace, _, name = str(resource["id"]).partition("/")
             engine.delete_from_state(urn)
             outcomes[urn] = Outcome(f"{status}, cleared")

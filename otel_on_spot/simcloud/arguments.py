@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from otel_on_spot.program.resource_types import RELEASE
 from otel_on_spot.simcloud.properties import same
 
 
@@ -194,7 +195,7 @@ AWS: Final[dict[str, Arguments]] = {
         only={"fifoQueue": False},
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Arguments(("queueUrl", "policy")),
-    "kubernetes:helm.sh/v3:Release": Arguments(
+    RELEASE: Arguments(
         (*("name", "namespace", "chart", "version", "values", "timeout", "atomic", "createNamespace"),),
         undecided={
             "compat": "nothing: the provider's SDK sets it on each release",

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.charts.demo_chart import NAMESPACE, Wrapper
+from tests.charts.demo_chart import Wrapper
 
 # The one list that the tests hold against the chart's: what keeps data.
 DATABASES = frozenset({"kafka", "opensearch", "postgresql", "prometheus", "valkey-cart"})
@@ -144,7 +144,3 @@ def at(values: dict[str, Any], path: str) -> Any:
 
 def by_name(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     return {manifest["metadata"]["name"]: manifest for manifest in objects if manifest["kind"] == kind}
-
-
-def namespace_of(rendered: dict[str, Any]) -> str:
-    return rendered["metadata"].get("namespace", NAMESPACE)

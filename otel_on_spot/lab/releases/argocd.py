@@ -24,7 +24,6 @@ KINDS: Final = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "Cluster
 
 Deployments, Services and network policies are of pods, which it has none of.
 """
-REDIS_SECRET: Final = "argocd-redis"
 TLS_CERTIFICATES: Final = "argocd-tls-certs-cm"
 KNOWN_HOSTS: Final = "argocd-ssh-known-hosts-cm"
 

@@ -1,10 +1,11 @@
-"""The base of every handler of EC2."""
+"""The base of every handler of EC2; what its functions are asked for and answer."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from typing_extensions import override
 
-from otel_on_spot.simcloud.handler import Call, Handler, all_tags, tag_list
+from otel_on_spot.simcloud.handler import Call, Handler, Site, all_tags, tag_list
 from otel_on_spot.simcloud.properties import Properties
 
 
@@ -33,3 +34,25 @@ class Ec2Handler(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         return self.retag(call, identity, state, new)
+
+
+def filters_of(arguments: Mapping[str, Any], tags: str = "tags") -> list[dict[str, Any]]:
+    """EC2's filters out of a function's arguments: those that it names, and one for each of its tags."""
+    named = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or ()]
+    return named + [{"Name": f"tag:{key}", "Values": [told]} for key, told in (arguments.get(tags) or {}).items()]
+
+
+def ids_of(describe: str, member: str, identity: str) -> Callable[[Site, Mapping[str, Any]], Properties]:
+    """A function that lists ids by filters and tags; none found is an empty list.
+
+    Args:
+        describe: the client's method.
+        member: the list in its answer.
+        identity: the id in a row of it.
+    """
+
+    def answer(site: Site, arguments: Mapping[str, Any]) -> Properties:
+        found = getattr(site.client("ec2"), describe)(Filters=filters_of(arguments))[member]
+        return {"ids": [row[identity] for row in found], "id": site.region}
+
+    return answer

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -173,23 +173,6 @@ class Subnet(Ec2Handler):
         call.site.client("ec2").delete_subnet(SubnetId=identity)
 
 
-def subnet_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that lists subnets by filters and tags: none found is an empty list."""
-    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
-    filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (arguments.get("tags") or {}).items()]
-    found = site.client("ec2").describe_subnets(Filters=filters)["Subnets"]
-    return {"ids": [subnet["SubnetId"] for subnet in found], "id": site.region}
-
-
-def vpc_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that lists VPCs by filters: none found is an empty list."""
-    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
-    return {
-        "ids": [vpc["VpcId"] for vpc in site.client("ec2").describe_vpcs(Filters=filters)["Vpcs"]],
-        "id": site.region,
-    }
-
-
 def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that describes a VPC by its id.
 
@@ -241,9 +224,8 @@ def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:
 
 def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that lists instances by filters, tags and states: none found is an empty list."""
-    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
-    filters += [{"Name": f"tag:{key}", "Values": [told]} for key, told in (arguments.get("instanceTags") or {}).items()]
-    filters.append({"Name": "instance-state-name", "Values": arguments.get("instanceStateNames") or ["running"]})
+    states = {"Name": "instance-state-name", "Values": arguments.get("instanceStateNames") or ["running"]}
+    filters = [*filters_of(arguments, "instanceTags"), states]
     found = site.client("ec2").describe_instances(Filters=filters)["Reservations"]
     return {
         "ids": [instance["InstanceId"] for row in found for instance in row["Instances"]],
@@ -254,21 +236,13 @@ def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
     }
 
 
-def volume_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that lists volumes by tags: none found is an empty list."""
-    filters = [{"Name": f"tag:{key}", "Values": [told]} for key, told in (arguments.get("tags") or {}).items()]
-    found = site.client("ec2").describe_volumes(Filters=filters)["Volumes"]
-    return {"ids": [volume["VolumeId"] for volume in found], "id": site.region}
-
-
 def volume(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that describes the one volume that its filters name.
 
     Raises:
         ApiError: there is none, or more than one.
     """
-    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or ()]
-    found = site.client("ec2").describe_volumes(Filters=filters)["Volumes"]
+    found = site.client("ec2").describe_volumes(Filters=filters_of(arguments))["Volumes"]
     if len(found) != 1:
         few = "Your query returned no results" if not found else "Your query returned more than one result"
         raise ApiError("InvalidParameterValue", f"{few}. Please change your search criteria and try again")

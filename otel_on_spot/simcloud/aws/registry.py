@@ -23,6 +23,7 @@ from otel_on_spot.simcloud.aws import (
     routing,
     security_groups,
 )
+from otel_on_spot.simcloud.aws.ec2 import ids_of
 from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
 
@@ -57,15 +58,15 @@ ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = 
     roles.GET_ONE: roles.one,
     "aws:eks/getClusters:getClusters": eks_cluster.names_of_all,
     "aws:eks/getCluster:getCluster": eks_cluster.described,
-    "aws:ebs/getEbsVolumes:getEbsVolumes": network.volume_ids,
+    "aws:ebs/getEbsVolumes:getEbsVolumes": ids_of("describe_volumes", "Volumes", "VolumeId"),
     "aws:ebs/getVolume:getVolume": network.volume,
     "aws:ec2/getInstances:getInstances": network.instance_ids,
-    "aws:ec2/getSubnets:getSubnets": network.subnet_ids,
+    "aws:ec2/getSubnets:getSubnets": ids_of("describe_subnets", "Subnets", "SubnetId"),
     "aws:ec2/getSubnet:getSubnet": network.subnet,
-    "aws:ec2/getVpcs:getVpcs": network.vpc_ids,
+    "aws:ec2/getVpcs:getVpcs": ids_of("describe_vpcs", "Vpcs", "VpcId"),
     "aws:ec2/getVpc:getVpc": network.vpc,
     "aws:ec2/getVpcEndpoint:getVpcEndpoint": network.vpc_endpoint,
-    "aws:ec2/getRouteTables:getRouteTables": routing.table_ids,
+    "aws:ec2/getRouteTables:getRouteTables": ids_of("describe_route_tables", "RouteTables", "RouteTableId"),
     "aws:ec2/getRouteTable:getRouteTable": routing.table,
     "aws:ssm/getParametersByPath:getParametersByPath": images.parameters_by_path,
 }

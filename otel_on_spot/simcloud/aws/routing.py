@@ -220,13 +220,6 @@ class NatGateway(Ec2Handler):
                 ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
 
 
-def table_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that lists route tables by filters: none found is an empty list."""
-    filters = [{"Name": told["name"], "Values": told["values"]} for told in arguments.get("filters") or []]
-    found = site.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]
-    return {"ids": [table["RouteTableId"] for table in found], "id": site.region}
-
-
 ROUTE: Final = {
     "carrierGatewayId": "CarrierGatewayId",
     "coreNetworkArn": "CoreNetworkArn",

@@ -8,7 +8,7 @@ from typing_extensions import override
 from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -19,15 +19,13 @@ GET_BY_TAGS = "aws:ec2/getSecurityGroups:getSecurityGroups"
 
 def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that finds security groups by tags: none found is an empty list."""
-    tags = arguments.get("tags") or {}
-    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
-    found = site.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    found = site.client("ec2").describe_security_groups(Filters=filters_of(arguments))["SecurityGroups"]
     ids = [group["GroupId"] for group in found]
     return {
         "ids": ids,
         "arns": [GROUP.format_map({**fields({}, site.scope), "id": group}) for group in ids],
         "vpcIds": [group["VpcId"] for group in found],
-        "tags": dict(tags),
+        "tags": dict(arguments.get("tags") or {}),
         "id": site.region,
     }
 

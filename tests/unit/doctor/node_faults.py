@@ -68,7 +68,6 @@ OTHER_SYSTEM_NODE = one_of(
     "nodes", lambda one: one.labels.get("node-role") == "system" and one.name != SYSTEM_NODE.name
 )
 WEB_SERVICE = Service(namespace="default", name="web", type="ClusterIP", selector={"app": "web"})
-REPAIR_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="NodeRepairBlocked", message="in its words")
 DISRUPTION_BLOCKED = ClaimEvent(claim=SPOT_CLAIM.name, reason="DisruptionBlocked", message="pdb x")
 WAS_JOINING = replace(DISRUPTION_BLOCKED, message="Nodeclaim does not have an associated node")
 NO_DISRUPTION = changed("node_pools", named("spot"), budgets=(PoolBudget(nodes="0"),))

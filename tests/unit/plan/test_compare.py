@@ -11,7 +11,8 @@ import yaml
 
 from infra import persistence
 from infra.settings.models import Persistence
-from otel_on_spot.plan import compare, cost
+from otel_on_spot.kubernetes.names import APPLICATION
+from otel_on_spot.plan import compare
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from tests.unit.conftest import recorded
@@ -28,7 +29,7 @@ def against_dev(**overrides: Any) -> compare.Difference:
 def with_volumes(given: dict[str, Any]) -> dict[str, Any]:
     """The plan of dev with other volumes, which only the root Application tells."""
     document = json.loads(json.dumps(as_document(recorded("dev"))))
-    (root,) = (one for one in document["resources"] if one["type"] == cost.ROOT_APPLICATION)
+    (root,) = (one for one in document["resources"] if one["type"] == APPLICATION.token)
     helm = root["inputs"]["spec"]["source"]["helm"]
     told = persistence.values(Persistence.model_validate(given))
     applications = {name: {"values": values} for name, values in told.items()}

@@ -7,6 +7,7 @@ import yaml
 
 from otel_on_spot import declared, project
 from otel_on_spot.drills.front_path import promise
+from otel_on_spot.kubernetes.names import APPLICATION
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.pools import report, service_rows
@@ -25,7 +26,7 @@ def with_floor() -> Recording:
 
 
 def told(recording: Recording) -> dict[str, Any]:
-    (application,) = recording.of_type(cost.ROOT_APPLICATION)
+    (application,) = recording.of_type(APPLICATION.token)
     return dict(cost.demo_values([application.inputs]))
 
 
