@@ -159,8 +159,8 @@ def _heap(runs: Sequence[Run]) -> list[Row]:
     how = (
         f"resident at most, run by run {each(runs, 'resident')}; at the highest {top['Go']:.0f} MiB are Go's, of which "
         f"{top['heap']:.0f} heap in use, and {top['resident'] - top['Go']:.0f} pages of the program itself; the last "
-        f"collection had left {top['live']:.0f} MiB ({top['profile']}): Go lets the heap grow to twice that before it "
-        f"collects (GOGC 100); {conditions(runs, 2)}"
+        f"collection had left {top['live']:.0f} MiB ({top['profile']}), and Go begins the next one at about twice that "
+        f"(GOGC 100); {conditions(runs, 2)}"
     )
     return [
         Row(f"{measures.PODS} pods Running", spread(numbers(runs, "seconds")), ran),

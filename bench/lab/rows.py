@@ -22,7 +22,9 @@ class Row(NamedTuple):
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """Median, and the least and the most."""
+    """Median, and the least and the most; of one run what it took."""
+    if len(seconds) == 1:
+        return f"{seconds[0]:.1f} s (n=1)"
     return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}, n={len(seconds)})"
 
 
