@@ -4,7 +4,7 @@ The catalogue is that of the pinned Karpenter: ``instance_types.txt`` beside thi
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
@@ -81,10 +81,63 @@ class InstanceType:
             **({"karpenter.k8s.aws/instance-memory": str(self.mib)} if self.mib else {}),
         }
 
+    def may_have(self, label: str, value: str) -> bool:
+        """Whether its nodes can carry a label of ``NOT_LISTED``: true where the catalogue does not decide."""
+        return value in _values(self, label.rpartition("/")[2])
+
     @property
     def bare_metal(self) -> bool:
         """True for a whole host without a hypervisor."""
         return self.size.startswith("metal")
+
+
+NOT_LISTED: Final = frozenset(
+    f"karpenter.k8s.aws/instance-{name}"
+    for name in (
+        *("accelerator-count", "accelerator-manufacturer", "accelerator-name", "cpu-manufacturer"),
+        *("encryption-in-transit-supported", "gpu-count", "gpu-manufacturer", "gpu-memory", "gpu-name"),
+        *("hypervisor", "local-nvme", "tenancy"),
+    )
+) | {"node.kubernetes.io/windows-build"}
+"""Well-known labels that the catalogue does not list, and for which it says at least what a type cannot have.
+
+Source: computeRequirements of
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/instancetype/types.go
+"""
+_GPU_CATEGORIES: Final = frozenset({"dl", "g", "gr", "p"})
+_ACCELERATOR_CATEGORIES: Final = frozenset({"dl", "inf", "trn"})
+_NITRO_ALONE: Final = 5
+"""Generation from which on every type that is not bare metal is of the Nitro hypervisor.
+
+Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-nitro-instances.html
+"""
+
+
+class _Any:
+    """A container of every value."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
+def _values(kind: InstanceType, name: str) -> Container[str]:
+    """What a label of ``NOT_LISTED`` can be on a node of this type; nothing where the node has no such label."""
+    category, generation = (kind.labels[f"karpenter.k8s.aws/instance-{part}"] for part in ("category", "generation"))
+    match name:
+        case "instance-local-nvme":
+            return {str(kind.nvme_gb)} if kind.nvme_gb else ()
+        case "instance-hypervisor":
+            return {""} if kind.bare_metal else {"nitro"} if int(generation) >= _NITRO_ALONE else {"nitro", "xen"}
+        case "instance-cpu-manufacturer":
+            return {"aws", "nvidia"} if kind.arch == "arm64" else {"amd", "intel"}
+        case "instance-encryption-in-transit-supported":
+            return {"true", "false"}
+        case "instance-tenancy":
+            return {"default", "dedicated"}
+        case "windows-build":
+            return ()
+    wanted = _GPU_CATEGORIES if name.startswith("instance-gpu") else _ACCELERATOR_CATEGORIES
+    return _Any() if category in wanted else ()
 
 
 @cache
@@ -183,6 +236,9 @@ def _narrowed(pool: Pool) -> Iterator[tuple[Choice, Rows]]:
     labels = {SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
     for label in sorted(labels.keys() & catalogue()[0][1].keys()):
         left = tuple(row for row in left if row[1].get(label, labels[label]) == labels[label])
+        yield _choice("labels", f"{label}: {labels[label]}", left), left
+    for label in sorted(labels.keys() & NOT_LISTED):
+        left = tuple(row for row in left if row[0].may_have(label, labels[label]))
         yield _choice("labels", f"{label}: {labels[label]}", left), left
     # A limit of nothing is how Karpenter's users stop a pool from growing.
     if cpu := quantity(pool.limits.cpu):

@@ -176,7 +176,9 @@ LabelKey = Annotated[
 ]
 """Kubernetes' qualified name: a DNS subdomain before the slash, if there is one, at most 63 characters after it."""
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
-AddonVersion = Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
+_NUMBER = r"(0|[1-9]\d*)"
+AddonVersion = Annotated[str, Field(pattern=rf"^v{_NUMBER}\.{_NUMBER}\.{_NUMBER}-eksbuild\.[1-9]\d*$")]
+AmiRelease = Annotated[str, Field(pattern=rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}-\d{{8}}$"), AfterValidator(_dated)]
 RoleArn = Annotated[
     str,
     Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-.0-~]+/){0,63}[A-Za-z0-9_+=,.@-]{1,64}$", max_length=600),
@@ -370,7 +372,7 @@ class SystemNodeGroup(Model):
     ami_type: Literal["AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD"] = Field(
         "AL2023_x86_64_STANDARD", description="EKS AMI type of the node group"
     )
-    release_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+-\d{8}$"), AfterValidator(_dated)] | None = Field(
+    release_version: AmiRelease | None = Field(
         None,
         description="AMI release of the node group, or left out for the newest at creation; prod must pin it, and "
         "moves it every month",
@@ -628,7 +630,9 @@ class Budget(Model):
         pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
     )
     reasons: Annotated[
-        tuple[Literal["Underutilized", "Empty", "Drifted", "Unhealthy"], ...], BeforeValidator(_listed)
+        tuple[Literal["Underutilized", "Empty", "Drifted", "Unhealthy"], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
     ] = Field((), description="the reasons that this budget is for; none means all")
     schedule: Schedule | None = Field(
         None,

@@ -1143,9 +1143,26 @@ def budgets_have_a_limit(costs: Costs, region: str) -> Iterator[Problem]:
         )
 
 
+GLOBAL_SERVICES: Final = frozenset(
+    {"iam", "route53", "cloudfront", "organizations", "account", "pricing", "ce", "budgets", "shield"}
+)
+"""Services without an endpoint in a region: they are global.
+
+Source: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+"""
+
+
 @rule
 def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
-    """Each endpoint is listed once, and has a name of its own."""
+    """Each endpoint is listed once, is one of the region, and has a name of its own."""
+    for service in network.interface_endpoints:
+        why = ""
+        if service.startswith(("com.amazonaws.", "aws.")):
+            why = "a service is named without com.amazonaws.<region>, which the program puts before it"
+        elif service in GLOBAL_SERVICES:
+            why = "this service is global: it has no interface endpoint in a region"
+        if why:
+            yield Problem("network.interfaceEndpoints", service, why, "use names such as sts, ec2 or ecr.api")
     for key, services in (
         ("network.gatewayEndpoints", network.gateway_endpoints),
         ("network.interfaceEndpoints", network.interface_endpoints),

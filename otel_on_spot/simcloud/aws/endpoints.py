@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from infra.settings.rules import GLOBAL_SERVICES
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
@@ -18,20 +19,16 @@ OTHERWISE_NAMED = (
     *("sagemaker.api", "sagemaker.runtime", "api.ecr", "cassandra", "servicecatalog", "s3express", "s3-global"),
     *("rds-data", "redshift-data", "evidently", "models-v2-lex", "bedrock-runtime", "grafana-workspace", "vpc-lattice"),
 )
-"""Services whose endpoint is called otherwise than their client."""
-NO_ENDPOINT = frozenset(
-    {"iam", "route53", "cloudfront", "organizations", "account", "pricing", "ce", "budgets", "shield"}
-)
-"""Services with a client and without an endpoint in a region: they are global.
+"""Services whose endpoint is called otherwise than their client.
 
-Source of both: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+Source: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
 """
 
 
 @cache
 def endpoint_services() -> frozenset[str]:
     """The last part of the names of AWS's own endpoint services, as far as clients and the table tell."""
-    return frozenset({*services(), *OTHERWISE_NAMED}) - NO_ENDPOINT
+    return frozenset({*services(), *OTHERWISE_NAMED}) - GLOBAL_SERVICES
 
 
 class VpcEndpoint(Ec2Handler):

@@ -175,6 +175,14 @@ def newer_fields() -> Iterator[Row]:
         before = "karpenter.version+cluster.kubernetesVersion+cluster.addons"
         yield "dev", f"{before}+karpenter.minValuesPolicy", (*old, "BestEffort"), "karpenter.minValuesPolicy"
         yield "dev", f"{before}+pools.data.capacityTypes", (*old, ["reserved"]), "pools.data.capacityTypes"
+    for reasons in (["Drifted", "Drifted"], ["Empty"] * 51, ["Expired"]):
+        budgets = [{"nodes": "1", "reasons": reasons}]
+        key = "pools.data.budgets[0].reasons" + ("[0]" if reasons == ["Expired"] else "")
+        yield "dev", "pools.data.budgets", budgets, key
+    for addon in ("v01.14.6-eksbuild.4", "v1.14.06-eksbuild.4", "v1.14.6-eksbuild.04", "v1.14.6"):
+        yield "dev", "cluster.addons", {"coredns": addon}, "cluster.addons.coredns"
+    for release in ("1.35.08-20260930", "01.35.8-20260930", "1.35.8"):
+        yield "dev", "cluster.systemNodes", {"releaseVersion": release}, "cluster.systemNodes.releaseVersion"
     for version in ("2.0.0", "2.14.1", "10.0.0", "0.37.0"):
         yield "dev", "karpenter.version", version, "karpenter.version"
 
@@ -255,6 +263,11 @@ def capacity() -> Iterator[Row]:
         *(("kubernetes.io/arch", "arm64"), ("kubernetes.io/os", "windows"), ("beta.kubernetes.io/arch", "arm64")),
         *(("node.kubernetes.io/instance-type", "t3.large"), ("topology.kubernetes.io/zone", "eu-west-1c")),
         *(("topology.kubernetes.io/region", "eu-west-2"), ("karpenter.sh/capacity-type", "on-demand")),
+        *(("karpenter.k8s.aws/instance-local-nvme", "300"), ("karpenter.k8s.aws/instance-hypervisor", "xen")),
+        *(("karpenter.k8s.aws/instance-cpu-manufacturer", "aws"), ("karpenter.k8s.aws/instance-gpu-count", "1")),
+        *(("karpenter.k8s.aws/instance-gpu-name", "t4"), ("karpenter.k8s.aws/instance-accelerator-count", "1")),
+        *(("karpenter.k8s.aws/instance-encryption-in-transit-supported", "yes"), ("kubernetes.io/os", "Linux")),
+        *(("karpenter.k8s.aws/instance-tenancy", "host"), ("node.kubernetes.io/windows-build", "10.0.20348")),
     ):
         yield "dev", "pools.spot.labels", {label: value}, "pools.spot.labels"
     for kind in ("m7i.huge", "m77i.large", "m7i.larg", "m7x.large", "t1.nano", "zz9.large"):
@@ -419,7 +432,10 @@ def places() -> Iterator[Row]:
     yield "prod", "accountId", None, "accountId"
     for services in (["s3", "s3"], ["dynamodb", "s3", "dynamodb"]):
         yield "dev", "network.gatewayEndpoints", services, "network.gatewayEndpoints"
-    for services in (["ecr.api", "ecr-api"], ["sts", "sts"], ["ecr.dkr", "ecr-dkr", "s3"]):
+    for services in (
+        *(["ecr.api", "ecr-api"], ["sts", "sts"], ["ecr.dkr", "ecr-dkr", "s3"]),
+        *(["com.amazonaws.eu-west-1.sts"], ["sts", "aws.sagemaker.eu-west-1.studio"], ["iam"], ["ec2", "route53"]),
+    ):
         yield "dev", "network.interfaceEndpoints", services, "network.interfaceEndpoints"
     for days in (0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1):
         yield "prod", "cluster.logRetentionDays", days, "cluster.logRetentionDays"
@@ -596,8 +612,16 @@ SOUND: list[tuple[str, str, Any]] = [
         ("topology.kubernetes.io/zone", "eu-west-1a"), ("karpenter.k8s.aws/instance-family", "m7i"),
         ("karpenter.sh/capacity-type", "spot"), ("kubernetes.io/team", "x"),
         ("node-restriction.kubernetes.io/team", "x"),
-        ("karpenter.k8s.aws/instance-local-nvme", "300"), ("example.com/tier", "spot"), ("node-role", "spot"),
+        ("karpenter.k8s.aws/instance-hypervisor", "nitro"), ("karpenter.k8s.aws/instance-tenancy", "default"),
+        ("karpenter.k8s.aws/instance-cpu-manufacturer", "amd"), ("example.com/tier", "spot"), ("node-role", "spot"),
+        ("karpenter.k8s.aws/instance-encryption-in-transit-supported", "true"),
     )),
+    (
+        "dev",
+        "pools.spot.localStorage+pools.spot.labels",
+        ("required", {"karpenter.k8s.aws/instance-local-nvme": "237"}),
+    ),
+    ("dev", "pools.data.instanceCategories+pools.data.labels", (["g"], {"karpenter.k8s.aws/instance-gpu-count": "1"})),
     *(("dev", "pools.spot.instanceGenerationAbove", generation) for generation in range(1, 8)),
     ("dev", "pools.spot.architectures+pools.spot.instanceGenerationAbove", (["arm64"], 8)),
     ("dev", "pools.data.limits", {"cpu": "2", "memory": "16Gi"}),
