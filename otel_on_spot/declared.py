@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -21,10 +21,11 @@ import yaml
 
 from infra import demo_chart, names
 from otel_on_spot.files import write_text
-from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL, cluster_tag
+from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL, POOL_LABEL, cluster_tag
 from otel_on_spot.program.resource_types import RELEASE
 
 if TYPE_CHECKING:
+    from otel_on_spot.plan.workloads import Workload
     from otel_on_spot.program.recording import Recording, Registration
 
 DEMO: Final = "gitops/charts/otel-demo"
@@ -49,7 +50,8 @@ class Declared:
     pattern by rule name. ``stateful``: (kind, name) of the workloads that keep data, in ``stateful_namespace``.
     ``experiment``: id of the FIS template, known from the stack's outputs alone. ``associated``: the controller's
     service account has a Pod Identity association. ``replicas``: of the demo's workloads, as Git declares them for the
-    stack's environment.
+    stack's environment. ``spot_requests``: (CPU in thousandths, memory in MiB) that all replicas of a workload ask
+    for, of those that nothing holds to a pool or to On-Demand.
     """
 
     stack: str
@@ -79,6 +81,7 @@ class Declared:
     experiment: str = ""
     associated: bool = False
     replicas: Mapping[str, int] = field(default_factory=dict)
+    spot_requests: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def owned_tag(self) -> str:
@@ -138,6 +141,7 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
     ways = ("aws-auth",) if stack_names.node_role in mapped else ()
     if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
         ways = (*ways, "access-entry")
+    demo = _workloads(recording, root)
     release = next(resource.inputs for resource in _releases(recording) if resource.inputs["name"] == "karpenter")
     return Declared(
         stack=recording.stack,
@@ -178,15 +182,13 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
             resource.inputs["serviceAccount"] == release["values"]["serviceAccount"]["name"]
             for resource in recording.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation")
         ),
-        replicas=_replicas(recording, root),
+        replicas=_replicas(demo),
+        spot_requests=_spot_requests(demo),
     )
 
 
-def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
-    """Replicas of the demo's workloads by what the root Application passes to its child, over the chart's values.
-
-    Those that run On-Demand beside others count among them: they answer the same Service.
-    """
+def _workloads(recording: "Recording", root: Path) -> "tuple[Workload, ...]":
+    """The demo's workloads by what the root Application passes to its child, over the chart's values."""
     from otel_on_spot.plan.workloads import workloads
 
     (root_application,) = (
@@ -196,11 +198,23 @@ def _replicas(recording: "Recording", root: Path) -> dict[str, int]:
     )
     told = yaml.safe_load(root_application["spec"]["source"]["helm"]["values"])
     child = told["applications"].get("otel-demo") or {}
-    environment = told["clusterMetadata"]["environment"]
-    found: Counter[str] = Counter()
-    for workload in workloads(root, environment, child.get("values") or {}):
-        found[workload.behind or workload.name] += workload.replicas
-    return dict(found)
+    return workloads(root, told["clusterMetadata"]["environment"], child.get("values") or {})
+
+
+def _replicas(found: "Iterable[Workload]") -> dict[str, int]:
+    """Replicas by name. Those that run On-Demand beside others count among them: they answer the same Service."""
+    counted: Counter[str] = Counter()
+    for workload in found:
+        counted[workload.behind or workload.name] += workload.replicas
+    return dict(counted)
+
+
+def _spot_requests(found: "Iterable[Workload]") -> dict[str, tuple[int, int]]:
+    return {
+        workload.name: (workload.replicas * workload.cpu_millis, workload.replicas * workload.memory_mib)
+        for workload in found
+        if not workload.node_selector.keys() & {CAPACITY_TYPE, POOL_LABEL}
+    }
 
 
 def _releases(recording: "Recording") -> "tuple[Registration, ...]":

@@ -55,6 +55,7 @@ def history(
         seen = sources.look(found, Api(found.cluster_api))
         known = sources.with_prices(found, lives.merged(kept, seen.lives))
     saved = lives.savings(known, sources.of_pools(found))
+    shared = lives.shares(sum(one.saved for one in saved), found.declared.spot_requests)
     incidents = lives.incidents(known)
     if record is not None:
         records.write(record, known)
@@ -63,10 +64,10 @@ def history(
         for one in incidents:
             write_text(incident / pages.name_of(one), pages.page(one, seen.events, where, stack))
     if str(json_file) == "-":
-        typer.echo(records.report(known, saved, incidents))
+        typer.echo(records.report(known, saved, incidents, shared))
     else:
         if json_file is not None:
-            write_text(json_file, records.report(known, saved, incidents))
-        pages.show(known, saved, Console())
+            write_text(json_file, records.report(known, saved, incidents, shared))
+        pages.show(known, saved, Console(), shared)
         if incident is not None:
             typer.echo(f"{format_count(len(incidents), 'page')} of incidents in {incident}")

@@ -1,6 +1,6 @@
 """The history as text: a table of lives, Spot's savings, a page of Markdown for each incident."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -9,18 +9,28 @@ from rich.text import Text
 from otel_on_spot.findings import format_count, format_duration
 from otel_on_spot.history.lives import Event, Incident, Life, Saving
 
+WORKLOADS_SHOWN = 8
 FORGOTTEN = (
     "events and ended instances are kept for about an hour: what was before is known from --record FILE alone",
     "prices: Spot's are EC2's own history, On-Demand's the list prices of us-east-1",
 )
 
 
-def show(found: Sequence[Life], saved: Sequence[Saving], console: Console) -> None:
-    """Print every life, and the savings below."""
+def show(
+    found: Sequence[Life], saved: Sequence[Saving], console: Console, shared: Mapping[str, float] | None = None
+) -> None:
+    """Print every life, and the savings below.
+
+    Args:
+        found: the lives.
+        saved: by pool.
+        console: where it goes.
+        shared: what each workload has of what is saved.
+    """
     for life in found:
         for line in life_lines(life):
             console.print(Text(line), soft_wrap=True)
-    for line in ("", *saving_lines(saved)):
+    for line in ("", *saving_lines(saved), *share_lines(shared or {})):
         console.print(Text(line), soft_wrap=True)
     for line in FORGOTTEN:
         console.print(Text(f"note: {line}", style="dim"), soft_wrap=True)
@@ -75,6 +85,16 @@ def saving_lines(saved: Iterable[Saving]) -> list[str]:
         else:
             lines.append(f"{told} on On-Demand")
     return [*lines, f"saved by Spot, less fall-back: {total:.4f} USD"] if lines else []
+
+
+def share_lines(shared: Mapping[str, float]) -> list[str]:
+    """What is saved by workload, the greatest first; nothing where nothing is."""
+    total = sum(shared.values())
+    if not total:
+        return []
+    told = [f"{name} {usd:.4f} ({usd / total:.0%})" for name, usd in list(shared.items())[:WORKLOADS_SHOWN]]
+    rest = len(shared) - WORKLOADS_SHOWN
+    return [f"of it by the requests of workloads on Spot: {', '.join(told)}{f', {rest} more' if rest > 0 else ''}"]
 
 
 def name_of(incident: Incident) -> str:

@@ -1,6 +1,6 @@
 """Lives in files: kept from look to look, and as a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,16 @@ def write(file: Path, found: Sequence[Life]) -> None:
     write_text(file, _adapter(tuple[Life, ...]).dump_json(tuple(found), indent=1).decode())
 
 
-def report(found: Sequence[Life], saved: Sequence[Saving], incidents: Sequence[Incident]) -> str:
-    """All of it as JSON."""
-    document = {"lives": tuple(found), "savings": tuple(saved), "incidents": tuple(incidents)}
+def report(
+    found: Sequence[Life], saved: Sequence[Saving], incidents: Sequence[Incident], shared: Mapping[str, float]
+) -> str:
+    """All of it as JSON.
+
+    Args:
+        found: the lives.
+        saved: by pool.
+        incidents: what came together.
+        shared: what each workload has of what is saved.
+    """
+    document = {"lives": tuple(found), "savings": tuple(saved), "incidents": tuple(incidents), "workloads": shared}
     return _adapter(dict[str, Any]).dump_json(document, indent=2).decode()

@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 
 from otel_on_spot import target
 from otel_on_spot.cli.main import app
+from otel_on_spot.declared import from_recording
 from otel_on_spot.doctor.fact import parse
 from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.doctor.facts_kubernetes import NodeClaim
 from otel_on_spot.history import pages, records, sources
-from otel_on_spot.history.lives import Event, Life, Price, incidents, lives, merged, priced, savings
+from otel_on_spot.history.lives import Event, Life, Price, incidents, lives, merged, priced, savings, shares
+from otel_on_spot.project import root
+from tests.unit.conftest import recorded
 from tests.unit.doctor.changes import HEALTHY
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -195,6 +198,26 @@ def test_savings_by_pool_less_the_hours_of_fall_back() -> None:
     assert any("0.0600 more than Spot's price" in line for line in lines)
 
 
+def test_what_is_saved_is_shared_by_requests_of_cpu_and_memory_alike() -> None:
+    told = shares(0.12, {"ad": (100, 100), "frontend": (300, 500), "cart": (0, 240)})
+    exact = {"frontend": 0.080714, "ad": 0.022143, "cart": 0.017143}
+    assert {name: round(usd, 6) for name, usd in told.items()} == exact
+    assert [*told] == ["frontend", "ad", "cart"]
+    assert sum(told.values()) == pytest.approx(0.12)
+    (line,) = pages.share_lines(told)
+    assert line.endswith("Spot: frontend 0.0807 (67%), ad 0.0221 (18%), cart 0.0171 (14%)")
+    (line,) = pages.share_lines(shares(-1.0, {f"w{number}": (1, 1) for number in range(10)}))
+    assert line.endswith("w7 -0.1000 (10%), 2 more")
+    assert pages.share_lines(shares(0.0, {"ad": (1, 1)})) == pages.share_lines(shares(1.0, {})) == []
+
+
+def test_the_workloads_that_share_are_those_that_nothing_keeps_off_spot() -> None:
+    requests = from_recording(recorded("prod"), root=root()).spot_requests
+    assert {"frontend", "checkout", "ad"} <= {*requests}
+    assert not {"kafka", "postgresql", "opensearch", "prometheus", "valkey-cart"} & {*requests}
+    assert all(cpu > 0 and memory > 0 for cpu, memory in requests.values())
+
+
 @pytest.mark.parametrize(
     ("steps", "mean"),
     [
@@ -275,7 +298,7 @@ def test_the_command_prints_keeps_and_writes_a_page(tmp_path: Path) -> None:
     assert len(records.load(record)) == 1, "the same life twice is one"
     told = json.loads(CliRunner().invoke(app, ["history", "--stack", "lab", "--json", "-"]).output)
     assert told["lives"][0]["why_ended"] == "Spot interruption"
-    assert set(told) == {"lives", "savings", "incidents"}
+    assert set(told) == {"lives", "savings", "incidents", "workloads"}
 
 
 @pytest.mark.usefixtures("platform")
