@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.browser.chromium import why_no_browser
 from tests.engine.availability import why_no_engine
 
 ROOT = Path(__file__).parents[1]
@@ -101,6 +102,12 @@ TIERS = (
         tests=("tests/unit",),
     ),
     Tier(name="charts", what="the GitOps tree, rendered by real Helm", tests=("tests/charts",)),
+    Tier(
+        name="browser",
+        what="pages and pictures in a real browser: the load generator's, the report's, the drawings",
+        tests=("tests/browser",),
+        reason_to_skip=why_no_browser,
+    ),
     Tier(name="workflows", what="the CI workflows, read by actionlint; the pages", tests=("tests/ci",)),
     Tier(
         name="crds",

@@ -14,7 +14,8 @@ from otel_on_spot.program.recording import Recording
 from otel_on_spot.report import FORMAT, MARKS, Report, Status
 
 STYLE: Final = """
-body { font: 15px/1.5 Helvetica, Arial, sans-serif; color: #1f2933; max-width: 1100px; margin: 2em auto; }
+body { font: 15px/1.5 Helvetica, Arial, sans-serif; color: #1f2933; max-width: 1100px; margin: 2em auto }
+body { padding: 0 1em }
 h1 { margin-bottom: 0 }
 h2 { border-top: 1px solid #cbd2d9; padding-top: 1em; margin-top: 2em }
 table { border-collapse: collapse; width: 100% }
@@ -22,12 +23,14 @@ td, th { text-align: left; padding: .25em .75em .25em 0 }
 th { border-bottom: 1px solid #cbd2d9 }
 td { border-bottom: 1px solid #eef1f4; vertical-align: top }
 .n { text-align: right; white-space: nowrap }
-.faint { color: #7b8794 }
+.faint { color: #616e7c }
 .found { color: #ba2525 }
 .unknown { color: #8d6708 }
-.figure { font-size: 1.6em; margin-right: 1.5em }
-.figure small { font-size: .6em; color: #7b8794 }
-svg { max-width: 100%; height: auto }
+.figure { font-size: 1.6em; margin-right: 1.5em; display: inline-block }
+.figure small { font-size: .6em; color: #616e7c }
+.wide { overflow-x: auto }
+.drawing { overflow-x: auto; margin: 0 calc(50% - 50vw + 1em) }
+.drawing svg { width: 100%; min-width: 1235px; height: auto }
 """
 CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """Policy of the page: a browser that keeps it asks for nothing."""
@@ -75,6 +78,7 @@ def page(
     title = f"{recording.project} {recording.stack}"
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{CLOSED}">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<h1>{escape(title)}</h1>\n<p class="faint">Made {at:%Y-%m-%d %H:%M} UTC by otel-on-spot report.</p>\n'
@@ -93,10 +97,14 @@ def _paragraph(text: str) -> str:
 def _figures(**figures: str) -> str:
     """Figures in large print, each over its name."""
     told = (
-        f'<span class="figure" data-figure="{name}">{escape(figure)} <small>{name.replace("_", " ")}</small></span>'
+        f'<span class="figure" data-figure="{name}">{escape(figure)} <small>{_spaced(name)}</small></span>'
         for name, figure in figures.items()
     )
     return f"<p>{''.join(told)}</p>\n"
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, marked: bool = False) -> str:
@@ -111,7 +119,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int =
         line(head, "th"),
         *(line(row[1:], "td", f' class="{escape(row[0])}"') if marked else line(row, "td") for row in rows),
     ]
-    return "<table>\n" + "\n".join(lines) + "\n</table>\n"
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>\n"
 
 
 def _plan(recording: Recording) -> str:
@@ -122,7 +130,7 @@ def _plan(recording: Recording) -> str:
         "Plan",
         _figures(resources=str(made), components=str(components)),
         _paragraph("What is made first stands left; teardown runs from right to left."),
-        picture.svg(recording),
+        f'<div class="drawing">{picture.svg(recording)}</div>\n',
     )
 
 
@@ -166,7 +174,7 @@ def _cost(recording: Recording, root: Path) -> str:
             f"List prices of {found['region']}, no tax; {found['expectedLow']:,.0f} to {found['expectedHigh']:,.0f} by "
             f"Spot's price.{bound}"
         ),
-        _table(("what", "known from", *AMOUNTS.values()), rows, numbers=len(AMOUNTS)),
+        _table(("what", "known from", *map(_spaced, AMOUNTS.values())), rows, numbers=len(AMOUNTS)),
     )
 
 

@@ -10,7 +10,7 @@ from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.program.urns import STACK_TYPE
 from otel_on_spot.svg import FAINT, MARGIN
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 236, 76, 96, 34
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 236, 76, 56, 34
 PALETTE: Final = {"aws": ("#fff4e5", "#c2610c"), "kubernetes": ("#e8f1fd", "#1d5fbf"), "mixed": ("#eef7ee", "#2f7d4f")}
 
 
@@ -175,7 +175,7 @@ def _legend(width: int) -> str:
 def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
     x1, y1 = start[0] + BOX_WIDTH, start[1] + BOX_HEIGHT / 2
     x2, y2 = end[0] - 2, end[1] + BOX_HEIGHT / 2
-    bend = max(36.0, (x2 - x1) / 2)
+    bend = max(28.0, (x2 - x1) / 2)
     curve = f"M{x1:.0f},{y1:.0f} C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
     return drawing.path(curve, stroke=FAINT, stroke_width="1.4", marker_end="url(#head)")
 
@@ -187,7 +187,7 @@ def _box(node: Node, x: float, y: float) -> str:
     return (
         drawing.rectangle(x, y, BOX_WIDTH, BOX_HEIGHT, rx=9, fill=fill, stroke=stroke, stroke_width="1.4")
         + drawing.text(left, y + 25, node.kind, size=15, bold=True)
-        + drawing.text(right, y + 63, count, size=11, anchor="end", colour=stroke)
+        + drawing.text(right, y + 63, count, size=11.5, anchor="end", colour=stroke)
         + drawing.text(left, y + 46, ", ".join(node.most[:2]), size=11.5)
         + drawing.text(left, y + 63, ", ".join(node.most[2:]), size=11.5, colour=FAINT)
     )

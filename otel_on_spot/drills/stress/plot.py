@@ -1,5 +1,6 @@
 """Samples of the stress drill as a picture: replicas, pending pods, nodes by capacity type, cost, moments."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,12 +12,18 @@ from otel_on_spot.svg import FAINT, INK, MARGIN, document, element, line, path, 
 
 LEFT, WIDTH, RIGHT, TOP = 90, 860, 170, 86
 ROW: Final = 18
+NUMBERS: Final = TOP - 24
+"""Baseline of the moments' numbers: between the title and the lanes."""
 WANTED, RUNNING, PENDING, COST = "#7b8794", "#2f9a76", "#c81e3a", "#8457c9"
 SPOT_COLOUR, ON_DEMAND_COLOUR = "#e08a2b", "#3d7fd6"
 TICKS: Final = 8
 NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 MANY: Final = ("NodeClaim", " node joined", " node left", " nodes joined", " nodes left")
 """Moments that the lanes show anyhow."""
+NUMBERED_APART: Final = 34
+"""Pixels from which on moments have numbers of their own; closer ones share a label such as 3-5."""
+LETTERS: Final = 140
+"""A line of the legend; what is longer goes on in the next."""
 Value = Callable[[Sample], float]
 
 
@@ -36,8 +43,8 @@ def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str
     lanes = _lanes()
     marks = [moment for moment in moments if not any(what in moment.what for what in MANY)]
     bottom = lanes[-1].top + lanes[-1].height
-    legend = bottom + 62
-    width, height = LEFT + WIDTH + RIGHT, legend + ROW * len(marks) + MARGIN
+    legend = [row for number, moment in enumerate(marks, start=1) for row in _told(number, moment)]
+    width, height = LEFT + WIDTH + RIGHT, bottom + 62 + ROW * len(legend) + MARGIN
     span = max([1.0, *(sample.seconds for sample in samples), *(moment.seconds for moment in marks)])
 
     def x(seconds: float) -> float:
@@ -47,12 +54,38 @@ def svg(samples: Sequence[Sample], moments: Sequence[Moment], title: str) -> str
         text(MARGIN, MARGIN + 12, title, size=17, bold=True),
         _axis(span, x, bottom),
         *(_lane(lane, samples, x) for lane in lanes),
-        *(_mark(number, moment, x, bottom) for number, moment in enumerate(marks, start=1)),
+        *(_mark(moment, x, bottom) for moment in marks),
+        *_numbers(marks, x),
+        *(text(LEFT, bottom + 62 + ROW * line, row) for line, row in enumerate(legend)),
     ]
-    for number, moment in enumerate(marks, start=1):
-        label = f"{number}  {moment.seconds:.1f} s  {moment.what}" + (f": {moment.detail}" if moment.detail else "")
-        parts.append(text(LEFT, legend + ROW * (number - 1), label))
     return document(width, height, parts)
+
+
+def _told(number: int, moment: Moment) -> list[str]:
+    """What happened at a moment, in lines that fit."""
+    label = f"{number}  {moment.seconds:.1f} s  {moment.what}" + (f": {moment.detail}" if moment.detail else "")
+    return textwrap.wrap(label, LETTERS, subsequent_indent="\N{NO-BREAK SPACE}" * 4)
+
+
+def _numbers(marks: Sequence[Moment], x: Callable[[float], float]) -> list[str]:
+    """The numbers of the moments over the lanes; those that would lie over each other share one label."""
+    groups: list[list[int]] = []
+    for number, moment in enumerate(marks, start=1):
+        if groups and x(moment.seconds) - x(marks[groups[-1][0] - 1].seconds) < NUMBERED_APART:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return [
+        text(
+            x(marks[group[0] - 1].seconds),
+            NUMBERS,
+            f"{group[0]}-{group[-1]}" if len(group) > 1 else f"{group[0]}",
+            anchor="middle",
+            size=11,
+            bold=True,
+        )
+        for group in groups
+    ]
 
 
 def _lanes() -> tuple[Lane, ...]:
@@ -97,7 +130,7 @@ def _lane(lane: Lane, samples: Sequence[Sample], x: Callable[[float], float]) ->
     parts = [
         text(MARGIN, lane.top - 8, lane.title, size=13, bold=True),
         line(LEFT, foot, LEFT + WIDTH, foot, stroke=INK, stroke_opacity="0.5"),
-        text(LEFT - 8, lane.top + 5, f"{most:.3g}", anchor="end", colour=FAINT),
+        text(LEFT - 8, lane.top + 5, f"{most:,.0f}" if most >= 100 else f"{most:.3g}", anchor="end", colour=FAINT),
         text(LEFT - 8, foot, "0", anchor="end", colour=FAINT),
     ]
     seconds = [sample.seconds for sample in samples]
@@ -134,12 +167,9 @@ def _axis(span: float, x: Callable[[float], float], bottom: float) -> str:
     return "\n".join(drawn)
 
 
-def _mark(number: int, moment: Moment, x: Callable[[float], float], bottom: float) -> str:
+def _mark(moment: Moment, x: Callable[[float], float], bottom: float) -> str:
     at = x(moment.seconds)
-    high = TOP - 18 - (number % 2) * 13
-    content = (
-        element("title", escape(f"{moment.what} {moment.detail}".strip()))
-        + line(at, high + 3, at, bottom, stroke=INK, stroke_opacity="0.45", stroke_dasharray="3 3")
-        + text(at, high, str(number), anchor="middle", size=11, bold=True)
+    content = element("title", escape(f"{moment.what} {moment.detail}".strip())) + line(
+        at, NUMBERS + 3, at, bottom, stroke=INK, stroke_opacity="0.45", stroke_dasharray="3 3"
     )
     return element("g", content)
