@@ -1,9 +1,11 @@
 """The whole program's graph: who depends on whom, who belongs to whom, what is promised and what is known."""
 
+import gc
 import importlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, get_origin
 
 import pulumi
@@ -428,3 +430,18 @@ def test_a_mistake_in_the_stack_file_ends_before_the_first_resource(key: str) ->
     wrong: dict[str, Any] = {"region": "Ireland", "cluster": {"name": "x" * 80}}
     with pytest.raises(ProgramError, match=rf"Pulumi.dev.yaml: \d+ problems?, nothing was created\n(.|\n)*{key}"):
         record("dev", config_overrides={key: wrong[key]})
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("ends", [lambda: None, lambda: 1 / 0], ids=["well", "with a defect"])
+def test_no_garbage_is_looked_for_while_a_program_runs_and_as_before_afterwards(
+    ends: Callable[[], Any], enabled: bool
+) -> None:
+    seen: list[bool] = []
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(ZeroDivisionError):
+            record_program(lambda: (seen.append(gc.isenabled()), ends()))
+        assert (seen, gc.isenabled()) == ([False], enabled)
+    finally:
+        gc.enable()
