@@ -1,7 +1,9 @@
 """Grafana's dashboards: whole JSON, panels beside each other, and no query for what nobody serves."""
 
+import enum
 import json
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import runtime
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.charts.demo_chart import NAMESPACE, WRAPPER, Wrapper
@@ -99,6 +103,44 @@ def missing(given: Any, kept: Any, at: str = "") -> list[str]:
     return [] if given == kept else [at]
 
 
+# Without them the model takes whatever a query, or the options of a panel of these kinds, has.
+runtime.register_dataquery_variant(prometheus.variant_config())
+for kind in (stat, table, timeseries):
+    runtime.register_panelcfg_variant(kind.variant_config())
+
+
+def of_another_type(value: Any, hint: Any, at: str = "") -> list[str]:
+    """Members of a document, read into Grafana's model, whose values the model's types do not admit, by path."""
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Union:
+        return min((of_another_type(value, one, at) for one in inner), key=len)
+    if typing.get_origin(hint) is typing.Literal:
+        return [] if value in inner else [at]
+    if hint in (object, Any):
+        return []
+    if typing.get_origin(hint) in (list, dict):
+        if not isinstance(value, typing.get_origin(hint)):
+            return [at]
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        return [found for key, entry in entries for found in of_another_type(entry, inner[-1], f"{at}.{key}")]
+    if issubclass(hint, enum.Enum):
+        return [] if value in list(hint) or value in [member.value for member in hint] else [at]
+    if hint in (bool, int, float, str, type(None)):
+        fits = isinstance(value, (int, float) if hint is float else hint)
+        return [] if fits and (hint is bool or not isinstance(value, bool)) else [at]
+    if isinstance(value, dict):  # the model leaves some as they were
+        value = hint.from_json(value)
+    if not isinstance(value, hint):
+        return [at]
+    members = typing.get_type_hints(type(value))
+    return [
+        found
+        for name, member in members.items()
+        if hasattr(value, name)
+        for found in of_another_type(getattr(value, name), member, f"{at}.{name}")
+    ]
+
+
 def unknown(dashboard: dict[str, Any]) -> list[str]:
     """Members that Grafana's own model of a dashboard does not have: it forgets them."""
     kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(dashboard)))
@@ -108,6 +150,7 @@ def unknown(dashboard: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_it_is_a_dashboard_by_grafanas_own_model(rendered: dict[str, dict[str, Any]], name: str) -> None:
     assert unknown(rendered[name]) == []
+    assert of_another_type(Dashboard.from_json(rendered[name]), Dashboard) == []
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
@@ -187,8 +230,31 @@ def test_a_query_for_what_nobody_serves_is_found(query: str, fault: str) -> None
 def test_a_member_that_grafana_would_forget_is_found(rendered: dict[str, dict[str, Any]]) -> None:
     wrong = json.loads(json.dumps(rendered["gitops"]))
     wrong["panels"][1]["titel"] = wrong["panels"][1].pop("title")
+    wrong["panels"][0]["targets"][0]["legendFromat"] = "x"
     wrong["templating"]["list"][0]["lable"] = "x"
-    assert sorted(unknown(wrong)) == [".panels.1.titel", ".templating.list.0.lable"]
+    assert sorted(unknown(wrong)) == [".panels.0.targets.0.legendFromat", ".panels.1.titel", ".templating.list.0.lable"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"refresh": 30}, ".refresh"),
+        ({"editable": "no"}, ".editable"),
+        ({"graphTooltip": 7}, ".graph_tooltip"),
+        ({"tags": ["one", 2]}, ".tags.1"),
+        ({"time": {"from": 0, "to": "now"}}, ".time.from_val"),
+        ({"panels": [{"type": "stat", "gridPos": {"x": 0, "y": 0, "w": "12", "h": 4}}]}, ".panels.0.grid_pos.w"),
+        ({"panels": [{"type": "table", "transformations": [{"id": 5}]}]}, ".panels.0.transformations.0.id_val"),
+        (
+            {"panels": [{"type": "stat", "targets": [{"expr": 1, "datasource": {"type": "prometheus"}}]}]},
+            ".panels.0.targets.0.expr",
+        ),
+    ],
+)
+def test_a_value_that_grafana_does_not_admit_is_found(
+    rendered: dict[str, dict[str, Any]], change: dict[str, Any], found: str
+) -> None:
+    assert of_another_type(Dashboard.from_json(rendered["gitops"] | change), Dashboard) == [found]
 
 
 def test_they_are_left_out_by_a_value_and_a_file_that_is_no_yaml_fails(wrapper: Wrapper, tmp_path: Path) -> None:
