@@ -7,13 +7,14 @@ from typing import Any, Final
 import pulumi
 import yaml
 from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.core.v1 import Secret
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.core.v1 import NamespacePatch, Secret
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
 from pydantic import SecretStr
 
-from infra import demo_chart, images, names, otlp
+from infra import demo_chart, images, names, otlp, passwords
 from infra import persistence as volumes
 from infra.settings import models as settings
+from infra.settings import placement
 
 API_VERSION: Final = "argoproj.io/v1alpha1"
 IN_CLUSTER: Final = "https://kubernetes.default.svc"
@@ -117,6 +118,8 @@ class AppOfApps(pulumi.ComponentResource):
                     ),
                 )
             )
+        if not placement.demo_is_off(args.config):
+            before_root.append(self._passwords(name, args, first))
         # The project outlives every Application, and both controllers the cascade; the root names them in plain text
         # only.
         self.root = CustomResource(
@@ -134,6 +137,26 @@ class AppOfApps(pulumi.ComponentResource):
         )
         self.application = pulumi.Output.from_input(names.PROJECT)
         self.register_outputs({"application": self.application})
+
+    def _passwords(self, name: str, args: AppOfAppsArgs, opts: pulumi.ResourceOptions) -> Secret:
+        """The Secret of the demo's passwords, in its namespace.
+
+        What is random is made anew by every run, and kept from the first one: the next version is another Secret. A
+        patch makes the namespace where Argo CD has not yet, takes over one that is there, and deletes none.
+        Source: https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/
+        """
+        namespace = NamespacePatch(
+            f"{name}-demo-namespace", metadata=ObjectMetaPatchArgs(name=names.DEMO_NAMESPACE), opts=opts
+        )
+        version = args.config.demo_passwords_version
+        return Secret(
+            f"{name}-demo-passwords-{version}",
+            metadata=ObjectMetaArgs(name=names.demo_passwords(version), namespace=names.DEMO_NAMESPACE),
+            string_data=pulumi.Output.secret(passwords.content()),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*args.after, namespace], ignore_changes=["stringData", "data"]
+            ),
+        )
 
 
 def repository_credentials(args: AppOfAppsArgs) -> dict[str, pulumi.Input[str]]:
@@ -197,6 +220,10 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
     if args.front_path.on_demand_floor:
         floor = {"frontPath": {"onDemandFloor": args.front_path.on_demand_floor}}
         own = demo_chart.over(own, {demo_chart.CHILD: {"values": floor}})
+    if not placement.demo_is_off(config):
+        below = own.get(demo_chart.CHILD, {}).get("values", {})
+        secret = names.demo_passwords(config.demo_passwords_version)
+        own = own | {demo_chart.CHILD: {"values": passwords.laid_over(below, secret)}}
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
     return demo_chart.over(own, told)
 

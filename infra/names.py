@@ -226,6 +226,11 @@ class StackNames:
         }
 
 
+def demo_passwords(version: int) -> str:
+    """Name of the Secret with the demo's passwords; what uses it starts anew with another name."""
+    return f"demo-passwords-{version}"
+
+
 def default_tags(environment: str, cluster: str, extra: dict[str, str]) -> dict[str, str]:
     """Tags of every AWS resource of the stack; the program's own win."""
     own = {"environment": environment, "cluster": cluster, "managed-by": "pulumi"}

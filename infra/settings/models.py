@@ -959,6 +959,12 @@ class GitOps(Model):
     cluster_kinds: Annotated[tuple[ClusterKind, ...], BeforeValidator(_listed)] = Field(
         (), description="cluster-scoped kinds that added children may render, beside the built-in children's"
     )
+    demo_passwords_version: int = Field(
+        1,
+        ge=1,
+        le=9999,
+        description="one more gives the demo's PostgreSQL and Grafana new passwords, and starts what uses them anew",
+    )
 
 
 Emails = Annotated[

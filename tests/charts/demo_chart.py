@@ -20,13 +20,14 @@ from typing import Any, Literal
 import yaml
 
 from infra import demo_chart as chart_in_git
-from infra import persistence
+from infra import names, passwords, persistence
 from infra.settings import parse
 from tests.charts import helm
 from tests.unit.settings.test_settings import committed
 
 REPOSITORY = Path(__file__).parents[2]
 WRAPPER = REPOSITORY / "gitops" / "charts" / "otel-demo"
+SECRET = names.demo_passwords(1)
 RELEASE = NAMESPACE = "otel-demo"
 ENVIRONMENTS = ("dev", "staging", "prod")
 FETCH_TIMEOUT_SECONDS = 10.0
@@ -163,11 +164,11 @@ def edited(path: Path, version: str) -> None:
 
 
 @cache
-def volumes(environment: str, variant: str) -> dict[str, Any]:
-    """The values that the program makes of the environment's committed `persistence`."""
+def of_program(environment: str, variant: str) -> dict[str, Any]:
+    """The values that the program makes of the environment's committed `persistence`, and those of its passwords."""
     settings, problems = parse(committed(environment))
     assert settings is not None, problems
-    return persistence.values(settings.persistence, variant).get("otel-demo", {})
+    return passwords.laid_over(persistence.values(settings.persistence, variant).get("otel-demo", {}), SECRET, variant)
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -226,11 +227,11 @@ class Wrapper:
     def given(self, environment: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
         """What Argo CD passes to Helm: the environment's files, then the Application's values.
 
-        Those are what the program makes of the stack file's volumes, and `overrides`.
+        Those are what the program makes of volumes and passwords, and `overrides`.
         """
         _, *files = chart_in_git.value_files(environment, self.variant)
         given = helm.load_values([self.path / file for file in files])
-        given = helm.layered(given, volumes(environment, self.variant))
+        given = helm.layered(given, of_program(environment, self.variant))
         return helm.layered(given, overrides or {})
 
     def values(self, environment: str) -> dict[str, Any]:

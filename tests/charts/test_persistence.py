@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import passwords
 from infra.demo_chart import over
 from infra.persistence import DATABASES, demo_values
 from infra.settings import parse
 from infra.settings.models import DEFAULT_GIB, Persistence
-from tests.charts.demo_chart import Wrapper
+from tests.charts.demo_chart import SECRET, Wrapper
 from tests.charts.helm import HelmError
 from tests.charts.test_capacity import baseline_problems, containers, pod_specs
 from tests.charts.workloads import by_name
@@ -29,7 +30,7 @@ HOMES = {
 
 
 def on(**fields: Any) -> dict[str, Any]:
-    return demo_values(Persistence.model_validate(ON | fields))
+    return passwords.laid_over(demo_values(Persistence.model_validate(ON | fields)), SECRET)
 
 
 def claims(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -377,6 +377,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("gitops.imagePullSecrets", ["mirror"]),
     change("gitops.clusterKinds[].group", [{"group": "example.com", "kind": "Shop"}], path="gitops.clusterKinds"),
     change("gitops.clusterKinds[].kind", [{"kind": "PersistentVolume"}], path="gitops.clusterKinds"),
+    change("gitops.demoPasswordsVersion", 2),
     change("alarms.topicArn", "arn:aws:sns:eu-west-1:123456789012:on-call"),
     change("alarms.emails", ["on-call@example.org"]),
     change("persistence.enabled", True),

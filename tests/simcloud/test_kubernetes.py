@@ -49,6 +49,22 @@ def test_a_namespace_takes_what_is_in_it_along(cluster: Maker) -> None:
     assert namespace.read() is None
 
 
+def test_a_patch_makes_a_namespace_or_takes_over_one_that_is_there_and_leaves_it_when_it_goes(cluster: Maker) -> None:
+    api = cluster.site.cloud.kubernetes(cluster.site.cluster)
+    argo_cds = {"name": "there", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": argo_cds}, "argocd-controller")
+    for name, labels in (("there", argo_cds["labels"]), ("new", None)):
+        patch = cluster.make(
+            "kubernetes:core/v1:NamespacePatch", name, apiVersion="v1", kind="Namespace", metadata={"name": name}
+        )
+        read = patch.read()
+        assert (patch.id, read and read["metadata"].get("labels")) == (name, labels)
+        patch.delete()
+        left = api.get("v1", "Namespace", name)
+        assert left is not None
+        assert "deletionTimestamp" not in left["metadata"]
+
+
 def test_a_field_that_somebody_else_owns_is_a_conflict_unless_forced(cluster: Maker) -> None:
     api = cluster.site.cloud.kubernetes(cluster.site.cluster)
     theirs = {

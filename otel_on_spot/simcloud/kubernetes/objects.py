@@ -28,8 +28,14 @@ class KubernetesObject(Handler):
     timeouts = Seconds(600, 600, 600)
 
     def __init__(self, token: str, configuration: Properties | None = None) -> None:
-        """``configuration``: of the provider."""
-        self.kind = token.rpartition(":")[2]
+        """``configuration``: of the provider.
+
+        A patch (``NamespacePatch``) changes or makes the object, and leaves it when it goes.
+        Source: https://github.com/pulumi/pulumi-kubernetes/blob/v4.34.2/provider/pkg/await/await.go
+        """
+        kind = token.rpartition(":")[2]
+        self.kind = kind.removesuffix("Patch")
+        self.is_patch = kind != self.kind
         self.token = token  # ty: ignore[invalid-attribute-access]
         self.configuration = configuration or {}
         self.seconds = Seconds(1, 1, DRAIN.get(self.kind, 1.0))  # ty: ignore[invalid-attribute-access]
@@ -114,7 +120,7 @@ class KubernetesObject(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         site = call.site
         api = site.cloud.kubernetes(site.cluster)
-        if api.counts_as_gone():
+        if api.counts_as_gone() or self.is_patch:
             return
         there = self._there(call, state, identity)
         if there is None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from infra import demo_chart
 from infra.app_of_apps import AppOfAppsArgs, project_spec, root_spec
 from infra.settings import models, parse
 from infra.settings.children import BUILT_IN, LABELLED
@@ -105,7 +106,9 @@ def test_a_sound_child_reaches_the_root_as_it_was_written(name: str, child: dict
 
     assert problems == []
     assert settings is not None
-    assert root_values(settings)["applications"] == {name: child}
+    told = root_values(settings)["applications"]
+    assert demo_chart.over(told, {name: child}) == told
+    assert set(told) == {name, "otel-demo"}
 
 
 def root_values(settings: models.Settings) -> dict[str, Any]:
