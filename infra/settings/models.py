@@ -811,6 +811,11 @@ class ArgoCd(Model):
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 """A DNS label, as a namespace's name is."""
+SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
+"""Kubernetes' DNS subdomain, as the name of a StorageClass is.
+
+Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
+"""
 PodSecurityLevel = Literal["privileged", "baseline", "restricted"]
 RepositoryUrl = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.~:/@%+-]*$", max_length=500)]
 
@@ -1032,9 +1037,10 @@ class Persistence(Model):
         description="true gives every database a volume; false leaves volumes that are there alone, unused, and the "
         "databases begin empty",
     )
-    storage_class: Name = Field(
+    storage_class: Annotated[str, Field(pattern=SUBDOMAIN, max_length=253)] = Field(
         "gp3",
-        description="StorageClass of the volumes; those that are there keep theirs, and Kubernetes refuses a change",
+        description="StorageClass of the volumes: gp3, which the platform makes, or one that is in the cluster; "
+        "volumes that are there keep theirs, and Kubernetes refuses a change",
     )
     volumes: dict[Database, Volume] = Field(
         default_factory=dict,

@@ -30,6 +30,8 @@ class RevisionError(ToolError):
     """A revision that Git does not know, or whose plan cannot be made."""
 
 
+OWN_CLASS: Final = "gp3"
+"""The StorageClass of gitops/charts/cluster-base; a test compares them."""
 INDEX: Final = re.compile(r"\[\d+\]")
 ANY, ONE = re.escape("[*]"), r"\[\d+\]"
 
@@ -289,6 +291,11 @@ def _data(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Iterator[str]
             f"the claims {', '.join(kept)} keep the StorageClass {classes[0]}: Kubernetes refuses another one for a "
             f"claim that is there, and Argo CD's sync fails until the file says {classes[0]} again. A volume of "
             f"{classes[1]} begins with a snapshot (restoreFrom)"
+        )
+    if classes[1] not in (None, OWN_CLASS) and after and (classes[0] != classes[1] or not before):
+        yield (
+            f"the StorageClass {classes[1]} is none that the platform makes, and no plan sees whether the cluster has "
+            f"it (kubectl get storageclass {classes[1]}): without it, a database with a new claim stays Pending"
         )
     for database in sorted(before.keys() | after.keys()):
         was, now = before.get(database), after.get(database)

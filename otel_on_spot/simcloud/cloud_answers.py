@@ -104,6 +104,9 @@ class FromCloud:
             return replace(registration, id=identity, outputs=registration.inputs)
         handler, site = self.providers.of(registration, registrations)
         before = self._previous.get(registration.urn)
+        if before is not None:
+            kept = ignoring(registration.ignore_changes, dict(before.inputs), dict(registration.inputs))
+            registration = replace(registration, inputs=kept)
         identity, outputs = self._applied(registration, before, handler, site)
         hidden = {key for key, value in registration.inputs.items() if holds_secret(value)}
         hidden |= {*registration.secret_outputs}

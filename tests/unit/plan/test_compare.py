@@ -226,7 +226,27 @@ def test_what_becomes_of_the_data_is_told(before: dict[str, Any], after: dict[st
     assert bool(found.data) == bool(words)
 
 
-def test_another_class_for_volumes_that_are_all_new_is_no_news() -> None:
-    found = compare.difference(with_volumes({}), with_volumes({"enabled": True, "storageClass": "io2"}), "main")
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({}, "io2", 1),
+        ({}, "gp3", 0),
+        ({"enabled": True}, "ebs.io2", 1),
+        ({"enabled": True, "storageClass": "io2"}, "io2", 0),
+        ({"enabled": True, "storageClass": "io2"}, "gp3", 0),
+    ],
+)
+def test_a_class_that_the_platform_does_not_make_is_told_where_claims_begin_to_name_it(
+    before: dict[str, Any], after: str, told: int
+) -> None:
+    found = compare.difference(with_volumes(before), with_volumes({"enabled": True, "storageClass": after}), "main")
 
-    assert "StorageClass" not in "".join(found.data)
+    text = "".join(found.data)
+    assert text.count(f"the StorageClass {after} is none that the platform makes") == told
+    assert ("keep the StorageClass" in text) is (bool(before) and before.get("storageClass", "gp3") != after)
+
+
+def test_the_class_that_the_platform_makes_is_cluster_bases() -> None:
+    values = yaml.safe_load((ROOT / "gitops" / "charts" / "cluster-base" / "values.yaml").read_text())
+
+    assert values["storageClass"]["name"] == compare.OWN_CLASS

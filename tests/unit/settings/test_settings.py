@@ -280,6 +280,9 @@ def test_the_databases_placement_is_that_of_the_chart_in_every_environment() -> 
         ({"enabled": True, "volumes": {"kafka": {"gib": 0}}}, {}, ["persistence.volumes.kafka.gib"]),
         ({"enabled": True, "volumes": {"kafka": {"gib": "10"}}}, {}, ["persistence.volumes.kafka.gib"]),
         ({"enabled": True, "storageClass": "GP3"}, {}, ["persistence.storageClass"]),
+        ({"enabled": True, "storageClass": "ebs.csi.io2"}, {}, []),
+        ({"enabled": True, "storageClass": "io2."}, {}, ["persistence.storageClass"]),
+        ({"enabled": True, "storageClass": "i" * 254}, {}, ["persistence.storageClass"]),
         ({"enabled": True, "size": 10}, {}, ["persistence.size"]),
     ],
 )
