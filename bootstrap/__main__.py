@@ -44,6 +44,7 @@ for stack, told in settings.stacks.items():
         kms_key_arn=told.kms_key_arn,
         volumes_kms_key_arn=told.volumes_kms_key_arn,
         vpc_id=told.vpc_id,
+        vpc_owner_id=told.vpc_owner_id,
     )
     access_args = StackAccessArgs(
         scope=scope,

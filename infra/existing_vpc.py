@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import Final
 
 import pulumi
-from pulumi_aws import ec2, eks
+from pulumi_aws import ec2, get_caller_identity
 
 from infra.settings.models import ExistingVpc, Settings, SubnetIds, SubnetTags
 from infra.settings.problem import Problem, message
@@ -40,9 +40,17 @@ INSTEAD_OF_A_WAY_OUT: Final = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html,
 https://karpenter.sh/docs/getting-started/getting-started-with-karpenter/#private-clusters
 """
+AMAZONS_RESOLVER: Final = ("AmazonProvidedDNS", "169.254.169.253")
+"""Names of the VPC's own resolver among a VPC's name servers; another is the address above that of its primary range.
+
+Source: https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+"""
 EVERYWHERE: Final = IPv4Network("0.0.0.0/0")
-INTERNET, ELSEWHERE, NOWHERE = "internet gateway", "elsewhere", ""
-"""Where a subnet's routes to everywhere lead: to an Internet gateway, by way of something else, or nowhere."""
+INTERNET, ELSEWHERE, NOWHERE, UNSEEN = "internet gateway", "elsewhere", "", "not to be seen"
+"""Where a subnet's routes to everywhere lead: to an Internet gateway, by way of something else, or nowhere.
+
+The main table of a VPC that another account shares is not to be seen, and nothing is said of it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +67,10 @@ class FoundSubnet:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundVpc:
-    """A VPC as AWS tells it. ``endpoints``: services that it has endpoints of, among those that were asked for."""
+    """A VPC as AWS tells it. ``endpoints``: services that it has endpoints of, among those that were asked for.
+
+    ``name_servers``: of its DHCP options. ``shared_by``: the account that shares its subnets; empty of the stack's own.
+    """
 
     ranges: tuple[IPv4Network, ...]
     dns_support: bool
@@ -67,10 +78,17 @@ class FoundVpc:
     private: tuple[FoundSubnet, ...]
     public: tuple[FoundSubnet, ...]
     endpoints: frozenset[str] = frozenset()
+    name_servers: tuple[str, ...] = AMAZONS_RESOLVER[:1]
+    shared_by: str = ""
 
 
-def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions) -> FoundVpc | None:
+def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions, *, new: bool) -> FoundVpc | None:
     """What ``network.existing`` names, its subnets in the order of the zones; None where the stack makes its VPC.
+
+    Args:
+        settings: of the stack.
+        opts: of the questions to AWS.
+        new: the cluster is still to be made.
 
     Raises:
         pulumi.RunError: the VPC or its subnets lack something; all is named, and no resource was declared yet.
@@ -79,7 +97,6 @@ def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions) -> FoundVpc | N
     if existing is None:
         return None
     found = look(existing, zones, settings.region, opts)
-    new = settings.cluster.name not in eks.get_clusters(opts=opts).names
     problems = list(problems_of(existing, zones, settings.region, found, new=new))
     if problems or found is None:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
@@ -117,11 +134,20 @@ def look(existing: ExistingVpc, zones: tuple[str, ...], region: str, opts: pulum
             for service in (INSTEAD_OF_A_WAY_OUT if existing.way_out == "endpoints" else ())
             if _has_endpoint(existing.vpc_id, f"com.amazonaws.{region}.{service}", opts)
         ),
+        name_servers=_name_servers(vpc.dhcp_options_id, opts),
+        shared_by=vpc.owner_id if vpc.owner_id != get_caller_identity(opts=opts).account_id else "",
     )
 
 
+def _name_servers(options: str, opts: pulumi.InvokeOptions) -> tuple[str, ...]:
+    """Name servers of a set of DHCP options; ``default`` is AWS's word for no set, and no name server."""
+    if options == "default":
+        return ()
+    return tuple(ec2.get_vpc_dhcp_options(dhcp_options_id=options, opts=opts).domain_name_servers)
+
+
 def _subnets(
-    vpc_id: str, ids: SubnetIds, tags: SubnetTags, zones: tuple[str, ...], main: str, opts: pulumi.InvokeOptions
+    vpc_id: str, ids: SubnetIds, tags: SubnetTags, zones: tuple[str, ...], main: str | None, opts: pulumi.InvokeOptions
 ) -> Iterator[FoundSubnet]:
     """Subnets by their ids, wherever they are; or by their tags, in the VPC and the zones."""
     if not ids and not tags:
@@ -137,7 +163,7 @@ def _subnets(
     for table_id in ec2.get_route_tables(filters=[of_them], opts=opts).ids:
         table = ec2.get_route_table(route_table_id=table_id, opts=opts)
         ways |= dict.fromkeys((each.subnet_id for each in table.associations if each.subnet_id), _way_out(table.routes))
-    if any(subnet.id not in ways for subnet in found):
+    if any(subnet.id not in ways for subnet in found) and main:
         # Without an association of its own a subnet has the VPC's main table.
         table = ec2.get_route_table(route_table_id=main, opts=opts)
         ways = dict.fromkeys((subnet.id for subnet in found), _way_out(table.routes)) | ways
@@ -147,7 +173,7 @@ def _subnets(
             vpc_id=subnet.vpc_id,
             zone=subnet.availability_zone,
             free=subnet.available_ip_address_count,
-            way_out=ways[subnet.id],
+            way_out=ways.get(subnet.id, UNSEEN),
             tags=subnet.tags or {},
         )
 
@@ -210,7 +236,7 @@ def problems_of(
         yield Problem(
             "network.existing.vpcId",
             existing.vpc_id,
-            f"the VPC is in the stack's account and in {region}",
+            f"the VPC is in {region}, of the stack's account or shared with it",
             f"take one of these: aws ec2 describe-vpcs {at}",
         )
         return
@@ -225,6 +251,17 @@ def problems_of(
                 "nodes find the cluster's endpoint by the VPC's own names",
                 f"aws ec2 modify-vpc-attribute --vpc-id {existing.vpc_id} {option} {at}",
             )
+    resolvers = {*AMAZONS_RESOLVER, *(str(own.network_address + 2) for own in found.ranges[:1])}
+    if resolvers.isdisjoint(found.name_servers):
+        yield Problem(
+            "network.existing.vpcId",
+            f"{existing.vpc_id}, whose name servers are {', '.join(found.name_servers) or 'none'}",
+            "the VPC's own resolver is among the name servers of its DHCP options: no other knows the cluster's "
+            "private endpoint",
+            "aws ec2 associate-dhcp-options --dhcp-options-id OPTIONS, of a set with domain-name-servers="
+            f"AmazonProvidedDNS, --vpc-id {existing.vpc_id} {at}; let it forward the company's names instead "
+            "(Route 53 Resolver)",
+        )
     if all(any(own.overlaps(service) for own in found.ranges) for service in SERVICE_RANGES):
         yield Problem(
             "network.existing.vpcId",
@@ -233,9 +270,9 @@ def problems_of(
             "take another VPC",
         )
     yield from _private_problems(existing, zones, at, found, new=new)
-    yield from _kind_problems("public", existing, zones, at, found.public)
+    yield from _kind_problems("public", existing, zones, at, found)
     for subnet in found.public:
-        if subnet.way_out != INTERNET and subnet.vpc_id == existing.vpc_id:
+        if subnet.way_out not in (INTERNET, UNSEEN) and subnet.vpc_id == existing.vpc_id:
             yield Problem(
                 f"network.existing.{_key('public', existing)}",
                 f"{subnet.id}, whose 0.0.0.0/0 leads "
@@ -254,7 +291,7 @@ def _private_problems(
     existing: ExistingVpc, zones: tuple[str, ...], at: str, found: FoundVpc, *, new: bool
 ) -> Iterator[Problem]:
     key = f"network.existing.{_key('private', existing)}"
-    yield from _kind_problems("private", existing, zones, at, found.private)
+    yield from _kind_problems("private", existing, zones, at, found)
     inside = [subnet for subnet in found.private if subnet.vpc_id == existing.vpc_id]
     without = [zone for zone in zones if not any(subnet.zone == zone for subnet in inside)]
     if without and inside:
@@ -319,9 +356,14 @@ def _private_problems(
 
 
 def _kind_problems(
-    kind: str, existing: ExistingVpc, zones: tuple[str, ...], at: str, subnets: tuple[FoundSubnet, ...]
+    kind: str, existing: ExistingVpc, zones: tuple[str, ...], at: str, found: FoundVpc
 ) -> Iterator[Problem]:
-    """What private and public subnets must both be: there, in the VPC and its zones, with their role's tag."""
+    """What private and public subnets must both be: there, in the VPC and its zones, with their role's tag.
+
+    Each account sees its own tags of a shared subnet alone.
+    Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-share-limitations.html
+    """
+    subnets = found.private if kind == "private" else found.public
     key = f"network.existing.{_key(kind, existing)}"
     ids, tags, role = (
         (existing.private_subnet_ids, existing.private_subnet_tags, PRIVATE_TAG)
@@ -339,7 +381,7 @@ def _kind_problems(
         yield Problem(
             key,
             ", ".join(gone),
-            "a subnet is in the stack's account and region",
+            "a subnet is in the stack's region, of its account or shared with it",
             f"the VPC has: aws ec2 describe-subnets --filters Name=vpc-id,Values={existing.vpc_id} {at}",
         )
     if strangers := [f"{subnet.id} (of {subnet.vpc_id})" for subnet in subnets if subnet.vpc_id != existing.vpc_id]:
@@ -358,6 +400,8 @@ def _kind_problems(
         yield Problem(
             key,
             f"{', '.join(untagged)}, without the tag {role}",
-            "load balancers find their subnets by it, and the program writes nothing to what is not its own",
-            f"its owner runs: aws ec2 create-tags --resources {' '.join(untagged)} --tags Key={role},Value=1 {at}",
+            "load balancers find their subnets by it, and the program writes nothing to what is not its own"
+            + (f"; the tags that {found.shared_by} gave what it shares are not seen here" if found.shared_by else ""),
+            ("an administrator of this account" if found.shared_by else "its owner")
+            + f" runs: aws ec2 create-tags --resources {' '.join(untagged)} --tags Key={role},Value=1 {at}",
         )

@@ -78,14 +78,19 @@ def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | Non
 
 
 def control_plane_zones(
-    settings: Settings, stack_names: names.StackNames, opts: pulumi.InvokeOptions
+    settings: Settings, living: LivingCluster | None, stack_names: names.StackNames, opts: pulumi.InvokeOptions
 ) -> tuple[str, ...]:
     """Zones of the control plane, in the order of the settings: of its creation, or all zones where none lives.
+
+    Args:
+        settings: of the stack.
+        living: the cluster that is there, if any.
+        stack_names: of the stack.
+        opts: of the questions to AWS.
 
     Raises:
         pulumi.RunError: the settings ask for what AWS refuses; no resource was declared yet.
     """
-    living = living_cluster(settings.cluster.name, opts)
     problems = [*ami_problems(settings, living, opts)]
     if living is not None:
         problems += [*vpc_problems(settings.network, living), *zone_problems(settings.network, living)]

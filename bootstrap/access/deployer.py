@@ -179,10 +179,11 @@ def _in_the_vpc_given(scope: Scope) -> list[Statement]:
     """What a VPC that is there is used for: a security group in it, and its subnets for nodes. Nothing changes it."""
     if not scope.vpc_id:
         return []
-    vpc = scope.arn("ec2", f"vpc/{scope.vpc_id}")
+    owners = f"arn:{scope.partition}:ec2:{scope.region}:{scope.vpc_owner_id or scope.account_id}"
+    vpc = f"{owners}:vpc/{scope.vpc_id}"
     return [
         allow("MakeAGroupInTheVpcGiven", ["ec2:CreateSecurityGroup"], vpc),
-        allow("TryALaunchInTheVpcGiven", ["ec2:RunInstances"], scope.ec2("subnet"), {"ArnEquals": {"ec2:Vpc": vpc}}),
+        allow("TryALaunchInTheVpcGiven", ["ec2:RunInstances"], f"{owners}:subnet/*", {"ArnEquals": {"ec2:Vpc": vpc}}),
     ]
 
 

@@ -83,6 +83,7 @@ def reads(scope: Scope) -> list[Statement]:
             scope.arn("kms", "key/*"),
             scope.ours,
         ),
+        *([allow("LookAtTheNameServersOfTheVpcGiven", ["ec2:DescribeDhcpOptions"], "*")] if scope.vpc_id else []),
         *([allow("LookAtTheKeyGiven", ["kms:DescribeKey"], scope.kms_key_arn)] if scope.kms_key_arn else []),
         allow(
             "ListWhatHasNoArnOfItsOwn",

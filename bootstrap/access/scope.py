@@ -29,6 +29,7 @@ class Scope:
     kms_key_arn: str | None = None
     volumes_kms_key_arn: str | None = None
     vpc_id: str | None = None
+    vpc_owner_id: str | None = None
 
     def arn(self, service: str, rest: str) -> str:
         """ARN in the stack's region and account."""

@@ -86,6 +86,11 @@ class Stack(Model):
         pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",
         description="network.existing.vpcId of the stack's file",
     )
+    vpc_owner_id: str | None = Field(
+        None,
+        pattern=r"^\d{12}$",
+        description="quoted account that shares the VPC's subnets with this one; left out, the VPC is this account's",
+    )
     session_hours: int = Field(
         2, ge=1, le=12, description="longest session of the role that updates, in hours: an upgrade drains nodes"
     )

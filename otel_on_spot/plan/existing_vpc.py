@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, PUBLIC_BALANCER_ROLE
 from otel_on_spot.plan.identities import short_hash
+from otel_on_spot.program.resource_types import ProviderScope
 
 PRIVATE_TABLE, PUBLIC_TABLE = "rtb-private", "rtb-public"
 TARGETS: Final = (
@@ -50,7 +51,11 @@ class AssumedVpc:
                     "enableDnsSupport": True,
                     "enableDnsHostnames": True,
                     "mainRouteTableId": PRIVATE_TABLE,
+                    "dhcpOptionsId": "dopt-plan",
+                    "ownerId": ProviderScope().account,
                 }
+            case "getVpcDhcpOptions":
+                return {"domainNameServers": ["AmazonProvidedDNS"]}
             case "getSubnets":
                 return {"ids": self._subnets(filters), "id": "subnets"}
             case "getSubnet":

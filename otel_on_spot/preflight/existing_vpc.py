@@ -6,8 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.existing_vpc import INSTEAD_OF_A_WAY_OUT, FoundSubnet, FoundVpc, problems_of, way_out
+from infra.existing_vpc import INSTEAD_OF_A_WAY_OUT, UNSEEN, FoundSubnet, FoundVpc, problems_of, way_out
 from infra.settings.models import ExistingVpc
+from infra.settings.problem import Problem
 from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.doctor.collectors.aws import pages
@@ -15,8 +16,12 @@ from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.preflight.taken import CLUSTER
 from otel_on_spot.program.resource_types import EXISTING_NETWORK
+from otel_on_spot.simcloud.aws.network import name_servers
+from otel_on_spot.simcloud.aws.network_acls import stopped
 
 PAGE = "docs/existing-vpc.md"
+SHOWN = 4
+"""What an ACL stops that a finding names before it counts the rest."""
 OTHER_TARGETS = (
     *("NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "InstanceId", "CoreNetworkArn", "LocalGatewayId"),
 )
@@ -35,7 +40,10 @@ def given(situation: Situation) -> CheckResult:
     new = not any(_is_there(situation, cluster.inputs["name"]) for cluster in situation.of_type(CLUSTER))
     findings = tuple(
         Finding(subject=problem.key, seen=problem.given, rule=problem.rule, remedy=(problem.do, f"see {PAGE}"))
-        for problem in problems_of(existing, zones, situation.region, found, new=new)
+        for problem in (
+            *problems_of(existing, zones, situation.region, found, new=new),
+            *(_acl_problems(situation, existing, found) if found else ()),
+        )
     )
     subnets = (*found.private, *found.public) if found else ()
     free = ", ".join(
@@ -48,6 +56,32 @@ def given(situation: Situation) -> CheckResult:
         what=f"{existing.vpc_id}, {format_count(len(subnets), 'subnet')}; {free or 'not there'}",
         findings=findings,
     )
+
+
+def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) -> Iterator[Problem]:
+    """Network ACLs that stop what nodes need. Only preflight looks: no function of the provider tells the rules.
+
+    Nothing inside one subnet passes its ACL.
+    """
+    ec2, ids = situation.client("ec2"), [subnet.id for subnet in found.private]
+    if not ids:
+        return
+    ranges = {
+        each["SubnetId"]: IPv4Network(each["CidrBlock"]) for each in _described(ec2, "subnets", {"subnet-id": ids})
+    }
+    for acl in _described(ec2, "network_acls", {"association.subnet-id": ids}):
+        own = {each["SubnetId"] for each in acl["Associations"]} & set(ranges)
+        peers = sorted({cidr for subnet, cidr in ranges.items() if own - {subnet}})
+        if told := list(stopped(acl["Entries"], peers, outside=existing.way_out == "route")):
+            more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+            yield Problem(
+                f"network.existing.privateSubnet{'Tags' if existing.private_subnet_tags else 'Ids'}",
+                f"the network ACL {acl['NetworkAclId']} of {', '.join(sorted(own))} stops "
+                + f"{', '.join(told[:SHOWN])}{more}",
+                "an ACL lets through what nodes need, and the answers by rules of their own: among the private subnets "
+                "DNS, 443 and all ports from 1024; by a way out 443, and answers from everywhere",
+                situation.command(f"ec2 describe-network-acls --network-acl-ids {acl['NetworkAclId']}"),
+            )
 
 
 def _is_there(situation: Situation, cluster: str) -> bool:
@@ -93,6 +127,8 @@ def _found(situation: Situation, existing: ExistingVpc, zones: tuple[str, ...]) 
         endpoints=frozenset(
             service for service in INSTEAD_OF_A_WAY_OUT if f"com.amazonaws.{situation.region}.{service}" in there
         ),
+        name_servers=tuple(name_servers(ec2, vpcs[0]["DhcpOptionsId"])),
+        shared_by=vpcs[0]["OwnerId"] if vpcs[0]["OwnerId"] != situation.identity.account else "",
     )
 
 
@@ -134,7 +170,9 @@ def _subnets(
                 )
                 for table in own or main
                 for route in table["Routes"]
-            ),
+            )
+            if own or main
+            else UNSEEN,
             tags={tag["Key"]: tag["Value"] for tag in subnet.get("Tags") or ()},
         )
 

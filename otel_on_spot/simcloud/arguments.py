@@ -236,6 +236,7 @@ FUNCTIONS: Final[dict[str, Arguments]] = {
     "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),
     "aws:ec2/getVpcs:getVpcs": Arguments(("filters",)),
     "aws:ec2/getVpc:getVpc": Arguments(("id",)),
+    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": Arguments(("dhcpOptionsId",)),
     "aws:ec2/getVpcEndpoint:getVpcEndpoint": Arguments(("vpcId", "serviceName", "state")),
     "aws:ec2/getRouteTables:getRouteTables": Arguments(("filters",)),
     "aws:ec2/getRouteTable:getRouteTable": Arguments(("routeTableId",)),

@@ -291,6 +291,20 @@ def _keep_default_keys_awss_own() -> None:
     EBSBackend._create_default_encryption_key = making
 
 
+def _resolve_in_every_vpc() -> None:
+    """Give a new VPC the DHCP options that AWS gives it, with its own resolver; moto gives none, which AWS does not."""
+    from moto.ec2.models.vpcs import VPCBackend
+
+    make = VPCBackend.create_vpc
+
+    def making(self: Any, *arguments: Any, **options: Any) -> Any:
+        vpc = make(self, *arguments, **options)
+        self.associate_dhcp_options(self.create_dhcp_options(["AmazonProvidedDNS"]), vpc)
+        return vpc
+
+    VPCBackend.create_vpc = making
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -319,6 +333,7 @@ def main() -> None:
     _tell_templates_tags_apart()
     _virtualize_in_hardware()
     _keep_default_keys_awss_own()
+    _resolve_in_every_vpc()
     _tell_quotas()
     _heed_conditions_of_bucket_policies()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from access.scope import Scope
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Handler, Site
@@ -93,3 +94,17 @@ def cluster(cloud: Cloud, request: pytest.FixtureRequest) -> Maker:
 def trust(service: str, *actions: str) -> str:
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions or ("sts:AssumeRole",))}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def scope_of(stack: str, cluster: str, region: str, vpc_id: str | None = None) -> Scope:
+    """What the bootstrap's roles of a stack may touch."""
+    return Scope(
+        stack=stack,
+        cluster=cluster,
+        region=region,
+        partition="aws",
+        account_id="123456789012",
+        iam_path="/",
+        service_role=None,
+        vpc_id=vpc_id,
+    )

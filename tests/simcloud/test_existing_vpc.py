@@ -17,11 +17,14 @@ from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.authorization import judged
+from otel_on_spot.simcloud.aws.eks_nodes import cut_off
 from otel_on_spot.simcloud.cloud import Cloud
-from tests.simcloud.conftest import trust
+from otel_on_spot.simcloud.handler import Site
+from tests.simcloud.conftest import scope_of, trust
+from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
 
-REGION, ACCOUNT, CLUSTER = "eu-west-1", "123456789012", "otel-dev"
+REGION, CLUSTER = "eu-west-1", "otel-dev"
 ZONES = [f"{REGION}a", f"{REGION}b"]
 INTERNAL, PUBLIC = "kubernetes.io/role/internal-elb", "kubernetes.io/role/elb"
 CHECK = {check.id: check for check in run.CHECKS}
@@ -97,16 +100,7 @@ def company(account: Cloud) -> Company:
 
 
 def scope(vpc: str | None) -> Scope:
-    return Scope(
-        stack="dev",
-        cluster=CLUSTER,
-        region=REGION,
-        partition="aws",
-        account_id=ACCOUNT,
-        iam_path="/",
-        service_role=None,
-        vpc_id=vpc,
-    )
+    return scope_of("dev", CLUSTER, REGION, vpc)
 
 
 def roles(cloud: Cloud, vpc: str | None) -> None:
@@ -150,16 +144,20 @@ def test_a_life_in_it_as_the_bootstraps_roles_leaves_it_as_it_was(account: Cloud
 
 @pytest.mark.parametrize("given", [None, "vpc-0f0e0d0c1a2b3c4d5"])
 def test_the_role_of_a_bootstrap_without_it_or_with_another_may_not(
-    account: Cloud, company: Company, given: str | None
+    account: Cloud, company: Company, planned: Situation, given: str | None
 ) -> None:
     roles(account, given)
-    recording = record("dev", config_overrides=settings(company))
-    found = run.run_check(situation(account, recording, role="up"), CHECK["permissions"])
+    found = run.run_check(replace(planned, role="up"), CHECK["permissions"])
     seen = "\n".join(f"{finding.subject} {finding.seen}" for finding in found.findings)
 
-    assert {finding.subject for finding in found.findings} == {"ec2:CreateSecurityGroup", "ec2:RunInstances"}, seen
+    looking = set() if given else {"ec2:DescribeDhcpOptions"}
+    assert {finding.subject for finding in found.findings} == {
+        "ec2:CreateSecurityGroup",
+        "ec2:RunInstances",
+        *looking,
+    }, seen
     roles(account, company.vpc)
-    assert run.run_check(situation(account, recording, role="up"), CHECK["permissions"]).findings == ()
+    assert run.run_check(replace(planned, role="up"), CHECK["permissions"]).findings == ()
 
 
 def situation(account: Cloud, recording: Any, role: str = "") -> Situation:
@@ -225,6 +223,78 @@ def test_subnets_are_found_by_their_tags_and_the_main_table_and_endpoints_count(
         company.ec2.associate_route_table(RouteTableId=company.private_table, SubnetId=company.private[0])
 
 
+@pytest.fixture(scope="module")
+def planned(account: Cloud, company: Company) -> Situation:
+    """The plan of dev in the company's VPC, and the account."""
+    return situation(account, record("dev", config_overrides=settings(company)))
+
+
+@pytest.fixture
+def acl(company: Company) -> Iterator[str]:
+    """A network ACL without a rule, of the first private subnet while the test runs."""
+    here = [{"Name": "association.subnet-id", "Values": company.private[:1]}]
+    (before,) = company.ec2.describe_network_acls(Filters=here)["NetworkAcls"]
+    made = company.ec2.create_network_acl(VpcId=company.vpc)["NetworkAcl"]["NetworkAclId"]
+
+    def associate(target: str) -> None:
+        (now,) = company.ec2.describe_network_acls(Filters=here)["NetworkAcls"]
+        (taken,) = [each for each in now["Associations"] if each["SubnetId"] == company.private[0]]
+        company.ec2.replace_network_acl_association(AssociationId=taken["NetworkAclAssociationId"], NetworkAclId=target)
+
+    associate(made)
+    yield made
+    associate(before["NetworkAclId"])
+    company.ec2.delete_network_acl(NetworkAclId=made)
+
+
+def test_an_acl_that_stops_nodes_is_told_by_preflight_and_keeps_them_away(
+    account: Cloud, company: Company, planned: Situation, acl: str
+) -> None:
+    def rule(number: int, action: str, egress: bool, ports: tuple[int, int] | None = None) -> None:
+        company.ec2.create_network_acl_entry(
+            NetworkAclId=acl,
+            RuleNumber=number,
+            RuleAction=action,
+            Egress=egress,
+            CidrBlock="0.0.0.0/0",
+            Protocol="6" if ports else "-1",
+            **({"PortRange": {"From": ports[0], "To": ports[1]}} if ports else {}),
+        )
+
+    site = Site(account, region=REGION)
+    (nothing,) = run.run_check(planned, CHECK["existing-vpc"]).findings
+    assert f"the network ACL {acl} of {company.private[0]} stops TCP 53 out to 10.50.16.0/20" in nothing.seen
+    assert f"--network-acl-ids {acl} --region {REGION}" in nothing.remedy[0]
+    assert f"{acl} of {company.private[0]} stops TCP 53" in cut_off(site, company.private)
+    rule(100, "allow", True)
+    rule(100, "allow", False)
+    assert run.run_check(planned, CHECK["existing-vpc"]).findings == ()
+    assert cut_off(site, company.private) == ""
+    rule(90, "deny", False, (40000, 40010))
+    (answers,) = run.run_check(planned, CHECK["existing-vpc"]).findings
+    assert "TCP 1024-65535 in from 10.50.16.0/20, TCP 32768-60999 in from 0.0.0.0/0" in answers.seen
+    assert " out to " not in answers.seen
+
+
+def test_name_servers_without_the_vpcs_own_are_refused_told_and_keep_nodes_away(
+    account: Cloud, company: Company, planned: Situation
+) -> None:
+    own = company.ec2.describe_vpcs(VpcIds=[company.vpc])["Vpcs"][0]["DhcpOptionsId"]
+    servers = [{"Key": "domain-name-servers", "Values": ["10.9.0.2"]}]
+    theirs = company.ec2.create_dhcp_options(DhcpConfigurations=servers)["DhcpOptions"]["DhcpOptionsId"]
+    site = Site(account, region=REGION)
+    assert cut_off(site, company.private) == ""
+    company.ec2.associate_dhcp_options(DhcpOptionsId=theirs, VpcId=company.vpc)
+    try:
+        with pytest.raises(ProgramError, match=r"whose name servers are 10\.9\.0\.2\n"):
+            graph.apply("dev", account, config_overrides=settings(company))
+        (told,) = run.run_check(planned, CHECK["existing-vpc"]).findings
+        assert "no name at the VPC's name servers: 10.9.0.2" in cut_off(site, company.private)
+    finally:
+        company.ec2.associate_dhcp_options(DhcpOptionsId=own, VpcId=company.vpc)
+    assert "whose name servers are 10.9.0.2" in told.seen
+
+
 def test_a_vpc_that_is_not_there_is_one_line(account: Cloud, company: Company) -> None:
     gone = replace(company, vpc="vpc-00000000")
     with pytest.raises(ProgramError, match=r"network\.existing\.vpcId\n.*vpc-00000000\n.*in eu-west-1"):
@@ -233,5 +303,5 @@ def test_a_vpc_that_is_not_there_is_one_line(account: Cloud, company: Company) -
 
 def test_a_stack_of_its_own_is_not_looked_at(account: Cloud) -> None:
     assert "existing" not in committed("dev")["network"]
-    found = run.run_check(situation(account, record("dev")), CHECK["existing-vpc"])
+    found = run.run_check(situation(account, recorded("dev")), CHECK["existing-vpc"])
     assert (found.status, found.count) == ("ok", 0)

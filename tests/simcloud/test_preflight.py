@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 
 from access.boundary import boundary
 from access.deployer import deployer
-from access.scope import Scope, document
 from access.scope import allow as allowing
 from access.scope import deny as denying
+from access.scope import document
 from infra.documents import given_key_statements, key_policy, volumes_key_policy, volumes_key_statement
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
@@ -25,20 +25,12 @@ from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.aws.keys import auto_scaling
 from otel_on_spot.simcloud.cloud import Cloud
-from tests.simcloud.conftest import trust
+from tests.simcloud.conftest import scope_of, trust
 from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[2]
 REGION, ACCOUNT, CLUSTER, ROLE = "eu-west-2", "123456789012", "preflight", "preflight-up"
-SCOPE = Scope(
-    stack="preflight",
-    cluster=CLUSTER,
-    region=REGION,
-    partition="aws",
-    account_id=ACCOUNT,
-    iam_path="/",
-    service_role=None,
-)
+SCOPE = scope_of(CLUSTER, CLUSTER, REGION)
 BOUNDARY = SCOPE.boundary
 WANTED = {"cluster": CLUSTER, "environment": "dev", "managed-by": "pulumi", "cost-centre": "platform"}
 SPOT = "spot.amazonaws.com"

@@ -1,7 +1,8 @@
 """EKS managed node groups: over moto, with their instances, and the reasons for which nodes do not join."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 from typing_extensions import override
@@ -12,6 +13,8 @@ from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
+from otel_on_spot.simcloud.aws.network import name_servers
+from otel_on_spot.simcloud.aws.network_acls import stopped
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -52,6 +55,30 @@ def routed(site: Site, subnet: str) -> bool:
         for endpoint in _with(ec2, "vpc_endpoints", {"vpc-id": vpc})
     }
     return there >= OF_A_NODE
+
+
+def cut_off(site: Site, subnets: Sequence[str]) -> str:
+    """What keeps nodes in the subnets from names, or from each other and AWS by a network ACL; empty where nothing."""
+    ec2 = site.client("ec2")
+    found = {each["SubnetId"]: each for each in ec2.describe_subnets(SubnetIds=list(subnets))["Subnets"]}
+    (vpc,) = ec2.describe_vpcs(VpcIds=[next(iter(found.values()))["VpcId"]])["Vpcs"]
+    servers = name_servers(ec2, vpc["DhcpOptionsId"])
+    resolver = str(IPv4Network(vpc["CidrBlock"]).network_address + 2)
+    if {"AmazonProvidedDNS", "169.254.169.253", resolver}.isdisjoint(servers):
+        return f"the cluster's endpoint has no name at the VPC's name servers: {', '.join(servers) or 'none'}"
+    ranges = {subnet: IPv4Network(each["CidrBlock"]) for subnet, each in found.items()}
+    for acl in _with(ec2, "network_acls", {"vpc-id": vpc["VpcId"]}):
+        own = {each["SubnetId"] for each in acl["Associations"]} & set(ranges)
+        peers = {cidr for subnet, cidr in ranges.items() if own - {subnet}}
+        if own and (what := next(stopped(acl["Entries"], sorted(peers), outside=_by_route(ec2, vpc["VpcId"])), "")):
+            return f"the network ACL {acl['NetworkAclId']} of {', '.join(sorted(own))} stops {what}"
+    return ""
+
+
+def _by_route(ec2: Any, vpc: str) -> bool:
+    """Decide if the VPC has no endpoints for nodes, which reach AWS by a route then."""
+    there = _with(ec2, "vpc_endpoints", {"vpc-id": vpc})
+    return not {each["ServiceName"].rpartition(".")[2] for each in there} >= {"sts", "ec2"}
 
 
 def _with(ec2: Any, what: str, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -268,6 +295,8 @@ class NodeGroup(Handler):
         unrouted = [subnet for subnet in inputs["subnetIds"] if not routed(site, subnet)]
         if unrouted:
             return f"no route to the Internet from {', '.join(sorted(unrouted))}"
+        if cut := cut_off(site, inputs["subnetIds"]):
+            return cut
         role = inputs["nodeRoleArn"].rpartition("/")[2]
         attached = {
             p["PolicyName"] for p in site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]

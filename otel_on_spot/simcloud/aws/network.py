@@ -199,8 +199,33 @@ def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
         ],
         **flags,
         "mainRouteTableId": ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"],
+        "dhcpOptionsId": found["DhcpOptionsId"],
+        "ownerId": found["OwnerId"],
         "tags": tags_of(found.get("Tags")),
     }
+
+
+def dhcp_options(site: Site, arguments: Mapping[str, Any]) -> Properties:
+    """Answer of the function that describes a set of DHCP options by its id.
+
+    Raises:
+        ClientError: there is no such set.
+    """
+    identity = arguments["dhcpOptionsId"]
+    return {"id": identity, "dhcpOptionsId": identity, "domainNameServers": name_servers(site.client("ec2"), identity)}
+
+
+def name_servers(ec2: Any, options: str) -> list[str]:
+    """Name servers of a set of DHCP options; none where AWS says ``default``, which is no set."""
+    if options == "default":
+        return []
+    (found,) = ec2.describe_dhcp_options(DhcpOptionsIds=[options])["DhcpOptions"]
+    return [
+        server["Value"]
+        for told in found["DhcpConfigurations"]
+        if told["Key"] == "domain-name-servers"
+        for server in told["Values"]
+    ]
 
 
 def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:

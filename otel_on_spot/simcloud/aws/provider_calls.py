@@ -1219,6 +1219,7 @@ FUNCTIONS: Final[Mapping[str, Asks]] = {
         *calls("ec2:DescribeVpcs", "ec2:DescribeRouteTables"),
         call("ec2:DescribeVpcAttribute", asked.ec2("vpc", arguments["id"])),
     ],
+    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": _asks("ec2:DescribeDhcpOptions"),
     "aws:ec2/getVpcEndpoint:getVpcEndpoint": _asks("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
     "aws:ec2/getRouteTables:getRouteTables": _asks("ec2:DescribeRouteTables"),
     "aws:ec2/getRouteTable:getRouteTable": _asks("ec2:DescribeRouteTables"),

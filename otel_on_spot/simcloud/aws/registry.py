@@ -65,6 +65,7 @@ ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = 
     "aws:ec2/getSubnet:getSubnet": network.subnet,
     "aws:ec2/getVpcs:getVpcs": ids_of("describe_vpcs", "Vpcs", "VpcId"),
     "aws:ec2/getVpc:getVpc": network.vpc,
+    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": network.dhcp_options,
     "aws:ec2/getVpcEndpoint:getVpcEndpoint": network.vpc_endpoint,
     "aws:ec2/getRouteTables:getRouteTables": ids_of("describe_route_tables", "RouteTables", "RouteTableId"),
     "aws:ec2/getRouteTable:getRouteTable": routing.table,

@@ -209,6 +209,26 @@ def test_the_boundary_leaves_the_stacks_roles_the_key_of_volumes_and_no_other() 
     assert {action for action in needed if allows(boundary(without), action, KEY, {})} == elsewhere
 
 
+def test_a_shared_vpc_is_found_by_its_owners_account() -> None:
+    scope = Scope(
+        stack="dev",
+        cluster="otel-dev",
+        region="eu-west-1",
+        partition="aws",
+        account_id="123456789012",
+        iam_path="/",
+        service_role=None,
+        vpc_id="vpc-0f0e0d0c1a2b3c4d5",
+    )
+    for owner in ("123456789012", "210987654321"):
+        told = deployer(replace(scope, vpc_owner_id=None if owner == scope.account_id else owner)).values()
+        for account in ("123456789012", "210987654321"):
+            vpc = f"arn:aws:ec2:eu-west-1:{account}:vpc/{scope.vpc_id}"
+            subnet = f"arn:aws:ec2:eu-west-1:{account}:subnet/subnet-0a1b2c3d4e5f60718"
+            assert bool(allows(told, "ec2:CreateSecurityGroup", vpc, {})) is (account == owner)
+            assert bool(allows(told, "ec2:RunInstances", subnet, {"ec2:Vpc": vpc})) is (account == owner)
+
+
 def test_what_may_be_attached_is_what_the_program_attaches() -> None:
     attached = {
         made.inputs["policyArn"].removeprefix("arn:aws:iam::aws:policy/")

@@ -1,9 +1,11 @@
 """A VPC that is there: looked at, refused by name where it lacks something, and left alone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Network
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -14,6 +16,7 @@ from infra.existing_vpc import (
     NOWHERE,
     PRIVATE_TAG,
     PUBLIC_TAG,
+    UNSEEN,
     FoundSubnet,
     FoundVpc,
     problems_of,
@@ -25,6 +28,7 @@ from infra.settings import parse
 from infra.settings.models import ExistingVpc, Network
 from otel_on_spot.lab import stack as lab_stack
 from otel_on_spot.plan import cost, pools
+from otel_on_spot.plan.existing_vpc import AssumedVpc
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
@@ -35,6 +39,7 @@ from policy.guardrails import violations
 from tests.unit.infra.test_living import with_answers
 from tests.unit.settings.test_settings import committed
 
+OWNER = "210987654321"
 VPC, OTHER_VPC = "vpc-0f0e0d0c1a2b3c4d5", "vpc-11111111111111111"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 PRIVATE = [f"subnet-{number}a1b2c3d4e5f60718" for number in range(3)]
@@ -169,6 +174,18 @@ SMALL = FREE_IN_A_ZONE - 1
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no DNS support": ({"dns_support": False}, "vpcId", "--enable-dns-support"),
     "no DNS hostnames": ({"dns_hostnames": False}, "vpcId", "--enable-dns-hostnames"),
+    "name servers of the company's alone": ({"name_servers": ("10.9.0.2", "10.9.0.3")}, "vpcId", "10.9.0.2, 10.9.0.3"),
+    "no DHCP options": ({"name_servers": ()}, "vpcId", "name servers are none"),
+    "the resolver of a secondary range": (
+        {"ranges": (*FIT.ranges, IPv4Network("10.77.0.0/16")), "name_servers": ("10.77.0.2",)},
+        "vpcId",
+        "domain-name-servers=AmazonProvidedDNS",
+    ),
+    "tags of the owner of shared subnets": (
+        {"shared_by": OWNER, "private": (subnet(0, tags={}), subnet(1), subnet(2))},
+        "privateSubnetIds",
+        f"{OWNER} gave what it shares are not seen here",
+    ),
     "both Service ranges taken": (
         {"ranges": (IPv4Network("172.16.0.0/12"), IPv4Network("10.100.4.0/24"))},
         "vpcId",
@@ -237,6 +254,12 @@ def test_all_of_it_is_told_at_once_and_a_fit_one_is_taken() -> None:
     worst = replace(FIT, dns_support=False, private=(subnet(0, free=3, way_out=NOWHERE, tags={}),), public=())
 
     assert found(FIT) == []
+    for servers in (("10.9.0.2", "AmazonProvidedDNS"), ("10.0.0.2",), ("169.254.169.253",)):
+        assert found(replace(FIT, name_servers=servers)) == []
+    unseen = {"private": tuple(subnet(number, way_out=UNSEEN) for number in range(3))}
+    assert (
+        found(replace(FIT, shared_by=OWNER, public=tuple(public(n, way_out=UNSEEN) for n in range(3)), **unseen)) == []
+    )
     assert found(replace(FIT, ranges=(IPv4Network("172.16.0.0/12"),))) == []
     assert len(found(worst)) >= 8
     assert [problem.key for problem in found(None)] == ["network.existing.vpcId"]
@@ -244,6 +267,31 @@ def test_all_of_it_is_told_at_once_and_a_fit_one_is_taken() -> None:
         "tier=private",
         "tier=public",
     ]
+
+
+def test_shared_subnets_are_tagged_by_who_sees_the_tags() -> None:
+    """Each account sees its own tags of a shared subnet: those of the owner's command would never be found."""
+    untagged = (subnet(0, tags={}), subnet(1), subnet(2))
+    (own,), (shared,) = (found(replace(FIT, private=untagged, shared_by=owner)) for owner in ("", OWNER))
+    assert own.do.startswith("its owner runs: aws ec2 create-tags")
+    assert shared.do.startswith("an administrator of this account runs: aws ec2 create-tags")
+
+
+def test_a_vpc_of_another_account_is_told_apart_and_its_main_table_may_not_be_seen() -> None:
+    def answered(self: AssumedVpc, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        told = asked(self, token, arguments)
+        kind = token.rpartition(":")[2]
+        if kind == "getVpc" and told:
+            return told | {"ownerId": OWNER, "mainRouteTableId": ""}
+        if kind == "getRouteTables":
+            return {"ids": [], "id": "tables"}
+        return told | {"tags": {}} if kind == "getSubnet" and told else told
+
+    asked = AssumedVpc.invoked
+    with mock.patch.object(AssumedVpc, "invoked", answered), pytest.raises(ProgramError) as refused:
+        record("prod", config_overrides={"network": {"zones": list(ZONES), "existing": BY_ID}})
+    assert str(refused.value).count(f"{OWNER} gave what it shares") == 2
+    assert "0.0.0.0/0" not in str(refused.value)
 
 
 def test_a_living_clusters_own_addresses_are_not_missed() -> None:
