@@ -12,12 +12,13 @@ from infra.living import LivingCluster, key_problems
 from infra.names import SECRETS_KEY_TAG
 from infra.settings.models import Encryption
 from otel_on_spot.iam import allows
+from otel_on_spot.iam.decisions import Caller
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.project import root
-from otel_on_spot.simcloud.aws.keys import OF_A_VOLUME
+from otel_on_spot.simcloud.aws.keys import OF_A_VOLUME, refused_of_a_volume
 from policy.guardrails import violations
 from tests.unit.infra.test_living import LIVES, with_answers
 
@@ -70,6 +71,25 @@ def test_karpenter_and_the_driver_may_make_volumes_with_the_key_before_they_are_
     (controller,) = [each for each in given() if each.name == "karpenter-controller" and each.custom]
     assert policies["otel-prod-ebs-csi"].urn in driver.dependencies
     assert policies["otel-prod-karpenter-controller"].urn in controller.dependencies
+
+
+def test_each_action_and_condition_of_their_policy_is_needed_where_iam_alone_lets_them_in() -> None:
+    by_iam = documents.key_policy("444455556666", "aws")
+    role = "arn:aws:iam::444455556666:role/driver"
+
+    def refused(policy: documents.Document) -> list[str]:
+        return refused_of_a_volume(Caller(arn=role, role=role, identity=(policy,)), ARN, by_iam, "eu-west-1")
+
+    whole = documents.volumes_key_policy(ARN)
+    assert refused(whole) == []
+    for place, statement in enumerate(whole["Statement"]):
+        for action in statement["Action"]:
+            less = documents.volumes_key_policy(ARN)
+            less["Statement"][place]["Action"].remove(action)
+            assert refused(less) == [action]
+    misspelt = documents.volumes_key_policy(ARN)
+    misspelt["Statement"][0]["Condition"] = {"Bool": {"kms:GrantIsForAwsResources": "true"}}
+    assert refused(misspelt) == ["kms:CreateGrant"]
 
 
 def test_the_queue_keeps_the_encryption_of_sqs() -> None:
