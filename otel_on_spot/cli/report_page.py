@@ -22,6 +22,10 @@ table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; padding: .25em .75em .25em 0 }
 th { border-bottom: 1px solid #cbd2d9 }
 td { border-bottom: 1px solid #eef1f4; vertical-align: top }
+@media (min-width: 1000px) {
+  td { overflow-wrap: anywhere; min-width: 6em }
+  td:first-child { white-space: nowrap }
+}
 .n { text-align: right; white-space: nowrap }
 .faint { color: #616e7c }
 .found { color: #ba2525 }

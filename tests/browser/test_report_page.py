@@ -30,6 +30,7 @@ FAULTS = """
   }
   for (const table of document.querySelectorAll('table')) {
     const around = table.parentElement, scrolls = getComputedStyle(around).overflowX !== 'visible';
+    if (table.scrollWidth > around.clientWidth && root.clientWidth > 1000) found.push(`to be scrolled: ${said(table)}`);
     if (table.scrollWidth > around.clientWidth && !scrolls) found.push(`a table runs out: ${said(table)}`);
   }
   for (const cell of document.querySelectorAll('td, th'))
@@ -74,6 +75,17 @@ def test_it_stands_by_itself_and_everything_on_it_can_be_read(page: Page, file: 
     ]
     hidden = page.evaluate("(drawn => drawn.scrollWidth - drawn.clientWidth)(document.querySelector('.drawing'))")
     assert (hidden == 0) == (width == WIDTHS["desk"]), "at a desk the whole graph is seen at once"
+
+
+def test_at_a_desk_a_long_name_is_broken_and_no_other_word(page: Page, text: str, tmp_path: Path) -> None:
+    file, arn = tmp_path / "page.html", "arn:aws:iam::123456789012:policy/" + "x" * 200
+    assert all(text.count(f"<td>{cell}</td>") == 1 for cell in ("7 add-ons", "drill node-join"))
+    long = text.replace("<td>7 add-ons</td>", f"<td>{arn}</td>").replace("node Ready: 41 s", f"{arn}: 41 s")
+    file.write_text(long)
+    assert looked_at(page, file, WIDTHS["desk"]) == []
+    lines = "cell => { const of = new Range(); of.selectNodeContents(cell); return of.getClientRects().length }"
+    short = "#doctor td:first-child, #drills td:nth-child(-n+3)"
+    assert set(page.evaluate(f"[...document.querySelectorAll('{short}')].map({lines})")) == {1}
 
 
 POLICY = "<meta http-equiv="
