@@ -27,7 +27,11 @@ HEAD: Final = """\
 
 
 def pinned_version(root: Path) -> str:
-    """Version of Karpenter that the lab is built from."""
+    """Version of Karpenter that the lab is built from.
+
+    Raises:
+        ValueError: the module of the lab's Karpenter requires none.
+    """
     found = re.search(rf"{MODULE} v(\S+)", (root / "otel_on_spot/lab/go/karpenter/go.mod").read_text())
     if found is None:
         raise ValueError(f"otel_on_spot/lab/go/karpenter/go.mod does not require {MODULE}")

@@ -35,7 +35,11 @@ class Site:
     cluster: str = ""
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the site's region; of a cluster, the region that the cluster is in."""
+        """A boto3 client of the site's region; of a cluster, the region that the cluster is in.
+
+        Raises:
+            ApiError: the cluster is gone.
+        """
         if self.region or not self.cluster:
             return self.cloud.client(service, self.region)
         row = self.cloud.tables.get("clusters", self.cluster)

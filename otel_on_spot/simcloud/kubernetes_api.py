@@ -43,7 +43,11 @@ class Kubernetes:
         self.cluster = cluster
 
     def require_reachable(self) -> None:
-        """Refuse where nobody answers: the cluster is gone or not ready, or its private endpoint admits nobody."""
+        """Refuse where nobody answers: the cluster is gone or not ready, or its private endpoint admits nobody.
+
+        Raises:
+            ApiError: nobody answers.
+        """
         row = self.cloud.tables.get("clusters", self.cluster)
         if row is None or row["status"] not in ("ACTIVE",):
             raise ApiError(
@@ -172,7 +176,11 @@ class Kubernetes:
         self.cloud.tables.put("objects", key, {**row, "object": thing})
 
     def delete(self, thing: Object) -> None:
-        """Ask for the deletion of an object, and of what it owns (foreground)."""
+        """Ask for the deletion of an object, and of what it owns (foreground).
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
         metadata = thing["metadata"]
         there = self.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
         if there is None:

@@ -125,7 +125,11 @@ class Installation:
 
     @property
     def region(self) -> str:
-        """The region that the cluster is in."""
+        """The region that the cluster is in.
+
+        Raises:
+            ApiError: there is no such cluster.
+        """
         row = self.cloud.tables.get("clusters", self.cluster)
         if row is None:
             raise ApiError("ResourceNotFoundException", f"No cluster found for name: {self.cluster}.")

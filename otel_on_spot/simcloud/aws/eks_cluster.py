@@ -317,7 +317,11 @@ def _refuse_network(site: Site, name: str, network: Properties, subnets: list[di
 
 
 def refuse_endpoint(network: Properties) -> None:
-    """Refuse an API endpoint that is neither public nor private, and networks that no request comes from."""
+    """Refuse an API endpoint that is neither public nor private, and networks that no request comes from.
+
+    Raises:
+        ApiError: it is one of both.
+    """
     public, private = network.get("endpointPublicAccess", True), network.get("endpointPrivateAccess", False)
     if not public and not private:
         raise ApiError("InvalidParameterException", "Private and public endpoint access cannot be false")

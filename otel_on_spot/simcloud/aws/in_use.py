@@ -16,7 +16,11 @@ def interfaces(site: Site, name: str, value: str) -> list[dict[str, Any]]:
 
 
 def refuse_subnet(site: Site, subnet: str) -> None:
-    """Refuse while network interfaces live in the subnet."""
+    """Refuse while network interfaces live in the subnet.
+
+    Raises:
+        ApiError: there are some, named as EC2 does.
+    """
     there = interfaces(site, "subnet-id", subnet)
     if there:
         told = ", ".join(
@@ -28,7 +32,11 @@ def refuse_subnet(site: Site, subnet: str) -> None:
 
 
 def refuse_group(site: Site, group: str) -> None:
-    """Refuse while network interfaces, launch templates' groups or other groups' rules use the security group."""
+    """Refuse while network interfaces, launch templates' groups or other groups' rules use the security group.
+
+    Raises:
+        ApiError: there are some, named as EC2 does.
+    """
     ec2 = site.client("ec2")
     users = [i["NetworkInterfaceId"] for i in interfaces(site, "group-id", group)]
     for other in ec2.describe_security_groups()["SecurityGroups"]:
@@ -41,7 +49,11 @@ def refuse_group(site: Site, group: str) -> None:
 
 
 def refuse_vpc(site: Site, vpc: str) -> None:
-    """Refuse while the VPC has an Internet gateway, security groups of its own, endpoints or NAT gateways."""
+    """Refuse while the VPC has an Internet gateway, security groups of its own, endpoints or NAT gateways.
+
+    Raises:
+        ApiError: there are some, named as EC2 does.
+    """
     ec2 = site.client("ec2")
     here = [{"Name": "vpc-id", "Values": [vpc]}]
     gateways = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])[
@@ -61,7 +73,11 @@ def refuse_vpc(site: Site, vpc: str) -> None:
 
 
 def refuse_detach(site: Site, gateway: str, vpc: str) -> None:
-    """Refuse while the VPC maps public addresses: NAT gateways, load balancers."""
+    """Refuse while the VPC maps public addresses: NAT gateways, load balancers.
+
+    Raises:
+        ApiError: there are some, named as EC2 does.
+    """
     ec2 = site.client("ec2")
     nats = ec2.describe_nat_gateways(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NatGateways"]
     mapped = [nat["NatGatewayId"] for nat in nats if nat["State"] != "deleted"]
@@ -76,7 +92,11 @@ def refuse_detach(site: Site, gateway: str, vpc: str) -> None:
 
 
 def refuse_address(site: Site, allocation: str) -> None:
-    """Refuse to release an address that a NAT gateway uses."""
+    """Refuse to release an address that a NAT gateway uses.
+
+    Raises:
+        ApiError: one uses it.
+    """
     for nat in site.client("ec2").describe_nat_gateways()["NatGateways"]:
         used = [address.get("AllocationId") for address in nat.get("NatGatewayAddresses", [])]
         if nat["State"] != "deleted" and allocation in used:

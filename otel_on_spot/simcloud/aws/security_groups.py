@@ -35,7 +35,11 @@ RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "self"
 
 
 def permissions(rules: list[Properties] | None, group: str) -> list[Permission]:
-    """Rules of a security group as EC2's API writes them; ``self`` stands for the group."""
+    """Rules of a security group as EC2's API writes them; ``self`` stands for the group.
+
+    Raises:
+        ApiError: a rule has an argument that is not simulated.
+    """
     listed = []
     for rule in rules or []:
         if unknown := sorted(key for key, value in rule.items() if value and key not in RULE):
