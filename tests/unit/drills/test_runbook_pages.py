@@ -27,9 +27,8 @@ def test_every_line_has_its_page_with_what_it_prints(check: Check) -> None:
     assert page.name in (page.parent / "README.md").read_text()
 
 
-def needs_volumes(name: str) -> bool:
-    """The lab's own stack has no volumes."""
-    return name == "restore-data"
+STAGING = {"restore-data", "drought"}
+"""Drills that are shown in staging's shape: the lab's own stack has no volumes, and its nodes go sooner than others."""
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def needs_volumes(name: str) -> bool:
 def test_every_drill_has_its_page_with_what_it_prints_and_what_it_costs(runbook: str) -> None:
     text = (ROOT / runbook).read_text()
     name = Path(runbook).stem
-    stack = "staging" if needs_volumes(name) else "lab"
+    stack = "staging" if name in STAGING else "lab"
     assert f"drill {name} {stack}: what happened" in text, "a capture of the drill's output"
     assert f"see   {runbook}" in text, "a capture of what it finds"
     assert "times a second" in text, "what it costs the API server"
