@@ -208,7 +208,11 @@ class Rehearsal(Drill):
     """A drill that lets the cluster go on at each wait, and waits for nothing."""
 
     def wait_until(self, predicate: Callable[[], bool], seconds: float, every: float = 0.5) -> bool:
-        goes_on(cast("Any", self.target).stored)
+        target = cast("Any", self.target)
+        if target.waits == target.ended_at:
+            raise KeyboardInterrupt
+        target.waits += 1
+        goes_on(target.stored)
         return predicate()
 
 
@@ -217,6 +221,7 @@ class Told:
 
     def __init__(self, stored: Cluster, snapshot: str = "snap-1") -> None:
         self.stored, self.snapshot = stored, snapshot
+        self.waits, self.ended_at = 0, -1
         self.declared, self.notes = stored.target.declared, ()
 
     def aws(self, service: str) -> Any:
@@ -258,15 +263,19 @@ def goes_on(stored: Cluster) -> None:
         run(stored, "postgresql-data", "postgresql-2", free[0])
 
 
-def rehearsed(stored: Cluster, *, move: bool = False, snapshot: str = "snap-1") -> tuple[Report, list[Step]]:
-    lease = Lease()
-    drill = Rehearsal(
+def rehearsal(stored: Cluster, told: Told, lease: Lease) -> Rehearsal:
+    return Rehearsal(
         name="restore-data",
-        target=cast("Any", Told(stored, snapshot)),
+        target=cast("Any", told),
         api=stored.api,
         lease=cast("Any", lease),
         timeline=Timeline(),
     )
+
+
+def rehearsed(stored: Cluster, *, move: bool = False, snapshot: str = "snap-1") -> tuple[Report, list[Step]]:
+    lease = Lease()
+    drill = rehearsal(stored, Told(stored, snapshot), lease)
     return RestoreData(drill, chosen(stored), 1.0, move=move).run(), lease.steps
 
 
@@ -292,6 +301,25 @@ def test_the_copy_or_the_database_moves_and_every_change_is_written_down_first(
     assert "unschedulable" not in stored.front.find("Node", "node-a")["spec"]
     left = [each["metadata"]["name"] for each in stored.front.objects if "drill-restore" in each["metadata"]["name"]]
     assert {name.removeprefix("pv-").removeprefix("at-") for name in left} <= {steps[1].what.split()[1]}
+    assert see(stored.api, SPACE, "postgresql-data") is not None
+
+
+@pytest.mark.parametrize("move", [False, True], ids=["the copy", "the database"])
+@pytest.mark.parametrize("waits", [0, 1, 2], ids=["snapshot", "restore", "move"])
+def test_ctrl_c_at_any_wait_leaves_nothing_behind(stored: Cluster, waits: int, move: bool) -> None:
+    told, lease = Told(stored), Lease()
+    told.ended_at = waits
+    with pytest.raises(KeyboardInterrupt):
+        RestoreData(rehearsal(stored, told, lease), chosen(stored), 1.0, move=move).run()
+    assert (told.waits, len(lease.steps)) == (waits, [1, 3, 4 if move else 5][waits])
+    for step in reversed(lease.steps):
+        take_back(cast("Any", stored.target), stored.api, step)
+
+    made = ("VolumeSnapshot", "PersistentVolumeClaim", "Pod")
+    left = [each["metadata"]["name"] for each in stored.front.objects if each["kind"] in made]
+    assert [name for name in left if "drill" in name] == []
+    assert not [each for each in stored.front.objects if (each.get("spec") or {}).get("unschedulable")]
+    goes_on(stored)
     assert see(stored.api, SPACE, "postgresql-data") is not None
 
 
