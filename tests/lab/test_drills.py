@@ -172,6 +172,41 @@ def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(
 
 
 @pytest.fixture
+def spot_nodes(lab: Lab, demo_on_spot: None) -> Iterator[dict[str, dict[str, str]]]:
+    """Three Spot nodes or more, with a pod each that needs its own: labels by NodeClaim."""
+    name = "apart"
+    lab.wants_node(name, cpu="3", replicas=3, apart=True)
+    until("all three run", lambda: lab.get("deployment", name, "default")["status"].get("readyReplicas") == 3, 180)
+    yield {claim: lab.get("nodeclaim", claim)["metadata"]["labels"] for claim in claims_of(lab, "spot")}
+    lab.kubectl("delete", "deployment", name, "--namespace=default")
+
+
+ZONE, TYPE = "topology.kubernetes.io/zone", "node.kubernetes.io/instance-type"
+
+
+@pytest.mark.parametrize(
+    ("option", "label"), [("", ""), ("--zone", ZONE), ("--type", TYPE)], ids=["half", "zone", "type"]
+)
+def test_a_part_of_the_spot_nodes_is_warned_at_once(
+    lab: Lab, tmp_path: Path, spot_nodes: dict[str, dict[str, str]], option: str, label: str
+) -> None:
+    place = next(iter(spot_nodes.values())).get(label, "")
+    wanted = {claim for claim, labels in spot_nodes.items() if labels.get(label, "") == place} if option else set()
+    count = len(wanted) or -(-len(spot_nodes) // 2)
+    options = (option, place) if option else ()
+    kept = "-".join(["spot-storm", *options]).replace("--", "")
+    seen = rehearse(lab, tmp_path, "spot-storm", *options, "--timeout", "150", keep=kept)
+    assert set(seen.lines.values()) == {"ok"}, seen.told
+    told = (seen.report or {})["measures"]
+    assert int(told["warned"].split()[0]) == count
+    assert told["messages until handled"].startswith(f"{count} of {count} in ")
+    there = lab.claims().keys() & spot_nodes.keys()
+    assert not wanted & there
+    assert len(spot_nodes.keys() - there) >= count
+    assert nothing_is_left(lab)
+
+
+@pytest.fixture
 def floor(lab: Lab) -> Iterator[None]:
     """A replica of each component of the front path On-Demand, as a stack file asks for it."""
     lab.apply(frontPath={"onDemandFloor": 1})
