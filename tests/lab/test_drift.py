@@ -1,10 +1,12 @@
 """Lesson 4: Argo CD reverts a manual scale; a suspension holds at the right level, and only there."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 
-from tests.lab.running import Lab, stays, until
+from tests.lab.running import ROOT, Lab, stays, until
 
 HOLDS_SECONDS = 30
 
@@ -78,3 +80,53 @@ def test_a_killed_argocd_controller_comes_back_and_heals(lab: Lab) -> None:
     until("Argo CD makes it again", lambda: lab.get("priorityclasses.scheduling.k8s.io", name), 120)
     row = next(process for process in lab.ask("processes") if process["name"] == "argocd-application-controller")
     assert (row["state"], row["restarts"] >= 1) == ("running", True)
+
+
+AUTOSCALER = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "frontend", "namespace": "otel-demo"},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "frontend"},
+        "minReplicas": 4,
+        "maxReplicas": 6,
+    },
+}
+"""The autoscaler takes a workload to its least number without a metric: the lab has no metrics server."""
+
+
+def scaled(lab: Lab) -> bool:
+    return "lastScaleTime" in (lab.get("horizontalpodautoscaler", "frontend", "otel-demo").get("status") or {})
+
+
+def ended(lab: Lab) -> str:
+    """When Argo CD's last operation ended; empty while one runs."""
+    return lab.application("otel-demo")["status"]["operationState"].get("finishedAt", "")
+
+
+def test_an_autoscalers_replicas_stay_where_the_child_ignores_them_and_are_put_back_where_not(
+    lab: Lab, declared: int
+) -> None:
+    replicas = {"group": "apps", "kind": "Deployment", "name": "frontend", "jsonPointers": ["/spec/replicas"]}
+    gitops = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:gitops"]
+    assert declared < 4
+    try:
+        lab.kubectl("apply", "--filename=-", text=json.dumps(AUTOSCALER))
+        until("the autoscaler scales", lambda: scaled(lab), 90)
+        until("Argo CD puts it back", lambda: lab.replicas() == declared, 60)
+
+        lab.apply(gitops=gitops | {"applications": {"otel-demo": {"ignoreDifferences": [replicas]}}})
+        until("the child ignores them", lambda: lab.application("otel-demo")["spec"].get("ignoreDifferences"), 120)
+        until("the autoscaler scales once more", lambda: lab.replicas() == 4, 90)
+        stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
+        before = lab.application("otel-demo")
+        options = before["spec"]["syncPolicy"]["syncOptions"]
+        whole = {"initiatedBy": {"username": "test"}, "sync": {"prune": True, "syncOptions": options}}
+        lab.patch("application.argoproj.io", "otel-demo", {"operation": whole}, "argocd")
+        until("a whole sync has ended", lambda: ended(lab) > before["status"]["operationState"]["finishedAt"], 180)
+        stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
+        assert lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
+    finally:
+        lab.kubectl("delete", "horizontalpodautoscaler", "frontend", "--namespace=otel-demo", "--ignore-not-found")
+        lab.apply()
+    reverted(lab, declared)
