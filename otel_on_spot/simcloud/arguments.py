@@ -256,6 +256,7 @@ UNDECIDED: Final[dict[str, str]] = {
     "access": "with `--as` too, what a role may do inside the cluster: who made it, access policies and RBAC groups "
     "decide there, and nothing here reads RBAC; every call of the Kubernetes provider is allowed",
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
+    "boundaries": "whether the policy of a permissions boundary is there",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",
     "images": "whether an AMI starts: every one does",
     "alarms": "whether an alarm fires and a message arrives: none is evaluated, no address confirms",
@@ -263,7 +264,8 @@ UNDECIDED: Final[dict[str, str]] = {
     "its schema has beyond those that public sources show: they are refused",
     "experiments": "whether a FIS template's targets are there, and any experiment: none runs",
     "keys": "whether a grant or a key policy lets a service use a key: nothing is encrypted",
-    "events": "whether EventBridge delivers late, twice or not at all",
+    "events": "whether EventBridge delivers late, twice or not at all, and the operators inside an event pattern",
+    "flow logs": "whether their role may write: EC2 makes them all the same, and they deliver nothing",
     "consistency": "how long IAM and EKS take to tell all their readers: at once, so that runs are alike, unless a "
     "fault says `lag`",
     "money": "what anything costs",

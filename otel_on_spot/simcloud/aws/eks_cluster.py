@@ -13,15 +13,20 @@ from typing import Any, Final
 
 from typing_extensions import override
 
+from otel_on_spot.iam import statements
+from otel_on_spot.iam.conditions import listed
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.eks_answers import issuer
+from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
+EKS: Final = "eks.amazonaws.com"
+NEWEST_MINOR: Final = "1.36"
+"""Newer than the calendar of support that the cloud tells."""
 DEFAULT_MINOR = "1.35"
 """The minor that EKS takes where none is asked for."""
 READ_BACK = (
@@ -82,10 +87,16 @@ class Cluster(Handler):
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
             raise ApiError("InvalidParameterException", "Subnets specified must be in at least two different AZs")
         _refuse_network(site, name, network, subnets)
-        role = inputs["roleArn"].rpartition("/")[2]
-        site.client("iam").get_role(RoleName=role)
+        _refuse_version_and_role(site, inputs)
+        if groups := network.get("securityGroupIds"):
+            site.client("ec2").describe_security_groups(GroupIds=groups)
         for encryption in self._encryption(inputs):
             site.client("kms").describe_key(KeyId=encryption["provider"]["keyArn"])
+            if encryption["resources"] != ["secrets"]:
+                raise ApiError(
+                    "InvalidParameterException",
+                    f"Unsupported resources {encryption['resources']}: [secrets] is supported",
+                )
         asked = {"version": DEFAULT_MINOR, **eks_requests.create_cluster(inputs, all_tags(site, inputs))}
         site.client("eks").create_cluster(**{**asked, **_service_addresses(site, inputs)})
         vpc = subnets[0]["VpcId"]
@@ -397,9 +408,28 @@ def _service_addresses(site: Site, inputs: Properties) -> Properties:
     }
 
 
+def _refuse_version_and_role(site: Site, inputs: Properties) -> None:
+    """Refuse a minor that EKS has not, and a role that it may not assume; moto takes any."""
+    minor = inputs.get("version") or DEFAULT_MINOR
+    if minor not in {*SUPPORTED_UNTIL, NEWEST_MINOR}:
+        raise ApiError("InvalidParameterException", f"unsupported Kubernetes version {minor}")
+    role = site.client("iam").get_role(RoleName=inputs["roleArn"].rpartition("/")[2])["Role"]
+    for statement in statements(role["AssumeRolePolicyDocument"]):
+        services = listed((statement.get("Principal") or {}).get("Service") or [])
+        if statement["Effect"] == "Allow" and EKS in services and "sts:AssumeRole" in listed(statement["Action"]):
+            return
+    raise ApiError(
+        "InvalidParameterException",
+        f"Role with arn: {inputs['roleArn']}, could not be assumed because it does not exist or the trusted entity is "
+        "not correct",
+    )
+
+
 def _require_same_addresses(site: Site, inputs: Properties) -> None:
     asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     served = site.cloud.service_cidr
+    if asked and not any(ipaddress.IPv4Network(asked).subnet_of(ipaddress.IPv4Network(block)) for block in PRIVATE[:3]):
+        raise ApiError("InvalidParameterException", f"The specified Service IPv4 CIDR {asked} is not a private one")
     if asked and served and asked != served:
         raise ApiError(
             "InvalidParameterException",

@@ -62,6 +62,7 @@ class VpcEndpoint(Ec2Handler):
         if inputs.get("dnsOptions"):
             asked["DnsOptions"] = in_aws_form("ec2", "DnsOptionsSpecification", inputs["dnsOptions"])
         self._refuse_private_names_of_s3(ec2, inputs)
+        self._refuse_conflicts(ec2, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
         identity = made["VpcEndpointId"]
         interfaces = [
@@ -92,6 +93,34 @@ class VpcEndpoint(Ec2Handler):
             raise ApiError(
                 "InvalidParameter",
                 f"Endpoint type ({kind}) does not match available service types ([Interface]) of {name}.",
+            )
+
+    @staticmethod
+    def _refuse_conflicts(ec2: Any, inputs: Properties) -> None:
+        """A network has one private name of a service, a zone one interface, a route table one route to a service."""
+        vpc, service = inputs["vpcId"], inputs["serviceName"]
+        here = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [service]}]
+        others = [
+            each for each in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if each["State"] != "deleted"
+        ]
+        if inputs["vpcEndpointType"] == "Gateway":
+            for table in inputs.get("routeTableIds") or ():
+                if any(table in (other.get("RouteTableIds") or ()) for other in others):
+                    raise ApiError(
+                        "RouteAlreadyExists", f"route table {table} already has a route to the prefix list of {service}"
+                    )
+            return
+        if inputs.get("privateDnsEnabled") and any(other.get("PrivateDnsEnabled") for other in others):
+            raise ApiError(
+                "InvalidParameter",
+                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for "
+                f"{service} in the VPC {vpc}",
+            )
+        subnets = inputs.get("subnetIds") or []
+        found = ec2.describe_subnets(SubnetIds=sorted(set(subnets)))["Subnets"] if subnets else []
+        if len(subnets) != len({subnet["AvailabilityZone"] for subnet in found}):
+            raise ApiError(
+                "DuplicateSubnetsInSameZone", f"Found another VPC endpoint subnet in the zone of {', '.join(subnets)}"
             )
 
     @staticmethod
@@ -162,6 +191,11 @@ class FlowLog(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        if not inputs.get("iamRoleArn"):
+            raise ApiError(
+                "InvalidParameter",
+                "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs",
+            )
         made = call.site.client("ec2").create_flow_logs(
             ResourceType="VPC",
             ResourceIds=[inputs["vpcId"]],

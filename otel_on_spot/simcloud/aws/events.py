@@ -44,6 +44,10 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/AP
 """
 
 
+TARGETS_OF_A_RULE = 5
+"""Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html"""
+
+
 class EventRule(Handler):
     """A rule on the default event bus."""
 
@@ -56,6 +60,8 @@ class EventRule(Handler):
         return self.identity(call.site, inputs), {"arn": self._put(call, inputs)}
 
     def _put(self, call: Call, inputs: Properties) -> str:
+        if not inputs.get("eventPattern"):
+            raise ApiError("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
         made = call.site.client("events").put_rule(
             Name=inputs["name"],
             EventPattern=inputs["eventPattern"],
@@ -98,6 +104,9 @@ class EventTarget(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        targets = call.site.client("events").list_targets_by_rule(Rule=inputs["rule"])["Targets"]
+        if len({*(target["Id"] for target in targets), inputs["targetId"]}) > TARGETS_OF_A_RULE:
+            raise ApiError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
         answer = call.site.client("events").put_targets(
             Rule=inputs["rule"], Targets=[{"Id": inputs["targetId"], "Arn": inputs["arn"]}]
         )
@@ -137,6 +146,11 @@ class Queue(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         name, sqs = inputs["name"], call.site.client("sqs")
+        if name.endswith(".fifo"):
+            raise ApiError(
+                "InvalidParameterValue",
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+            )
         gone = call.site.cloud.tables.get("deleted-queues", f"{call.site.region}/{name}")
         if gone and call.site.cloud.clock.scale:
             elapsed = (time.time() - gone["at"]) / call.site.cloud.clock.scale
@@ -165,6 +179,10 @@ class Queue(Handler):
                 raise ApiError(
                     "InvalidAttributeValue", f"Invalid value for the parameter {name}: {least} to {most} are allowed"
                 )
+        if wanted.get("SqsManagedSseEnabled") and wanted.get("KmsMasterKeyId"):
+            raise ApiError(
+                "InvalidAttributeName", "You can use one type of server-side encryption (SSE) at one time: KMS or SQS."
+            )
         return {k: str(v).lower() if isinstance(v, bool) else _number(v) for k, v in wanted.items()}
 
     @override

@@ -108,6 +108,8 @@ class Alias(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         kms = call.site.client("kms")
+        if inputs["name"].startswith("alias/aws/"):
+            raise ApiError("NotAuthorizedException", f"{inputs['name']}: the prefix alias/aws/ is reserved for AWS")
         kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["Arn"]
         return self.identity(call.site, inputs), {
@@ -152,6 +154,14 @@ class LogGroup(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         logs = call.site.client("logs")
+        if inputs["name"].lower().startswith("aws/"):
+            raise ApiError("InvalidParameterException", "Log groups starting with AWS/ are reserved for AWS.")
+        key = inputs.get("kmsKeyId") or ""
+        if key and f":{call.site.cloud.account}:" in key:
+            try:
+                call.site.client("kms").describe_key(KeyId=key)
+            except ClientError:
+                raise ApiError("InvalidParameterException", "The specified KMS Key Id could not be found.") from None
         more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}
         logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs), **more)
         self._retain(logs, inputs)

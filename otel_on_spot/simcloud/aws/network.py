@@ -86,6 +86,11 @@ class InternetGateway(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
+        here = [{"Name": "attachment.vpc-id", "Values": [inputs.get("vpcId") or ""]}]
+        if inputs.get("vpcId") and ec2.describe_internet_gateways(Filters=here)["InternetGateways"]:
+            raise ApiError(
+                "InvalidParameterValue", f"Network {inputs['vpcId']} already has an internet gateway attached"
+            )
         identity = ec2.create_internet_gateway(TagSpecifications=self.specification(call, inputs))["InternetGateway"][
             "InternetGatewayId"
         ]
@@ -123,6 +128,10 @@ class InternetGateway(Ec2Handler):
         ec2.delete_internet_gateway(InternetGatewayId=identity)
 
 
+PREFIXES = range(16, 29)
+"""Source: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
+
+
 class Subnet(Ec2Handler):
     """A subnet. moto deletes one that network interfaces live in; AWS does not, nor do we."""
 
@@ -133,6 +142,16 @@ class Subnet(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
+        prefix = int(inputs["cidrBlock"].rpartition("/")[2])
+        if prefix not in PREFIXES:
+            raise ApiError("InvalidSubnet.Range", f"The CIDR '{inputs['cidrBlock']}' is invalid.")
+        zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
+        if (wanted := inputs.get("availabilityZone")) and wanted not in zones:
+            raise ApiError(
+                "InvalidParameterValue",
+                f"Value ({wanted}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
+                f"the following availability zones: {', '.join(zones)}.",
+            )
         made = ec2.create_subnet(
             VpcId=inputs["vpcId"],
             CidrBlock=inputs["cidrBlock"],

@@ -7,7 +7,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from otel_on_spot.iam import document
+from otel_on_spot.iam import document, statements
+from otel_on_spot.iam.conditions import listed
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
@@ -16,6 +17,9 @@ from otel_on_spot.simcloud.properties import Properties
 MANAGED_POLICY_LIMIT = 6144
 """Characters without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
+
+TRUST_POLICY_LIMIT, INLINE_POLICY_LIMIT, POLICIES_OF_A_ROLE = 2048, 10240, 10
+"""Characters of a trust policy without white space, those of a role's inline policies, and its managed policies."""
 
 GET_MANY, GET_ONE = "aws:iam/getRoles:getRoles", "aws:iam/getRole:getRole"
 
@@ -64,6 +68,33 @@ def _trusted(call: Call, policy: str) -> None:
         return  # no JSON: moto refuses it
     if unknown:
         raise ApiError("MalformedPolicyDocument", f"Invalid principal in policy: {', '.join(unknown)}")
+    for statement in statements(policy):
+        actions = statement.get("Action") or statement.get("NotAction") or []
+        if "Resource" in statement or "NotResource" in statement:
+            raise ApiError("MalformedPolicyDocument", "Has prohibited field Resource")
+        if not {"Principal", "NotPrincipal"} & statement.keys():
+            raise ApiError("MalformedPolicyDocument", "Missing required field Principal")
+        if any(not str(action).startswith("sts:") for action in listed(actions)):
+            raise ApiError("MalformedPolicyDocument", "AssumeRole policy may only specify STS AssumeRole actions.")
+    if len("".join(policy.split())) > TRUST_POLICY_LIMIT:
+        raise ApiError("LimitExceeded", f"Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_LIMIT}")
+
+
+def _granted(policy: str) -> None:
+    """Refuse a policy of permissions that IAM refuses and moto takes."""
+    try:
+        granted = statements(policy)
+    except ValueError:
+        return  # no JSON: moto refuses it
+    for statement in granted:
+        if {"Principal", "NotPrincipal"} & statement.keys():
+            raise ApiError("MalformedPolicyDocument", "Policy document should not specify a principal.")
+        if not re.fullmatch("[0-9A-Za-z]*", str(statement.get("Sid") or "")):
+            raise ApiError(
+                "MalformedPolicyDocument",
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+                "[0-9A-Za-z]*",
+            )
 
 
 class Role(Handler):
@@ -139,7 +170,11 @@ class RolePolicyAttachment(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        call.site.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+        iam, policy = call.site.client("iam"), inputs["policyArn"]
+        attached = iam.list_attached_role_policies(RoleName=inputs["role"])["AttachedPolicies"]
+        if len({*(each["PolicyArn"] for each in attached), policy}) > POLICIES_OF_A_ROLE:
+            raise ApiError("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {POLICIES_OF_A_ROLE}")
+        iam.attach_role_policy(RoleName=inputs["role"], PolicyArn=policy)
         return self.identity(call.site, inputs), {}
 
     @override
@@ -160,6 +195,12 @@ class RolePolicy(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        _granted(inputs["policy"])
+        if len("".join(inputs["policy"].split())) > INLINE_POLICY_LIMIT:
+            raise ApiError(
+                "LimitExceeded",
+                f"Maximum policy size of {INLINE_POLICY_LIMIT} bytes exceeded for role {inputs['role']}",
+            )
         call.site.client("iam").put_role_policy(
             RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
         )
@@ -202,6 +243,7 @@ class Policy(Handler):
     @staticmethod
     def _fits(policy: str) -> None:
         size = len("".join(policy.split()))
+        _granted(policy)
         if size > MANAGED_POLICY_LIMIT:
             raise ApiError(
                 "LimitExceeded", f"Cannot exceed quota for PolicySize: {MANAGED_POLICY_LIMIT} (given: {size})"

@@ -57,6 +57,7 @@ class Route(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        self._refuse(call, inputs)
         call.site.client("ec2").create_route(**self._asked(inputs))
         return self.identity(call.site, inputs), {
             "origin": "CreateRoute",
@@ -65,6 +66,21 @@ class Route(Handler):
             "instanceOwnerId": "",
             "networkInterfaceId": "",
         }
+
+    @staticmethod
+    def _refuse(call: Call, inputs: Properties) -> None:
+        """A route has a target that is there, and leaves the network's own range alone; moto takes any."""
+        if not any(inputs.get(target) for target in TARGETS):
+            raise ApiError("MissingParameter", "The request must contain one of the parameters: " + ", ".join(TARGETS))
+        ec2, nat = call.site.client("ec2"), inputs.get("natGatewayId")
+        if nat and not ec2.describe_nat_gateways(Filters=[{"Name": "nat-gateway-id", "Values": [nat]}])["NatGateways"]:
+            raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
+        table = ec2.describe_route_tables(RouteTableIds=[inputs["routeTableId"]])["RouteTables"][0]
+        (vpc,) = ec2.describe_vpcs(VpcIds=[table["VpcId"]])["Vpcs"]
+        if inputs["destinationCidrBlock"] in [each["CidrBlock"] for each in vpc["CidrBlockAssociationSet"]]:
+            raise ApiError(
+                "RouteAlreadyExists", f"The route identified by {inputs['destinationCidrBlock']} already exists."
+            )
 
     def _asked(self, inputs: Properties) -> dict[str, Any]:
         target = {there: inputs[here] for here, there in TARGETS.items() if inputs.get(here)}

@@ -1,5 +1,6 @@
 """Security groups, and single tags on things that somebody else made."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,42 @@ def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     }
 
 
+PORTS = range(65536)
+
+
+def _refuse_rule(rule: Properties) -> None:
+    """Protocols and ports that EC2 refuses; moto takes any.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+    """
+    protocol = str(rule["protocol"]).lower()
+    if protocol not in ("-1", "tcp", "udp", "icmp", "icmpv6") and not (protocol.isdigit() and int(protocol) < 256):
+        raise ApiError("InvalidParameterValue", f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
+    if protocol in ("tcp", "udp", "6", "17"):
+        low, high = int(rule["fromPort"]), int(rule["toPort"])
+        if low > high or low not in PORTS or high not in PORTS:
+            raise ApiError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
+
+
+def _refuse_text(inputs: Properties) -> None:
+    """Names and descriptions of a security group that EC2 refuses; moto takes any.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+    """
+    if inputs["name"].lower().startswith("sg-"):
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Invalid value '{inputs['name']}' for groupName. Group names may not be in the format sg-*.",
+        )
+    for key, name in (("name", "GroupName"), ("description", "GroupDescription")):
+        if not re.fullmatch(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}", inputs[key]):
+            raise ApiError(
+                "InvalidParameterValue",
+                f"Value ({inputs[key]}) for parameter {name} is invalid: a-z, A-Z, 0-9, spaces and "
+                "._-:/()#,@[]+=&;{}!$* are allowed, 255 of them",
+            )
+
+
 RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "self", "description")
 """Arguments of a rule that are sent."""
 
@@ -46,6 +83,7 @@ def permissions(rules: list[Properties] | None, group: str) -> list[Permission]:
             raise ApiError(
                 "NotSimulated", f"{', '.join(unknown)} of a rule: the simulated cloud knows {', '.join(RULE)}"
             )
+        _refuse_rule(rule)
         told = {"Description": rule["description"]} if rule.get("description") else {}
         permission: Permission = {"IpProtocol": rule["protocol"]}
         if rule["protocol"] != "-1":
@@ -119,6 +157,7 @@ class SecurityGroup(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
+        _refuse_text(inputs)
         identity = ec2.create_security_group(
             GroupName=inputs["name"],
             Description=inputs["description"],
