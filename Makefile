@@ -27,7 +27,7 @@ endif
 endif
 endif
 
-.PHONY: help plan preflight test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test test-alerts up given-stack lint lock release hooks clean
+.PHONY: help plan preflight test test-engine engine coverage engine-faults settings-changes bench bench-engine bench-lab tools lab lab-status lab-down lab-test test-alerts test-collector up given-stack lint lock release hooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,8 +81,11 @@ lab-down: .venv/test-ready ## end the lab; nothing is left running
 test-alerts: .venv/test-ready ## promtool judges the alert rules; it is built first where it is not (once, minutes; needs Go)
 	@$(BIN)/python -m otel_on_spot.lab.toolchain --alerts && ALERTS=1 $(BIN)/python -m pytest -q tests/unit/alerts
 
+test-collector: .venv/test-ready ## a real OpenTelemetry Collector reads what the demo's is told, with a backend that fails; built first (once, minutes; needs Go)
+	@$(BIN)/python -m otel_on_spot.lab.toolchain --collector && COLLECTOR=1 $(BIN)/python -m pytest -q tests/charts/test_collector.py
+
 lab-test: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
-	@$(BIN)/python -m otel_on_spot.lab.toolchain && $(BIN)/python -m otel_on_spot.lab.toolchain --alerts && LAB=1 $(BIN)/python -m tests.tiers lab
+	@$(BIN)/python -m otel_on_spot.lab.toolchain && $(BIN)/python -m otel_on_spot.lab.toolchain --alerts && $(BIN)/python -m otel_on_spot.lab.toolchain --collector && LAB=1 $(BIN)/python -m tests.tiers lab
 
 up: given-stack .venv/plan-ready ## pulumi up on AWS: make up STACK=dev
 	@pulumi up --stack $(STACK) $(ARGS)

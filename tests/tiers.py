@@ -127,12 +127,13 @@ TIERS = (
     Tier(
         name="lab",
         what="the four lessons on one machine: real Kubernetes, Karpenter and Argo CD over the simulated cloud",
-        # The last three need single tools of the lab, and skip in the unit tier of a machine that has none.
+        # The last four need single tools of the lab, and skip in the unit tier of a machine that has none.
         tests=(
             "tests/lab",
             "tests/unit/lab/nodes/test_api_server.py",
             "tests/unit/lab/aws/test_access.py",
             "tests/unit/alerts/test_promtool.py",
+            "tests/charts/test_collector.py",
         ),
         asked_for="about 40 minutes, and 25 more for its tools on a new machine: run `make lab-test`",
         alone=True,

@@ -1,7 +1,8 @@
 """``python -m otel_on_spot.lab.toolchain`` builds the lab's tools; with ``--check`` it only runs the preflight.
 
 ``--alerts`` builds Prometheus and promtool instead, which judge the alerts and are no part of the lab's platform;
-``--next`` the Karpenter that ``drill upgrade`` moves to.
+``--collector`` the OpenTelemetry Collector, which reads what the demo's is told; ``--next`` the Karpenter that
+``drill upgrade`` moves to.
 """
 
 import argparse
@@ -15,7 +16,10 @@ from types import FrameType
 from otel_on_spot.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, ensure_module, message
 from otel_on_spot.lab.toolchain.golang import UnusableError
-from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import COLLECTOR, KARPENTER_NEXT, PROMETHEUS
+
+_ALONE = {"alerts": PROMETHEUS, "collector": COLLECTOR, "next": KARPENTER_NEXT}
+"""Option -> the module that it builds, which is no part of the lab's platform."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="only check whether the lab can start on this machine")
     parser.add_argument("--folder", type=Path, default=Path.home(), help="parent folder of the lab's state")
     parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool, and nothing else")
+    parser.add_argument("--collector", action="store_true", help="build the collector, and nothing else")
     parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter, and nothing else")
     return parser
 
@@ -32,7 +37,8 @@ def _main() -> int:
     options = parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    if not (options.alerts or options.next) and (problems := check(options.folder)):
+    alone = next((module for asked, module in _ALONE.items() if getattr(options, asked)), None)
+    if alone is None and (problems := check(options.folder)):
         print(f"error: {message(problems)}", file=sys.stderr)
         return EXIT_INCOMPLETE
     if options.check:
@@ -40,16 +46,13 @@ def _main() -> int:
         return 0
     begun = time.monotonic()
     try:
-        if options.alerts:
-            folder = ensure_module(PROMETHEUS)
-            print("\n".join(f"{name:30} {PROMETHEUS.version:10} {folder / name}" for name in PROMETHEUS.names))
-            return 0
-        if options.next:
-            print(f"Karpenter {KARPENTER_NEXT.version} is in {ensure_module(KARPENTER_NEXT)}")
+        if alone is not None:
+            folder = ensure_module(alone)
+            print("\n".join(f"{name:30} {alone.version:10} {folder / name}" for name in alone.names))
             return 0
         tools = ensure()
     except UnusableError as error:
-        print(f"error: {error.problem if options.alerts or options.next else error}", file=sys.stderr)
+        print(f"error: {error if alone is None else error.problem}", file=sys.stderr)
         return error.exit_code
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -144,6 +144,14 @@ PROMETHEUS = Module(
     tags=("remove_all_sd", "enable_dns_sd"),
 )
 """Judges and runs the alerts. No part of the lab's platform, so built only where somebody asks for it."""
+COLLECTOR = Module(
+    name="otel-collector",
+    upstream="go.opentelemetry.io/collector/otelcol",
+    binaries={"otel-collector": "otel-collector"},
+    package=".",
+    variables=("main.version={number}",),
+)
+"""Reads what the demo's collector is told of another backend, and sends there: asked for as well."""
 
 
 def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:

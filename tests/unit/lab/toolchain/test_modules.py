@@ -11,6 +11,7 @@ from packaging.version import Version
 from otel_on_spot.lab.toolchain.modules import (
     ARGOCD,
     ARGOCD_OF_CHART,
+    COLLECTOR,
     KARPENTER,
     KARPENTER_NEXT,
     MODULES,
@@ -23,7 +24,8 @@ ROOT = Path(__file__).parents[4]
 ARGOCD_RELEASED = "20260731"
 """Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.3"}
-each = pytest.mark.parametrize("module", [*MODULES, KARPENTER_NEXT, PROMETHEUS], ids=lambda module: module.name)
+ASKED_FOR = (KARPENTER_NEXT, PROMETHEUS, COLLECTOR)
+each = pytest.mark.parametrize("module", [*MODULES, *ASKED_FOR], ids=lambda module: module.name)
 
 
 def go_mod(module: Module) -> str:
@@ -70,6 +72,18 @@ def test_prometheus_is_no_tool_of_the_lab_and_looks_targets_up_by_dns_only() -> 
     assert PROMETHEUS not in MODULES
     assert PROMETHEUS.version == "v0.316.0"
     assert PROMETHEUS.tags == ("remove_all_sd", "enable_dns_sd")
+
+
+def test_the_collector_is_no_tool_of_the_lab_and_all_of_one_release() -> None:
+    assert COLLECTOR not in MODULES
+    components = re.findall(
+        r"^\t(?:go\.opentelemetry\.io/collector/(?!confmap|component|pdata|consumer |extension |processor |receiver )"
+        r"|github\.com/open-telemetry/opentelemetry-collector-contrib/)\S+ v(0\.\S+)",
+        go_mod(COLLECTOR),
+        re.MULTILINE,
+    )
+    assert len(components) > 20
+    assert {f"v{version}" for version in components} == {COLLECTOR.version}
 
 
 def test_the_next_karpenter_is_one_minor_further_and_no_tool_of_the_lab() -> None:
