@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from otel_on_spot.drills.lease import NAME
 from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
 from tests.lab import faults_access, faults_cloud, faults_nodes
 from tests.lab.rehearsals import rehearse
-from tests.lab.running import Lab, until
+from tests.lab.running import ROOT, Lab, until
 
 
 def nothing_is_left(lab: Lab) -> bool:
@@ -277,6 +278,29 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     ask = f"import urllib.request as r; print(r.urlopen({MOTO_URL + '/lab/capacity'!r}).read().decode())"
     assert lab.inside(sys.executable, "-c", ask) == "[]\n"
     assert nothing_is_left(lab)
+
+
+@pytest.fixture
+def without_a_shape(lab: Lab) -> Iterator[None]:
+    """The Spot pool as it was before it had a shape: hundreds of types."""
+    pools = yaml.safe_load((ROOT / f"Pulumi.{lab.stack.name}.yaml").read_text())["config"]["otel-on-spot:pools"]
+    for key in ("minVcpus", "maxVcpus", "localStorage", "excludedInstanceFamilies"):
+        del pools["spot"][key]
+    lab.apply(pools=pools)
+    yield
+    lab.apply()
+
+
+def test_a_spot_pool_without_a_shape_is_found_by_how_long_its_pods_wait(
+    lab: Lab, tmp_path: Path, nothing_of_a_drought: None, without_a_shape: None
+) -> None:
+    lab.forget_refusals()
+    options = ("--replicas", "120", "--max-wait", "300", "--max-return", "0")
+    seen = rehearse(lab, tmp_path, "drought", *options, keep="drought-without-a-shape", seconds=540)
+    assert (seen.lines["running"], seen.lines["fallback"], seen.code) == ("found", "ok", 1), seen.told
+    rounds = int((seen.report or {})["measures"]["rounds of refusals"].partition(",")[0])
+    assert rounds > 5
+    assert f"{rounds} rounds x 10 s" in seen.said("running")
 
 
 @pytest.fixture
