@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -35,7 +35,7 @@ DRAINS = (2_000, 6_000)
 
 
 @contextmanager
-def pods() -> Iterator[dict[int, subprocess.Popen[str]]]:
+def pods() -> Generator[dict[int, subprocess.Popen[str]]]:
     """Port -> process; more are put in by ``start``, and all of them end."""
     running: dict[int, subprocess.Popen[str]] = {}
     try:

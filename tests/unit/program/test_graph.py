@@ -433,14 +433,14 @@ def test_a_mistake_in_the_stack_file_ends_before_the_first_resource(key: str) ->
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-@pytest.mark.parametrize("ends", [lambda: None, lambda: 1 / 0], ids=["well", "with a defect"])
+@pytest.mark.parametrize("ends", [lambda: None, lambda: {}["absent"]], ids=["well", "with a defect"])
 def test_no_garbage_is_looked_for_while_a_program_runs_and_as_before_afterwards(
     ends: Callable[[], Any], enabled: bool
 ) -> None:
     seen: list[bool] = []
     (gc.enable if enabled else gc.disable)()
     try:
-        with suppress(ZeroDivisionError):
+        with suppress(KeyError):
             record_program(lambda: (seen.append(gc.isenabled()), ends()))
         assert (seen, gc.isenabled()) == ([False], enabled)
     finally:
