@@ -45,7 +45,11 @@ class _Field:
     names: dict[str, int] = field(default_factory=dict)
 
     def values(self, text: str) -> set[int]:
-        """The values that a comma-separated list of ranges stands for."""
+        """The values that a comma-separated list of ranges stands for.
+
+        Raises:
+            ScheduleError: it stands for none, or a range is not one of this field's.
+        """
         found: set[int] = set()
         for expression in text.split(","):
             found |= self._range(expression) if expression else set()

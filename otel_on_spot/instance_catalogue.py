@@ -75,7 +75,11 @@ def catalogue(module: Path, version: str) -> str:
 
 
 def _prices(module: Path) -> tuple[dict[str, str], str]:
-    """``@`` and the price by type, and the day of the list."""
+    """``@`` and the price by type, and the day of the list.
+
+    Raises:
+        ValueError: Karpenter's file does not look as it did.
+    """
     text = (module / "pkg/providers/pricing/zz_generated.pricing_aws.go").read_text()
     generated = re.search(r"// generated at (\d{4}-\d\d-\d\d)\S* for us-east-1", text)
     table = re.search(r'"us-east-1": \{(.*?)\n\t\}', text, re.DOTALL)

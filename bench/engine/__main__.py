@@ -21,7 +21,11 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 def main() -> None:
-    """Measure what is asked for, keep it, and write the page and the picture of everything kept."""
+    """Measure what is asked for, keep it, and write the page and the picture of everything kept.
+
+    Raises:
+        SystemExit: with an error, where there is no pulumi CLI on PATH.
+    """
     parser = argparse.ArgumentParser(prog="make bench-engine", description=__doc__)
     parser.add_argument("--stacks", nargs="+", default=["dev", "prod"], help="stacks whose update is measured")
     parser.add_argument("--scale", type=float, default=1.0, help="real seconds for a second of AWS in the makespan")

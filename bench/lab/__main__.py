@@ -299,7 +299,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Measure, and write the page where one is asked for."""
+    """Measure, and write the page where one is asked for.
+
+    Raises:
+        SystemExit: with an error, where this machine can run no lab.
+    """
     names = [measure.name for measure in MEASURES]
     options = parser()
     given = options.parse_args()

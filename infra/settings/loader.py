@@ -113,7 +113,11 @@ def _is_model(field: FieldInfo) -> bool:
 
 
 def _decoded(value: Any, field: FieldInfo) -> Any:
-    """Pulumi hands objects over as JSON text and everything else as text."""
+    """Pulumi hands objects over as JSON text and everything else as text.
+
+    Raises:
+        ValueError: an object is wanted, and the text is no JSON.
+    """
     wants_object = _is_model(field) or get_origin(field.annotation) is dict
     if wants_object and isinstance(value, str):
         try:

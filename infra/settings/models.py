@@ -111,7 +111,11 @@ Window = Annotated[str, AfterValidator(_window)]
 
 
 def _dated(value: str) -> str:
-    """A release that ends in a date has one of the calendar's."""
+    """A release that ends in a date has one of the calendar's.
+
+    Raises:
+        ValueError: its last eight digits are no day.
+    """
     digits = value[-8:]
     if digits.isdigit():
         try:
@@ -122,7 +126,11 @@ def _dated(value: str) -> str:
 
 
 def _private_key(value: SecretStr | None) -> SecretStr | None:
-    """A private key that opens without a person: not a public one, nor one with a passphrase."""
+    """A private key that opens without a person: not a public one, nor one with a passphrase.
+
+    Raises:
+        ValueError: it is a public key, or has a passphrase.
+    """
     if value is None:
         return None
     text = value.get_secret_value().strip()
@@ -139,7 +147,11 @@ APP_KEY: Final = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\n.+\n-----END (
 
 
 def _app_key(value: SecretStr | None) -> SecretStr | None:
-    """An RSA key in PEM, as GitHub hands it out and Argo CD's JWT library reads it, line by line."""
+    """An RSA key in PEM, as GitHub hands it out and Argo CD's JWT library reads it, line by line.
+
+    Raises:
+        ValueError: it is not such a key, or its line breaks are lost.
+    """
     checked = _private_key(value)
     if checked is not None:
         text = checked.get_secret_value().strip().replace("\r\n", "\n")
@@ -149,7 +161,11 @@ def _app_key(value: SecretStr | None) -> SecretStr | None:
 
 
 def _not_a_boolean(value: object) -> object:
-    """True equals 1, so a plain Literal would take it."""
+    """True equals 1, so a plain Literal would take it.
+
+    Raises:
+        ValueError: it is true or false.
+    """
     if isinstance(value, bool):
         raise ValueError("must be a number")
     return value

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, UnknownFactsError
+from otel_on_spot.doctor.check import Check, UnknownFactsError, require
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.facts import AWS_GROUPS, Facts
 from otel_on_spot.errors import ToolError
@@ -41,8 +41,7 @@ def run_check(facts: Facts, check: Check) -> Verdict:
     empty = Verdict(id=check.id, title=check.title, runbook=check.runbook, status="ok")
     try:
         for group in check.needs:
-            if getattr(facts, group) is None:
-                raise UnknownFactsError(group)
+            require(facts, group)
         looked = check.judge(facts)
     except UnknownFactsError as missing:
         return replace(empty, status="unknown", why_unknown=_why(facts, missing.group))

@@ -265,7 +265,12 @@ class HeldLease:
             self._replace(taken, taken.version)
 
     def _write(self, lease: Lease) -> None:
-        """Under ``_writing``. Somebody else's write is a conflict; then it is theirs, or it was ours, unheard."""
+        """Under ``_writing``. Somebody else's write is a conflict; then it is theirs, or it was ours, unheard.
+
+        Raises:
+            LeaseHeldError: somebody else holds the lease by now.
+            ApiException: the server refused for another reason.
+        """
         try:
             self._replace(lease, lease.version)
         except ApiException as refused:
@@ -299,6 +304,7 @@ def acquire(target: Target, api: Api, *, drill: str, why: str, seconds: float, l
         log: gets a line for each thing that happens.
 
     Raises:
+        ApiException: the server refused to read or make the lease.
         LeaseHeldError: somebody's drill is under way.
         NotRestoredError: what an earlier drill left could not be taken back.
     """
@@ -334,6 +340,7 @@ def put_back(target: Target, api: Api, left: Lease, log: Log, *, force: bool = F
         force: do not check whether the holder is alive.
 
     Raises:
+        ApiException: the server refused to put this process's name into the lease.
         LeaseHeldError: its holder is alive.
         NotRestoredError: it could not be done.
     """

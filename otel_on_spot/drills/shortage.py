@@ -180,7 +180,11 @@ class Narrowing:
 
 
 def narrowing(shortage: Shortage, pool: Object) -> Narrowing:
-    """The narrowing of a pool that leaves it valid: what would leave a requirement without values closes it instead."""
+    """The narrowing of a pool that leaves it valid: what would leave a requirement without values closes it instead.
+
+    Raises:
+        DrillRefusedError: a zone and a family are asked for at once.
+    """
     if shortage.zone and shortage.family:
         raise DrillRefusedError(
             "--zone with --family: a NodePool's requirements each stand alone, none says 'this family in that zone'. "

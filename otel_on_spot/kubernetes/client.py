@@ -180,7 +180,7 @@ class Api:
         Raises:
             ApiException: the server refused.
             urllib3.exceptions.HTTPError: the stream broke.
-        """
+        """  # noqa: DOC501 (_refused makes the ApiException)
         query = {**query, "watch": "true", "timeoutSeconds": str(seconds)}
         answer = self._send("GET", path, None, {}, query, (self._seconds[0], seconds + 10)).response
         if answer.status != 200:

@@ -72,7 +72,7 @@ class KubernetesApi(Kubernetes):
 
         Raises:
             ApiError: the API server refused; ``NotFoundError`` where there is no such object.
-        """
+        """  # noqa: DOC501 (refusal_of makes the ApiError)
         try:
             return request()
         except ApiException as problem:
@@ -85,7 +85,7 @@ class KubernetesApi(Kubernetes):
 
         Raises:
             ApiError: it does not serve it.
-        """
+        """  # noqa: DOC501 (_no_match makes the ApiError)
         found = self.ask(lambda: self.client.kind(version, kind))
         if found is None:
             raise _no_match(version, kind)

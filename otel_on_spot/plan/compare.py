@@ -139,6 +139,9 @@ def _document(root: Path, stack: str, which: str, *, judged: bool) -> dict[str, 
     Where it is to be judged and has policy rules, their verdict is in it.
 
     A tree that has no such stack, or no program yet, declares nothing.
+
+    Raises:
+        RevisionError: the tree cannot be planned.
     """
     if not all((root / name).is_file() for name in (MARKER, "__main__.py", f"Pulumi.{stack}.yaml")):
         return {"stack": stack, "resources": []}

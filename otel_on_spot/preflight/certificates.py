@@ -18,7 +18,11 @@ NOT_SEEN: Final = ("ResourceNotFoundException", "InvalidArnException")
 
 
 def given(situation: Situation) -> CheckResult:
-    """Each certificate of ``ingress`` is issued, and covers the host of its load balancer."""
+    """Each certificate of ``ingress`` is issued, and covers the host of its load balancer.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason than that the certificate is not seen.
+    """
     wanted = dict(_wanted(situation))
     if not wanted:
         return CheckResult(count=0, what="none: nothing is reached by a load balancer with TLS")

@@ -206,7 +206,11 @@ def _not_lent(situation: Situation, arn: str) -> Iterator[Finding]:
 
 
 def _grants(situation: Situation, arn: str, role: str) -> set[str]:
-    """Operations that grants of the key let a role do; none where they may not be listed."""
+    """Operations that grants of the key let a role do; none where they may not be listed.
+
+    Raises:
+        ClientError: AWS refused for another reason than that they may not be listed.
+    """
     try:
         found = situation.client("kms").list_grants(KeyId=arn)["Grants"]
     except ClientError as problem:

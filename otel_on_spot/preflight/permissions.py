@@ -189,7 +189,11 @@ def caller(situation: Situation) -> Caller | None:
 
 
 def deployer(situation: Situation) -> CheckResult:
-    """Whoever deploys may make every call of the update, of a refresh and of the way back."""
+    """Whoever deploys may make every call of the update, of a refresh and of the way back.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS does not tell the policies; a role of ``--as`` that is gone is a finding.
+    """
     asked = list(requests(situation))
     actions = {request.action for request, _ in asked}
     try:
@@ -257,7 +261,11 @@ def _denied(judged: Caller, denied: list[tuple[Request, Decision]]) -> Finding:
 
 
 def boundaries(situation: Situation) -> CheckResult:
-    """The permissions boundary of each role that the plan makes leaves it what its own policies allow."""
+    """The permissions boundary of each role that the plan makes leaves it what its own policies allow.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason than that the policy is not there.
+    """
     iam = situation.client("iam")
     bounded = [role for role in situation.of_type(ROLE) if role.inputs.get("permissionsBoundary")]
     findings, judged = [], 0

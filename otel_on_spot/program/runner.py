@@ -222,7 +222,11 @@ def _environment() -> Generator[None]:
 
 @contextlib.contextmanager
 def _importing_from(root: Path | None) -> Generator[None]:
-    """``python __main__.py`` has its folder first on the path; so has a run."""
+    """``python __main__.py`` has its folder first on the path; so has a run.
+
+    Raises:
+        RuntimeError: this process has imported another tree's modules of the same name.
+    """
     if root is None:
         yield
         return

@@ -30,7 +30,11 @@ class Checkpoint:
 
     @classmethod
     def of(cls, url: str, folder: Path, stack: str) -> "Checkpoint | None":
-        """The checkpoint of a stack of the project in ``folder``; None where the backend is not on this disk."""
+        """The checkpoint of a stack of the project in ``folder``; None where the backend is not on this disk.
+
+        Raises:
+            RecoveryError: the folder has no Pulumi.yaml.
+        """
         parts = urlsplit(url)
         if parts.scheme != "file":
             return None

@@ -125,7 +125,11 @@ class FromCloud:
     def _applied(
         self, registration: Registration, before: Registration | None, handler: Handler, site: Site
     ) -> tuple[str, Properties]:
-        """Id and outputs of the resource as it is wanted: changed in place where it is there, made where it is not."""
+        """Id and outputs of the resource as it is wanted: changed in place where it is there, made where it is not.
+
+        Raises:
+            ApiError: the change replaces the resource, or the cloud refuses it.
+        """
         inputs = _checked(registration, plain(before.outputs) if before else {}, handler)
         about, never = subject(registration), threading.Event()
         state = handler.do_read(site, about, before.id, plain(before.outputs), never) if before and before.id else None

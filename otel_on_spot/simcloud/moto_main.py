@@ -54,7 +54,7 @@ class _Pickler(pickle.Pickler):
         return value.arn if isinstance(value, AWSManagedPolicy) else None
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):  # noqa: S301 (our own file)
     """Reads what _Pickler wrote."""
 
     def persistent_load(self, pid: Any) -> Any:

@@ -137,7 +137,12 @@ class Operations:
         cancelled: threading.Event,
         result: object,
     ) -> None:
-        """The resource was created, and the caller must know it."""
+        """The resource was created, and the caller must know it.
+
+        Raises:
+            UnfinishedError: a creation was refused after the cloud made the resource.
+            ApiError: another operation was refused.
+        """
         try:
             self._strike(fault, line, spend, timeout, cancelled)
         except ApiError as refusal:

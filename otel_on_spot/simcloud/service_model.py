@@ -319,7 +319,7 @@ class Requests:
 
         Raises:
             ApiError: in the service's own words.
-        """
+        """  # noqa: DOC501 (refusal makes the ApiError)
         found = violations(operation, request)
         if found:
             raise refusal(operation, found)

@@ -110,6 +110,9 @@ def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
     """Reason why a way does not admit the role; empty where it does.
 
     Every way is asked: nodes may join by one that nobody declared. Only the declared ones must be seen.
+
+    Raises:
+        UnknownFactsError: what the declared way reads was not collected.
     """
     if mode not in MODES[way]:
         return f"authentication mode {mode} ignores it"

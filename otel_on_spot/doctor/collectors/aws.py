@@ -366,7 +366,11 @@ def quotas(service_quotas: Client) -> tuple[facts.Quota, ...]:
 
 
 def quota(service_quotas: Client, service: str, code: str) -> facts.Quota | None:
-    """One quota of the account in the region; None where AWS tells none."""
+    """One quota of the account in the region; None where AWS tells none.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason than that there is no such quota.
+    """
     try:
         return parse(facts.Quota, service_quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"])
     except ClientError as problem:

@@ -110,7 +110,11 @@ def _estimate(drill: Drill, work: Workload, options: Options, prices: Prices, lo
 
 
 def _suspend(drill: Drill) -> None:
-    """The window is in the lease before it is in the project."""
+    """The window is in the lease before it is in the project.
+
+    Raises:
+        DrillRefusedError: the AppProject is not there.
+    """
     declared = drill.declared
     window: Mapping[str, Any] = deny(drill.lease.written, datetime.now(UTC))
     step = undo.suspended(declared.argocd_namespace, declared.project, window)
@@ -128,7 +132,11 @@ def _scaled(drill: Drill, work: Workload, replicas: int) -> None:
 
 
 def _trial(drill: Drill, work: Workload, replicas: int, watch: Watch) -> None:
-    """One more replica: Argo CD must see it, and leave it."""
+    """One more replica: Argo CD must see it, and leave it.
+
+    Raises:
+        DrillRefusedError: the replica was put back in spite of the suspension, or Argo CD did not notice it.
+    """
     drill.lease.record_undo(undo.scaled(work.path, work.before, replicas))
     one_more = work.before + 1
     _scaled(drill, work, one_more)

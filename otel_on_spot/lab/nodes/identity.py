@@ -112,6 +112,9 @@ class Identities:
         """Ask for the instance's private DNS name as its own role, as nodeadm does before it starts the kubelet.
 
         Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/aws/ec2/instance_waiter.go
+
+        Raises:
+            BootstrapRefusedError: the role may not ask for it.
         """
         try:
             session.client("ec2", endpoint_url=self.aws.url).describe_instances(InstanceIds=[instance])

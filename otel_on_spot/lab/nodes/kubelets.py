@@ -150,7 +150,8 @@ class Kubelets:
         """Registration of the instance; None where its node group is not there yet.
 
         Raises:
-            NodeCredentialsError, NodeConfigError: the instance cannot even try.
+            NodeCredentialsError: the instance's profile or its role is not there.
+            NodeConfigError: the user data is no NodeConfig, or another cluster's.
         """
         row, group = kubelet.row, kubelet.row["tags"].get(GROUP_TAG)
         if group:
@@ -214,6 +215,9 @@ class Kubelets:
 
         EKS's cloud controller does that for every node, whoever launched it; Karpenter's finalizer holds its own until
         it has seen to them (kubernetes/cloud-provider, controllers/nodelifecycle).
+
+        Raises:
+            ApiException: the API server refused for another reason than that the node is gone.
         """
         api = self.cluster.cloud_controller
         path, ended = NODE.path(name=kubelet.node), kubelet.row["state"] in GONE

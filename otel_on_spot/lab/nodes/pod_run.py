@@ -91,7 +91,11 @@ class PodRun:
             container.stop(grace)
 
     def remove(self) -> None:
-        """Tell the API server that nothing of the pod is left, as a kubelet does at the end of a deletion."""
+        """Tell the API server that nothing of the pod is left, as a kubelet does at the end of a deletion.
+
+        Raises:
+            ApiException: the API server refused for another reason than that another pod has the name.
+        """
         node = self.node()
         if node is None:
             return
@@ -169,7 +173,11 @@ class PodRun:
         return write(self.folder / "kubeconfig", content)
 
     def _write_status(self, phase: str) -> None:
-        """Write the pod's status as its node; a pod that is gone needs none."""
+        """Write the pod's status as its node; a pod that is gone needs none.
+
+        Raises:
+            ApiException: the API server refused for another reason than that the pod is gone or has ended.
+        """
         node = self.node()
         if node is None:
             return

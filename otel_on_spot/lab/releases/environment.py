@@ -85,7 +85,11 @@ def _field(namespace: str, workload: Object, path: str) -> str:
 
 
 def _resource(container: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
-    """A request or limit divided by its divisor and rounded up; a limit that is not set is the request."""
+    """A request or limit divided by its divisor and rounded up; a limit that is not set is the request.
+
+    Raises:
+        ApiError: the container sets no such request or limit.
+    """
     side, _, name = reference["resource"].partition(".")
     resources = container.get("resources") or {}
     amount = (resources.get(side) or {}).get(name)

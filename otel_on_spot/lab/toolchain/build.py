@@ -207,7 +207,11 @@ class _Builder:
         self.progress.step(module.name, LINKING if module.package else 0)
 
     def _go(self, module: Module, *arguments: str) -> list[str]:
-        """Lines that go prints, less its progress; an exception, such as Ctrl-C's, kills it and all that it started."""
+        """Lines that go prints, less its progress; an exception, such as Ctrl-C's, kills it and all that it started.
+
+        Raises:
+            CommandError: go ended with another code than 0.
+        """
         lines: list[str] = []
         with subprocess.Popen(
             ["go", *arguments], cwd=module.folder, env=self.go.environment(str(self.temporary)), text=True,

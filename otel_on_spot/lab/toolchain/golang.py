@@ -66,7 +66,7 @@ class Go:
         Raises:
             UnusableError: there is none, it does not answer, or it is older than a module asks for and may not fetch a
                 newer one.
-        """
+        """  # noqa: DOC501 (unusable makes the UnusableError)
         newest = max(modules, key=lambda module: module.go_line)
 
         def unusable(given: str, or_do: str = "") -> UnusableError:

@@ -175,7 +175,11 @@ class EbsDriver:
         return ""
 
     def _source(self, claim: Object) -> str:
-        """Id of the EBS snapshot that the volume begins with; empty where it begins empty."""
+        """Id of the EBS snapshot that the volume begins with; empty where it begins empty.
+
+        Raises:
+            RefusedError: the snapshot is not there, not ready, larger than the claim, or the source is none.
+        """
         source = claim["spec"].get("dataSource")
         if not source:
             return ""
@@ -247,7 +251,11 @@ class EbsDriver:
         self.log(f"PersistentVolumeClaim {claim['metadata']['name']}: grown to {size} GiB")
 
     def _unused(self, volume: Object) -> None:
-        """Delete a volume that is attached to nothing and whose claim is gone, where its class says so."""
+        """Delete a volume that is attached to nothing and whose claim is gone, where its class says so.
+
+        Raises:
+            ClientError: AWS refused for another reason than that the volume is gone.
+        """
         name, spec = volume["metadata"]["name"], volume["spec"]
         path = PERSISTENT_VOLUME.path(name=name)
         released = (volume.get("status") or {}).get("phase") in ("Released", "Failed")

@@ -148,7 +148,11 @@ class SnapshotController:
         return made
 
     def _drop(self, content: Object) -> None:
-        """A content whose VolumeSnapshot is gone, where its policy says that it goes along."""
+        """A content whose VolumeSnapshot is gone, where its policy says that it goes along.
+
+        Raises:
+            ClientError: AWS refused for another reason than that the snapshot is gone.
+        """
         path = SNAPSHOT_CONTENT.path(name=content["metadata"]["name"])
         if content["spec"]["deletionPolicy"] != "Delete":
             return

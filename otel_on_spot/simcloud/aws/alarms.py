@@ -67,6 +67,9 @@ class MetricAlarm(Handler):
 
         Sources: https://github.com/cds-snc/notification-terraform/pull/128 (region),
         https://github.com/aws-samples/amazon-cloudwatch-auto-alarms/issues/61 (partition)
+
+        Raises:
+            ApiError: an action is of another partition or region.
         """
         for arn in (arn for key in ACTIONS for arn in inputs.get(key) or []):
             _, partition, _, region, *_ = f"{arn}:::".split(":")

@@ -316,6 +316,9 @@ def _refuse_network(site: Site, name: str, network: Properties, subnets: list[di
     """Refuse zones in which EKS has no control plane, an API that nobody reaches, and private networks on a public one.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html, /cluster-endpoint.html
+
+    Raises:
+        ApiError: it is one of these.
     """
     zones = {subnet["AvailabilityZoneId"] for subnet in subnets} & WITHOUT_CONTROL_PLANE.get(site.region, frozenset())
     if zones:
@@ -409,7 +412,11 @@ def _service_addresses(site: Site, inputs: Properties) -> Properties:
 
 
 def _refuse_version_and_role(site: Site, inputs: Properties) -> None:
-    """Refuse a minor that EKS has not, and a role that it may not assume; moto takes any."""
+    """Refuse a minor that EKS has not, and a role that it may not assume; moto takes any.
+
+    Raises:
+        ApiError: EKS has no such minor, or the role does not trust it.
+    """
     minor = inputs.get("version") or DEFAULT_MINOR
     if minor not in {*SUPPORTED_UNTIL, NEWEST_MINOR}:
         raise ApiError("InvalidParameterException", f"unsupported Kubernetes version {minor}")

@@ -84,7 +84,11 @@ class VpcEndpoint(Ec2Handler):
 
     @staticmethod
     def _refuse_service(site: Site, inputs: Properties) -> None:
-        """AWS has an endpoint of a service in its region, and gateways of two services; moto takes any name."""
+        """AWS has an endpoint of a service in its region, and gateways of two services; moto takes any name.
+
+        Raises:
+            ApiError: there is no such service there, or no gateway of it.
+        """
         name, kind = inputs["serviceName"], inputs["vpcEndpointType"]
         service = name.removeprefix(f"com.amazonaws.{site.region}.")
         if service == name or service not in endpoint_services():
@@ -97,7 +101,11 @@ class VpcEndpoint(Ec2Handler):
 
     @staticmethod
     def _refuse_conflicts(ec2: Any, inputs: Properties) -> None:
-        """A network has one private name of a service, a zone one interface, a route table one route to a service."""
+        """A network has one private name of a service, a zone one interface, a route table one route to a service.
+
+        Raises:
+            ApiError: another endpoint has the route or the private name, or two of the subnets are of one zone.
+        """
         vpc, service = inputs["vpcId"], inputs["serviceName"]
         here = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [service]}]
         others = [
@@ -125,7 +133,11 @@ class VpcEndpoint(Ec2Handler):
 
     @staticmethod
     def _refuse_private_names_of_s3(ec2: Any, inputs: Properties) -> None:
-        """AWS sends the VPC's own traffic through a gateway by default, and wants that gateway to be there."""
+        """AWS sends the VPC's own traffic through a gateway by default, and wants that gateway to be there.
+
+        Raises:
+            ApiError: the VPC has no gateway endpoint of S3.
+        """
         s3 = inputs["vpcEndpointType"] == "Interface" and inputs["serviceName"].endswith(".s3")
         options = inputs.get("dnsOptions") or {}
         if s3 and inputs.get("privateDnsEnabled") and options.get("privateDnsOnlyForInboundResolverEndpoint", True):

@@ -61,7 +61,11 @@ def document_of(value: Any) -> str:
 
 
 def _trusted(call: Call, policy: str) -> None:
-    """Refuse a trust policy that names a service or a role that does not exist: moto takes it."""
+    """Refuse a trust policy that names a service or a role that does not exist: moto takes it.
+
+    Raises:
+        ApiError: it names one, is longer than its quota, or has a field or action that no trust policy has.
+    """
     try:
         unknown = principals.unknown(call.site, policy)
     except ValueError:
@@ -81,7 +85,11 @@ def _trusted(call: Call, policy: str) -> None:
 
 
 def _granted(policy: str) -> None:
-    """Refuse a policy of permissions that IAM refuses and moto takes."""
+    """Refuse a policy of permissions that IAM refuses and moto takes.
+
+    Raises:
+        ApiError: a statement has a principal, or a Sid that IAM refuses.
+    """
     try:
         granted = statements(policy)
     except ValueError:

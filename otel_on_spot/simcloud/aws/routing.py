@@ -69,7 +69,11 @@ class Route(Handler):
 
     @staticmethod
     def _refuse(call: Call, inputs: Properties) -> None:
-        """A route has a target that is there, and leaves the network's own range alone; moto takes any."""
+        """A route has a target that is there, and leaves the network's own range alone; moto takes any.
+
+        Raises:
+            ApiError: no target is given, the NAT gateway is not there, or the range is the network's own.
+        """
         if not any(inputs.get(target) for target in TARGETS):
             raise ApiError("MissingParameter", "The request must contain one of the parameters: " + ", ".join(TARGETS))
         ec2, nat = call.site.client("ec2"), inputs.get("natGatewayId")

@@ -38,6 +38,9 @@ def _refuse_rule(rule: Properties) -> None:
     """Protocols and ports that EC2 refuses; moto takes any.
 
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+
+    Raises:
+        ApiError: EC2 refuses the protocol, or the range of ports.
     """
     protocol = str(rule["protocol"]).lower()
     if protocol not in ("-1", "tcp", "udp", "icmp", "icmpv6") and not (protocol.isdigit() and int(protocol) < 256):
@@ -52,6 +55,9 @@ def _refuse_text(inputs: Properties) -> None:
     """Names and descriptions of a security group that EC2 refuses; moto takes any.
 
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+
+    Raises:
+        ApiError: EC2 refuses the name or the description.
     """
     if inputs["name"].lower().startswith("sg-"):
         raise ApiError(

@@ -120,7 +120,11 @@ class EksStandIn(Provider):
         inputs: Mapping[str, Any],
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
-        """Register the cluster's children, and hand back what the real provider does."""
+        """Register the cluster's children, and hand back what the real provider does.
+
+        Raises:
+            ValueError: it is another component than ``eks:index:Cluster``.
+        """
         if resource_type != eks_cluster.TYPE:
             raise ValueError(f"{resource_type}: the stand-in for pulumi-eks makes {eks_cluster.TYPE} only")
         component = pulumi.ComponentResource(resource_type, name, None, options)
