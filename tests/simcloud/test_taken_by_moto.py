@@ -225,3 +225,17 @@ def test_what_aws_refuses_is_refused(
     named = {"name": "taken"} if token == CLUSTER else {}
     with pytest.raises(ApiError, match=why):
         aws.make(token, "taken-too", **named, **filled(inputs, there))
+
+
+def test_a_service_has_a_gateway_and_an_interface_with_its_private_name(aws: Maker, there: dict[str, Any]) -> None:
+    made = aws.make(
+        ENDPOINT,
+        "both-ways",
+        vpcId=there["vpc"],
+        serviceName="com.amazonaws.eu-west-1.s3",
+        vpcEndpointType="Interface",
+        subnetIds=[there["a"]],
+        privateDnsEnabled=True,
+        dnsOptions={"privateDnsOnlyForInboundResolverEndpoint": True},
+    )
+    made.delete()

@@ -106,12 +106,13 @@ class VpcEndpoint(Ec2Handler):
         Raises:
             ApiError: another endpoint has the route or the private name, or two of the subnets are of one zone.
         """
-        vpc, service = inputs["vpcId"], inputs["serviceName"]
-        here = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [service]}]
+        vpc, service, kind = inputs["vpcId"], inputs["serviceName"], inputs["vpcEndpointType"]
+        same = {"vpc-id": vpc, "service-name": service, "vpc-endpoint-type": kind}
+        here = [{"Name": name, "Values": [value]} for name, value in same.items()]
         others = [
             each for each in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if each["State"] != "deleted"
         ]
-        if inputs["vpcEndpointType"] == "Gateway":
+        if kind == "Gateway":
             for table in inputs.get("routeTableIds") or ():
                 if any(table in (other.get("RouteTableIds") or ()) for other in others):
                     raise ApiError(
