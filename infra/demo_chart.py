@@ -65,8 +65,8 @@ def versions(root: Path = ROOT) -> dict[str, str]:
     """Every version of the demo chart that there are values for -> the variant of them."""
     found = {}
     for file in (root / WRAPPER).glob("values*.yaml"):
-        for one in (_read(file).get("demoChart") or {}).get("versions") or ():
-            found[str(one)] = file.stem.removeprefix("values").removeprefix("-")
+        for version in (_read(file).get("demoChart") or {}).get("versions") or ():
+            found[str(version)] = file.stem.removeprefix("values").removeprefix("-")
     return dict(sorted(found.items()))
 
 

@@ -179,6 +179,12 @@ def experiment_policy(partition: str, region: str, account_id: str, tags: Mappin
     """Permissions of an experiment's role: warn Spot instances with these tags, and nothing else.
 
     Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions
+
+    Args:
+        partition: of the region, such as ``aws``.
+        region: where the experiment warns instances.
+        account_id: whose instances they are.
+        tags: key -> value, all of which an instance has that may be warned.
     """
     return document(
         {"Sid": "FindInstances", "Effect": "Allow", "Resource": "*", "Action": "ec2:DescribeInstances"},

@@ -108,7 +108,14 @@ def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions, *, new: bool) -
 
 
 def look(existing: ExistingVpc, zones: tuple[str, ...], region: str, opts: pulumi.InvokeOptions) -> FoundVpc | None:
-    """The VPC and its subnets, of the provider's account; None where it is not there."""
+    """The VPC and its subnets, of the provider's account; None where it is not there.
+
+    Args:
+        existing: the settings that name the VPC, and its subnets by id or tags.
+        zones: names of the zones whose subnets count, such as ``eu-west-1a``.
+        region: of the VPC; endpoints of its services are looked for where they are the way out.
+        opts: the provider, and so the account and region, that is asked.
+    """
     by_id = ec2.GetVpcsFilterArgs(name="vpc-id", values=[existing.vpc_id])
     if not ec2.get_vpcs(filters=[by_id], opts=opts).ids:
         return None

@@ -120,12 +120,15 @@ def _of_components(
     for name, component in values[DEMO]["components"].items():
         if not component.get("enabled", True):
             continue
-        for one, container in ((name, component), *((c["name"], c) for c in component.get("sidecarContainers", ()))):
+        for key, container in (
+            (name, component),
+            *((sidecar["name"], sidecar) for sidecar in component.get("sidecarContainers", ())),
+        ):
             own = container.get("imageOverride", {})
-            known_repository, known_tag = known.get(f"{DEMO}/components/{one}/imageOverride/repository", ("", ""))
+            known_repository, known_tag = known.get(f"{DEMO}/components/{key}/imageOverride/repository", ("", ""))
             yield (
                 f"{own.get('repository') or known_repository or repository}:"
-                f"{own.get('tag') or known_tag or f'{tag}-{one}'}",
+                f"{own.get('tag') or known_tag or f'{tag}-{key}'}",
                 name,
             )
         yield from ((container["image"], name) for container in component.get("initContainers", ()))

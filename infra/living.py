@@ -263,6 +263,12 @@ def alias_problems(
 
     In between, an alias without a build for the new minor makes the node class not ready. The tag is written after the
     node class, so an update that failed halfway counts as not having been.
+
+    Args:
+        settings: what the stack file wants.
+        living: the cluster as it is, with the minor that its control plane runs.
+        stack_names: the tags that an update of this cluster leaves on its security groups.
+        opts: the provider that is asked.
     """
     alias = settings.node_class.ami_alias
     if settings.cluster.kubernetes_version == living.kubernetes_version or alias.endswith("@latest"):

@@ -58,13 +58,30 @@ def text(
 
 
 def rectangle(x: float, y: float, width: float, height: float, *, title: str = "", **attributes: object) -> str:
-    """A rectangle; its title shows when the pointer is over it."""
+    """A rectangle.
+
+    Args:
+        x: its left edge, in pixels.
+        y: its upper edge.
+        width: in pixels.
+        height: in pixels.
+        title: shows when the pointer is over it; empty shows nothing.
+        attributes: of the element, such as ``fill``; see ``element``.
+    """
     tip = element("title", escape(title)) if title else ""
     return element("rect", tip, x=x, y=y, width=width, height=height, **attributes)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> str:
-    """A straight line."""
+    """A straight line.
+
+    Args:
+        x1: its start, in pixels.
+        y1: its start.
+        x2: its end.
+        y2: its end.
+        attributes: of the element, such as ``stroke``; see ``element``.
+    """
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
 
 

@@ -61,7 +61,14 @@ def read(path: Path) -> Results:
 
 
 def keep(path: Path, part: str, rows: list[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
-    """Put rows in the place of those that measured the same."""
+    """Put rows in the place of those that measured the same.
+
+    Args:
+        path: the JSON file of all measurements.
+        part: what was measured, a key of the file.
+        rows: the new measurements.
+        same: what two rows have alike that measured the same, such as the stack and the scale.
+    """
     kept, new = read(path), {same(row) for row in rows}
     kept[part] = [row for row in kept.get(part, []) if same(row) not in new] + rows
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +76,14 @@ def keep(path: Path, part: str, rows: list[dict[str, Any]], same: Callable[[dict
 
 
 def told(path: Path, part: str, rows: Iterable[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
-    """Tell each row when it is there, and keep those so far: a measurement cut short is not lost."""
+    """Tell each row when it is there, and keep those so far: a measurement cut short is not lost.
+
+    Args:
+        path: the JSON file of all measurements.
+        part: what is measured, a key of the file.
+        rows: measurements, each made when it is asked for.
+        same: what two rows have alike that measured the same; the newer one stays.
+    """
     found: list[dict[str, Any]] = []
     for row in rows:
         plain = {key: value for key, value in row.items() if not isinstance(value, list | dict)}

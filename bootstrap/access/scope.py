@@ -97,7 +97,14 @@ def allow(
 def deny(
     sid: str, actions: list[str] | str, resources: list[str] | str, condition: Mapping[str, Any] | None = None
 ) -> Statement:
-    """A statement that denies, whatever else allows. Arguments as those of ``allow``."""
+    """A statement that denies, whatever else allows.
+
+    Args:
+        sid: its name.
+        actions: what it denies.
+        resources: on what.
+        condition: when; None means always.
+    """
     statement: Statement = {"Sid": sid, "Effect": "Deny", "Action": actions, "Resource": resources}
     return statement | ({"Condition": dict(condition)} if condition else {})
 

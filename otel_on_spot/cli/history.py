@@ -55,14 +55,14 @@ def history(
         seen = sources.look(found, Api(found.cluster_api))
         known = sources.with_prices(found, lives.merged(kept, seen.lives))
     saved = lives.savings(known, sources.of_pools(found))
-    shared = lives.shares(sum(one.saved for one in saved), found.declared.spot_requests)
+    shared = lives.shares(sum(saving.saved for saving in saved), found.declared.spot_requests)
     incidents = lives.incidents(known)
     if record is not None:
         records.write(record, known)
     if incident is not None:
         where = f"Stack {stack}: {found.declared.cluster}, {found.declared.region}"
-        for one in incidents:
-            write_text(incident / pages.name_of(one), pages.page(one, seen.events, where, stack))
+        for happened in incidents:
+            write_text(incident / pages.name_of(happened), pages.page(happened, seen.events, where, stack))
     if str(json_file) == "-":
         typer.echo(records.report(known, saved, incidents, shared))
     else:

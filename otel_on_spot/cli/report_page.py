@@ -116,7 +116,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int =
     classes = ["" if column < len(head) - numbers else ' class="n"' for column in range(len(head))]
 
     def line(row: Sequence[str], tag: str, kind: str = "") -> str:
-        cells = (f"<{tag}{one}>{escape(cell)}</{tag}>" for one, cell in zip(classes, row, strict=True))
+        cells = (f"<{tag}{attribute}>{escape(cell)}</{tag}>" for attribute, cell in zip(classes, row, strict=True))
         return f"<tr{kind}>{''.join(cells)}</tr>"
 
     lines = [

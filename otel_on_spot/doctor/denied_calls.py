@@ -52,7 +52,7 @@ def explain(text: str, sts: Any, iam: Any) -> list[str]:
     context = told["context"]
     who, action, resource = context["principal"]["arn"], context["action"], context["resource"]
     lines = [f"{who}", f"asked for {action} on {resource}"]
-    keys = {item["key"]: _value(item) for item in context["conditions"]["items"]}
+    keys = {condition["key"]: _value(condition) for condition in context["conditions"]["items"]}
     if ":assumed-role/" not in who:
         return [*lines, "which is no role's session: its policies are not read"]
     caller = caller_of_role(iam, who.split("/")[1], who)

@@ -56,7 +56,14 @@ def _why(facts: Facts, group: str) -> str:
 
 
 def examine(facts: Facts, checks: Sequence[Check], *, seconds: float = 0.0, notes: Sequence[str] = ()) -> Report:
-    """Every check's verdict on the facts."""
+    """Every check's verdict on the facts.
+
+    Args:
+        facts: what was collected.
+        checks: in the order of the report.
+        seconds: how long the collection took.
+        notes: lines over the verdicts, such as what was not asked.
+    """
     declared = facts.declared
     return Report(
         command=COMMAND,

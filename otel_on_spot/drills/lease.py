@@ -132,6 +132,12 @@ def is_abandoned(target: Target, api: Api, lease: Lease, log: Log) -> bool:
     """True where the holder is dead on this machine, or silent for as long as a lease lasts.
 
     Clocks of two machines may differ, so silence is watched, as client-go's leader election does.
+
+    Args:
+        target: the platform.
+        api: its API server.
+        lease: the lease as it was read.
+        log: gets a line before the watching begins.
     """
     user_and_host, _, process = lease.holder.rpartition("/")
     if user_and_host.rpartition("@")[2] == socket.gethostname() and not _alive(process):

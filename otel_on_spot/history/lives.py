@@ -335,7 +335,7 @@ def shares(usd: float, requests: Mapping[str, tuple[int, int]]) -> dict[str, flo
         requests: CPU and memory that each workload asks for, in any units.
     """
     cpu, memory = (sum(asked) or 1 for asked in zip(*requests.values(), strict=True)) if requests else (1, 1)
-    found = {name: usd * (one / cpu + other / memory) / 2 for name, (one, other) in requests.items()}
+    found = {name: usd * (cores / cpu + held / memory) / 2 for name, (cores, held) in requests.items()}
     return dict(sorted(found.items(), key=lambda row: (-abs(row[1]), row[0])))
 
 
@@ -369,7 +369,7 @@ def incidents(found: Sequence[Life]) -> tuple[Incident, ...]:
     """Incidents, oldest first."""
     moments = sorted(
         ((when, life) for life in found if life.hit and (when := life.warned_at or life.ended_at)),
-        key=lambda one: (one[0], one[1].claim),
+        key=lambda moment: (moment[0], moment[1].claim),
     )
     groups: list[list[tuple[datetime, Life]]] = []
     for when, life in moments:

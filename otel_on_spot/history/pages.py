@@ -74,14 +74,14 @@ def _used(life: Life) -> str:
 def saving_lines(saved: Iterable[Saving]) -> list[str]:
     """A line for each pool, and what is left of Spot's saving."""
     lines, total = [], 0.0
-    for one in saved:
-        total += one.saved
-        told = f"{one.pool}: {format_count(one.nodes, 'node')}, {one.hours:.2f} h, {one.usd:.4f} USD"
-        if one.fallback:
-            lines.append(f"{told} on On-Demand fall-back: {-one.saved:.4f} more than Spot's price")
-        elif one.saved:
-            share = one.saved / one.on_demand_usd if one.on_demand_usd else 0.0
-            lines.append(f"{told} on Spot: {one.saved:.4f} less than On-Demand ({share:.0%})")
+    for saving in saved:
+        total += saving.saved
+        told = f"{saving.pool}: {format_count(saving.nodes, 'node')}, {saving.hours:.2f} h, {saving.usd:.4f} USD"
+        if saving.fallback:
+            lines.append(f"{told} on On-Demand fall-back: {-saving.saved:.4f} more than Spot's price")
+        elif saving.saved:
+            share = saving.saved / saving.on_demand_usd if saving.on_demand_usd else 0.0
+            lines.append(f"{told} on Spot: {saving.saved:.4f} less than On-Demand ({share:.0%})")
         else:
             lines.append(f"{told} on On-Demand")
     return [*lines, f"saved by Spot, less fall-back: {total:.4f} USD"] if lines else []
@@ -177,6 +177,6 @@ def _course(incident: Incident, events: Iterable[Event]) -> list[str]:
             and event.first
             and incident.began - timedelta(minutes=1) <= event.first <= incident.ended + timedelta(minutes=15)
         ),
-        key=lambda one: one[0],
+        key=lambda dated: dated[0],
     )
     return [f"| {_clock(when)} | {event.reason} | `{event.name}` |" for when, event in told]

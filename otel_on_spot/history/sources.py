@@ -47,7 +47,7 @@ def look(target: Target, api: Api) -> Seen:
         asked = [pool.submit(_events, api, selector) for selector in SELECTORS]
         claims = pool.submit(lambda: parse_all(NodeClaim, api.list(NODE_CLAIM.path())))
         listed = pool.submit(lambda: instances(target.aws("ec2")))
-        events = tuple(dict.fromkeys(event for one in asked for event in one.result()))
+        events = tuple(dict.fromkeys(event for question in asked for event in question.result()))
         ours = [
             instance
             for instance in listed.result()

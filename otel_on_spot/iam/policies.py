@@ -89,7 +89,15 @@ def allows(
 def granted(
     document_of_resource: Document, action: str, resource: str, facts: Facts, principal: Principal
 ) -> Iterator[Mapping[str, Any]]:
-    """The statements of a resource's policy that allow a request."""
+    """The statements of a resource's policy that allow a request.
+
+    Args:
+        document_of_resource: the policy on the resource, such as a queue's or a key's.
+        action: such as ``sqs:SendMessage``.
+        resource: its ARN.
+        facts: condition keys of the request.
+        principal: who asks, such as ``{"AWS": "arn:…:role/x"}``.
+    """
     for statement, variables in _statements([document_of_resource]):
         if statement.get("Effect") == "Deny":
             continue

@@ -83,6 +83,12 @@ class Server:
 def ask(folder: Folder, command: str, *, log: Log = lambda _line: None, **arguments: Any) -> Any:
     """Send a command to a running lab, and return its answer.
 
+    Args:
+        folder: the lab's, with the socket that its daemon listens on.
+        command: such as ``up`` or ``status``.
+        log: gets each line of progress before the answer.
+        arguments: the command's own; they travel as JSON.
+
     Raises:
         NoLabError: none is running.
         RefusedError: it says no, or it ended before it answered.

@@ -66,7 +66,14 @@ def etcd(tools: Binaries, folder: Folder) -> Program:
 
 
 def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: str) -> Program:
-    """The API server. It is started again when it dies: EKS does so too."""
+    """The API server. It is started again when it dies: EKS does so too.
+
+    Args:
+        tools: the binaries.
+        folder: the lab's, with the certificates.
+        webhook: kubeconfig by which it asks aws-iam-authenticator about tokens; None admits no node.
+        issuer: OIDC issuer of service account tokens, a URL.
+    """
     keys = folder.certificates
     asks = (
         (

@@ -38,6 +38,16 @@ def up(
 ) -> dict[str, Any]:
     """Bring the stack of this name up on this machine, or bring a running lab to what the tree declares now.
 
+    Args:
+        name: of the stack, and of the lab.
+        dirty: Argo CD sees the working tree, not a commit.
+        revision: the commit that Argo CD sees.
+        boot_seconds: boot time of an instance.
+        timeout_seconds: how long the platform may take to be ready.
+        engine: apply by the pulumi CLI, not by the recorded graph.
+        log: gets each line of progress.
+        state_home: where labs keep their state; None takes the user's.
+
     Raises:
         LabError: the machine lacks something, or the bring-up failed; nothing is left running then.
         ToolchainError: a tool cannot be built.

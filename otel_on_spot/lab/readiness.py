@@ -109,7 +109,7 @@ def _short(message: str) -> str:
 def _scheduling(pod: Mapping[str, Any]) -> str:
     """The scheduler's message for a pod that waits."""
     conditions = (pod.get("status") or {}).get("conditions") or []
-    message = next((item.get("message") for item in conditions if item["type"] == "PodScheduled"), None)
+    message = next((condition.get("message") for condition in conditions if condition["type"] == "PodScheduled"), None)
     return f": {_short(message)}" if message else ""
 
 

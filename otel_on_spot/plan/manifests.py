@@ -19,7 +19,7 @@ def as_document(recording: Recording) -> dict[str, Any]:
         "preview": recording.preview,
         "resources": [_plain(r) for r in sorted(recording, key=lambda r: r.urn)],
         "exports": masked(recording.exports),
-        "invokes": [_plain(i) for i in recording.invokes],
+        "invokes": [_plain(invoke) for invoke in recording.invokes],
         "messages": list(recording.messages),
     }
 

@@ -47,7 +47,15 @@ def record_program(
     config: Mapping[str, Any] | None = None,
     preview: bool = False,
 ) -> Recording:
-    """The graph that a function declares. ``config`` keys are the project's, or full. Raises as ``record`` does."""
+    """The graph that a function declares. Raises as ``record`` does.
+
+    Args:
+        program: declares resources, as ``__main__.py`` does.
+        project: name of the project.
+        stack: name of the stack.
+        config: values by key of the project, or by full key such as ``aws:region``.
+        preview: leave what only the cloud can tell unknown, as ``pulumi preview`` does.
+    """
     return _recorded(runner.of_function(program, project=project, stack=stack, config=config), preview=preview)
 
 

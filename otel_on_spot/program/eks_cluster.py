@@ -287,7 +287,14 @@ class RegistrationMaker:
         siblings: Mapping[str, set[str]],
         made: Mapping[str, Registration],
     ) -> Registration:
-        """Make a child, below the component or its sibling, after what the component waits for."""
+        """Make a child, below the component or its sibling, after what the component waits for.
+
+        Args:
+            child: from the list of children.
+            inputs: its inputs, references replaced.
+            siblings: input -> keys of the siblings that it refers to; they become its property dependencies.
+            made: key -> registration, for those made before.
+        """
         parent = made[child.below].urn if child.below else self.component.urn
         provider = self.component.providers.get("aws", "") if child.type.startswith("aws:") else ""
         if child.type.startswith("kubernetes:"):

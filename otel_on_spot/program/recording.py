@@ -61,6 +61,12 @@ def of_request(request: Any, urn: str, aliases: tuple[str, ...], root: Path | No
     """The request as it came; its id and outputs are the monitor's to give.
 
     What the SDK declares secret among the outputs is secret among the inputs too: the state keeps both.
+
+    Args:
+        request: a RegisterResourceRequest of the engine's protocol.
+        urn: the resource's.
+        aliases: its former URNs.
+        root: the program's folder, by which the source position is shortened; None where there is none.
     """
     timeouts = {kind: getattr(request.customTimeouts, kind) for kind in ("create", "update", "delete")}
     secret_outputs = tuple(request.additionalSecretOutputs)

@@ -98,7 +98,14 @@ def of_function(
     stack: str = "test",
     config: Mapping[str, Any] | None = None,
 ) -> Program:
-    """A function as a program. ``config`` keys are the project's, or full."""
+    """A function as a program.
+
+    Args:
+        function: declares resources, as ``__main__.py`` does.
+        project: name of the project.
+        stack: name of the stack.
+        config: values by key of the project, or by full key such as ``aws:region``.
+    """
     values = {stack_file.full_key(project, key): stack_file.text(value) for key, value in (config or {}).items()}
     return Program(run=function, project=project, stack=stack, config=values)
 

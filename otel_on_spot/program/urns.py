@@ -10,6 +10,13 @@ def urn(stack: str, project: str, parent: str, type_: str, name: str) -> str:
     """The URN of a resource: the parent's whole qualified type before its own, but not the stack's.
 
     Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/urn/urn.go
+
+    Args:
+        stack: name of the stack.
+        project: name of the project.
+        parent: URN of the parent; empty of what has none.
+        type_: the resource's type, such as ``aws:ec2/vpc:Vpc``.
+        name: its logical name.
     """
     above = qualified_type(parent) if parent else STACK_TYPE
     kind = type_ if above == STACK_TYPE else f"{above}${type_}"
@@ -40,6 +47,12 @@ def former(request: Any, stack: str, project: str, parents_former: Iterable[str]
     """The URNs that a registration request's aliases name, and those that follow from its parent's aliases.
 
     Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/deploy/step_generator.go (generateAliases)
+
+    Args:
+        request: a RegisterResourceRequest of the engine's protocol.
+        stack: name of the stack.
+        project: name of the project.
+        parents_former: URNs that the parent's aliases stand for.
     """
     own = [*request.aliasURNs, *(_collapsed(alias, request, stack, project) for alias in request.aliases)]
     inherited = []

@@ -40,6 +40,12 @@ class Clock:
     def until(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
         """Wait until something is so.
 
+        Args:
+            ready: asked again and again until it is true.
+            timeout: cloud seconds.
+            what: names what is waited for in the error.
+            cancelled: set when the engine no longer waits.
+
         Raises:
             TimedOutError: it was not so within ``timeout`` cloud seconds.
             OperationCancelledError: the operation was cancelled, or the cloud is stopping.

@@ -46,6 +46,13 @@ class ReleaseRunner(Protocol):
     ) -> None:
         """Install the release, or bring it to these inputs, and wait until it is ready.
 
+        Args:
+            cloud: that the cluster is in.
+            cluster: its name.
+            inputs: the release's, as the program declared them.
+            seconds: real ones that it may take to be ready.
+            cancelled: set when the engine no longer waits.
+
         Raises:
             ApiError: it is not ready in time, or the cluster refuses an object.
         """
@@ -226,5 +233,16 @@ class Cloud:
             )
 
     def wait(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
-        """Wait for something in the cloud, at most ``timeout`` cloud seconds."""
+        """Wait for something in the cloud.
+
+        Args:
+            ready: asked again and again until it is true.
+            timeout: cloud seconds.
+            what: names what is waited for in the error.
+            cancelled: set when the engine no longer waits.
+
+        Raises:
+            TimedOutError: it was not so in time.
+            OperationCancelledError: the operation was cancelled, or the cloud is stopping.
+        """
         self.clock.until(ready, timeout, what, cancelled)

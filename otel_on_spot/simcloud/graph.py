@@ -64,7 +64,16 @@ def apply_program(
     config: Mapping[str, Any] | None = None,
     previous: Recording | None = None,
 ) -> Recording:
-    """Make everything that a function declares. ``config`` keys are without the project. Raises as ``apply`` does."""
+    """Make everything that a function declares. Raises as ``apply`` does.
+
+    Args:
+        program: declares resources, as ``__main__.py`` does.
+        cloud: where they are made.
+        project: name of the project.
+        stack: name of the stack.
+        config: values by key of the project, or by full key such as ``aws:region``.
+        previous: what an earlier call returned for this cloud; see ``apply``.
+    """
     return _applied(runner.of_function(program, project=project, stack=stack, config=config), cloud, previous)
 
 

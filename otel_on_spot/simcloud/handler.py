@@ -118,7 +118,14 @@ class Handler:
         return resource_types.identity(self.token, inputs, site.scope)
 
     def arn(self, site: Site, identity: str, inputs: Mapping[str, Any] | None = None, made_up: str = "") -> str:
-        """The ARN of a resource; ``made_up`` is the part that AWS makes up."""
+        """The ARN of a resource, by its type's form.
+
+        Args:
+            site: gives the partition, region and account.
+            identity: id of the resource.
+            inputs: its inputs, of a type whose ARN holds some of them.
+            made_up: the part that AWS makes up.
+        """
         known = resource_types.fields(inputs or {}, site.scope)
         return self.facts.arn.format_map({**known, "id": identity, "hash": made_up})
 
@@ -139,6 +146,13 @@ class Handler:
 
         Of a type that is only ever replaced, the engine asks it for nothing but to go on with a creation whose end went
         wrong (init errors in the state): the provider's update has nothing to do then.
+
+        Args:
+            call: under way.
+            identity: id of the resource.
+            state: its outputs as the cloud has them.
+            old: the inputs of the last operation.
+            new: the inputs that are wanted.
         """
         asked = sorted(path for path, _ in changes(state, old, new))
         if asked:
@@ -156,7 +170,17 @@ class Handler:
     def check(
         self, name: str, old: Properties, new: Properties, seed: bytes
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """(inputs with defaults, (property, reason) for each refusal)."""
+        """Inputs with their defaults filled in, and what is refused.
+
+        Args:
+            name: the logical name.
+            old: the inputs of the last operation, whose made-up name is kept; empty before the first.
+            new: the inputs as the program gives them.
+            seed: the engine's random bytes for a made-up name; empty takes fresh ones.
+
+        Returns:
+            The checked inputs, and (property, reason) for each refusal.
+        """
         checked = dict(new)
         filled = []
         for key, value in self.facts.defaults.items():
@@ -176,7 +200,14 @@ class Handler:
         return []
 
     def difference(self, state: Properties, old: Properties, new: Properties, site: Site) -> Difference:
-        """Compare the cloud's state with the inputs asked for."""
+        """Compare the cloud's state with the inputs asked for.
+
+        Args:
+            state: outputs as the cloud has them.
+            old: the inputs of the last operation.
+            new: the inputs that are wanted.
+            site: gives the default tags.
+        """
         found = dict(changes(state, old, new))
         if self.taggable and not holds_unknown(new.get("tags")):
             wanted = {**site.default_tags, **(new.get("tags") or {})}
@@ -211,7 +242,18 @@ class Handler:
     def do_create(
         self, site: Site, subject: Subject, inputs: Properties, timeout: float, cancelled: threading.Event
     ) -> tuple[str, Properties]:
-        """Create, wait as long as AWS takes, and log it."""
+        """Create, wait as long as AWS takes, and log it.
+
+        Args:
+            site: region or cluster that it is made in.
+            subject: type, logical name and URN.
+            inputs: checked ones.
+            timeout: cloud seconds; 0 takes the type's own.
+            cancelled: set when the engine no longer waits.
+
+        Raises:
+            ApiError: the cloud refused; UnfinishedError where the resource is there all the same.
+        """
         limit = timeout or self.timeouts.create
 
         def act(spend: Callable[[float], None]) -> tuple[str, Properties]:
@@ -235,7 +277,21 @@ class Handler:
         timeout: float,
         cancelled: threading.Event,
     ) -> Properties:
-        """Update, wait as long as AWS takes, and log it."""
+        """Update, wait as long as AWS takes, and log it.
+
+        Args:
+            site: region or cluster that it is kept in.
+            subject: type, logical name and URN.
+            identity: its id.
+            state: its outputs as the cloud has them.
+            old: the inputs of the last operation.
+            new: checked ones that are wanted.
+            timeout: cloud seconds; 0 takes the type's own.
+            cancelled: set when the engine no longer waits.
+
+        Raises:
+            ApiError: the cloud refused; UnfinishedError where the change is made all the same.
+        """
         limit = timeout or self.timeouts.update
 
         def act(spend: Callable[[float], None]) -> Properties:
@@ -252,7 +308,19 @@ class Handler:
     def do_delete(
         self, site: Site, subject: Subject, identity: str, state: Properties, timeout: float, cancelled: threading.Event
     ) -> None:
-        """Wait as long as AWS takes, delete, and log it. What is gone already is deleted."""
+        """Wait as long as AWS takes, delete, and log it. What is gone already is deleted.
+
+        Args:
+            site: region or cluster that it is kept in.
+            subject: type, logical name and URN.
+            identity: its id.
+            state: its outputs as the cloud has them.
+            timeout: cloud seconds; 0 takes the type's own.
+            cancelled: set when the engine no longer waits.
+
+        Raises:
+            ApiError: the cloud refused.
+        """
         limit = timeout or self.timeouts.delete
 
         def act(spend: Callable[[float], None]) -> None:
@@ -272,7 +340,18 @@ class Handler:
     def do_read(
         self, site: Site, subject: Subject, identity: str, state: Properties, cancelled: threading.Event
     ) -> Properties | None:
-        """Read, and log it."""
+        """Read, and log it; None where it is gone.
+
+        Args:
+            site: region or cluster that it is kept in.
+            subject: type, logical name and URN.
+            identity: its id.
+            state: its outputs so far; what was read is laid over them.
+            cancelled: set when the engine no longer waits.
+
+        Raises:
+            ApiError: the cloud refused.
+        """
 
         def act(spend: Callable[[float], None]) -> Properties | None:
             self._authorize(site, subject, "read", identity, state)
@@ -350,7 +429,14 @@ class Handler:
 
 
 def judged(facts: ResourceType, found: Mapping[str, Change], state: Properties, new: Properties) -> Difference:
-    """The difference of changed inputs (path -> change): which of them make a new resource."""
+    """The difference of changed inputs: which of them make a new resource.
+
+    Args:
+        facts: of the type: the paths that replace it.
+        found: path -> change, for the inputs that changed.
+        state: outputs as the cloud has them.
+        new: the inputs that are wanted.
+    """
     paths = {
         path: (change, facts.replaced_by(path, value_at(state, path), value_at(new, path)))
         for path, change in found.items()

@@ -91,7 +91,14 @@ class Kubernetes:
         return f"{self.cluster}|{version}|{kind}|{'' if kind in CLUSTER_SCOPED else namespace}|{name}"
 
     def get(self, version: str, kind: str, name: str, namespace: str = "") -> Object | None:
-        """The object, or None."""
+        """The object; None where it is not there.
+
+        Args:
+            version: the API version, such as ``apps/v1``.
+            kind: such as ``Deployment``.
+            name: the object's.
+            namespace: ignored of a cluster-scoped kind.
+        """
         row = self.cloud.tables.get("objects", self._key(version, kind, name, namespace))
         return row["object"] if row else None
 

@@ -172,6 +172,12 @@ def expose(
 def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
     """A volume that the EBS CSI driver made for a claim of an Application: its id.
 
+    Args:
+        site: the cluster.
+        application: name of the Application that the claim is of.
+        name: of the claim.
+        gib: size of the volume.
+
     Raises:
         ApiError: the driver's add-on is missing, or it may not make volumes with the key of their class.
     """

@@ -26,7 +26,14 @@ PLANNED: Final = timedelta(days=1)
 
 
 def patch(namespace: str, what: str, kind: str, change: object) -> str:
-    """The command that patches an object: no command line of Argo CD's own is needed for it."""
+    """The command that patches an object: no command line of Argo CD's own is needed for it.
+
+    Args:
+        namespace: the object's.
+        what: kind and name as kubectl takes them, such as ``application web``.
+        kind: of patch, ``merge`` or ``json``.
+        change: the patch itself, written as JSON.
+    """
     return f"kubectl -n {namespace} patch {what} --type={kind} --patch='{json.dumps(change)}'"
 
 

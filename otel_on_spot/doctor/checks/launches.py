@@ -82,8 +82,8 @@ def launches(facts: Facts) -> CheckResult:
     findings = tuple(
         Finding(
             subject=code,
-            seen=f"{format_count(len(dead), 'instance')} died at launch ({', '.join(sorted(i.id for i in dead)[:3])}): "
-            f"{dead[0].reason or code}; {AT_LAUNCH[code]}",
+            seen=f"{format_count(len(dead), 'instance')} died at launch "
+            f"({', '.join(sorted(instance.id for instance in dead)[:3])}): {dead[0].reason or code}; {AT_LAUNCH[code]}",
             rule="an instance that EC2 launches lives: where each dies at once, Karpenter launches for ever",
             remedy=_after(facts, code, dead[0]),
         )

@@ -160,7 +160,9 @@ def repair(facts: Facts) -> CheckResult:
 
 def _why_no_repair(facts: Facts, node: Node, pool: str) -> list[str]:
     peers = [peer for peer in require(facts, "nodes") if peer.labels.get(POOL_LABEL) == pool]
-    unhealthy = [peer for peer in peers if any((one.type, one.status) in REPAIRED for one in peer.conditions)]
+    unhealthy = [
+        peer for peer in peers if any((condition.type, condition.status) in REPAIRED for condition in peer.conditions)
+    ]
     reasons = []
     if len(unhealthy) > math.ceil(MOST_UNHEALTHY * len(peers)):
         reasons.append(f"{len(unhealthy)} of {format_count(len(peers), 'node')} of pool {pool} are unhealthy")
@@ -193,6 +195,12 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
     """What keeps Karpenter from disrupting a node, as far as it is seen: its own words, protection, budgets.
 
     Source: https://karpenter.sh/v1.14/concepts/disruption/
+
+    Args:
+        facts: what was collected; groups that are unknown tell nothing.
+        node: name of the node.
+        claim: its NodeClaim, with the pool whose budgets count.
+        reason: of the disruption, in a budget's words: Drifted, Underutilized or Empty.
     """
     reasons = [
         f"{event.reason}: {event.message}"
@@ -201,7 +209,7 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
         and event.reason in ("DisruptionBlocked", "Unconsolidatable")
         and JOINING not in event.message
     ]
-    if any(one.protected for one in facts.nodes or () if one.name == node):
+    if any(seen.protected for seen in facts.nodes or () if seen.name == node):
         reasons.append("the node has karpenter.sh/do-not-disrupt")
     pods = [pod for pod in facts.pods or () if pod.node == node and pod.deleted_at is None]
     protected = [f"{pod.namespace}/{pod.name}" for pod in pods if pod.protected]
@@ -232,7 +240,7 @@ def drift(facts: Facts) -> CheckResult:
     claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
     findings, drifted = [], 0
     for claim in claims:
-        condition = next((one for one in claim.conditions if (one.type, one.status) == ("Drifted", "True")), None)
+        condition = next((told for told in claim.conditions if (told.type, told.status) == ("Drifted", "True")), None)
         if condition is None:
             continue
         drifted += 1

@@ -285,7 +285,7 @@ def _stuck(facts: Facts, claim: NodeClaim, claims: Iterable[NodeClaim]) -> str:
         for other in claims
         if other.labels.get(CAPACITY_TYPE) == SPOT
         and other.created_at > claim.created_at
-        and any((one.type, one.status) == ("Launched", "True") for one in other.conditions)
+        and any((condition.type, condition.status) == ("Launched", "True") for condition in other.conditions)
     ]
     old = age(facts, claim.created_at)
     if since and old >= FALLEN_BACK and max(since) >= RETURNED:

@@ -45,7 +45,14 @@ QUEUE_ATTRIBUTES: Final = [
 
 
 def pages(client: Client, call: str, key: str, **arguments: Any) -> Iterable[dict[str, Any]]:
-    """Every item of every page of a call."""
+    """Every item of every page of a call.
+
+    Args:
+        client: of the service.
+        call: the client's method, such as ``list_rules``; it has a paginator.
+        key: the list in each page, such as ``Rules``.
+        arguments: the call's own, such as ``Filters``.
+    """
     for page in client.get_paginator(call).paginate(**arguments):
         yield from page.get(key) or ()
 

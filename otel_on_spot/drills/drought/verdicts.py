@@ -198,7 +198,7 @@ def measures(course: Course) -> Mapping[str, str]:
     """Numbers of the drill by name."""
     of = course.on_launched
     share = f"{course.on_demand / of:.0%} ({course.on_demand} of {of} pods on new nodes)" if of else "no new node"
-    launched = {kind: sum(one.capacity_type == kind for one in course.during) for kind in ("spot", ON_DEMAND)}
+    launched = {kind: sum(launch.capacity_type == kind for launch in course.during) for kind in ("spot", ON_DEMAND)}
     evictions = ", ".join(f"{node} {count}" for node, count in course.evictions.items()) or "none"
     followed = course.max_return > 0
     seconds = None if course.back is None or course.given_back is None else course.back - course.given_back

@@ -168,7 +168,7 @@ class Follow:
 
 def _boot(thing: Object) -> float | None:
     """Seconds from the launch of an instance to its Ready node, by the NodeClaim's own clock."""
-    since = {one.type: one.since for one in conditions(thing) if one.status == "True"}
+    since = {condition.type: condition.since for condition in conditions(thing) if condition.status == "True"}
     launched, ready = since.get("Launched"), since.get("Ready")
     return max(0.0, (ready - launched).total_seconds()) if launched and ready else None
 

@@ -22,6 +22,13 @@ from otel_on_spot.target import Target
 def choose_node(target: Target, api: Api, node: str | None, *, allow_stateful: bool, fis: bool) -> Candidate:
     """Choose the node to interrupt.
 
+    Args:
+        target: the platform.
+        api: its API server.
+        node: name of the wanted one; None takes the best candidate.
+        allow_stateful: take a node of a pool for databases too.
+        fis: AWS FIS sends the warning, by the stack's experiment template.
+
     Raises:
         DrillRefusedError: none may be, the front path is away already, or there is no experiment to start.
     """

@@ -25,6 +25,13 @@ FRONT_LINES = ("front-path", "answering")
 def nodes_of(target: Target, api: Api, storm: Storm, *, allow_stateful: bool, fis: bool) -> list[Candidate]:
     """Choose the nodes to warn.
 
+    Args:
+        target: the platform.
+        api: its API server.
+        storm: which Spot nodes are meant: of a zone, of an instance type, all, or half of them.
+        allow_stateful: take nodes of a pool for databases too.
+        fis: AWS FIS sends the warnings, by the stack's experiment template.
+
     Raises:
         DrillRefusedError: there are none, one must not be interrupted, the front path is away already, or there is no
             experiment to start.

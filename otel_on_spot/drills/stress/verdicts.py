@@ -110,7 +110,14 @@ def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:
 
 
 def measures(course: Course, watch: Watch, estimate: str, left_over: str) -> Mapping[str, str]:
-    """Numbers of the drill, by name."""
+    """Numbers of the drill, by name.
+
+    Args:
+        course: what happened to the workload, and when, in seconds.
+        watch: the samples of pods, nodes and their cost.
+        estimate: what the nodes were expected to cost, as it was told before the drill.
+        left_over: what was still there of the drill at its end.
+    """
     samples = watch.samples
     kinds = sorted({kind for sample in samples for kind in sample.nodes})
     nodes = ", ".join(f"{max(sample.nodes.get(kind, 0) for sample in samples)} {kind}" for kind in kinds) or "none"

@@ -63,6 +63,12 @@ def _statuses(drill: Drill) -> dict[str, str]:
 def verify(drill: Drill, work: Workload, before: Before, watch: Watch) -> Restored:
     """Look until all is as it was, and stays so for a while; what is not by then is found.
 
+    Args:
+        drill: under way; its timeline gets the moment at which all is back.
+        work: the workload that was scaled.
+        before: Applications, sync windows and NodeClaims as they were.
+        watch: takes the samples that are compared.
+
     Raises:
         DrillRefusedError: the workload is gone.
     """

@@ -78,7 +78,14 @@ def write(file: Path, content: Any) -> bool:
 
 
 def refresh(tables: Tables, cluster: str, entries: Path, mode: Path) -> bool:
-    """Bring both files up to date; whether one changed."""
+    """Bring both files up to date; whether one changed.
+
+    Args:
+        tables: the simulated cloud's.
+        cluster: its name.
+        entries: file of the authenticator's mappings, ``DynamicFile``.
+        mode: file that says which of its backends count.
+    """
     changed = [write(entries, mappings(tables, cluster)), write(mode, backend_mode(tables, cluster))]
     return any(changed)
 

@@ -40,6 +40,13 @@ def prepare(folder: Path, port: int, authority: Path, certificate: Path, key: Pa
     """Make the authenticator's folder with its certificate, and the webhook's kubeconfig.
 
     The API server reads it at its start.
+
+    Args:
+        folder: the authenticator's own, made where it is not there.
+        port: that it will serve on.
+        authority: PEM file by which the API server knows it.
+        certificate: PEM file, copied into the folder.
+        key: PEM file of the certificate's key, copied too.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for source, name in ((certificate, "cert.pem"), (key, "key.pem")):
@@ -53,6 +60,12 @@ def settings(folder: Path, port: int, cluster: str, kubeconfig: Path) -> dict[st
 
     Both backends are there from the start; ``mode.json`` then says which count.
     Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13#full-configuration-format
+
+    Args:
+        folder: its state, with ``entries.json`` and ``mode.json``.
+        port: that it serves on, at 127.0.0.1.
+        cluster: id that a token must be for: the cluster's name.
+        kubeconfig: by which it reads the ConfigMap ``aws-auth``.
     """
     return {
         "clusterID": cluster,
@@ -73,7 +86,15 @@ def settings(folder: Path, port: int, cluster: str, kubeconfig: Path) -> dict[st
 
 
 def command(binary: Path, folder: Path, port: int, cluster: str, kubeconfig: Path) -> tuple[str, ...]:
-    """The command of the server, its configuration written."""
+    """The command of the server, its configuration written.
+
+    Args:
+        binary: aws-iam-authenticator.
+        folder: its state; the configuration is written into it.
+        port: that it serves on.
+        cluster: id that a token must be for: the cluster's name.
+        kubeconfig: by which it reads the ConfigMap ``aws-auth``.
+    """
     file = write(folder / "config.yaml", settings(folder, port, cluster, kubeconfig))
     return (str(binary), "server", "--config", str(file), "--log-format", "json")
 

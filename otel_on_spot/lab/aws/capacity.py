@@ -80,5 +80,12 @@ def set_shortages(folder: Path, now: Iterable[Shortage]) -> None:
 
 
 def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> Shortage | None:
-    """The shortage that an offering falls under; None where it has capacity."""
+    """The shortage that an offering falls under; None where it has capacity.
+
+    Args:
+        now: the shortages, the first that covers the offering counts.
+        capacity_type: ``spot`` or ``on-demand``.
+        instance_type: such as ``m7g.large``.
+        zone: its name, such as ``eu-west-1a``.
+    """
     return next((shortage for shortage in now if shortage.covers(capacity_type, instance_type, zone)), None)

@@ -21,12 +21,25 @@ PARAMETER = re.compile(
 
 
 def image_name(architecture: str, variant: str, kubernetes_version: str, release: str) -> str:
-    """Name of an image, as in ``amazon-eks-node-al2023-x86_64-standard-1.35-v20260901``."""
+    """Name of an image, as in ``amazon-eks-node-al2023-x86_64-standard-1.35-v20260901``.
+
+    Args:
+        architecture: ``x86_64`` or ``arm64``.
+        variant: such as ``standard`` or ``nvidia``.
+        kubernetes_version: its minor, such as ``1.35``.
+        release: ``vYYYYMMDD``.
+    """
     return f"amazon-eks-node-al2023-{architecture}-{variant}-{kubernetes_version}-{release}"
 
 
 def image(architecture: str, variant: str, kubernetes_version: str, release: str) -> dict[str, Any]:
-    """One image in the form of moto's ``MOTO_AMIS_PATH``; ``release`` is ``vYYYYMMDD``, which is its day of creation.
+    """One image in the form of moto's ``MOTO_AMIS_PATH``.
+
+    Args:
+        architecture: ``x86_64`` or ``arm64``.
+        variant: such as ``standard`` or ``nvidia``.
+        kubernetes_version: its minor, such as ``1.35``.
+        release: ``vYYYYMMDD``, which is its day of creation.
 
     Raises:
         ValueError: the release is not of that form.

@@ -56,6 +56,12 @@ class Associations:
 def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, token: str) -> dict[str, str]:
     """Credentials for the holder of a service account's token.
 
+    Args:
+        associations: service account -> role, as the program declared them.
+        aws: moto, which keeps the roles and hands out credentials.
+        reviewer: asks the API server whose the token is.
+        token: a service account's, for the audience of EKS Pod Identity; empty where none was sent.
+
     Raises:
         CredentialsRefusedError: no token, not a good one, no association, or the role does not trust EKS Pod Identity.
     """
@@ -104,7 +110,14 @@ def credentials(associations: Associations, aws: Endpoint, reviewer: Reviewer, t
 
 
 def server(address: tuple[str, int], associations: Associations, aws: Endpoint, reviewer: Reviewer) -> BaseWSGIServer:
-    """The agent, bound to its address and not yet serving."""
+    """The agent, bound to its address and not yet serving.
+
+    Args:
+        address: host and port.
+        associations: service account -> role, and whether the agent's add-on is installed.
+        aws: moto, which keeps the roles and hands out credentials.
+        reviewer: asks the API server whose a token is.
+    """
 
     @Request.application
     def application(request: Request) -> Response:

@@ -64,7 +64,15 @@ def caller_identity_json(answer: bytes) -> bytes:
 
 
 def server(address: tuple[str, int], certificate: Path, key: Path, aws: Endpoint, reviewer: Reviewer) -> BaseWSGIServer:
-    """The front, bound to its address and not yet serving."""
+    """The front, bound to its address and not yet serving.
+
+    Args:
+        address: host and port.
+        certificate: PEM file that it serves TLS with.
+        key: PEM file of its key.
+        aws: moto, which answers what is passed on.
+        reviewer: asks the API server whose a web identity token is.
+    """
 
     @Request.application
     def application(request: Request) -> Response:

@@ -68,6 +68,12 @@ def group_registration(name: str, group: dict[str, Any], endpoint: str, image: s
     """From a managed node group's row in the simulated cloud.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
+
+    Args:
+        name: of the node group.
+        group: its row in the table ``node-groups``; ``inputs`` are the resource's.
+        endpoint: URL of the API server.
+        image: id of the instance's AMI.
     """
     told = group["inputs"]
     labels = {

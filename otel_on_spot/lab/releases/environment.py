@@ -17,10 +17,17 @@ REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 def environment(
     api: Kubernetes, namespace: str, workload: Object, container: str, *, without: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Variables of a container of a Deployment or StatefulSet, ``without`` those that only make sense in its image.
+    """Variables of a container of a Deployment or StatefulSet.
 
     Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/ and
     https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
+
+    Args:
+        api: the API server that has the ConfigMaps and Secrets.
+        namespace: the workload's.
+        workload: a Deployment or StatefulSet.
+        container: name of the container in its pod.
+        without: variables that only make sense in the container's image.
 
     Raises:
         ApiError: a Secret or ConfigMap that is not optional is missing, or a variable comes from a source that only

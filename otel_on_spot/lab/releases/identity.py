@@ -44,7 +44,13 @@ class TokenFiles:
         self._thread: threading.Thread | None = None
 
     def file(self, api: KubernetesApi, namespace: str, account: str, audience: str = KUBERNETES_AUDIENCE) -> Path:
-        """A file with a token for this audience; empty: for the API server itself.
+        """A file with a token of a service account, renewed while this is open.
+
+        Args:
+            api: the API server that makes the token.
+            namespace: the service account's.
+            account: name of the service account.
+            audience: whom the token is for; empty: the API server itself.
 
         Raises:
             ApiError: there is no such service account, or the API server refuses.
@@ -86,6 +92,13 @@ class TokenFiles:
         """A kubeconfig whose user is the account: its token is in a file, which clients read again and again.
 
         Source: https://pkg.go.dev/k8s.io/client-go/rest#Config (BearerTokenFile)
+
+        Args:
+            file: where it is written.
+            authority: PEM file of the API server's authority.
+            api: the API server that makes the token.
+            namespace: the service account's.
+            account: name of the service account.
         """
         credential = {"tokenFile": str(self.file(api, namespace, account))}
         content = kubeconfig.kubeconfig(addresses.API_SERVER, authority, f"{namespace}/{account}", credential)

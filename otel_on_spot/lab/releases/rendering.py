@@ -76,6 +76,12 @@ def owned(thing: Object, release: str, namespace: str, *, namespaced: bool) -> O
 
     Source: https://helm.sh/docs/chart_best_practices/labels/ and
     https://github.com/helm/helm/blob/v3.19.5/pkg/action/validate.go
+
+    Args:
+        thing: as the chart renders it.
+        release: name of the release.
+        namespace: the release's.
+        namespaced: the kind is in namespaces: where the object names none, it is in the release's.
     """
     metadata = dict(thing["metadata"])
     metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}

@@ -86,6 +86,13 @@ class Releases:
     ) -> None:
         """Install a release, or bring it to these inputs, and wait until it is ready.
 
+        Args:
+            cloud: that the cluster is in.
+            cluster: its name.
+            inputs: the release's, as the program declared them.
+            seconds: real ones that it may take to be ready.
+            cancelled: set when the engine no longer waits.
+
         Raises:
             ApiError: it is not ready in time, or something refuses it.
         """

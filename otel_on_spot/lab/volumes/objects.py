@@ -55,6 +55,12 @@ def aws_tags(resource: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
 def without_finalizer(api: Api, path: str, thing: Object, finalizer: str) -> None:
     """Let an object go that waited for this finalizer; nothing where it has none.
 
+    Args:
+        api: the API server.
+        path: of the object.
+        thing: the object as it was read; its version must still be the server's.
+        finalizer: such as ``external-attacher/ebs-csi-aws-com``.
+
     Raises:
         ApiException: the server refused; status 409 where somebody was faster.
     """
@@ -66,7 +72,14 @@ def without_finalizer(api: Api, path: str, thing: Object, finalizer: str) -> Non
 
 
 def tell(api: Api, thing: Object, code: str, message: str) -> None:
-    """Write a warning about an object, once and then anew in its place: a refusal is looked at every second."""
+    """Write a warning about an object, once and then anew in its place: a refusal is looked at every second.
+
+    Args:
+        api: the API server.
+        thing: what the event is about.
+        code: the event's reason, such as ``ProvisioningFailed``.
+        message: one sentence.
+    """
     about = thing["metadata"]
     name = f"{about['name'][:200]}.{code.lower()}"
     namespace = about.get("namespace", "default")

@@ -21,7 +21,14 @@ class Ec2Handler(Handler):
         return [{"ResourceType": self.kind, "Tags": tag_list(tags)}] if tags else []
 
     def retag(self, call: Call, identity: str, state: Properties, new: Properties) -> Properties:
-        """Make the tags those that are wanted."""
+        """Make the tags those that are wanted.
+
+        Args:
+            call: under way.
+            identity: id of the resource.
+            state: its outputs, with the tags that it has in ``tagsAll``.
+            new: the inputs that are wanted.
+        """
         wanted, had = all_tags(call.site, new), state.get("tagsAll") or {}
         ec2 = call.site.client("ec2")
         gone = [{"Key": key} for key in had if key not in wanted]

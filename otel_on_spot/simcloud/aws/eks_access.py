@@ -30,7 +30,19 @@ def _role_id(site: Site, arn: str) -> str:
 
 
 def remember_entry(site: Site, cluster: str, principal: str, kind: str, by: str, **more: Any) -> None:
-    """Write an access entry; one that is there stays as it is."""
+    """Write an access entry; one that is there stays as it is.
+
+    Args:
+        site: the cluster's account and region.
+        cluster: its name.
+        principal: ARN of a role or user.
+        kind: type of the entry, such as ``STANDARD`` or ``EC2_LINUX``.
+        by: who made it: ``user``, or ``eks`` for what EKS makes by itself.
+        more: further columns of the row, such as groups and tags.
+
+    Raises:
+        ApiError: an access entry takes no such principal.
+    """
     key = f"{cluster}/{principal}"
     if site.cloud.tables.get("access-entries", key) is None:
         row = {"type": kind, "by": by, "roleId": _role_id(site, principal), "createdAt": time.time(), **more}
@@ -38,7 +50,14 @@ def remember_entry(site: Site, cluster: str, principal: str, kind: str, by: str,
 
 
 def forget_entry(site: Site, cluster: str, principal: str, by: str) -> None:
-    """Remove an access entry that ``by`` made."""
+    """Remove an access entry.
+
+    Args:
+        site: the cluster's account and region.
+        cluster: its name.
+        principal: ARN of a role or user.
+        by: who made it, ``user`` or ``eks``; another's entry stays.
+    """
     row = site.cloud.tables.get("access-entries", f"{cluster}/{principal}")
     if row and row["by"] == by:
         site.cloud.tables.remove("access-entries", f"{cluster}/{principal}")

@@ -36,6 +36,15 @@ def associate(
 ) -> str:
     """Bind a role to a service account: the association's id.
 
+    Args:
+        site: the cluster's account and region.
+        cluster: its name.
+        namespace: the service account's.
+        account: name of the service account; it need not be there.
+        role_arn: ARN of the role.
+        by: who made it: ``user``, or ``addon/`` and the add-on's name.
+        tags: of the association.
+
     Raises:
         ApiError: the service account has a role already, or the role does not trust EKS Pod Identity.
     """

@@ -189,7 +189,7 @@ def terminate(site: Site, instances: list[str]) -> None:
         "NetworkInterfaces"
     ]
     ec2.terminate_instances(InstanceIds=instances)
-    left = {i["NetworkInterfaceId"] for i in ec2.describe_network_interfaces()["NetworkInterfaces"]}
+    left = {row["NetworkInterfaceId"] for row in ec2.describe_network_interfaces()["NetworkInterfaces"]}
     for interface in interfaces:
         if interface["NetworkInterfaceId"] in left:
             ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])

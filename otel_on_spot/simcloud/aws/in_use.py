@@ -24,7 +24,7 @@ def refuse_subnet(site: Site, subnet: str) -> None:
     there = interfaces(site, "subnet-id", subnet)
     if there:
         told = ", ".join(
-            sorted(f"{i['NetworkInterfaceId']} ({i.get('Description') or 'no description'})" for i in there)
+            sorted(f"{row['NetworkInterfaceId']} ({row.get('Description') or 'no description'})" for row in there)
         )
         raise ApiError(
             "DependencyViolation", f"The subnet '{subnet}' has dependencies and cannot be deleted. In it: {told}"
@@ -38,7 +38,7 @@ def refuse_group(site: Site, group: str) -> None:
         ApiError: there are some, named as EC2 does.
     """
     ec2 = site.client("ec2")
-    users = [i["NetworkInterfaceId"] for i in interfaces(site, "group-id", group)]
+    users = [row["NetworkInterfaceId"] for row in interfaces(site, "group-id", group)]
     for other in ec2.describe_security_groups()["SecurityGroups"]:
         rules = [*other["IpPermissions"], *other["IpPermissionsEgress"]]
         referring = any(pair.get("GroupId") == group for rule in rules for pair in rule.get("UserIdGroupPairs", []))

@@ -78,7 +78,14 @@ class ResourceMaker:
         siblings: Mapping[str, set[str]],  # noqa: ARG002 (the Outputs among the inputs carry these edges)
         made: Mapping[str, Any],
     ) -> pulumi.Resource:
-        """Register a child."""
+        """Register a child.
+
+        Args:
+            child: from the list of children.
+            inputs: its inputs, references replaced.
+            siblings: input -> keys of the siblings that it refers to; not needed here.
+            made: key -> resource, for those made before.
+        """
         after = [made[key] for key in child.after if isinstance(made[key], pulumi.CustomResource)]
         opts = pulumi.ResourceOptions(parent=made.get(child.below, self.component), depends_on=after)
         if child.ignore_changes:

@@ -11,7 +11,14 @@ FILE = "endpoints.json"
 
 
 def write_endpoint(folder: Path, cluster: str, endpoint: str, certificate_authority: str) -> None:
-    """Say where a cluster's API is: a URL, and the authority's certificate in base64."""
+    """Say where a cluster's API is.
+
+    Args:
+        folder: that moto reads ``endpoints.json`` in.
+        cluster: its name.
+        endpoint: URL of its API server.
+        certificate_authority: the authority's PEM certificate in base64.
+    """
     file = folder / FILE
     known = json.loads(file.read_text()) if file.exists() else {}
     known[cluster] = {"endpoint": endpoint, "certificateAuthority": certificate_authority}

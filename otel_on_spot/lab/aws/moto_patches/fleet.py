@@ -67,8 +67,8 @@ def instant_fleet(base: Any, folder: Path) -> type:
         def instances(self) -> list[dict[str, Any]]:
             """Launched instances, in CreateFleet's words."""
             return [
-                self._build_instance_data(i["instance"], i["lifecycle"], i["launch_spec"])
-                for i in self.on_demand_instances
+                self._build_instance_data(launched["instance"], launched["lifecycle"], launched["launch_spec"])
+                for launched in self.on_demand_instances
             ]
 
         def _launch(self, count: int, capacity_type: str) -> None:

@@ -63,7 +63,14 @@ class Received:
     # Resources
 
     def arn(self, service: str, rest: str, region: str | None = None, account: str | None = None) -> str:
-        """An ARN; of the request's region and the caller's account unless told otherwise."""
+        """An ARN of the partition ``aws``.
+
+        Args:
+            service: its part of the ARN, such as ``ec2``.
+            rest: what follows the account, such as ``instance/i-0f0e0d0c1a2b3c4d5``.
+            region: None takes the request's; empty of a global service.
+            account: None takes the caller's; empty where AWS names none.
+        """
         where, whose = self.region if region is None else region, self.account if account is None else account
         return f"arn:aws:{service}:{where}:{whose}:{rest}"
 
