@@ -130,7 +130,9 @@ def look(existing: ExistingVpc, zones: tuple[str, ...], region: str, opts: pulum
     return FoundVpc(
         ranges=tuple(
             IPv4Network(block)
-            for block in dict.fromkeys([vpc.cidr_block, *(each.cidr_block for each in vpc.cidr_block_associations)])
+            for block in dict.fromkeys(
+                [vpc.cidr_block, *(association.cidr_block for association in vpc.cidr_block_associations)]
+            )
         ),
         dns_support=vpc.enable_dns_support,
         dns_hostnames=vpc.enable_dns_hostnames,
@@ -169,7 +171,10 @@ def _subnets(
     ways: dict[str, str] = {}
     for table_id in ec2.get_route_tables(filters=[of_them], opts=opts).ids:
         table = ec2.get_route_table(route_table_id=table_id, opts=opts)
-        ways |= dict.fromkeys((each.subnet_id for each in table.associations if each.subnet_id), _way_out(table.routes))
+        ways |= dict.fromkeys(
+            (association.subnet_id for association in table.associations if association.subnet_id),
+            _way_out(table.routes),
+        )
     if any(subnet.id not in ways for subnet in found) and main:
         # Without an association of its own a subnet has the VPC's main table.
         table = ec2.get_route_table(route_table_id=main, opts=opts)

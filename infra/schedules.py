@@ -132,7 +132,9 @@ class Schedule:
                 for hour in sorted(self.hours, reverse=step < 0)
                 for minute in sorted(self.minutes, reverse=step < 0)
             )
-            if found := next((each for each in times if (each <= moment if step < 0 else each > moment)), None):
+            if found := next(
+                (candidate for candidate in times if (candidate <= moment if step < 0 else candidate > moment)), None
+            ):
                 return found
         return None
 

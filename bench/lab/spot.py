@@ -141,7 +141,7 @@ def warnings(lab: Lab) -> Numbers:
     used = {f"CPU of {name}": cpu_after[name] - cpu[name] for name in cpu}
     waited = {}
     for action in ("ReceiveMessage", "DeleteMessage"):
-        before, after = (measures.histogram(each, measures.AWS_CALLS, f'"{action}"') for each in (told, told_after))
+        before, after = (measures.histogram(scrape, measures.AWS_CALLS, f'"{action}"') for scrape in (told, told_after))
         waited[f"ms of {action}"] = 1000 * measures.quantile(measures.since(after, before), 0.5)
     return {**found, **used, **waited}
 

@@ -42,7 +42,7 @@ def network_problems(network: Network, ingress: Ingress) -> Iterator[Problem]:
     """Subnets that no load balancer fits into."""
     if network.existing is not None:
         public = network.existing.public_subnet_ids or network.existing.public_subnet_tags
-        if not public and any(each.scheme == "internet-facing" for each in ingress.load_balancers.values()):
+        if not public and any(balancer.scheme == "internet-facing" for balancer in ingress.load_balancers.values()):
             yield Problem(
                 "network.existing.publicSubnetIds",
                 "nothing, with a load balancer that is internet-facing",

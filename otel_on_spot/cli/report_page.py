@@ -140,10 +140,15 @@ def _plan(recording: Recording) -> str:
 
 def _posture(recording: Recording) -> str:
     judged = verdict.as_document(verdict.verdict(recording))
-    broken = {each["rule"]: each["waiver"] for each in judged["violations"]}
+    broken = {violation["rule"]: violation["waiver"] for violation in judged["violations"]}
     rows = [
-        ("found" if each["waiver"] is None else "faint", each["rule"], each["waiver"] or each["problem"], each["why"])
-        for each in {each["rule"]: each for each in judged["violations"]}.values()
+        (
+            "found" if violation["waiver"] is None else "faint",
+            violation["rule"],
+            violation["waiver"] or violation["problem"],
+            violation["why"],
+        )
+        for violation in {violation["rule"]: violation for violation in judged["violations"]}.values()
     ]
     return _section(
         "posture",
@@ -189,16 +194,16 @@ AMOUNTS: Final = {"rest": "at_rest", "expected": "with_the_demo", "limits": "at_
 def _doctor(found: Report | str) -> str:
     if isinstance(found, str):
         return _section("doctor", "Doctor", _paragraph(f"Not looked at a living platform. {found}"))
-    statuses = [each.status for each in found.verdicts]
+    statuses = [check.status for check in found.verdicts]
     rows = [
         (
-            each.status,
-            f"{MARKS[each.status][0]} {each.id}",
-            each.what or each.why_unknown,
-            "; ".join(f"{finding.subject}: {finding.seen}" for finding in each.findings),
-            each.runbook if each.findings else "",
+            check.status,
+            f"{MARKS[check.status][0]} {check.id}",
+            check.what or check.why_unknown,
+            "; ".join(f"{finding.subject}: {finding.seen}" for finding in check.findings),
+            check.runbook if check.findings else "",
         )
-        for each in sorted(found.verdicts, key=lambda each: ("found", "unknown", "ok").index(each.status))
+        for check in sorted(found.verdicts, key=lambda check: ("found", "unknown", "ok").index(check.status))
     ]
     return _section(
         "doctor",
@@ -217,15 +222,15 @@ def _drills(ran: Sequence[Mapping[str, Any]]) -> str:
         why = "None was given. A drill writes its report with --json FILE; give each file as --drill FILE."
         return _section("drills", "Last drills", _paragraph(why))
     rows = []
-    for each in sorted(ran, key=lambda each: str(each["taken_at"]), reverse=True):
-        statuses = [row["status"] for row in each["verdicts"]]
+    for drill in sorted(ran, key=lambda drill: str(drill["taken_at"]), reverse=True):
+        statuses = [row["status"] for row in drill["verdicts"]]
         worst = next((status for status in ("found", "unknown") if status in statuses), "ok")
-        broken = "; ".join(row["title"] for row in each["verdicts"] if row["status"] == "found")
-        measures = "; ".join(f"{name}: {value}" for name, value in (each.get("measures") or {}).items())
-        when = str(each["taken_at"])[:16].replace("T", " ")
+        broken = "; ".join(row["title"] for row in drill["verdicts"] if row["status"] == "found")
+        measures = "; ".join(f"{name}: {value}" for name, value in (drill.get("measures") or {}).items())
+        when = str(drill["taken_at"])[:16].replace("T", " ")
         kept = f"{statuses.count('ok')} of {len(statuses)} promises kept"
         rows.append(
-            (worst, when, each["command"], each["stack"], kept + (f"; broken: {broken}" if broken else ""), measures)
+            (worst, when, drill["command"], drill["stack"], kept + (f"; broken: {broken}" if broken else ""), measures)
         )
     return _section(
         "drills", "Last drills", _table(("when, UTC", "drill", "stack", "promises", "measured"), rows, marked=True)

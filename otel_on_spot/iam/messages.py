@@ -58,7 +58,7 @@ def encoded(request: Request, caller: Caller, decision: Decision) -> str:
 
     AWS's own is encrypted; the simulated one is packed, so that nobody reads it but sts:DecodeAuthorizationMessage.
     """
-    resource = next((each for each in request.resources if each.arn == decision.resource), request.resources[0])
+    resource = next((named for named in request.resources if named.arn == decision.resource), request.resources[0])
     keys = {**caller.keys, **request.keys, **resource.keys}
     denied = decision.outcome == "explicitly denied"
     told = {

@@ -131,9 +131,9 @@ def statements(value: Document) -> list[Mapping[str, Any]]:
 
 def _statements(documents: Iterable[Document]) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """(statement, whether its policy's language has variables), of all policies."""
-    for each in map(document, documents):
-        for statement in statements(each):
-            yield statement, each.get("Version") == "2012-10-17"
+    for policy in map(document, documents):
+        for statement in statements(policy):
+            yield statement, policy.get("Version") == "2012-10-17"
 
 
 def _unmet(statement: Mapping[str, Any], facts: Facts | None, *, variables: bool, denies: bool) -> str:

@@ -46,13 +46,13 @@ def caller_of_user(iam: Any, name: str) -> Caller:
     """
     user = iam.get_user(UserName=name)["User"]
     inline = iam.list_user_policies(UserName=name)["PolicyNames"]
-    documents = [iam.get_user_policy(UserName=name, PolicyName=each)["PolicyDocument"] for each in inline]
+    documents = [iam.get_user_policy(UserName=name, PolicyName=policy_name)["PolicyDocument"] for policy_name in inline]
     attached = iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]
     for group in iam.list_groups_for_user(UserName=name)["Groups"]:
         told = group["GroupName"]
         documents += [
-            iam.get_group_policy(GroupName=told, PolicyName=each)["PolicyDocument"]
-            for each in iam.list_group_policies(GroupName=told)["PolicyNames"]
+            iam.get_group_policy(GroupName=told, PolicyName=policy_name)["PolicyDocument"]
+            for policy_name in iam.list_group_policies(GroupName=told)["PolicyNames"]
         ]
         attached += iam.list_attached_group_policies(GroupName=told)["AttachedPolicies"]
     documents += [managed_policy(iam, policy["PolicyArn"]) for policy in attached]

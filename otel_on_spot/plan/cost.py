@@ -597,7 +597,7 @@ def monthly_limit(root: Path, stack: str) -> int | None:
 
 def zones_of(document: Mapping[str, Any]) -> list[str]:
     """The zones that a plan has subnets in."""
-    return sorted(subnet_zones((each["type"], each["inputs"]) for each in document["resources"]))
+    return sorted(subnet_zones((resource["type"], resource["inputs"]) for resource in document["resources"]))
 
 
 def region_of(document: Mapping[str, Any]) -> str:

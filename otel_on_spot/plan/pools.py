@@ -78,9 +78,9 @@ def report(recording: Recording, root: Path) -> CapacityReport:
     )
     zones = tuple(
         subnet_zones(
-            (each.type, each.inputs)
-            for each in recording
-            if each.type != SUBNET or DISCOVERY in (each.inputs.get("tags") or {})
+            (registration.type, registration.inputs)
+            for registration in recording
+            if registration.type != SUBNET or DISCOVERY in (registration.inputs.get("tags") or {})
         )
     )
     found = tuple((service.name, *service.problem) for service in services if service.problem[0])

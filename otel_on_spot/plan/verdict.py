@@ -95,11 +95,15 @@ def told(document: Mapping[str, Any], *, markdown: bool) -> str:
     refused = [violation for violation in document["violations"] if violation["waiver"] is None]
     title = f"Policy rules of {document['environment']}: {summary(document)}"
     if not markdown:
-        lines = (f"  {each['rule']}: {each['resource']}: {each['problem']}. Do: {each['do']}" for each in refused)
+        lines = (
+            f"  {violation['rule']}: {violation['resource']}: {violation['problem']}. Do: {violation['do']}"
+            for violation in refused
+        )
         return "\n".join((title, *lines))
     rows = (
-        f"| `{each['rule']}` | `{each['resource']}` | {_cell(each['problem'])} | {_cell(each['do'])} |"
-        for each in refused
+        f"| `{violation['rule']}` | `{violation['resource']}` | "
+        f"{_cell(violation['problem'])} | {_cell(violation['do'])} |"
+        for violation in refused
     )
     table = ("", "| violated | resource | problem | do |", "|---|---|---|---|", *rows) if refused else ()
     return "\n".join((f"**{title}.**", *table))

@@ -85,9 +85,9 @@ def linked_roles(situation: Situation) -> CheckResult:
     if _launches_spot(situation):
         looked += 1
         declared = [
-            each
-            for each in situation.of_type("aws:iam/serviceLinkedRole:ServiceLinkedRole")
-            if each.inputs["awsServiceName"] == SPOT
+            role
+            for role in situation.of_type("aws:iam/serviceLinkedRole:ServiceLinkedRole")
+            if role.inputs["awsServiceName"] == SPOT
         ]
         there = found(SPOT)
         if not declared and not there:

@@ -67,10 +67,11 @@ def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) 
     if not ids:
         return
     ranges = {
-        each["SubnetId"]: IPv4Network(each["CidrBlock"]) for each in _described(ec2, "subnets", {"subnet-id": ids})
+        subnet["SubnetId"]: IPv4Network(subnet["CidrBlock"])
+        for subnet in _described(ec2, "subnets", {"subnet-id": ids})
     }
     for acl in _described(ec2, "network_acls", {"association.subnet-id": ids}):
-        own = {each["SubnetId"] for each in acl["Associations"]} & set(ranges)
+        own = {association["SubnetId"] for association in acl["Associations"]} & set(ranges)
         peers = sorted({cidr for subnet, cidr in ranges.items() if own - {subnet}})
         if told := list(stopped(acl["Entries"], peers, outside=existing.way_out == "route")):
             more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
@@ -117,7 +118,10 @@ def _found(situation: Situation, existing: ExistingVpc, zones: tuple[str, ...]) 
         ranges=tuple(
             IPv4Network(block)
             for block in dict.fromkeys(
-                [vpcs[0]["CidrBlock"], *(each["CidrBlock"] for each in vpcs[0].get("CidrBlockAssociationSet") or ())]
+                [
+                    vpcs[0]["CidrBlock"],
+                    *(association["CidrBlock"] for association in vpcs[0].get("CidrBlockAssociationSet") or ()),
+                ]
             )
         ),
         dns_support=support,
@@ -155,7 +159,7 @@ def _subnets(
     wanted: dict[str, str | Sequence[str]] = {"subnet-id": ids} if ids else {"vpc-id": vpc, "availability-zone": zones}
     for subnet in _described(ec2, "subnets", wanted | {f"tag:{key}": value for key, value in tags.items()}):
         own = [table for table in tables if _serves(table, subnet["SubnetId"])]
-        main = [table for table in tables if any(each.get("Main") for each in table["Associations"])]
+        main = [table for table in tables if any(association.get("Main") for association in table["Associations"])]
         yield FoundSubnet(
             id=subnet["SubnetId"],
             vpc_id=subnet["VpcId"],
@@ -178,4 +182,4 @@ def _subnets(
 
 
 def _serves(table: Mapping[str, Any], subnet: str) -> bool:
-    return any(each.get("SubnetId") == subnet for each in table["Associations"])
+    return any(association.get("SubnetId") == subnet for association in table["Associations"])

@@ -53,8 +53,8 @@ def given(situation: Situation) -> CheckResult:
     looked = [_look(situation, arn) for arn in arns]
     return CheckResult(
         count=len(looked),
-        what="; ".join(each.what for each in looked),
-        findings=tuple(finding for each in looked for finding in each.findings),
+        what="; ".join(result.what for result in looked),
+        findings=tuple(finding for result in looked for finding in result.findings),
     )
 
 
@@ -90,7 +90,7 @@ def _look(situation: Situation, arn: str) -> CheckResult:
 
 def _arn(situation: Situation) -> str:
     """ARN of the key that the planned cluster is given; empty where the stack makes it, or has no cluster."""
-    own = {each.outputs.get("arn") for each in situation.of_type(KEY)}
+    own = {key.outputs.get("arn") for key in situation.of_type(KEY)}
     for cluster in situation.of_type(CLUSTER):
         arn = ((cluster.inputs.get("encryptionConfig") or {}).get("provider") or {}).get("keyArn") or ""
         if arn and arn not in own:

@@ -155,13 +155,13 @@ def requests(situation: Situation) -> Iterator[tuple[Request, str]]:
 def _here(situation: Situation, request: Request) -> Request:
     named = tuple(
         Resource(
-            arn=situation.here(each.arn),
-            kind=each.kind,
-            keys=situation.here(dict(each.keys)),
-            policy=each.policy,
-            account=each.account,
+            arn=situation.here(resource.arn),
+            kind=resource.kind,
+            keys=situation.here(dict(resource.keys)),
+            policy=resource.policy,
+            account=resource.account,
         )
-        for each in request.resources
+        for resource in request.resources
     )
     return Request(action=request.action, resources=named, keys=situation.here(dict(request.keys)))
 
@@ -213,7 +213,7 @@ def deployer(situation: Situation) -> CheckResult:
             told = json.dumps(decision.statement, sort_keys=True) if decision.statement else ""
             kept.setdefault((decision.outcome, decision.policy, told), []).append((request, decision))
     findings = tuple(_denied(judged, denied) for denied in kept.values())
-    left = sum(each.type not in OPERATIONS for each in situation.aws())
+    left = sum(registration.type not in OPERATIONS for registration in situation.aws())
     note = f"; {format_count(left, 'resource')} of a type whose calls nobody has listed" if left else ""
     return CheckResult(
         count=len(asked), what=f"{len(asked)} calls, {len(actions)} actions as {judged.role or judged.arn}{note}",
@@ -332,4 +332,6 @@ def _granted(situation: Situation, role: str) -> Iterator[str]:
         for statement in statements(told):
             if statement.get("Effect") == "Allow":
                 actions = statement.get("Action") or []
-                yield from (each for each in ([actions] if isinstance(actions, str) else actions) if "*" not in each)
+                yield from (
+                    action for action in ([actions] if isinstance(actions, str) else actions) if "*" not in action
+                )

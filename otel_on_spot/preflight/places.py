@@ -40,7 +40,7 @@ def zones(situation: Situation) -> CheckResult:
 
 def planned_zones(situation: Situation) -> list[str]:
     """Zones of the plan's subnets, those that it makes or is given, each once."""
-    return subnet_zones((each.type, each.inputs) for each in situation.recording)
+    return subnet_zones((registration.type, registration.inputs) for registration in situation.recording)
 
 
 def instance_types(situation: Situation) -> CheckResult:

@@ -174,8 +174,8 @@ def vcpus(
             least += min((kind.vcpus for kind in meeting(terms)), default=0)
     for group in groups:
         size = group["scalingConfig"]
-        each = by_name()[group["instanceTypes"][0]].vcpus
-        least, most = least + each * size["desiredSize"], most + each * size["maxSize"]
+        vcpus = by_name()[group["instanceTypes"][0]].vcpus
+        least, most = least + vcpus * size["desiredSize"], most + vcpus * size["maxSize"]
     return least, most
 
 
@@ -186,7 +186,7 @@ def by_name() -> dict[str, InstanceType]:
 
 def _vcpus_of_others(situation: Situation, ec2: Any) -> dict[bool, float]:
     """Running vCPUs, of Spot (True) and On-Demand, beside this cluster's: its own are part of what it takes."""
-    clusters = [each.inputs["name"] for each in situation.of_type("aws:eks/cluster:Cluster")]
+    clusters = [cluster.inputs["name"] for cluster in situation.of_type("aws:eks/cluster:Cluster")]
     owned = {f"kubernetes.io/cluster/{name}" for name in clusters} | {"aws:eks:cluster-name"}
     used = {True: 0.0, False: 0.0}
     running = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]

@@ -83,7 +83,11 @@ class Situation:
 
     def aws(self) -> list[Registration]:
         """What the AWS provider would make."""
-        return [each for each in self.recording if each.custom and each.type.startswith("aws:")]
+        return [
+            registration
+            for registration in self.recording
+            if registration.custom and registration.type.startswith("aws:")
+        ]
 
     def of_type(self, token: str) -> tuple[Registration, ...]:
         """The planned resources of a type."""
@@ -95,7 +99,11 @@ class Situation:
 
     @cached_property
     def _ids(self) -> dict[str, Registration]:
-        return {each.id: each for each in self.aws() if each.id and each.type != "aws:ec2/tag:Tag"}
+        return {
+            registration.id: registration
+            for registration in self.aws()
+            if registration.id and registration.type != "aws:ec2/tag:Tag"
+        }
 
     def here(self, value: Any) -> Any:
         """A planned value, with the real account in place of the made-up one."""

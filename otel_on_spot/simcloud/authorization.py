@@ -250,7 +250,7 @@ def as_line(call: Call) -> dict[str, Any]:
         "operation": call.operation,
         "action": call.request.action,
         "keys": dict(call.request.keys),
-        "resources": [{"arn": each.arn, "keys": dict(each.keys)} for each in call.request.resources],
+        "resources": [{"arn": resource.arn, "keys": dict(resource.keys)} for resource in call.request.resources],
         "decision": {key: value for key, value in asdict(call.decision).items() if value},
     }
 

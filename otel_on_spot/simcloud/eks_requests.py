@@ -88,7 +88,7 @@ def update_nodegroup(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
     ):
         had, wanted = before.get(part) or {}, after.get(part) or {}
         if had != wanted:
-            config[part] = {add: wanted, remove: [each for each in had if each not in wanted]}
+            config[part] = {add: wanted, remove: [key for key in had if key not in wanted]}
     if config:
         yield "UpdateNodegroupConfig", {**who, **config}
     launched = {

@@ -254,7 +254,7 @@ def _tell_templates_tags_apart() -> None:
 
     def apart(self: Any, data: dict[str, Any], description: str) -> Any:
         told = data.get("TagSpecifications") or []
-        kept = [each for each in told if each.get("ResourceType") != "launch-template"]
+        kept = [specification for specification in told if specification.get("ResourceType") != "launch-template"]
         return create_version(self, {**data, "TagSpecifications": kept} if told else data, description)
 
     LaunchTemplate.create_version = apart

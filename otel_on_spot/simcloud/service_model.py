@@ -293,7 +293,7 @@ def refusal(operation: OperationModel, found: list[Violation]) -> ApiError:
     usual = "ValidationError" if protocol == "query" else "ValidationException"
     code = next((name for name in (usual, "InvalidParameterException") if name in declared), usual)
     errors = f"{len(found)} validation error{'s' * (len(found) > 1)} detected: "
-    return ApiError(code, errors + "; ".join(each.sentence for each in found))
+    return ApiError(code, errors + "; ".join(violation.sentence for violation in found))
 
 
 class Requests:

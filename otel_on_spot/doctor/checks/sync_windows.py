@@ -131,7 +131,7 @@ class Hold:
 
     def told(self) -> str:
         """What holds, in words: ``deny window 0 2 * * * for 1h, until 2026-11-23 03:00 UTC``."""
-        shown = ", ".join(f"{each.kind} window {each.schedule} for {each.duration}" for each in self.windows)
+        shown = ", ".join(f"{window.kind} window {window.schedule} for {window.duration}" for window in self.windows)
         end = f"until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if self.until else "and nothing ends that"
         return f"{shown}, {end}"
 

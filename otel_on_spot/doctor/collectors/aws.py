@@ -369,7 +369,7 @@ def _encryption_key(kms: Client, name: str) -> facts.EncryptionKey:
 def quotas(service_quotas: Client) -> tuple[facts.Quota, ...]:
     """Quotas of vCPUs, as far as they are told."""
     told = (quota(service_quotas, "ec2", code) for code in (facts.SPOT_VCPUS, facts.ON_DEMAND_VCPUS))
-    return tuple(each for each in told if each)
+    return tuple(known for known in told if known)
 
 
 def quota(service_quotas: Client, service: str, code: str) -> facts.Quota | None:

@@ -34,7 +34,7 @@ class Drift:
 
 def why_not(facts: Facts, application: str) -> str:
     """Reason why Argo CD does not put things back: off, held by a window, or broken; empty where none was seen."""
-    found = next((each for each in facts.applications or () if each.name == application), None)
+    found = next((seen for seen in facts.applications or () if seen.name == application), None)
     if found is None:
         return "" if facts.applications is None else f"there is no Application {application}"
     if not found.automated:

@@ -66,7 +66,10 @@ def combine(pod: Object, claim: Object | None, node: Object | None) -> Observati
     if (pod.get("status") or {}).get("phase") == "Running":
         at["running"] = _since(conditions(pod), "Ready") or moment(pod["status"].get("startTime"))
         details["running"] = pod["metadata"]["name"]
-    waiting = next((each for each in claimed if each.status != "True" and each.type in CLAIM_STEPS.values()), None)
+    waiting = next(
+        (condition for condition in claimed if condition.status != "True" and condition.type in CLAIM_STEPS.values()),
+        None,
+    )
     words = f"{waiting.type}={waiting.status} {waiting.reason} {waiting.message}" if waiting else ""
     return Observation(
         at={step: since for step, since in at.items() if since is not None},

@@ -110,7 +110,7 @@ def verdicts(seen: Joining, facts: Facts | None) -> tuple[Verdict, ...]:
 
 
 def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
-    reached = [each.id for each in STEPS if each.id in seen.reached]
+    reached = [earlier.id for earlier in STEPS if earlier.id in seen.reached]
     after = f"after {reached[-1]}" if reached else "at the beginning"
     said = f"stopped {after}: not {step.id} {seen.timeout:.0f} s after the pod was made"
     why = why_stopped(seen, step, facts)
@@ -133,7 +133,9 @@ def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
 
 def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:
     """Reason why it stopped, on one line; empty where none is known."""
-    instance = next((each for each in (facts.instances if facts else None) or () if each.id == seen.instance), None)
+    instance = next(
+        (launched for launched in (facts.instances if facts else None) or () if launched.id == seen.instance), None
+    )
     if step.id == "authenticated" and facts is not None and instance is not None and instance.state != "terminated":
         return f"{instance.state}, no Node; likely cause: {cause(facts, instance)}"
     if step.id == "authenticated" and facts is not None and facts.instances is not None and seen.instance:

@@ -101,9 +101,10 @@ def see(api: Api, namespace: str, claim: str) -> Volume | None:
         return None
     node = api.get(NODE.path(name=pod["spec"]["nodeName"]))
     attached = [
-        each["spec"]["nodeName"]
-        for each in api.list(VOLUME_ATTACHMENT.path())
-        if each["spec"]["source"].get("persistentVolumeName") == name and (each.get("status") or {}).get("attached")
+        attachment["spec"]["nodeName"]
+        for attachment in api.list(VOLUME_ATTACHMENT.path())
+        if attachment["spec"]["source"].get("persistentVolumeName") == name
+        and (attachment.get("status") or {}).get("attached")
     ]
     return Volume(
         claim=claim,
@@ -185,7 +186,9 @@ def _snapshot_class(api: Api, namespace: str) -> str:
             "the cluster serves no VolumeSnapshots: the add-on snapshot-controller is not there. Set "
             "persistence.backup in the stack file, and update"
         )
-    classes = {each["metadata"]["name"]: each["deletionPolicy"] for each in _of_driver(api)}
+    classes = {
+        snapshot_class["metadata"]["name"]: snapshot_class["deletionPolicy"] for snapshot_class in _of_driver(api)
+    }
     deleting = sorted(name for name, policy in classes.items() if policy == "Delete")
     if not deleting:
         told = ", ".join(f"{name} ({policy})" for name, policy in sorted(classes.items())) or "none"
@@ -197,6 +200,6 @@ def _snapshot_class(api: Api, namespace: str) -> str:
 
 
 def _of_driver(api: Api) -> Iterator[Object]:
-    for each in api.list(SNAPSHOT_CLASS.path()):
-        if each["driver"] == EBS_DRIVER:
-            yield each
+    for snapshot_class in api.list(SNAPSHOT_CLASS.path()):
+        if snapshot_class["driver"] == EBS_DRIVER:
+            yield snapshot_class

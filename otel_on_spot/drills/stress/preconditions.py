@@ -166,11 +166,11 @@ def headroom(drill: Drill, work: Workload, replicas: int) -> Headroom:
     pools = [pool for pool in drill.api.list(NODE_POOL.path()) if _may_use(work, pool)]
     cpu, memory = work.requests
     lacks = []
-    for resource, each, unit in (("cpu", cpu, Decimal(1)), ("memory", memory, Decimal(2**30))):
+    for resource, request, unit in (("cpu", cpu, Decimal(1)), ("memory", memory, Decimal(2**30))):
         free = _free(pools, resource)
-        if free is not None and each * more > free:
+        if free is not None and request * more > free:
             what = "vCPU" if resource == "cpu" else "GiB"
-            lacks.append(f"{(each * more - free) / unit:.1f} {what} of {each * more / unit:.1f}")
+            lacks.append(f"{(request * more - free) / unit:.1f} {what} of {request * more / unit:.1f}")
     nodes, like = _nodes(drill, work, {pool["metadata"]["name"] for pool in pools}, more)
     names = ", ".join(sorted(pool["metadata"]["name"] for pool in pools)) or "none"
     short = f"{more} more pods lack {' and '.join(lacks)} under the limits of the pools ({names})" if lacks else ""
@@ -217,7 +217,9 @@ def _nodes(drill: Drill, work: Workload, pools: set[str], more: int) -> tuple[in
     labels, size = smallest["metadata"]["labels"], smallest["status"]["allocatable"]
     cpu, memory = work.requests
     fit = parse_quantity(size.get("pods", "110"))
-    fit = min([fit, *(parse_quantity(size[key]) / each for key, each in (("cpu", cpu), ("memory", memory)) if each)])
+    fit = min(
+        [fit, *(parse_quantity(size[key]) / request for key, request in (("cpu", cpu), ("memory", memory)) if request)]
+    )
     nodes = more if work.exclusive else math.ceil(more / max(1, int(fit)))
     keys = (CAPACITY_TYPE, INSTANCE_TYPE, ZONE)
     return nodes, (labels.get(keys[0], ""), labels.get(keys[1], ""), labels.get(keys[2], ""))

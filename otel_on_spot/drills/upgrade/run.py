@@ -164,7 +164,7 @@ class UpgradeRun:
 
     def _move(self, before: str, after: str) -> Move:
         there = _candidates(self._drill.target, self._api)
-        free = [each for each in there if not each.why_not and each.claim not in self._sent]
+        free = [candidate for candidate in there if not candidate.why_not and candidate.claim not in self._sent]
         storm = sorted(free, key=lambda candidate: (-candidate.pods, candidate.node))[: (len(free) + 1) // 2]
         generations = {name: generation for name, (generation, _) in definitions(self._api).items()}
         began = self._timeline.add("moving", f"Karpenter {before} to {after}").seconds
@@ -221,7 +221,9 @@ class UpgradeRun:
         """Every warning is handled, what ran there is whole, and each NodeClaim is Ready, none of them going."""
         wanted = self._look()
         self._waiting = tuple(
-            waiting(self._api, {each for _, candidate, _ in self._sent.values() for each in candidate.workloads})
+            waiting(
+                self._api, {workload for _, candidate, _ in self._sent.values() for workload in candidate.workloads}
+            )
         )
         there = list(self._api.list(NODE_CLAIM.path()))
         return (

@@ -253,8 +253,8 @@ def _back(seen: Upgrade) -> Verdict:
     first = seen.moves[0].before
     problems = [
         *([f"the controller is {seen.version}"] if seen.version != first else []),
-        *(f"{each} is not Ready" for each in seen.unready),
-        *(f"objects are kept in another version: {each}" for each in seen.stored),
+        *(f"{name} is not Ready" for name in seen.unready),
+        *(f"objects are kept in another version: {kept}" for kept in seen.stored),
     ]
     finding = Finding(
         subject=f"Karpenter {first}",

@@ -115,17 +115,20 @@ class ClaimWatch:
 
 def is_ready(thing: Object) -> bool:
     """Whether its condition Ready is true."""
-    return any(each.type == "Ready" and each.status == "True" for each in conditions(thing))
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions(thing))
 
 
 def _drift(claim: Object) -> str | None:
     """Why it is Drifted; None where it is not."""
-    found = next((each for each in conditions(claim) if each.type == "Drifted" and each.status == "True"), None)
+    found = next(
+        (condition for condition in conditions(claim) if condition.type == "Drifted" and condition.status == "True"),
+        None,
+    )
     return None if found is None else found.reason
 
 
 def _gone(claim: Object) -> Gone:
-    given = next((each for each in conditions(claim) if each.type == DISRUPTION_REASON), None)
+    given = next((condition for condition in conditions(claim) if condition.type == DISRUPTION_REASON), None)
     return Gone(
         claim=claim["metadata"]["name"],
         node=str((claim.get("status") or {}).get("nodeName") or ""),
@@ -175,4 +178,6 @@ def _has_to_stay(pod: Object) -> bool:
 
 
 def _restarts(pod: Mapping[str, Any]) -> int:
-    return sum(each.get("restartCount", 0) for each in (pod.get("status") or {}).get("containerStatuses") or [])
+    return sum(
+        container.get("restartCount", 0) for container in (pod.get("status") or {}).get("containerStatuses") or []
+    )

@@ -75,11 +75,13 @@ class EbsDriver:
             if (volume["spec"].get("csi") or {}).get("driver") == EBS_DRIVER
         }
         attachments = [
-            each for each in self.api.list(VOLUME_ATTACHMENT.path()) if each["spec"]["attacher"] == EBS_DRIVER
+            attachment
+            for attachment in self.api.list(VOLUME_ATTACHMENT.path())
+            if attachment["spec"]["attacher"] == EBS_DRIVER
         ]
-        self._each(attachments, "VolumeAttachment", "", lambda each: self._attachment(each, volumes))
-        self._each(claims, "PersistentVolumeClaim", "ProvisioningFailed", lambda each: self._claim(each, volumes))
-        in_use = {each["spec"]["source"].get("persistentVolumeName") for each in attachments}
+        self._each(attachments, "VolumeAttachment", "", lambda attachment: self._attachment(attachment, volumes))
+        self._each(claims, "PersistentVolumeClaim", "ProvisioningFailed", lambda claim: self._claim(claim, volumes))
+        in_use = {attachment["spec"]["source"].get("persistentVolumeName") for attachment in attachments}
         gone = [volume for name, volume in volumes.items() if name not in in_use]
         self._each(gone, "PersistentVolume", "VolumeFailedDelete", self._unused)
         return bool(claims or volumes or attachments)

@@ -66,7 +66,7 @@ def without_finalizer(api: Api, path: str, thing: Object, finalizer: str) -> Non
     """
     held = thing["metadata"].get("finalizers") or []
     if finalizer in held:
-        kept = [each for each in held if each != finalizer]
+        kept = [name for name in held if name != finalizer]
         version = thing["metadata"]["resourceVersion"]
         api.merge(path, {"metadata": {"finalizers": kept or None, "resourceVersion": version}})
 

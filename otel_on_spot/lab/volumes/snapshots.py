@@ -173,4 +173,4 @@ class SnapshotController:
 def definitions(folder: Path) -> Iterator[Object]:
     """The CRDs of VolumeSnapshots in upstream's folder, without those of groups, which nobody here asks for."""
     for file in sorted(folder.glob("snapshot.storage.k8s.io_*.yaml")):
-        yield from (each for each in yaml.safe_load_all(file.read_text()) if each)
+        yield from (document for document in yaml.safe_load_all(file.read_text()) if document)

@@ -60,15 +60,15 @@ def routed(site: Site, subnet: str) -> bool:
 def cut_off(site: Site, subnets: Sequence[str]) -> str:
     """What keeps nodes in the subnets from names, or from each other and AWS by a network ACL; empty where nothing."""
     ec2 = site.client("ec2")
-    found = {each["SubnetId"]: each for each in ec2.describe_subnets(SubnetIds=list(subnets))["Subnets"]}
+    found = {subnet["SubnetId"]: subnet for subnet in ec2.describe_subnets(SubnetIds=list(subnets))["Subnets"]}
     (vpc,) = ec2.describe_vpcs(VpcIds=[next(iter(found.values()))["VpcId"]])["Vpcs"]
     servers = name_servers(ec2, vpc["DhcpOptionsId"])
     resolver = str(IPv4Network(vpc["CidrBlock"]).network_address + 2)
     if {"AmazonProvidedDNS", "169.254.169.253", resolver}.isdisjoint(servers):
         return f"the cluster's endpoint has no name at the VPC's name servers: {', '.join(servers) or 'none'}"
-    ranges = {subnet: IPv4Network(each["CidrBlock"]) for subnet, each in found.items()}
+    ranges = {subnet: IPv4Network(row["CidrBlock"]) for subnet, row in found.items()}
     for acl in _with(ec2, "network_acls", {"vpc-id": vpc["VpcId"]}):
-        own = {each["SubnetId"] for each in acl["Associations"]} & set(ranges)
+        own = {association["SubnetId"] for association in acl["Associations"]} & set(ranges)
         peers = {cidr for subnet, cidr in ranges.items() if own - {subnet}}
         if own and (what := next(stopped(acl["Entries"], sorted(peers), outside=_by_route(ec2, vpc["VpcId"])), "")):
             return f"the network ACL {acl['NetworkAclId']} of {', '.join(sorted(own))} stops {what}"
@@ -78,7 +78,7 @@ def cut_off(site: Site, subnets: Sequence[str]) -> str:
 def _by_route(ec2: Any, vpc: str) -> bool:
     """Decide if the VPC has no endpoints for nodes, which reach AWS by a route then."""
     there = _with(ec2, "vpc_endpoints", {"vpc-id": vpc})
-    return not {each["ServiceName"].rpartition(".")[2] for each in there} >= {"sts", "ec2"}
+    return not {endpoint["ServiceName"].rpartition(".")[2] for endpoint in there} >= {"sts", "ec2"}
 
 
 def _with(ec2: Any, what: str, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -130,8 +130,14 @@ def _started_from(site: Site, inputs: Properties) -> tuple[dict[str, Any], dict[
     found = site.client("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
     data = found[0]["LaunchTemplateData"]
     members |= {key: data[key] for key in ("BlockDeviceMappings", "MetadataOptions") if data.get(key)}
-    of_instances = [each for each in data.get("TagSpecifications") or [] if each["ResourceType"] == "instance"]
-    return members, {key: value for each in of_instances for key, value in tags_of(each["Tags"]).items()}
+    of_instances = [
+        specification
+        for specification in data.get("TagSpecifications") or []
+        if specification["ResourceType"] == "instance"
+    ]
+    return members, {
+        key: value for specification in of_instances for key, value in tags_of(specification["Tags"]).items()
+    }
 
 
 def _refuse_volumes(site: Site, members: Mapping[str, Any]) -> None:

@@ -110,7 +110,9 @@ class VpcEndpoint(Ec2Handler):
         same = {"vpc-id": vpc, "service-name": service, "vpc-endpoint-type": kind}
         here = [{"Name": name, "Values": [value]} for name, value in same.items()]
         others = [
-            each for each in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if each["State"] != "deleted"
+            endpoint
+            for endpoint in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
+            if endpoint["State"] != "deleted"
         ]
         if kind == "Gateway":
             for table in inputs.get("routeTableIds") or ():

@@ -210,11 +210,11 @@ def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
         "cidrBlock": found["CidrBlock"],
         "cidrBlockAssociations": [
             {
-                "associationId": each["AssociationId"],
-                "cidrBlock": each["CidrBlock"],
-                "state": each["CidrBlockState"]["State"],
+                "associationId": association["AssociationId"],
+                "cidrBlock": association["CidrBlock"],
+                "state": association["CidrBlockState"]["State"],
             }
-            for each in found.get("CidrBlockAssociationSet") or ()
+            for association in found.get("CidrBlockAssociationSet") or ()
         ],
         **flags,
         "mainRouteTableId": ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"],

@@ -677,7 +677,7 @@ def _experiment(asked: Asked) -> Resource:
 
 def _experiment_actions(asked: Asked) -> list[Resource]:
     found = {action["actionId"] for action in asked.inputs["actions"]}
-    return [Resource(arn=asked.arn("fis", f"action/{each}"), kind="action") for each in sorted(found)]
+    return [Resource(arn=asked.arn("fis", f"action/{action}"), kind="action") for action in sorted(found)]
 
 
 def _experiment_put(action: str, *, tagged: bool = False) -> Calls:

@@ -180,7 +180,7 @@ class RolePolicyAttachment(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         iam, policy = call.site.client("iam"), inputs["policyArn"]
         attached = iam.list_attached_role_policies(RoleName=inputs["role"])["AttachedPolicies"]
-        if len({*(each["PolicyArn"] for each in attached), policy}) > POLICIES_OF_A_ROLE:
+        if len({*(held["PolicyArn"] for held in attached), policy}) > POLICIES_OF_A_ROLE:
             raise ApiError("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {POLICIES_OF_A_ROLE}")
         iam.attach_role_policy(RoleName=inputs["role"], PolicyArn=policy)
         return self.identity(call.site, inputs), {}

@@ -81,7 +81,9 @@ class Route(Handler):
             raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
         table = ec2.describe_route_tables(RouteTableIds=[inputs["routeTableId"]])["RouteTables"][0]
         (vpc,) = ec2.describe_vpcs(VpcIds=[table["VpcId"]])["Vpcs"]
-        if inputs["destinationCidrBlock"] in [each["CidrBlock"] for each in vpc["CidrBlockAssociationSet"]]:
+        if inputs["destinationCidrBlock"] in [
+            association["CidrBlock"] for association in vpc["CidrBlockAssociationSet"]
+        ]:
             raise ApiError(
                 "RouteAlreadyExists", f"The route identified by {inputs['destinationCidrBlock']} already exists."
             )
@@ -280,12 +282,12 @@ def table(site: Site, arguments: Mapping[str, Any]) -> Properties:
         "routes": routes,
         "associations": [
             {
-                "subnetId": each.get("SubnetId", ""),
-                "main": bool(each.get("Main")),
+                "subnetId": association.get("SubnetId", ""),
+                "main": bool(association.get("Main")),
                 "routeTableId": found["RouteTableId"],
-                "routeTableAssociationId": each["RouteTableAssociationId"],
+                "routeTableAssociationId": association["RouteTableAssociationId"],
                 "gatewayId": "",
             }
-            for each in found["Associations"]
+            for association in found["Associations"]
         ],
     }

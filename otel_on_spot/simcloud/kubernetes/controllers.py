@@ -231,7 +231,7 @@ def _unblock(site: Site, thing: dict[str, Any], finalizer: str) -> None:
     api, metadata = site.cloud.kubernetes(site.cluster), thing["metadata"]
     now = api.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
     if now:
-        now["metadata"]["finalizers"] = [each for each in now["metadata"].get("finalizers", []) if each != finalizer]
+        now["metadata"]["finalizers"] = [held for held in now["metadata"].get("finalizers", []) if held != finalizer]
         api.replace(now)
 
 

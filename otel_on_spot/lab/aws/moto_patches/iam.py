@@ -89,7 +89,9 @@ def _kept(request: Request, caller: Caller, decision: Decision) -> dict[str, Any
         "caller": caller.arn,
         "action": request.action,
         "keys": request.keys,
-        "resources": [{"arn": each.arn, "kind": each.kind, "keys": each.keys} for each in request.resources],
+        "resources": [
+            {"arn": resource.arn, "kind": resource.kind, "keys": resource.keys} for resource in request.resources
+        ],
         "outcome": decision.outcome,
         "why": decision.unmet,
     }

@@ -197,8 +197,8 @@ def _create_fleet(received: Received) -> Iterator[Request]:
     for config in received.given("LaunchTemplateConfigs", ()):
         identity, data = _template(received, config.get("LaunchTemplateSpecification") or {})
         overrides = config.get("Overrides") or ()
-        there = _subnets(received, [each["SubnetId"] for each in overrides if each.get("SubnetId")])
-        named = [each["ImageId"] for each in overrides if each.get("ImageId")] or [data.get("ImageId")]
+        there = _subnets(received, [override["SubnetId"] for override in overrides if override.get("SubnetId")])
+        named = [override["ImageId"] for override in overrides if override.get("ImageId")] or [data.get("ImageId")]
         image = [received.ec2(name) for name in dict.fromkeys(named) if name]
         templates += [received.ec2(identity)] if identity else []
         subnets, images = [*subnets, *there], [*images, *image]
