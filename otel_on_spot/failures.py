@@ -14,7 +14,7 @@ class UnreachableError(Exception):
 
 
 def reason(problem: BaseException) -> str:
-    """Why a call failed, on one line of at most 200 characters."""
+    """Reason why a call failed, on one line of at most 200 characters."""
     if isinstance(problem, ClientError):
         error = problem.response.get("Error", {})
         text = f"{error.get('Code', 'error')}: {error.get('Message', '')}"

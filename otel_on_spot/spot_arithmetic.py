@@ -89,7 +89,7 @@ class Drain:
 
     @property
     def fits(self) -> bool:
-        """Whether it is over before the instance is."""
+        """True where it is over before the instance is."""
         return self.seconds <= WARNING_SECONDS
 
     @property

@@ -298,7 +298,7 @@ def meeting(requirements: Iterable[Mapping[str, Any]]) -> tuple[InstanceType, ..
 
 
 def _met(value: str | None, term: Mapping[str, Any]) -> bool:
-    """Whether a label's value meets a requirement; None is a label that is not there.
+    """Decide if a label's value meets a requirement; None is a label that is not there.
 
     Raises:
         ValueError: the NodePool API has no such operator.

@@ -20,7 +20,7 @@ FILE_COLUMNS: Final = 120
 
 
 class ReportFormat(StrEnum):
-    """How a report is printed."""
+    """Form in which a report is printed."""
 
     TABLE = "table"
     JSON = "json"

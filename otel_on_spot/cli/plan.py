@@ -153,7 +153,7 @@ def plan(
 
 
 def _is_within_limit(recording: "Recording") -> bool:
-    """Whether no more is expected than ``costs.monthlyLimitUsd``; else it is said.
+    """True where no more is expected than ``costs.monthlyLimitUsd``; else it is said.
 
     Raises:
         typer.Exit: more is expected, and the environment is prod, where that is refused.

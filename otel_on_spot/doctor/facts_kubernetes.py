@@ -82,7 +82,7 @@ class AwsAuth(Fact):
 
 
 def _protected(annotations: Mapping[str, str]) -> bool:
-    """Whether Karpenter is told to leave it: "true", or for a duration; "false" is no protection.
+    """True where Karpenter is told to leave it: "true", or for a duration; "false" is no protection.
 
     Source: https://karpenter.sh/v1.14/concepts/disruption/#pod-level-controls
     """
@@ -139,7 +139,7 @@ def _pre_stop(containers: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _unprobed(containers: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether no container has a readiness probe: then a pod is Ready as soon as it runs."""
+    """True where no container has a readiness probe: then a pod is Ready as soon as it runs."""
     return not any(container.get("readinessProbe") for container in containers)
 
 

@@ -40,7 +40,7 @@ class Promise:
 
     @property
     def rule(self) -> str:
-        """In words."""
+        """The rule in words."""
         if not self.waived:
             return "every look is served: Git declares two replicas or more of each workload of the front path"
         return f"the front path is never away for more than {self.gap:.0f} s ({self.waived})"
@@ -94,7 +94,7 @@ class Availability:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The looks in words."""
         looks = format_count(self.looks, "look")
         return f"{self.served} of {looks} served, {self.ratio:.2%}, longest gap {self.longest_gap:.1f} s"
 

@@ -75,7 +75,7 @@ class Shortage:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The shortage in words."""
         if self.everything:
             return "all capacity, On-Demand too"
         if self.quota:
@@ -85,7 +85,7 @@ class Shortage:
 
     @property
     def row(self) -> dict[str, str]:
-        """As the lab's switch takes it, and gives it back."""
+        """The form in which the lab's switch takes it, and gives it back."""
         return {
             "capacity_type": "*" if self.everything else SPOT,
             "instance_type": f"{self.family}.*" if self.family else "*",
@@ -173,7 +173,7 @@ def _allows(pool: Object, key: str, value: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Narrowing:
-    """How one NodePool is narrowed: by its limits, or by one more requirement and a budget that holds its nodes."""
+    """Narrowing of one NodePool: by its limits, or by one more requirement and a budget that holds its nodes."""
 
     limits: Mapping[str, str] | None = None
     requirement: Mapping[str, Any] | None = None

@@ -92,7 +92,7 @@ class Life:
 
     @property
     def hit(self) -> bool:
-        """Whether Spot was taken away from it, or refused to it."""
+        """True where Spot was taken away from it, or refused to it."""
         return self.warned_at is not None or self.why_ended.startswith(("refused", "taken back"))
 
 

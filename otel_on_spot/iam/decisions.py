@@ -32,7 +32,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-den
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Whoever makes a request.
+    """Identity that makes a request.
 
     Attributes:
         arn: of the user, the role, or the session of a role; of an identity provider, for whoever shows its token; the

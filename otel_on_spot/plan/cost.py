@@ -444,7 +444,7 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
 
 
 def _open(spec: Mapping[str, Any], capacity_type: str) -> bool:
-    """Whether a pool is open to every pod, and launches this capacity type; any of them where it is empty."""
+    """Decide if a pool is open to every pod, and launches this capacity type; any of them where it is empty."""
     return not spec["template"]["spec"].get("taints") and (not capacity_type or capacity_type in _capacity_types(spec))
 
 
@@ -579,7 +579,7 @@ def as_document(found: Estimate) -> dict[str, Any]:
 
 
 def above(found: Estimate, limit: int | None) -> str:
-    """Why an estimate is above its stack's limit; empty where it is not, or there is none."""
+    """Reason why an estimate is above its stack's limit; empty where it is not, or there is none."""
     if limit is None or found.expected <= limit:
         return ""
     return (

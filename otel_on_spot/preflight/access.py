@@ -54,7 +54,7 @@ def situation(recording: Recording, root: Path, role: str = "") -> Situation:
 
 
 def identity(client: Any) -> Identity:
-    """Who asks.
+    """The identity that asks.
 
     Raises:
         NoAccessError: AWS does not say.
@@ -67,7 +67,7 @@ def identity(client: Any) -> Identity:
 
 
 def why(problem: BotoCoreError | ClientError) -> str:
-    """Why AWS does not say who asks, and what to do."""
+    """Reason why AWS does not say who asks, and what to do."""
     if isinstance(problem, ClientError) and problem.operation_name.startswith("AssumeRole"):
         return (
             f"the role of your profile cannot be assumed: {reason(problem)}. A role lets in whom its trust policy "

@@ -43,7 +43,7 @@ def identity(situation: Situation) -> CheckResult:
 
 
 def is_real(situation: Situation) -> bool:
-    """Whether the account is one of AWS's, not a simulated cloud's."""
+    """Decide if the account is one of AWS's, not a simulated cloud's."""
     return bool(USER_ID.match(situation.identity.user_id)) and not documentation_account(situation.identity.account)
 
 

@@ -160,7 +160,7 @@ def _shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
 
 
 def _volumes_shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
-    """Who launches nodes and makes volumes, and may not use their key."""
+    """Identities that launch nodes or make volumes, and may not use their key."""
     partition, account = arn.split(":")[1], situation.identity.account
     launcher = auto_scaling(partition, account)
     refused = {launcher.role: refused_of_a_volume(launcher, arn, policy, situation.region)}

@@ -55,7 +55,7 @@ class _Tables:
 
 @dataclass(frozen=True)
 class _PlannedCloud:
-    """As much of a cloud as the provider's calls ask of it."""
+    """The part of a cloud that the provider's calls ask of it."""
 
     account: str
     tables: _Tables
@@ -113,7 +113,7 @@ class _Planned:
             return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def has_service_linked_role(self, service: str, site: Site) -> bool:  # noqa: ARG002
-        """Whether the account has the role that is a service's own: that is asked."""
+        """True where the account has the role that is a service's own: that is asked."""
         path = f"/aws-service-role/{service}/"
         return bool(self.situation.client("iam").list_roles(PathPrefix=path)["Roles"])
 
@@ -167,7 +167,7 @@ def _here(situation: Situation, request: Request) -> Request:
 
 
 def caller(situation: Situation) -> Caller | None:
-    """Whose permissions are judged; None for who may do all: an account's root, and nobody's in a simulated cloud.
+    """Identity that is judged; None for one that may do all: an account's root, and nobody's in a simulated cloud.
 
     Raises:
         UnknownCallerError: the one who asks is neither a user, nor a role, nor root.

@@ -19,7 +19,7 @@ PLANNED_ACCOUNT: Final = ProviderScope().account
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whoever asks, as STS tells it. ``user_id`` is of AWS's form for a real one; a simulated cloud's is not."""
+    """Identity that asks, as STS tells it. ``user_id`` is of AWS's form; a simulated cloud's is not."""
 
     account: str
     arn: str
@@ -118,7 +118,7 @@ class Situation:
         return f"aws {words} --region {self.region}"
 
     def owns(self, tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-        """Whether something that is there is this stack's own: it has every tag that the plan gives it."""
+        """Decide if something that is there is this stack's own: it has every tag that the plan gives it."""
         return bool(wanted) and all(tags.get(key) == value for key, value in wanted.items())
 
 

@@ -60,7 +60,7 @@ def _experiment_template(clients: Clients, inputs: Inputs, tags: Mapping[str, st
 
 
 def _subscription(clients: Clients, inputs: Inputs, _: Mapping[str, str]) -> Iterator[Identity]:
-    """By its topic and address; one that nobody has confirmed yet has no ARN that AWS would tell."""
+    """Look-up by topic and address; one that nobody has confirmed yet has no ARN that AWS would tell."""
     for page in clients("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=inputs["topic"]):
         for row in page["Subscriptions"]:
             same = (row["Protocol"], row["Endpoint"]) == (inputs["protocol"], inputs["endpoint"])

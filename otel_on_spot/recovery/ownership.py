@@ -181,7 +181,7 @@ WHOLES: Final[Mapping[str, tuple[str, Callable[[Clients, Inputs, str], str]]]] =
 
 
 def foreign(clients: Clients, token: str, inputs: Inputs, identity: str, stack: Stack) -> str:
-    """Whose a found thing is, where it is not this stack's; empty where it is.
+    """Owner of a found thing, where it is not this stack's; empty where it is.
 
     Args:
         clients: service -> its boto3 client.
@@ -228,7 +228,7 @@ def _difference(live: Live, asked: Mapping[str, str], stack: Stack, token: str) 
 
 
 def _foreign_tag(clients: Clients, inputs: Inputs, stack: Stack) -> str:
-    """Whose a single tag is: this stack's on a thing that its outputs name (EKS's own security group), as asked for."""
+    """Owner of a single tag: this stack's on a thing that its outputs name (EKS's own security group), as asked for."""
     resource, key = inputs["resourceId"], inputs["key"]
     filters = [{"Name": "resource-id", "Values": [resource]}, {"Name": "key", "Values": [key]}]
     values = [tag["Value"] for tag in clients("ec2").describe_tags(Filters=filters)["Tags"]]

@@ -106,7 +106,7 @@ class Authorization:
         return frozenset(call.request.action for call in self.calls)
 
     def summary(self) -> str:
-        """How many calls were made and refused, and each refused action with its resource."""
+        """Numbers of calls made and refused, and each refused action with its resource."""
         refused = sorted({f"{call.request.action} on {call.decision.resource}" for call in self.denied})
         told = f" Refused: {'; '.join(refused)}." if refused else ""
         return f"{len(self.calls)} calls as {self.arn or 'nobody'}, {len(self.denied)} refused.{told}"
@@ -216,7 +216,7 @@ class Authorization:
             return None
 
     def has_service_linked_role(self, service: str, site: Site) -> bool:
-        """Whether the account has the role that is a service's own."""
+        """True where the account has the role that is a service's own."""
         path = f"/aws-service-role/{service}/"
         return bool(site.client("iam").list_roles(PathPrefix=path)["Roles"])
 

@@ -138,7 +138,7 @@ class Handler:
         return outputs
 
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        """It as the cloud has it, over the old state; None where it is gone."""
+        """State as the cloud has it, over the old state; None where it is gone."""
         raise NotImplementedError
 
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:  # noqa: ARG002 (for subclasses)

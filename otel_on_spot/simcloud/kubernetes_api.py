@@ -63,7 +63,7 @@ class Kubernetes:
             )
 
     def counts_as_gone(self) -> bool:
-        """Whether nobody answers and the provider was told that what is in the cluster is gone with it.
+        """True where nobody answers and the provider was told that what is in the cluster is gone with it.
 
         Raises:
             ApiError: nobody answers, and it was not told so.

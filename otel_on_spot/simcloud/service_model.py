@@ -225,7 +225,7 @@ def _flags_in_groups(pattern: str) -> str:
     """The pattern with each ``(?i)`` behind its beginning as a group ``(?i:...)`` up to the end of the group around."""
     written: list[str] = []
     opened = [0]
-    """Of each group that is open, outermost first, how many groups of flags end with it."""
+    """Number of groups of flags that end with each open group, the outermost first."""
     within_brackets = False
     for token in re.findall(r"\\.|\(\?[a-z]+\)|.", pattern, re.DOTALL):
         if not within_brackets and written and re.fullmatch(r"\(\?[a-z]+\)", token):

@@ -75,7 +75,7 @@ def _age(facts: Facts, condition: Condition) -> timedelta:
 
 
 def _repairs(facts: Facts) -> bool:
-    """Whether the controller repairs nodes at all."""
+    """Decide if the controller repairs nodes at all."""
     controllers: tuple[Controller, ...] = require(facts, "controllers")
     return any(
         "noderepair=true" in controller.environment.get("FEATURE_GATES", "").lower() for controller in controllers

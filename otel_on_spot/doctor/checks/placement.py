@@ -116,7 +116,7 @@ def stateless(facts: Facts) -> CheckResult:
 
 
 def _of_floor(facts: Facts, pod: Pod) -> bool:
-    """Whether a pod is one of the replicas that the setting ``frontPath.onDemandFloor`` keeps On-Demand."""
+    """Decide if a pod is one of the replicas that the setting ``frontPath.onDemandFloor`` keeps On-Demand."""
     return pod.namespace == facts.declared.stateful_namespace and FRONT_PATH in pod.labels
 
 

@@ -168,7 +168,7 @@ def is_open(window: SyncWindow, now: datetime) -> bool:
 
 @lru_cache(maxsize=64)
 def _opens_at(covering: tuple[SyncWindow, ...], now: datetime) -> datetime | None:
-    """When nothing holds any more: at an end of a deny window or a beginning of an allow window.
+    """Moment at which nothing holds any more: at an end of a deny window or a beginning of an allow window.
 
     Most Applications have the same windows over them.
     """
@@ -188,7 +188,7 @@ def _opens_at(covering: tuple[SyncWindow, ...], now: datetime) -> datetime | Non
 
 
 def _next_change(window: SyncWindow, at: datetime) -> datetime | None:
-    """When a deny window that is open ends, or an allow window begins."""
+    """Moment at which a deny window that is open ends, or an allow window begins."""
     local = at.astimezone(zone_of(window))
     if window.kind == "allow":
         return _schedule(window.schedule).upcoming(local)

@@ -55,7 +55,7 @@ def on_spot(facts: Facts) -> list[OnSpot]:
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector of the Kubernetes API selects an object; an empty one selects all."""
+    """Decide if a label selector of the Kubernetes API selects an object; an empty one selects all."""
 
     def met(expression: Mapping[str, Any]) -> bool:
         value, values = labels.get(expression["key"]), expression.get("values") or []

@@ -56,7 +56,7 @@ class Spent:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The seconds and the amounts in words."""
         parts = [
             f"{kind} " + ("no price" if usd is None else f"{usd:.4f} USD") for kind, usd in sorted(self.usd.items())
         ]
@@ -145,7 +145,7 @@ class Course:
 
     @property
     def waited_from(self) -> float:
-        """When the pods could begin to run: at once, or, where nothing at all was to be had, when it came back."""
+        """Moment at which pods could begin to run: at once, or, where nothing was to be had, when it came back."""
         return self.given_back or self.taken if self.shortage.everything else self.taken
 
     @property
@@ -156,7 +156,7 @@ class Course:
 
     @property
     def allowed_text(self) -> str:
-        """How that comes about."""
+        """The sum that ``allowed`` is, in words."""
         forgets = (
             f" + {FORGETS_SECONDS} s in which Karpenter leaves alone what was refused"
             if self.shortage.everything and self.by_switch

@@ -56,7 +56,7 @@ class Follow:
 
     @property
     def spent(self) -> dict[str, Spent]:
-        """By part."""
+        """Money spent, by part of the drill."""
         return {part: Spent(seconds=self._lengths[part], usd=dict(usd)) for part, usd in self._spent.items()}
 
     def look(self) -> Sample | None:
@@ -140,7 +140,7 @@ class Follow:
         return [*nodes, *pods]
 
     def refusals(self, began: float) -> list[float]:
-        """When NodeClaims were refused; the first one at ``began``, the others after it by the cluster's own clock."""
+        """Moments of refusals of NodeClaims; the first at ``began``, the others by the cluster's own clock."""
         new = {name: at for name, at in _refusals(self._drill.api).items() if name not in self._refused_before}
         first = min(new.values(), default=None)
         return sorted(began + (at - first).total_seconds() for at in new.values()) if first else []
@@ -174,7 +174,7 @@ def _boot(thing: Object) -> float | None:
 
 
 def _refusals(api: Api) -> Mapping[str, datetime]:
-    """When each NodeClaim was refused, by name."""
+    """Moment at which each NodeClaim was refused, by name."""
     found = {}
     for event in api.list(EVENT.path("default"), fieldSelector=f"reason={REFUSED}"):
         at = moment(_when(event)) if event["reason"] == REFUSED else None

@@ -39,7 +39,7 @@ class Storm:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The storm in words."""
         if self.everything:
             return "all Spot nodes"
         if not self.zone and not self.instance_type:

@@ -17,7 +17,7 @@ class TokenRefusedError(Exception):
 
 @dataclass(frozen=True)
 class ServiceAccount:
-    """Whose token it is. ``pod`` is empty where the token is bound to none."""
+    """The service account that a token is of. ``pod`` is empty where the token is bound to none."""
 
     namespace: str
     name: str

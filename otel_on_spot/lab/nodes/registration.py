@@ -154,7 +154,7 @@ class Machine:
 
     @property
     def capacity(self) -> dict[str, str]:
-        """As a Node's ``status.capacity``."""
+        """The Node's ``status.capacity``."""
         return {
             "cpu": f"{self.cpu // 1000}",
             "memory": f"{self.memory}Mi",

@@ -28,7 +28,7 @@ FAILURES: Final = (RefusedError, ApiException, ClientError, BotoCoreError)
 
 
 def why(problem: Exception) -> str:
-    """Why a step failed, on one line."""
+    """Reason why a step failed, on one line."""
     return str(problem) if isinstance(problem, RefusedError) else reason(problem)
 
 

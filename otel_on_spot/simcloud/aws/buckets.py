@@ -106,7 +106,7 @@ class BucketVersioning(_OnBucket):
 
 
 class BucketEncryption(_OnBucket):
-    """How a bucket encrypts what is put into it."""
+    """Encryption of what is put into a bucket."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 
@@ -143,7 +143,7 @@ class BucketEncryption(_OnBucket):
 
 
 class BucketPublicAccessBlock(_OnBucket):
-    """Whether anything of a bucket can be public."""
+    """The block of public access to a bucket."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     KEYS: ClassVar = {
@@ -187,7 +187,7 @@ class BucketPolicy(_OnBucket):
 
 
 class BucketLifecycle(_OnBucket):
-    """When a bucket lets go of former versions and of what was never finished."""
+    """Expiry of a bucket's former versions, and of uploads that were never finished."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 

@@ -261,7 +261,7 @@ def refused_of_a_volume(caller: Caller, key_arn: str, policy: Document, region: 
 
 
 def why_no_volume(site: Site, key_arn: str, caller: Caller) -> str:
-    """Why an instance with such a volume ends at once, as EC2 says it; empty where it lives.
+    """Reason why an instance with such a volume ends at once, as EC2 says it; empty where it lives.
 
     Of another account's key nothing is known here.
     Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html#troubleshooting-launch-internal

@@ -34,7 +34,7 @@ class Known(Protocol):
         """A key's or a queue's own policy."""
 
     def has_service_linked_role(self, service: str, site: Site) -> bool:
-        """Whether the account has the role that is a service's own."""
+        """True where the account has the role that is a service's own."""
 
     def vpc_of(self, subnet: str, site: Site) -> str:
         """Id of a subnet's VPC; empty where there is no such subnet."""

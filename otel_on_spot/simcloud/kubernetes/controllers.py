@@ -53,7 +53,7 @@ def why_karpenter_is_dead(site: Site, *, installing: bool = False) -> str:
 
 
 def identity_given(site: Site, row: dict[str, Any]) -> str:
-    """By what EKS gives a new pod of a release its role: an association, and only without one the annotation.
+    """Way by which EKS gives a new pod of a release its role: an association, and only without one the annotation.
 
     The pod keeps it for its life. Empty: by nothing.
     Source: https://github.com/aws/amazon-eks-pod-identity-webhook (container credentials take precedence)
