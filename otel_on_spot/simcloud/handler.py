@@ -130,11 +130,19 @@ class Handler:
         return self.facts.arn.format_map({**known, "id": identity, "hash": made_up})
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        """Make it: (id, outputs)."""
+        """Make it: (id, outputs).
+
+        Raises:
+            ApiError: the cloud refuses it.
+        """
         raise NotImplementedError
 
     def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:  # noqa: ARG002 (for subclasses)
-        """After the time of its creation or update has passed: its final outputs."""
+        """After the time of its creation or update has passed: its final outputs.
+
+        Raises:
+            ApiError: it did not become ready.
+        """
         return outputs
 
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -153,6 +161,9 @@ class Handler:
             state: its outputs as the cloud has them.
             old: the inputs of the last operation.
             new: the inputs that are wanted.
+
+        Raises:
+            ApiError: the cloud refuses the change; NotFoundError where the resource is gone.
         """
         asked = sorted(path for path, _ in changes(state, old, new))
         if asked:
@@ -162,7 +173,11 @@ class Handler:
         return {}
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        """Remove it."""
+        """Remove it.
+
+        Raises:
+            ApiError: the cloud refuses, while something uses it; NotFoundError where it is gone already.
+        """
         raise NotImplementedError
 
     # How an engine asks
