@@ -152,6 +152,14 @@ COLLECTOR = Module(
     variables=("main.version={number}",),
 )
 """Reads what the demo's collector is told of another backend, and sends there: asked for as well."""
+ARGOCD_CLI = Module(
+    name="argocd-cli",
+    upstream=ARGOCD.upstream,
+    binaries={"argocd": "argocd-cli"},
+    package=".",
+    variables=ARGOCD.variables,
+)
+"""Argo CD's command line, which the pages name beside kubectl: asked for as well."""
 
 
 def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:

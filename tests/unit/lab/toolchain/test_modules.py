@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from otel_on_spot.lab.toolchain.modules import (
     ARGOCD,
+    ARGOCD_CLI,
     ARGOCD_OF_CHART,
     COLLECTOR,
     KARPENTER,
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[4]
 ARGOCD_RELEASED = "20260731"
 """Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.3"}
-ASKED_FOR = (KARPENTER_NEXT, PROMETHEUS, COLLECTOR)
+ASKED_FOR = (KARPENTER_NEXT, PROMETHEUS, COLLECTOR, ARGOCD_CLI)
 each = pytest.mark.parametrize("module", [*MODULES, *ASKED_FOR], ids=lambda module: module.name)
 
 
@@ -84,6 +85,13 @@ def test_the_collector_is_no_tool_of_the_lab_and_all_of_one_release() -> None:
     )
     assert len(components) > 20
     assert {f"v{version}" for version in components} == {COLLECTOR.version}
+
+
+def test_argo_cds_command_line_is_no_tool_of_the_lab_and_of_the_version_that_the_lab_runs() -> None:
+    assert ARGOCD_CLI not in MODULES
+    assert ARGOCD_CLI.version == ARGOCD.version
+    replaced = [re.findall(r"^\t(\S+ => \S+ \S+)$", go_mod(module), re.MULTILINE) for module in (ARGOCD_CLI, ARGOCD)]
+    assert replaced[0] == replaced[1]
 
 
 def test_the_next_karpenter_is_one_minor_further_and_no_tool_of_the_lab() -> None:

@@ -1,0 +1,172 @@
+"""The commands of Argo CD's own command line that the pages have, run on the lab as they are written there.
+
+``argocd --core`` forwards ports to the pods of Argo CD's Redis and repo server. The lab runs both as processes, so the
+tests give it pods of those names, whose kubelet is a KWOK of their own that leads to the processes.
+Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/argocd/commands/headless/headless.go
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_on_spot.lab import addresses, isolation
+from otel_on_spot.lab.toolchain import ToolchainError, missing
+from otel_on_spot.lab.toolchain.build import place
+from otel_on_spot.lab.toolchain.golang import Go
+from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI
+from tests.lab.running import ROOT, Lab, condition, until
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbooks" / "database-on-spot.md").read_text()
+NODE = "argocd-core"
+KUBELET, REPO_SERVER, REPO_SERVER_METRICS = 10350, 18081, 18084
+PODS = {"argocd-redis": (6379, addresses.REDIS), "argocd-repo-server": (8081, REPO_SERVER)}
+"""Name -> (the port that ``argocd --core`` asks for, the port that it is led to)."""
+
+
+@pytest.fixture
+def variables(lab: Lab, tmp_path: Path) -> Mapping[str, str]:
+    """The environment of a person who has the command line: a home and a kubeconfig of their own, which it changes."""
+    try:
+        if missing(modules=[ARGOCD_CLI]):
+            pytest.skip('Argo CD\'s command line is not built: run make tools ARGS="--argocd-cli"')
+        tool = place(ARGOCD_CLI, Go.find())
+    except ToolchainError as error:
+        pytest.skip(f"Argo CD's command line cannot be built: {error}")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(lab.folder.kubeconfig().read_text())
+    given = isolation.environment(lab.stack, lab.folder, lab.tools)
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return {**given, **home, "KUBECONFIG": str(kubeconfig), "PATH": f"{tool}{os.pathsep}{given['PATH']}"}
+
+
+@contextmanager
+def beside(lab: Lab, command: list[str], variables: Mapping[str, str], log: Path) -> Generator[None]:
+    """A process in the lab, for as long as this lasts."""
+    with log.open("w") as printed:
+        process = subprocess.Popen(
+            isolation.inside(lab.folder, command), env=dict(variables), stdout=printed, stderr=printed
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+@pytest.fixture
+def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """The environment, with pods of Redis and the repo server, on their own node, that ports can be forwarded to."""
+    row = next(row for row in lab.ask("status")["processes"] if row["name"] == "argocd-repo-server")
+    told = lab.inside("cat", f"/proc/{row['pid']}/environ").rstrip("\0").split("\0")
+    as_the_labs = dict(line.split("=", 1) for line in told)
+    tls = [str(lab.tools.path("argocd-repo-server")), "--address", addresses.LOOPBACK, "--port", str(REPO_SERVER)]
+    tls += ["--metrics-address", addresses.LOOPBACK, "--metrics-port", str(REPO_SERVER_METRICS)]
+    tls += ["--redis", f"{addresses.LOOPBACK}:{addresses.REDIS}"]
+    forwards = [
+        {
+            "apiVersion": "kwok.x-k8s.io/v1alpha1",
+            "kind": "PortForward",
+            "metadata": {"name": name, "namespace": "argocd"},
+            "spec": {"forwards": [{"ports": [asked], "target": {"address": addresses.LOOPBACK, "port": led_to}}]},
+        }
+        for name, (asked, led_to) in PODS.items()
+    ]
+    config = tmp_path / "kwok.yaml"
+    config.write_text(yaml.safe_dump_all(forwards))
+    kwok = [
+        str(lab.tools.path("kwok")),
+        f"--kubeconfig={lab.folder.kubeconfig('kwok')}",
+        f"--config={config}",
+        "--manage-all-nodes=false",
+        f"--manage-single-node={NODE}",
+        f"--node-ip={addresses.LOOPBACK}",
+        f"--node-port={KUBELET}",
+        "--node-lease-duration-seconds=40",
+        f"--server-address={addresses.LOOPBACK}:{KUBELET}",
+    ]
+    with ExitStack() as running:
+        running.enter_context(beside(lab, tls, as_the_labs, tmp_path / "repo-server.log"))
+        running.enter_context(beside(lab, kwok, {"HOME": str(tmp_path)}, tmp_path / "kwok.log"))
+        try:
+            lab.kubectl("apply", "--filename=-", text=json.dumps(objects()))
+            until("the pods are Ready", lambda: all(ready(lab, name) for name in PODS))
+            yield variables
+        finally:
+            lab.kubectl("delete", "pods", "--namespace=argocd", *PODS, "--ignore-not-found", "--force")
+            lab.kubectl("delete", "node", NODE, "--ignore-not-found")
+
+
+def ready(lab: Lab, name: str) -> bool:
+    """Whether a pod of Argo CD's is Ready."""
+    return condition(lab.get("pod", name, "argocd"), "Ready") == "True"
+
+
+def objects() -> dict[str, object]:
+    """The node, which nothing else is scheduled on, and its pods."""
+    taints = [{"key": "lab.otel-on-spot/argocd-core", "effect": effect} for effect in ("NoSchedule", "NoExecute")]
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "spec": {"taints": taints}}
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": "argocd", "labels": {"app.kubernetes.io/name": name}},
+            "spec": {
+                "nodeName": NODE,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "c", "image": "pause"}],
+            },
+        }
+        for name in PODS
+    ]
+    return {"apiVersion": "v1", "kind": "List", "items": [node, *pods]}
+
+
+def shell(lab: Lab, variables: Mapping[str, str], script: str) -> str:
+    """What a script prints in the lab."""
+    line = isolation.inside(lab.folder, ["bash", "-ec", script])
+    ended = subprocess.run(line, env=dict(variables), capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout[-1000:] + ended.stderr[-2000:]
+    return ended.stdout
+
+
+def block(page: str, word: str) -> str:
+    """The one code block of a page that has a word."""
+    (found,) = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if word in block)
+    return found
+
+
+def test_argo_cds_command_line_reads_applications_without_its_api_server(
+    lab: Lab, core_pods: Mapping[str, str]
+) -> None:
+    commands = block(OPERATIONS, "argocd app list --core")
+    assert "argocd app get otel-demo --core" in commands
+
+    told = shell(lab, core_pods, commands)
+
+    rows = [line.split() for line in told.splitlines()]
+    for application in lab.get("application.argoproj.io"):
+        name = f"argocd/{application['metadata']['name']}"
+        assert any(row and row[0] == name and {"Synced", "Healthy"} <= set(row) for row in rows), told
+    assert re.search(r"^Health Status: +Healthy", told, re.MULTILINE), told
+    assert re.search(r"^apps +Deployment +otel-demo +frontend +Synced", told, re.MULTILINE), told
+
+
+def test_the_runbooks_sync_runs_the_guard_of_placement_again(lab: Lab, core_pods: Mapping[str, str]) -> None:
+    jobs = ("stateful-placement-sync", "stateful-placement-postsync")
+    before = {job: lab.get("job", job, "otel-demo")["metadata"]["uid"] for job in jobs}
+
+    told = shell(lab, core_pods, block(RUNBOOK, "argocd app sync otel-demo --core"))
+
+    assert re.search(r"^Phase: +Succeeded", told, re.MULTILINE), told
+    for job in jobs:
+        after = lab.get("job", job, "otel-demo")
+        assert after["metadata"]["uid"] != before[job], told
+        assert condition(after, "Complete") == "True", told
