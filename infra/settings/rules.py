@@ -87,7 +87,7 @@ def rule(function: Rule) -> Rule:
 
 
 def version(text: str) -> tuple[int, int, int]:
-    """``1.14.3`` -> ``(1, 14, 1)``."""
+    """``1.14.3`` -> ``(1, 14, 3)``."""
     major, minor, patch = (int(part) for part in text.split("."))
     return major, minor, patch
 
