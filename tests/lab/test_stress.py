@@ -99,8 +99,8 @@ def test_fifty_replicas_are_held_for_a_while_and_everything_is_put_back(
     costs = [float(row["cost_usd_per_hour"]) for row in rows]
     claims = [int(row["claims"]) for row in rows]
     assert costs[0] > 0
-    # Nodes that earlier tests left may have room for all.
-    assert (max(costs) > costs[0]) == (max(claims) > claims[0])
+    # Nodes that earlier tests left may have room for all; and Karpenter may have other ones for them meanwhile.
+    assert max(claims) == claims[0] or max(costs) > costs[0]
     ElementTree.parse(files["svg"])
     running.keep("stress")
     if os.environ.get("CAPTURES"):
