@@ -21,6 +21,9 @@ from otel_on_spot.doctor.facts_kubernetes import (
     NodePool,
     PersistentVolume,
     Pod,
+    PoolBudget,
+    Project,
+    SyncWindow,
 )
 from tests.unit.doctor.changes import HEALTHY
 
@@ -136,6 +139,42 @@ def test_quantities_stay_texts_and_capacity_types_come_out_of_the_requirements()
     assert pool.conditions == (Condition(type="Ready", status="True", since=NOON),)
 
 
+def test_a_pool_tells_its_budgets_with_their_windows() -> None:
+    written = [{"nodes": "0", "schedule": "30 10 * * 1-7", "duration": "8h", "reasons": ["Drifted"]}, {"nodes": "10%"}]
+    pool = parse(NodePool, kubernetes(spec={"disruption": {"budgets": written}}))
+    assert pool.budgets == (
+        PoolBudget(nodes="0", reasons=("Drifted",), schedule="30 10 * * 1-7", duration="8h"),
+        PoolBudget(nodes="10%"),
+    )
+
+
+def test_a_project_tells_its_sync_windows_of_every_kind() -> None:
+    allow = {
+        "kind": "allow",
+        "schedule": "0 2 * * *",
+        "duration": "1h",
+        "timeZone": "Europe/Berlin",
+        "namespaces": ["otel-*"],
+        "clusters": ["in-cluster"],
+        "manualSync": True,
+        "andOperator": True,
+    }
+    deny = {"kind": "deny", "schedule": "0 12 * * *", "duration": "2h", "applications": ["*"], "description": "sale"}
+    assert parse(Project, kubernetes(spec={"syncWindows": [allow, deny]})).windows == (
+        SyncWindow(
+            kind="allow",
+            schedule="0 2 * * *",
+            duration="1h",
+            zone="Europe/Berlin",
+            namespaces=("otel-*",),
+            clusters=("in-cluster",),
+            manual_sync=True,
+            all_must_match=True,
+        ),
+        SyncWindow(kind="deny", schedule="0 12 * * *", duration="2h", applications=("*",), description="sale"),
+    )
+
+
 def test_a_node_claim_tells_when_its_deletion_was_asked_for() -> None:
     labels = {"karpenter.sh/nodepool": "spot"}
     claim = parse(NodeClaim, kubernetes(labels=labels, creationTimestamp=TEXT, deletionTimestamp=TEXT))
@@ -193,6 +232,13 @@ def test_an_instance_tells_whether_it_is_spot() -> None:
     found = parse_all(Instance, [described, {**described, "InstanceLifecycle": "spot"}])
     assert [entry.spot for entry in found] == [False, True]
     assert found[0].tags == {"a": "b"}
+
+
+def test_an_instance_that_died_at_launch_tells_why() -> None:
+    reason = {"Code": "Client.InternalError", "Message": "Client.InternalError: Client error on launch"}
+    described = {"InstanceId": "i-1", "State": {"Name": "terminated"}, "LaunchTime": NOON, "StateReason": reason}
+    found = parse(Instance, described)
+    assert (found.state, found.reason_code, found.reason) == ("terminated", reason["Code"], reason["Message"])
 
 
 def test_a_subnet_is_named_by_its_tag_and_a_group_by_itself() -> None:
