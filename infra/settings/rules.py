@@ -532,13 +532,15 @@ def issuer_is_resolved(cluster: Cluster, karpenter: Karpenter, network: Network)
     Source: https://docs.aws.amazon.com/eks/latest/userguide/enable-iam-roles-for-service-accounts.html
     """
     inside = cluster.endpoint.reached_from == "runner-in-vpc"
-    if inside and karpenter.identity != "pod-identity" and "eks" in network.interface_endpoints:
+    # Endpoints stand for the way out of such a VPC, eks among them: infra/existing_vpc.py looks.
+    enclosed = network.existing is not None and network.existing.way_out == "endpoints"
+    if inside and karpenter.identity != "pod-identity" and (enclosed or "eks" in network.interface_endpoints):
         yield Problem(
             "karpenter.identity",
             f"{karpenter.identity}, with the interface endpoint eks and a runner in the VPC",
             "inside the VPC the endpoint's private names hide oidc.eks.<region>: the runner cannot read the issuer's "
             "certificate",
-            "set identity: pod-identity, or take eks out of network.interfaceEndpoints",
+            "set identity: pod-identity" + ("" if enclosed else ", or take eks out of network.interfaceEndpoints"),
         )
 
 

@@ -410,6 +410,11 @@ def reach() -> Iterator[Row]:
         "cluster.endpoint.publicCidrs",
     )
     yield "prod", "karpenter.identity", "irsa", "karpenter.identity"
+    subnets = ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718", "subnet-2a1b2c3d4e5f60718"]
+    existing = {"vpcId": "vpc-0f0e0d0c1a2b3c4d5", "privateSubnetIds": subnets, "wayOut": "endpoints"}
+    enclosed = {"zones": committed("prod")["network"]["zones"], "existing": existing}
+    for identity in ("irsa", "both"):
+        yield "prod", "network+karpenter.identity", (enclosed, identity), "karpenter.identity"
     for date in ("20261301", "20260230", "00000000", "99999999", "20260931"):
         yield "dev", "nodeClass.amiAlias", f"al2023@v{date}", "nodeClass.amiAlias"
         yield "dev", "cluster.systemNodes", {"releaseVersion": f"1.35.2-{date}"}, "cluster.systemNodes.releaseVersion"
