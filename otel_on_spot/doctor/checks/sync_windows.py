@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from infra.schedules import ScheduleError, parse_schedule
+from infra.schedules import Schedule, ScheduleError, parse_schedule
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 UNTIL: Final = re.compile(r"\buntil=(?P<end>\S+)")
@@ -22,6 +22,11 @@ UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 
 LOOKAHEAD: Final = timedelta(days=31)
 """Windows that let nothing through for so long are taken for windows that never do."""
 _schedule = cache(parse_schedule)
+ITS_ZONE: Final = re.compile(r"^(?:CRON_)?TZ=(\S+)\s+")
+"""A time zone before the fields, which Argo CD's parser reads, in a window as in its ``timeZone``.
+
+Source: https://github.com/robfig/cron/blob/v3.0.1/parser.go (Parse)
+"""
 CHANGES: Final = 2000
 """Ends and beginnings that are looked at within ``LOOKAHEAD``: one every 20 minutes."""
 
@@ -79,9 +84,10 @@ def duration(text: str) -> timedelta:
 
 
 def zone_of(window: SyncWindow) -> ZoneInfo:
-    """Time zone of a window; UTC where Argo CD does not know it."""
+    """Time zone of a window: of its schedule, or else its own; UTC where Argo CD does not know it."""
+    its = ITS_ZONE.match(window.schedule)
     try:
-        return ZoneInfo(window.zone or "UTC")
+        return ZoneInfo(its[1] if its else window.zone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
 
@@ -104,12 +110,25 @@ def covers(window: SyncWindow, application: Application) -> bool:
     return bool(named) and (all(named) if window.all_must_match else any(named))
 
 
+def _times(window: SyncWindow) -> Schedule:
+    """Times of a window's schedule, in its zone.
+
+    Raises:
+        ScheduleError: Argo CD's parser refuses it.
+    """
+    fields = ITS_ZONE.sub("", window.schedule)
+    if fields.startswith("@"):
+        raise ScheduleError("a window has no descriptor for a schedule")
+    its = ITS_ZONE.match(window.schedule)
+    if its and str(zone_of(window)) != its[1]:
+        raise ScheduleError(f"{its[1]} is no time zone")
+    return _schedule(fields)
+
+
 def unreadable(window: SyncWindow) -> str:
     """Reason why Argo CD cannot read the window, which then holds back whatever it covers; empty where it can."""
     try:
-        if window.schedule.startswith("@"):
-            return "a window has no descriptor for a schedule"
-        _schedule(window.schedule)
+        _times(window)
     except ScheduleError as problem:
         return str(problem)
     if not re.fullmatch(r"([0-9]+(\.[0-9]*)?(h|m|s|ms|us|ns))+", window.duration):
@@ -162,7 +181,7 @@ def _holding(covering: Sequence[SyncWindow], now: datetime) -> list[SyncWindow]:
 
 def is_open(window: SyncWindow, now: datetime) -> bool:
     """True while a readable window is open."""
-    began = _schedule(window.schedule).latest(now.astimezone(zone_of(window)))
+    began = _times(window).latest(now.astimezone(zone_of(window)))
     return began is not None and now < began + duration(window.duration)
 
 
@@ -191,7 +210,7 @@ def _next_change(window: SyncWindow, at: datetime) -> datetime | None:
     """Moment at which a deny window that is open ends, or an allow window begins."""
     local = at.astimezone(zone_of(window))
     if window.kind == "allow":
-        return _schedule(window.schedule).upcoming(local)
-    began = _schedule(window.schedule).latest(local)
+        return _times(window).upcoming(local)
+    began = _times(window).latest(local)
     end = began + duration(window.duration) if began else None
     return end if end and end > at else None

@@ -310,6 +310,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         all_of(OUT_OF_SYNC, held(every("30 10 * * 1-7"))),
         "the day of the week runs from 0 to 6",
     ),
+    "a window of a time zone that is none": (
+        "suspensions",
+        held(every("TZ=Europe/Bern 0 2 * * *")),
+        "Europe/Bern is no time zone",
+    ),
     "a window without a length": ("suspensions", held(every("30 10 * * 1", duration="1 hour")), "is no Go duration"),
     "window left behind": ("suspensions", held(window(-300)), "comes back every year"),
     "deletion without Karpenter's end": (
@@ -378,6 +383,9 @@ SOUND: dict[str, Change] = {
     "held by a window of every day": all_of(OUT_OF_SYNC, held(every("0 12 * * *", duration="2h"))),
     "held by a window of every weekday, in its own time zone": all_of(
         OUT_OF_SYNC, held(every("30 13 * * mon-fri", zone="Europe/Berlin", duration="20m"))
+    ),
+    "held by a window whose schedule names the time zone": all_of(
+        OUT_OF_SYNC, held(every("CRON_TZ=Europe/Berlin 30 13 * * mon-fri", duration="20m"))
     ),
     "held by a window of its namespace": all_of(
         OUT_OF_SYNC,
