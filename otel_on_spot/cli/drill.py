@@ -2,8 +2,9 @@
 
 import signal
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -52,10 +53,23 @@ Examples:
 
 UPGRADE_EXAMPLE = """
 \b
-Example:
+Examples:
   make lab && make tools ARGS="--next"
   otel-on-spot lab exec -- otel-on-spot drill upgrade --stack lab
+  otel-on-spot lab exec -- otel-on-spot drill upgrade --what nodes --stack lab
 """
+
+
+class Upgraded(StrEnum):
+    """What ``drill upgrade`` moves."""
+
+    karpenter = "karpenter"
+    nodes = "nodes"
+
+
+UPGRADE_SECONDS: Final = {Upgraded.karpenter: 300.0, Upgraded.nodes: 900.0}
+"""Seconds for each move: nodes are replaced one after another."""
+
 
 drill = Application(
     help="Rehearse failures on a running platform. Each holds a lease, shows what happens, and takes back its changes.",
@@ -371,11 +385,19 @@ def drought(
 def upgrade(
     *,
     stack: Stack = "lab",
+    what: Annotated[
+        Upgraded, typer.Option("--what", help="Move Karpenter's version, or the AMI release of its nodes.")
+    ] = Upgraded.karpenter,
     kube_context: KubeContext = None,
     kubeconfig: Kubeconfig = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, help="Seconds for each move, and until all is well after it.")
-    ] = 300.0,
+        float | None,
+        typer.Option(
+            "--timeout",
+            min=1,
+            help="Seconds for each move, and with karpenter until all is well after it; 300 by default, 900 for nodes.",
+        ),
+    ] = None,
     gap: Gap = None,
     why: Why = "",
     json_file: JsonFile = None,
@@ -385,19 +407,37 @@ def upgrade(
     No node may be lost or Drifted by it, no pod restarted, and no warning missed. The version is the one that
     `make tools ARGS="--next"` builds. On AWS a change of version is an update: see docs/runbooks/upgrade.md.
 
+    With `--what nodes` the EC2NodeClass's AMI alias moves to the other release that the lab knows, and back: every node
+    is replaced within the pools' budgets, and no pod moves off a new one. After kill -9, run `drill restore`.
+
     Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
     """
     from otel_on_spot.drills.drill import DrillRefusedError, start
-    from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
-    from otel_on_spot.lab import control, isolation
-    from otel_on_spot.lab.folder import LabError
+    from otel_on_spot.lab import isolation
 
     folder = isolation.surrounding()
     if folder is None:
         raise DrillRefusedError(
-            "this command does not run in a lab. On AWS Karpenter's version is the stack file's, and `pulumi up` moves "
-            "it; rehearse it here first: make lab, then otel-on-spot lab exec -- otel-on-spot drill upgrade"
+            "this command does not run in a lab. On AWS Karpenter's version and the nodes' AMI are the stack file's, "
+            "and `pulumi up` moves it; rehearse it here first: make lab, then otel-on-spot lab exec -- otel-on-spot "
+            "drill upgrade"
         )
+    seconds = UPGRADE_SECONDS[what] if timeout is None else timeout
+    if what == Upgraded.nodes:
+        from otel_on_spot.drills.upgrade.node_run import NodeUpgradeRun, make_node_plan
+        from otel_on_spot.lab.aws.images import RELEASES
+
+        with _platform(stack, kube_context, kubeconfig) as (target, api):
+            nodes = make_node_plan(target, api, RELEASES)
+            with start(target, api, "upgrade", why=why, seconds=2 * seconds + 300, log=log) as running:
+                report = NodeUpgradeRun(running, nodes, timeout=seconds, gap=gap, log=log).run()
+        exit_with_report(report, json_file)
+        return
+
+    from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
+    from otel_on_spot.lab import control
+    from otel_on_spot.lab.folder import LabError
+
     try:
         after = control.ask(folder, "next-karpenter")
     except LabError as problem:
@@ -408,8 +448,8 @@ def upgrade(
 
     with _platform(stack, kube_context, kubeconfig) as (target, api):
         plan = make_plan(target, api, after)
-        with start(target, api, "upgrade", why=why, seconds=4 * timeout + 180, log=log) as running:
-            report = UpgradeRun(running, plan, move, timeout=timeout, gap=gap, log=log).run()
+        with start(target, api, "upgrade", why=why, seconds=4 * seconds + 180, log=log) as running:
+            report = UpgradeRun(running, plan, move, timeout=seconds, gap=gap, log=log).run()
     exit_with_report(report, json_file)
 
 

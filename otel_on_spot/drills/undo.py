@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from otel_on_spot.aws_errors import is_not_found
 from otel_on_spot.drills.resilience import ElsewhereError
 from otel_on_spot.kubernetes.client import Api, Object
-from otel_on_spot.kubernetes.names import APP_VERSION, NODE_POOL, PROJECT
+from otel_on_spot.kubernetes.names import APP_VERSION, NODE_CLASS, NODE_POOL, PROJECT
 from otel_on_spot.target import Target
 
 CONFLICT: Final = 409
@@ -97,6 +97,17 @@ def moved(path: str, before: str, after: str) -> Step:
     """Karpenter's version. ``path``: of its Deployment."""
     what = f"Karpenter moved from {before} to {after}"
     return Step(kind="karpenter", what=what, arguments={"path": path, "before": before})
+
+
+def aliased(node_class: Object, alias: str) -> Step:
+    """Another AMI alias of an EC2NodeClass."""
+    name = node_class["metadata"]["name"]
+    arguments = {
+        "path": NODE_CLASS.path(name=name),
+        "before": list(node_class["spec"]["amiSelectorTerms"]),
+        "after": [{"alias": alias}],
+    }
+    return Step(kind="alias", what=f"EC2NodeClass {name} moved to {alias}", arguments=arguments)
 
 
 def take_back(target: Target, api: Api, step: Step) -> str:
@@ -192,7 +203,7 @@ def change_spec(api: Api, path: str, patch: Callable[[Object], Object]) -> bool:
 
 
 def make_change(target: Target, api: Api, step: Step) -> bool:
-    """Make a shortage that is written down: False where it was there already, or the pool is gone.
+    """Make a change that is written down: False where it was there already, or the object is gone.
 
     Raises:
         ApiException, urllib3.exceptions.HTTPError, ValueError: it could not be.
@@ -200,11 +211,18 @@ def make_change(target: Target, api: Api, step: Step) -> bool:
     arguments = step.arguments
     if step.kind == "capacity":
         return _change_shortages(target, lambda rows: [*rows, arguments["row"]])
+    if step.kind == "alias":
+        return change_spec(api, arguments["path"], lambda found: _terms(found, arguments["before"], arguments["after"]))
     if step.kind == "limits":
         return change_spec(
             api, arguments["path"], lambda pool: _limits(pool["spec"].get("limits") or {}, arguments["limits"])
         )
     return change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=True))
+
+
+def _terms(node_class: Object, now: Sequence[Any], wanted: Sequence[Any]) -> Object:
+    """A patch of an EC2NodeClass's image terms, where they are what they are thought to be."""
+    return {"amiSelectorTerms": list(wanted)} if node_class["spec"].get("amiSelectorTerms") == now else {}
 
 
 def _limits(now: Mapping[str, str], wanted: Mapping[str, str]) -> Object:
@@ -242,6 +260,12 @@ def _closed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
 def _narrowed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
     changed = change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=False))
     return "has its requirements again" if changed else "is not narrowed"
+
+
+def _alias(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+    """To the alias that it had, where it still has the drill's: somebody else's is left. Nodes follow by drift."""
+    changed = change_spec(api, arguments["path"], lambda found: _terms(found, arguments["after"], arguments["before"]))
+    return "has its alias again" if changed else "does not have the drill's alias"
 
 
 def _capacity(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
@@ -330,4 +354,5 @@ UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str
     "limits": _closed,
     "requirement": _narrowed,
     "karpenter": _karpenter,
+    "alias": _alias,
 }

@@ -1,4 +1,4 @@
-"""Karpenter's next minor and back, by the drill: with warnings in each restart, nothing else is lost."""
+"""Karpenter's next minor and back, and the nodes' other AMI and back, by the drill: nothing else is lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,4 +44,26 @@ def test_karpenters_next_minor_and_back_lose_no_node_no_pod_and_no_warning(
     assert seen.looked_at("heard").split()[0] not in ("0", "1"), "a warning in each restart"
     assert seen.moments["crds"] < seen.moments["controller"] < seen.moments["warned"] < seen.moments["heard"]
     assert version(lab) == HERE
+    assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
+
+
+def alias(lab: Lab) -> object:
+    return lab.get("ec2nodeclass", "default")["spec"]["amiSelectorTerms"]
+
+
+def test_the_other_ami_and_back_replace_every_node_within_the_budgets_and_move_no_pod_off_a_new_one(
+    lab: Lab, tmp_path: Path, two_spot_nodes: None
+) -> None:
+    before, there = alias(lab), lab.claims()
+    images = {claim["status"]["imageID"] for claim in there.values()}
+
+    seen = rehearse(lab, tmp_path, "upgrade", "--what", "nodes", "--timeout", "300", keep="upgrade-nodes", seconds=700)
+
+    assert set(seen.lines.values()) == {"ok"}, seen.told
+    assert f"{len(there)} nodes of {len(there)} replaced" in seen.looked_at("release")
+    assert "spot 1 of 1" in seen.looked_at("budgets"), "one node at a time"
+    after = lab.claims()
+    assert not there.keys() & after.keys(), "each node is another one"
+    assert {claim["status"]["imageID"] for claim in after.values()} == images, "of the release that it was"
+    assert alias(lab) == before
     assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
