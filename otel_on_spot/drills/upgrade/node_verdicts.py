@@ -198,7 +198,7 @@ def _nodes(seen: NodeUpgrade) -> Verdict:
             subject=f"NodeClaim {claim.claim}",
             seen=f"it is deleted ({claim.reason or 'Karpenter gave no reason'}) while the AMI moved from {course.name}"
             + ("" if claim.replaced else f", and was of {course.after} already"),
-            rule="a node goes because it is Drifted, with its replacement Ready; no other is lost, and none goes twice",
+            rule="a node goes because it is Drifted; no other is lost, and no replacement is replaced",
             remedy=("kubectl get events --field-selector involvedObject.kind=NodeClaim", HOLD),
         )
         for course, claim in lost
@@ -220,7 +220,7 @@ def _pods(seen: NodeUpgrade) -> Verdict:
             subject=drained.pod,
             seen=f"moved from {drained.claim} again, which was of {course.after} already "
             f"({drained.reason or 'Karpenter gave no reason'})",
-            rule="a pod moves once in each direction: what is on a node of the new release stays there",
+            rule="what is on a node of the release that was asked for stays there",
             remedy=("kubectl get events -A --field-selector reason=Evicted", HOLD),
         )
         for course, drained in again
@@ -231,7 +231,9 @@ def _pods(seen: NodeUpgrade) -> Verdict:
     told = f"; {len(hops)} of them twice, by a node that was still to be replaced: {_named(hops)}" if hops else ""
     told += f"; {consolidated} once more, consolidated" if consolidated else ""
     moved = sum(course.moved for course in seen.courses)
-    return _verdict("pods", "Each pod moves once", f"{format_count(moved, 'pod')} moved{told}", moved, *findings)
+    return _verdict(
+        "pods", "No pod moves off a new node", f"{format_count(moved, 'pod')} moved{told}", moved, *findings
+    )
 
 
 def _named(pods: Sequence[str]) -> str:
