@@ -11,7 +11,6 @@ from infra.settings.placeholders import documentation_account, placeholders
 from otel_on_spot.plan import answers
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.runner import ProgramError
-from tests.unit.infra.test_living import LIVES, with_answers
 from tests.unit.settings.test_settings import changed, committed
 
 WHO = "aws:index/getCallerIdentity:getCallerIdentity"
@@ -174,34 +173,3 @@ def test_a_zone_without_control_plane_is_refused_by_its_id_and_the_others_are_na
     assert "use us-east-1a, us-east-1b" in str(refusal.value)
     with answering(zones=letters | {"us-east-1e": "use1-az5"}):
         assert record("dev", config_overrides=overrides).registrations
-
-
-def role_of(owner: str | None) -> dict[str, Any]:
-    """Answers of an account that has a node role of dev's name, with a tag of its owner or without one."""
-    name = "otel-dev-karpenter-node"
-    role = {"name": name, "arn": f"arn:aws:iam::{REAL}:role/{name}", "uniqueId": "AROA1", "path": "/", "id": name}
-    tags = {"otel-on-spot/stack": owner} if owner else {}
-    return {"getRoles": {"names": [name], "arns": [role["arn"]], "id": "roles"}, "getRole": {**role, "tags": tags}}
-
-
-@pytest.mark.parametrize(
-    ("owner", "words"),
-    [
-        ("eu-central-1/dev", "is there already, of the stack eu-central-1/dev (region/stack)"),
-        ("eu-west-1/second", "is there already, of the stack eu-west-1/second (region/stack)"),
-        (None, "is there already, without the tag otel-on-spot/stack"),
-    ],
-    ids=["another region", "another stack", "nobody's"],
-)
-def test_a_role_of_the_clusters_name_that_is_anothers_is_refused_with_its_owner(owner: str | None, words: str) -> None:
-    with with_answers(**role_of(owner)), pytest.raises(ProgramError) as refusal:
-        record("dev")
-
-    assert f"otel-dev, and otel-dev-karpenter-node {words}" in str(refusal.value)
-
-
-def test_a_role_of_this_stack_and_one_of_a_living_cluster_from_before_the_tag_are_no_problem() -> None:
-    with with_answers(**role_of("eu-west-1/dev")):
-        assert record("dev").registrations
-    with with_answers(**LIVES, **role_of(None)):
-        assert record("dev").registrations
