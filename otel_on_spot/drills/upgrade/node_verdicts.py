@@ -10,7 +10,7 @@ from otel_on_spot.drills.upgrade.verdicts import CONSOLIDATED, RUNBOOK
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict
 
-HOLD: Final = 'hold drift in the pools\' budgets until you know why: {nodes: "0", reasons: [Drifted]}'
+HOLD: Final = 'kubectl edit nodepools  # hold drift until you know why: budgets: [{nodes: "0", reasons: [Drifted]}]'
 MOST_NAMED: Final = 4
 
 
