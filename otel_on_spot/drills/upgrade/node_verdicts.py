@@ -66,7 +66,7 @@ class Course:
         before: the release that was left.
         after: the release that was asked for.
         nodes: number of NodeClaims of the release that was left.
-        stayed: NodeClaims that are not of the asked one at the end.
+        stayed: NodeClaims that are not of the asked one at the end, or still going.
         left: NodeClaims that went.
         away: by pool, the worst look.
         moved: number of pods that were drained.
@@ -146,7 +146,8 @@ def _release(seen: NodeUpgrade) -> Verdict:
     findings = tuple(
         Finding(
             subject=f"AMI {course.name}",
-            seen=f"not of release {course.after} after {course.seconds:.0f} s: {', '.join(course.stayed)}",
+            seen=f"not of release {course.after}, or still going, after {course.seconds:.0f} s: "
+            f"{', '.join(course.stayed)}",
             rule="every node of Karpenter becomes Drifted, and is replaced by one of the release that was asked for",
             remedy=(
                 "kubectl get nodeclaims -o custom-columns=NAME:.metadata.name,AMI:.status.imageID",

@@ -173,9 +173,9 @@ class NodeWatch:
             after=move.after,
             nodes=move.nodes,
             stayed=tuple(
-                f"{claim['metadata']['name']} ({self._release(claim)})"
+                f"{claim['metadata']['name']} ({self._release(claim)}{', going' if leaving(claim) is not None else ''})"
                 for claim in self._now
-                if self._release(claim) != move.after
+                if self._release(claim) != move.after or leaving(claim) is not None
             ),
             left=left,
             away=dict(move.away),

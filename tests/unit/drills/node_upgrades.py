@@ -72,7 +72,7 @@ FAULTS: dict[str, tuple[NodeUpgrade, str, str]] = {
     "a node keeps its release": (
         broken(stayed=("spot-a (v20260901)",), left=UP.left[1:]),
         "release",
-        "AMI v20260901 to v20260601: not of release v20260601 after 72 s: spot-a (v20260901)",
+        "AMI v20260901 to v20260601: not of release v20260601, or still going, after 72 s: spot-a (v20260901)",
     ),
     "nothing comes back": (
         replace(WELL, courses=(UP, replace(BACK, stayed=("spot-b (v20260601)",), left=()))),

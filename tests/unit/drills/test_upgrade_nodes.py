@@ -81,13 +81,20 @@ class Karpenter:
     """Karpenter over an API server in memory: finds the alias's image, and replaces node by node in a thread.
 
     ``together``: it chooses all nodes at once; ``deaf``: it never moves; ``spot``: databases' nodes are Spot;
-    ``twice``: it replaces the first replacement, too.
+    ``twice``: it replaces the first replacement, too; ``stuck``: the first drain never ends.
     """
 
     def __init__(
-        self, there: Cluster, *, together: bool = False, deaf: bool = False, spot: bool = False, twice: bool = False
+        self,
+        there: Cluster,
+        *,
+        together: bool = False,
+        deaf: bool = False,
+        spot: bool = False,
+        twice: bool = False,
+        stuck: bool = False,
     ) -> None:
-        self.there, self.together, self.deaf, self.twice = there, together, deaf, twice
+        self.there, self.together, self.deaf, self.twice, self.stuck = there, together, deaf, twice, stuck
         self.number = 0
         self.node_class = made(NODE_CLASS, "default", resourceVersion="1")
         self.node_class["spec"] = {"amiSelectorTerms": [{"alias": "al2023@latest"}]}
@@ -158,6 +165,9 @@ class Karpenter:
     def replace(self, batch: list[dict[str, Any]]) -> None:
         for claim in batch:
             claim["status"]["conditions"].append(condition("DisruptionReason", "Drifted"))
+        if self.stuck:
+            self.over.wait()
+            return
         self.be_seen()
         pods = [self.drain(claim) for claim in batch]
         self.be_seen()
@@ -271,6 +281,14 @@ def test_a_karpenter_that_does_not_move_is_found_and_the_alias_is_put_back(
     assert lines.keys() == {"release"}
     assert "spot-1 (v20260901)" in lines["release"][0]
     assert (running.release, there.lease) == ("v20260901", None)
+
+
+def test_a_drain_that_does_not_end_is_found_on_the_way_back_too(karpenter: Callable[..., Karpenter]) -> None:
+    lines = found(karpenter(stuck=True).drill(timeout=1.0))
+
+    assert lines.keys() == {"release"}
+    assert "spot-1 (v20260901, going), spot-2 (v20260901)" in lines["release"][0]
+    assert lines["release"][1].endswith(": spot-1 (v20260901, going)")
 
 
 def test_a_drill_that_is_interrupted_puts_the_alias_back(
