@@ -208,7 +208,7 @@ def _nodes(seen: NodeUpgrade) -> Verdict:
     times = sorted(second for course in seen.courses for second in course.times)
     took = f", {times[0]:.0f} to {times[-1]:.0f} s each" if times else ""
     told = f"; {consolidated} consolidated, as at any time" if consolidated else ""
-    replaced = sum(claim.replaced and claim.reason == DRIFTED for _, claim in left)
+    replaced = sum(claim.replaced and claim.reason == DRIFTED and claim.took is not None for _, claim in left)
     return _verdict(
         "nodes", "No node is lost", f"{format_count(replaced, 'node')} replaced{took}{told}", len(left), *findings
     )

@@ -59,6 +59,8 @@ def test_the_lines_say_what_was_replaced_how_fast_and_which_pods_moved_twice() -
         "v20260901 to v20260601: 2 nodes of 2 replaced in 72 s, v20260601 to v20260901: 2 nodes of 2 replaced in 80 s"
     )
     assert said(node_upgrades.WELL, "nodes") == "4 nodes replaced, 24 to 31 s each"
+    going = node_upgrades.broken(left=(replace(node_upgrades.LEFT, took=None),))
+    assert said(going, "nodes") == "2 nodes replaced, 24 to 31 s each"
     assert said(node_upgrades.WELL, "budgets") == "away at once: data 1 of 1, spot 1 of 1"
     assert said(node_upgrades.with_hops(), "pods") == (
         "40 pods moved; 1 of them twice, by a node that was still to be replaced: otel-demo/cart-1"
