@@ -17,6 +17,7 @@ def reads(scope: Scope) -> list[Statement]:
                 "ec2:DescribeAddressesAttribute",
                 "ec2:DescribeAvailabilityZones",
                 "ec2:DescribeFlowLogs",
+                "ec2:DescribeInstances",
                 "ec2:DescribeInternetGateways",
                 "ec2:DescribeLaunchTemplateVersions",
                 "ec2:DescribeLaunchTemplates",
