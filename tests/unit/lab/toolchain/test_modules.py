@@ -63,7 +63,7 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
         "kwok": "v0.7.0",
         "aws-iam-authenticator": "v0.6.13",
         "helm": "v3.19.5",
-        "etcd": "v3.6.8",
+        "etcd": "v3.6.16",
         "miniredis": "v2.40.0",
         "external-snapshotter": "v8.6.0",
     }
