@@ -89,7 +89,7 @@ def nodes_drift_and_no_budget_lets_them_go(lab: Lab) -> Iterator[None]:
 
 
 def drifted(claim: Any) -> bool:
-    listed = claim["status"].get("conditions") or []
+    listed = claim.get("status", {}).get("conditions") or []
     return any(entry["type"] == "Drifted" and entry["status"] == "True" for entry in listed)
 
 
