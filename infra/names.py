@@ -65,6 +65,7 @@ KARPENTER_NAMESPACE: Final = "kube-system"
 KARPENTER_SERVICE_ACCOUNT: Final = "karpenter"
 ARGOCD_NAMESPACE: Final = "argocd"
 DEMO_NAMESPACE: Final = "otel-demo"
+DEMO_PASSWORDS: Final = "demo-passwords-"
 LOAD_BALANCER_CONTROLLER: Final = "aws-load-balancer-controller"
 """Name of the controller's chart, Application, namespace and service account."""
 PROJECT: Final = "platform"
@@ -228,7 +229,7 @@ class StackNames:
 
 def demo_passwords(version: int) -> str:
     """Name of the Secret with the demo's passwords; what uses it starts anew with another name."""
-    return f"demo-passwords-{version}"
+    return f"{DEMO_PASSWORDS}{version}"
 
 
 def default_tags(environment: str, cluster: str, extra: dict[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from infra.names import DEMO_NAMESPACE, DEMO_PASSWORDS
 from otel_on_spot.simcloud.cloud import Cloud
 
 TABLES = (
@@ -126,19 +127,24 @@ RANDOM = (
 """Values that a cloud makes up anew each time: ids, UUIDs, auto-name suffixes, EKS's names, ports, role ids."""
 
 
-def shape(cloud: Cloud, region: str, *, history: bool = True) -> list[tuple[str, str, str]]:
+def shape(cloud: Cloud, region: str, *, history: bool = True, passwords: bool = True) -> list[tuple[str, str, str]]:
     """(kind, name, content) of everything but what a cloud makes up: what two clouds of one stack have in common.
 
     Args:
         cloud: whose inventory it is.
         region: where AWS's part of it is.
         history: with how often Helm wrote each release.
+        passwords: with those of the demo, which the program makes up at a stack's first update.
     """
     contents = {(table, key): _settled(row) for table in TABLES for key, row in cloud.tables.all(table).items()}
     if not history:
         contents |= {
             (table, key): {**row, "revision": 0} for (table, key), row in contents.items() if table == "releases"
         }
+    if not passwords:
+        for (_, key), row in contents.items():
+            if f"|Secret|{DEMO_NAMESPACE}|{DEMO_PASSWORDS}" in key:
+                row["object"]["data"] = dict.fromkeys(row["object"]["data"], "*")
     contents |= {
         ("policy", arn): _policy(cloud, region, arn) for kind, arn in inventory(cloud, region) if kind == "policy"
     }
