@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
+from tests.lab.faults_alerts import synced_by_hand
 from tests.lab.running import ROOT, Lab, stays, until
 
 HOLDS_SECONDS = 30
@@ -101,7 +102,7 @@ def scaled(lab: Lab) -> bool:
 
 def ended(lab: Lab) -> str:
     """When Argo CD's last operation ended; empty while one runs."""
-    return lab.application("otel-demo")["status"]["operationState"].get("finishedAt", "")
+    return (lab.application("otel-demo")["status"].get("operationState") or {}).get("finishedAt", "")
 
 
 def test_an_autoscalers_replicas_stay_where_the_child_ignores_them_and_are_put_back_where_not(
@@ -119,14 +120,17 @@ def test_an_autoscalers_replicas_stay_where_the_child_ignores_them_and_are_put_b
         until("the child ignores them", lambda: lab.application("otel-demo")["spec"].get("ignoreDifferences"), 120)
         until("the autoscaler scales once more", lambda: lab.replicas() == 4, 90)
         stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
-        before = lab.application("otel-demo")
-        options = before["spec"]["syncPolicy"]["syncOptions"]
-        whole = {"initiatedBy": {"username": "test"}, "sync": {"prune": True, "syncOptions": options}}
-        lab.patch("application.argoproj.io", "otel-demo", {"operation": whole}, "argocd")
-        until("a whole sync has ended", lambda: ended(lab) > before["status"]["operationState"]["finishedAt"], 180)
+        before = ended(lab)
+        synced_by_hand(lab)
+        until("a whole sync has ended", lambda: ended(lab) > before, 180)
         stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
         assert lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
     finally:
         lab.kubectl("delete", "horizontalpodautoscaler", "frontend", "--namespace=otel-demo", "--ignore-not-found")
         lab.apply()
+    until(
+        "the child ignores them no longer",
+        lambda: not lab.application("otel-demo")["spec"].get("ignoreDifferences"),
+        120,
+    )
     reverted(lab, declared)
