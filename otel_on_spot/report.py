@@ -44,6 +44,24 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
+def verdict_of(
+    runbook: str, identity: str, title: str, what: str, *findings: Finding | None, count: int = 1
+) -> Verdict:
+    """A line that could be looked at: found where there is a finding, else ok.
+
+    Args:
+        runbook: page of the check or the drill.
+        identity: of the line.
+        title: of its findings, for people.
+        what: was looked at, or what was seen.
+        findings: what is wrong; None is nothing.
+        count: number of things that were looked at.
+    """
+    wrong = tuple(finding for finding in findings if finding is not None)
+    status: Status = "found" if wrong else "ok"
+    return Verdict(id=identity, title=title, status=status, runbook=runbook, count=count, what=what, findings=wrong)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """The verdicts of one run; the doctor's in order of blast radius. ``seconds``: how long it took.

@@ -13,7 +13,7 @@ from otel_on_spot.drills.resilience import CONNECTION_ERRORS
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import ENDPOINT_SLICE, SERVICE_NAME
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 from otel_on_spot.target import Target
 
 EVERY_SECONDS: Final = 0.5
@@ -129,7 +129,7 @@ def judge(seen: Availability, promised: Promise, *, at: str, namespace: str, run
     """
     what = f"{seen.text}: {at}" + (f"; {promised.waived}" if promised.waived else "")
     away = seen.longest_gap > promised.gap if promised.waived else seen.served < seen.looks
-    findings: tuple[Finding, ...] = ()
+    finding = None
     if away or not seen.looks:
         missed = seen.looks - seen.served
         finding = Finding(
@@ -144,16 +144,7 @@ def judge(seen: Availability, promised: Promise, *, at: str, namespace: str, run
                 f"kubectl -n {namespace} get pods -o wide  # on two nodes, and Ready before the next goes",
             ),
         )
-        findings = (finding,)
-    return Verdict(
-        id="front-path",
-        title="The front path",
-        status="found" if findings else "ok",
-        runbook=runbook,
-        count=1,
-        what=what,
-        findings=findings,
-    )
+    return verdict_of(runbook, "front-path", "The front path", what, finding)
 
 
 def through_the_proxy(api: Api, namespace: str) -> int:

@@ -1,14 +1,16 @@
 """Verdicts of the drift drill: pure functions of what was seen."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_on_spot.doctor.checks.gitops import held
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.findings import Finding
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 RUNBOOK: Final = "docs/runbooks/drills/drift.md"
+_verdict = partial(verdict_of, RUNBOOK)
 CHECKS: Final = ("applications", "suspensions")
 """Checks of the doctor that explain why nothing is put back."""
 
@@ -54,7 +56,7 @@ def verdicts(seen: Drift, namespace: str) -> tuple[Verdict, ...]:
 def _reverted(seen: Drift, namespace: str) -> Verdict:
     if seen.reverted is not None:
         what = f"{seen.deployment} from {seen.after} back to {seen.before} replicas in {seen.reverted:.1f} s"
-        return Verdict(id="reverted", title="Put back", status="ok", runbook=RUNBOOK, count=1, what=what)
+        return _verdict("reverted", "Put back", what)
     why = seen.why or "nothing that was seen speaks against it"
     finding = Finding(
         subject=seen.deployment,
@@ -66,15 +68,13 @@ def _reverted(seen: Drift, namespace: str) -> Verdict:
         ),
     )
     what = f"{seen.deployment} stayed at {seen.after} replicas"
-    return Verdict(
-        id="reverted", title="Put back", status="found", runbook=RUNBOOK, count=1, what=what, findings=(finding,)
-    )
+    return _verdict("reverted", "Put back", what, finding)
 
 
 def _synced(seen: Drift, namespace: str) -> Verdict:
     if seen.synced is not None:
         what = f"Application {seen.application} in {seen.synced:.1f} s"
-        return Verdict(id="synced", title="Synced again", status="ok", runbook=RUNBOOK, count=1, what=what)
+        return _verdict("synced", "Synced again", what)
     finding = Finding(
         subject=seen.application,
         seen=f"{seen.sync or 'no state'} {seen.timeout:.0f} s after the scale, although the Deployment was put back",
@@ -83,6 +83,4 @@ def _synced(seen: Drift, namespace: str) -> Verdict:
         severity="warning",
     )
     what = f"Application {seen.application} is {seen.sync}"
-    return Verdict(
-        id="synced", title="Synced again", status="found", runbook=RUNBOOK, count=1, what=what, findings=(finding,)
-    )
+    return _verdict("synced", "Synced again", what, finding)

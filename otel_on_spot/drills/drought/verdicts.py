@@ -1,15 +1,17 @@
 """Verdicts of the drought drill: pure functions of its course, each with its arithmetic."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
 from otel_on_spot.drills.front_path import judge
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 from otel_on_spot.spot_arithmetic import ROUND_SECONDS, TYPES_PER_ROUND, rounds
 
 RUNBOOK: Final = "docs/runbooks/drills/drought.md"
+_verdict = partial(verdict_of, RUNBOOK)
 CHECKS: Final = ("node-classes", "node-pools", "pool-limits", "spot-role", "launch-failures", "karpenter-running")
 """Checks of the doctor where pods do not run."""
 PENDING: Final = "kubectl get pods -A --field-selector status.phase=Pending"
@@ -28,18 +30,6 @@ def verdicts(course: Course) -> tuple[Verdict, ...]:
         found += [_back(course), _moves(course)]
     front = judge(course.front, course.promised, at=course.probe, namespace=course.namespace, runbook=RUNBOOK)
     return (*found, front)
-
-
-def _verdict(identity: str, title: str, what: str, finding: Finding | None) -> Verdict:
-    return Verdict(
-        id=identity,
-        title=title,
-        status="ok" if finding is None else "found",
-        runbook=RUNBOOK,
-        count=1,
-        what=what,
-        findings=() if finding is None else (finding,),
-    )
 
 
 def _taken(course: Course) -> Verdict:
@@ -63,7 +53,7 @@ def _taken(course: Course) -> Verdict:
         seen = f"nodes that were there had room for all {course.replicas} pods: the drill shows nothing"
         remedy = (f"otel-on-spot drill drought --replicas {4 * course.replicas}",)
         return _verdict("taken", title, "nothing was needed", _finding(shortage.text, seen, rule, remedy))
-    return _verdict("taken", title, what, None)
+    return _verdict("taken", title, what)
 
 
 def _finding(subject: str, seen: str, rule: str, remedy: tuple[str, ...]) -> Finding:
@@ -89,7 +79,7 @@ def _rounds(course: Course) -> Verdict:
         unseen = "no NodeClaim was refused, and nodes were launched: Spot was not asked for"
         remedy = ("kubectl get nodepools -o wide  # is a pool of Spot the heaviest?",)
         return _verdict("rounds", title, what, _finding("Karpenter", unseen, rule, remedy))
-    return _verdict("rounds", title, what, None)
+    return _verdict("rounds", title, what)
 
 
 def _fallback(course: Course) -> Verdict:
@@ -107,14 +97,14 @@ def _fallback(course: Course) -> Verdict:
         subject = format_count(course.on_demand if course.shortage.partial else of - course.on_demand, "pod")
         remedy = ("kubectl get nodes -L karpenter.sh/nodepool,karpenter.sh/capacity-type", PENDING)
         return _verdict("fallback", title, what, _finding(subject, what, rule, remedy))
-    return _verdict("fallback", title, what, None)
+    return _verdict("fallback", title, what)
 
 
 def _running(course: Course) -> Verdict:
     title = "All pods run"
     since = "it came back" if course.shortage.everything else "it went"
     if course.took is not None and course.took <= course.allowed:
-        return _verdict("running", title, f"{course.took_text} since {since}; allowed {course.allowed_text}", None)
+        return _verdict("running", title, f"{course.took_text} since {since}; allowed {course.allowed_text}")
     if course.took is None:
         seen = f"{course.most_running} of {course.replicas} pods ran within {course.max_wait:.0f} s"
     else:
@@ -128,7 +118,7 @@ def _told(course: Course) -> Verdict:
     title = "It is told"
     what = f"{format_count(course.pending, 'pod')} waited: {course.told[0] if course.told else 'nothing was said'}"
     if course.pending and course.told:
-        return _verdict("told", title, what, None)
+        return _verdict("told", title, what)
     seen = (
         f"{course.pending} pods wait, and no event of theirs or of a NodeClaim says why"
         if course.pending
@@ -142,7 +132,7 @@ def _stays(course: Course) -> Verdict:
     title, (before, after) = "What runs stays up", course.demo
     what = f"{after} of {before} pods of the demo still run"
     if before and after >= before:
-        return _verdict("stays", title, what, None)
+        return _verdict("stays", title, what)
     rule = "a shortage takes no pod that runs: nothing is moved for which there is no room"
     remedy = (f"kubectl -n {course.namespace} get pods -o wide", "kubectl get nodeclaims")
     return _verdict("stays", title, what, _finding(f"namespace {course.namespace}", what, rule, remedy))
@@ -155,7 +145,7 @@ def _back(course: Course) -> Verdict:
         return _verdict("back", title, "never given back", _finding("capacity", "it did not come back", rule, ()))
     if course.back is not None and course.back - course.given_back <= course.max_return:
         seconds = course.back - course.given_back
-        return _verdict("back", title, f"{seconds:.0f} s after its return, of {course.max_return:.0f} s", None)
+        return _verdict("back", title, f"{seconds:.0f} s after its return, of {course.max_return:.0f} s")
     left = ", ".join(course.left_on_demand[:5]) or "it took longer"
     remedy = (
         "kubectl get nodepools -o yaml  # disruption: consolidateAfter, budgets and their schedule",
@@ -176,7 +166,7 @@ def _moves(course: Course) -> Verdict:
     )
     rule = "each pod moves once at most, each from a node that was there before, and no node of the return goes again"
     if count <= course.replicas and not again and not course.moved_again:
-        return _verdict("moved-once", title, what, None)
+        return _verdict("moved-once", title, what)
     told = [
         f"{count} - {course.replicas} = {count - course.replicas} evictions beyond one for each pod"
         if count > course.replicas

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from otel_on_spot.doctor.check import aws_command
 from otel_on_spot.doctor.checks.invisible import cause
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.findings import Finding
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 RUNBOOK: Final = "docs/runbooks/drills/node-join.md"
+_verdict = partial(verdict_of, RUNBOOK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ def verdicts(seen: Joining, facts: Facts | None) -> tuple[Verdict, ...]:
         before = max(before, seen.reached[step.id])
         detail = seen.details.get(step.id, "")
         what = f"{took:.1f} s" + (f", {detail}" if detail else "")
-        judged.append(Verdict(id=step.id, title=step.title, status="ok", runbook=RUNBOOK, count=1, what=what))
+        judged.append(_verdict(step.id, step.title, what))
     return tuple(judged)
 
 
@@ -120,15 +122,7 @@ def _stopped(seen: Joining, step: Step, facts: Facts | None) -> Verdict:
         rule=step.rule,
         remedy=_remedy(seen, facts),
     )
-    return Verdict(
-        id=step.id,
-        title=step.title,
-        status="found",
-        runbook=RUNBOOK,
-        count=1,
-        what=f"stopped {after}",
-        findings=(finding,),
-    )
+    return _verdict(step.id, step.title, f"stopped {after}", finding)
 
 
 def why_stopped(seen: Joining, step: Step, facts: Facts | None) -> str:

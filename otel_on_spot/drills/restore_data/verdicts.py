@@ -1,13 +1,15 @@
 """Verdicts of the restore-data drill: pure functions of what was seen."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.restore_data.volumes import Volume
 from otel_on_spot.findings import Finding
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 RUNBOOK: Final = "docs/runbooks/drills/restore-data.md"
+_verdict = partial(verdict_of, RUNBOOK)
 ZONE_RULE: Final = (
     "a volume does not leave its zone: its pod runs there, on whatever node, as long as EC2 has capacity in it"
 )
@@ -60,21 +62,21 @@ def verdicts(seen: Restore) -> tuple[Verdict, ...]:
 def _snapshot(seen: Restore) -> Verdict:
     if seen.snapshot_seconds is not None:
         what = f"{seen.handle} of {seen.database}'s volume in {seen.snapshot_seconds:.1f} s"
-        return _ok("snapshot", "The volume is snapshotted", what)
+        return _verdict("snapshot", "The volume is snapshotted", what)
     finding = Finding(
         subject=f"{seen.namespace}/{seen.claim}",
         seen=_said(f"the VolumeSnapshot is not ready to use after {seen.timeout:.0f} s", seen.words),
         rule="a snapshot of a database's volume becomes ready to use; the first one of a volume copies all of it",
         remedy=(f"kubectl -n {seen.namespace} describe volumesnapshot {seen.claim}",),
     )
-    return _found("snapshot", "The volume is snapshotted", f"{seen.database}'s volume", finding)
+    return _verdict("snapshot", "The volume is snapshotted", f"{seen.database}'s volume", finding)
 
 
 def _restored(seen: Restore) -> Verdict:
     title = "A pod runs on the restored volume"
     if seen.restored is not None and seen.restore_seconds is not None:
         volume = seen.restored
-        return _ok(
+        return _verdict(
             "restored", title, f"{volume.handle} on {volume.node} in {volume.zone}, {seen.restore_seconds:.1f} s"
         )
     finding = Finding(
@@ -86,7 +88,7 @@ def _restored(seen: Restore) -> Verdict:
             "kubectl get events -A --field-selector type=Warning --sort-by=.lastTimestamp",
         ),
     )
-    return _found("restored", title, f"a claim from {seen.handle}", finding)
+    return _verdict("restored", title, f"a claim from {seen.handle}", finding)
 
 
 def _source(seen: Restore) -> Verdict:
@@ -96,14 +98,14 @@ def _source(seen: Restore) -> Verdict:
     if seen.copy.why_unknown:
         return Verdict(id="source", title=title, status="unknown", runbook=RUNBOOK, why_unknown=seen.copy.why_unknown)
     if (seen.copy.snapshot, seen.copy.zone) == (seen.handle, volume.node_zone):
-        return _ok("source", title, f"{volume.handle} is of {seen.handle}, in {seen.copy.zone}")
+        return _verdict("source", title, f"{volume.handle} is of {seen.handle}, in {seen.copy.zone}")
     finding = Finding(
         subject=volume.handle,
         seen=f"made of {seen.copy.snapshot or 'no snapshot'} in {seen.copy.zone}; its pod is in {volume.node_zone}",
         rule=f"it is made of {seen.handle}, in the zone of its pod",
         remedy=(f"aws ec2 describe-volumes --volume-ids {volume.handle}",),
     )
-    return _found("source", title, volume.handle, finding)
+    return _verdict("source", title, volume.handle, finding)
 
 
 def _followed(seen: Restore) -> Verdict:
@@ -113,7 +115,7 @@ def _followed(seen: Restore) -> Verdict:
         volume = seen.moved
         what = f"{volume.handle} of {seen.subject} from {before.node} to {volume.node} in {volume.zone}"
         what += f", {seen.move_seconds:.1f} s"
-        return _ok("followed", title, what)
+        return _verdict("followed", title, what)
     finding = Finding(
         subject=seen.subject,
         seen=_said(
@@ -128,16 +130,8 @@ def _followed(seen: Restore) -> Verdict:
             "capacity",
         ),
     )
-    return _found("followed", title, f"{before.handle} of {seen.subject}", finding)
+    return _verdict("followed", title, f"{before.handle} of {seen.subject}", finding)
 
 
 def _said(what: str, words: str) -> str:
     return f"{what}; {words}" if words else what
-
-
-def _ok(line: str, title: str, what: str) -> Verdict:
-    return Verdict(id=line, title=title, status="ok", runbook=RUNBOOK, count=1, what=what)
-
-
-def _found(line: str, title: str, what: str, finding: Finding) -> Verdict:
-    return Verdict(id=line, title=title, status="found", runbook=RUNBOOK, count=1, what=what, findings=(finding,))

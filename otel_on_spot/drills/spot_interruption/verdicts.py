@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Availability, Promise, judge
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 RUNBOOK: Final = "docs/runbooks/drills/spot-interruption.md"
+_verdict = partial(verdict_of, RUNBOOK)
 NOTICE_SECONDS: Final = 120
 """From the warning to the end of a Spot instance."""
 CHECKS: Final = (
@@ -56,13 +58,6 @@ def verdicts(seen: Interruption) -> tuple[Verdict, ...]:
         return (_heard(seen),)
     front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     return (_heard(seen), _tainted(seen), _drained(seen), _replaced(seen), _workloads(seen), front)
-
-
-def _verdict(identity: str, title: str, what: str, *findings: Finding) -> Verdict:
-    status = "found" if findings else "ok"
-    return Verdict(
-        id=identity, title=title, status=status, runbook=RUNBOOK, count=1, what=what, findings=tuple(findings)
-    )
 
 
 def _heard(seen: Interruption) -> Verdict:

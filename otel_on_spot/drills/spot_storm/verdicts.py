@@ -1,6 +1,7 @@
 """Verdicts of the spot-storm drill: pure functions of what was seen."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import judge
@@ -8,10 +9,11 @@ from otel_on_spot.drills.spot_interruption.verdicts import CHECKS as HEARING
 from otel_on_spot.drills.spot_interruption.verdicts import REPLACING
 from otel_on_spot.drills.spot_storm.course import Seen
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 from otel_on_spot.spot_arithmetic import WARNING_SECONDS
 
 RUNBOOK: Final = "docs/runbooks/drills/spot-storm.md"
+_verdict = partial(verdict_of, RUNBOOK)
 NAMED: Final = 5
 
 
@@ -26,18 +28,6 @@ def verdicts(seen: Seen) -> tuple[Verdict, ...]:
 def checks(seen: Seen) -> tuple[str, ...]:
     """Checks of the doctor on the way that was not gone to its end."""
     return HEARING if len(seen.handled) < len(seen.warned) else REPLACING
-
-
-def _verdict(identity: str, title: str, what: str, count: int, finding: Finding | None) -> Verdict:
-    return Verdict(
-        id=identity,
-        title=title,
-        status="ok" if finding is None else "found",
-        runbook=RUNBOOK,
-        count=count,
-        what=what,
-        findings=() if finding is None else (finding,),
-    )
 
 
 def _late(seen: Seen, at: Mapping[str, float]) -> list[str]:
@@ -65,7 +55,7 @@ def _heard(seen: Seen) -> Verdict:
             "kubectl -n kube-system logs deployment/karpenter --since=10m",
         ),
     )
-    return _verdict("heard", title, what, len(seen.warned), finding if late or not seen.warned else None)
+    return _verdict("heard", title, what, finding if late or not seen.warned else None, count=len(seen.warned))
 
 
 def _drained(seen: Seen) -> Verdict:
@@ -80,7 +70,7 @@ def _drained(seen: Seen) -> Verdict:
         "boots, or a long terminationGracePeriodSeconds, holds it",
         remedy=("otel-on-spot doctor --only two-minutes,blast-radius,disruption-budgets",),
     )
-    return _verdict("drained", title, what, len(seen.warned), finding if late else None)
+    return _verdict("drained", title, what, finding if late else None, count=len(seen.warned))
 
 
 def _answering(seen: Seen) -> Verdict:
@@ -88,27 +78,27 @@ def _answering(seen: Seen) -> Verdict:
     title = "Least answering"
     what = f"at least {seen.least} ready: {seen.over_time}"
     if seen.least > 0 or (seen.promised.waived and seen.endpoints):
-        return _verdict("answering", title, what, 1, None)
+        return _verdict("answering", title, what)
     finding = Finding(
         subject=f"namespace {seen.namespace}",
         seen=f"a Service of the front path had no ready endpoint: {seen.over_time}",
         rule=seen.promised.rule,
         remedy=("otel-on-spot doctor --only blast-radius,disruption-budgets",),
     )
-    return _verdict("answering", title, what, 1, finding)
+    return _verdict("answering", title, what, finding)
 
 
 def _whole(seen: Seen) -> Verdict:
     title = "Workloads are whole again"
     if seen.whole is not None and seen.whole <= seen.timeout:
-        return _verdict("whole", title, f"all Ready {seen.whole:.1f} s after the warnings", 1, None)
+        return _verdict("whole", title, f"all Ready {seen.whole:.1f} s after the warnings")
     finding = Finding(
         subject=format_count(len(seen.waiting), "workload"),
         seen=f"not whole {seen.timeout:.0f} s after the warnings: {_named(list(seen.waiting)) or 'nodes hold pods'}",
         rule=f"what ran on the nodes is Ready elsewhere within {seen.timeout:.0f} s (--timeout)",
         remedy=("kubectl get pods -A --field-selector status.phase=Pending", "kubectl get nodeclaims -o wide"),
     )
-    return _verdict("whole", title, "not in time", 1, finding)
+    return _verdict("whole", title, "not in time", finding)
 
 
 def measures(seen: Seen, channel: str) -> Mapping[str, str]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.verification import Restored
 from otel_on_spot.drills.stress.watch import Sample, Watch
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 PAGE: Final = "docs/runbooks/drills/stress.md"
+_verdict = partial(verdict_of, PAGE)
 EVENTS: Final = "kubectl get events --all-namespaces --sort-by=.lastTimestamp"
 
 
@@ -48,23 +50,12 @@ class Course:
 
 def verdicts(course: Course, restored: Restored) -> tuple[Verdict, ...]:
     """Pods ran, it held, it was restored, nothing else changed."""
+    (ran, missing), (held, lost) = _ran(course), _held(course)
     return (
-        _verdict("replicas", "All replicas run", *_ran(course)),
-        _verdict("held", "The suspension held", *_held(course)),
-        _verdict("restored", "Restored", f"as before, after {restored.seconds:.0f} s of looking", restored.own),
-        _verdict("untouched", "Nothing else changed", "other Applications are as they were", restored.others),
-    )
-
-
-def _verdict(name: str, title: str, what: str, findings: tuple[Finding, ...]) -> Verdict:
-    return Verdict(
-        id=name,
-        title=title,
-        status="found" if findings else "ok",
-        runbook=PAGE,
-        count=1,
-        what=what,
-        findings=findings,
+        _verdict("replicas", "All replicas run", ran, *missing),
+        _verdict("held", "The suspension held", held, *lost),
+        _verdict("restored", "Restored", f"as before, after {restored.seconds:.0f} s of looking", *restored.own),
+        _verdict("untouched", "Nothing else changed", "other Applications are as they were", *restored.others),
     )
 
 

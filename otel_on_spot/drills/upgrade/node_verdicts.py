@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Availability, Promise, judge
 from otel_on_spot.drills.upgrade.budgets import DRIFTED
 from otel_on_spot.drills.upgrade.verdicts import CONSOLIDATED, RUNBOOK
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 HOLD: Final = 'kubectl edit nodepools  # hold drift until you know why: budgets: [{nodes: "0", reasons: [Drifted]}]'
 MOST_NAMED: Final = 4
+_verdict = partial(verdict_of, RUNBOOK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,6 @@ class NodeUpgrade:
         front: looks at the front path.
         probe: what was looked at.
         promised: of the front path.
-        timeout: seconds for each move.
         namespace: of the demo.
     """
 
@@ -124,7 +125,6 @@ class NodeUpgrade:
     front: Availability
     probe: str
     promised: Promise
-    timeout: float
     namespace: str = "otel-demo"
 
 
@@ -135,11 +135,6 @@ def verdicts(seen: NodeUpgrade) -> tuple[Verdict, ...]:
         _release(seen), _budgets(seen), _nodes(seen), _pods(seen), _data(seen), _on_demand(seen), _pending(seen),
         _back(seen), front,
     )  # fmt: skip
-
-
-def _verdict(identity: str, title: str, what: str, count: int, *findings: Finding) -> Verdict:
-    status = "found" if findings else "ok"
-    return Verdict(id=identity, title=title, status=status, runbook=RUNBOOK, count=count, what=what, findings=findings)
 
 
 def _release(seen: NodeUpgrade) -> Verdict:
@@ -161,7 +156,7 @@ def _release(seen: NodeUpgrade) -> Verdict:
         f"{course.name}: {format_count(len(course.times), 'node')} of {course.nodes} replaced in {course.seconds:.0f} s"
         for course in seen.courses
     )
-    return _verdict("release", "Every node moved", what, sum(course.nodes for course in seen.courses), *findings)
+    return _verdict("release", "Every node moved", what, *findings, count=sum(course.nodes for course in seen.courses))
 
 
 def _budgets(seen: NodeUpgrade) -> Verdict:
@@ -184,7 +179,7 @@ def _budgets(seen: NodeUpgrade) -> Verdict:
         f"{pool} {away.nodes} of {'any' if away.allowed is None else away.allowed}"
         for pool, away in sorted(most.items())
     )
-    return _verdict("budgets", "Within the budgets", f"away at once: {what or 'none'}", len(most), *findings)
+    return _verdict("budgets", "Within the budgets", f"away at once: {what or 'none'}", *findings, count=len(most))
 
 
 def _nodes(seen: NodeUpgrade) -> Verdict:
@@ -210,7 +205,7 @@ def _nodes(seen: NodeUpgrade) -> Verdict:
     told = f"; {consolidated} consolidated, as at any time" if consolidated else ""
     replaced = sum(claim.replaced and claim.reason == DRIFTED and claim.took is not None for _, claim in left)
     return _verdict(
-        "nodes", "No node is lost", f"{format_count(replaced, 'node')} replaced{took}{told}", len(left), *findings
+        "nodes", "No node is lost", f"{format_count(replaced, 'node')} replaced{took}{told}", *findings, count=len(left)
     )
 
 
@@ -233,7 +228,7 @@ def _pods(seen: NodeUpgrade) -> Verdict:
     told += f"; {consolidated} once more, consolidated" if consolidated else ""
     moved = sum(course.moved for course in seen.courses)
     return _verdict(
-        "pods", "No pod moves off a new node", f"{format_count(moved, 'pod')} moved{told}", moved, *findings
+        "pods", "No pod moves off a new node", f"{format_count(moved, 'pod')} moved{told}", *findings, count=moved
     )
 
 
@@ -254,7 +249,7 @@ def _data(seen: NodeUpgrade) -> Verdict:
         for parted in course.parted
     )
     what = f"{format_count(seen.databases, 'database')}, node after node"
-    return _verdict("data", "Databases one node at a time", what, seen.databases, *findings)
+    return _verdict("data", "Databases one node at a time", what, *findings, count=seen.databases)
 
 
 def _on_demand(seen: NodeUpgrade) -> Verdict:
@@ -268,7 +263,7 @@ def _on_demand(seen: NodeUpgrade) -> Verdict:
         for pod in seen.on_spot
     )
     what = f"{format_count(seen.databases, 'database')}, none on Spot at any look" if not findings else "not all"
-    return _verdict("on-demand", "Databases stay On-Demand", what, seen.databases, *findings)
+    return _verdict("on-demand", "Databases stay On-Demand", what, *findings, count=seen.databases)
 
 
 def _pending(seen: NodeUpgrade) -> Verdict:
@@ -284,7 +279,7 @@ def _pending(seen: NodeUpgrade) -> Verdict:
         if course.pending
     )
     what = "every pod runs after each move" if not findings else "not all run"
-    return _verdict("pending", "Nothing waits", what, len(seen.courses), *findings)
+    return _verdict("pending", "Nothing waits", what, *findings, count=len(seen.courses))
 
 
 def _back(seen: NodeUpgrade) -> Verdict:
@@ -299,4 +294,4 @@ def _back(seen: NodeUpgrade) -> Verdict:
         remedy=("kubectl get nodepools,ec2nodeclasses", "make lab  # brings back what the stack file declares"),
     )
     what = "the alias as it was, NodePools and EC2NodeClasses Ready" if not problems else "not as before"
-    return _verdict("back", "Back as before", what, 1, *([finding] if problems else []))
+    return _verdict("back", "Back as before", what, *([finding] if problems else []))

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Availability, Promise, judge
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.report import Verdict
+from otel_on_spot.report import Verdict, verdict_of
 
 RUNBOOK: Final = "docs/runbooks/drills/upgrade.md"
+_verdict = partial(verdict_of, RUNBOOK)
 NOTICE_SECONDS: Final = 120
 """From the warning to the end of a Spot instance."""
 CONSOLIDATED: Final = ("Empty", "Underutilized")
@@ -112,13 +114,6 @@ def verdicts(seen: Upgrade) -> tuple[Verdict, ...]:
     )  # fmt: skip
 
 
-def _verdict(identity: str, title: str, what: str, count: int, *findings: Finding) -> Verdict:
-    status = "found" if findings else "ok"
-    return Verdict(
-        id=identity, title=title, status=status, runbook=RUNBOOK, count=count, what=what, findings=tuple(findings)
-    )
-
-
 def _moved(seen: Upgrade) -> Verdict:
     findings = tuple(
         Finding(
@@ -134,7 +129,7 @@ def _moved(seen: Upgrade) -> Verdict:
         if move.error or move.version != move.after
     )
     what = ", ".join(f"{move.name} in {move.at['done']:.0f} s" for move in seen.moves if "done" in move.at)
-    return _verdict("moved", "Moved", what or "not moved", len(seen.moves), *findings)
+    return _verdict("moved", "Moved", what or "not moved", *findings, count=len(seen.moves))
 
 
 def _order(seen: Upgrade) -> Verdict:
@@ -153,7 +148,7 @@ def _order(seen: Upgrade) -> Verdict:
     changed = [move for move in seen.moves if "crds" in move.at and "controller" in move.at]
     leads = ", ".join(f"{move.at['controller'] - move.at['crds']:.1f} s before ({move.name})" for move in changed)
     return _verdict(
-        "order", "CRDs first", leads or "the CRDs are the same in both versions", len(seen.moves), *findings
+        "order", "CRDs first", leads or "the CRDs are the same in both versions", *findings, count=len(seen.moves)
     )
 
 
@@ -182,7 +177,7 @@ def _heard(seen: Upgrade) -> Verdict:
     last = f"the last one handled after {max(times):.1f} s" if times else "none handled"
     last += f", {lost} not handled" if times and lost else ""
     what = f"{format_count(len(seen.warned), 'warning')} in a restart, {last}"
-    return _verdict("heard", "Warnings outlive the restart", what, len(seen.warned), *findings)
+    return _verdict("heard", "Warnings outlive the restart", what, *findings, count=len(seen.warned))
 
 
 def _claims(seen: Upgrade) -> Verdict:
@@ -202,7 +197,7 @@ def _claims(seen: Upgrade) -> Verdict:
     )
     told = f"; {len(consolidated)} consolidated, as in any version" if consolidated else ""
     what = f"{seen.claims - len(seen.gone)} of {format_count(seen.claims, 'NodeClaim')} stayed{told}"
-    return _verdict("nodeclaims", "No node is lost", what, seen.claims, *findings)
+    return _verdict("nodeclaims", "No node is lost", what, *findings, count=seen.claims)
 
 
 def _drift(seen: Upgrade) -> Verdict:
@@ -219,7 +214,7 @@ def _drift(seen: Upgrade) -> Verdict:
         for drifted in seen.drifted
     )
     hashes = ", ".join(f"{kind} {' → '.join(versions)}" for kind, versions in sorted(seen.hashes.items()))
-    return _verdict("drift", "No drift", f"hash versions: {hashes or 'none seen'}", seen.claims, *findings)
+    return _verdict("drift", "No drift", f"hash versions: {hashes or 'none seen'}", *findings, count=seen.claims)
 
 
 def _pods(seen: Upgrade) -> Verdict:
@@ -233,20 +228,20 @@ def _pods(seen: Upgrade) -> Verdict:
         for pod in seen.moved
     )
     what = f"{seen.pods - len(seen.moved)} of {format_count(seen.pods, 'pod')} on nodes that stayed are the same"
-    return _verdict("pods", "No pod restarts", what, seen.pods, *findings)
+    return _verdict("pods", "No pod restarts", what, *findings, count=seen.pods)
 
 
 def _workloads(seen: Upgrade) -> Verdict:
     title = "Workloads are whole again"
     if not seen.waiting:
-        return _verdict("workloads", title, "what ran on the warned nodes is Ready elsewhere", len(seen.warned))
+        return _verdict("workloads", title, "what ran on the warned nodes is Ready elsewhere", count=len(seen.warned))
     finding = Finding(
         subject=format_count(len(seen.waiting), "workload"),
         seen=f"not whole {seen.timeout:.0f} s after the warnings: {', '.join(seen.waiting)}",
         rule="what ran on the warned nodes is Ready again elsewhere",
         remedy=("kubectl get pods -A --field-selector status.phase=Pending",),
     )
-    return _verdict("workloads", title, "not in time", len(seen.warned), finding)
+    return _verdict("workloads", title, "not in time", finding, count=len(seen.warned))
 
 
 def _back(seen: Upgrade) -> Verdict:
@@ -263,4 +258,4 @@ def _back(seen: Upgrade) -> Verdict:
         remedy=("kubectl get nodepools,ec2nodeclasses", "make lab  # brings back what the stack file declares"),
     )
     what = f"{first} again, NodePools and EC2NodeClasses Ready" if not problems else "not as before"
-    return _verdict("back", "Back as before", what, 1, *([finding] if problems else []))
+    return _verdict("back", "Back as before", what, *([finding] if problems else []))

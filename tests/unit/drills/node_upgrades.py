@@ -33,7 +33,6 @@ WELL = NodeUpgrade(
     front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
     probe="ready endpoints",
     promised=Promise(),
-    timeout=300.0,
 )
 
 
