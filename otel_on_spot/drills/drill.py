@@ -11,17 +11,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from otel_on_spot import target as targets
 from otel_on_spot.declared import Declared
+from otel_on_spot.drills import undo
 from otel_on_spot.drills.lease import HeldLease, LeaseHeldError, hold_lease
-from otel_on_spot.drills.resilience import is_outage
+from otel_on_spot.drills.resilience import is_outage, retry_outages
 from otel_on_spot.drills.timeline import Log, Timeline
+from otel_on_spot.drills.undo import Step
 from otel_on_spot.errors import ToolError
 from otel_on_spot.failures import UnreachableError, reason
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.report import Report, Verdict
 from otel_on_spot.target import Target
-from otel_on_spot.waiting import wait_until
+from otel_on_spot.waiting import Deadline, wait_until
 
 POLL_SECONDS: Final = 0.5
+GIVE_BACK_SECONDS: Final = 120.0
 
 
 class DrillRefusedError(ToolError):
@@ -79,6 +82,28 @@ class Drill:
                 return False
 
         return wait_until(holds, seconds, every)
+
+    def take_back(self, steps: Sequence[Step], moment: str, log: Log) -> None:
+        """Take changes back now, the last one first: they stay in the lease, and do nothing when taken back again.
+
+        Args:
+            steps: written down in the lease.
+            moment: name of what happens in the timeline.
+            log: gets a line where nobody answers.
+
+        Raises:
+            ApiException, botocore.exceptions.ClientError: it was refused.
+            urllib3.exceptions.HTTPError, OSError, botocore.exceptions.BotoCoreError, ValueError: nobody answered in
+                time.
+        """
+        for step in reversed(steps):
+            done = retry_outages(
+                lambda step=step: undo.take_back(self.target, self.api, step),
+                Deadline(GIVE_BACK_SECONDS),
+                log,
+                step.what,
+            )
+            self.timeline.add(moment, f"{step.what}: {done}")
 
     def report(self, verdicts: Sequence[Verdict], measures: Mapping[str, str]) -> Report:
         """The report at its end."""

@@ -13,7 +13,7 @@ from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Cours
 from otel_on_spot.drills.drought.verdicts import CHECKS, measures, verdicts
 from otel_on_spot.drills.drought.watch import Follow, remembers, running
 from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
-from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe, retry_outages
+from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
 from otel_on_spot.drills.shortage import (
     HOLD_DRIFT,
     SPOT,
@@ -40,7 +40,6 @@ MODEL: Final = "frontend"
 """Workload of the demo whose requests the pods take."""
 TOLD_SECONDS: Final = 60.0
 """How long pods may wait, where nothing at all is to be had, until somebody says why."""
-GIVE_BACK_SECONDS: Final = 120.0
 BESIDE_SECONDS: Final = 180.0
 """Seconds of the lease beyond waiting: to begin, and to put things back."""
 
@@ -267,16 +266,9 @@ class Drought:
         self._drill.timeline.add("not all Running", f"{course.most_running} of {course.replicas} in {seconds:.0f} s")
 
     def _give_back(self) -> None:
-        """Now, and not only when the lease ends: the steps stay in it, and do nothing when taken back again."""
+        """Now, and not only when the lease ends."""
         drill, course = self._drill, self._course
-        for step in reversed(self._plan.steps):
-            done = retry_outages(
-                lambda step=step: undo.take_back(drill.target, drill.api, step),
-                Deadline(GIVE_BACK_SECONDS),
-                self._log,
-                step.what,
-            )
-            drill.timeline.add("given back", f"{step.what}: {done}")
+        drill.take_back(self._plan.steps, "given back", self._log)
         course.given_back = drill.timeline.seconds
         self._follow.begin("return")
         self._follow.returning = True

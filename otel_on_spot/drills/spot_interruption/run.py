@@ -15,7 +15,7 @@ from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel,
 from otel_on_spot.drills.spot_interruption.watch import Watch
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
-from otel_on_spot.report import Report, Verdict
+from otel_on_spot.report import Report
 from otel_on_spot.target import Target
 
 
@@ -111,10 +111,6 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
 
 
 def _report(drill: Drill, seen: Interruption, by: Channel) -> Report:
-    judged = verdicts(seen)
-    causes: tuple[Verdict, ...] = ()
-    if any(verdict.status == "found" and verdict.id != "front-path" for verdict in judged):
-        checks = REPLACING if seen.heard else CHECKS
-        causes = diagnosis.causes(diagnosis.collect_facts(drill.target), checks)
+    judged = diagnosis.explained(drill.target, verdicts(seen), REPLACING if seen.heard else CHECKS)
     measures = {"warning": by.description, "front path": f"{seen.front.text}: {seen.probe}"}
-    return drill.report((*judged, *causes), measures)
+    return drill.report(judged, measures)

@@ -15,7 +15,7 @@ from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
 from otel_on_spot.drills.spot_storm.watch import Watch
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.client import Api
-from otel_on_spot.report import Report, Verdict
+from otel_on_spot.report import Report
 from otel_on_spot.spot_arithmetic import WARNING_SECONDS
 from otel_on_spot.target import Target
 
@@ -106,8 +106,5 @@ def run(
 
 
 def _report(drill: Drill, seen: Seen, by: Channel) -> Report:
-    judged = verdicts(seen)
-    causes: tuple[Verdict, ...] = ()
-    if any(verdict.status == "found" and verdict.id not in FRONT_LINES for verdict in judged):
-        causes = diagnosis.causes(diagnosis.collect_facts(drill.target), checks(seen))
-    return drill.report((*judged, *causes), measures(seen, by.description))
+    judged = diagnosis.explained(drill.target, verdicts(seen), checks(seen), apart_from=FRONT_LINES)
+    return drill.report(judged, measures(seen, by.description))

@@ -10,7 +10,6 @@ from otel_on_spot.doctor.facts_kubernetes import NodePool
 from otel_on_spot.drills import diagnosis, undo
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
-from otel_on_spot.drills.resilience import retry_outages
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import Step
 from otel_on_spot.drills.upgrade.budgets import DRIFTED, allowed
@@ -19,12 +18,10 @@ from otel_on_spot.drills.upgrade.node_watch import NodeWatch, image_of, image_re
 from otel_on_spot.drills.upgrade.watch import unready
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import NODE_CLAIM, NODE_CLASS, NODE_POOL, POOL_LABEL
-from otel_on_spot.report import Report, Verdict
+from otel_on_spot.report import Report
 from otel_on_spot.target import Target
-from otel_on_spot.waiting import Deadline
 
 EVERY_SECONDS: Final = 1.0
-GIVE_BACK_SECONDS: Final = 120.0
 CHECKS: Final = ("karpenter-running", "node-classes", "node-pools", "pool-budgets", "drift-age", "disruption-budgets")
 """Checks of the doctor that explain why nodes are not replaced."""
 
@@ -135,14 +132,7 @@ class NodeUpgradeRun:
                 drill.timeline.add("alias", step.what)
             courses = [self._follow()]
             self._watch.begin(plan.after, plan.before)
-            for step in reversed(plan.steps):  # the steps stay in the lease, and do nothing when taken back again
-                done = retry_outages(
-                    lambda step=step: undo.take_back(drill.target, drill.api, step),
-                    Deadline(GIVE_BACK_SECONDS),
-                    self._log,
-                    step.what,
-                )
-                drill.timeline.add("alias", f"{step.what}: {done}")
+            drill.take_back(plan.steps, "alias", self._log)
             courses.append(self._follow())
             front = probed.seen
         return self._report(
@@ -155,7 +145,6 @@ class NodeUpgradeRun:
                 front=front,
                 probe=name,
                 promised=promise(drill.declared.replicas, drill.declared.stack, self._gap),
-                timeout=self._timeout,
                 namespace=drill.declared.stateful_namespace,
             )
         )
@@ -176,12 +165,9 @@ class NodeUpgradeRun:
         )
 
     def _report(self, seen: NodeUpgrade) -> Report:
-        judged = verdicts(seen)
-        causes: tuple[Verdict, ...] = ()
-        if any(verdict.status == "found" and verdict.id != "front-path" for verdict in judged):
-            causes = diagnosis.causes(diagnosis.collect_facts(self._drill.target), CHECKS)
+        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
         took = {f"AMI {course.name}": f"{course.seconds:.1f} s{_each(course)}" for course in seen.courses}
-        return self._drill.report((*judged, *causes), {**took, "front path": f"{seen.front.text}: {seen.probe}"})
+        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})
 
 
 def _each(course: Course) -> str:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from otel_on_spot.declared import Declared
-from otel_on_spot.doctor.collectors.kubernetes import conditions
 from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import NodePool, Pod
 from otel_on_spot.drills.shortage import SPOT
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.upgrade.budgets import DRIFTED, allowed
 from otel_on_spot.drills.upgrade.node_verdicts import Again, Away, Course, Left
-from otel_on_spot.drills.upgrade.watch import DISRUPTION_REASON, is_ready
+from otel_on_spot.drills.upgrade.watch import DISRUPTION_REASON, is_ready, reason_of
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, NODE_CLAIM, NODE_CLASS, NODE_POOL, POD, POOL_LABEL
 
@@ -50,16 +49,9 @@ def image_of(claim: Object) -> str:
 
 def leaving(claim: Object) -> str | None:
     """Why Karpenter takes a NodeClaim away, empty where it does not say; None where it does not."""
-    given = next(
-        (found for found in conditions(claim) if found.type == DISRUPTION_REASON and found.status == "True"), None
-    )
-    if given is not None:
-        return given.reason
+    if (given := reason_of(claim, DISRUPTION_REASON)) is not None:
+        return given
     return "" if claim["metadata"].get("deletionTimestamp") else None
-
-
-def _is(claim: Object, condition: str) -> bool:
-    return any(found.type == condition and found.status == "True" for found in conditions(claim))
 
 
 @dataclass
@@ -220,7 +212,7 @@ class NodeWatch:
         counted: dict[str, int] = {}
         away: dict[str, int] = {}
         for claim in self._now:
-            if not _is(claim, INITIALIZED) or _is(claim, TERMINATING):
+            if reason_of(claim, INITIALIZED) is None or reason_of(claim, TERMINATING) is not None:
                 continue
             pool = (claim["metadata"].get("labels") or {}).get(POOL_LABEL, "")
             counted[pool] = counted.get(pool, 0) + 1
@@ -237,7 +229,7 @@ class NodeWatch:
 
     def _nodes(self) -> Mapping[str, str]:
         """Name of a node -> uid of its NodeClaim: a new node may have the name of one that ends."""
-        ordered = sorted(self._now, key=lambda claim: not _is(claim, TERMINATING))
+        ordered = sorted(self._now, key=lambda claim: reason_of(claim, TERMINATING) is None)
         return {
             name: claim["metadata"]["uid"]
             for claim in ordered

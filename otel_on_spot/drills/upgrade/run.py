@@ -28,7 +28,7 @@ from otel_on_spot.drills.upgrade.watch import (
 from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import DEPLOYMENT, NODE_CLAIM, POD
-from otel_on_spot.report import Report, Verdict
+from otel_on_spot.report import Report
 from otel_on_spot.target import Target
 
 EVERY_SECONDS: Final = 0.25
@@ -254,9 +254,6 @@ class UpgradeRun:
         )
 
     def _report(self, seen: Upgrade) -> Report:
-        judged = verdicts(seen)
-        causes: tuple[Verdict, ...] = ()
-        if any(verdict.status == "found" and verdict.id != "front-path" for verdict in judged):
-            causes = diagnosis.causes(diagnosis.collect_facts(self._drill.target), CHECKS)
+        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
         took = {f"Karpenter {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
-        return self._drill.report((*judged, *causes), {**took, "front path": f"{seen.front.text}: {seen.probe}"})
+        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})

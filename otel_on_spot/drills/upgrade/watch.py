@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions
 from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.drills.upgrade.budgets import DRIFTED
 from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, NODE_CLAIM
@@ -58,7 +59,7 @@ class ClaimWatch:
     def __init__(self, api: Api, timeline: Timeline, claims: Collection[Object]) -> None:
         self._api, self._timeline = api, timeline
         self._last = {claim["metadata"]["uid"]: claim for claim in claims}
-        self._drifted_before = {uid for uid, claim in self._last.items() if _drift(claim) is not None}
+        self._drifted_before = {uid for uid, claim in self._last.items() if reason_of(claim, DRIFTED) is not None}
         self._gone: dict[str, Gone] = {}
         self._drifted: dict[str, Drifted] = {}
         self._hashes: dict[str, list[str]] = {kind: [] for kind in HASH_VERSIONS}
@@ -69,7 +70,7 @@ class ClaimWatch:
         now = {claim["metadata"]["uid"]: claim for claim in self._api.list(NODE_CLAIM.path())}
         for uid, claim in now.items():
             name = claim["metadata"]["name"]
-            reason = _drift(claim)
+            reason = reason_of(claim, DRIFTED)
             if reason is not None and uid not in self._drifted_before and uid not in self._drifted:
                 self._drifted[uid] = Drifted(claim=name, reason=reason)
                 self._timeline.add("drifted", f"NodeClaim {name}: {reason}")
@@ -113,18 +114,16 @@ class ClaimWatch:
                     self._timeline.add("hashed", f"{kind} {self._hashes[kind][-2]} → {self._hashes[kind][-1]}")
 
 
-def is_ready(thing: Object) -> bool:
-    """Whether its condition Ready is true."""
-    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions(thing))
-
-
-def _drift(claim: Object) -> str | None:
-    """Why it is Drifted; None where it is not."""
-    found = next(
-        (condition for condition in conditions(claim) if condition.type == "Drifted" and condition.status == "True"),
-        None,
+def reason_of(thing: Object, condition: str) -> str | None:
+    """Reason of a condition that is true; None where it is not."""
+    return next(
+        (found.reason for found in conditions(thing) if found.type == condition and found.status == "True"), None
     )
-    return None if found is None else found.reason
+
+
+def is_ready(thing: Object) -> bool:
+    """True where its condition Ready is."""
+    return reason_of(thing, "Ready") is not None
 
 
 def _gone(claim: Object) -> Gone:
