@@ -85,7 +85,7 @@ test-collector: .venv/test-ready ## a real OpenTelemetry Collector reads what th
 	@$(BIN)/python -m otel_on_spot.lab.toolchain --collector && COLLECTOR=1 $(BIN)/python -m pytest -q tests/charts/test_collector.py
 
 lab-test: .venv/test-ready ## the lessons on the lab, tools built first where they are not (needs Go)
-	@$(BIN)/python -m otel_on_spot.lab.toolchain && $(BIN)/python -m otel_on_spot.lab.toolchain --alerts && $(BIN)/python -m otel_on_spot.lab.toolchain --collector && $(BIN)/python -m otel_on_spot.lab.toolchain --argocd-cli && LAB=1 $(BIN)/python -m tests.tiers lab
+	@$(BIN)/python -m otel_on_spot.lab.toolchain && $(BIN)/python -m otel_on_spot.lab.toolchain --alerts --collector --argocd-cli && LAB=1 $(BIN)/python -m tests.tiers lab
 
 up: given-stack .venv/plan-ready ## pulumi up on AWS: make up STACK=dev
 	@pulumi up --stack $(STACK) $(ARGS)

@@ -14,10 +14,8 @@ import pytest
 import trustme
 
 from infra import otlp
-from otel_on_spot.lab.toolchain import ToolchainError, missing
-from otel_on_spot.lab.toolchain.build import place
-from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import COLLECTOR
+from tests.built import built
 from tests.charts import collector
 from tests.charts.collector import ABSENT, Backend, Collector, Loopback
 from tests.charts.demo_chart import Wrapper
@@ -31,12 +29,7 @@ AT = Loopback()
 def binary() -> Path:
     if os.environ.get("COLLECTOR") != "1" and os.environ.get("LAB") != "1":
         pytest.skip("the collector takes about 30 CPU seconds, and minutes to build once: run make test-collector")
-    try:
-        if missing(modules=[COLLECTOR]):
-            pytest.skip("the collector is not built: run make test-collector")
-        return place(COLLECTOR, Go.find()) / "otel-collector"
-    except ToolchainError as error:
-        pytest.skip(f"the collector cannot be built: {error}")
+    return built(COLLECTOR, "the collector", "make test-collector") / "otel-collector"
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,8 @@ import pytest
 import yaml
 
 from otel_on_spot.lab import addresses, isolation
-from otel_on_spot.lab.toolchain import ToolchainError, missing
-from otel_on_spot.lab.toolchain.build import place
-from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI
+from tests.built import built
 from tests.lab.running import ROOT, Lab, condition, until
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -34,12 +32,7 @@ PODS = {"argocd-redis": (6379, addresses.REDIS), "argocd-repo-server": (8081, RE
 @pytest.fixture
 def variables(lab: Lab, tmp_path: Path) -> Mapping[str, str]:
     """The environment of a person who has the command line: a home and a kubeconfig of their own, which it changes."""
-    try:
-        if missing(modules=[ARGOCD_CLI]):
-            pytest.skip('Argo CD\'s command line is not built: run make tools ARGS="--argocd-cli"')
-        tool = place(ARGOCD_CLI, Go.find())
-    except ToolchainError as error:
-        pytest.skip(f"Argo CD's command line cannot be built: {error}")
+    tool = built(ARGOCD_CLI, "Argo CD's command line", 'make tools ARGS="--argocd-cli"')
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(lab.folder.kubeconfig().read_text())
     given = isolation.environment(lab.stack, lab.folder, lab.tools)

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 import yaml
 
 from otel_on_spot.lab import addresses, isolation
-from otel_on_spot.lab.toolchain import ToolchainError, missing
-from otel_on_spot.lab.toolchain.build import place
-from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import PROMETHEUS
 from otel_on_spot.waiting import wait_until
+from tests.built import built
 from tests.lab.running import ROOT, Lab
 
 ALERTS = ROOT / "gitops" / "charts" / "otel-demo" / "alerts"
@@ -100,12 +97,7 @@ def _hurry(rule: dict[str, Any], times: int) -> None:
 
 def binary() -> Path:
     """Prometheus, where it is built; else the test is skipped, and says what to do."""
-    try:
-        if missing(modules=[PROMETHEUS]):
-            pytest.skip("Prometheus is not built: run make test-alerts, or make lab-test")
-        return place(PROMETHEUS, Go.find()) / "prometheus"
-    except ToolchainError as error:
-        pytest.skip(f"Prometheus cannot be built: {error}")
+    return built(PROMETHEUS, "Prometheus", "make test-alerts, or make lab-test") / "prometheus"
 
 
 class Watch:

@@ -1,6 +1,7 @@
 """``python -m otel_on_spot.lab.toolchain`` builds the lab's tools; with ``--check`` it only runs the preflight.
 
-``--alerts`` builds Prometheus and promtool instead, which judge the alerts and are no part of the lab's platform;
+Each of these options builds what it names instead, and several build all of theirs:
+``--alerts`` Prometheus and promtool, which judge the alerts and are no part of the lab's platform;
 ``--collector`` the OpenTelemetry Collector, which reads what the demo's is told; ``--next`` the Karpenter that
 ``drill upgrade`` moves to; ``--argocd-cli`` Argo CD's command line, which the pages name.
 """
@@ -27,10 +28,10 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.toolchain", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only check whether the lab can start on this machine")
     parser.add_argument("--folder", type=Path, default=Path.home(), help="parent folder of the lab's state")
-    parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool, and nothing else")
-    parser.add_argument("--collector", action="store_true", help="build the collector, and nothing else")
-    parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter, and nothing else")
-    parser.add_argument("--argocd-cli", action="store_true", help="build Argo CD's command line, and nothing else")
+    parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool")
+    parser.add_argument("--collector", action="store_true", help="build the collector")
+    parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter")
+    parser.add_argument("--argocd-cli", action="store_true", help="build Argo CD's command line")
     return parser
 
 
@@ -38,8 +39,8 @@ def _main() -> int:
     options = parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    alone = next((module for asked, module in _ALONE.items() if getattr(options, asked)), None)
-    if alone is None and (problems := check(options.folder)):
+    alone = [module for asked, module in _ALONE.items() if getattr(options, asked)]
+    if not alone and (problems := check(options.folder)):
         print(f"error: {message(problems)}", file=sys.stderr)
         return EXIT_INCOMPLETE
     if options.check:
@@ -47,13 +48,14 @@ def _main() -> int:
         return 0
     begun = time.monotonic()
     try:
-        if alone is not None:
-            folder = ensure_module(alone)
-            print("\n".join(f"{name:30} {alone.version:10} {folder / name}" for name in alone.names))
+        for module in alone:
+            folder = ensure_module(module)
+            print("\n".join(f"{name:30} {module.version:10} {folder / name}" for name in module.names))
+        if alone:
             return 0
         tools = ensure()
     except UnusableError as error:
-        print(f"error: {error if alone is None else error.problem}", file=sys.stderr)
+        print(f"error: {error.problem if alone else error}", file=sys.stderr)
         return error.exit_code
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)

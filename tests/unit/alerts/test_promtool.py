@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_on_spot.lab.toolchain import ToolchainError, missing
-from otel_on_spot.lab.toolchain.build import place
-from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import PROMETHEUS
+from tests.built import built
 from tests.unit.alerts.cases import CASES, HEALTHY, HOUR, Case
 from tests.unit.alerts.rules import RULES, groups
 
@@ -25,12 +23,7 @@ from tests.unit.alerts.rules import RULES, groups
 def promtool() -> Path:
     if os.environ.get("ALERTS") != "1" and os.environ.get("LAB") != "1":
         pytest.skip("promtool takes about 20 CPU seconds, and minutes to build once: run make test-alerts")
-    try:
-        if missing(modules=[PROMETHEUS]):
-            pytest.skip("promtool is not built: run make test-alerts")
-        return place(PROMETHEUS, Go.find()) / "promtool"
-    except ToolchainError as error:
-        pytest.skip(f"promtool cannot be built: {error}")
+    return built(PROMETHEUS, "promtool", "make test-alerts") / "promtool"
 
 
 def group(case: Case) -> dict[str, Any]:

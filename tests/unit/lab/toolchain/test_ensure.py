@@ -19,6 +19,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from otel_on_spot.lab.toolchain import ToolchainError, ensure, ensure_module
+from otel_on_spot.lab.toolchain import __main__ as command
 from otel_on_spot.lab.toolchain.build import (
     LINKING,
     PEAK_MIB,
@@ -458,3 +459,16 @@ def test_a_lock_whose_holder_was_killed_is_free(fake_go: FakeGo) -> None:
 
     for word in (fake_go.folder / "hanging").read_text().split():
         os.kill(int(word), signal.SIGKILL)  # nobody was left to do it
+
+
+def test_each_option_builds_what_it_names_and_several_build_all_of_theirs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[Module] = []
+    monkeypatch.setattr(command, "ensure_module", lambda module: built.append(module) or Path("folder"))
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["toolchain", "--alerts", "--collector", "--argocd-cli"])
+    assert command._main() == 0
+    assert [module.name for module in built] == ["prometheus", "argocd-cli", "otel-collector"]
+    printed = capsys.readouterr().out
+    assert all(f"folder/{name}" in printed for module in built for name in module.names)
