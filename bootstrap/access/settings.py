@@ -54,6 +54,9 @@ class State(Model):
     )
 
 
+KmsKeyArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$")]
+
+
 class Stack(Model):
     """A stack of the program, and what its roles may touch."""
 
@@ -71,16 +74,8 @@ class Stack(Model):
         pattern=r"^[\w+=,.@-]{1,64}$",
         description="name of the role that a cluster made before November 2026 keeps (cluster-eks-eksRole-role-...)",
     )
-    kms_key_arn: str | None = Field(
-        None,
-        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
-        description="encryption.kmsKeyArn of the stack's file",
-    )
-    volumes_kms_key_arn: str | None = Field(
-        None,
-        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$",
-        description="encryption.volumesKmsKeyArn of the stack's file",
-    )
+    kms_key_arn: KmsKeyArn | None = Field(None, description="encryption.kmsKeyArn of the stack's file")
+    volumes_kms_key_arn: KmsKeyArn | None = Field(None, description="encryption.volumesKmsKeyArn of the stack's file")
     vpc_id: str | None = Field(
         None,
         pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",

@@ -17,7 +17,7 @@ from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.preflight.taken import CLUSTER
 from otel_on_spot.program.resource_types import EXISTING_NETWORK
 from otel_on_spot.simcloud.aws.network import name_servers
-from otel_on_spot.simcloud.aws.network_acls import stopped
+from otel_on_spot.simcloud.aws.network_acls import stopped, subnets_of
 
 PAGE = "docs/existing-vpc.md"
 SHOWN = 4
@@ -59,10 +59,7 @@ def given(situation: Situation) -> CheckResult:
 
 
 def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) -> Iterator[Problem]:
-    """Network ACLs that stop what nodes need. Only preflight looks: no function of the provider tells the rules.
-
-    Nothing inside one subnet passes its ACL.
-    """
+    """Network ACLs that stop what nodes need. Only preflight looks: no function of the provider tells the rules."""
     ec2, ids = situation.client("ec2"), [subnet.id for subnet in found.private]
     if not ids:
         return
@@ -71,13 +68,12 @@ def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) 
         for subnet in _described(ec2, "subnets", {"subnet-id": ids})
     }
     for acl in _described(ec2, "network_acls", {"association.subnet-id": ids}):
-        own = {association["SubnetId"] for association in acl["Associations"]} & set(ranges)
-        peers = sorted({cidr for subnet, cidr in ranges.items() if own - {subnet}})
+        own, peers = subnets_of(acl, ranges)
         if told := list(stopped(acl["Entries"], peers, outside=existing.way_out == "route")):
             more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
             yield Problem(
                 f"network.existing.privateSubnet{'Tags' if existing.private_subnet_tags else 'Ids'}",
-                f"the network ACL {acl['NetworkAclId']} of {', '.join(sorted(own))} stops "
+                f"the network ACL {acl['NetworkAclId']} of {', '.join(own)} stops "
                 + f"{', '.join(told[:SHOWN])}{more}",
                 "an ACL lets through what nodes need, and the answers by rules of their own: among the private subnets "
                 "DNS, 443 and all ports from 1024; by a way out 443, and answers from everywhere",

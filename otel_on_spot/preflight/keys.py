@@ -121,6 +121,15 @@ def _unfit(situation: Situation, key: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield f"it is in {region}", f"a key encrypts in its own region, and the stack's is {situation.region}"
 
 
+def _add_to_policy(situation: Situation, arn: str, statement: documents.Statement) -> tuple[str, ...]:
+    """Remedy where a key's policy lacks a statement."""
+    return (
+        f"add to the key policy: {json.dumps(statement)}",
+        situation.command(f"kms get-key-policy --key-id {arn} --policy-name default"),
+        f"see {PAGE}",
+    )
+
+
 def _shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
     """Services that the key policy does not let use the key."""
     partition, region, account = arn.split(":")[1], situation.region, situation.identity.account
@@ -151,11 +160,7 @@ def _shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
             subject=arn,
             seen=f"its policy does not let {service} call {', '.join(sorted(denied))}",
             rule="the key policy lets in the services that use the key: without it no log group or alarm is made",
-            remedy=(
-                f"add to the key policy: {json.dumps(needed[service])}",
-                situation.command(f"kms get-key-policy --key-id {arn} --policy-name default"),
-                f"see {PAGE}",
-            ),
+            remedy=_add_to_policy(situation, arn, needed[service]),
         )
 
 
@@ -179,11 +184,7 @@ def _volumes_shut_out(situation: Situation, arn: str, policy: str) -> Iterator[F
                 subject=arn,
                 seen=f"its policy does not let {role} call {', '.join(denied)} through EC2",
                 rule="whoever launches nodes or makes volumes may use their key: an instance ends at once otherwise",
-                remedy=(
-                    f"add to the key policy: {json.dumps(statement)}",
-                    situation.command(f"kms get-key-policy --key-id {arn} --policy-name default"),
-                    f"see {PAGE}",
-                ),
+                remedy=_add_to_policy(situation, arn, statement),
             )
 
 

@@ -14,7 +14,7 @@ from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, re
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
 from otel_on_spot.simcloud.aws.network import name_servers
-from otel_on_spot.simcloud.aws.network_acls import stopped
+from otel_on_spot.simcloud.aws.network_acls import stopped, subnets_of
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -68,10 +68,9 @@ def cut_off(site: Site, subnets: Sequence[str]) -> str:
         return f"the cluster's endpoint has no name at the VPC's name servers: {', '.join(servers) or 'none'}"
     ranges = {subnet: IPv4Network(row["CidrBlock"]) for subnet, row in found.items()}
     for acl in _with(ec2, "network_acls", {"vpc-id": vpc["VpcId"]}):
-        own = {association["SubnetId"] for association in acl["Associations"]} & set(ranges)
-        peers = {cidr for subnet, cidr in ranges.items() if own - {subnet}}
-        if own and (what := next(stopped(acl["Entries"], sorted(peers), outside=_by_route(ec2, vpc["VpcId"])), "")):
-            return f"the network ACL {acl['NetworkAclId']} of {', '.join(sorted(own))} stops {what}"
+        own, peers = subnets_of(acl, ranges)
+        if own and (what := next(stopped(acl["Entries"], peers, outside=_by_route(ec2, vpc["VpcId"])), "")):
+            return f"the network ACL {acl['NetworkAclId']} of {', '.join(own)} stops {what}"
     return ""
 
 

@@ -17,6 +17,17 @@ ANSWERS: Final = (32768, 60999)
 """Ports from which Linux calls. Source: https://docs.kernel.org/networking/ip-sysctl.html (ip_local_port_range)"""
 
 
+def subnets_of(acl: Mapping[str, Any], ranges: Mapping[str, IPv4Network]) -> tuple[list[str], list[IPv4Network]]:
+    """Which of these subnets have the ACL, and the ranges that they reach through it: nothing inside one passes it.
+
+    Args:
+        acl: as EC2 describes it.
+        ranges: id of a subnet of the cluster -> its range.
+    """
+    own = {association["SubnetId"] for association in acl["Associations"]} & set(ranges)
+    return sorted(own), sorted({cidr for subnet, cidr in ranges.items() if own - {subnet}})
+
+
 def stopped(entries: Sequence[Mapping[str, Any]], peers: Iterable[IPv4Network], *, outside: bool) -> Iterator[str]:
     """What an ACL stops of what nodes in its subnets need, one line each.
 

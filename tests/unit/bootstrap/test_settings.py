@@ -25,6 +25,15 @@ from tests.unit.conftest import recorded
 BOOTSTRAP = Path(__file__).parents[3] / "bootstrap"
 PREFIX = "otel-on-spot-bootstrap:"
 KEY = "arn:aws:kms:eu-west-1:444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+DEV = Scope(
+    stack="dev",
+    cluster="otel-dev",
+    region="eu-west-1",
+    partition="aws",
+    account_id="123456789012",
+    iam_path="/",
+    service_role=None,
+)
 
 
 def committed() -> dict[str, Any]:
@@ -161,16 +170,7 @@ def test_the_roles_may_use_the_key_that_their_stack_is_given_and_no_other() -> N
     assert settings is not None, problems
 
     def may(action: str, resource: str, kms_key_arn: str | None) -> dict[str, bool]:
-        scope = Scope(
-            stack="dev",
-            cluster="otel-dev",
-            region="eu-west-1",
-            partition="aws",
-            account_id="123456789012",
-            iam_path="/",
-            service_role=None,
-            kms_key_arn=kms_key_arn,
-        )
+        scope = replace(DEV, kms_key_arn=kms_key_arn)
         policies = {"read": [reader(scope)], "write": [*deployer(scope).values()]}
         return {who: bool(allows(told, action, resource, {})) for who, told in policies.items()}
 
@@ -191,16 +191,7 @@ def test_the_roles_may_use_the_key_that_their_stack_is_given_and_no_other() -> N
 
 
 def test_the_boundary_leaves_the_stacks_roles_the_key_of_volumes_and_no_other() -> None:
-    scope = Scope(
-        stack="dev",
-        cluster="otel-dev",
-        region="eu-west-1",
-        partition="aws",
-        account_id="123456789012",
-        iam_path="/",
-        service_role=None,
-        volumes_kms_key_arn=KEY,
-    )
+    scope = replace(DEV, volumes_kms_key_arn=KEY)
     needed = [action for told in volumes_key_policy(KEY)["Statement"] for action in told["Action"]]
     assert [action for action in needed if not allows(boundary(scope), action, KEY, {})] == []
     elsewhere = {"kms:DescribeKey"}
@@ -210,16 +201,7 @@ def test_the_boundary_leaves_the_stacks_roles_the_key_of_volumes_and_no_other() 
 
 
 def test_a_shared_vpc_is_found_by_its_owners_account() -> None:
-    scope = Scope(
-        stack="dev",
-        cluster="otel-dev",
-        region="eu-west-1",
-        partition="aws",
-        account_id="123456789012",
-        iam_path="/",
-        service_role=None,
-        vpc_id="vpc-0f0e0d0c1a2b3c4d5",
-    )
+    scope = replace(DEV, vpc_id="vpc-0f0e0d0c1a2b3c4d5")
     for owner in ("123456789012", "210987654321"):
         told = deployer(replace(scope, vpc_owner_id=None if owner == scope.account_id else owner)).values()
         for account in ("123456789012", "210987654321"):
