@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.lab.toolchain.modules import MODULES, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, COLLECTOR, MODULES, PROMETHEUS
 from tests import tiers
 from tests.ci import commands, workflows
 from tests.ci.workflows import REPOSITORY, parse, sources, workflow
@@ -212,7 +212,7 @@ def too_new_for_the_go_of(job: str, text: str) -> list[str]:
     step = next(
         step for step in parse(text)["jobs"][job]["steps"] if step.get("uses", "").startswith("actions/setup-go@")
     )
-    goes = {module.folder / "go.mod": module.go_line for module in (*MODULES, PROMETHEUS)}
+    goes = {module.folder / "go.mod": module.go_line for module in (*MODULES, PROMETHEUS, COLLECTOR, ARGOCD_CLI)}
     return [
         path.parent.name for path, line in goes.items() if line > goes[REPOSITORY / step["with"]["go-version-file"]]
     ]
@@ -226,7 +226,10 @@ def test_the_go_of_a_job_is_new_enough_for_all_that_the_lab_builds(name, job):
 def test_a_go_that_is_too_old_for_a_module_is_seen():
     older = with_fault(workflow("nightly"), "go/karpenter/go.mod", "go/kubernetes/go.mod")
 
-    assert too_new_for_the_go_of("lab", older) == ["karpenter", "argocd", "external-snapshotter", "prometheus"]
+    assert too_new_for_the_go_of("lab", older) == [
+        *("karpenter", "argocd", "etcd", "external-snapshotter"),
+        *("prometheus", "otel-collector", "argocd-cli"),
+    ]
 
 
 @pytest.mark.parametrize("path", SOURCES)
