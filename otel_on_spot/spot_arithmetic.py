@@ -5,7 +5,7 @@ Pure: counts in, figures out. The plan feeds it what is declared, the doctor wha
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,13 +36,29 @@ DEFAULT_GRACE_SECONDS: Final = 30
 
 
 def rounds(types: int) -> int:
-    """Rounds of refusals until Karpenter knows that none of so many instance types is to be had."""
+    """Rounds of refusals, at least, until Karpenter knows that none of so many instance types is to be had."""
     return math.ceil(types / TYPES_PER_ROUND)
 
 
-def fallback_seconds(types: int) -> int:
-    """Seconds from a pending pod to the first launch of the next pool, all of so many types refused; a boot follows."""
-    return BATCH_SECONDS + ROUND_SECONDS * rounds(types)
+def most_rounds(sizes: Iterable[Hashable]) -> int:
+    """Rounds of refusals, at most, until Karpenter knows that none of these instance types is to be had.
+
+    It asks for those types alone that hold every pod of a NodeClaim, and fills one before it opens the next. So a round
+    of many pods asks for the largest size that is left; smaller ones, which the same pods take more nodes of, wait for
+    the next round.
+
+    Source: filterInstanceTypesByRequirements and add of
+    https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/provisioning/scheduling
+
+    Args:
+        sizes: what each type holds, one entry a type; types that hold the same are asked for together.
+    """
+    return sum(map(rounds, Counter(sizes).values()))
+
+
+def fallback_seconds(refused: int) -> int:
+    """Seconds from a pending pod to the next pool's launch, so many rounds refused before; a boot follows."""
+    return BATCH_SECONDS + ROUND_SECONDS * refused
 
 
 def evictable(replicas: int, *, max_unavailable: str = "", min_available: str = "") -> int:

@@ -20,7 +20,7 @@ from otel_on_spot.plan.services import Service, on_spot
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.resource_types import RELEASE, SUBNET, subnet_zones
 from otel_on_spot.program.values import revealed
-from otel_on_spot.spot_arithmetic import BOOT_SECONDS, WARNING_SECONDS, fallback_seconds, rounds
+from otel_on_spot.spot_arithmetic import BOOT_SECONDS, WARNING_SECONDS, fallback_seconds, most_rounds, rounds
 
 DISCOVERY: Final = "karpenter.sh/discovery"
 ZONE: Final = "topology.kubernetes.io/zone"
@@ -32,7 +32,8 @@ ON_DEMAND: Final = "on-demand"
 class PoolReport:
     """A NodePool. ``fallback``: the pools that are tried after its Spot, itself among them where it has On-Demand too.
 
-    ``fallback_seconds`` leaves the node's boot out.
+    ``rounds``: of refusals until a drought is over, where the pods that wait fit any of its types; ``most_rounds``:
+    where they fill nodes of each size.
 
     ``demo_percent``: the most of the demo's requests on Spot that one node may carry; None where a taint keeps the demo
     out. ``price_range``: USD an hour, On-Demand in us-east-1; None where no type has a price.
@@ -44,13 +45,22 @@ class PoolReport:
     families: int
     zones: tuple[str, ...]
     rounds: int
-    fallback_seconds: int
+    most_rounds: int
     fallback: tuple[str, ...]
     spot_to_spot: str
     largest_vcpus: int
     largest_gib: int
     demo_percent: int | None
     price_range: tuple[float, float] | None
+
+    @property
+    def drought(self) -> str:
+        """``1 to 6 rounds, 11 to 61 s``: until a drought is over, the node's boot left out."""
+        least, most = self.rounds, self.most_rounds
+        seconds = fallback_seconds(least)
+        if most == least:
+            return f"{least} round{'s' if least != 1 else ''}, {seconds} s"
+        return f"{least} to {most} rounds, {seconds} to {fallback_seconds(most)} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +151,7 @@ def _pool(
         families=len({kind.family for kind in types}),
         zones=tuple(zone for zone in zones if all(zone in some for some in allowed)),
         rounds=rounds(len(types)),
-        fallback_seconds=fallback_seconds(len(types)),
+        most_rounds=most_rounds((kind.vcpus, kind.mib) for kind in types),
         fallback=_fallback(pool, pools),
         spot_to_spot=_spot_to_spot(capacity, len(types), gate=gate),
         largest_vcpus=max((kind.vcpus for kind in types), default=0),
@@ -217,12 +227,9 @@ POOL_HEAD: Final[PoolRow] = (
 def rows(found: CapacityReport) -> Iterator[PoolRow]:
     """A line for each pool, in words."""
     for pool in found.pools:
-        rounds_text = f"{pool.rounds} round{'s' if pool.rounds != 1 else ''}"
         places = ["its own On-Demand" if name == pool.name else name for name in pool.fallback]
         after = f"then {' or '.join(places)}" if places else "then nothing: pods wait"
-        drought = (
-            f"{rounds_text}, {pool.fallback_seconds} s and a boot, {after}" if SPOT in pool.capacity_types else "-"
-        )
+        drought = f"{pool.drought} and a boot, {after}" if SPOT in pool.capacity_types else "-"
         share = "" if pool.demo_percent is None else f", {pool.demo_percent} % of the demo"
         price = "-" if pool.price_range is None else f"{pool.price_range[0]:.3f} to {pool.price_range[1]:.2f}"
         yield (
@@ -293,7 +300,9 @@ def as_document(found: CapacityReport) -> dict[str, Any]:
                 "families": pool.families,
                 "zones": list(pool.zones),
                 "rounds": pool.rounds,
-                "fallbackSecondsWithoutBoot": pool.fallback_seconds,
+                "mostRounds": pool.most_rounds,
+                "fallbackSecondsWithoutBoot": fallback_seconds(pool.rounds),
+                "mostFallbackSecondsWithoutBoot": fallback_seconds(pool.most_rounds),
                 "fallback": list(pool.fallback),
                 "spotToSpot": pool.spot_to_spot,
                 "largestNode": {"vcpus": pool.largest_vcpus, "gib": pool.largest_gib},

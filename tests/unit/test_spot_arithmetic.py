@@ -1,17 +1,61 @@
 """Counts in, figures out: droughts, budgets, drains and shares, at their edges."""
 
 import math
+from collections.abc import Iterator
+from itertools import chain, repeat
 
 import pytest
 
-from otel_on_spot.spot_arithmetic import Drain, evictable, fallback_seconds, greatest_share, rounds
+from otel_on_spot.spot_arithmetic import Drain, evictable, fallback_seconds, greatest_share, most_rounds, rounds
 
 
 @pytest.mark.parametrize(
     ("types", "asked", "seconds"), [(0, 0, 1), (1, 1, 11), (58, 1, 11), (60, 1, 11), (61, 2, 21), (684, 12, 121)]
 )
 def test_karpenter_asks_for_sixty_types_at_a_time_ten_seconds_apart(types: int, asked: int, seconds: int) -> None:
-    assert (rounds(types), fallback_seconds(types)) == (asked, seconds)
+    assert (rounds(types), fallback_seconds(rounds(types))) == (asked, seconds)
+
+
+HELD = (75, 75, 51, 37, 37, 26)
+"""Pods of the lab's frontend on 8 vCPUs with 64, 32 and 16 GiB, and 4 with 32, 16 and 8, daemons beside them."""
+
+
+def asked(held: tuple[int, ...], pods: int) -> Iterator[set[int]]:
+    """What Karpenter asks for, a NodeClaim each: it fills one, and asks for what holds all of its pods."""
+    while pods > 0:
+        on_claim = min(pods, max(held))
+        pods -= on_claim
+        yield {size for size in held if size >= on_claim}
+
+
+def refused(held: tuple[int, ...], pods: Iterator[int]) -> Iterator[int]:
+    """NodeClaims of each round until everything is refused. ``pods``: that wait in each round."""
+    while held:
+        claims = list(asked(held, next(pods)))
+        yield len(claims)
+        held = tuple(size for size in held if size not in set().union(*claims))
+
+
+def test_smaller_sizes_are_asked_for_in_a_round_of_their_own() -> None:
+    # Seen in the lab: some pods of 78 came in a first batch. Six NodeClaims were refused, in three rounds.
+    assert list(refused(HELD, iter((60, 78, 78)))) == [1, 2, 3]
+    assert list(refused(HELD, iter((25,)))) == [1]
+
+
+def test_a_drought_takes_no_more_rounds_than_its_types_have_sizes() -> None:
+    counts = {
+        len(list(refused(HELD, chain((first,), repeat(last))))) for first in range(1, 160) for last in range(first, 160)
+    }
+    assert counts == {1, 2, 3, 4}
+    assert most_rounds(HELD) == 4
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [((), 0), ((5,), 1), ((5,) * 60, 1), ((5,) * 61, 2), ((5, 9), 2), ((5,) * 61 + (9,), 3), (tuple(range(40)), 40)],
+)
+def test_types_of_one_size_are_asked_for_together_sixty_at_a_time(sizes: tuple[int, ...], most: int) -> None:
+    assert most_rounds(sizes) == most
 
 
 @pytest.mark.parametrize(

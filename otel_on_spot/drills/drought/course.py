@@ -72,6 +72,7 @@ class Course:
         by_switch: EC2 itself refused; else NodePools were narrowed, and nobody asks EC2.
         replicas: pods of the drill.
         types: instance types that the Spot pools allow.
+        most_rounds: of refusals, that all those types may take with pods like the drill's.
         within: seconds beyond a boot in which all pods must run.
         max_wait: how long that was waited for.
         max_return: how long the return was followed; 0 follows none.
@@ -101,6 +102,7 @@ class Course:
     by_switch: bool
     replicas: int
     types: int
+    most_rounds: int
     within: float
     max_wait: float
     max_return: float

@@ -78,3 +78,13 @@ def model_of(namespace: str, name: str, found: Object) -> Workload:
 def asks_for_something(model: Workload) -> bool:
     """True where a pod needs room at all."""
     return any(request > Decimal(0) for request in model.requests)
+
+
+def held(vcpus: int, mib: int, model: Workload, replicas: int) -> int:
+    """How many of the drill's pods a node of this size holds, its own daemons not counted."""
+    cpu, memory = model.requests
+    return min(
+        replicas,
+        int(vcpus // cpu) if cpu else replicas,
+        int(mib * 2**20 // memory) if memory else replicas,
+    )

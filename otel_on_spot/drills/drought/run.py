@@ -33,6 +33,7 @@ from otel_on_spot.drills.undo import Step
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import DEPLOYMENT, NODE_CLASS, NODE_POOL
 from otel_on_spot.report import Report, Verdict
+from otel_on_spot.spot_arithmetic import most_rounds
 from otel_on_spot.target import Target
 from otel_on_spot.waiting import Deadline
 
@@ -63,11 +64,15 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be changed, found before anything is. ``steps``: the shortage; ``types``: that Spot pools allow."""
+    """What will be changed, found before anything is.
+
+    ``steps``: the shortage; ``types``: that Spot pools allow; ``most_rounds``: until EC2 has refused all of them.
+    """
 
     steps: tuple[Step, ...]
     by_switch: bool
     types: int
+    most_rounds: int
     model: pods.Workload
 
 
@@ -111,8 +116,11 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
     by_switch = target.simulated and not options.narrow
     steps = (_switch(target, shortage),) if by_switch else _narrowings(shortage, pools)
     spot = [pool for pool in concerned(shortage, pools) if SPOT in capacity_types(pool)]
-    types = len({kind.name for pool in spot for kind in meeting(requirements(pool))})
-    return Plan(steps=steps, by_switch=by_switch, types=types, model=model)
+    types = {kind.name: kind for pool in spot for kind in meeting(requirements(pool))}.values()
+    held = (pods.held(kind.vcpus, kind.mib, model, options.replicas) for kind in types)
+    return Plan(
+        steps=steps, by_switch=by_switch, types=len(types), most_rounds=most_rounds(filter(None, held)), model=model
+    )
 
 
 def _zones(api: Api) -> list[str]:
@@ -187,6 +195,7 @@ class Drought:
             by_switch=plan.by_switch,
             replicas=options.replicas,
             types=plan.types,
+            most_rounds=plan.most_rounds,
             within=options.within,
             max_wait=options.max_wait,
             max_return=options.max_return,

@@ -8,7 +8,7 @@ from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Cours
 from otel_on_spot.drills.front_path import judge
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
-from otel_on_spot.spot_arithmetic import ROUND_SECONDS, TYPES_PER_ROUND, rounds
+from otel_on_spot.spot_arithmetic import ROUND_SECONDS
 
 RUNBOOK: Final = "docs/runbooks/drills/drought.md"
 _verdict = partial(verdict_of, RUNBOOK)
@@ -61,13 +61,14 @@ def _finding(subject: str, seen: str, rule: str, remedy: tuple[str, ...]) -> Fin
 
 
 def _rounds(course: Course) -> Verdict:
-    """As many rounds as the pools' types need, and one more for pods that come in a second batch."""
+    """As many rounds as the sizes of the pools' types need, and one for pods that come while Karpenter still asks."""
     title, seen = "Rounds of refusals", course.rounds
     if course.shortage.partial or not course.by_switch:
         expected, why = 1, "what is short is left out of the others" if course.by_switch else "nobody asks EC2"
     else:
-        needed = rounds(course.types)
-        expected, why = needed + 1, f"{course.types} types / {TYPES_PER_ROUND} a round = {needed}, and one to spare"
+        most = format_count(course.most_rounds, "round")
+        expected = course.most_rounds + 1
+        why = f"{course.types} types need {most} at most, size after size, and one is to spare"
     what = f"{format_count(seen, 'round')}, {format_count(len(course.refusals), 'refused NodeClaim')}; {why}"
     rule = f"at most {format_count(expected, 'round')} of {ROUND_SECONDS} s: {why}"
     if seen > expected:

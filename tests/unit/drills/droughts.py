@@ -23,6 +23,7 @@ def drought() -> Course:
         by_switch=True,
         replicas=50,
         types=58,
+        most_rounds=4,
         within=30.0,
         max_wait=600.0,
         max_return=900.0,
@@ -46,9 +47,21 @@ def drought() -> Course:
     )
 
 
-def two_batches() -> Course:
-    """Pods that come in two batches, and a second round."""
+def two_sizes() -> Course:
+    """Pods that fill the largest size, and a second round for what is left."""
     return replace(drought(), refusals=(3.0, 3.4, 13.2), launches=(launch("on-demand-a", 26.0, gone=390.0),))
+
+
+def every_size() -> Course:
+    """A round for each of the four sizes, as 78 pods that came in two batches took three, and one to spare."""
+    return replace(
+        drought(),
+        within=60.0,
+        refusals=(3.0, 13.2, 23.4, 33.6, 44.0),
+        launches=(launch("on-demand-a", 54.0, gone=390.0),),
+        running=98.0,
+        given_back=99.0,
+    )
 
 
 def quota() -> Course:
@@ -140,7 +153,8 @@ IN_ORDER: dict[str, Callable[[], Course]] = {
         between_looks,
         remembered,
         with_an_older_node,
-        two_batches,
+        two_sizes,
+        every_size,
         quota,
         narrowed,
         zone,
@@ -178,7 +192,11 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
         "rounds",
         "11 rounds",
     ),
-    "one round too many": (replace(drought(), refusals=(3.0, 13.0, 23.0)), "rounds", "3 rounds"),
+    "one round too many": (
+        replace(drought(), refusals=(3.0, 13.0, 23.0, 33.0, 43.0, 53.0)),
+        "rounds",
+        "at most 5 rounds of 10 s: 58 types need 4 rounds at most, size after size, and one is to spare",
+    ),
     "Spot was not asked for": (replace(drought(), refusals=()), "rounds", "Spot was not asked for"),
     "a partial shortage refuses in rounds": (replace(zone(), refusals=(3.0, 13.0)), "rounds", "2 rounds"),
     "the fall-back is late by more than a boot and 30 s": (

@@ -212,6 +212,35 @@ def test_a_refusal_of_the_last_three_minutes_is_remembered(world: World, minutes
     assert line.what.startswith("none" if remembered else "0 rounds, 0 refused NodeClaims")
 
 
+SIZES = [
+    {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+    {"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["c7i", "m7i", "r7i"]},
+    {"key": "karpenter.k8s.aws/instance-size", "operator": "In", "values": ["xlarge", "2xlarge"]},
+    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("requests", "replicas", "most"),
+    [
+        ({"cpu": "200m", "memory": "250Mi"}, 120, 2),
+        ({"cpu": "100m", "memory": "250Mi"}, 120, 4),
+        ({"cpu": "100m", "memory": "250Mi"}, 40, 2),
+        ({"cpu": "100m", "memory": "250Mi"}, 5, 1),
+        ({"cpu": "5", "memory": "1Gi"}, 50, 1),
+        ({"memory": "3Gi"}, 50, 4),
+    ],
+)
+def test_the_sizes_of_a_pool_say_how_many_rounds_its_pods_may_take(
+    world: World, requests: dict[str, str], replicas: int, most: int
+) -> None:
+    world.pool["template"]["spec"]["requirements"] = SIZES
+    model = world.there.front.find("Deployment", "frontend")["spec"]["template"]["spec"]["containers"][0]
+    model["resources"]["requests"] = requests
+    plan = make_plan(world.there.target, world.there.api, replace(OPTIONS, replicas=replicas))
+    assert (plan.types, plan.most_rounds) == (6, most)
+
+
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), RuntimeError("anything")], ids=["Ctrl-C", "a failure"])
 def test_whatever_ends_it_capacity_is_given_back_and_the_pods_are_deleted(world: World, problem: BaseException) -> None:
     world.raises = problem

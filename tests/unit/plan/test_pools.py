@@ -51,8 +51,8 @@ def test_what_is_declared_to_karpenter_counts_what_the_settings_rules_count(stac
 def test_a_drought_costs_the_spot_pool_of_a_stack_one_round_with_choice_enough(stack: str) -> None:
     spot = pool(report(recorded(stack), ROOT), "spot")
 
-    assert spot.rounds == 1
-    assert spot.fallback_seconds <= 30
+    assert (spot.rounds, spot.most_rounds) == (1, 6)
+    assert spot.drought == "1 to 6 rounds, 11 to 61 s"
     assert spot.types >= 3 * instance_types.SPOT_TO_SPOT_TYPES
     assert len(spot.zones) >= instance_types.SPOT_ZONES
     assert spot.largest_vcpus == 8
@@ -236,8 +236,10 @@ def test_markdown_and_json_carry_the_pools(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert shown.exit_code == 0
     assert (
-        "| spot | spot | 58 x 29 x 3 | 1 round, 11 s and a boot, then on-demand | possible, and off |" in shown.stdout
+        "| spot | spot | 58 x 29 x 3 | 1 to 6 rounds, 11 to 61 s and a boot, then on-demand | possible, and off |"
+        in shown.stdout
     )
     spot = next(entry for entry in document["pools"] if entry["name"] == "spot")
-    assert (spot["types"], spot["rounds"], spot["fallback"]) == (58, 1, ["on-demand"])
+    assert (spot["types"], spot["rounds"], spot["mostRounds"], spot["fallback"]) == (58, 1, 6, ["on-demand"])
+    assert (spot["fallbackSecondsWithoutBoot"], spot["mostFallbackSecondsWithoutBoot"]) == (11, 61)
     assert spot["zones"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
