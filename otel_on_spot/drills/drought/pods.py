@@ -81,7 +81,14 @@ def asks_for_something(model: Workload) -> bool:
 
 
 def held(vcpus: int, mib: int, model: Workload, replicas: int) -> int:
-    """How many of the drill's pods a node of this size holds, its own daemons not counted."""
+    """How many of the drill's pods a node holds, its own daemons not counted.
+
+    Args:
+        vcpus: of the node.
+        mib: of the node: its memory.
+        model: what a pod asks for.
+        replicas: pods of the drill: no node holds more.
+    """
     cpu, memory = model.requests
     return min(
         replicas,

@@ -195,7 +195,7 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
     "one round too many": (
         replace(drought(), refusals=(3.0, 13.0, 23.0, 33.0, 43.0, 53.0)),
         "rounds",
-        "at most 5 rounds of 10 s: 58 types need 4 rounds at most, size after size, and one is to spare",
+        "6 rounds",
     ),
     "Spot was not asked for": (replace(drought(), refusals=()), "rounds", "Spot was not asked for"),
     "a partial shortage refuses in rounds": (replace(zone(), refusals=(3.0, 13.0)), "rounds", "2 rounds"),
