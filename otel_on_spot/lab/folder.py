@@ -38,6 +38,28 @@ class Folder:
     def __init__(self, name: str, state_home: Path | None = None) -> None:
         self.name = name
         self.path = (state_home or default_state_home()) / name
+        self.logs = self.path / "logs"
+        """A log for each process."""
+        self.certificates = self.path / "certificates"
+        """Keys, certificates, tokens and kubeconfigs."""
+        self.cloud = self.path / "cloud"
+        """The simulated cloud."""
+        self.git = self.path / "git"
+        """The bare repositories that are served."""
+        self.releases = self.path / "releases"
+        """Files of the controllers of Helm releases."""
+        self.nodes = self.path / "nodes"
+        """The journal of nodes: joins and refusals."""
+        self.etcd = self.path / "etcd"
+        """Data of etcd."""
+        self.control = self.path / "control"
+        """The control socket."""
+        self.hosts = self.path / "hosts"
+        """The lab's own ``/etc/hosts``."""
+        self.state_file = self.path / "daemon.json"
+        """State of the last daemon."""
+        self.lock_file = self.path / "lock"
+        """Held by the daemon."""
 
     def make(self) -> "Folder":
         """Make the folder and its parts, readable by nobody else."""
@@ -45,56 +67,6 @@ class Folder:
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)
         return self
-
-    @property
-    def logs(self) -> Path:
-        """A log for each process."""
-        return self.path / "logs"
-
-    @property
-    def certificates(self) -> Path:
-        """Keys, certificates, tokens and kubeconfigs."""
-        return self.path / "certificates"
-
-    @property
-    def cloud(self) -> Path:
-        """The simulated cloud."""
-        return self.path / "cloud"
-
-    @property
-    def git(self) -> Path:
-        """The bare repositories that are served."""
-        return self.path / "git"
-
-    @property
-    def releases(self) -> Path:
-        """Files of the controllers of Helm releases."""
-        return self.path / "releases"
-
-    @property
-    def nodes(self) -> Path:
-        """The journal of nodes: joins and refusals."""
-        return self.path / "nodes"
-
-    @property
-    def etcd(self) -> Path:
-        """Data of etcd."""
-        return self.path / "etcd"
-
-    @property
-    def control(self) -> Path:
-        """The control socket."""
-        return self.path / "control"
-
-    @property
-    def hosts(self) -> Path:
-        """The lab's own ``/etc/hosts``."""
-        return self.path / "hosts"
-
-    @property
-    def state_file(self) -> Path:
-        """State of the last daemon."""
-        return self.path / "daemon.json"
 
     def kubeconfig(self, user: str = "admin") -> Path:
         """Kubeconfig of a user of the lab."""
@@ -141,11 +113,6 @@ class Folder:
 
     def _lock(self) -> FileLock:
         return FileLock(self.lock_file, preserve_lock_file=True, thread_local=False)
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the daemon."""
-        return self.path / "lock"
 
     def forget(self) -> None:
         """Remove everything but the logs and the last state."""

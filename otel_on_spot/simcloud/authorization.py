@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from typing_extensions import override
 
 from otel_on_spot.iam import actions, messages
 from otel_on_spot.iam.decisions import Caller, Request, decide
@@ -19,7 +20,7 @@ from otel_on_spot.iam.policies import Decision
 from otel_on_spot.iam.roles import caller_of_role
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked, kind_of
-from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.cloud import Cloud, Judge
 from otel_on_spot.simcloud.handler import Site, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -78,7 +79,7 @@ def role_caller(cloud: Cloud, role: str, region: str = GLOBAL_REGION) -> Caller:
     return caller
 
 
-class Authorization:
+class Authorization(Judge):
     """Decides the provider's calls, and keeps them; threads may share one.
 
     Args:
@@ -112,27 +113,14 @@ class Authorization:
         return f"{len(self.calls)} calls as {self.arn or 'nobody'}, {len(self.denied)} refused.{told}"
 
     @property
+    @override
     def arn(self) -> str:
-        """ARN of who calls; empty where it is nobody in particular."""
         return self.caller.arn if self.caller else ""
 
+    @override
     def operation(
         self, name: str, token: str, logical: str, site: Site, identity: str, state: Properties, inputs: Properties
     ) -> None:
-        """Decide the calls of one operation on a resource, before any of them is made.
-
-        Args:
-            name: create, read, update or delete.
-            token: the resource's type.
-            logical: its logical name.
-            site: the provider's region and default tags.
-            identity: its id; empty before it has one.
-            state: its outputs; empty before it has any.
-            inputs: those that are wanted; empty of a read and a deletion.
-
-        Raises:
-            ApiError: one is refused, or nothing is known of the type's calls.
-        """
         if token not in OPERATIONS:
             raise ApiError(
                 "NotJudged",
@@ -143,12 +131,8 @@ class Authorization:
         for request in OPERATIONS[token].of(name, asked):
             self.decide(request, f"{name} {token} {logical}", site.region)
 
+    @override
     def function(self, token: str, site: Site, arguments: Properties) -> None:
-        """Decide the calls of a function of the provider.
-
-        Raises:
-            ApiError: one is refused, or nothing is known of the function's calls.
-        """
         if token not in FUNCTIONS:
             raise ApiError("NotJudged", f"{token}: nobody has said which calls it makes. Add it to FUNCTIONS")
         for request in FUNCTIONS[token](Asked(site=site, known=self), arguments):
@@ -175,8 +159,8 @@ class Authorization:
         if not decision and self.caller:
             raise ApiError(*messages.refusal(asked, self.caller, decision))
 
+    @override
     def remember(self, identity: str, outputs: Properties) -> None:
-        """Keep the tags of what was made or read, for the calls that name it later."""
         if "tagsAll" in outputs:
             held = dict(outputs["tagsAll"] or {})
             for name in {identity, str(outputs.get("arn") or identity)}:

@@ -69,7 +69,7 @@ class Judge(Protocol):
     def operation(
         self, name: str, token: str, logical: str, site: Any, identity: str, state: Properties, inputs: Properties
     ) -> None:
-        """Decide the calls of one operation on a resource.
+        """Decide the calls of one operation on a resource, before any of them is made.
 
         Args:
             name: create, read, update or delete.
@@ -81,18 +81,18 @@ class Judge(Protocol):
             inputs: those that are wanted; empty of a read and a deletion.
 
         Raises:
-            ApiError: one is refused.
+            ApiError: one is refused, or nothing is known of the type's calls.
         """
 
     def function(self, token: str, site: Any, arguments: Properties) -> None:
         """Decide the calls of a function of the provider.
 
         Raises:
-            ApiError: one is refused.
+            ApiError: one is refused, or nothing is known of the function's calls.
         """
 
     def remember(self, identity: str, outputs: Properties) -> None:
-        """Keep what was made or read, for the calls that name it later."""
+        """Keep the tags of what was made or read, for the calls that name it later."""
 
     @property
     def arn(self) -> str:
@@ -231,18 +231,3 @@ class Cloud:
             return self._kubernetes.get(cluster) or self._kubernetes.setdefault(
                 cluster, self._make_kubernetes(self, cluster)
             )
-
-    def wait(self, ready: Callable[[], bool], timeout: float, what: str, cancelled: threading.Event) -> None:
-        """Wait for something in the cloud.
-
-        Args:
-            ready: asked again and again until it is true.
-            timeout: cloud seconds.
-            what: names what is waited for in the error.
-            cancelled: set when the engine no longer waits.
-
-        Raises:
-            TimedOutError: it was not so in time.
-            OperationCancelledError: the operation was cancelled, or the cloud is stopping.
-        """
-        self.clock.until(ready, timeout, what, cancelled)

@@ -94,7 +94,7 @@ class Call:
 
     def until(self, ready: Callable[[], bool], what: str) -> None:
         """Wait until something in the cloud is so, within the operation's timeout."""
-        self.site.cloud.wait(ready, self.timeout, what, self.cancelled)
+        self.site.cloud.clock.until(ready, self.timeout, what, self.cancelled)
 
 
 class Handler:

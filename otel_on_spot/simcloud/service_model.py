@@ -357,6 +357,18 @@ def in_aws_form(service: str, shape: str, value: Any, names: Mapping[str, str] |
     return _in_form(model_of(service).shape_for(shape), value, names or {})
 
 
+def in_provider_form(value: Any) -> Any:
+    """An answer of AWS as the provider has it: ``KMSMasterKeyID`` is ``kmsMasterKeyId``. Not for maps of free keys."""
+    if isinstance(value, Mapping):
+        return {_as_words(name): in_provider_form(inner) for name, inner in value.items()}
+    return [in_provider_form(item) for item in value] if isinstance(value, list) else value
+
+
+def _as_words(name: str) -> str:
+    words = re.sub(r"[A-Z]+(?=[A-Z][a-z]|$)", lambda found: found[0].capitalize(), name)
+    return _lower(words)
+
+
 def _in_form(shape: Shape, value: Any, names: Mapping[str, str]) -> Any:
     kind = shape.type_name
     if kind == "structure" and isinstance(value, Mapping):

@@ -1,13 +1,13 @@
 """S3 buckets and what is set on them, one resource of the provider each."""
 
-import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from botocore import xform_name
 from typing_extensions import override
 
-from otel_on_spot.iam import document
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
 
 class Bucket(Handler):
@@ -51,183 +51,94 @@ class Bucket(Handler):
 
 
 class _OnBucket(Handler):
-    """Something that is set on a bucket as a whole, and read and removed again."""
+    """Something that is set on a bucket as a whole, and read and removed again.
+
+    Attributes:
+        operations: names of S3's own, which set, read and remove it.
+        within: member of request and answer that the inputs are in; empty where they are members themselves.
+        keys: inputs that are set and read.
+    """
 
     seconds = Seconds(1, 1, 1)
+    operations: ClassVar[tuple[str, str, str]]
+    within: ClassVar[str] = ""
+    keys: ClassVar[tuple[str, ...]]
 
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        """Set it."""
-        raise NotImplementedError
-
-    def get(self, s3: Any, bucket: str) -> Properties:
-        """Read it."""
-        raise NotImplementedError
-
-    def remove(self, s3: Any, bucket: str) -> None:
-        """Remove it."""
-        raise NotImplementedError
+    def ask(self, call: Call, operation: str, bucket: str, inputs: Properties) -> Properties:
+        """Call one of S3's operations."""
+        told = {key: inputs[key] for key in self.keys if key in inputs}
+        asked = {"bucket": bucket, **({self.within: told} if self.within and told else told)}
+        method = getattr(call.site.client("s3"), xform_name(operation))
+        return in_provider_form(method(**in_aws_form("s3", f"{operation}Request", asked)))
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        self.put(call.site.client("s3"), inputs["bucket"], inputs)
+        self.ask(call, self.operations[0], inputs["bucket"], inputs)
         return inputs["bucket"], {}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        return {"bucket": identity, **self.get(call.site.client("s3"), identity)}
+        found = self.ask(call, self.operations[1], identity, {})
+        found = found.get(self.within, found)
+        return {"bucket": identity, **{key: found[key] for key in self.keys if key in found}}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        self.put(call.site.client("s3"), identity, new)
+        self.ask(call, self.operations[0], identity, new)
         return {key: value for key, value in new.items() if not key.startswith("__")}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        self.remove(call.site.client("s3"), identity)
+        self.ask(call, self.operations[2], identity, {})
 
 
 class BucketVersioning(_OnBucket):
     """Versions of a bucket's objects. What was versioned once can only be suspended."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
+    operations = ("PutBucketVersioning", "GetBucketVersioning", "PutBucketVersioning")
+    keys = ("versioningConfiguration",)
 
     @override
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        status = inputs["versioningConfiguration"]["status"]
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        status = self.ask(call, self.operations[1], identity, {}).get("status")
+        return {"bucket": identity, "versioningConfiguration": {"status": status}}
 
     @override
-    def get(self, s3: Any, bucket: str) -> Properties:
-        return {"versioningConfiguration": {"status": s3.get_bucket_versioning(Bucket=bucket).get("Status")}}
-
-    @override
-    def remove(self, s3: Any, bucket: str) -> None:
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        self.ask(call, self.operations[2], identity, {"versioningConfiguration": {"status": "Suspended"}})
 
 
 class BucketEncryption(_OnBucket):
     """Encryption of what is put into a bucket."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-
-    @override
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        rules = []
-        for rule in inputs["rules"]:
-            told = rule["applyServerSideEncryptionByDefault"]
-            default = {"SSEAlgorithm": told["sseAlgorithm"]}
-            default |= {"KMSMasterKeyID": told["kmsMasterKeyId"]} if told.get("kmsMasterKeyId") else {}
-            rules.append(
-                {
-                    "ApplyServerSideEncryptionByDefault": default,
-                    "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled")),
-                }
-            )
-        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
-
-    @override
-    def get(self, s3: Any, bucket: str) -> Properties:
-        found = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-        rules = []
-        for rule in found:
-            told = rule["ApplyServerSideEncryptionByDefault"]
-            default = {"sseAlgorithm": told["SSEAlgorithm"]}
-            default |= {"kmsMasterKeyId": told["KMSMasterKeyID"]} if told.get("KMSMasterKeyID") else {}
-            enabled = str(rule.get("BucketKeyEnabled")).lower() == "true"
-            rules.append({"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": enabled})
-        return {"rules": rules}
-
-    @override
-    def remove(self, s3: Any, bucket: str) -> None:
-        s3.delete_bucket_encryption(Bucket=bucket)
+    operations = ("PutBucketEncryption", "GetBucketEncryption", "DeleteBucketEncryption")
+    within = "serverSideEncryptionConfiguration"
+    keys = ("rules",)
 
 
 class BucketPublicAccessBlock(_OnBucket):
     """The block of public access to a bucket."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    KEYS: ClassVar = {
-        "blockPublicAcls": "BlockPublicAcls",
-        "blockPublicPolicy": "BlockPublicPolicy",
-        "ignorePublicAcls": "IgnorePublicAcls",
-        "restrictPublicBuckets": "RestrictPublicBuckets",
-    }
-
-    @override
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        told = {theirs: bool(inputs.get(ours)) for ours, theirs in BucketPublicAccessBlock.KEYS.items()}
-        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=told)
-
-    @override
-    def get(self, s3: Any, bucket: str) -> Properties:
-        found = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-        return {ours: bool(found.get(theirs)) for ours, theirs in BucketPublicAccessBlock.KEYS.items()}
-
-    @override
-    def remove(self, s3: Any, bucket: str) -> None:
-        s3.delete_public_access_block(Bucket=bucket)
+    operations = ("PutPublicAccessBlock", "GetPublicAccessBlock", "DeletePublicAccessBlock")
+    within = "publicAccessBlockConfiguration"
+    keys = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
 class BucketPolicy(_OnBucket):
     """A bucket's own policy."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
-
-    @override
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document(inputs["policy"])))
-
-    @override
-    def get(self, s3: Any, bucket: str) -> Properties:
-        return {"policy": s3.get_bucket_policy(Bucket=bucket)["Policy"]}
-
-    @override
-    def remove(self, s3: Any, bucket: str) -> None:
-        s3.delete_bucket_policy(Bucket=bucket)
+    operations = ("PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy")
+    keys = ("policy",)
 
 
 class BucketLifecycle(_OnBucket):
     """Expiry of a bucket's former versions, and of uploads that were never finished."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-
-    @override
-    def put(self, s3: Any, bucket: str, inputs: Properties) -> None:
-        rules = [
-            {
-                "ID": rule["id"],
-                "Status": rule["status"],
-                "Filter": {"Prefix": (rule.get("filter") or {}).get("prefix") or ""},
-                "NoncurrentVersionExpiration": {
-                    "NoncurrentDays": int(rule["noncurrentVersionExpiration"]["noncurrentDays"])
-                },
-                "AbortIncompleteMultipartUpload": {
-                    "DaysAfterInitiation": int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
-                },
-            }
-            for rule in inputs["rules"]
-        ]
-        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
-
-    @override
-    def get(self, s3: Any, bucket: str) -> Properties:
-        return {
-            "rules": [
-                {
-                    "id": rule["ID"],
-                    "status": rule["Status"],
-                    "filter": {"prefix": (rule.get("Filter") or {}).get("Prefix") or ""},
-                    "noncurrentVersionExpiration": {
-                        "noncurrentDays": rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-                    },
-                    "abortIncompleteMultipartUpload": {
-                        "daysAfterInitiation": rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
-                    },
-                }
-                for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-            ]
-        }
-
-    @override
-    def remove(self, s3: Any, bucket: str) -> None:
-        s3.delete_bucket_lifecycle(Bucket=bucket)
+    operations = ("PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration", "DeleteBucketLifecycle")
+    within = "lifecycleConfiguration"
+    keys = ("rules",)

@@ -121,7 +121,7 @@ class Release(Handler):
         if site.cloud.releases is not None:
             if chart not in WITHOUT_PODS:
                 what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
-                site.cloud.wait(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+                site.cloud.clock.until(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
             seconds = _real_seconds(call, inputs)
             site.cloud.releases.installed(site.cloud, site.cluster, inputs, seconds=seconds, cancelled=call.cancelled)
             return
@@ -138,7 +138,7 @@ class Release(Handler):
                 )
         if chart not in WITHOUT_PODS:
             what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
-            site.cloud.wait(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+            site.cloud.clock.until(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
         call.spend(INSTALL_SECONDS.get(chart, 60.0))
         if chart == "karpenter":
             why = why_karpenter_is_dead(site, installing=True)
