@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from otel_on_spot.simcloud.api_errors import OperationCancelledError, TimedOutError
 
 POLL_SECONDS = 0.02
-"""Real seconds between two looks at something that is waited for."""
+"""Real seconds between two looks at something that is waited for, at first; then a twentieth of the wait so far."""
 
 
 @dataclass
@@ -50,11 +50,12 @@ class Clock:
             TimedOutError: it was not so within ``timeout`` cloud seconds.
             OperationCancelledError: the operation was cancelled, or the cloud is stopping.
         """
-        end = time.monotonic() + max(timeout * self.scale, self.patience)
+        began = time.monotonic()
         while not ready():
-            if time.monotonic() > end:
+            waited = time.monotonic() - began
+            if waited > max(timeout * self.scale, self.patience):
                 raise TimedOutError(f"{what}: not so within {timeout:.0f} s")
-            self._real(POLL_SECONDS, cancelled)
+            self._real(max(POLL_SECONDS, waited / 20), cancelled)
 
     def _real(self, seconds: float, cancelled: threading.Event) -> None:
         end = time.monotonic() + seconds

@@ -198,9 +198,12 @@ def test_a_protected_resource_stops_the_destroy_before_it_begins(up: tuple[Cloud
     assert inventory(cloud, REGION) == before
 
 
-def test_an_ingress_whose_controller_lost_its_role_first_stays_and_says_why(up: tuple[Cloud, Recording]) -> None:
+def test_an_ingress_whose_controller_lost_its_role_first_stays_and_says_why(
+    up: tuple[Cloud, Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the order is for: its load balancer's interfaces would keep the subnets and the VPC."""
     cloud, recording = up
+    monkeypatch.setattr(cloud.clock, "patience", 0.5)  # it stays for as long as anybody waits
     site = cluster_site(cloud, CLUSTER)
     expose(site, "ingress", "early", ingress=True)
     (application,) = (r for r in recording if r.name == "ingress-application")
