@@ -43,6 +43,11 @@ class Check:
         return f"{RUNBOOKS}/{self.id}.md"
 
 
+def check(identity: str, title: str, *needs: str) -> Callable[[Callable[[Facts], CheckResult]], Check]:
+    """Make a check of the function that judges. ``needs``: the groups of facts without which it never does."""
+    return lambda judge: Check(id=identity, title=title, needs=needs, judge=judge)
+
+
 def require(facts: Facts, group: str) -> Any:
     """A group of facts.
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from infra.schedules import ScheduleError, check_schedule, check_window
-from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
+from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Located
 from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool, PoolBudget
@@ -40,6 +40,7 @@ def resolves(terms: Iterable[Mapping[str, Any]], things: Iterable[Located]) -> l
     return [thing for thing in things if any(matches(term, thing) for term in wanted)]
 
 
+@check("discovery-tags", "Discovery tags", "clusters", "subnets", "security_groups", "node_classes")
 def discovery(facts: Facts) -> CheckResult:
     """The selectors of every node class find subnets and a security group, in the cluster's own VPC."""
     home = {cluster.vpc_id for cluster in require(facts, "clusters")}
@@ -153,12 +154,14 @@ def _ready(facts: Facts, group: str, kind: str, declared: Iterable[str], noun: s
     return len(found), tuple(findings)
 
 
+@check("node-classes", "Node classes Ready", "node_classes")
 def node_classes(facts: Facts) -> CheckResult:
     """Every declared EC2NodeClass exists and is Ready."""
     count, findings = _ready(facts, "node_classes", NODE_CLASS.kind, facts.declared.node_classes, "node class")
     return CheckResult(count=count, what=format_count(count, "node class", "node classes"), findings=findings)
 
 
+@check("node-pools", "Node pools Ready", "node_pools")
 def node_pools(facts: Facts) -> CheckResult:
     """Every declared NodePool exists and is Ready."""
     count, findings = _ready(facts, "node_pools", NODE_POOL.kind, facts.declared.pools, "NodePool")
@@ -171,6 +174,7 @@ def raised(limit: str) -> str:
     return limit if number is None else f"{math.ceil(float(number[0]) * 1.5)}{limit[number.end() :]}"
 
 
+@check("pool-limits", "Pool limits", "node_pools")
 def limits(facts: Facts) -> CheckResult:
     """No pool uses four fifths of a limit, or more."""
     from kubernetes.utils.quantity import parse_quantity  # the package takes half a second to load
@@ -201,6 +205,7 @@ def limits(facts: Facts) -> CheckResult:
     return CheckResult(count=len(told), what=f"{format_count(len(told), 'limit')}{fullest}", findings=tuple(findings))
 
 
+@check("pool-budgets", "Budgets of pools", "node_pools")
 def budgets(facts: Facts) -> CheckResult:
     """Karpenter can read every disruption budget of a pool: one that it cannot allows nothing, for any reason."""
     pools: tuple[NodePool, ...] = require(facts, "node_pools")
@@ -233,20 +238,4 @@ def _unreadable(budget: PoolBudget) -> str:
     return "" if (budget.schedule is None) == (budget.duration is None) else "a schedule and a duration go together"
 
 
-CHECKS: Final = (
-    Check(
-        id="discovery-tags",
-        title="Discovery tags",
-        needs=("clusters", "subnets", "security_groups", "node_classes"),
-        judge=discovery,
-    ),
-    Check(
-        id="node-classes",
-        title="Node classes Ready",
-        needs=("node_classes",),
-        judge=node_classes,
-    ),
-    Check(id="node-pools", title="Node pools Ready", needs=("node_pools",), judge=node_pools),
-)
-BUDGETS: Final = Check(id="pool-budgets", title="Budgets of pools", needs=("node_pools",), judge=budgets)
-LIMITS: Final = Check(id="pool-limits", title="Pool limits", needs=("node_pools",), judge=limits)
+CHECKS: Final = (discovery, node_classes, node_pools)

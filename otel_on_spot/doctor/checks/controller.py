@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from otel_on_spot.declared import actions
-from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
+from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
 from otel_on_spot.doctor.checks.node_access import node_roles
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Role
@@ -37,6 +37,7 @@ def controller_role_arn(facts: Facts) -> str:
     )
 
 
+@check("controller-permissions", "Controller's permissions", "roles", "instance_profiles")
 def permissions(facts: Facts) -> CheckResult:
     """The controller's role has every declared policy with every declared action, and may pass the node roles."""
     declared = facts.declared
@@ -76,6 +77,7 @@ def permissions(facts: Facts) -> CheckResult:
     )
 
 
+@check("controller-identity", "Controller's identity", "roles", "addons", "controllers", "pod_identities", "clusters")
 def identity(facts: Facts) -> CheckResult:
     """The controller's service account gets the declared role, and the role trusts that way."""
     declared = facts.declared
@@ -152,6 +154,7 @@ def is_down(facts: Facts, controller: Controller) -> bool:
     return controller.available < 1 and not starting
 
 
+@check("karpenter-running", "Karpenter runs", "controllers")
 def running(facts: Facts) -> CheckResult:
     """The controller has an available replica and serves this cluster."""
     declared = facts.declared
@@ -182,6 +185,7 @@ def running(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=format_count(replicas, "available replica"), findings=findings)
 
 
+@check("karpenter-versions", "CRD and controller versions", "controllers", "custom_kinds")
 def versions(facts: Facts) -> CheckResult:
     """CRDs are served, and controller and CRD chart have the declared version."""
     kinds, declared = require(facts, "custom_kinds"), facts.declared
@@ -208,6 +212,7 @@ def versions(facts: Facts) -> CheckResult:
     return CheckResult(count=len(kinds.established), what=", ".join(told) or "no controller, no CRD", findings=findings)
 
 
+@check("spot-role", "Spot's service-linked role", "spot_roles")
 def spot_role(facts: Facts) -> CheckResult:
     """The account has the service-linked role without which EC2 launches no Spot instance."""
     spot = [name for name, pool in facts.declared.pools.items() if "spot" in pool.capacity_types]
@@ -228,35 +233,4 @@ def spot_role(facts: Facts) -> CheckResult:
     )
 
 
-CHECKS: Final = (
-    Check(
-        id="controller-permissions",
-        title="Controller's permissions",
-        needs=("roles", "instance_profiles"),
-        judge=permissions,
-    ),
-    Check(
-        id="controller-identity",
-        title="Controller's identity",
-        needs=("roles", "addons", "controllers", "pod_identities", "clusters"),
-        judge=identity,
-    ),
-    Check(
-        id="karpenter-running",
-        title="Karpenter runs",
-        needs=("controllers",),
-        judge=running,
-    ),
-    Check(
-        id="karpenter-versions",
-        title="CRD and controller versions",
-        needs=("controllers", "custom_kinds"),
-        judge=versions,
-    ),
-)
-SPOT_ROLE: Final = Check(
-    id="spot-role",
-    title="Spot's service-linked role",
-    needs=("spot_roles",),
-    judge=spot_role,
-)
+CHECKS: Final = (permissions, identity, running, versions)

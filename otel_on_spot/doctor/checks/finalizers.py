@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
+from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
 from otel_on_spot.doctor.checks.controller import is_down
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Terminating
@@ -20,6 +20,7 @@ OTHERWISE: Final = timedelta(minutes=15)
 KARPENTER: Final = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 
+@check("finalizers", "Deletions that do not end", "terminating", "controllers", "projects", "applications")
 def finalizers(facts: Facts) -> CheckResult:
     """Every deletion that was asked for has ended, or is on its way with somebody who serves its finalizers."""
     found: tuple[Terminating, ...] = require(facts, "terminating")
@@ -61,11 +62,4 @@ def _cause(facts: Facts, deletion: Terminating) -> str:
     return ""
 
 
-CHECKS: Final = (
-    Check(
-        id="finalizers",
-        title="Deletions that do not end",
-        needs=("terminating", "controllers", "projects", "applications"),
-        judge=finalizers,
-    ),
-)
+CHECKS: Final = (finalizers,)

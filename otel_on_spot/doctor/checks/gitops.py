@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, require, update_command
+from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
 from otel_on_spot.doctor.checks.sync_windows import LOOKAHEAD, Hold, Suspension, hold, suspension_of, unreadable
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project, SyncWindow
@@ -78,6 +78,7 @@ def _windows_of(application: Application) -> str:
     return f"kubectl -n {application.namespace} get appproject {application.project} -o jsonpath={{.spec.syncWindows}}"
 
 
+@check("applications", "Applications in sync", "applications", "projects")
 def applications(facts: Facts) -> CheckResult:
     """Every Application of the platform is Synced and Healthy, or on its way there."""
     declared = facts.declared
@@ -142,6 +143,7 @@ def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:
     return since is not None and age(facts, since) < patience
 
 
+@check("suspensions", "Suspensions and leases", "applications", "projects", "drill_leases")
 def suspensions(facts: Facts) -> CheckResult:
     """No suspension is without an end or past it, no window of the past comes back in a year, and no drill has died.
 
@@ -246,17 +248,4 @@ def _overdue(facts: Facts, suspension: Suspension) -> str:
     return f"over for {format_duration(over)}, and it comes back every year" if over > REMOVAL else ""
 
 
-CHECKS: Final = (
-    Check(
-        id="applications",
-        title="Applications in sync",
-        needs=("applications", "projects"),
-        judge=applications,
-    ),
-    Check(
-        id="suspensions",
-        title="Suspensions and leases",
-        needs=("applications", "projects", "drill_leases"),
-        judge=suspensions,
-    ),
-)
+CHECKS: Final = (applications, suspensions)

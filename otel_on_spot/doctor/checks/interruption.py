@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
+from otel_on_spot.doctor.check import CheckResult, aws_command, check, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import EncryptionKey, Queue, Rule
 from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
@@ -23,6 +23,7 @@ def declared_queue(facts: Facts) -> Queue | None:
     return next((queue for queue in require(facts, "queues") if queue.name == facts.declared.interruption_queue), None)
 
 
+@check("interruption-queue", "Interruption queue", "queues", "controllers")
 def queue(facts: Facts) -> CheckResult:
     """The queue exists, and it is the one that the controller reads."""
     name = facts.declared.interruption_queue
@@ -54,6 +55,7 @@ def queue(facts: Facts) -> CheckResult:
     return CheckResult(count=len(require(facts, "queues")), what=name, findings=findings)
 
 
+@check("interruption-policy", "Queue policy", "queues", "rules")
 def policy(facts: Facts) -> CheckResult:
     """The queue's policy lets every rule send."""
     found, rules = declared_queue(facts), require(facts, "rules")
@@ -74,6 +76,7 @@ def policy(facts: Facts) -> CheckResult:
     return CheckResult(count=len(rules), what=f"{format_count(len(rules), 'rule')} may send", findings=findings)
 
 
+@check("interruption-key", "Queue's key", "queues", "encryption_keys", "roles")
 def key(facts: Facts) -> CheckResult:
     """A KMS key of the queue's, where it has one, serves EventBridge, which sends, and Karpenter, which reads."""
     found = declared_queue(facts)
@@ -124,6 +127,7 @@ def _key_problem(facts: Facts, named: str) -> str:
     return f"{role.name} may not call {READS} with it: Karpenter reads no message"
 
 
+@check("interruption-rules", "Rules and targets", "rules")
 def rules(facts: Facts) -> CheckResult:
     """All declared rules exist, are enabled, match what AWS sends, and have the queue as a target."""
     found: dict[str, Rule] = {rule.name: rule for rule in require(facts, "rules")}
@@ -156,6 +160,7 @@ def rules(facts: Facts) -> CheckResult:
     )
 
 
+@check("interruption-backlog", "Oldest message", "queues")
 def backlog(facts: Facts) -> CheckResult:
     """Karpenter empties the queue: by CloudWatch's age of the oldest message, or else by counts.
 
@@ -188,25 +193,4 @@ def backlog(facts: Facts) -> CheckResult:
     return CheckResult(count=waiting, what=told, findings=findings)
 
 
-CHECKS: Final = (
-    Check(id="interruption-queue", title="Interruption queue", needs=("queues", "controllers"), judge=queue),
-    Check(id="interruption-key", title="Queue's key", needs=("queues", "encryption_keys", "roles"), judge=key),
-    Check(
-        id="interruption-policy",
-        title="Queue policy",
-        needs=("queues", "rules"),
-        judge=policy,
-    ),
-    Check(
-        id="interruption-rules",
-        title="Rules and targets",
-        needs=("rules",),
-        judge=rules,
-    ),
-    Check(
-        id="interruption-backlog",
-        title="Oldest message",
-        needs=("queues",),
-        judge=backlog,
-    ),
-)
+CHECKS: Final = (queue, key, policy, rules, backlog)

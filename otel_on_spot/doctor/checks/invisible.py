@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, age, aws_command, require, update_command
+from otel_on_spot.doctor.check import CheckResult, UnknownFactsError, age, aws_command, check, require, update_command
 from otel_on_spot.doctor.checks.node_access import node_role
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
@@ -19,6 +19,7 @@ Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controller
 ALIVE: Final = ("pending", "running")
 
 
+@check("invisible-nodes", "Invisible nodes", "instances", "nodes", "node_claims")
 def invisible_nodes(facts: Facts) -> CheckResult:
     """Every running instance that Karpenter or a node group launched for this cluster is a Node, or too young to be."""
     instances: list[Instance] = [
@@ -88,7 +89,7 @@ def cause(facts: Facts, instance: Instance) -> str:
     if facts.instance_profiles is not None and profile in known and not known[profile].role_arn:
         return f"instance profile {profile} holds no role"
     try:
-        refused = [finding for finding in node_role(facts).findings if finding.severity == "critical"]
+        refused = [finding for finding in node_role.judge(facts).findings if finding.severity == "critical"]
     except UnknownFactsError:
         return "unknown: who is admitted could not be seen"
     if refused:
@@ -99,11 +100,4 @@ def cause(facts: Facts, instance: Instance) -> str:
     )
 
 
-CHECKS: Final = (
-    Check(
-        id="invisible-nodes",
-        title="Invisible nodes",
-        needs=("instances", "nodes", "node_claims"),
-        judge=invisible_nodes,
-    ),
-)
+CHECKS: Final = (invisible_nodes,)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require
+from otel_on_spot.doctor.check import CheckResult, aws_command, check, require
 from otel_on_spot.doctor.checks.capacity import resolves
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import ON_DEMAND_VCPUS, SPOT_VCPUS, Instance, Located
@@ -41,6 +41,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html#
 """
 
 
+@check("subnet-addresses", "Free addresses", "subnets", "node_classes")
 def addresses(facts: Facts) -> CheckResult:
     """Every subnet in which nodes are launched has room for more of them."""
     subnets: tuple[Located, ...] = require(facts, "subnets")
@@ -70,6 +71,7 @@ def addresses(facts: Facts) -> CheckResult:
     return CheckResult(count=len(chosen), what=f"{format_count(len(chosen), 'subnet')}{told}", findings=findings)
 
 
+@check("launch-failures", "Failures at launch", "instances")
 def launches(facts: Facts) -> CheckResult:
     """No instance of this cluster was ended by EC2 at its launch, within the hour for which EC2 lists it."""
     owned = facts.declared.owned_tag
@@ -103,6 +105,7 @@ def _after(facts: Facts, code: str, instance: Instance) -> tuple[str, ...]:
     return (look, *keys) if code == "Client.InternalError" else (look,)
 
 
+@check("vcpu-quotas", "Quotas of vCPUs", "quotas", "node_pools")
 def vcpus(facts: Facts) -> CheckResult:
     """The account's quotas of vCPUs let the pools grow to their limits."""
     from kubernetes.utils.quantity import parse_quantity  # the package takes half a second to load
@@ -137,10 +140,3 @@ def vcpus(facts: Facts) -> CheckResult:
 
 def _with(pools: Iterable[NodePool], capacity_type: str) -> list[NodePool]:
     return [pool for pool in pools if capacity_type in pool.capacity_types and "cpu" in pool.limits]
-
-
-ADDRESSES: Final = Check(
-    id="subnet-addresses", title="Free addresses", needs=("subnets", "node_classes"), judge=addresses
-)
-LAUNCHES: Final = Check(id="launch-failures", title="Failures at launch", needs=("instances",), judge=launches)
-VCPUS: Final = Check(id="vcpu-quotas", title="Quotas of vCPUs", needs=("quotas", "node_pools"), judge=vcpus)

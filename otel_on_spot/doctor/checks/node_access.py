@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, UnknownFactsError, aws_command, require, update_command
+from otel_on_spot.doctor.check import CheckResult, UnknownFactsError, aws_command, check, require, update_command
 from otel_on_spot.doctor.checks.support import issue_text
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
@@ -34,6 +34,7 @@ def without_path(arn: str) -> str:
     return re.sub(r":role/.*$", ":role", head) + f"/{name}"
 
 
+@check("cluster", "Cluster", "clusters")
 def cluster(facts: Facts) -> CheckResult:
     """The cluster exists and serves."""
     name = facts.declared.cluster
@@ -77,6 +78,7 @@ def node_roles(facts: Facts) -> tuple[Role, ...]:
     return tuple(roles[name] for name in sorted(used) if name in roles)
 
 
+@check("node-role", "Node role admitted", "clusters", "roles", "instance_profiles")
 def node_role(facts: Facts) -> CheckResult:
     """The nodes' role is in ``aws-auth``, or in an access entry that is a node's and its own."""
     roles = node_roles(facts)
@@ -201,6 +203,7 @@ def _entry_problem(facts: Facts, role: Role) -> str:
     return ""
 
 
+@check("instance-profile", "Instance profile", "instance_profiles", "roles")
 def instance_profile(facts: Facts) -> CheckResult:
     """Each profile that a node class names exists and holds a living role that trusts EC2, with the node policies."""
     profiles: dict[str, InstanceProfile] = {profile.name: profile for profile in require(facts, "instance_profiles")}
@@ -239,18 +242,4 @@ def _profile_problem(facts: Facts, profile: InstanceProfile | None, roles: dict[
     return f"{role.name} lacks {', '.join(lacking)}" if lacking else ""
 
 
-CHECKS: Final = (
-    Check(id="cluster", title="Cluster", needs=("clusters",), judge=cluster),
-    Check(
-        id="node-role",
-        title="Node role admitted",
-        needs=("clusters", "roles", "instance_profiles"),
-        judge=node_role,
-    ),
-    Check(
-        id="instance-profile",
-        title="Instance profile",
-        needs=("instance_profiles", "roles"),
-        judge=instance_profile,
-    ),
-)
+CHECKS: Final = (cluster, node_role, instance_profile)

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, aws_command, require
+from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require
 from otel_on_spot.doctor.checks.two_minutes import selects
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Condition, Controller, Node, NodeClaim, NodePool
@@ -48,6 +48,7 @@ DRIFTED: Final = timedelta(days=8)
 """A weekly window of a budget has passed."""
 SKEW: Final = 3
 """Minors that a kubelet may be older than the API server. Source: https://kubernetes.io/releases/version-skew-policy/#kubelet"""
+NODES: Final = ("nodes", "node_claims", "controllers")
 
 
 def claim_of(facts: Facts, node: Node) -> NodeClaim | None:
@@ -103,6 +104,7 @@ def _told(facts: Facts, condition: Condition) -> str:
     return f"{condition.type}={condition.status}{since}{f': {words}' if words else ''}"
 
 
+@check("node-conditions", "Conditions of nodes", *NODES)
 def node_conditions(facts: Facts) -> CheckResult:
     """No condition of a node says for long that something is wrong; what Karpenter should repair has its own check."""
     found = _staying(facts)
@@ -129,6 +131,7 @@ def node_conditions(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=what, findings=tuple(findings))
 
 
+@check("repair-held", "Repair of nodes", *NODES, "node_pools")
 def repair(facts: Facts) -> CheckResult:
     """Karpenter replaces a node that is unhealthy, as soon as it no longer tolerates it."""
     found = [node for node in _staying(facts) if POOL_LABEL in node.labels]
@@ -235,6 +238,7 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
     return reasons
 
 
+@check("drift-age", "Age of drift", "node_claims")
 def drift(facts: Facts) -> CheckResult:
     """A node that drifted is replaced within a week and a day: an old AMI is an unpatched one."""
     claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
@@ -271,6 +275,7 @@ def _minor(version: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+@check("version-skew", "Versions of kubelets and control plane", "clusters", "nodes", "addons")
 def skew(facts: Facts) -> CheckResult:
     """No kubelet, and no kube-proxy, is newer than the control plane, or as old as it may be."""
     control = max((_minor(cluster.version) for cluster in require(facts, "clusters")), default=(0, 0))
@@ -316,12 +321,3 @@ def _newer(facts: Facts, name: str, what: str) -> tuple[str, ...]:
         cluster = facts.declared.cluster
         return (aws_command(facts, f"eks describe-addon --cluster-name {cluster} --addon-name {name}"),)
     return (f"kubectl get node {name} -o wide", f"kubectl describe node {name}")
-
-
-NODES: Final = ("nodes", "node_claims", "controllers")
-CONDITIONS: Final = Check(id="node-conditions", title="Conditions of nodes", needs=NODES, judge=node_conditions)
-REPAIR: Final = Check(id="repair-held", title="Repair of nodes", needs=(*NODES, "node_pools"), judge=repair)
-DRIFT: Final = Check(id="drift-age", title="Age of drift", needs=("node_claims",), judge=drift)
-SKEWED: Final = Check(
-    id="version-skew", title="Versions of kubelets and control plane", needs=("clusters", "nodes", "addons"), judge=skew
-)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, aws_command, require
+from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer
 from otel_on_spot.doctor.facts_kubernetes import NodeClaim
@@ -63,6 +63,7 @@ def is_own(facts: Facts, cluster: str) -> bool:
     return cluster == facts.declared.cluster and not cluster_is_missing(facts, cluster)
 
 
+@check("orphan-instances", "Orphaned instances", "instances", "cluster_names")
 def instances(facts: Facts) -> CheckResult:
     """Every instance that Karpenter launched has its cluster and its NodeClaim."""
     found = [
@@ -92,6 +93,7 @@ def instances(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=format_count(len(found), "instance"), findings=tuple(findings))
 
 
+@check("orphan-claims", "NodeClaims without instance", "node_claims", "instances")
 def claims(facts: Facts) -> CheckResult:
     """Every launched NodeClaim has its instance, or Karpenter has not had the time to notice that it went.
 
@@ -137,6 +139,7 @@ def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
     return max(gone_at, (registered.since or claim.created_at) + REGISTRATION) + GRACE
 
 
+@check("orphan-volumes", "Orphaned volumes", "volumes", "cluster_names")
 def volumes(facts: Facts) -> CheckResult:
     """Every volume of a claim that is attached to nothing has its PersistentVolume, and its cluster."""
     found = require(facts, "volumes")
@@ -176,6 +179,7 @@ def volumes(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=what, findings=tuple(findings))
 
 
+@check("orphan-load-balancers", "Orphaned load balancers", "load_balancers", "cluster_names")
 def load_balancers(facts: Facts) -> CheckResult:
     """Every load balancer that Kubernetes made has its Service, and its cluster."""
     found = [balancer for balancer in require(facts, "load_balancers") if cluster_of(balancer.tags)]
@@ -209,6 +213,7 @@ def _removal(balancer: LoadBalancer) -> str:
     return f"elb delete-load-balancer --load-balancer-name {kind}"
 
 
+@check("orphan-interfaces", "Orphaned interfaces", "interfaces", "cluster_names")
 def interfaces(facts: Facts) -> CheckResult:
     """No network interface of a cluster is attached to nothing."""
     home = {cluster.vpc_id for cluster in facts.clusters or ()}
@@ -269,30 +274,4 @@ def _left_over(facts: Facts, interface: Interface, cluster: str) -> bool:
         return True
 
 
-CHECKS: Final = (
-    Check(
-        id="orphan-instances",
-        title="Orphaned instances",
-        needs=("instances", "cluster_names"),
-        judge=instances,
-    ),
-    Check(
-        id="orphan-claims",
-        title="NodeClaims without instance",
-        needs=("node_claims", "instances"),
-        judge=claims,
-    ),
-    Check(id="orphan-volumes", title="Orphaned volumes", needs=("volumes", "cluster_names"), judge=volumes),
-    Check(
-        id="orphan-load-balancers",
-        title="Orphaned load balancers",
-        needs=("load_balancers", "cluster_names"),
-        judge=load_balancers,
-    ),
-    Check(
-        id="orphan-interfaces",
-        title="Orphaned interfaces",
-        needs=("interfaces", "cluster_names"),
-        judge=interfaces,
-    ),
-)
+CHECKS: Final = (instances, claims, volumes, load_balancers, interfaces)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.names import DEMO_NAMESPACE
-from otel_on_spot.doctor.check import Check, CheckResult, age, require
+from otel_on_spot.doctor.check import CheckResult, age, check, require
 from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
@@ -36,6 +36,7 @@ def workloads(facts: Facts) -> list[Pod]:
     ]
 
 
+@check("stateful-pods", "Data on On-Demand", "pods", "nodes")
 def stateful(facts: Facts) -> CheckResult:
     """No pod that keeps data runs on a Spot node."""
     capacity = {node.name: node.labels.get(CAPACITY_TYPE, "") for node in require(facts, "nodes")}
@@ -92,6 +93,7 @@ def kept_off_spot(facts: Facts, pod: Pod) -> str:
     return ""
 
 
+@check("stateless-pods", "Stateless pods free for Spot", "pods")
 def stateless(facts: Facts) -> CheckResult:
     """No pod without data is kept off Spot, except the On-Demand replicas of the demo's front path."""
     if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
@@ -120,6 +122,7 @@ def _of_floor(facts: Facts, pod: Pod) -> bool:
     return pod.namespace == facts.declared.stateful_namespace and FRONT_PATH in pod.labels
 
 
+@check("disruption-budgets", "Disruption budgets", "budgets")
 def budgets(facts: Facts) -> CheckResult:
     """Every budget lets at least one pod go."""
     found: tuple[Budget, ...] = require(facts, "budgets")
@@ -160,23 +163,4 @@ def _blocks(facts: Facts, budget: Budget) -> str:
     )
 
 
-CHECKS: Final = (
-    Check(
-        id="stateful-pods",
-        title="Data on On-Demand",
-        needs=("pods", "nodes"),
-        judge=stateful,
-    ),
-    Check(
-        id="stateless-pods",
-        title="Stateless pods free for Spot",
-        needs=("pods",),
-        judge=stateless,
-    ),
-    Check(
-        id="disruption-budgets",
-        title="Disruption budgets",
-        needs=("budgets",),
-        judge=budgets,
-    ),
-)
+CHECKS: Final = (stateful, stateless, budgets)

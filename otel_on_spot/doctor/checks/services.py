@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, require
+from otel_on_spot.doctor.check import CheckResult, age, check, require
 from otel_on_spot.doctor.checks.two_minutes import OnSpot, on_spot, selects
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Pod, Service, Webhook
@@ -17,6 +17,7 @@ DNS_LABEL: Final = ("k8s-app", "kube-dns")
 """Label of CoreDNS' pods. Source: https://docs.aws.amazon.com/eks/latest/userguide/managing-coredns.html"""
 
 
+@check("webhooks", "Webhooks that must answer", "webhooks")
 def webhooks(facts: Facts) -> CheckResult:
     """Somebody answers every webhook whose failure refuses a request."""
     found: tuple[Webhook, ...] = require(facts, "webhooks")
@@ -49,6 +50,7 @@ def _silent(facts: Facts, webhook: Webhook) -> str:
     return f"{service} has no ready endpoint{f' for {format_duration(since)}' if since else ''}"
 
 
+@check("coredns", "Spread of CoreDNS", "pods", "nodes")
 def dns(facts: Facts) -> CheckResult:
     """CoreDNS has replicas on several nodes, and in several zones where its nodes are in several."""
     zones = {node.name: node.labels.get(ZONE, "") for node in require(facts, "nodes")}
@@ -89,6 +91,7 @@ def dns(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=f"{format_count(len(found), 'replica')}{told}", findings=findings)
 
 
+@check("probes-and-budgets", "Probes and budgets on Spot", "pods", "nodes", "services", "budgets")
 def probes_and_budgets(facts: Facts) -> CheckResult:
     """What runs on Spot behind a Service says when it is ready; several replicas have a budget."""
     found = on_spot(facts)
@@ -134,13 +137,3 @@ def _unbudgeted(workload: OnSpot, budgets: tuple[Budget, ...]) -> list[str]:
     ):
         return []
     return [f"{len(workload.ready)} replicas, and no PodDisruptionBudget selects them"]
-
-
-WEBHOOKS: Final = Check(id="webhooks", title="Webhooks that must answer", needs=("webhooks",), judge=webhooks)
-DNS: Final = Check(id="coredns", title="Spread of CoreDNS", needs=("pods", "nodes"), judge=dns)
-PROBES: Final = Check(
-    id="probes-and-budgets",
-    title="Probes and budgets on Spot",
-    needs=("pods", "nodes", "services", "budgets"),
-    judge=probes_and_budgets,
-)

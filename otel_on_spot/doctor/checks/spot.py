@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, age, aws_command, require, update_command
+from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require, update_command
 from otel_on_spot.doctor.checks.capacity import resolves
 from otel_on_spot.doctor.checks.interruption import declared_queue
 from otel_on_spot.doctor.checks.launches import QUOTAS
@@ -61,6 +61,7 @@ def _pools(facts: Facts, capacity_type: str) -> list[NodePool]:
     return [pool for pool in pools if capacity_type in pool.capacity_types]
 
 
+@check("spot-diversity", "Width of Spot pools", "node_pools", "node_classes", "subnets")
 def diversity(facts: Facts) -> CheckResult:
     """Every Spot pool may launch enough types, in two zones: each type in a zone is a Spot pool of EC2's own."""
     # The catalogue takes a moment to load.
@@ -107,6 +108,7 @@ def _admits(term: Mapping[str, Any], zone: str) -> bool:
     return {"In": zone in values, "NotIn": zone not in values}.get(str(term["operator"]), True)
 
 
+@check("refused-launches", "Refused launches", "claim_events", "node_claims", "node_pools", "pods")
 def refusals(facts: Facts) -> CheckResult:
     """Launches succeed: EC2 refuses none for long while pods wait, none at a quota, and none for another reason."""
     events: list[ClaimEvent] = [event for event in require(facts, "claim_events") if event.reason == REFUSED]
@@ -186,6 +188,7 @@ def _dry(facts: Facts, events: list[ClaimEvent], waiting: list[Pod]) -> Finding:
     )
 
 
+@check("interruption-arrivals", "Warnings that arrived", "instances", "claim_events", "queues")
 def arrivals(facts: Facts) -> CheckResult:
     """Warnings arrive: judged by instances that ended, without sending anything.
 
@@ -242,6 +245,7 @@ def arrivals(facts: Facts) -> CheckResult:
     return CheckResult(count=len(ended), what=what, findings=findings)
 
 
+@check("fallback-stuck", "Back from On-Demand", "node_claims", "node_pools", "pods")
 def fallback(facts: Facts) -> CheckResult:
     """What fell back to On-Demand returns to Spot when Spot is there again."""
     claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
@@ -291,23 +295,3 @@ def _stuck(facts: Facts, claim: NodeClaim, claims: Iterable[NodeClaim]) -> str:
     if since and old >= FALLEN_BACK and max(since) >= RETURNED:
         return f"a Spot node was launched {format_duration(max(since))} ago"
     return "no Spot node was launched since" if not since and old >= SHORT else ""
-
-
-DIVERSITY: Final = Check(
-    id="spot-diversity", title="Width of Spot pools", needs=("node_pools", "node_classes", "subnets"), judge=diversity
-)
-REFUSALS: Final = Check(
-    id="refused-launches",
-    title="Refused launches",
-    needs=("claim_events", "node_claims", "node_pools", "pods"),
-    judge=refusals,
-)
-ARRIVALS: Final = Check(
-    id="interruption-arrivals",
-    title="Warnings that arrived",
-    needs=("instances", "claim_events", "queues"),
-    judge=arrivals,
-)
-FALLBACK: Final = Check(
-    id="fallback-stuck", title="Back from On-Demand", needs=("node_claims", "node_pools", "pods"), judge=fallback
-)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from infra.addon_faults import faults_of
-from otel_on_spot.doctor.check import Check, CheckResult, aws_command, require, update_command
+from otel_on_spot.doctor.check import CheckResult, aws_command, check, require, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, Insight, KubernetesVersion, NodeGroup
 from otel_on_spot.findings import Finding, Severity, format_count, format_duration
@@ -30,6 +30,7 @@ def issue_text(issue: HealthIssue) -> str:
     return f"{issue.code}: {issue.message}{about}".strip()
 
 
+@check("add-ons", "Add-ons", "addons")
 def addons(facts: Facts) -> CheckResult:
     """Every add-on works, without an issue of EKS's, in a version that is not known to be bad."""
     found: tuple[Addon, ...] = require(facts, "addons")
@@ -70,6 +71,7 @@ def _faults(addon: Addon) -> list[str]:
     ]
 
 
+@check("node-groups", "Node groups", "node_groups")
 def node_groups(facts: Facts) -> CheckResult:
     """EKS names no issue of a managed node group."""
     found: tuple[NodeGroup, ...] = require(facts, "node_groups")
@@ -98,6 +100,7 @@ def _group_problem(group: NodeGroup) -> str:
     return issues
 
 
+@check("insights", "EKS's own insights", "insights")
 def insights(facts: Facts) -> CheckResult:
     """EKS's own insights say of nothing that it is wrong, or that it would break at the next upgrade."""
     found: tuple[Insight, ...] = require(facts, "insights")
@@ -119,6 +122,7 @@ def insights(facts: Facts) -> CheckResult:
     return CheckResult(count=len(found), what=what, findings=findings)
 
 
+@check("kubernetes-support", "Support of the Kubernetes minor", "clusters", "kubernetes_versions")
 def support(facts: Facts) -> CheckResult:
     """The cluster's minor is in standard support, for some time to come."""
     minors = {minor.version: minor for minor in require(facts, "kubernetes_versions")}
@@ -166,14 +170,3 @@ def _support_problem(facts: Facts, cluster: AwsCluster, minor: KubernetesVersion
     )
     left = format_duration(minor.standard_until - now)
     return f"standard support ends on {minor.standard_until:%Y-%m-%d}, in {left}; {after}", "warning"
-
-
-ADD_ONS: Final = Check(id="add-ons", title="Add-ons", needs=("addons",), judge=addons)
-NODE_GROUPS: Final = Check(id="node-groups", title="Node groups", needs=("node_groups",), judge=node_groups)
-INSIGHTS: Final = Check(id="insights", title="EKS's own insights", needs=("insights",), judge=insights)
-SUPPORT: Final = Check(
-    id="kubernetes-support",
-    title="Support of the Kubernetes minor",
-    needs=("clusters", "kubernetes_versions"),
-    judge=support,
-)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from otel_on_spot.doctor.check import Check, CheckResult, require
+from otel_on_spot.doctor.check import CheckResult, check, require
 from otel_on_spot.doctor.checks.placement import RESOURCE, SPOT, keeps_data, workloads
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod, Service
@@ -96,6 +96,7 @@ def at_once(workload: OnSpot, budgets: Sequence[Budget]) -> int:
     )
 
 
+@check("two-minutes", "Away within two minutes", "pods", "nodes", "budgets")
 def two_minutes(facts: Facts) -> CheckResult:
     """Every workload's pods leave a warned node before it is gone.
 
@@ -157,6 +158,7 @@ def with_beside(facts: Facts) -> list[OnSpot]:
     return [replace(workload, beside=beside(workload)) for workload in on_spot(facts)]
 
 
+@check("blast-radius", "Blast radius", "pods", "nodes", "services")
 def blast_radius(facts: Facts) -> CheckResult:
     """No single Spot node, and no single type in a zone, carries all that answers for a workload that has several.
 
@@ -209,7 +211,4 @@ def _spot_pool(node: Node) -> str:
     return f"{node.labels.get(INSTANCE_TYPE, '')} in {node.labels.get(ZONE, '')}"
 
 
-CHECKS: Final = (
-    Check(id="two-minutes", title="Away within two minutes", needs=("pods", "nodes", "budgets"), judge=two_minutes),
-    Check(id="blast-radius", title="Blast radius", needs=("pods", "nodes", "services"), judge=blast_radius),
-)
+CHECKS: Final = (two_minutes, blast_radius)
