@@ -1,49 +1,23 @@
 """Every handler over moto by its type token, and the functions that a program may ask."""
 
+import pkgutil
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Final
 
+from otel_on_spot.simcloud import aws
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
-from otel_on_spot.simcloud.aws import (
-    alarms,
-    buckets,
-    eks_access,
-    eks_addons,
-    eks_cluster,
-    eks_nodes,
-    endpoints,
-    events,
-    experiments,
-    images,
-    keys,
-    launch_templates,
-    network,
-    roles,
-    routing,
-    security_groups,
-)
+from otel_on_spot.simcloud.aws import eks_cluster, images, network, roles, routing, security_groups
 from otel_on_spot.simcloud.aws.ec2 import ids_of
 from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
 
-MODULES = (
-    alarms,
-    buckets,
-    eks_access,
-    eks_addons,
-    eks_cluster,
-    eks_nodes,
-    endpoints,
-    events,
-    experiments,
-    keys,
-    launch_templates,
-    network,
-    roles,
-    routing,
-    security_groups,
-)
+MODULES = [
+    import_module(f"{aws.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(aws.__path__)
+    if found.name != __name__.rpartition(".")[2]
+]
 
 HANDLERS: dict[str, Handler] = {
     kind.token: kind()
