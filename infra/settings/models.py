@@ -125,6 +125,39 @@ def _dated(value: str) -> str:
     return value
 
 
+def _qualified(value: str) -> str:
+    """A qualified name whose domain is no longer than a DNS subdomain.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    domain = value.rpartition("/")[0]
+    if len(domain) > LONGEST_DOMAIN:
+        raise ValueError(f"must have at most {LONGEST_DOMAIN} characters before the slash, and has {len(domain)}")
+    return value
+
+
+LONGEST_DOMAIN: Final = 253
+"""Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names"""
+
+
+def _node_count(value: str) -> str:
+    """A number of nodes, or a share: what Karpenter reads as 32 bits, and cuts off beyond.
+
+    Source: GetAllowedDisruptionsByReason of
+    https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/nodepool.go (intstr.FromInt)
+
+    Raises:
+        ValueError: it is larger.
+    """
+    if value.isdecimal() and int(value) > MOST_NODES:
+        raise ValueError(f"must be at most {MOST_NODES}: Karpenter cuts a larger number off, to none at worst")
+    return value
+
+
+MOST_NODES: Final = 2**31 - 1
+
+
 def _private_key(value: SecretStr | None) -> SecretStr | None:
     """A private key that opens without a person: not a public one, nor one with a passphrase.
 
@@ -189,6 +222,7 @@ LabelKey = Annotated[
         r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
         max_length=253 + 1 + 63,
     ),
+    AfterValidator(_qualified),
 ]
 """Kubernetes' qualified name: a DNS subdomain before the slash, if there is one, at most 63 characters after it."""
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
@@ -642,7 +676,7 @@ class Taint(Model):
 class Budget(Model):
     """A voluntary disruption budget: the nodes of a pool that Karpenter may disrupt at once."""
 
-    nodes: str = Field(
+    nodes: Annotated[str, AfterValidator(_node_count)] = Field(
         pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
     )
     reasons: Annotated[
@@ -688,9 +722,9 @@ class Pool(Model):
     weight: int | None = Field(
         None, ge=1, le=100, description="preference among pools, 1 to 100; the highest is tried first"
     )
-    architectures: Annotated[tuple[Literal["amd64", "arm64"], ...], BeforeValidator(_listed), Field(min_length=1)] = (
-        Field(("amd64",), description="CPU architectures; for arm64 every image of the demo must be known to be built")
-    )
+    architectures: Annotated[
+        tuple[Literal["amd64", "arm64"], ...], BeforeValidator(_listed), AfterValidator(_unique), Field(min_length=1)
+    ] = Field(("amd64",), description="CPU architectures; for arm64 every image of the demo must be known to be built")
     instance_categories: Annotated[InstanceCategories, Field(min_length=1)] = Field(
         ("c", "m", "r"), description="EC2 instance categories"
     )

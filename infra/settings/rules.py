@@ -672,6 +672,16 @@ def pools_are_consistent(pools: dict[str, Pool]) -> Iterator[Problem]:
                 f"a pool has at most {MOST_LABELS} labels (NodePool CRD)",
                 "remove some",
             )
+        for key, listed in (("taints", pool.taints), ("startupTaints", pool.startup_taints)):
+            for taint in listed:
+                if restricted_label(taint.key):
+                    yield Problem(
+                        f"pools.{name}.{key}",
+                        taint.key,
+                        "Karpenter puts taints of its own domains onto a node, and takes them off, itself: no node "
+                        "would take pods",
+                        "use a domain of your own",
+                    )
         taints = [(taint.key, taint.effect) for taint in (*pool.taints, *pool.startup_taints)]
         for key, effect in sorted({taint for taint in taints if taints.count(taint) > 1}):
             yield Problem(
@@ -960,6 +970,21 @@ def node_class_is_taken(node_class: NodeClass, pools: dict[str, Pool]) -> Iterat
             "the kubelet does not start unless the low threshold is below the high one (80 and 85 by default)",
             "lower this one, or raise imageGCHighThresholdPercent",
         )
+    cpu, memory = (
+        sum(instance_types.quantity(kept.get(what, "")) for kept in (kubelet.system_reserved, kubelet.kube_reserved))
+        for what in ("cpu", "memory")
+    )
+    for name, pool in pools.items():
+        kinds = instance_types.allowed(pool)
+        if kinds and not any(kind.vcpus > cpu and kind.mib * 2**20 > memory for kind in kinds):
+            yield Problem(
+                "nodeClass.kubelet",
+                f"{cpu:f} vCPUs and {memory / 2**30:.1f} GiB reserved",
+                f"no type of pool {name} is larger than what systemReserved and kubeReserved keep together: nothing is "
+                "left for pods, and Karpenter would never launch a node",
+                "reserve less",
+            )
+            break
     for index, reservation in enumerate(node_class.capacity_reservations):
         if bool(reservation.id) == bool(reservation.tags) or (reservation.id and reservation.owner_id):
             yield Problem(

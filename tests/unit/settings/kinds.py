@@ -337,6 +337,13 @@ def node_classes() -> Iterator[Row]:
         {"evictionHard": {"memory.available": "110%"}},
         (f"{at}.kubelet.evictionHard.memory.available"),
     )
+    for kept in (
+        {"systemReserved": {"cpu": "8"}},
+        {"systemReserved": {"cpu": "4500m"}, "kubeReserved": {"cpu": "3500m"}},
+        {"kubeReserved": {"memory": "64Gi"}},
+        {"systemReserved": {"memory": "40Gi"}, "kubeReserved": {"memory": "25Gi"}},
+    ):
+        yield "dev", f"{at}.kubelet", kept, f"{at}.kubelet"
     both = "pools.data.capacityTypes+nodeClass.capacityReservations"
     for reservation in (
         {},
@@ -389,6 +396,17 @@ def labels() -> Iterator[Row]:
     for key in ("a..b/x", "-a/x", "A.com/x", "a/b/c", "/x", "x" * 64, "a_b/x", "x-"):
         yield "dev", "pools.spot.labels", {key: "x"}, f"pools.spot.labels.{key}"
     yield "dev", "pools.data.taints", [STATEFUL_TAINT, {**STATEFUL_TAINT, "value": "other"}], "pools.data.taints"
+    for key in ("karpenter.sh/disrupted", "karpenter.sh/unregistered", "karpenter.k8s.aws/x", "x.karpenter.sh/y"):
+        for effect in ("NoSchedule", "NoExecute"):
+            taint = {"key": key, "effect": effect}
+            yield "dev", "pools.spot.startupTaints", [taint], "pools.spot.startupTaints"
+            yield "prod", "pools.data.taints", [STATEFUL_TAINT, taint], "pools.data.taints"
+    long = f"{'a.' * 126}bc/x"  # 254 characters before the slash
+    yield "dev", "pools.spot.startupTaints", [{"key": long}], "pools.spot.startupTaints[0].key"
+    yield "dev", "pools.spot.labels", {long: "x"}, f"pools.spot.labels.{long}"
+    for many in (2**31, 2**32, 2**32 + 1, 10**12):
+        yield "dev", "pools.spot.budgets", [{"nodes": str(many)}], "pools.spot.budgets[0].nodes"
+    yield "dev", "pools.spot.architectures", ["amd64", "amd64"], "pools.spot.architectures"
 
 
 def reach() -> Iterator[Row]:
@@ -598,6 +616,9 @@ SOUND: list[tuple[str, str, Any]] = [
     ("dev", "nodeClass.volumeThroughputMibps", 750),
     ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops", (1000, 4000)),
     ("dev", "nodeClass.kubelet", {"imageGCHighThresholdPercent": 60, "imageGCLowThresholdPercent": 0}),
+    ("dev", "nodeClass.kubelet", {"systemReserved": {"cpu": "7"}, "kubeReserved": {"cpu": "900m", "memory": "63Gi"}}),
+    ("dev", "pools.spot.budgets", [{"nodes": str(2**31 - 1)}]),
+    ("dev", "pools.spot.startupTaints", [{"key": f"{'a.' * 126}b/x"}, {"key": "node.cilium.io/agent-not-ready"}]),
     (
         "dev",
         "pools.data.capacityTypes+nodeClass.capacityReservations+gitops.applications",
