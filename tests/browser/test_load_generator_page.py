@@ -1,23 +1,23 @@
 """The load generator's browser loads a page of the shop, and its spans arrive, through the demo's network policies.
 
-On loopback: what the policies let the load generator reach answers, and what they drop is silent. The page and the way
-to it are those of opentelemetry-demo 2.1.3: src/frontend/pages/_document.tsx, src/load-generator/locustfile.py.
+On loopback: what the policies let the load generator reach answers, and requests that they drop get no answer. The
+page and the way to it are those of opentelemetry-demo 2.1.3: src/frontend/pages/_document.tsx,
+src/load-generator/locustfile.py.
 """
 
-import socket
 import ssl
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
+import pytest
 import trustme
 
 from otel_on_spot.waiting import wait_until
-from tests.browser.chromium import Page, running
+from tests.browser.chromium import Browser, Page, running
 from tests.charts.demo_chart import Wrapper
 from tests.charts.flows import BROWSER_FLOWS, BROWSER_INTERNET_PORT, Flow, allowed, reachable
 from tests.charts.test_network_policy import PUBLIC_ADDRESS, labels_of, policies
@@ -104,23 +104,19 @@ def answering(server: ThreadingHTTPServer) -> Generator[int]:
         server.server_close()
 
 
-@contextmanager
-def silent() -> Generator[int]:
-    """A port that drops what comes: its queue of connections is full, and nobody takes one out."""
-    with ExitStack() as open_sockets:
-        listening = open_sockets.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(8):
-            waiting = open_sockets.enter_context(socket.socket())
-            waiting.settimeout(0.3)
-            try:
-                waiting.connect(listening.getsockname())
-            except TimeoutError:
-                break
-        else:
-            raise AssertionError("the queue of connections does not fill")
-        yield listening.getsockname()[1]
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, Served]]:
+    """A browser that finds the hosts that the page needs on loopback, and what is asked there."""
+    asked = Served()
+    shop, stylesheets = asked.server(), asked.server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(STYLESHEETS[0]).configure_cert(context)
+    stylesheets.socket = context.wrap_socket(stylesheets.socket, server_side=True)
+    with answering(shop) as plain, answering(stylesheets) as encrypted:
+        ports = {(SHOP.target, SHOP.port): plain, (SPANS.target, SPANS.port): plain, STYLESHEETS: encrypted}
+        rules = [f"MAP {host}:{port} 127.0.0.1:{found}" for (host, port), found in ports.items()]
+        with running(tmp_path_factory.mktemp("browser"), rules, "--ignore-certificate-errors") as browser:
+            yield browser, asked
 
 
 def passes(known_demo: Wrapper, shell: Wrapper, given: Mapping[str, Any]) -> set[tuple[str, int]]:
@@ -137,23 +133,18 @@ def passes(known_demo: Wrapper, shell: Wrapper, given: Mapping[str, Any]) -> set
 
 
 @contextmanager
-def visit(reached: set[tuple[str, int]], folder: Path) -> Generator[tuple[Page, Served]]:
-    """Ask for the cart's page as the load generator does, where these hosts answer and the others are silent."""
-    served = Served()
-    shop, stylesheets = served.server(), served.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert(STYLESHEETS[0]).configure_cert(context)
-    stylesheets.socket = context.wrap_socket(stylesheets.socket, server_side=True)
-    with answering(shop) as plain, answering(stylesheets) as encrypted, silent() as nothing:
-        ports = {(SHOP.target, SHOP.port): plain, (SPANS.target, SPANS.port): plain, STYLESHEETS: encrypted}
-        rules = [
-            f"MAP {host}:{port} 127.0.0.1:{ports[host, port] if (host, port) in reached else nothing}"
-            for host, port in ports
-        ]
-        with running(folder, rules, "--ignore-certificate-errors") as browser, browser.page() as page:
-            page.call("Network.setExtraHTTPHeaders", headers={"baggage": "synthetic_request=true"})
-            page.goto(f"http://{SHOP.target}:{SHOP.port}/cart")
-            yield page, served
+def visit(there: tuple[Browser, Served], reached: set[tuple[str, int]]) -> Generator[tuple[Page, Served]]:
+    """Ask for the cart's page as the load generator does, where these hosts answer and requests to others are held."""
+    browser, asked = there
+    asked.asked.clear()
+    dropped = {(SHOP.target, SHOP.port), (SPANS.target, SPANS.port), STYLESHEETS} - reached
+    with browser.page() as page:
+        page.call("Network.setCacheDisabled", cacheDisabled=True)
+        page.call("Network.setExtraHTTPHeaders", headers={"baggage": "synthetic_request=true"})
+        if dropped:
+            page.call("Fetch.enable", patterns=[{"urlPattern": f"*://{host}*"} for host, _ in dropped])
+        page.goto(f"http://{SHOP.target}:{SHOP.port}/cart")
+        yield page, asked
 
 
 def choose_francs(page: Page) -> None:
@@ -164,29 +155,33 @@ def choose_francs(page: Page) -> None:
     )
 
 
-def test_the_page_loads_and_its_spans_arrive(known_demo: Wrapper, shell: Wrapper, tmp_path: Path) -> None:
-    with visit(passes(known_demo, shell, {}), tmp_path) as (page, served):
+def test_the_page_loads_and_its_spans_arrive(
+    known_demo: Wrapper, shell: Wrapper, served: tuple[Browser, Served]
+) -> None:
+    with visit(served, passes(known_demo, shell, {})) as (page, seen):
         assert page.wait_for("Page.domContentEventFired"), page.complaints()
         choose_francs(page)
-        assert wait_until(lambda: "POST /v1/traces" in served.asked, 20, every=0.05), (served.asked, page.complaints())
-        assert "GET /css2" in served.asked
+        assert wait_until(lambda: "POST /v1/traces" in seen.asked, 20, every=0.05), (seen.asked, page.complaints())
+        assert "GET /css2" in seen.asked
 
 
-def test_without_the_way_to_the_stylesheet_the_page_hangs(known_demo: Wrapper, shell: Wrapper, tmp_path: Path) -> None:
+def test_without_the_way_to_the_stylesheet_the_page_hangs(
+    known_demo: Wrapper, shell: Wrapper, served: tuple[Browser, Served]
+) -> None:
     closed = {"networkPolicy": {"internet": {"clients": {"load-generator": None}}}}
-    with visit(passes(known_demo, shell, closed), tmp_path) as (page, served):
+    with visit(served, passes(known_demo, shell, closed)) as (page, seen):
         assert page.wait_for("Page.frameNavigated"), page.complaints()
         assert not page.wait_for("Page.domContentEventFired", HUNG_SECONDS)
         assert page.evaluate("document.readyState") == "loading"
-        assert "GET /css2" not in served.asked
+        assert "GET /css2" not in seen.asked
 
 
 def test_without_the_way_to_the_collector_the_page_loads_and_its_spans_are_lost(
-    known_demo: Wrapper, shell: Wrapper, tmp_path: Path
+    known_demo: Wrapper, shell: Wrapper, served: tuple[Browser, Served]
 ) -> None:
     closed = {"networkPolicy": {"flows": {SPANS.source: {SPANS.target: [4317]}}}}
-    with visit(passes(known_demo, shell, closed), tmp_path) as (page, served):
+    with visit(served, passes(known_demo, shell, closed)) as (page, seen):
         assert page.wait_for("Page.domContentEventFired"), page.complaints()
         choose_francs(page)
-        assert not wait_until(lambda: "POST /v1/traces" in served.asked, HUNG_SECONDS, every=0.05)
+        assert not wait_until(lambda: "POST /v1/traces" in seen.asked, HUNG_SECONDS, every=0.05)
         assert OWN_EXPORTS in page.requests()
