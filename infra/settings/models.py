@@ -588,7 +588,7 @@ Evictions = Annotated[
             "imagefs.inodesFree",
             "pid.available",
         ],
-        Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti)?|([0-9]|[1-9][0-9])(\.[0-9]+)?%)$")],
+        Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti)?|([0-9]|[1-9][0-9])(\.[0-9]{1,2})?%)$")],
     ],
     Field(examples=[{"memory.available": "100Mi"}]),
 ]

@@ -344,6 +344,9 @@ def node_classes() -> Iterator[Row]:
         {"systemReserved": {"memory": "40Gi"}, "kubeReserved": {"memory": "25Gi"}},
     ):
         yield "dev", f"{at}.kubelet", kept, f"{at}.kubelet"
+    for percent in ("5.125%", "0.0001%", "99.999%"):
+        signal = {"evictionHard": {"nodefs.available": percent}}
+        yield "dev", f"{at}.kubelet", signal, f"{at}.kubelet.evictionHard.nodefs.available"
     both = "pools.data.capacityTypes+nodeClass.capacityReservations"
     for reservation in (
         {},
@@ -617,6 +620,7 @@ SOUND: list[tuple[str, str, Any]] = [
     ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops", (1000, 4000)),
     ("dev", "nodeClass.kubelet", {"imageGCHighThresholdPercent": 60, "imageGCLowThresholdPercent": 0}),
     ("dev", "nodeClass.kubelet", {"systemReserved": {"cpu": "7"}, "kubeReserved": {"cpu": "900m", "memory": "63Gi"}}),
+    ("dev", "nodeClass.kubelet", {"evictionHard": {"memory.available": "0.25%", "nodefs.available": "99.9%"}}),
     ("dev", "pools.spot.budgets", [{"nodes": str(2**31 - 1)}]),
     ("dev", "pools.spot.startupTaints", [{"key": f"{'a.' * 126}b/x"}, {"key": "node.cilium.io/agent-not-ready"}]),
     (
