@@ -8,7 +8,7 @@ from infra import settings as configuration
 from infra.alarms import Alarms, AlarmsArgs
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
 from infra.argocd import ArgoCd, ArgoCdArgs
-from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones_without_control_plane
+from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones
 from infra.budget import MonthlyBudget, MonthlyBudgetArgs
 from infra.cluster import Cluster, ClusterArgs
 from infra.existing_vpc import existing_vpc
@@ -43,7 +43,7 @@ provider = aws.Provider(
 on_aws = pulumi.ResourceOptions(providers=[provider])
 asked = pulumi.InvokeOptions(provider=provider)
 refuse_placeholders(settings, asked)
-refuse_zones_without_control_plane(settings, asked)
+refuse_zones(settings, asked)
 refuse_taken_names(stack_names, asked)
 refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked)
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)

@@ -46,26 +46,30 @@ def refuse_placeholders(settings: Settings, opts: pulumi.InvokeOptions) -> None:
     )
 
 
-def refuse_zones_without_control_plane(settings: Settings, opts: pulumi.InvokeOptions) -> None:
-    """EKS takes no subnet in a few zones, known by their ids; which letter one has differs from account to account.
+def refuse_zones(settings: Settings, opts: pulumi.InvokeOptions) -> None:
+    """Which zones an account has, AWS alone knows; and in a few, known by their ids, EKS takes no subnet.
 
     Raises:
-        pulumi.RunError: the cluster would have a subnet in such a zone; no resource was declared yet.
+        pulumi.RunError: the cluster would have a subnet in a zone that is not there, or that EKS refuses; no resource
+            was declared yet.
     """
-    refused = ZONES_WITHOUT_CONTROL_PLANE.get(settings.region)
-    if not refused:
-        return
+    refused = ZONES_WITHOUT_CONTROL_PLANE.get(settings.region, frozenset())
     zones = aws.get_availability_zones(opts=opts)
     ids = dict(zip(zones.names, zones.zone_ids, strict=True))
+    use = "use " + ", ".join(
+        name for name, zone_id in ids.items() if zone_id not in refused and name[:-1] == settings.region
+    )
     problems = [
         Problem(
             "network.zones",
             f"{zone} ({ids[zone]} in this account)",
             "EKS has no control plane in this zone: it takes no subnet of it",
-            "use " + ", ".join(name for name, zone_id in ids.items() if zone_id not in refused),
+            use,
         )
+        if zone in ids
+        else Problem("network.zones", zone, f"the account has no such zone in {settings.region}", use)
         for zone in settings.network.zones
-        if ids.get(zone) in refused
+        if ids.get(zone) in refused | {None}
     ]
     if problems:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))

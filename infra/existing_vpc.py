@@ -98,6 +98,8 @@ def existing_vpc(settings: Settings, opts: pulumi.InvokeOptions, *, new: bool) -
         return None
     found = look(existing, zones, settings.region, opts)
     problems = list(problems_of(existing, zones, settings.region, found, new=new))
+    if found is not None:
+        problems += issuer_problems(settings, existing, opts)
     if problems or found is None:
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
     private, public = (
@@ -221,6 +223,40 @@ def way_out(routes: Iterable[tuple[str, bool, bool]]) -> str:
     if EVERYWHERE not in collapse_addresses(network for network, _ in led):
         return NOWHERE
     return INTERNET if any(internet for network, internet in led if network.prefixlen <= 1) else ELSEWHERE
+
+
+def issuer_problems(settings: Settings, existing: ExistingVpc, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    """A VPC's own eks endpoint hides the issuer that IRSA needs from a runner inside, whatever else its way out is.
+
+    Where endpoints are the way out, it is among them, and the settings refuse it (``issuer_is_resolved``).
+
+    Args:
+        settings: of the stack.
+        existing: the VPC's part of them.
+        opts: of the question to AWS.
+    """
+    identity = settings.karpenter.identity
+    inside = settings.cluster.endpoint.reached_from == "runner-in-vpc"
+    if identity == "pod-identity" or not inside or existing.way_out == "endpoints":
+        return
+    if _hides_names(existing.vpc_id, f"com.amazonaws.{settings.region}.eks", opts):
+        yield Problem(
+            "karpenter.identity",
+            f"{identity}, with a runner in {existing.vpc_id}, which has an interface endpoint of eks",
+            f"inside the VPC the endpoint's private names hide oidc.eks.{settings.region}: the runner cannot read the "
+            "issuer's certificate",
+            "set identity: pod-identity; or have the endpoint's private names turned off: "
+            "aws ec2 modify-vpc-endpoint --no-private-dns-enabled --vpc-endpoint-id ENDPOINT",
+        )
+
+
+def _hides_names(vpc_id: str, service: str, opts: pulumi.InvokeOptions) -> bool:
+    """Whether the VPC's names of a service lead to an endpoint; of several, one has them at most, and one counts."""
+    try:
+        endpoint = ec2.get_vpc_endpoint(vpc_id=vpc_id, service_name=service, state="available", opts=opts)
+    except Exception as problem:  # noqa: BLE001 the provider raises a plain one, where there is none or several
+        return "multiple" in str(problem)
+    return endpoint.private_dns_enabled is True
 
 
 def _has_endpoint(vpc_id: str, service: str, opts: pulumi.InvokeOptions) -> bool:

@@ -238,8 +238,24 @@ def ami_problems(settings: Settings, living: LivingCluster | None, opts: pulumi.
     On the way to a new minor the alias must have a build for the old one too: it is moved first, in an update of its
     own. Source: resolvePath in https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/amifamily/al2023.go
     """
-    wanted = settings.cluster.kubernetes_version
+    wanted, nodes = settings.cluster.kubernetes_version, settings.cluster.system_nodes
     minors = dict.fromkeys((wanted, living.kubernetes_version if living else wanted))
+    asked = {
+        ami_path(settings.node_class, minor, architecture)
+        for minor in minors
+        for architecture in _architectures(settings.pools)
+    }
+    if nodes.release_version:
+        minor, architecture = nodes.kubernetes_version or wanted, "arm64" if "ARM" in nodes.ami_type else "x86_64"
+        path = image_path(minor, architecture, f"v{nodes.release_version.rpartition('-')[2]}")
+        if path not in asked and not ssm.get_parameters_by_path(path=path, opts=opts).names:
+            yield Problem(
+                "cluster.systemNodes.releaseVersion",
+                f"{nodes.release_version}, for Kubernetes {minor} on {architecture}",
+                "AWS has no such image: EKS would refuse the node group after the control plane is made",
+                "take a release that is there: aws ssm get-parameters-by-path --recursive --path "
+                + ami_folder(minor, architecture),
+            )
     for minor in minors:
         if missing := sorted(
             architecture
@@ -362,6 +378,11 @@ def ami_folder(minor: str, architecture: str) -> str:
 def ami_path(node_class: NodeClass, minor: str, architecture: str) -> str:
     """Path of the SSM parameters of the alias's image for a minor."""
     _, _, release = node_class.ami_alias.partition("@")
+    return image_path(minor, architecture, release)
+
+
+def image_path(minor: str, architecture: str, release: str) -> str:
+    """Path of the SSM parameters of an image: of a release such as ``v20260930``, or of the ``latest``."""
     image = (
         "recommended" if release == "latest" else f"amazon-eks-node-al2023-{architecture}-standard-{minor}-{release}"
     )

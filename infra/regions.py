@@ -48,6 +48,16 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 """
 
 
+def zone_id_prefix(region: str) -> str:
+    """What ids of a region's zones begin with: ``euw1`` of ``eu-west-1``, ``usgw1`` of ``us-gov-west-1``.
+
+    Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html
+    """
+    first, *ways, number = region.split("-")
+    short = {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
+    return first + "".join(short.get(way, way[0]) for way in ways) + number
+
+
 def partition(region: str) -> str:
     """Partition of a region; ``aws`` for one that the table does not have, which the settings refuse."""
     return PARTITION_OF.get(region, "aws")

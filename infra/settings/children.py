@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Final
 
 from infra import demo_chart, names
@@ -74,6 +73,14 @@ def image_problems(gitops: GitOps) -> Iterator[Problem]:
             )
 
 
+def normalized(url: str) -> str:
+    """A repository's address as Argo CD compares it.
+
+    Source: NormalizeGitURL of https://github.com/argoproj/argo-cd/blob/v3.4.6/util/git/git.go
+    """
+    return url.strip().lower().removesuffix(".git").removeprefix("ssh://")
+
+
 def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
     if child.path and child.chart:
         yield Problem(f"{key}.chart", child.chart, "a child has a path or a chart, not both", "remove one of them")
@@ -106,7 +113,8 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
             "the root's commit is one of its own repository: a child from another one has a revision of its own",
             "give the chart's version, or a tag, branch or commit of that repository",
         )
-    if elsewhere and not any(fnmatchcase(str(child.repo_url), allowed) for allowed in gitops.source_repositories):
+    admitted = map(normalized, (gitops.repository, *gitops.source_repositories))
+    if elsewhere and normalized(str(child.repo_url)) not in admitted:
         yield Problem(
             f"{key}.repoURL",
             str(child.repo_url),

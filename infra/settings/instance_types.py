@@ -96,9 +96,13 @@ NOT_LISTED: Final = frozenset(
     for name in (
         *("accelerator-count", "accelerator-manufacturer", "accelerator-name", "cpu-manufacturer"),
         *("encryption-in-transit-supported", "gpu-count", "gpu-manufacturer", "gpu-memory", "gpu-name"),
-        *("hypervisor", "local-nvme", "tenancy"),
+        *("cpu-sustained-clock-speed-mhz", "ebs-bandwidth", "hypervisor", "local-nvme", "network-bandwidth", "tenancy"),
     )
-) | {"node.kubernetes.io/windows-build"}
+) | {
+    "node.kubernetes.io/windows-build",
+    "karpenter.k8s.aws/placement-group-id",
+    "karpenter.k8s.aws/placement-group-partition",
+}
 """Well-known labels that the catalogue does not list, and for which it says at least what a type cannot have.
 
 Source: computeRequirements of
@@ -120,6 +124,13 @@ class _Any:
         return True
 
 
+class _Numbers:
+    """A container of every whole number, as text."""
+
+    def __contains__(self, value: object) -> bool:
+        return re.fullmatch("[0-9]+", str(value)) is not None
+
+
 def _values(kind: InstanceType, name: str) -> Container[str]:
     """What a label of ``NOT_LISTED`` can be on a node of this type; nothing where the node has no such label."""
     category, generation = (kind.labels[f"karpenter.k8s.aws/instance-{part}"] for part in ("category", "generation"))
@@ -134,8 +145,10 @@ def _values(kind: InstanceType, name: str) -> Container[str]:
             return {"true", "false"}
         case "instance-tenancy":
             return {"default", "dedicated"}
-        case "windows-build":
+        case "windows-build" | "placement-group-id" | "placement-group-partition":  # the node class selects no group
             return ()
+        case "instance-cpu-sustained-clock-speed-mhz" | "instance-ebs-bandwidth" | "instance-network-bandwidth":
+            return _Numbers()
     wanted = _GPU_CATEGORIES if name.startswith("instance-gpu") else _ACCELERATOR_CATEGORIES
     return _Any() if category in wanted else ()
 

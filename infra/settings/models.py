@@ -111,17 +111,19 @@ Window = Annotated[str, AfterValidator(_window)]
 
 
 def _dated(value: str) -> str:
-    """A release that ends in a date has one of the calendar's.
+    """A release that ends in a date has one of the calendar's, and one that has begun somewhere.
 
     Raises:
-        ValueError: its last eight digits are no day.
+        ValueError: its last eight digits are no day, or one that is still to come.
     """
     digits = value[-8:]
     if digits.isdigit():
         try:
-            datetime.datetime.strptime(digits, "%Y%m%d").replace(tzinfo=datetime.UTC)
+            day = datetime.datetime.strptime(digits, "%Y%m%d").replace(tzinfo=datetime.UTC)
         except ValueError:
             raise ValueError(f"must end in a date, year, month and day, and {digits} is none") from None
+        if day > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1):
+            raise ValueError(f"must end in the day of a release, and {digits} is still to come")
     return value
 
 
@@ -212,8 +214,8 @@ RetentionDays = Annotated[
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 """
-SemanticVersion = Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")]
-ChartVersion = Annotated[str, Field(pattern=r"^[~^>=<]*\s?\d+(\.(\d+|x)){0,2}$")]
+SemanticVersion = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")]
+ChartVersion = Annotated[str, Field(pattern=r"^[~^>=<]*\s?[0-9]+(\.([0-9]+|x)){0,2}$")]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 LabelKey = Annotated[
     str,
@@ -226,9 +228,10 @@ LabelKey = Annotated[
 ]
 """Kubernetes' qualified name: a DNS subdomain before the slash, if there is one, at most 63 characters after it."""
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
-_NUMBER = r"(0|[1-9]\d*)"
-AddonVersion = Annotated[str, Field(pattern=rf"^v{_NUMBER}\.{_NUMBER}\.{_NUMBER}-eksbuild\.[1-9]\d*$")]
-AmiRelease = Annotated[str, Field(pattern=rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}-\d{{8}}$"), AfterValidator(_dated)]
+_NUMBER = r"(0|[1-9][0-9]*)"
+_IAM_NAME: Final = "[A-Za-z0-9_+=,.@-]"
+AddonVersion = Annotated[str, Field(pattern=rf"^v{_NUMBER}\.{_NUMBER}\.{_NUMBER}-eksbuild\.[1-9][0-9]*$")]
+AmiRelease = Annotated[str, Field(pattern=rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}-[0-9]{{8}}$"), AfterValidator(_dated)]
 RoleArn = Annotated[
     str,
     Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-.0-~]+/){0,63}[A-Za-z0-9_+=,.@-]{1,64}$", max_length=600),
@@ -392,7 +395,9 @@ class Endpoint(Model):
 
     public: bool = Field(description="true opens the API endpoint to publicCidrs (refused in prod)")
     private: bool = Field(default=True, description="true opens the API endpoint inside the VPC (nodes use it)")
-    public_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed), Field(max_length=40)] = Field(
+    public_cidrs: Annotated[
+        tuple[Cidr, ...], BeforeValidator(_listed), AfterValidator(_unique), Field(max_length=40)
+    ] = Field(
         (),
         description="networks that may reach the public endpoint: office, VPN, CI; never 0.0.0.0/0",
         examples=[["198.51.100.0/24"]],
@@ -401,7 +406,7 @@ class Endpoint(Model):
         description="where `pulumi up` runs: listed-cidrs (its address is in publicCidrs) or runner-in-vpc (a CI "
         "runner in, or peered with, the VPC)"
     )
-    runner_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = Field(
+    runner_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
         (),
         description="networks of the runner in the VPC, or peered with it, admitted to the private endpoint on port "
         "443",
@@ -418,7 +423,7 @@ class SystemNodeGroup(Model):
     size: int = Field(
         2, ge=2, le=10, description="number of nodes, at least 2 (Karpenter runs two replicas on two hosts)"
     )
-    volume_gib: int = Field(50, ge=20, le=1000, description="root volume in GiB")
+    volume_gib: int = Field(50, ge=20, le=65536, description="root volume in GiB")
     ami_type: Literal["AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD"] = Field(
         "AL2023_x86_64_STANDARD", description="EKS AMI type of the node group"
     )
@@ -428,7 +433,7 @@ class SystemNodeGroup(Model):
         "moves it every month",
         examples=["1.35.8-20260930"],
     )
-    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] | None = Field(
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] | None = Field(
         None,
         description="minor version of the group's nodes: the cluster's, or for the days after an upgrade the one "
         "before",
@@ -480,7 +485,9 @@ class Cluster(Model):
         "not an ARN; no other stack of the account has it, in any region",
         examples=["otel-dev"],
     )
-    kubernetes_version: str = Field(pattern=r"^1\.\d{2}$", description="EKS minor version, quoted", examples=["1.35"])
+    kubernetes_version: str = Field(
+        pattern=r"^1\.[0-9]{2}$", description="EKS minor version, quoted", examples=["1.35"]
+    )
     endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
     admin_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
         (),
@@ -509,7 +516,7 @@ class Cluster(Model):
     upgrade_policy: Literal["STANDARD", "EXTENDED"] | None = Field(
         None,
         description="what EKS does at the end of a minor's standard support: STANDARD upgrades the control plane, "
-        "EXTENDED keeps it for a year at six times the price (EKS's own default)",
+        "EXTENDED keeps it for a year at six times the price (EKS's own default); prod says which",
     )
     system_nodes: SystemNodeGroup = Field(default_factory=SystemNodeGroup, description="the system managed node group")
     addons: Addons = Field(default_factory=Addons, description="pinned add-on versions")
@@ -635,26 +642,28 @@ class CapacityReservation(Model):
     tags: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = Field(
         default_factory=dict, max_length=20, description="tags of the reservations; * stands for any value"
     )
-    owner_id: str | None = Field(None, pattern=r"^\d{12}$", description="account that shares them, quoted; with tags")
+    owner_id: str | None = Field(
+        None, pattern=r"^[0-9]{12}$", description="account that shares them, quoted; with tags"
+    )
 
 
 class NodeClass(Model):
     """The EC2NodeClass of every Karpenter node."""
 
     ami_alias: Annotated[str, AfterValidator(_dated)] = Field(
-        pattern=r"^al2023@(latest|v\d{8})$",
+        pattern=r"^al2023@(latest|v[0-9]{8})$",
         description="AMI alias, al2023@latest or al2023@v and a release date; prod must pin the release",
         examples=["al2023@v20260930"],
     )
-    volume_gib: int = Field(60, ge=20, le=1000, description="encrypted gp3 root volume in GiB")
+    volume_gib: int = Field(60, ge=20, le=65536, description="encrypted gp3 root volume in GiB")
     volume_throughput_mibps: int | None = Field(
         None,
         ge=125,
-        le=1000,
+        le=2000,
         description="throughput of the root volume in MiB/s (125 is free of charge): what unpacking images waits for",
     )
     volume_iops: int | None = Field(
-        None, ge=3000, le=16000, description="IOPS of the root volume (3000 are free of charge)"
+        None, ge=3000, le=80000, description="IOPS of the root volume (3000 are free of charge)"
     )
     parallel_image_pulls: int | None = Field(
         None, ge=2, le=50, description="images that a node pulls at once, or left out for one after the other"
@@ -817,13 +826,17 @@ class Rbac(Model):
     """
 
     default_role: str = Field(
-        "", pattern=r"^(role:[\w.-]+)?$", description="role of whoever has no other; left out: none, so nothing is seen"
+        "",
+        pattern=r"^(role:[A-Za-z0-9_.-]+)?$",
+        description="role of whoever has no other; left out: none, so nothing is seen",
     )
     policy: Strings = Field(
         (), description="lines of policy.csv, each checked", examples=[["g, platform-team, role:admin"]]
     )
     scopes: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[\w:./-]+$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_:./-]+$")], ...],
+        BeforeValidator(_listed),
+        AfterValidator(_unique),
     ] = Field(("groups",), min_length=1, description="claims of the token that name groups")
 
 
@@ -867,7 +880,7 @@ SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
 """
 PodSecurityLevel = Literal["privileged", "baseline", "restricted"]
-RepositoryUrl = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.~:/@%+-]*$", max_length=500)]
+RepositoryUrl = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.~:/@%+-]*$", max_length=500)]
 
 
 class PodSecurity(Model):
@@ -898,7 +911,9 @@ class IgnoredDifference(Model):
 class ClusterKind(Model):
     """A cluster-scoped kind that an added child may render."""
 
-    group: str = Field("", max_length=253, description="API group, empty for core", examples=["cert-manager.io"])
+    group: Annotated[str, Field(pattern=rf"^({SUBDOMAIN[1:-1]})?$")] = Field(
+        "", max_length=253, description="API group, empty for core", examples=["cert-manager.io"]
+    )
     kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", description="kind", examples=["ClusterIssuer"])
 
 
@@ -926,7 +941,7 @@ class Application(Model):
         None,
         min_length=1,
         max_length=200,
-        pattern=r"^[\w./+-]+$",
+        pattern=r"^[A-Za-z0-9_./+-]+$",
         description="branch, tag or commit, or a chart's version; left out: the root's own commit; prod must pin it",
     )
     variant: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)] | None = Field(
@@ -986,7 +1001,7 @@ class GitOps(Model):
     revision: str = Field(
         min_length=1,
         max_length=200,
-        pattern=r"^[\w./-]+$",
+        pattern=r"^[A-Za-z0-9_./-]+$",
         description="branch, tag or commit; prod must pin a tag such as v1.2.3 or a full commit",
         examples=["main"],
     )
@@ -997,8 +1012,12 @@ class GitOps(Model):
         default_factory=dict,
         description="children of the app-of-apps to add, change or disable; see gitops/apps/values.yaml",
     )
-    namespaces: Strings = Field((), description="namespaces that added children deploy to, beside the built-in ones")
-    source_repositories: Strings = Field((), description="further Git or Helm repositories that children may use")
+    namespaces: Annotated[tuple[Name, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (), description="namespaces that added children deploy to, beside the built-in ones"
+    )
+    source_repositories: Annotated[tuple[RepositoryUrl, ...], BeforeValidator(_listed), AfterValidator(_unique)] = (
+        Field((), description="further Git or Helm repositories that children may use, each by its whole address")
+    )
     image_registries: dict[
         Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")],
         Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$", max_length=200)],
@@ -1023,7 +1042,7 @@ class GitOps(Model):
 
 
 Emails = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[\w.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)], ...],
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)], ...],
     BeforeValidator(_listed),
     AfterValidator(_unique),
 ]
@@ -1032,7 +1051,7 @@ Emails = Annotated[
 class Alarms(Model):
     """Who is told when a CloudWatch alarm fires: a topic, or people by e-mail. Without one there are no alarms."""
 
-    topic_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None = (
+    topic_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$")] | None = (
         Field(
             None,
             description="ARN of a standard SNS topic of the stack's region, which lets CloudWatch publish (another "
@@ -1063,7 +1082,7 @@ class Volume(Model):
     """The volume of one database."""
 
     gib: int | None = Field(
-        None, ge=1, le=16384, description="size in GiB; it grows in place, and EBS makes no volume smaller"
+        None, ge=1, le=65536, description="size in GiB; it grows in place, and EBS makes no volume smaller"
     )
     restore_from: Name | None = Field(
         None,
@@ -1133,7 +1152,7 @@ class OtlpBackend(Model):
         str,
         Field(
             pattern=r"^https?://[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
-            r"(:[1-9]\d{0,4})?(/[A-Za-z0-9/._~-]*)?$",
+            r"(:[1-9][0-9]{0,4})?(/[A-Za-z0-9/._~-]*)?$",
             max_length=500,
         ),
     ] = Field(
@@ -1256,7 +1275,7 @@ class LoadBalancer(Model):
         examples=[["198.51.100.0/24"]],
     )
     certificate_arn: (
-        Annotated[str, Field(pattern=rf"^arn:[a-z-]+:acm:[a-z0-9-]+:\d{{12}}:certificate/{UUID}$")] | None
+        Annotated[str, Field(pattern=rf"^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{{12}}:certificate/{UUID}$")] | None
     ) = Field(
         None,
         description="ARN of the ACM certificate of the host, of the stack's account and region; without one the "
@@ -1264,7 +1283,13 @@ class LoadBalancer(Model):
         examples=["arn:aws:acm:eu-west-1:111122223333:certificate/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"],
     )
     web_acl_arn: (
-        Annotated[str, Field(pattern=rf"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]{{1,128}}/{UUID}$")]
+        Annotated[
+            str,
+            Field(
+                pattern=r"^arn:[a-z-]+:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/"
+                rf"[A-Za-z0-9_-]{{1,128}}/{UUID}$"
+            ),
+        ]
         | None
     ) = Field(None, description="ARN of the regional AWS WAF web ACL that looks at each request")
 
@@ -1299,9 +1324,11 @@ class Ingress(Model):
     argocd: LoadBalancer | None = Field(
         None, description="Argo CD's load balancer, behind argocd.oidc, at argocd.domain; left out for none"
     )
-    tls_policy: Annotated[str, Field(pattern=r"^ELBSecurityPolicy-TLS13-1-[23](-[A-Za-z0-9]+)*-\d{4}-\d{2}$")] = Field(
-        "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
-        description="security policy of the HTTPS listeners, TLS 1.2 or newer",
+    tls_policy: Annotated[str, Field(pattern=r"^ELBSecurityPolicy-TLS13-1-[23](-[A-Za-z0-9]+)*-[0-9]{4}-[0-9]{2}$")] = (
+        Field(
+            "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+            description="security policy of the HTTPS listeners, TLS 1.2 or newer",
+        )
     )
     controller: LoadBalancerController = Field(
         LoadBalancerController(), description="the controller, there with the first load balancer"
@@ -1335,13 +1362,16 @@ class Iam(Model):
     """What the account's rules ask of every role."""
 
     permissions_boundary: (
-        Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::(\d{12}|aws):policy/([\w+=,.@-]+/)*[\w+=,.@-]+$")] | None
+        Annotated[
+            str, Field(pattern=rf"^arn:[a-z-]+:iam::([0-9]{{12}}|aws):policy/({_IAM_NAME}+/)*{_IAM_NAME}{{1,128}}$")
+        ]
+        | None
     ) = Field(
         None,
         description="ARN of the policy that is the permissions boundary of every role, where the account asks for one",
         examples=["arn:aws:iam::111122223333:policy/boundary"],
     )
-    path: Annotated[str, Field(pattern=r"^/([\w+=,.@-]+/)*$", max_length=400)] = Field(
+    path: Annotated[str, Field(pattern=rf"^/({_IAM_NAME}+/)*$", max_length=400)] = Field(
         "/",
         description="path of every role, policy and instance profile that is made from now on, with a slash at both "
         "ends; what is there keeps the path that it has",
@@ -1352,7 +1382,7 @@ class Iam(Model):
 KmsKeyArn = Annotated[
     str,
     Field(
-        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/"
+        pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/"
         r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
     ),
 ]
@@ -1382,10 +1412,10 @@ class Settings(Model):
     """One environment, whole. The keys are those of Pulumi.<stack>.yaml under ``otel-on-spot:``."""
 
     environment: Literal["dev", "staging", "prod", "lab"] = Field(description="which rules apply: prod is strict")
-    region: str = Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$", description="AWS region", examples=["eu-west-1"])
+    region: str = Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$", description="AWS region", examples=["eu-west-1"])
     account_id: str | None = Field(
         None,
-        pattern=r"^\d{12}$",
+        pattern=r"^[0-9]{12}$",
         description="12-digit AWS account that this stack belongs to, quoted; any other account is refused; required "
         "in prod",
     )

@@ -6,7 +6,10 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import cache
 from ipaddress import IPv4Network, ip_network
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,8 +42,6 @@ from infra.settings.problem import Problem
 from infra.subnets import SubnetLayout
 
 KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int, int, int] | None]]] = {
-    "1.30": ((1, 0, 0), (1, 15, 0)),
-    "1.31": ((1, 0, 5), None),
     "1.32": ((1, 2, 0), None),
     "1.33": ((1, 5, 0), None),
     "1.34": ((1, 6, 0), None),
@@ -50,7 +51,9 @@ KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int,
 }
 """Kubernetes minor -> (first Karpenter 1.x that supports it, first that no longer does).
 
-Source: https://karpenter.sh/docs/upgrading/compatibility/ (1.14 and 1.15 tables)
+1.30 and 1.31 are none of EKS's any more: their extended support ended on 2026-07-23 and 2026-11-26.
+Sources: https://karpenter.sh/docs/upgrading/compatibility/ (1.14 and 1.15 tables),
+https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html#kubernetes-release-calendar
 """
 
 
@@ -66,8 +69,6 @@ Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetwor
 LOG_TYPES: Final = frozenset({"api", "audit", "authenticator", "controllerManager", "scheduler"})
 MAX_PORT: Final = 65535
 OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
-ARM64_FAMILY: Final = re.compile(r"^[a-z]+\d+g[a-z-]*\.")
-"""Graviton instance types have a g after the generation (m7g, c8gd). Source: EC2 instance naming conventions."""
 
 
 def _open(pool: Pool) -> bool:
@@ -370,7 +371,7 @@ def karpenter_supports_kubernetes(cluster: Cluster, karpenter: Karpenter) -> Ite
         yield Problem(
             "cluster.kubernetesVersion",
             kubernetes,
-            "Karpenter 1.x supports Kubernetes " + ", ".join(KARPENTER_FOR_KUBERNETES),
+            "EKS runs, and Karpenter 1.x supports, Kubernetes " + ", ".join(KARPENTER_FOR_KUBERNETES),
             "use one of these; if AWS has a newer one, add its row to infra/settings/rules.py from Karpenter's "
             "compatibility table",
         )
@@ -390,7 +391,7 @@ def karpenter_supports_kubernetes(cluster: Cluster, karpenter: Karpenter) -> Ite
 
 @rule
 def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
-    """kube-proxy has the cluster's minor version, and nodes have an architecture."""
+    """kube-proxy has the cluster's minor version, and nodes that or the one before."""
     if not cluster.addons.kube_proxy.startswith(f"v{cluster.kubernetes_version}."):
         yield Problem(
             "cluster.addons.kubeProxy",
@@ -416,15 +417,6 @@ def kube_proxy_matches_kubernetes(cluster: Cluster) -> Iterator[Problem]:
             f"the node AMI has the nodes' minor version, {minor}",
             "pick a release of that minor, or leave it out",
         )
-    arm = "ARM" in nodes.ami_type
-    for kind in nodes.instance_types:
-        if bool(ARM64_FAMILY.match(kind)) != arm:
-            yield Problem(
-                "cluster.systemNodes.instanceTypes",
-                kind,
-                f"instance types have the architecture of amiType {nodes.ami_type}",
-                "use Graviton types (m7g.large) with an ARM_64 amiType, others (m7i.large) with x86_64",
-            )
 
 
 @rule
@@ -504,8 +496,10 @@ def endpoint_is_reachable_and_closed(cluster: Cluster) -> Iterator[Problem]:
 
 NOT_PUBLIC: Final = (
     *PRIVATE_RANGES,
-    *(IPv4Network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")),
+    *(IPv4Network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24")),
+    *(IPv4Network(n) for n in ("224.0.0.0/4", "240.0.0.0/4")),
 )
+"""Source: https://www.iana.org/assignments/iana-ipv4-special-registry; networks of documentation are placeholders."""
 
 
 @rule
@@ -515,11 +509,12 @@ def public_networks_are_public(cluster: Cluster) -> Iterator[Problem]:
     Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
     """
     for cidr in cluster.endpoint.public_cidrs:
-        if any(cidr.subnet_of(reserved) for reserved in NOT_PUBLIC):
+        if reserved := next((network for network in NOT_PUBLIC if cidr.overlaps(network)), None):
             yield Problem(
                 "cluster.endpoint.publicCidrs",
                 str(cidr),
-                "a public endpoint is reached from public addresses",
+                "a public endpoint is reached from public addresses"
+                + ("" if cidr.subnet_of(reserved) else f", and this network has {reserved} in it"),
                 "list the address that your office, VPN or CI has on the Internet; a runner in the VPC goes into "
                 "runnerCidrs",
             )
@@ -760,6 +755,42 @@ pkg/controllers/provisioning/scheduling/scheduler.go of 1.11; the versions befor
 """
 
 
+FIRST_LABEL: Final[dict[str, tuple[int, int, int]]] = {
+    "karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz": (1, 1, 0),
+    "karpenter.k8s.aws/capacity-reservation-id": (1, 3, 0),
+    "karpenter.k8s.aws/capacity-reservation-type": (1, 6, 0),
+    "karpenter.k8s.aws/instance-capability-flex": (1, 7, 0),
+    "karpenter.k8s.aws/instance-tenancy": (1, 9, 0),
+    "karpenter.k8s.aws/capacity-reservation-interruptible": (1, 10, 0),
+    "karpenter.k8s.aws/placement-group-id": (1, 11, 0),
+    "karpenter.k8s.aws/placement-group-partition": (1, 11, 0),
+}
+"""Well-known label of a pool -> the first Karpenter that knows it; an older one refuses the pool.
+
+Source: pkg/apis/v1/labels.go of each minor's first tag in https://github.com/aws/karpenter-provider-aws
+"""
+KUBERNETES_LABELS: Final = ((1, 9, 0), ("kubernetes.io", "k8s.io"))
+KUBERNETES_LABELS_BEFORE: Final = frozenset(instance_types.SAME_LABEL.values()) | {"topology.k8s.aws/zone-id"}
+DOMAINS_BEFORE: Final = ("node.kubernetes.io", "node-restriction.kubernetes.io", "kops.k8s.io")
+"""Labels of Kubernetes' own domains that a pool may have before the first Karpenter that takes them all.
+
+Source: IsRestrictedLabel of pkg/apis/v1/labels.go, 1.8.0 and 1.9.0, in https://github.com/kubernetes-sigs/karpenter
+"""
+
+
+def first_with_label(key: str) -> tuple[int, int, int] | None:
+    """The first Karpenter that takes a pool with this label; None where every one does."""
+    first, domains = KUBERNETES_LABELS
+    domain = key.partition("/")[0] if "/" in key else ""
+
+    def within(names: tuple[str, ...]) -> bool:
+        return domain in names or domain.endswith(tuple(f".{name}" for name in names))
+
+    if within(domains) and not within(DOMAINS_BEFORE) and key not in KUBERNETES_LABELS_BEFORE:
+        return first
+    return FIRST_LABEL.get(key)
+
+
 @rule
 def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) -> Iterator[Problem]:
     """No field has a value that only a newer Karpenter takes."""
@@ -777,8 +808,9 @@ def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) ->
             for index, budget in enumerate(pool.budgets)
             for reason in budget.reasons
         ]
+        used += [(f"pools.{name}.labels", "labels", label) for label in pool.labels]
     for key, field, value in used:
-        first = FIRST_KARPENTER.get((field, value))
+        first = first_with_label(str(value)) if field == "labels" else FIRST_KARPENTER.get((field, value))
         if first and version(karpenter.version) < first:
             yield Problem(
                 key,
@@ -789,7 +821,7 @@ def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) ->
 
 
 @rule
-def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: str) -> Iterator[Problem]:
+def pools_have_instance_types(pools: dict[str, Pool], network: Network) -> Iterator[Problem]:
     """Some instance type meets a pool's requirements, of as many families as it asks for, in a zone of the network."""
     for name, pool in pools.items():
         zones = len(instance_types.pool_zones(pool, network.zones))
@@ -846,6 +878,12 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: 
                     f"a pool's nodes are in the network's zones, {', '.join(network.zones)}",
                     "use some of these, or add the zone to network.zones",
                 )
+
+
+@rule
+def labels_are_met(pools: dict[str, Pool], network: Network, region: str) -> Iterator[Problem]:
+    """A well-known label of a pool is a requirement: some node of its zones and capacity types can have its value."""
+    for name, pool in pools.items():
         placed = {instance_types.SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
         for label, values in (
             ("topology.kubernetes.io/zone", tuple(zone for zone in network.zones if zone in (pool.zones or (zone,)))),
@@ -858,6 +896,32 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network, region: 
                     f"{label}: {placed[label]}",
                     f"a well-known label is a requirement, and the pool has {', '.join(values)}: no node would meet it",
                     "use one of these, or remove the label",
+                )
+        for label, form, words in (
+            (
+                "topology.k8s.aws/zone-id",
+                rf"{regions.zone_id_prefix(region)}-az[0-9]+",
+                "ids of the region's zones are",
+            ),
+            ("karpenter.k8s.aws/capacity-reservation-id", "cr-[0-9a-z]+", "ids of reservations are"),
+            ("karpenter.k8s.aws/capacity-reservation-type", "default|capacity-block", "types of reservations are"),
+            ("karpenter.k8s.aws/capacity-reservation-interruptible", "true|false", "its values are"),
+        ):
+            if label not in pool.labels:
+                continue
+            if not re.fullmatch(form, pool.labels[label]):
+                yield Problem(
+                    f"pools.{name}.labels",
+                    f"{label}: {pool.labels[label]}",
+                    f"a well-known label is a requirement, and {words} {form}: no node would meet it",
+                    "use one of these, or remove the label",
+                )
+            elif "/capacity-reservation" in label and "reserved" not in pool.capacity_types:
+                yield Problem(
+                    f"pools.{name}.labels",
+                    f"{label}, with capacityTypes: {', '.join(pool.capacity_types)}",
+                    "only nodes of capacity type reserved have this label: no node would meet it",
+                    "add reserved to capacityTypes, or remove the label",
                 )
 
 
@@ -956,6 +1020,7 @@ def node_class_is_taken(node_class: NodeClass, pools: dict[str, Pool]) -> Iterat
             f"gp3 has at most {GP3_IOPS_PER_GIB} IOPS for each GiB, and the volume has {node_class.volume_gib}",
             "ask for less, or enlarge nodeClass.volumeGib",
         )
+    yield from _reserved_leaves_room(node_class, pools)
     kubelet = node_class.kubelet
     high = kubelet.image_gc_high_threshold_percent or IMAGE_GC_PERCENT[1]
     low = (
@@ -970,21 +1035,6 @@ def node_class_is_taken(node_class: NodeClass, pools: dict[str, Pool]) -> Iterat
             "the kubelet does not start unless the low threshold is below the high one (80 and 85 by default)",
             "lower this one, or raise imageGCHighThresholdPercent",
         )
-    cpu, memory = (
-        sum(instance_types.quantity(kept.get(what, "")) for kept in (kubelet.system_reserved, kubelet.kube_reserved))
-        for what in ("cpu", "memory")
-    )
-    for name, pool in pools.items():
-        kinds = instance_types.allowed(pool)
-        if kinds and not any(kind.vcpus > cpu and kind.mib * 2**20 > memory for kind in kinds):
-            yield Problem(
-                "nodeClass.kubelet",
-                f"{cpu:f} vCPUs and {memory / 2**30:.1f} GiB reserved",
-                f"no type of pool {name} is larger than what systemReserved and kubeReserved keep together: nothing is "
-                "left for pods, and Karpenter would never launch a node",
-                "reserve less",
-            )
-            break
     for index, reservation in enumerate(node_class.capacity_reservations):
         if bool(reservation.id) == bool(reservation.tags) or (reservation.id and reservation.owner_id):
             yield Problem(
@@ -1010,6 +1060,40 @@ def node_class_is_taken(node_class: NodeClass, pools: dict[str, Pool]) -> Iterat
         )
 
 
+def _reserved_leaves_room(node_class: NodeClass, pools: dict[str, Pool]) -> Iterator[Problem]:
+    """What the kubelet keeps leaves room on some type of each pool: Karpenter takes it off before it packs pods.
+
+    Source: NewInstanceType of
+    https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/providers/instancetype/types.go
+    """
+    kubelet = node_class.kubelet
+    kept = dict.fromkeys(("cpu", "memory", "ephemeral-storage"), Decimal(0))
+    below = {"memory.available": "memory", "nodefs.available": "ephemeral-storage"}
+    for key, text in (
+        *kubelet.system_reserved.items(),
+        *kubelet.kube_reserved.items(),
+        *((below.get(signal, ""), text) for signal, text in kubelet.eviction_hard.items()),
+    ):
+        if key in kept:
+            kept[key] += instance_types.quantity(text)
+    if kept["ephemeral-storage"] >= node_class.volume_gib * 2**30:
+        yield Problem(
+            "nodeClass.kubelet",
+            f"{kept['ephemeral-storage'] / 2**30:.4g}Gi of ephemeral-storage kept",
+            f"the root volume has {node_class.volume_gib} GiB: no pod would fit",
+            "keep less, or enlarge nodeClass.volumeGib",
+        )
+    for name, pool in pools.items() if any(kept.values()) else ():
+        left = instance_types.allowed(pool)
+        if left and not any(kind.vcpus > kept["cpu"] and kind.mib * 2**20 > kept["memory"] for kind in left):
+            yield Problem(
+                "nodeClass.kubelet",
+                f"{kept['cpu'].normalize():f} vCPUs and {kept['memory'] / 2**20:.4g}Mi kept",
+                f"no type of the pool {name} has more: Karpenter would never launch a node for a pod",
+                f"keep less, or raise the bounds of pools.{name}",
+            )
+
+
 GP3_IOPS: Final = 3000
 GP3_MIBPS_PER_IOPS: Final = 0.25
 GP3_IOPS_PER_GIB: Final = 500
@@ -1019,17 +1103,53 @@ IMAGE_GC_PERCENT: Final = (80, 85)
 
 @rule
 def system_nodes_have_instance_types(cluster: Cluster) -> Iterator[Problem]:
-    """The system group's instance types exist."""
-    for kind in cluster.system_nodes.instance_types:
-        if kind not in instance_types.names():
-            close = difflib.get_close_matches(kind, instance_types.names(), n=1)
+    """The system group's instance types exist, boot its image, and have room for what lives on them."""
+    key, nodes = "cluster.systemNodes.instanceTypes", cluster.system_nodes
+    arch = "arm64" if "ARM" in nodes.ami_type else "amd64"
+    known = {kind.name: kind for kind, _ in instance_types.catalogue()}
+    for name in nodes.instance_types:
+        kind = known.get(name)
+        if kind is None:
+            close = difflib.get_close_matches(name, known, n=1)
             yield Problem(
-                "cluster.systemNodes.instanceTypes",
-                kind,
+                key,
+                name,
                 "no such instance type is known",
                 (f"did you mean {close[0]}? " if close else "")
                 + "if AWS has it since, add it to infra/settings/instance_types.txt",
             )
+        elif kind.arch != arch:
+            yield Problem(
+                key,
+                f"{name}, of {kind.arch}",
+                f"instance types have the architecture of amiType {nodes.ami_type}",
+                "use Graviton types (m7g.large) with an ARM_64 amiType, others (m7i.large) with x86_64",
+            )
+        elif kind.family in WITHOUT_AL2023:
+            yield Problem(
+                key, name, f"it does not boot Amazon Linux 2023: {WITHOUT_AL2023[kind.family]}", "use a newer one"
+            )
+        elif 0 < kind.vcpus < SYSTEM_VCPUS or 0 < kind.mib < SYSTEM_MIB:
+            yield Problem(
+                key,
+                f"{name}, {kind.vcpus} vCPUs and {kind.mib} MiB",
+                f"a system node has at least {SYSTEM_VCPUS} vCPUs and {SYSTEM_MIB} MiB: Karpenter asks for 1 and 1024, "
+                "and Argo CD, CoreDNS and the drivers live beside it",
+                "use a larger one, such as t3.medium or m7i.large",
+            )
+
+
+WITHOUT_AL2023: Final = {
+    "a1": "its Graviton has no ARMv8.2",
+    **dict.fromkeys(("c1", "m1", "m2", "t1"), "it starts paravirtual images alone, and this one is HVM"),
+}
+"""Family -> why it does not boot the nodes' image.
+
+Sources: https://docs.aws.amazon.com/linux/al2023/ug/system-requirements.html,
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ComponentsAMIs.html#virtualization_types
+"""
+SYSTEM_VCPUS: Final = 2
+SYSTEM_MIB: Final = 4096
 
 
 @rule
@@ -1179,6 +1299,13 @@ Source: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatel
 """
 
 
+@cache
+def endpoint_services() -> frozenset[str]:
+    """Services of AWS that have interface endpoints, by the last part of their names, without ``-fips``."""
+    lines = (Path(__file__).parent / "endpoint_services.txt").read_text().splitlines()
+    return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
+
 @rule
 def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
     """Each endpoint is listed once, is one of the region, and has a name of its own."""
@@ -1186,10 +1313,22 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
         why = ""
         if service.startswith(("com.amazonaws.", "aws.")):
             why = "a service is named without com.amazonaws.<region>, which the program puts before it"
-        elif service in GLOBAL_SERVICES:
-            why = "this service is global: it has no interface endpoint in a region"
+        elif service.removesuffix("-fips") not in endpoint_services():
+            why = (
+                "this service is global: it has no interface endpoint in a region"
+                if service in GLOBAL_SERVICES
+                else "no service with interface endpoints is known by this name"
+            )
         if why:
-            yield Problem("network.interfaceEndpoints", service, why, "use names such as sts, ec2 or ecr.api")
+            close = difflib.get_close_matches(service, endpoint_services(), n=2, cutoff=0.5)
+            yield Problem(
+                "network.interfaceEndpoints",
+                service,
+                why,
+                (f"did you mean {' or '.join(close)}? " if close else "")
+                + "use names such as sts, ec2 or ecr.api; if AWS has it since, add it to "
+                "infra/settings/endpoint_services.txt",
+            )
     for key, services in (
         ("network.gatewayEndpoints", network.gateway_endpoints),
         ("network.interfaceEndpoints", network.interface_endpoints),
@@ -1228,7 +1367,7 @@ def volumes_have_a_database(environment: str, persistence: Persistence, gitops: 
             continue
         if not persistence.enabled:
             yield Problem(key, snapshot, "without volumes nothing is restored", "set persistence.enabled: true")
-        if restored.count(snapshot) > 1 or snapshot == f"{name}-data":
+        if restored.count(snapshot) > 1 or snapshot in {f"{database}-data" for database in DEFAULT_GIB}:
             yield Problem(
                 key,
                 snapshot,
@@ -1303,6 +1442,14 @@ def prod_cluster(environment: str, cluster: Cluster, account_id: str | None) -> 
             "nothing",
             "prod names its account: with credentials of another one, prod would be built there",
             "write the 12 digits of the account, quoted",
+        )
+    if cluster.upgrade_policy is None:
+        yield Problem(
+            "cluster.upgradePolicy",
+            "nothing",
+            "prod says what comes after a minor's standard support: EKS's own default keeps the minor for a year, at "
+            "six times the price of the control plane",
+            "set STANDARD (EKS upgrades the control plane then), or EXTENDED and count with the price",
         )
     if not cluster.admin_role_arns:
         yield Problem(

@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrict
 https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html (aws: in values too),
 https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml
 (restricted keys) and pkg/apis/v1/labels.go beside it,
-https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
+https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md and, for what that driver makes of its
+--extra-tags, https://github.com/kubernetes/component-base/blob/v0.35.4/cli/flag/map_string_string.go (Set)
 """
 
 import unicodedata
@@ -33,11 +34,11 @@ RESERVED: Final[dict[str, str]] = {
     "karpenter.sh/": "Karpenter",
     "karpenter.k8s.aws/": "Karpenter",
     "ebs.csi.aws.com/": "the EBS CSI driver",
-    "csivolumename": "the EBS CSI driver",
-    "kubernetescluster": "Kubernetes",
     "otel-on-spot/": "this program",
 }
 """Beginnings of keys (in lower case) that are refused, or by which somebody finds what is theirs -> whose they are."""
+RESERVED_WHOLE: Final[dict[str, str]] = {"csivolumename": "the EBS CSI driver", "kubernetescluster": "Kubernetes"}
+"""Whole keys of the same sort."""
 ADDED_ELSEWHERE: Final = (
     *("karpenter.sh/nodepool", "karpenter.sh/nodeclaim", "karpenter.k8s.aws/ec2nodeclass", "eks:eks-cluster-name"),
     *("kubernetes.io/cluster/<cluster>", "ebs.csi.aws.com/cluster-name", "otel-on-spot/drill"),
@@ -73,13 +74,17 @@ def problems(tags: Mapping[str, str]) -> Iterator[Problem]:
 def _refused(key: str) -> tuple[str, str] | None:
     """(rule, what to do) for a key that is refused."""
     lower = key.casefold()
-    owner = next((whose for prefix, whose in RESERVED.items() if lower.startswith(prefix)), None)
+    owner = RESERVED_WHOLE.get(lower) or next(
+        (whose for prefix, whose in RESERVED.items() if lower.startswith(prefix)), None
+    )
     if not key or len(key) > KEY_LENGTH:
         return f"a tag key has 1 to {KEY_LENGTH} characters", "shorten it"
     if bad := _foreign(key):
         return f"{_CHARACTERS}, not {bad}", "use others"
     if key != key.strip():
         return "a tag key has no space around it", "remove the space"
+    if "=" in key:
+        return "the EBS CSI driver takes key=value: its volumes would have the part before the first =", "use : or -"
     if lower in OURS:
         return "the program sets this tag itself, and its selectors and pages rely on it", "use a key of your own"
     if owner:
@@ -92,6 +97,8 @@ def _value_refused(value: str) -> tuple[str, str] | None:
         return f"a tag value has at most {VALUE_LENGTH} characters", "shorten it"
     if bad := _foreign(value):
         return f"{_CHARACTERS}, not {bad}", "use others"
+    if value != value.strip():
+        return "the EBS CSI driver takes space around a value off: its volumes would have another tag", "remove it"
     if value.casefold().startswith("aws:"):
         return "EKS takes no value that begins with aws:", "use another value"
     return None

@@ -26,6 +26,8 @@ ARN_IS_READ: Final = {CLUSTER, "aws:iam/role:Role", "aws:iam/openIdConnectProvid
 """Types whose ARN the pulumi-eks component reads, whether or not the program loaded their SDK classes."""
 PARTLY_COMPUTED: Final = {"vpcConfig"}
 """Inputs that come back with more in them than was given."""
+ZONE_LETTERS: Final = "abcdef"
+"""Letters of the zones that a region has in a plan: as many as the largest one's."""
 
 
 class MadeUp:
@@ -134,8 +136,8 @@ def _invoked(token: str, scope: ProviderScope) -> dict[str, Any] | None:
         "aws:ec2/getSecurityGroups:getSecurityGroups": {"ids": [], "arns": [], "vpcIds": [], "id": region},
         "aws:iam/getRoles:getRoles": {"arns": [], "names": [], "id": region},
         "aws:index/getAvailabilityZones:getAvailabilityZones": {
-            "names": [f"{region}{suffix}" for suffix in "abc"],
-            "zoneIds": [f"{region}-az{number}" for number in (1, 2, 3)],
+            "names": [f"{region}{suffix}" for suffix in ZONE_LETTERS],
+            "zoneIds": [f"{region}-az{number}" for number, _ in enumerate(ZONE_LETTERS, 1)],
             "groupNames": [region],
             "id": region,
         },

@@ -1,34 +1,17 @@
 """VPC endpoints and flow logs."""
 
-from functools import cache
 from typing import Any
 
 from typing_extensions import override
 
-from infra.settings.rules import GLOBAL_SERVICES
+from infra.settings.rules import endpoint_services
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.service_model import in_aws_form, services
+from otel_on_spot.simcloud.service_model import in_aws_form
 
 GATEWAYS = ("s3", "dynamodb")
-OTHERWISE_NAMED = (
-    *("ecr.api", "ecr.dkr", "eks-auth", "elasticfilesystem", "elasticloadbalancing", "execute-api", "ec2messages"),
-    *("ssmmessages", "monitoring", "states", "git-codecommit", "aps-workspaces", "guardduty-data", "email-smtp"),
-    *("sagemaker.api", "sagemaker.runtime", "api.ecr", "cassandra", "servicecatalog", "s3express", "s3-global"),
-    *("rds-data", "redshift-data", "evidently", "models-v2-lex", "bedrock-runtime", "grafana-workspace", "vpc-lattice"),
-)
-"""Services whose endpoint is called otherwise than their client.
-
-Source: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
-"""
-
-
-@cache
-def endpoint_services() -> frozenset[str]:
-    """The last part of the names of AWS's own endpoint services, as far as clients and the table tell."""
-    return frozenset({*services(), *OTHERWISE_NAMED}) - GLOBAL_SERVICES
 
 
 class VpcEndpoint(Ec2Handler):
@@ -91,7 +74,7 @@ class VpcEndpoint(Ec2Handler):
         """
         name, kind = inputs["serviceName"], inputs["vpcEndpointType"]
         service = name.removeprefix(f"com.amazonaws.{site.region}.")
-        if service == name or service not in endpoint_services():
+        if service == name or service.removesuffix("-fips") not in endpoint_services():
             raise ApiError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
         if kind == "Gateway" and service not in GATEWAYS:
             raise ApiError(

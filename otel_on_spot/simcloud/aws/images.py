@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from otel_on_spot.simcloud.handler import Site
@@ -56,4 +57,4 @@ def parameters_by_path(site: Site, arguments: Mapping[str, Any]) -> Properties:
 
 def has_build(minor: str, date: str) -> bool:
     """Decide if the release of this date has a build for a minor. Days on which AWS released nothing pass too."""
-    return minor in FIRST_RELEASE and FIRST_RELEASE[minor] <= date
+    return minor in FIRST_RELEASE and FIRST_RELEASE[minor] <= date <= f"{datetime.now(UTC):%Y%m%d}"

@@ -263,7 +263,11 @@ def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:
     if len(found) != 1:
         few = "no matching" if not found else "multiple"
         raise ApiError("InvalidParameterValue", f"{few} EC2 VPC Endpoint{'' if not found else 's'} matched")
-    return {"id": found[0]["VpcEndpointId"], "vpcEndpointType": found[0]["VpcEndpointType"]}
+    return {
+        "id": found[0]["VpcEndpointId"],
+        "vpcEndpointType": found[0]["VpcEndpointType"],
+        "privateDnsEnabled": bool(found[0].get("PrivateDnsEnabled")),
+    }
 
 
 def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:

@@ -1,4 +1,4 @@
-"""Before the first resource: what is left of the examples never meets AWS, and zones that EKS refuses are named."""
+"""Before the first resource: what is left of the examples never meets AWS, nor zones that are none or EKS refuses."""
 
 from typing import Any
 from unittest import mock
@@ -104,7 +104,8 @@ def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
             ("accountId", account, "accountId")
             for account in (
                 *("111122223333", "123456789012", "444455556666", "000000000000", "999999999999", "012345678901"),
-                *("777788889999", "555555555555", "210987654321"),
+                *("777788889999", "555555555555", "210987654321", "012345678910", "123412341234", "123123123123"),
+                *("112233445566", "987654321098"),
             )
         ),
         *(
@@ -113,6 +114,8 @@ def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
                 *("https://github.com/your-org/x.git", "https://git.example.com/a/b.git", "git@example.org:a/b.git"),
                 *("https://github.com/your_company/x.git", "https://github.com/my-org/x", "https://a.b.example/x"),
                 *("https://git.invalid/x.git", "https://github.com/CHANGEME/x.git", "https://github.com/<org>/x.git"),
+                *("https://192.0.2.10/org/x.git", "https://github.com/${ORG}/x.git", "https://github.com/{{org}}/x"),
+                *("https://github.com/REPLACE_WITH_YOURS/x.git", "https://github.com/placeholder/x.git"),
             )
         ),
         ("argocd.domain", "argocd.example.com", "argocd.domain"),
@@ -120,6 +123,16 @@ def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
         ("tags", {"owner": "your-team"}, "tags.owner"),
         ("tags", {"owner": "TODO"}, "tags.owner"),
         ("gitops.sourceRepositories", ["https://charts.example.net"], "gitops.sourceRepositories[0]"),
+        *(
+            ("network.proxy", {"url": "http://proxy.acme.io:3128", "noProxy": [direct]}, "network.proxy.noProxy[0]")
+            for direct in ("198.51.100.0/24", "203.0.113.7", "2001:db8::/32", "2001:DB8:1::5", "3fff::/24")
+        ),
+        ("monitoring", {"otlp": {"endpoint": "https://203.0.113.7:4317"}}, "monitoring.otlp.endpoint"),
+        (
+            "encryption",
+            {"kmsKeyArn": f"arn:aws:kms:eu-west-1:{REAL}:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+            "encryption.kmsKeyArn",
+        ),
         (
             "cluster.adminRoleArns",
             ["arn:aws:iam::444455556666:role/x"],
@@ -143,7 +156,9 @@ def test_every_kind_of_placeholder_is_found(path: str, value: Any, key: str) -> 
         ("gitops.repository", "https://github.com/acme/example.git"),
         ("argocd.domain", "argocd.internal"),
         ("argocd.domain", "example.com.acme.io"),
-        ("tags", {"owner": "todo-app", "id": "1111222233334"}),
+        ("tags", {"owner": "todo-app", "id": "1111222233334", "release": "192.0.2.1.5", "at": "12:30:45"}),
+        ("network.proxy", {"url": "http://10.0.0.1:3128", "noProxy": ["10.0.0.0/8", "fd00::/8", "2001:4860::/32"]}),
+        ("monitoring", {"otlp": {"endpoint": "https://93.184.216.7:4317"}}),
         ("pools.spot.labels", {"example.com/tier": "spot"}),
     ],
 )
@@ -171,5 +186,9 @@ def test_a_zone_without_control_plane_is_refused_by_its_id_and_the_others_are_na
 
     assert "us-east-1e (use1-az3 in this account)" in str(refusal.value)
     assert "use us-east-1a, us-east-1b" in str(refusal.value)
+    with answering(zones=dict(list(letters.items())[:2])), pytest.raises(ProgramError) as none:
+        record("dev", config_overrides=overrides)
+    assert "us-east-1e" in str(none.value)
+    assert "the account has no such zone in us-east-1" in str(none.value)
     with answering(zones=letters | {"us-east-1e": "use1-az5"}):
         assert record("dev", config_overrides=overrides).registrations

@@ -310,6 +310,32 @@ def test_endpoints_stand_for_a_way_out_where_none_of_them_is_missing() -> None:
     assert (problem.key, problem.given) == ("network.existing.wayOut", f"endpoints, and {VPC} has none of sqs")
 
 
+@pytest.mark.parametrize(("identity", "private_names"), [("both", True), ("irsa", False), ("pod-identity", True)])
+def test_an_eks_endpoint_of_the_vpcs_own_hides_the_issuer_from_a_runner_inside(
+    monkeypatch: pytest.MonkeyPatch, identity: str, private_names: bool
+) -> None:
+    plain, asked = AssumedVpc.invoked, list[Mapping[str, Any]]()
+
+    def invoked(assumed: AssumedVpc, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        if not token.endswith(":getVpcEndpoint"):
+            return plain(assumed, token, arguments)
+        asked.append(arguments)
+        return {"id": "vpce-1", "privateDnsEnabled": private_names}
+
+    monkeypatch.setattr(AssumedVpc, "invoked", invoked)
+    network = {"zones": list(ZONES), "existing": BY_ID}
+    karpenter = committed("prod")["karpenter"] | {"identity": identity}
+    overrides = {"network": network, "karpenter": karpenter}
+    if identity == "pod-identity" or not private_names:
+        assert record("prod", config_overrides=overrides).registrations
+    else:
+        with pytest.raises(ProgramError) as refusal:
+            record("prod", config_overrides=overrides)
+        assert f"given: {identity}, with a runner in {VPC}" in str(refusal.value)
+        assert "hide oidc.eks.eu-west-1" in str(refusal.value)
+    assert [one["serviceName"] for one in asked] == ["com.amazonaws.eu-west-1.eks"] * (identity != "pod-identity")
+
+
 def test_karpenter_asks_no_service_without_an_endpoint_where_there_is_no_way_out(plan: Recording) -> None:
     network = {"zones": list(ZONES), "existing": BY_ID | {"wayOut": "endpoints"}}
 

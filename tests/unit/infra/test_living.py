@@ -226,8 +226,11 @@ def ids(tags: dict[str, str], untagged: list[str]) -> Any:
 def test_an_alias_without_a_build_for_the_minor_is_refused_for_the_old_minor_too() -> None:
     none = {"names": [], "arns": [], "types": [], "values": [], "id": "none"}
     wanted = committed("dev")["cluster"] | {"kubernetesVersion": "1.36", "addons": {"kubeProxy": "v1.36.0-eksbuild.14"}}
+    held = {"kubernetesVersion": "1.35", "releaseVersion": "1.35.8-20260902"}
     with with_answers(**LIVES, getParametersByPath=none), pytest.raises(ProgramError) as refusal:
-        record("dev", config_overrides={"cluster": wanted})
+        record("dev", config_overrides={"cluster": wanted | {"systemNodes": held}})
 
-    for part in ("2 problems", "for Kubernetes 1.36 on x86_64", "for Kubernetes 1.35 on x86_64", "1.36 and 1.35"):
+    for part in ("3 problems", "cluster.systemNodes.releaseVersion", "1.35.8-20260902, for Kubernetes 1.35 on x86_64"):
+        assert part in str(refusal.value)
+    for part in ("for Kubernetes 1.36 on x86_64", "for Kubernetes 1.35 on x86_64", "1.36 and 1.35"):
         assert part in str(refusal.value)

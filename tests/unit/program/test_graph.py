@@ -176,9 +176,10 @@ def test_whatever_has_a_name_in_iam_says_whose_it_is_and_its_roles_are_looked_up
     assert [role for role in roles if not re.fullmatch(looked_up, role)] == []
 
 
-def test_the_program_asks_aws_only_who_it_is_what_lives_and_which_images_there_are(plan: Recording) -> None:
+def test_the_program_asks_aws_only_who_it_is_what_lives_and_which_images_and_zones_there_are(plan: Recording) -> None:
     assert {invoke.token for invoke in plan.invokes} == {
         "aws:index/getCallerIdentity:getCallerIdentity",
+        "aws:index/getAvailabilityZones:getAvailabilityZones",
         "aws:iam/getRoles:getRoles",
         "aws:eks/getClusters:getClusters",
         "aws:ssm/getParametersByPath:getParametersByPath",

@@ -436,7 +436,7 @@ def reach() -> Iterator[Row]:
     enclosed = {"zones": committed("prod")["network"]["zones"], "existing": existing}
     for identity in ("irsa", "both"):
         yield "prod", "network+karpenter.identity", (enclosed, identity), "karpenter.identity"
-    for date in ("20261301", "20260230", "00000000", "99999999", "20260931"):
+    for date in ("20261301", "20260230", "00000000", "99999999", "20260931", "20991231"):
         yield "dev", "nodeClass.amiAlias", f"al2023@v{date}", "nodeClass.amiAlias"
         yield "dev", "cluster.systemNodes", {"releaseVersion": f"1.35.2-{date}"}, "cluster.systemNodes.releaseVersion"
 
@@ -513,6 +513,112 @@ def given_keys() -> Iterator[Row]:
         yield "dev", "encryption", {"kmsKeyArn": bad}, "encryption.kmsKeyArn"
 
 
+def foreign_digits() -> Iterator[Row]:
+    """Digits and letters that a pattern of Unicode's takes for those of AWS."""
+    digits = str.maketrans("0123456789", "\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669")
+    account = "444455556666".translate(digits)
+    name = "0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+    yield "dev", "accountId", account, "accountId"
+    for key in ("kmsKeyArn", "volumesKmsKeyArn"):
+        yield "dev", "encryption", {key: f"arn:aws:kms:eu-west-1:{account}:key/{name}"}, f"encryption.{key}"
+    for boundary in (f"arn:aws:iam::{account}:policy/x", "arn:aws:iam::444455556666:policy/\u00e9"):
+        yield "dev", "iam", {"permissionsBoundary": boundary}, "iam.permissionsBoundary"
+    too_long = "arn:aws:iam::444455556666:policy/" + "x" * 129
+    yield "dev", "iam", {"permissionsBoundary": too_long}, "iam.permissionsBoundary"
+    yield "dev", "iam", {"path": "/\u00e9/"}, "iam.path"
+    yield "dev", "alarms", {"topicArn": f"arn:aws:sns:eu-west-1:{account}:on-call"}, "alarms.topicArn"
+    yield "dev", "alarms", {"emails": ["\u00e9@b.org"]}, "alarms.emails[0]"
+    yield "dev", "karpenter.version", "1.14.3".translate(digits), "karpenter.version"
+    yield "dev", "nodeClass.amiAlias", "al2023@v" + "20260930".translate(digits), "nodeClass.amiAlias"
+    release = {"releaseVersion": "1.35.8-" + "20260930".translate(digits)}
+    yield "dev", "cluster.systemNodes", release, "cluster.systemNodes.releaseVersion"
+
+
+def projects() -> Iterator[Row]:
+    """Bounds of the AppProject: whole names and addresses, compared as Argo CD compares them."""
+    for bad in ("*", "kube-*", "Kube", "a_b", "-x", "x" * 64, "", "a.b", "!x", "[ab]", "?", "a b"):
+        yield "dev", "gitops.namespaces", [bad], "gitops.namespaces[0]"
+    for bad in (
+        "*",
+        "**",
+        "https://*",
+        "!https://github.com/x",
+        "",
+        "https://github.com/acme/*",
+        "[a-z]*",
+        " https://a.b",
+    ):
+        yield "dev", "gitops.sourceRepositories", [bad], "gitops.sourceRepositories[0]"
+    for bad in ("*", "*.example.com", "Cert-Manager.io", "a b", "-a"):
+        yield "dev", "gitops.clusterKinds", [{"group": bad, "kind": "ClusterIssuer"}], "gitops.clusterKinds[0].group"
+    for admitted in ("https://github.com/acme/sho", "https://github.com/acme", "https://github.com/acme/shop/more"):
+        child = {"repoURL": "https://github.com/acme/shop", "path": "x", "targetRevision": "v1.0.0", "namespace": "x"}
+        both = ([admitted], {"shop": child}, ["x"])
+        where = "gitops.sourceRepositories+gitops.applications+gitops.namespaces"
+        yield "dev", where, both, "gitops.applications.shop.repoURL"
+
+
+def never_met() -> Iterator[Row]:
+    """Labels that no node can have, or that the pinned Karpenter does not know; reserves that leave no room."""
+    prefix, at = "karpenter.k8s.aws", "pools.spot.labels"
+    for label, value in (
+        *((f"{prefix}/instance-network-bandwidth", "fast"), (f"{prefix}/instance-ebs-bandwidth", "high")),
+        *((f"{prefix}/instance-cpu-sustained-clock-speed-mhz", "3.1GHz"), (f"{prefix}/placement-group-id", "pg-01")),
+        *((f"{prefix}/placement-group-partition", "1"), (f"{prefix}/capacity-reservation-id", "cr-01")),
+        *((f"{prefix}/capacity-reservation-type", "other"), (f"{prefix}/capacity-reservation-interruptible", "yes")),
+        *(("topology.k8s.aws/zone-id", "eu-west-1a"), ("topology.k8s.aws/zone-id", "use1-az1")),
+    ):
+        yield "dev", at, {label: value}, at
+    for version, label in (
+        *(("1.10.0", "placement-group-id"), ("1.9.0", "capacity-reservation-interruptible")),
+        *(("1.9.2", "placement-group-partition"),),
+    ):
+        yield "dev", f"karpenter.version+{at}", (version, {f"{prefix}/{label}": "x"}), at
+    old = "karpenter.version+cluster.kubernetesVersion+cluster.addons"
+    for label in ("kubernetes.io/team", "x.k8s.io/team", f"{prefix}/instance-tenancy"):
+        given = ("1.8.8", "1.34", {"kubeProxy": "v1.34.3-eksbuild.1"}, {label: "default"})
+        yield "dev", f"{old}+{at}", given, at
+    for kept in (
+        {"evictionHard": {"memory.available": "64Gi"}},
+        {"kubeReserved": {"ephemeral-storage": "60Gi"}},
+    ):
+        yield "dev", "nodeClass.kubelet", kept, "nodeClass.kubelet"
+    for snapshot in ("postgresql-data", "opensearch-data"):
+        volumes = {"kafka": {"restoreFrom": snapshot}}
+        yield "staging", "persistence.volumes", volumes, "persistence.volumes.kafka.restoreFrom"
+
+
+def system_types() -> Iterator[Row]:
+    at = "cluster.systemNodes.instanceTypes"
+    for kind in ("a1.large", "t3.nano", "t3.micro", "t2.small", "m1.small", "c1.xlarge", "m2.xlarge", "c6g.large"):
+        yield "dev", "cluster.systemNodes", {"instanceTypes": ["m7i.large", kind]}, at
+    for kind in ("a1.large", "t4g.nano", "t4g.small", "m7i.large"):
+        given = {"amiType": "AL2023_ARM_64_STANDARD", "instanceTypes": ["m7g.large", kind]}
+        yield "dev", "cluster.systemNodes", given, at
+    for minor in ("1.29", "1.30", "1.31", "1.38"):
+        given = (minor, {"kubeProxy": f"v{minor}.1-eksbuild.1"})
+        yield "dev", "cluster.kubernetesVersion+cluster.addons", given, "cluster.kubernetesVersion"
+    yield "prod", "cluster.upgradePolicy", None, "cluster.upgradePolicy"
+
+
+def doors() -> Iterator[Row]:
+    """Networks that EKS does not take, endpoints of services that are none, and tags that volumes would not have."""
+    at = "cluster.endpoint.publicCidrs"
+    for cidr in ("172.0.0.0/8", "192.0.0.0/8", "100.0.0.0/8", "192.168.0.0/15", "192.0.0.0/24", "192.88.99.0/25"):
+        yield "dev", at, [cidr], at
+    yield "dev", at, ["8.8.8.0/24", "8.8.8.0/24"], at
+    yield "prod", "cluster.endpoint.runnerCidrs", ["10.30.0.0/16", "10.30.0.0/16"], "cluster.endpoint.runnerCidrs"
+    for service in (
+        *("ecr", "ecr.apis", "ecr.drk", "sqss", "ec2-messages", "sts.amazonaws.com", "eksauth", "cloudwatch", "waf"),
+        *("elb", "elasticloadbalancingv2", "sso", "health", "dynamo", "ecr.public", "s3-control", "sts-fipss"),
+    ):
+        yield "dev", "network.interfaceEndpoints", ["sts", service], "network.interfaceEndpoints"
+    for key in ("a=b", "x=", "=x"):
+        yield "dev", "tags", {key: "v"}, "tags"
+    for value in (" lead", "trail "):
+        yield "dev", "tags", {"team": value}, "tags.team"
+
+
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
@@ -571,11 +677,34 @@ KINDS = {
         places,
         notices,
         given_keys,
+        foreign_digits,
+        projects,
+        never_met,
+        system_types,
+        doors,
         backends,
     )
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    ("dev", "tags", {"CSIVolumeNames": "a=b", "contact": "me@acme.io: 24x7"}),
+    ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops+nodeClass.volumeGib", (2000, 20000, 2000)),
+    ("staging", "persistence.volumes", {"kafka": {"gib": 20000, "restoreFrom": "kafka-data-x7k2p"}}),
+    ("dev", "cluster.endpoint.publicCidrs", ["3.0.0.0/8", "8.8.8.8/32"]),
+    ("dev", "network.interfaceEndpoints", ["kms-fips", "elasticloadbalancing", "guardduty-data", "account"]),
+    ("dev", "gitops.clusterKinds", [{"kind": "PersistentVolume"}, {"group": "cert-manager.io", "kind": "Issuer"}]),
+    *(("dev", "gitops.sourceRepositories+gitops.applications", ([admitted], {"shop": {
+        "repoURL": "https://github.com/acme/shop", "path": "x", "targetRevision": "v1.0.0", "namespace": "otel-demo",
+    }})) for admitted in ("https://github.com/Acme/shop.git", "https://github.com/acme/shop")),
+    ("dev", "cluster.systemNodes", {"instanceTypes": ["t3.medium", "m7i-flex.large", "m4.large"]}),
+    ("dev", "cluster.systemNodes", {
+        "amiType": "AL2023_ARM_64_STANDARD", "instanceTypes": ["im4gn.large", "t4g.medium"],
+    }),
+    ("dev", "nodeClass.kubelet", {"evictionHard": {"memory.available": "5%"}, "systemReserved": {"cpu": "0.1"}}),
+    *(("dev", "pools.spot.labels", {key: value}) for key, value in (
+        ("topology.k8s.aws/zone-id", "euw1-az1"), ("karpenter.k8s.aws/instance-network-bandwidth", "12500"),
+        ("a" * 253 + "/" + "b" * 63, "x"),
+    )),
     *(("dev", "monitoring", {"otlp": given}) for given in (
         {"endpoint": "https://otlp.example.com"}, {"endpoint": "https://otlp.example.com:65535"},
         {"endpoint": "https://otlp.example.com/otlp/v1", "protocol": "http"}, {"endpoint": "https://10.0.0.1:4317"},
@@ -598,7 +727,7 @@ SOUND: list[tuple[str, str, Any]] = [
     *(("dev", "iam", {"path": text}) for text in ("/", "/platform/", "/teams/a_b+c=d,e.f@g-h/")),
     *(("dev", "tags", {key: value}) for key, value in (
         ("cost-centre", ""), ("Cost Centre", "a b"), ("k" * 128, "v" * 256), ("app.kubernetes.io/name", "x"),
-        ("\u00e9quipe", "plate-forme"), ("a.b:c/d=e+f-g@h_1", "x:y/z=@"), ("environments", "x"), ("owner", "me@team"),
+        ("\u00e9quipe", "plate-forme"), ("a.b:c/d+e-f@g_1", "x:y/z=@"), ("environments", "x"), ("owner", "me@team"),
     )),
     ("dev", "tags", {f"tag-{index}": "x" for index in range(39)}),
     *(("dev", "pools.spot.budgets", [{"nodes": "0", "schedule": text, "duration": "1h30m"}]) for text in (

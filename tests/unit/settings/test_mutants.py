@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,6 +173,13 @@ def test_the_editors_schema_is_the_models_own_and_every_stack_file_names_it() ->
         EDITOR.validate(yaml.safe_load(path.read_text()))
 
 
+def test_no_pattern_takes_digits_and_letters_of_other_scripts() -> None:
+    found = re.findall(r'"pattern": "([^"]*)"', json.dumps(json_schema(), ensure_ascii=False))
+
+    assert len(found) > 40
+    assert [pattern for pattern in found if re.search(r"\\[dw]", pattern)] == []
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_an_editor_marks_every_unknown_key_and_wrong_type(stack: str) -> None:
     plain = [
@@ -212,6 +220,7 @@ RULE_OF = {
     "pools_have_instance_types": "capacity",
     "system_nodes_have_instance_types": "capacity",
     "pools_are_consistent": "labels",
+    "labels_are_met": "never_met",
     "prod_spot_pools": "shapes",
     "headroom_fits_a_node": "shapes",
     "expiry_has_a_reason": "expiry",
