@@ -11,6 +11,7 @@ from typing import Any, get_origin
 import pulumi
 import pytest
 
+from otel_on_spot import project
 from otel_on_spot.plan.record import PlanError, record, record_program
 from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.program.urns import STACK_TYPE
@@ -413,6 +414,14 @@ def test_preview_and_up_declare_the_same_resources(plan: Recording) -> None:
     preview = record(plan.stack, preview=True)
 
     assert {r.urn for r in preview} == {r.urn for r in plan}
+
+
+def test_each_resource_says_which_line_of_the_program_declares_it(dev: Recording) -> None:
+    declared = {r.name: r.source_position for r in dev if not r.inside_component and r.type != STACK_TYPE}
+    assert [name for name, at in declared.items() if not at.startswith(("infra/", "__main__.py:"))] == []
+    for token, words in (("aws:ec2/vpc:Vpc", "ec2.Vpc("), (f"{OURS}Network", "Network(")):
+        file, _, line = one(dev, token).source_position.partition(":")
+        assert words in (project.root() / file).read_text().splitlines()[int(line) - 1], (token, file, line)
 
 
 def test_the_plan_is_the_same_in_every_run(dev: Recording) -> None:
