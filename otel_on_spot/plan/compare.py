@@ -87,7 +87,6 @@ def against(root: Path, stack: str, revision: str, *, costs: bool = False) -> Di
         costs: estimate both, too.
 
     Raises:
-        PriceError: ``costs``, and there is no price for the region or an instance type.
         RevisionError: no such revision, or its plan cannot be made.
         StackFileError: the working tree has no such stack.
     """
@@ -115,8 +114,11 @@ def _costs(before: Mapping[str, Any], after: Mapping[str, Any], before_root: Pat
     def estimated(document: Mapping[str, Any], tree: Path) -> dict[str, Any]:
         return cost.as_document(cost.estimate(document, cost.workloads_of(document, tree)))
 
-    former = estimated(before, before_root) if before["resources"] else None
-    return cost.differences(former, estimated(after, root))
+    try:
+        former = estimated(before, before_root) if before["resources"] else None
+        return cost.differences(former, estimated(after, root))
+    except cost.PriceError as problem:  # what else changes can be told
+        return f"Costs of {after['stack']}: no estimate, {problem}\n"
 
 
 def _git(root: Path, *arguments: str, missing: str) -> bytes:

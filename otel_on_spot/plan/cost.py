@@ -5,6 +5,7 @@ Karpenter's price list; each line says which. Karpenter decides on live prices a
 module does: an estimate, to compare with another, not a bill.
 """
 
+import datetime
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -210,7 +211,12 @@ class _Region:
         return None
 
 
-def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "LivePrices | None" = None) -> Estimate:
+def estimate(
+    document: Mapping[str, Any],
+    workloads: Sequence[Workload],
+    live: "LivePrices | None" = None,
+    today: datetime.date | None = None,
+) -> Estimate:
     """The estimate of a plan.
 
     Types and numbers of nodes are chosen by list prices either way: the table is the same, its prices are not.
@@ -219,9 +225,10 @@ def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "
         document: the plan, as ``plan.manifests.as_document`` has it.
         workloads: what the demo asks for in this environment.
         live: prices of today; None keeps the list's.
+        today: of which it is; None is this day. It decides whether a Kubernetes minor is in extended support.
 
     Raises:
-        PriceError: a region or an instance type without a price.
+        PriceError: a region, a system node or all types of a pool without a price.
     """
     plan = _Plan(document)
     region = _Region(plan.region, live)
@@ -230,6 +237,7 @@ def estimate(document: Mapping[str, Any], workloads: Sequence[Workload], live: "
         environment=plan.environment,
         region=plan.region,
         lines=(
+            *_control_planes(plan, region, today or datetime.datetime.now(datetime.UTC).date()),
             *_fixed(plan, region),
             *_load_balancers(plan, region),
             *_pools(plan, region, workloads),
@@ -266,10 +274,25 @@ class _Plan:
         return [resource["inputs"] for resource in self.resources if resource["type"] == token]
 
 
+def _control_planes(plan: _Plan, region: _Region, today: datetime.date) -> Iterator[Line]:
+    """The control plane, by the support of its minor on a day: a cluster goes on into extended support by itself."""
+    support = prices()["support"]
+    clusters = plan.inputs("aws:eks/cluster:Cluster")
+    extended = [
+        cluster["version"]
+        for cluster in clusters
+        if today > support.get(cluster.get("version"), today)
+        and (cluster.get("upgradePolicy") or {}).get("supportType") != "STANDARD"
+    ]
+    yield from _service(region, "eks-standard", "control plane", (len(clusters) - len(extended)) * region.hours)
+    for version in sorted(set(extended)):
+        what = f"control plane, extended support of {version}"
+        yield from _service(region, "eks-extended", what, extended.count(version) * region.hours)
+
+
 def _fixed(plan: _Plan, region: _Region) -> Iterator[Line]:
     hours = region.hours
     for key, label, count in (
-        ("eks-standard", "control plane", len(plan.inputs("aws:eks/cluster:Cluster"))),
         ("nat-gateway", "NAT gateways", len(plan.inputs("aws:ec2/natGateway:NatGateway"))),
         ("public-ipv4", "public addresses", len(plan.inputs("aws:ec2/eip:Eip"))),
         (
@@ -512,6 +535,11 @@ def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region
     spot = "spot" in _capacity_types(spec)
     candidates = _candidates(requirements, region)
     if not candidates:
+        if kinds := instance_types.meeting(requirements):
+            raise PriceError(
+                f"there is no price for any type of pool {name}, such as {kinds[0].name}: the pinned Karpenter's list "
+                "has none. Let the pool choose among more types"
+            )
         return
     node, count = _packed(wanted, candidates)
     limit_cpu, limit_mib = float(quantity(spec["limits"]["cpu"])), float(quantity(spec["limits"]["memory"])) / 2**20

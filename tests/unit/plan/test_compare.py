@@ -50,6 +50,15 @@ def test_nothing_changed_is_no_change() -> None:
     assert found.unchanged == len(document["resources"])
 
 
+def test_a_region_without_a_price_has_no_estimate_and_stops_nothing_else() -> None:
+    provider = {"type": "pulumi:providers:aws", "inputs": {"region": "mars-west-1"}}
+    document = {"stack": "dev", "resources": [provider]}
+
+    told = compare._costs(document, document, ROOT, ROOT)
+
+    assert told.startswith("Costs of dev: no estimate, there is no price for region mars-west-1")
+
+
 def test_an_edit_shows_the_property_and_both_values() -> None:
     found = against_dev(nodeClass={"volumeGib": 90})
 

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import tomllib
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from tests.unit.conftest import recorded
 
 ROOT = project.root()
 HOURS = 730
+TODAY = date(2026, 11, 26)
+"""While the stacks' minor is in standard support."""
 MONTH_OF_M7I_LARGE = 0.1008 * 1.119 * HOURS
 """USD in eu-west-1: us-east-1's list price times the region's factor."""
 
 
 def estimate(recording: Recording) -> cost.Estimate:
     document = as_document(recording)
-    return cost.estimate(document, workloads(ROOT, cost.environment_of(document)))
+    return cost.estimate(document, workloads(ROOT, cost.environment_of(document)), today=TODAY)
 
 
 def line(found: cost.Estimate, what: str) -> cost.Line:
@@ -89,6 +92,8 @@ def test_prod_pays_for_each_zone_of_each_endpoint_and_for_flow_logs() -> None:
 BY_HAND: dict[str, dict[str, float]] = {
     "dev": {"control plane": 73, "NAT gateways": 35, "public addresses": 4, "system nodes, m7i.large": 164,
             "system nodes' volumes": 9, "control-plane logs": 1, "KMS keys": 1},
+    "staging": {"control plane": 73, "NAT gateways": 35, "public addresses": 4, "system nodes, m7i.large": 164,
+                "system nodes' volumes": 9, "control-plane logs": 3, "VPC flow logs": 6, "KMS keys": 1},
     "prod": {"control plane": 73, "NAT gateways": 105, "public addresses": 11, "system nodes, m7i.large": 245,
              "system nodes' volumes": 13, "interface endpoints": 169, "control-plane logs": 11, "VPC flow logs": 11,
              "KMS keys": 1},
@@ -245,6 +250,41 @@ def test_alarms_cost_by_their_metrics() -> None:
 def test_a_region_without_a_price_is_refused_by_name() -> None:
     with pytest.raises(cost.PriceError, match=r"no price for region mars-west-1: .*eu-west-1.*Add its factor"):
         cost.estimate(plan_of(region="mars-west-1"), [])
+
+
+def cluster(version: str, support: str | None = None) -> dict[str, Any]:
+    policy = {"upgradePolicy": {"supportType": support}} if support else {}
+    return {"type": "aws:eks/cluster:Cluster", "inputs": {"version": version} | policy}
+
+
+@pytest.mark.parametrize("support", [None, "EXTENDED"])
+@pytest.mark.parametrize("version", [*cost.prices()["support"]])
+def test_a_minor_in_extended_support_costs_what_extended_support_costs(version: str, support: str | None) -> None:
+    last = cost.prices()["support"][version]
+    before, after = (
+        cost.estimate(plan_of(cluster(version, support)), [], today=day) for day in (last, last + timedelta(days=1))
+    )
+
+    assert line(before, "control plane").expected == pytest.approx(0.10 * HOURS)
+    assert [(one.what, one.expected) for one in after.lines] == [
+        (f"control plane, extended support of {version}", pytest.approx(0.60 * HOURS))
+    ]
+    assert (after.rest, after.limits) == (after.expected, after.expected)
+
+
+@pytest.mark.parametrize(("version", "support"), [("1.33", "STANDARD"), ("1.99", None)])
+def test_what_eks_upgrades_by_itself_and_what_nobody_knows_the_end_of_is_in_standard_support(
+    version: str, support: str | None
+) -> None:
+    (found,) = cost.estimate(plan_of(cluster(version, support)), [], today=date(2027, 6, 1)).lines
+
+    assert (found.what, found.unit_price) == ("control plane", 0.10)
+
+
+def test_a_pool_whose_types_have_no_price_is_refused_by_name() -> None:
+    unpriced = [kind.name for kind, _ in instance_types.catalogue() if not kind.usd_per_hour]
+    with pytest.raises(cost.PriceError, match=rf"no price for any type of pool new, such as {unpriced[0]}"):
+        cost.estimate(plan_of(pool("new", requirements=[only(*unpriced[:2])])), [])
 
 
 def test_a_system_node_without_a_price_is_refused_by_name() -> None:
