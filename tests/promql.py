@@ -55,6 +55,25 @@ def groupings(expr: str) -> Iterator[tuple[set[str], set[str]]]:
             yield set(part.modifier.labels), below
 
 
+def unmatched(expr: str, known: Mapping[str, Collection[str]]) -> list[str]:
+    """Labels that an operation matches its operands by and one of them lacks: nothing, or everything, would match.
+
+    Args:
+        expr: the expression.
+        known: metric -> its labels.
+    """
+    wrong = []
+    for part in within(expr):
+        modifier = getattr(part, "modifier", None)
+        if not isinstance(part, promql.BinaryExpr) or modifier is None or modifier.matching is None:
+            continue
+        for operand in (part.lhs, part.rhs):
+            if any(isinstance(inner, promql.VectorSelector) for inner in parts(operand)):
+                missing = set(modifier.matching.labels) - _carried(operand, known)
+                wrong += [f"nothing is matched by {label}" for label in sorted(missing)]
+    return wrong
+
+
 def made(expr: str) -> set[str]:
     """Labels that an expression makes itself, by label_replace."""
     calls = [part for part in within(expr) if isinstance(part, promql.Call) and part.func.name == "label_replace"]

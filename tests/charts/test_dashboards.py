@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.charts.demo_chart import NAMESPACE, WRAPPER, Wrapper
 from tests.charts.helm import HelmError
-from tests.promql import asked, carried, groupings, made
+from tests.promql import asked, carried, groupings, made, unmatched
 from tests.unit.alerts.rules import served
 
 DASHBOARDS = sorted(path.stem for path in (WRAPPER / "dashboards").glob("*.yaml"))
@@ -56,7 +56,7 @@ def unserved(expression: str) -> list[str]:
     for named, metrics in groupings(expression):
         there = made(expression).union(*(labels.get(metric, set()) for metric in metrics))
         found += [f"nothing is grouped by {label}" for label in sorted(named - there)]
-    return found
+    return found or unmatched(expression, labels)
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +221,9 @@ def test_a_databases_pod_is_known_by_its_name(wrapper: Wrapper, rendered: dict[s
         ),
         ("rate(argocd_app_syncs_total[5m]) or vector(0)", "no metric argocd_app_syncs_total"),
         ('x / on (a) sum without (b) (argocd_app_info{c="d"})', "no metric x"),
+        ("karpenter_nodepools_cost_total and on (pool) karpenter_nodes_allocatable", "nothing is matched by pool"),
+        ("karpenter_nodepools_usage and on (zone) karpenter_nodes_allocatable", "nothing is matched by zone"),
+        ("sum(karpenter_nodepools_usage) / on (nodepool) karpenter_nodepools_limit", "nothing is matched by nodepool"),
     ],
 )
 def test_a_query_for_what_nobody_serves_is_found(query: str, fault: str) -> None:

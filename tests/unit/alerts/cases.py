@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 START: Final = "2026-06-01T00:00:00Z"
-_START_SECONDS: Final = 1780272000
+START_SECONDS: Final = 1780272000
 HOUR: Final = 60
 KARPENTER: Final = 'job="karpenter", instance="10.0.0.1:8080"'
 RESTARTED: Final = 'job="karpenter", instance="10.0.0.2:8080"'
@@ -48,6 +48,15 @@ def _labelled(metric: str, *labels: str) -> str:
     return f"{metric}{{{', '.join(labels)}}}"
 
 
+def _told(labels: Mapping[str, str]) -> list[str]:
+    return [f'{label}="{value}"' for label, value in labels.items()]
+
+
+def started(of: str) -> str:
+    """The series by which a target says when it was started."""
+    return _labelled("process_start_time_seconds", of)
+
+
 def up(job: str) -> str:
     """The series by which Prometheus says that it reaches a target."""
     return _labelled("up", job)
@@ -59,7 +68,7 @@ def app(**changed: str) -> str:
         "namespace": "argocd", "name": "otel-demo", "project": "platform", "autosync_enabled": "true",
         "sync_status": "Synced", "health_status": "Healthy", "operation": "",
     } | changed  # fmt: skip
-    return _labelled("argocd_app_info", *(f'{key}="{value}"' for key, value in labels.items()), ARGOCD)
+    return _labelled("argocd_app_info", *_told(labels), ARGOCD)
 
 
 def pod(name: str, owner: str, **changed: str) -> str:
@@ -69,7 +78,7 @@ def pod(name: str, owner: str, **changed: str) -> str:
         "namespace": "otel-demo", "name": name, "owner": f"/apis/{path}/{owner.removeprefix('jobs/')}",
         "node": "n1", "nodepool": "spot", "capacity_type": "spot", "phase": "Running",
     } | changed  # fmt: skip
-    return _labelled("karpenter_pods_state", *(f'{key}="{value}"' for key, value in labels.items()), KARPENTER)
+    return _labelled("karpenter_pods_state", *_told(labels), KARPENTER)
 
 
 def claim(kind: str, status: str, name: str = "spot-x") -> str:
@@ -130,11 +139,11 @@ def reconcile_bucket(le: str) -> str:
 ALLOWED: Final = _labelled("karpenter_nodepools_allowed_disruptions", 'nodepool="spot", reason="Drifted"', KARPENTER)
 ELIGIBLE: Final = _labelled("karpenter_voluntary_disruption_eligible_nodes", 'reason="drifted"', KARPENTER)
 NODE_CLASS: Final = "operator_ec2nodeclass_status_condition_count"
-STARTED: Final = _labelled("process_start_time_seconds", KARPENTER)
+STARTED: Final = started(KARPENTER)
 HEALTHY: Final = {
     up(KARPENTER): "1",
     up(ARGOCD): "1",
-    STARTED: str(_START_SECONDS - 86400),
+    STARTED: str(START_SECONDS - 86400),
     app(): "1",
     app(name="platform"): "1",
     cluster("1.35"): "1",
@@ -161,6 +170,62 @@ def _alerts(*names: str) -> frozenset[str]:
 
 
 SILENT: Final = _alerts()
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A counter that a record adds up over a window, from its birth.
+
+    Attributes:
+        metric: that is counted.
+        minutes: of the window.
+        by: labels that the record keeps.
+        apart: a label that it adds up over, with two of its values.
+        counts: label -> further values that count, each as a row of its own or added up, as ``by`` says.
+        never: labels of series that do not count.
+    """
+
+    metric: str
+    minutes: int
+    by: Mapping[str, str]
+    apart: tuple[str, str, str]
+    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    never: tuple[Mapping[str, str], ...] = ()
+
+    def series(self, of: str, changed: Mapping[str, str] | None = None) -> str:
+        """A series of one target."""
+        label, value, _ = self.apart
+        first = {key: values[0] for key, values in self.counts.items()}
+        return _labelled(self.metric, *_told({**self.by, label: value, **first, **(changed or {})}), of)
+
+    def row(self, changed: Mapping[str, str] | None = None) -> str:
+        """Labels of the record's row that such a series adds to."""
+        return _labelled("", *_told({**self.by, **{k: v for k, v in (changed or {}).items() if k in self.by}}))
+
+
+_LAUNCHES_BY: Final = {"capacity_type": "spot", "reason": "LaunchFailed"}
+COUNTERS: Final[Mapping[str, Counter]] = {
+    "platform:launch_failures:15m": Counter(LAUNCHES, 15, _LAUNCHES_BY, ("zone", "a", "b")),
+    "platform:launch_failures:1h": Counter(LAUNCHES, 60, _LAUNCHES_BY, ("zone", "a", "b")),
+    "platform:create_errors:15m": Counter(
+        ERRORS, 15, {"error": "E"}, ("provider", "aws", "b"), {"method": ("Create",)}, ({"method": "Delete"},)
+    ),
+    "platform:nodeclaims_terminated:1h": Counter(
+        "karpenter_nodeclaims_terminated_total", 60, {}, ("nodepool", "a", "b"),
+        {"capacity_type": ("spot", "on-demand")}, ({"capacity_type": ""},),
+    ),
+    "platform:interruption_messages:1h": Counter(RECEIVED, 60, {}, ("message_type", "no_op", "spot_interrupted")),
+    "platform:failed_syncs:15m": Counter(
+        SYNCS, 15, {"namespace": "argocd", "name": "a"}, ("dry_run", "false", "b"), {"phase": ("Failed", "Error")},
+        ({"phase": "Succeeded"}, {"phase": "Running"}),
+    ),
+    "platform:refused_writes:15m": Counter(
+        WRITES, 15, {"code": "403", "method": "PATCH"}, ("host", "a", "b"),
+        {"code": ("403", "422", "500"), "method": ("PATCH", "POST", "PUT", "DELETE")},
+        ({"code": "404"}, {"code": "409"}, {"method": "GET"}),
+    ),
+}  # fmt: skip
+"""Every record of a counter; a test compares."""
 
 CASES: Final = (
     Case("healthy: all alerts are silent", {}, {0: SILENT, 45: SILENT}),
@@ -212,7 +277,7 @@ CASES: Final = (
         "a launch refused by a Karpenter that has just started",
         {
             up(RESTARTED): "_x20 1x30",
-            _labelled("process_start_time_seconds", RESTARTED): f"_x20 {_START_SECONDS + 1190}x30",
+            started(RESTARTED): f"_x20 {START_SECONDS + 1190}x30",
             launch("on-demand", "VCPULimitExceeded", RESTARTED): "_x20 2x30",
         },
         {26: _alerts("LaunchFailures"), 45: SILENT},
@@ -409,7 +474,7 @@ CASES: Final = (
         {
             TERMINATED: "_x70 1x2 stale",
             up(RESTARTED): "1x120",
-            _labelled("process_start_time_seconds", RESTARTED): "0x120",
+            started(RESTARTED): "0x120",
             received("instance_terminated", RESTARTED): "_x73 1x40",
         },
         {90: SILENT, 110: SILENT},

@@ -15,8 +15,23 @@ import yaml
 
 from otel_on_spot.lab.toolchain.modules import PROMETHEUS
 from tests.built import built
-from tests.unit.alerts.cases import CASES, HEALTHY, HOUR, Case
+from tests.unit.alerts.cases import (
+    CASES,
+    COUNTERS,
+    HEALTHY,
+    HOUR,
+    KARPENTER,
+    RESTARTED,
+    START,
+    START_SECONDS,
+    Case,
+    Counter,
+    started,
+    up,
+)
 from tests.unit.alerts.rules import RULES, groups
+
+FOUND, UNREACHED = (f'job="karpenter", instance="10.0.0.{last}:8080"' for last in (8, 9))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +92,78 @@ def test_the_rules_are_rules_of_prometheus(promtool: Path) -> None:
 
 def test_each_alert_fires_on_its_fault_and_on_no_other(promtool: Path, tmp_path: Path) -> None:
     ended = judged(promtool, tmp_path, CASES)
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
+
+
+def counted(record: str, counter: Counter) -> dict[str, Any]:
+    """Births, growth and a new beginning of a counter, on targets that are known and on those that are not."""
+    window = counter.minutes
+    birth, growth = window + 5, 2 * window + 15
+    began_anew = growth + window + 5
+    further = [{label: value} for label, values in counter.counts.items() for value in values[1:]]
+    label, _, other = counter.apart
+    series = {
+        up(KARPENTER): "1x400",
+        # Two that add up, of which one grows and the other begins anew.
+        counter.series(KARPENTER): f"_x{birth} 2x{growth - birth - 1} 6x400",
+        counter.series(KARPENTER, {label: other}): f"_x{birth} 3x{began_anew - birth - 1} 1x400",
+        # A target that has just been found, and one that was not reached: what they have counted is old news.
+        up(FOUND): f"_x{birth} 1x400",
+        counter.series(FOUND): f"_x{birth} 1000x400",
+        up(UNREACHED): f"0x{birth - 1} 1x400",
+        counter.series(UNREACHED): f"_x{birth} 2000x400",
+        # One that has just been started has counted all of it since.
+        up(RESTARTED): f"_x{birth} 1x400",
+        started(RESTARTED): f"_x{birth} {START_SECONDS + 60 * (birth - 1)}x400",
+        counter.series(RESTARTED): f"_x{birth} 10x400",
+        **{counter.series(KARPENTER, changed): f"_x{birth} 40x400" for changed in further},
+        **{counter.series(KARPENTER, changed): f"_x{birth} 7+7x400" for changed in counter.never},
+    }
+    own, rows = counter.row(), dict.fromkeys((counter.row(changed) for changed in further), 0)
+    for changed in further:
+        rows[counter.row(changed)] += 40
+    nothing = dict.fromkeys({own, *rows}, 0)
+    at = {
+        birth - 1: {},
+        birth: {own: 15},
+        birth + window - 2: {own: 15},
+        birth + window - 1: {own: 5},
+        birth + window + 1: nothing,
+        growth: {**nothing, own: 4},
+        growth + window - 2: {**nothing, own: 4},
+        growth + window + 2: nothing,
+        began_anew + 1: {**nothing, own: 1},
+    }
+    for minute in range(birth, birth + window):
+        if minute in at:
+            at[minute] = {row: at[minute].get(row, 0) + rows.get(row, 0) for row in {own, *rows}}
+    return {
+        "name": record,
+        "interval": "1m",
+        "start_timestamp": START,
+        "input_series": [{"series": one, "values": told} for one, told in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f"round({record})",
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": row, "value": value} for row, value in told.items()],
+            }
+            for minute, told in at.items()
+        ],
+    }
+
+
+def test_a_record_adds_up_what_is_counted_from_its_birth(promtool: Path, tmp_path: Path) -> None:
+    told = {
+        "rule_files": [str(RULES)],
+        "evaluation_interval": "1m",
+        "fuzzy_compare": True,
+        "group_eval_order": [group["name"] for group in groups()],
+        "tests": [counted(record, counter) for record, counter in COUNTERS.items()],
+    }
+    (tmp_path / "counters.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
+    command = [promtool, "test", "rules", tmp_path / "counters.yaml"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
 
 

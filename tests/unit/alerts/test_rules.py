@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, time
 
 import pytest
 import yaml
 
 from infra.settings.rules import KARPENTER_FOR_KUBERNETES
+from otel_on_spot.plan.cost import prices
+from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL
 from tests.lab.watching import faster
-from tests.promql import asked, carried, grouped, groupings, made
+from tests.promql import asked, carried, grouped, groupings, made, unmatched
 from tests.unit.alerts import page
-from tests.unit.alerts.cases import CASES, HEALTHY, Case
+from tests.unit.alerts.cases import CASES, COUNTERS, HEALTHY, Case
 from tests.unit.alerts.rules import (
     ROOT,
     SERVED,
@@ -94,6 +97,7 @@ def unnamed(expr: str, texts: Iterable[str], labels: Mapping[str, Collection[str
         for named, metrics in groupings(expr)
         for label in sorted(named - made(expr).union({"job", "instance"}, *(labels[metric] for metric in metrics)))
     ]
+    wrong += unmatched(expr, labels)
     has = carried(expr, labels)
     for text in texts:
         told = set(re.findall(r"\$labels\.(\w+)", text))
@@ -104,6 +108,11 @@ def unnamed(expr: str, texts: Iterable[str], labels: Mapping[str, Collection[str
 @each
 def test_an_alert_names_only_labels_that_its_result_has(alert: Alert) -> None:
     assert unnamed(alert.expr, alert.annotations.values(), known()) == []
+
+
+def test_what_a_record_matches_by_is_on_both_sides() -> None:
+    labels = known()
+    assert {name: unmatched(expr, labels) for name, expr in records().items() if unmatched(expr, labels)} == {}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,8 @@ def test_an_alert_names_only_labels_that_its_result_has(alert: Alert) -> None:
         ("sum by (phase) (platform:failed_syncs:15m)", "", "nothing is grouped by phase"),
         # The other operand has it, and this one does not.
         ("argocd_app_info or sum by (name) (karpenter_nodepools_usage)", "", "nothing is grouped by name"),
+        ("argocd_app_info unless on (nodepool) karpenter_nodepools_usage", "", "nothing is matched by nodepool"),
+        ("up and on (job, node) argocd_app_info", "", "nothing is matched by node"),
         ("argocd_app_info / on (name) karpenter_pods_state", "{{ $labels.namespace }}", "no label namespace"),
         ("topk(3, sum by (nodepool) (karpenter_nodepools_usage))", "{{ $labels.zone }}", "no label zone"),
     ],
@@ -173,10 +184,21 @@ def test_the_databases_that_an_alert_watches_are_those_that_the_chart_keeps_off_
     assert stateful_sets.split("|") == sorted({row["name"] for row in stateful if row["kind"] == "StatefulSet"})
 
 
+def test_every_record_of_a_counter_has_its_case() -> None:
+    assert {name for name, expr in records().items() if "increase(" in expr} == COUNTERS.keys()
+
+
 def test_every_minor_that_the_program_takes_has_an_end_of_support_or_comes_after_those_that_have() -> None:
-    minors = [rule["labels"]["minor"] for rule in rules() if rule.get("record") == "eks:standard_support_end:seconds"]
-    taken = list(KARPENTER_FOR_KUBERNETES)
-    assert minors == taken[: len(minors)]
+    told = [rule for rule in rules() if rule.get("record") == "eks:standard_support_end:seconds"]
+    ends = {rule["labels"]["minor"]: rule["expr"] for rule in told}
+    assert [*ends] == [*KARPENTER_FOR_KUBERNETES][: len(told)]
+    # One calendar: what `plan --cost` reckons by, and the simulated cloud's, which begins later.
+    calendar = prices()["support"]
+    assert ends == {
+        minor: f"vector({datetime.combine(day, time(), UTC).timestamp():.0f})" for minor, day in calendar.items()
+    }
+    dates = {minor: f"{day}" for minor, day in calendar.items()}
+    assert {minor: standard for minor, (standard, _) in SUPPORTED_UNTIL.items()}.items() <= dates.items()
 
 
 def test_the_page_of_alerts_is_what_the_rules_say() -> None:
