@@ -15,6 +15,7 @@ HOUR: Final = 60
 KARPENTER: Final = 'job="karpenter", instance="10.0.0.1:8080"'
 RESTARTED: Final = 'job="karpenter", instance="10.0.0.2:8080"'
 ARGOCD: Final = 'job="argocd-application-controller", instance="10.0.0.3:8082"'
+CONTROLLER_TOO: Final = 'job="argocd-application-controller", instance="10.0.0.4:8082"'
 
 LAUNCHES: Final = "karpenter_cloudprovider_instance_launch_failures_total"
 ERRORS: Final = "karpenter_cloudprovider_errors_total"
@@ -91,14 +92,26 @@ def claim(kind: str, status: str, name: str = "spot-x") -> str:
     )
 
 
-def node(name: str, status: str, pool: str = "spot") -> str:
-    """How long a node has been Ready, or not."""
-    condition = f'type="Ready", status="{status}", reason="KubeletReady"'
+def ending(name: str, of: str = KARPENTER) -> str:
+    """How long a NodeClaim has been ending."""
+    return _labelled(
+        "operator_nodeclaim_termination_current_time_seconds", f'name="{name}", karpenter_sh_nodepool="spot"', of
+    )
+
+
+def node(name: str, status: str, pool: str = "spot", kind: str = "Ready", of: str = KARPENTER) -> str:
+    """How long a node has had a condition."""
+    condition = f'type="{kind}", status="{status}", reason="Kubelet{kind}"'
     return _labelled(
         "operator_node_status_condition_current_status_seconds",
         f'karpenter_sh_nodepool="{pool}", name="{name}", {condition}',
-        KARPENTER,
+        of,
     )
+
+
+def node_class(status: str, kind: str = "Ready", of: str = KARPENTER) -> str:
+    """Whether the EC2NodeClass has a condition."""
+    return _labelled(NODE_CLASS, f'name="default", type="{kind}", status="{status}", reason="{kind}"', of)
 
 
 def cluster(version: str) -> str:
@@ -121,23 +134,44 @@ def received(kind: str, of: str = KARPENTER) -> str:
     return _labelled(RECEIVED, f'message_type="{kind}"', of)
 
 
-def pool(metric: str, resource: str = "cpu") -> str:
-    """Usage or limit of the Spot pool."""
-    return _labelled(f"karpenter_nodepools_{metric}", f'nodepool="spot", resource_type="{resource}"', KARPENTER)
+def pool(metric: str, resource: str = "cpu", of: str = KARPENTER, name: str = "spot") -> str:
+    """Usage or limit of a pool."""
+    return _labelled(f"karpenter_nodepools_{metric}", f'nodepool="{name}", resource_type="{resource}"', of)
 
 
-def queue_bucket(le: str) -> str:
-    """A bucket of the time that messages wait."""
-    return _labelled("karpenter_interruption_message_queue_duration_seconds_bucket", f'le="{le}"', KARPENTER)
+def allowed(reason: str = "Drifted", of: str = KARPENTER, name: str = "spot") -> str:
+    """Nodes that the budgets of a pool let go."""
+    return _labelled("karpenter_nodepools_allowed_disruptions", f'nodepool="{name}", reason="{reason}"', of)
 
 
-def reconcile_bucket(le: str) -> str:
-    """A bucket of the time that a comparison with Git takes."""
-    return _labelled("argocd_app_reconcile_bucket", f'le="{le}", dest_server="s", namespace="argocd"', ARGOCD)
+def eligible(reason: str = "drifted", of: str = KARPENTER) -> str:
+    """Nodes that wait for a budget."""
+    return _labelled("karpenter_voluntary_disruption_eligible_nodes", f'reason="{reason}"', of)
 
 
-ALLOWED: Final = _labelled("karpenter_nodepools_allowed_disruptions", 'nodepool="spot", reason="Drifted"', KARPENTER)
-ELIGIBLE: Final = _labelled("karpenter_voluntary_disruption_eligible_nodes", 'reason="drifted"', KARPENTER)
+def synced(phase: str, **changed: str) -> str:
+    """Syncs of the demo's Application that ended."""
+    labels = {"name": "otel-demo", "namespace": "argocd", "phase": phase, "dry_run": "false"} | changed
+    return _labelled(SYNCS, *_told(labels), ARGOCD)
+
+
+def waited(seconds: Mapping[str, str], of: str = KARPENTER) -> dict[str, str]:
+    """Buckets of the time that messages wait. ``seconds``: bound -> values."""
+    metric = "karpenter_interruption_message_queue_duration_seconds_bucket"
+    return {_labelled(metric, f'le="{bound}"', of): values for bound, values in seconds.items()}
+
+
+def compared(seconds: Mapping[str, str], server: str = "s") -> dict[str, str]:
+    """Buckets of the time that a comparison with Git takes. ``seconds``: bound -> values."""
+    labels = f'dest_server="{server}", namespace="argocd"'
+    return {
+        _labelled("argocd_app_reconcile_bucket", f'le="{bound}"', labels, ARGOCD): values
+        for bound, values in seconds.items()
+    }
+
+
+ALLOWED: Final = allowed()
+ELIGIBLE: Final = eligible()
 NODE_CLASS: Final = "operator_ec2nodeclass_status_condition_count"
 STARTED: Final = started(KARPENTER)
 HEALTHY: Final = {
@@ -160,7 +194,21 @@ HEALTHY: Final = {
     pool("usage", "nodes"): "3",
     ALLOWED: "1",
     ELIGIBLE: "1",
-    _labelled(NODE_CLASS, 'name="default", type="Ready", status="True", reason="Ready"', KARPENTER): "1",
+    node_class("True"): "1",
+    node_class("Unknown", "CapacityReservationsReady"): "1",
+    # What an alert's condition is not about.
+    claim("Drifted", "False"): "100000",
+    claim("Consolidatable", "True"): "100000",
+    claim("Consolidatable", "False", "spot-y"): "100000",
+    node("n1", "False", kind="MemoryPressure"): "100000",
+    pod(
+        "coredns-5f-a", "replicasets/coredns-5f", namespace="kube-system", capacity_type="on-demand", nodepool="x"
+    ): "1",
+    pod("ad-5f-a", "replicasets/ad-5f", capacity_type="on-demand", nodepool=""): "1",
+    pod("seed-a", "jobs/seed", capacity_type="on-demand", nodepool="on-demand", phase="Succeeded"): "1",
+    pod("kafka-7d9f-old", "replicasets/kafka-7d9f", phase="Succeeded"): "1",
+    pod("guard-a", "jobs/pod-lifecycle", namespace="other", phase="Failed"): "1",
+    pod("guard-b", "jobs/pod-lifecycle", phase="Running"): "1",
 }
 """Series of a platform on which nothing is wrong; each holds for the whole case."""
 
@@ -295,12 +343,16 @@ CASES: Final = (
     Case(
         "no Spot in any type and zone",
         {launch("spot", "LaunchFailed"): "_x20 40x30", create("InsufficientCapacityError"): "_x20 1x30"},
-        {20: SILENT, 23: _alerts("SpotRunsDry"), 45: SILENT},
+        {21: SILENT, 23: _alerts("SpotRunsDry"), 45: SILENT},
     ),
     Case(
         "the quota of Spot is used up",
-        {launch("spot", "SpotQuotaExceeded"): "_x20 1x30", create("InsufficientCapacityError"): "_x20 1x30"},
-        {23: _alerts("SpotRunsDry"), 45: SILENT},
+        {
+            launch("spot", "LaunchFailed"): "5x90",
+            launch("spot", "SpotQuotaExceeded"): "_x20 1x30",
+            create("InsufficientCapacityError"): "_x20 1x30",
+        },
+        {23: _alerts("SpotRunsDry"), 30: _alerts("SpotRunsDry"), 45: SILENT},
     ),
     Case(
         "some Spot types are dry, and the launch works with others",
@@ -322,7 +374,8 @@ CASES: Final = (
         "stateless pods stay on On-Demand, and Spot is still dry",
         {
             pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
-            launch("spot", "LaunchFailed"): "0+1x600",
+            launch("spot", "LaunchFailed"): "1x54 2x59 3x59 4x59 5x59 6x59 7x59 8x59 9x59",
+            launch("spot", "SpotQuotaExceeded"): "5x600",
         },
         {7 * HOUR: SILENT},
     ),
@@ -350,19 +403,13 @@ CASES: Final = (
     ),
     Case(
         "a node does not end",
-        {
-            _labelled(
-                "operator_nodeclaim_termination_current_time_seconds",
-                'name="spot-x", karpenter_sh_nodepool="spot"',
-                KARPENTER,
-            ): "0+60x40"
-        },
-        {21: SILENT, 23: _alerts("TerminationStuck")},
+        {ending("spot-x"): "0+60x40"},
+        {21: SILENT, 22: _alerts("TerminationStuck")},
     ),
     Case(
         "a node is unready, and repair does not come",
         {node("n2", "Unknown"): "0+60x60"},
-        {45: SILENT, 47: _alerts("RepairHeld")},
+        {46: SILENT, 47: _alerts("RepairHeld")},
     ),
     Case(
         "a system node is unready, which Karpenter does not repair",
@@ -372,11 +419,11 @@ CASES: Final = (
     Case(
         "a node has been drifted for more than a day",
         {claim("Drifted", "True"): "86340+60x30"},
-        {2: SILENT, 8: _alerts("DriftHeld")},
+        {6: SILENT, 8: _alerts("DriftHeld")},
     ),
     Case(
         "a budget has allowed nothing for a day",
-        {ALLOWED: "0x1600"},
+        {ALLOWED: "0x1600", pool("usage", "nodes"): "1x1600"},
         {23 * HOUR: SILENT, 24 * HOUR + 20: _alerts("DisruptionBlocked")},
     ),
     Case(
@@ -396,11 +443,7 @@ CASES: Final = (
     ),
     Case(
         "a node class is not ready",
-        {
-            _labelled(
-                NODE_CLASS, 'name="default", type="Ready", status="False", reason="SubnetsNotFound"', KARPENTER
-            ): "1x30"
-        },
+        {node_class("False"): "1x30"},
         {4: SILENT, 6: _alerts("NodeClassNotReady")},
     ),
     # Lesson 2.
@@ -481,31 +524,17 @@ CASES: Final = (
     ),
     Case(
         "messages wait for most of a minute",
-        {
-            queue_bucket("30"): "0x30",
-            queue_bucket("60"): "0+10x30",
-            queue_bucket("600"): "0+10x30",
-            queue_bucket("+Inf"): "0+10x30",
-        },
-        {1: SILENT, 8: _alerts("InterruptionSlow")},
+        waited({"30": "0x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
+        {1: SILENT, 2: _alerts("InterruptionSlow"), 8: _alerts("InterruptionSlow")},
     ),
     Case(
         "messages wait for a second, or none come",
-        {
-            queue_bucket("1"): "0+10x10 100x20",
-            queue_bucket("60"): "0+10x10 100x20",
-            queue_bucket("600"): "0+10x10 100x20",
-            queue_bucket("+Inf"): "0+10x10 100x20",
-        },
+        waited(dict.fromkeys(("1", "60", "600", "+Inf"), "0+10x10 100x20")),
         {8: SILENT, 25: SILENT},
     ),
     Case(
         "nodes are launched, and their events have no time for Karpenter",
-        {
-            queue_bucket("1.0"): "0+1x30",
-            queue_bucket("600.0"): "0+1x30",
-            queue_bucket("+Inf"): "0+10x30",
-        },
+        waited({"1.0": "0+1x30", "600.0": "0+1x30", "+Inf": "0+10x30"}),
         {1: SILENT, 8: SILENT, 25: SILENT},
     ),
     Case("Karpenter is not reached", {up(KARPENTER): "1x10 0x30"}, {14: SILENT, 17: _alerts("KarpenterDown")}),
@@ -518,7 +547,14 @@ CASES: Final = (
     ),
     Case(
         "a deny window outlives its lease: nothing tries to sync",
-        {app(): "stale", app(sync_status="OutOfSync"): "1x200"},
+        {
+            app(): "stale",
+            app(sync_status="OutOfSync"): "1x200",
+            synced("Succeeded"): "5x200",
+            # Others are tried again and again.
+            synced("Failed", name="platform"): "0+1x200",
+            synced("Failed", namespace="other"): "0+1x200",
+        },
         {
             10: SILENT,
             30: _alerts("ApplicationOutOfSync"),
@@ -530,9 +566,9 @@ CASES: Final = (
         {
             app(): "stale",
             app(sync_status="OutOfSync"): "1x200",
-            _labelled(
-                SYNCS, 'name="otel-demo", namespace="argocd", phase="Succeeded", dry_run="false"', ARGOCD
-            ): "0+1x200",
+            # Once in 50 minutes.
+            synced("Succeeded"): "1x24 2x49 3x49 4x49 5x49",
+            synced("Failed"): "5x200",
         },
         {2 * HOUR + 30: _alerts("ApplicationOutOfSync")},
     ),
@@ -561,33 +597,23 @@ CASES: Final = (
         {
             app(): "1x19 stale",
             app(sync_status="OutOfSync"): "_x20 1x30",
-            _labelled(
-                SYNCS, 'name="otel-demo", namespace="argocd", phase="Failed", dry_run="false"', ARGOCD
-            ): "_x20 1x30",
+            synced("Failed"): "_x20 1x30",
         },
         {24: SILENT, 26: _alerts("SyncFailed")},
     ),
     Case(
         "a sync failed and the next one did not",
-        {
-            _labelled(
-                SYNCS, 'name="otel-demo", namespace="argocd", phase="Failed", dry_run="false"', ARGOCD
-            ): "_x20 1x30"
-        },
+        {synced("Failed"): "_x20 1x30"},
         {26: SILENT},
     ),
     Case(
         "Argo CD takes long to compare",
-        {reconcile_bucket("8"): "0x40", reconcile_bucket("16"): "0+5x40", reconcile_bucket("+Inf"): "0+9x40"},
+        compared({"8": "0x40", "16": "0+5x40", "+Inf": "0+9x40"}),
         {9: SILENT, 13: _alerts("ReconcileSlow")},
     ),
     Case(
         "Argo CD compares in a second, or does not for a while",
-        {
-            reconcile_bucket("1"): "0+9x20 180x20",
-            reconcile_bucket("8"): "0+9x20 180x20",
-            reconcile_bucket("+Inf"): "0+9x20 180x20",
-        },
+        compared(dict.fromkeys(("1", "8", "+Inf"), "0+9x20 180x20")),
         {15: SILENT, 38: SILENT},
     ),
     Case(
@@ -624,5 +650,307 @@ CASES: Final = (
     ),
     Case(
         "the end of a minor's support is not known", {cluster("1.35"): "stale", cluster("1.99"): "1x90"}, {63: SILENT}
+    ),
+    # How much, for how long, of whom: what an alert's expression turns on.
+    Case(
+        "two claims, each of which registers in time",
+        {claim("Registered", "Unknown", name): "200x30" for name in ("spot-a", "spot-b")},
+        {20: SILENT},
+    ),
+    Case(
+        "one of two claims does not register",
+        {claim("Registered", "Unknown"): "0+60x30", claim("Registered", "Unknown", "spot-b"): "10x30"},
+        {6: _alerts("NodeNeverJoins")},
+    ),
+    Case(
+        "one call is refused as a whole, the first",
+        {create("NodeClassNotReadyError"): "_x20 1x30", launch("spot", "LaunchFailed"): "_x20 5x30"},
+        {23: SILENT, 26: _alerts("LaunchFailures"), 45: SILENT},
+    ),
+    Case(
+        "a launch on Spot is refused for another reason, while a claim finds no capacity",
+        {launch("spot", "Unauthorized"): "_x20 1x30", create("InsufficientCapacityError"): "_x20 1x30"},
+        {23: SILENT, 26: _alerts("LaunchFailures")},
+    ),
+    Case(
+        "Spot was dry a while ago, and now a claim of On-Demand finds no capacity",
+        {launch("spot", "LaunchFailed"): "5x90", create("InsufficientCapacityError"): "_x40 1x30"},
+        {45: SILENT},
+    ),
+    Case(
+        "a claim found no capacity a while ago, and now a type is dry",
+        {create("InsufficientCapacityError"): "5x90", launch("spot", "LaunchFailed"): "_x40 5x30"},
+        {45: SILENT},
+    ),
+    Case(
+        "stateless pods stay on On-Demand; Spot was dry before, and On-Demand is refused",
+        {
+            pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
+            launch("spot", "LaunchFailed"): "5x600",
+            launch("on-demand", "Unauthorized"): "0+1x600",
+        },
+        {7 * HOUR: _alerts("FallbackStuck", "LaunchFailures")},
+    ),
+    Case(
+        "a pool of one node is full",
+        {pool("usage", "nodes"): "1x30", pool("limit", "nodes"): "1x30"},
+        {16: _alerts("PoolNearLimit")},
+    ),
+    Case("a pool is emptied by a limit of zero", {pool("usage"): "3x30", pool("limit"): "0x30"}, {20: SILENT}),
+    Case(
+        "a node class was not ready before",
+        {node_class("False"): "0x30"},
+        {10: SILENT},
+    ),
+    Case(
+        "two nodes drift, neither for a day",
+        {claim("Drifted", "True", name): "50000x30" for name in ("spot-a", "spot-b")},
+        {20: SILENT},
+    ),
+    Case(
+        "one of two nodes has been drifted for more than a day",
+        {claim("Drifted", "True"): "100000x30", claim("Drifted", "True", "spot-b"): "10x30"},
+        {6: _alerts("DriftHeld")},
+    ),
+    Case(
+        "a budget of one pool allows nothing, and another pool has the nodes",
+        {allowed(name="data"): "0x1600", pool("usage", "nodes", name="data"): "0x1600"},
+        {25 * HOUR: SILENT},
+    ),
+    Case(
+        "a budget allows nothing for a reason that no node waits for",
+        {allowed("Empty"): "0x1600"},
+        {25 * HOUR: SILENT},
+    ),
+    Case(
+        "a budget has allowed nothing for a day, in which nodes wait for it now and then",
+        {ALLOWED: "0x1600", ELIGIBLE: "1x60 " + "0x240 1x60 " * 5},
+        {24 * HOUR + 20: _alerts("DisruptionBlocked")},
+    ),
+    Case(
+        "a budget has allowed nothing for a day, and for seven hours no node has waited for it",
+        {ALLOWED: "0x1600", ELIGIBLE: "1x1000 0x600"},
+        {24 * HOUR + 20: SILENT},
+    ),
+    # Both replicas of Karpenter are scraped, and the one that led before may still tell what it knew.
+    Case(
+        "two replicas tell of what is half as much as it may be",
+        {
+            pool("usage"): "50x30",
+            pool("usage", of=RESTARTED): "50x30",
+            pool("limit", of=RESTARTED): "100x30",
+            **dict.fromkeys((ending("spot-x"), ending("spot-x", RESTARTED)), "700x30"),
+            **dict.fromkeys((node("n2", "False"), node("n2", "False", of=RESTARTED)), "1500x30"),
+        },
+        {20: SILENT},
+    ),
+    Case(
+        "two replicas tell of what is too much",
+        {
+            pool("usage"): "90x30",
+            pool("usage", of=RESTARTED): "90x30",
+            pool("limit", of=RESTARTED): "100x30",
+            **dict.fromkeys((node_class("False"), node_class("False", of=RESTARTED)), "1x30"),
+            **dict.fromkeys(
+                (
+                    pod("kafka-9-a", "replicasets/kafka-9"),
+                    pod("kafka-9-a", "replicasets/kafka-9").replace(KARPENTER, RESTARTED),
+                ),
+                "1x30",
+            ),
+        },
+        {16: _alerts("PoolNearLimit", "NodeClassNotReady", "DatabaseOnSpot")},
+    ),
+    Case(
+        "of two replicas one tells what was",
+        {
+            pool("usage"): "90x50",
+            pool("usage", of=RESTARTED): "10x50",
+            ending("spot-x"): "1300x50",
+            ending("spot-x", RESTARTED): "10x50",
+            node("n2", "False"): "2800x50",
+            node("n2", "False", of=RESTARTED): "10x50",
+            node_class("False"): "1x50",
+            node_class("False", of=RESTARTED): "0x50",
+        },
+        {20: _alerts("PoolNearLimit", "TerminationStuck", "RepairHeld", "NodeClassNotReady")},
+    ),
+    Case(
+        "a limit was smaller before",
+        {pool("usage"): "80x30", pool("limit", of=RESTARTED): "50x30"},
+        {20: SILENT},
+    ),
+    Case(
+        "two replicas tell of a budget, one of them what was",
+        {
+            ALLOWED: "0x1600",
+            allowed(of=RESTARTED): "0x1600",
+            pool("usage", "nodes", RESTARTED): "0x1600",
+            eligible(of=RESTARTED): "0x1600",
+        },
+        {24 * HOUR + 20: _alerts("DisruptionBlocked")},
+    ),
+    Case(
+        "a budget allows nothing, by what was",
+        {allowed(of=RESTARTED): "0x1600"},
+        {24 * HOUR + 20: SILENT},
+    ),
+    *(
+        Case(
+            f"{name} runs on Spot",
+            {pod(f"{name}-9-a", f"replicasets/{name}-9"): "1x30"},
+            {1: SILENT, 3: _alerts("DatabaseOnSpot")},
+        )
+        for name in ("astronomy-db", "postgresql", "prometheus", "valkey-cart")
+    ),
+    *(
+        Case(
+            f"the hook {name} fails",
+            {
+                pod("stateful-placement-x", "jobs/stateful-placement-postsync", phase="Succeeded"): "stale",
+                pod("seed-b", "jobs/seed", phase="Succeeded"): "1x30",
+                pod(f"{name}-a", f"jobs/{name}", phase="Failed"): "1x30",
+            },
+            {4: SILENT, 6: _alerts("PlacementGuardFails")},
+        )
+        for name in ("pod-lifecycle", "stateful-placement-sync", "stateful-placement-postsync")
+    ),
+    Case(
+        "three messages of a hundred wait",
+        waited({"1": "0+97x30", "30": "0+97x30", "60": "0+100x30", "600": "0+100x30", "+Inf": "0+100x30"}),
+        {5: _alerts("InterruptionSlow")},
+    ),
+    Case(
+        "messages wait for a little less than half a minute",
+        waited({"28": "0x30", "29": "0+10x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
+        {8: SILENT},
+    ),
+    Case(
+        "messages wait for a little more than half a minute",
+        waited({"31": "0x30", "32": "0+10x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
+        {8: _alerts("InterruptionSlow")},
+    ),
+    Case(
+        "messages that waited are five minutes ago",
+        waited({"30": "0x40", **dict.fromkeys(("60", "600", "+Inf"), "0x10 10x30")}),
+        {14: _alerts("InterruptionSlow"), 18: SILENT},
+    ),
+    Case(
+        "one replica hears a thousand messages, another one that waited",
+        {
+            **waited(dict.fromkeys(("1", "30", "60", "600", "+Inf"), "0+1000x30")),
+            **waited({"1": "0x30", "30": "0x30", **dict.fromkeys(("60", "600", "+Inf"), "0+1x30")}, RESTARTED),
+        },
+        {8: SILENT},
+    ),
+    Case(
+        "of two replicas one hears late",
+        {
+            **waited(dict.fromkeys(("1", "30", "60", "600", "+Inf"), "0+10x30")),
+            **waited({"1": "0x30", "30": "0x30", **dict.fromkeys(("60", "600", "+Inf"), "0+10x30")}, RESTARTED),
+        },
+        {8: _alerts("InterruptionSlow")},
+    ),
+    Case(
+        "a sync runs for hours",
+        {app(): "stale", app(sync_status="OutOfSync", operation="Sync"): "1x200"},
+        {2 * HOUR + 30: _alerts("ApplicationOutOfSync")},
+    ),
+    Case(
+        "the last try to sync is an hour ago and two",
+        {app(): "stale", app(sync_status="OutOfSync"): "1x300", synced("Failed"): "0x10 1x290"},
+        {
+            170: _alerts("ApplicationOutOfSync"),
+            210: _alerts("ApplicationOutOfSync", "SuspensionOutlivesLease"),
+        },
+    ),
+    Case(
+        "an Application differs from Git, as two controllers tell",
+        {
+            app(): "stale",
+            app(sync_status="OutOfSync"): "1x30",
+            app(sync_status="OutOfSync").replace(ARGOCD, CONTROLLER_TOO): "1x30",
+        },
+        {14: SILENT, 16: _alerts("ApplicationOutOfSync")},
+    ),
+    Case(
+        "an Application is degraded, as two controllers tell",
+        {
+            app(): "stale",
+            app(health_status="Degraded"): "1x30",
+            app(health_status="Degraded").replace(ARGOCD, CONTROLLER_TOO): "1x30",
+        },
+        {16: _alerts("ApplicationUnhealthy")},
+    ),
+    *(
+        Case(
+            f"an Application is {status}",
+            {app(): "stale", app(health_status=status): "1x30"},
+            {14: SILENT, 16: _alerts("ApplicationUnhealthy")},
+        )
+        for status in ("Missing", "Unknown")
+    ),
+    Case(
+        "a sync failed long ago, and the Application differs for another reason",
+        {app(): "stale", app(sync_status="OutOfSync"): "1x30", synced("Failed"): "5x30"},
+        {12: SILENT},
+    ),
+    Case(
+        "a sync of one Application failed and is over, and others differ from Git",
+        {
+            synced("Failed"): "_x20 1x30",
+            app(name="platform"): "1x19 stale",
+            app(name="platform", sync_status="OutOfSync"): "_x20 1x30",
+            app(namespace="other", sync_status="OutOfSync"): "_x20 1x30",
+        },
+        {27: SILENT},
+    ),
+    Case(
+        "Argo CD takes long for one comparison of ten",
+        compared({"1": "0+9x40", "8": "0+9x40", "16": "0+10x40", "+Inf": "0+10x40"}),
+        {13: _alerts("ReconcileSlow")},
+    ),
+    Case(
+        "Argo CD compares in a little less than eight seconds",
+        compared({"7": "0x40", "7.9": "0+9x40", "16": "0+9x40", "+Inf": "0+9x40"}),
+        {30: SILENT},
+    ),
+    Case(
+        "Argo CD compares in a little more than eight seconds",
+        compared({"8": "0x40", "9": "0+9x40", "16": "0+9x40", "+Inf": "0+9x40"}),
+        {13: _alerts("ReconcileSlow")},
+    ),
+    Case(
+        "Argo CD took long to compare for a while",
+        compared({"8": "0x60", **dict.fromkeys(("16", "+Inf"), "0x9 9+9x5 54x45")}),
+        {23: _alerts("ReconcileSlow"), 29: SILENT},
+    ),
+    Case(
+        "a thousand comparisons are fast and those with one server are not",
+        {
+            **compared(dict.fromkeys(("1", "8", "16", "+Inf"), "0+1000x40")),
+            **compared({"1": "0x40", "8": "0x40", **dict.fromkeys(("16", "+Inf"), "0+9x40")}, "other"),
+        },
+        {30: SILENT},
+    ),
+    Case(
+        "comparisons with one of two servers take long",
+        {
+            **compared(dict.fromkeys(("1", "8", "16", "+Inf"), "0+9x40")),
+            **compared({"1": "0x40", "8": "0x40", **dict.fromkeys(("16", "+Inf"), "0+9x40")}, "other"),
+        },
+        {13: _alerts("ReconcileSlow")},
+    ),
+    Case(
+        "standard support ends in 62 days",
+        {cluster("1.35"): "stale", cluster("1.34"): "1x90"},
+        {63: SILENT},
+        start="2026-10-01T00:00:00Z",
+    ),
+    Case(
+        "standard support of two clusters ends in 58 days",
+        {cluster("1.35"): "stale", cluster("1.34"): "1x90", cluster("1.34").replace("in-cluster", "other"): "1x90"},
+        {63: _alerts("ExtendedSupportNear")},
+        start="2026-10-05T00:00:00Z",
     ),
 )
