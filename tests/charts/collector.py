@@ -36,7 +36,7 @@ from tests.charts.workloads import by_name
 
 CHART = yaml.safe_load((Path(__file__).parent / "collector-chart.yaml").read_text())
 ABSENT = (
-    *("httpcheck", "jaeger", "nginx", "postgresql", "prometheus", "redis", "zipkin"),
+    *("httpcheck", "jaeger", "nginx", "postgresql", "redis", "zipkin"),
     *("resourcedetection", "transform", "opensearch"),
 )
 """Component types that ``otel_on_spot/lab/go/otel-collector`` is built without; its main.go says why."""
@@ -108,7 +108,7 @@ def without_absent(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class Loopback:
-    """Addresses of this process alone: the collector's pod, the demo's backends and the vendor."""
+    """Addresses of this process alone: the collector's pod, the demo's backends, the vendor, Karpenter and Argo CD."""
 
     prefix: str = field(default_factory=lambda: f"127.{64 + os.getpid() % 128}.{1 + (os.getpid() >> 7) % 250}")
 
@@ -124,6 +124,16 @@ class Loopback:
     def vendor(self) -> str:
         return f"{self.prefix}.3"
 
+    @property
+    def platform(self) -> str:
+        return f"{self.prefix}.4"
+
+
+def scrape_jobs(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The jobs that scrape the platform for the backend; none where nothing does."""
+    receiver = config["receivers"].get(f"prometheus/{otlp.NAME}", {})
+    return cast("list[dict[str, Any]]", receiver.get("config", {}).get("scrape_configs", []))
+
 
 def hurried(config: Mapping[str, Any], at: Loopback) -> dict[str, Any]:
     """The configuration for a run on loopback: no cluster, no DNS, and seconds where it has minutes."""
@@ -135,6 +145,10 @@ def hurried(config: Mapping[str, Any], at: Loopback) -> dict[str, Any]:
             processor["timeout"] = "200ms"
     told["exporters"]["otlp"]["endpoint"] = f"{at.demo}:4317"
     told["exporters"]["otlphttp/prometheus"]["endpoint"] = f"http://{at.demo}:9090/api/v1/otlp"
+    for job in scrape_jobs(told):
+        ports = [found["port"] for found in job.pop("dns_sd_configs")]
+        job["static_configs"] = [{"targets": [f"{at.platform}:{port}" for port in ports]}]
+        job["scrape_interval"] = job["scrape_timeout"] = "1s"
     (reader,) = (row["periodic"] for row in told["service"]["telemetry"]["metrics"]["readers"] if "periodic" in row)
     reader["exporter"]["otlp"]["endpoint"] = f"http://{at.pod}:4318"
     reader["interval"], reader["timeout"] = 1000, 500
@@ -233,6 +247,48 @@ def by_http(backend: Backend, host: str, port: int, leaf: trustme.LeafCert | Non
         server.socket = context.wrap_socket(server.socket, server_side=True)
     with _serving(server):
         yield
+
+
+@contextmanager
+def metrics_page(text: str, host: str, port: int) -> Generator[None]:
+    """Serve metrics as a controller does: the same text whenever it is scraped."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/metrics" else 404)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with _serving(ThreadingHTTPServer((host, port), Handler)):
+        yield
+
+
+def exposition(served: Mapping[str, Iterable[str]]) -> str:
+    """Metrics in Prometheus' text format, a series each. ``served``: series' name -> its labels."""
+    lines = []
+    for name, labels in sorted(served.items()):
+        family, _, suffix = name.rpartition("_")
+        if suffix == "bucket":
+            lines.append(f"# TYPE {family} histogram")
+            lines += [_series(name, labels, le=le) for le in ("1", "+Inf")]
+            lines += [_series(f"{family}_{part}", served[f"{family}_{part}"]) for part in ("count", "sum")]
+        elif "quantile" in labels:
+            lines.append(f"# TYPE {name} summary")
+            lines.append(_series(name, labels, quantile="0.5"))
+            lines += [_series(f"{name}_{part}", served[f"{name}_{part}"]) for part in ("count", "sum")]
+        elif not {f"{family}_bucket", family} & served.keys():
+            lines += [f"# TYPE {name} {'counter' if suffix == 'total' else 'gauge'}", _series(name, labels)]
+    return "\n".join([*lines, ""])
+
+
+def _series(name: str, labels: Iterable[str], **known: str) -> str:
+    told = ",".join(f'{label}="{known.get(label, "a")}"' for label in labels)
+    return f"{name}{{{told}}} 1"
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 The collector is built from the pinned modules, once, and asked for: ``make test-collector``. Everything is on loopback.
 """
 
+import json
 import os
+import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.built import built
 from tests.charts import collector
 from tests.charts.collector import ABSENT, Backend, Collector, Loopback
 from tests.charts.demo_chart import Wrapper
+from tests.unit.alerts.rules import SERVED as SERVED_METRICS
 
 VENDOR = {"endpoint": "https://otlp.example.com", "headersSecret": "otlp", "headers": {"api-key": "API_KEY"}}
 SECRET = {"API_KEY": "the key of the vendor's"}
@@ -59,8 +62,7 @@ def test_what_is_left_out_of_what_the_collector_judges_is_the_demos_own(known_de
     kinds = ("receivers", "processors", "exporters")
     left_out = {name for kind in kinds for name in config[kind].keys() - judged[kind].keys()}
     assert {name.partition("/")[0] for name in left_out} == {*ABSENT}
-    # The same jobs are a real Prometheus' in tests/lab.
-    assert [name for name in left_out if otlp.NAME in name] == [f"prometheus/{otlp.NAME}"]
+    assert [name for name in left_out if otlp.NAME in name] == []
     for name, pipeline in config["service"]["pipelines"].items():
         for kind in kinds:
             assert {*pipeline[kind]} - {*judged["service"]["pipelines"][name][kind]} <= left_out
@@ -212,7 +214,7 @@ def test_a_backend_that_fails_is_told_and_stops_nothing_else(
     ):
         dropped = running.says("Exporting failed. Dropping data.")
         assert f"{'otlp' if protocol == 'grpc' else 'otlphttp'}/otlp-backend" in dropped
-        running.says(f"otlp-backend.*({word})")
+        running.says(f'"otlp(http)?/otlp-backend".*({word})')
         # The demo's Prometheus has the count that the page asks for.
         counted = demo.arrives(b"otelcol_exporter_send_failed_metric_points", "metrics")
         assert b"/otlp-backend" in counted.body
@@ -221,6 +223,61 @@ def test_a_backend_that_fails_is_told_and_stops_nothing_else(
         assert running.healthy()
         assert not vendor.requests or failure == "slow"
     assert "Shutdown complete." in running.log
+
+
+def family(metric: str, metrics: Collection[str]) -> str:
+    """The histogram or summary that a series is part of, which is one metric by OTLP; else the metric itself."""
+    name, _, part = metric.rpartition("_")
+    several = f"{name}_sum" in metrics and f"{name}_count" in metrics
+    return name if several and part in {"bucket", "count", "sum"} else metric
+
+
+def arrived(backend: Backend) -> dict[str, set[str]]:
+    """Metric -> labels of its points: what a backend was sent as JSON."""
+    found: dict[str, set[str]] = {}
+    for request in backend.sent(b"", "metrics"):
+        for resource in json.loads(request.body)["resourceMetrics"]:
+            for metric in (metric for scope in resource["scopeMetrics"] for metric in scope["metrics"]):
+                (kind,) = metric.keys() & {"gauge", "sum", "histogram", "summary"}
+                for point in metric[kind]["dataPoints"]:
+                    named = {entry["key"] for entry in point.get("attributes", ())}
+                    named |= {"le"} if len(point.get("bucketCounts", ())) > 1 else set()
+                    named |= {"quantile"} if point.get("quantileValues") else set()
+                    found.setdefault(metric["name"], set()).update(named)
+    return found
+
+
+def test_karpenter_and_argo_cd_are_scraped_for_a_backend_without_what_the_scrape_drops(
+    binary: Path, known_demo: Wrapper, tmp_path: Path, authority: trustme.CA
+) -> None:
+    config = collector.hurried(told(known_demo, tmp_path / "chart", **secured(authority, "http")), AT)
+    config["exporters"]["otlphttp/otlp-backend"]["encoding"] = "json"  # so that it can be read here
+    jobs = {job["job_name"]: job for job in collector.scrape_jobs(config)}
+    vendor, served = Backend(), json.loads(SERVED_METRICS.read_text())
+    with ExitStack() as pages:
+        pages.enter_context(collector.by_http(vendor, AT.vendor, 4318, authority.issue_cert(AT.vendor)))
+        for name, metrics in served.items():
+            (target,) = (target for found in jobs[name]["static_configs"] for target in found["targets"])
+            host, _, port = target.rpartition(":")
+            pages.enter_context(collector.metrics_page(collector.exposition(metrics), host, int(port)))
+        _, demo = pages.enter_context(platform(binary, config, tmp_path, SECRET))
+        for part in (b"karpenter_voluntary_disruption_eligible_nodes", b"argocd_redis_request_total"):
+            vendor.arrives(part)
+        assert not demo.sent(b"karpenter_")
+
+    found = arrived(vendor)
+    for name, metrics in served.items():
+        wanted: dict[str, set[str]] = {}
+        rules = [rule["regex"] for rule in jobs[name]["metric_relabel_configs"]]
+        for metric in (metric for metric in metrics if not any(re.fullmatch(regex, metric) for regex in rules)):
+            wanted.setdefault(family(metric, metrics), set()).update(metrics[metric])
+        dropped = {family(metric, metrics) for metric in metrics} - wanted.keys()
+        assert {"up"} | wanted.keys() <= found.keys()
+        assert {metric: found[metric] for metric in wanted} == wanted
+        assert not dropped & found.keys()
+    assert "karpenter_cloudprovider_instance_type_cpu_cores" in served["karpenter"].keys() - found.keys()
+    assert "le" in found["karpenter_interruption_message_queue_duration_seconds"]
+    assert "le" not in found["karpenter_cloudprovider_duration_seconds"]
 
 
 def test_a_secret_that_is_missing_is_an_empty_key_that_the_log_names(

@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.charts.demo_chart import NAMESPACE, WRAPPER, Wrapper
 from tests.charts.helm import HelmError
 from tests.promql import asked, carried, groupings, made, unmatched
-from tests.unit.alerts.rules import served
+from tests.unit.alerts.rules import dropped, served
 
 DASHBOARDS = sorted(path.stem for path in (WRAPPER / "dashboards").glob("*.yaml"))
 SPAN_METRICS = {"service_name", "span_kind", "span_name", "status_code", "le"}
@@ -34,12 +34,6 @@ OF_PROMETHEUS = {"titleFormat", "textFormat", "expr"}
 def known() -> dict[str, set[str]]:
     """Metric -> labels: what the lab's controllers serve, and the demo's collector."""
     return {metric: set(labels) for metric, labels in served().items()} | dict.fromkeys(OF_THE_DEMO, SPAN_METRICS)
-
-
-def dropped(metric: str) -> bool:
-    """Whether the scrape of the demo's Prometheus leaves a metric out."""
-    jobs = yaml.safe_load((WRAPPER / "alerts" / "scrape.yaml").read_text())["scrape_configs"]
-    return any(re.fullmatch(rule["regex"], metric) for job in jobs for rule in job["metric_relabel_configs"])
 
 
 def unserved(expression: str) -> list[str]:

@@ -135,13 +135,16 @@ ARGOCD = next(module for module in MODULES if module.name == "argocd")
 KARPENTER = next(module for module in MODULES if module.name == "karpenter")
 KARPENTER_NEXT = replace(KARPENTER, name="karpenter-next")
 """The Karpenter that ``drill upgrade`` moves to. It is built for who asks for it, and no part of the lab else."""
+_DISCOVERY_BY_DNS = ("remove_all_sd", "enable_dns_sd")
+"""Build tags: the kind of service discovery that the platform's scrape jobs use, and no SDK of a cloud, half of the build.
+
+Source: https://github.com/prometheus/prometheus/blob/v0.316.0/plugins/plugin_dns.go
+"""
 PROMETHEUS = Module(
     name="prometheus",
     upstream="github.com/prometheus/prometheus",
     binaries={"prometheus": "prometheus", "promtool": "promtool"},
-    # The kinds of service discovery that the platform's scrape jobs use, and no SDK of a cloud: half of the build.
-    # Source: https://github.com/prometheus/prometheus/blob/v0.316.0/plugins/plugin_dns.go
-    tags=("remove_all_sd", "enable_dns_sd"),
+    tags=_DISCOVERY_BY_DNS,
 )
 """Judges and runs the alerts. No part of the lab's platform, so built only where somebody asks for it."""
 COLLECTOR = Module(
@@ -150,8 +153,9 @@ COLLECTOR = Module(
     binaries={"otel-collector": "otel-collector"},
     package=".",
     variables=("main.version={number}",),
+    tags=_DISCOVERY_BY_DNS,
 )
-"""Reads what the demo's collector is told of another backend, and sends there: asked for as well."""
+"""Reads what the demo's collector is told of another backend, scrapes and sends there: asked for as well."""
 ARGOCD_CLI = Module(
     name="argocd-cli",
     upstream=ARGOCD.upstream,

@@ -1,6 +1,7 @@
 """The alert rules as data: which alerts there are, and which metrics and labels the lab serves."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -64,6 +65,12 @@ def served() -> dict[str, list[str]]:
     """Metric -> labels of it, over both controllers."""
     told: dict[str, dict[str, list[str]]] = json.loads(SERVED.read_text())
     return {metric: labels for metrics in told.values() for metric, labels in metrics.items()} | SCRAPED
+
+
+def dropped(metric: str) -> bool:
+    """Whether the scrape leaves a metric out."""
+    jobs = yaml.safe_load(RULES.with_name("scrape.yaml").read_text())["scrape_configs"]
+    return any(re.fullmatch(rule["regex"], metric) for job in jobs for rule in job["metric_relabel_configs"])
 
 
 def page_of(alert: Alert) -> Path:

@@ -19,6 +19,7 @@ from tests.unit.alerts.rules import (
     SERVED,
     Alert,
     alerts,
+    dropped,
     groups,
     page_of,
     records,
@@ -72,6 +73,7 @@ def test_a_rule_asks_only_for_metrics_and_labels_that_are_served(rule: dict[str,
     assert wanted, "no metric was found in the expression"
     for metric, labels in wanted.items():
         assert metric in known, f"{metric} is served by neither controller: {SERVED.name}"
+        assert not dropped(metric), f"{metric} is dropped at the scrape"
         assert labels <= set(known[metric]) | ({"error", "reason", "capacity_type"} if metric in records() else set())
     # What a rule groups by comes out of a metric, a record or a label_replace.
     named = {label for metric in wanted for label in known[metric]}

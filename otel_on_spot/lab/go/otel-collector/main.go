@@ -1,7 +1,7 @@
 // Command otel-collector is the OpenTelemetry Collector with what a backend of the company's is sent by, and little else of
 // what the demo's configuration names: tests/charts/collector.py lists what is left out. httpcheck, nginx, postgresql, redis and
-// opensearch are of no version that a module proxy has; resourcedetection brings the SDK of every cloud, prometheus that of
-// Prometheus' own server, and jaeger, zipkin and transform are the demo's alone: with them a build takes three times as long.
+// opensearch are of no version that a module proxy has; resourcedetection brings the SDK of every cloud, and jaeger, zipkin and
+// transform are the demo's alone. prometheus scrapes the platform, with the service discovery that its jobs use and no other.
 // Source: https://github.com/open-telemetry/opentelemetry-collector-releases/blob/v0.135.0/distributions/otelcol-contrib/manifest.yaml
 package main
 
@@ -12,6 +12,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/k8sattributesprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/resourceprocessor"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
@@ -39,7 +40,9 @@ func factories() (otelcol.Factories, error) {
 	if made.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](healthcheckextension.NewFactory()); err != nil {
 		return made, err
 	}
-	if made.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory()); err != nil {
+	if made.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](
+		otlpreceiver.NewFactory(), prometheusreceiver.NewFactory(),
+	); err != nil {
 		return made, err
 	}
 	if made.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
