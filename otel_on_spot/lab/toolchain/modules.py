@@ -136,7 +136,7 @@ KARPENTER = next(module for module in MODULES if module.name == "karpenter")
 KARPENTER_NEXT = replace(KARPENTER, name="karpenter-next")
 """The Karpenter that ``drill upgrade`` moves to. It is built for who asks for it, and no part of the lab else."""
 _DISCOVERY_BY_DNS = ("remove_all_sd", "enable_dns_sd")
-"""Build tags: the kind of service discovery that the platform's scrape jobs use, and no SDK of a cloud, half of the build.
+"""Build tags: service discovery as the platform's scrape jobs use it, and no SDK of a cloud, half of the build.
 
 Source: https://github.com/prometheus/prometheus/blob/v0.316.0/plugins/plugin_dns.go
 """
