@@ -80,8 +80,12 @@ def test_the_tools_plan_a_project_elsewhere_from_any_folder_by_that_projects_own
     other = tmp_path / "other"
     other.mkdir()
     shutil.copytree(ROOT / "infra", other / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml"):
         shutil.copy(ROOT / name, other / name)
+    (other / "__main__.py").write_text(
+        "import pulumi\nfrom infra.names import StackNames\n"
+        "pulumi.export('queue', StackNames(cluster='otel-dev', region='eu-west-1').interruption_queue)\n"
+    )
     names = other / "infra" / "names.py"
     names.write_text(names.read_text().replace("-interruption", "-warnings"))
 

@@ -37,8 +37,13 @@ def test_it_holds_one_package_with_its_types_and_its_data(installed: Path) -> No
 
 
 def test_an_installation_plans_a_project_elsewhere(installed: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("Pulumi.yaml", "Pulumi.lab.yaml", "infra"):
+        (project / name).symlink_to(ROOT / name)
+    (project / "__main__.py").write_text("import pulumi\npulumi.ComponentResource('a:b:C', 'c')\n")
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "otel_on_spot", "plan", "--project", str(ROOT), "--stack", "lab"],
+        [sys.executable, "-P", "-m", "otel_on_spot", "plan", "--project", str(project), "--stack", "lab"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(installed)},
         capture_output=True,
