@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from otel_on_spot.errors import ToolError
 
@@ -109,7 +110,7 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-class _Loader(yaml.SafeLoader):
+class _Rules(SafeConstructor):
     """Plain ``yes``, ``on``, ``1:30`` and ``2026-01-31`` are text, and a key given twice is an error.
 
     Source: https://github.com/go-yaml/yaml/tree/v3#compatibility
@@ -146,7 +147,16 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     return found
 
 
-_Loader.yaml_implicit_resolvers = _resolvers()
+class _Loader(_Rules, yaml.SafeLoader):
+    """In Python, whose errors say more."""
+
+    yaml_implicit_resolvers = _resolvers()
+
+
+class _FastLoader(_Rules, yaml.CSafeLoader):
+    """In C: a plan reads two files."""
+
+    yaml_implicit_resolvers = _resolvers()
 
 
 def _mapping(path: Path, advice: str) -> dict[str, Any]:
@@ -166,7 +176,10 @@ def _mapping(path: Path, advice: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as problem:
         raise StackFileError(f"{path.name}: cannot be read ({problem}). Make it a readable UTF-8 text file") from None
     try:
-        parsed = yaml.load(content, _Loader)  # noqa: S506 (a SafeLoader)
+        try:
+            parsed = yaml.load(content, _FastLoader)  # noqa: S506 (a SafeLoader)
+        except yaml.YAMLError:
+            parsed = yaml.load(content, _Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
