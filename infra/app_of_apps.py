@@ -207,6 +207,7 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
     mirrors = images.demo_values(config.image_registries, config.image_pull_secrets)
     for values in (
         {demo_chart.CHILD: mirrors} if mirrors else {},
+        {demo_chart.CHILD: placed} if (placed := placement.values(config)) else {},
         volumes.values(args.persistence),
         {volumes.BASE: {"storageClass": {"kmsKeyId": args.volumes_key_arn}}} if args.volumes_key_arn else {},
         args.values_of_ingress,
@@ -225,7 +226,12 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
         secret = names.demo_passwords(config.demo_passwords_version)
         own = own | {demo_chart.CHILD: {"values": passwords.laid_over(below, secret)}}
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
-    return demo_chart.over(own, told)
+    found = demo_chart.over(own, told)
+    # A null takes a claim of the program's away; the chart has none below it that Helm could take away.
+    claims = (found.get(demo_chart.CHILD, {}).get("values", {}).get("persistence") or {}).get("claims") or {}
+    for name in [name for name, claim in claims.items() if claim is None]:
+        del claims[name]
+    return found
 
 
 def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:

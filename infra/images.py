@@ -65,7 +65,25 @@ SUBCHART_WORKLOADS: Final[Mapping[str, str]] = {
     f"{DEMO}/prometheus/server/image/repository": "prometheus",
 }
 """Path in the wrapper's values -> the workload of a subchart that runs the image."""
-REGISTRY_APART: Final = frozenset({f"{DEMO}/grafana/image/repository", f"{DEMO}/grafana/sidecar/image/repository"})
+CHOWN, DOWNLOAD, RELOAD = (
+    f"{DEMO}/grafana/initChownData/image/repository",
+    f"{DEMO}/grafana/downloadDashboardsImage/repository",
+    f"{DEMO}/prometheus/configmapReload/prometheus/image/repository",
+)
+TURNED_ON: Final[Mapping[str, tuple[str, str]]] = {
+    CHOWN: ("docker.io/library/busybox", "1.31.1"),
+    DOWNLOAD: ("docker.io/curlimages/curl", "8.9.1"),
+    RELOAD: ("quay.io/prometheus-operator/prometheus-config-reloader", "v0.85.0"),
+}
+"""Path in the wrapper's values -> repository and tag of what runs only where values turn it on; a test compares it."""
+TURNED_ON_OF_VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "chart-0.40": {CHOWN: "1.37.0", DOWNLOAD: "8.20.0", RELOAD: "v0.91.0"},
+    "chart-0.41": {CHOWN: "1.38.0", DOWNLOAD: "8.21.0", RELOAD: "v0.92.1"},
+}
+"""Variant -> the tags of the same."""
+REGISTRY_APART: Final = frozenset(
+    {f"{DEMO}/grafana/image/repository", f"{DEMO}/grafana/sidecar/image/repository", CHOWN, DOWNLOAD}
+)
 """Grafana's chart has the registry under a key of its own, beside the repository."""
 PULL_SECRETS: Final[Mapping[str, bool]] = {
     "placementHook/imagePullSecrets": True,
@@ -106,7 +124,12 @@ def named(values: Mapping[str, Any], version: str, variant: str) -> dict[str, li
     """
     listed: dict[str, set[str]] = {}
     known = repositories(variant)
-    for image, workload in (*_of_components(values, version, known), *_of_subcharts(values, known), *_of_hooks(values)):
+    for image, workload in (
+        *_of_components(values, version, known),
+        *_of_subcharts(values, known),
+        *_turned_on(values, variant),
+        *_of_hooks(values),
+    ):
         listed.setdefault(normalized(image), set()).add(workload)
     return {image: sorted(listed[image]) for image in sorted(listed)}
 
@@ -139,16 +162,34 @@ def _of_subcharts(values: Mapping[str, Any], known: Mapping[str, tuple[str, str]
         subchart = path.split("/")[1]
         if path not in known or not values[DEMO].get(subchart, {}).get("enabled", True):
             continue
-        repository, tag = known[path]
-        image: Any = values
-        for key in path.split("/")[:-1]:
-            image = image.get(key) or {}
-        if path in REGISTRY_APART:
-            registry, _, rest = repository.partition("/")
-            repository = f"{image.get('registry') or registry}/{image.get('repository') or rest}"
-        else:
-            repository = image.get("repository") or repository
-        yield f"{repository}:{image.get('tag') or tag}", workload
+        yield _at(values, path, *known[path]), workload
+
+
+def _at(values: Mapping[str, Any], path: str, repository: str, tag: str) -> str:
+    """The image at a path of the values, or the chart's own."""
+    image: Any = values
+    for key in path.split("/")[:-1]:
+        image = image.get(key) or {}
+    if path in REGISTRY_APART:
+        registry, _, rest = repository.partition("/")
+        repository = f"{image.get('registry') or registry}/{image.get('repository') or rest}"
+    else:
+        repository = image.get("repository") or repository
+    return f"{repository}:{image.get('tag') or tag}"
+
+
+def _turned_on(values: Mapping[str, Any], variant: str) -> Iterator[tuple[str, str]]:
+    grafana, prometheus = (values[DEMO].get(name, {}) for name in ("grafana", "prometheus"))
+    kept = grafana.get("persistence", {}).get("enabled") and grafana.get("initChownData", {}).get("enabled", True)
+    reload = prometheus.get("configmapReload", {}).get("prometheus", {}).get("enabled")
+    for path, workload, runs in (
+        (CHOWN, "grafana", grafana.get("enabled", True) and kept),
+        (DOWNLOAD, "grafana", grafana.get("enabled", True) and grafana.get("dashboards")),
+        (RELOAD, "prometheus", prometheus.get("enabled", True) and reload),
+    ):
+        if runs:
+            repository, tag = TURNED_ON[path]
+            yield _at(values, path, repository, TURNED_ON_OF_VARIANTS.get(variant, {}).get(path, tag)), workload
 
 
 def _of_hooks(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -178,7 +219,8 @@ def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> d
     if registries:
         wrapper = demo_chart.values()
         named = {"placementHook/image/repository": wrapper["placementHook"]["image"]["repository"]}
-        named |= {path: repository for path, (repository, _) in repositories(demo_chart.variant()).items()}
+        known = {**TURNED_ON, **repositories(demo_chart.variant())}
+        named |= {path: repository for path, (repository, _) in known.items()}
         for path, repository in named.items():
             there = mirrored(repository, registries)
             if path in REGISTRY_APART:

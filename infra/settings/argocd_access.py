@@ -55,7 +55,10 @@ def problems(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
             f"it is a role that exists: {', '.join(sorted(roles))}",
             "name one of them, or define it by policy lines",
         )
-    if environment == "prod" and default == "role:admin":
+    everything = {
+        fields[1] for fields in lines if fields[:1] == ["p"] and fields[2:4] == ["*", "*"] and "allow" in fields
+    }
+    if environment == "prod" and default in {"role:admin", *everything}:
         yield Problem(
             "argocd.rbac.defaultRole",
             default,
@@ -81,6 +84,13 @@ def _sign_on(argocd: ArgoCd) -> Iterator[Problem]:
             argocd.domain,
             "the provider sends people back to https://DOMAIN/auth/callback",
             "write the host name that people reach Argo CD under, and register that address with the provider",
+        )
+    if "/.well-known" in oidc.issuer:
+        yield Problem(
+            "argocd.oidc.issuer",
+            oidc.issuer,
+            "Argo CD adds /.well-known/openid-configuration itself",
+            f"write {oidc.issuer.partition('/.well-known')[0]}",
         )
     if oidc.client_secret is None and not oidc.pkce:
         yield Problem(

@@ -16,6 +16,44 @@ LABELLED: Final = frozenset({"otel-demo"})
 IMAGE_REGISTRIES: Final = frozenset({"docker.io", "ghcr.io", "quay.io", "registry.k8s.io"})
 """Registries of the demo's images; a test compares them with the images."""
 EXACT_VERSION: Final = re.compile(r"^v?\d+\.\d+\.\d+([.+-][\w.+-]+)?$")
+GIT_REVISION: Final = re.compile(r"^[A-Za-z0-9_./+-]+$")
+URL_WITH_PASSWORD: Final = re.compile(r"^[a-z+]+://([^/@]*:[^/@]*|(gh[a-z]|github_pat|glpat|ATCTT?|ATBB)[_-]?[^/@]+)@")
+"""A password in a URL, or a token in the place of a user; a user alone is none (Azure DevOps)."""
+BY_GIT: Final = re.compile(r"^(https://|http://|ssh://|file://|[\w.-]+@[\w.-]+:)")
+SYNC_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "ApplyOutOfSyncOnly": frozenset({"true", "false"}),
+    "ClientSideApplyMigration": frozenset({"true", "false"}),
+    "Delete": frozenset({"confirm", "false"}),
+    "Force": frozenset({"true", "false"}),
+    "Prune": frozenset({"confirm", "false"}),
+    "PruneLast": frozenset({"true", "false"}),
+    "PrunePropagationPolicy": frozenset({"background", "foreground", "orphan"}),
+    "Replace": frozenset({"true", "false"}),
+    "RespectIgnoreDifferences": frozenset({"true", "false"}),
+    "ServerSideApply": frozenset({"true", "false"}),
+    "SkipDryRunOnMissingResource": frozenset({"true", "false"}),
+    "Validate": frozenset({"true", "false"}),
+}
+"""Option -> its values; Argo CD ignores any other in silence.
+
+Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/
+"""
+SET_OTHERWISE: Final[Mapping[str, str]] = {
+    "CreateNamespace": "set createNamespace of the child",
+    "FailOnSharedResource": "remove it: every child fails on what another one owns",
+}
+GROUPS: Final[Mapping[str, str]] = {
+    "CronJob": "batch",
+    "DaemonSet": "apps",
+    "Deployment": "apps",
+    "HorizontalPodAutoscaler": "autoscaling",
+    "Ingress": "networking.k8s.io",
+    "Job": "batch",
+    "NetworkPolicy": "networking.k8s.io",
+    "PodDisruptionBudget": "policy",
+    "StatefulSet": "apps",
+}
+"""Kind that is in no core group -> its group, of which Argo CD finds nothing without it."""
 PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
 
 
@@ -26,6 +64,13 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
         yield from _source(key, name, child, gitops)
         yield from _destination(key, name, child, gitops)
         for index, ignored in enumerate(child.ignore_differences):
+            if not ignored.group and ignored.kind in GROUPS:
+                yield Problem(
+                    f"{key}.ignoreDifferences[{index}].group",
+                    f"nothing, with {ignored.kind}",
+                    f"it is of the group {GROUPS[ignored.kind]}: core has no such kind, so nothing is ignored",
+                    f"give group: {GROUPS[ignored.kind]}",
+                )
             if not (ignored.json_pointers or ignored.jq_path_expressions or ignored.managed_fields_managers):
                 yield Problem(
                     f"{key}.ignoreDifferences[{index}]",
@@ -33,8 +78,10 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "what is ignored is named",
                     "list jsonPointers, jqPathExpressions or managedFieldsManagers",
                 )
+        yield from _options(key, child)
         if environment == "prod" and child.target_revision is not None:
-            pinned = EXACT_VERSION if child.chart else PINNED_REVISION
+            of_registry = child.chart or (child.repo_url or "").startswith("oci://")
+            pinned = EXACT_VERSION if of_registry else PINNED_REVISION
             if not pinned.fullmatch(child.target_revision):
                 yield Problem(
                     f"{key}.targetRevision",
@@ -42,6 +89,23 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "prod pins what it deploys: a branch or a range moves",
                     "use a chart's exact version, a tag such as v1.2.3, or a full commit",
                 )
+
+
+def repository_problems(gitops: GitOps) -> Iterator[Problem]:
+    """A password in plain text."""
+    urls = {
+        "gitops.repository": gitops.repository,
+        **{f"gitops.sourceRepositories[{index}]": url for index, url in enumerate(gitops.source_repositories)},
+        **{f"gitops.applications.{name}.repoURL": child.repo_url or "" for name, child in gitops.applications.items()},
+    }
+    for key, url in urls.items():
+        if URL_WITH_PASSWORD.match(url):
+            yield Problem(
+                key,
+                URL_WITH_PASSWORD.sub("https://[secret]@", url),
+                "it would be in plain text in the stack file, in Git, and in every Application",
+                "take it out: gitToken, gitSshKey or githubApp for gitops.repository, a Secret of Argo CD for others",
+            )
 
 
 def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:
@@ -81,7 +145,28 @@ def normalized(url: str) -> str:
     return url.strip().lower().removesuffix(".git").removeprefix("ssh://")
 
 
+def _options(key: str, child: Application) -> Iterator[Problem]:
+    for option in child.sync_options:
+        name, _, value = option.partition("=")
+        known = SYNC_OPTIONS.get(name, frozenset())
+        if value not in known:
+            yield Problem(
+                f"{key}.syncOptions",
+                option,
+                f"{name} is {' or '.join(sorted(known))}"
+                if known
+                else "Argo CD ignores an option that it does not know",
+                SET_OTHERWISE.get(name) or f"options: {', '.join(SYNC_OPTIONS)}",
+            )
+
+
 def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
+    if name == names.PROJECT:
+        yield Problem(
+            key, name, "the root Application has this name, and would become its own child", "name it otherwise"
+        )
+    if child.path and ".." in child.path.split("/"):
+        yield Problem(f"{key}.path", child.path, "a folder is inside its repository", "write the path from its root")
     if child.path and child.chart:
         yield Problem(f"{key}.chart", child.chart, "a child has a path or a chart, not both", "remove one of them")
     if name in BUILT_IN and child.chart:
@@ -105,6 +190,35 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
             child.repo_url or "nothing",
             "a chart comes from a Helm repository, not from the root's Git repository",
             "give repoURL, and list it in gitops.sourceRepositories",
+        )
+    url = str(child.repo_url)
+    if child.chart and elsewhere and re.match(r"^(oci|ssh|file|git)://|^[\w.-]+@", url):
+        yield Problem(
+            f"{key}.repoURL",
+            url,
+            "a chart by its name is of a Helm repository (https://) or of an OCI registry, written without oci://",
+            "remove oci://; or write the whole oci:// URL of the chart, and path: . instead of chart",
+        )
+    if child.path and elsewhere and not (BY_GIT.match(url) or url.startswith("oci://")):
+        yield Problem(
+            f"{key}.repoURL",
+            url,
+            "a path is of a Git repository or of an oci:// artifact",
+            "write its scheme; or give chart instead of path, for a chart of an OCI registry",
+        )
+    if child.variant and (child.chart or elsewhere):
+        yield Problem(
+            f"{key}.variant",
+            child.variant,
+            "values files are those of a folder in the root's own repository",
+            "write its values under values",
+        )
+    if not child.chart and child.target_revision and not GIT_REVISION.fullmatch(child.target_revision):
+        yield Problem(
+            f"{key}.targetRevision",
+            child.target_revision,
+            "a range is of the versions of a chart; Git has branches, tags and commits",
+            "write one of them",
         )
     if (child.chart or elsewhere) and child.target_revision is None:
         yield Problem(

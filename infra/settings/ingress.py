@@ -14,6 +14,8 @@ SMALLEST_SUBNET: Final = 27
 Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#subnets-load-balancer
 """
 ENTRY: Final = "networkPolicy.entry"
+OWN_CHILD: Final = "ingress"
+"""Name of the Application that ``infra.ingress`` declares; a test compares the two."""
 
 
 def problems(
@@ -67,6 +69,13 @@ def network_problems(network: Network, ingress: Ingress) -> Iterator[Problem]:
 
 def demo_problems(gitops: GitOps, ingress: Ingress) -> Iterator[Problem]:
     """A shop's load balancer that leads to nobody, or whose traffic the network policy drops."""
+    if ingress.load_balancers and OWN_CHILD in gitops.applications:
+        yield Problem(
+            f"gitops.applications.{OWN_CHILD}",
+            OWN_CHILD,
+            "the Application of the load balancers, which the setting ingress makes, has this name",
+            "name the child otherwise",
+        )
     child = gitops.applications.get(placement.DEMO)
     if ingress.shop is None or child is None:
         return

@@ -3,9 +3,10 @@
 import difflib
 import functools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -88,8 +89,14 @@ def parse(raw: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
     return (None, problems) if problems else (Settings.model_construct(**valid), [])
 
 
+VALUES_OF_A_CHILD: Final = re.compile(r"gitops\.applications\.[^.]+\.values\..+")
+"""Where a null is Helm's: it takes away what is below."""
+
+
 def _nulls(key: str, value: Any) -> Iterator[Problem]:
     """Keys with nothing behind them: most often a line that was meant to be finished."""
+    if VALUES_OF_A_CHILD.fullmatch(key):
+        return
     if value is None:
         yield Problem(key, "nothing behind the key", "a key has a value", "give it one, or remove the key")
     for part, below in (

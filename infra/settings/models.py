@@ -164,21 +164,37 @@ def _private_key(value: SecretStr | None) -> SecretStr | None:
     """A private key that opens without a person: not a public one, nor one with a passphrase.
 
     Raises:
-        ValueError: it is a public key, or has a passphrase.
+        ValueError: it is a public key, has a passphrase, or is no key: its file's name, or its line breaks are lost.
     """
     if value is None:
         return None
-    text = value.get_secret_value().strip()
+    text = value.get_secret_value().strip().replace("\r\n", "\n")
     if text.startswith(("ssh-", "ecdsa-", "sk-")) or "PUBLIC KEY" in text:
         raise ValueError("must be the private key: this is the public one")
     if "ENCRYPTED" in text:
         raise ValueError("must have no passphrase: nobody is there to type it")
+    if text != UNOPENED and not PEM_KEY.fullmatch(text):
+        raise ValueError("must be the private key in PEM, with its line breaks: the file's content, not its name")
     return value
 
 
 UNOPENED: Final = "secret-of-the-stack"
 """What stands for a secret in a plan, which cannot open it; it passes for any."""
+PEM_KEY: Final = re.compile(
+    r"-----BEGIN ([A-Z ]+ )?PRIVATE KEY-----\n.+\n-----END ([A-Z ]+ )?PRIVATE KEY-----", re.DOTALL
+)
 APP_KEY: Final = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\n.+\n-----END (RSA )?PRIVATE KEY-----", re.DOTALL)
+
+
+def _token(value: SecretStr | None) -> SecretStr | None:
+    """A token alone, as a Git host hands it out.
+
+    Raises:
+        ValueError: there is a space, a line break or a user's name in it.
+    """
+    if value is not None and re.search(r"[\s:]", value.get_secret_value()):
+        raise ValueError("must be the token alone: no space, no line break (printf, not echo), no user and no scheme")
+    return value
 
 
 def _app_key(value: SecretStr | None) -> SecretStr | None:
@@ -897,7 +913,13 @@ class IgnoredDifference(Model):
     Source: https://argo-cd.readthedocs.io/en/stable/user-guide/diffing/
     """
 
-    group: str = Field("", max_length=253, description="API group, empty for core", examples=["apps"])
+    group: str = Field(
+        "",
+        max_length=253,
+        pattern=r"^([a-z0-9.-]*|\*)$",
+        description="API group without a version, empty for core",
+        examples=["apps"],
+    )
     kind: str = Field(pattern=r"^([A-Z][A-Za-z0-9]*|\*)$", description="kind", examples=["Deployment"])
     name: str | None = Field(None, min_length=1, description="name of the one object, or left out for all")
     namespace: str | None = Field(None, min_length=1, description="namespace of the objects, or left out for all")
@@ -941,8 +963,9 @@ class Application(Model):
         None,
         min_length=1,
         max_length=200,
-        pattern=r"^[A-Za-z0-9_./+-]+$",
-        description="branch, tag or commit, or a chart's version; left out: the root's own commit; prod must pin it",
+        pattern=r"^[A-Za-z0-9_./+~^*<>=|, -]+$",
+        description="branch, tag or commit, or a chart's version or range; left out: the root's own commit; prod must "
+        "pin it",
     )
     variant: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)] | None = Field(
         None,
@@ -972,6 +995,13 @@ class Application(Model):
     values: dict[str, object] = Field(default_factory=dict, description="values of its Helm chart")
 
 
+MIRROR: Final = r"^([a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5}|localhost)(/[a-z0-9._-]+)*$"
+"""Registry and path. Its first part has a dot or a port: another one is a path on Docker Hub.
+
+Source: https://github.com/distribution/reference/blob/v0.6.0/normalize.go
+"""
+
+
 class GithubApp(Model):
     """A GitHub App that is installed on the repository; its key is the secret ``githubAppPrivateKey``.
 
@@ -994,7 +1024,7 @@ class GitOps(Model):
     """The Git source of Argo CD."""
 
     repository: str = Field(
-        pattern=r"^(https://|ssh://git@|git@|file://|http://127\.0\.0\.1)\S+$",
+        pattern=r"^(https://|ssh://[A-Za-z0-9_.-]+@|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:|file://|http://127\.0\.0\.1)\S+$",
         description="URL of the Git repository that holds gitops/",
         examples=["https://github.com/your-org/otel-on-spot.git"],
     )
@@ -1020,7 +1050,7 @@ class GitOps(Model):
     )
     image_registries: dict[
         Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")],
-        Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$", max_length=200)],
+        Annotated[str, Field(pattern=MIRROR, max_length=200)],
     ] = Field(
         default_factory=dict,
         description="registry of an image of the demo -> what stands in its place: a mirror, or an ECR pull-through "
@@ -1440,7 +1470,7 @@ class Settings(Model):
     monitoring: Monitoring = Field(Monitoring(), description="who judges the platform's own alerts")
     ingress: Ingress = Field(Ingress(), description="ways in for users; left out for none")
     costs: Costs = Field(Costs(), description="what the environment may cost")
-    git_token: SecretStr | None = Field(
+    git_token: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
         None, min_length=1, description="token for a private Git repository: pulumi config set --secret gitToken"
     )
     git_ssh_key: Annotated[SecretStr | None, AfterValidator(_private_key)] = Field(

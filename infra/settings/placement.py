@@ -36,6 +36,30 @@ def databases(gitops: GitOps) -> tuple[Mapping[str, str], list[Mapping[str, str]
     return selector, list(given.get("tolerations") or PLACEMENT["tolerations"])
 
 
+def values(gitops: GitOps) -> dict[str, Any]:
+    """Values of the demo's wrapper chart that give its databases the stack's own placement; nothing where it has none.
+
+    Git declares the placement on each database besides, so it has to change there as well.
+    """
+    placed = databases(gitops)
+    if placed is None:
+        return {}
+    selector, tolerations = placed
+    if {"nodeSelector": selector, "tolerations": tolerations} == PLACEMENT:
+        return {}
+    rules = {"nodeSelector": dict(selector), "tolerations": [dict(toleration) for toleration in tolerations]}
+    renamed = RENAMED.get(demo_chart.variant(), {})
+    components: tuple[Database, ...] = ("kafka", "postgresql", "valkey-cart")
+    return {
+        "placement": rules,
+        "opentelemetry-demo": {
+            "components": {renamed.get(name, name): {"schedulingRules": rules} for name in components},
+            "opensearch": rules,
+            "prometheus": {"server": rules},
+        },
+    }
+
+
 def untolerated(taints: Iterable[Taint], tolerations: Iterable[Mapping[str, str]]) -> list[str]:
     """The taints that keep these pods off, as Kubernetes writes them.
 

@@ -585,14 +585,25 @@ def databases_have_the_pool_that_they_select(pools: dict[str, Pool], gitops: Git
         return
     selector, tolerations = placed
     name, capacity_type = selector[placement.POOL], selector[placement.CAPACITY_TYPE]
+    own = f"gitops.applications.{placement.DEMO}.values.placement"
+    taint = placement.PLACEMENT["tolerations"][0]
+    if any({**toleration, "value": ""} != {**taint, "value": ""} for toleration in tolerations):
+        yield Problem(
+            f"{own}.tolerations",
+            "; ".join(f"{toleration.get('key')}:{toleration.get('effect')}" for toleration in tolerations),
+            "the wrapper chart keeps stateless pods off the data nodes by the key of their taint: a database tolerates "
+            f"{taint['key']}, Equal, {taint['effect']}, of any value",
+            f"taint the pool with {taint['key']}=VALUE:{taint['effect']}, and tolerate that",
+        )
+    if capacity_type != "on-demand":
+        yield Problem(
+            f"{own}.nodeSelector", f"{placement.CAPACITY_TYPE}: {capacity_type}", "a database is On-Demand", "remove it"
+        )
     pending = (
         f"the demo's databases select the pool {name} by its name, {capacity_type}, and tolerate its taint "
         "(placement in gitops/charts/otel-demo/values.yaml): without it they are Pending for ever"
     )
-    change = (
-        "change Git with it: there the placement and the databases' selectors, here "
-        f"gitops.applications.{placement.DEMO}.values.placement; or leave the demo out by enabled: false"
-    )
+    change = f"tell the databases: {own}.nodeSelector and tolerations; or leave the demo out by enabled: false"
     pool = pools.get(name)
     if pool is None:
         yield Problem("pools", f"{', '.join(pools)}, and none is named {name}", pending, f"keep the name; or {change}")
@@ -1345,6 +1356,7 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
 def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Each child has a source and a destination that the AppProject admits."""
     yield from children.problems(environment, gitops)
+    yield from children.repository_problems(gitops)
     yield from children.image_problems(gitops)
     yield from children.demo_chart_problems(gitops)
 
@@ -1720,6 +1732,17 @@ def github_app_is_whole(gitops: GitOps, github_app_private_key: SecretStr | None
             f"the app is asked for at the GitHub that has the repository, {host}",
             "leave it out for github.com; else write https://HOST/api/v3",
         )
+    elif app.enterprise_base_url is not None:
+        api = urlsplit(app.enterprise_base_url)
+        # A GitHub Enterprise Server has its API below its own name, GHE.com at api.NAME.ghe.com.
+        expected = f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}/api/v3"
+        if f"{api.scheme}://{api.netloc}{api.path.rstrip('/')}" != expected:
+            yield Problem(
+                "gitops.githubApp.enterpriseBaseUrl",
+                app.enterprise_base_url,
+                f"the app is asked for at the API of the GitHub that has the repository, {host}",
+                f"write {expected}",
+            )
 
 
 @rule
@@ -1741,7 +1764,7 @@ def one_credential_of_the_repository(
 @rule
 def ssh_needs_a_key(gitops: GitOps, git_ssh_key: SecretStr | None) -> Iterator[Problem]:
     """An SSH URL has its key, and a key its SSH URL: no Git host lets anybody in by SSH without one."""
-    by_ssh = gitops.repository.startswith(("ssh://", "git@"))
+    by_ssh = re.match(r"ssh://|[\w.-]+@", gitops.repository) is not None
     if by_ssh and git_ssh_key is None:
         yield Problem(
             "gitops.repository",

@@ -50,4 +50,4 @@ def of_values(told: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
     if not child.get("enabled", True):
         return {}
     values = over(wrapper_values(root, told["clusterMetadata"]["environment"]), child.get("values") or {})
-    return named(values, demo_chart.app_version(root), demo_chart.variant(root))
+    return named(demo_chart.without_nulls(values), demo_chart.app_version(root), demo_chart.variant(root))

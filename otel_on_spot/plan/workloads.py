@@ -64,7 +64,7 @@ def workloads(root: Path, environment: str, more: Mapping[str, Any] | None = Non
     Raises:
         ToolError: the wrapper chart or the environment's values are not there.
     """
-    values = over(wrapper_values(root, environment), more or {})
+    values = demo_chart.without_nulls(over(wrapper_values(root, environment), more or {}))
     demo = values["opentelemetry-demo"]
     found = (*_components(demo), *_of_subcharts(demo))
     floor = on_demand_floor(values)

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from infra.app_of_apps import applications
-from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, normalized, repositories
+from infra.demo_chart import over
+from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, named, normalized, repositories
+from infra.images import TURNED_ON as REAL_TURNED_ON
 from infra.settings import parse
 from infra.settings.children import IMAGE_REGISTRIES
 from otel_on_spot.plan.images import of_values
@@ -54,6 +56,46 @@ def test_a_mirror_of_every_registry_reaches_every_image_the_hooks_own_included(r
 
     assert pulled(mirrors) == {mirrored(image, MIRRORS) for image in pulled(plain)}
     assert all(image.startswith("mirror.test/") for image in pulled(mirrors))
+
+
+TURNED_ON: dict[str, Any] = {
+    "grafana": {
+        "persistence": {"enabled": True},
+        "deploymentStrategy": {"type": "Recreate"},
+        "dashboards": {"default": {"one": {"gnetId": 1, "revision": 1, "datasource": "prometheus"}}},
+    },
+    "prometheus": {"configmapReload": {"prometheus": {"enabled": True}}},
+}
+
+
+@pytest.mark.parametrize("version", sorted(set(contracts()) - {"0.39.0"}))
+def test_what_only_values_turn_on_is_known_and_asks_for_memory(version: str, tmp_path):
+    chart = Wrapper.assemble(of_version(version), tmp_path, version=version)
+    if chart.demo.source != "real":
+        pytest.skip(chart.demo.how)
+    given = chart.values("dev")
+    plain = named(given, "2", chart.variant)
+    told = named(over(given, {DEMO: TURNED_ON}), "2", chart.variant)
+    objects = chart.objects("dev", {DEMO: TURNED_ON})
+    more = pulled(objects) - pulled(chart.objects("dev"))
+
+    assert more == set(told) - set(plain)
+    assert len(more) >= 2, "0.40's busybox is the wrapper's own"
+    assert [
+        container["name"]
+        for spec in pod_specs(objects).values()
+        for container in containers(spec)
+        if not container.get("resources", {}).get("requests", {}).get("memory")
+    ] == []
+
+
+def test_what_only_values_turn_on_is_listed_and_mirrored():
+    values = {"otel-demo": {"values": {DEMO: TURNED_ON}}}
+    plain = set(listed_images("dev", imageRegistries=MIRRORS))
+    more = set(listed_images("dev", imageRegistries=MIRRORS, applications=values)) - plain
+
+    assert more == {mirrored(f"{repository}:{tag}", MIRRORS) for repository, tag in REAL_TURNED_ON.values()}
+    assert all(image.startswith("mirror.test/") for image in more)
 
 
 def test_a_pull_secret_reaches_every_pod_the_hooks_own_included(real_demo: Wrapper):

@@ -150,6 +150,45 @@ def test_the_roles_are_those_that_the_image_or_the_chart_makes(of_chart: tuple[W
         ({"components": {"postgresql": {"envOverrides": []}}}, "POSTGRES_PASSWORD is not from the Secret"),
         ({"components": {"postgresql": {"command": ["docker-entrypoint.sh", "postgres"]}}}, "postgresql.command"),
         ({"opentelemetry-collector": {"extraEnvs": [{"name": "A", "value": "b"}]}}, "POSTGRESQL_PASSWORD is missing"),
+        (
+            {"opentelemetry-collector": {"extraEnvs": [{"name": "POSTGRESQL_PASSWORD", "value": "otel"}]}},
+            "POSTGRESQL_PASSWORD is missing or not from the Secret",
+        ),
+        (
+            {"opentelemetry-collector": {"config": {"receivers": {"postgresql": {"password": "otel"}}}}},
+            r"receivers\.postgresql\.password",
+        ),
+        ({"grafana": {"admin": {"existingSecret": ""}}}, r"grafana\.admin\.existingSecret"),
+        ({"grafana": {"env": {"GF_SECURITY_ADMIN_PASSWORD": "x"}}}, r"grafana\.env: GF_SECURITY_ADMIN_PASSWORD"),
+        ({"grafana": {"grafana.ini": {"security": {"admin_password": "x"}}}}, "admin_password"),
+        ({"default": {"envOverrides": [{"name": "PGPASSWORD", "value": "x"}]}}, "PGPASSWORD"),
+        ({"components": {"ad": {"envOverrides": [{"name": "REDIS_PASSWORD", "value": "x"}]}}}, "REDIS_PASSWORD is in"),
+        (
+            {
+                "components": {
+                    "accounting": {
+                        "envOverrides": [
+                            {"name": "DB_CONNECTION_STRING", "value": "Host=postgresql;Username=otelu;Pwd=otelp"},
+                            {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "a"}}},
+                        ]
+                    }
+                }
+            },
+            "DB_CONNECTION_STRING has a password in it",
+        ),
+        (
+            {
+                "components": {
+                    "ad": {
+                        "envOverrides": [
+                            {"name": "REDIS_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "a"}}},
+                            {"name": "PASSWORD_FILE", "value": "/run/password"},
+                        ]
+                    }
+                }
+            },
+            "",
+        ),
         ({"components": {"accounting": {"enabled": False, "envOverrides": []}}}, ""),
         ({"opentelemetry-collector": {"enabled": False, "extraEnvs": []}}, ""),
     ],

@@ -160,6 +160,9 @@ def test_no_stateful_set_needs_a_field_that_cannot_change(real_demo: Wrapper) ->
     assert fixed[0] == fixed[1] == fixed[2]
 
 
+MORE = {"requests": {"cpu": "1", "memory": "8Gi"}, "limits": {"memory": "8Gi"}}
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -178,6 +181,29 @@ def test_no_stateful_set_needs_a_field_that_cannot_change(real_demo: Wrapper) ->
         (
             {DEMO: {"components": {"kafka": {"envOverrides": [{"name": "A", "value": "b"}]}}}},
             "KAFKA_LOG_DIRS is missing",
+        ),
+        ({DEMO: {"components": {"kafka": {"additionalVolumeMounts": []}}}}, "kafka does not mount the claim"),
+        ({DEMO: {"opensearch": {"extraVolumeMounts": []}}}, "opensearch does not mount the claim"),
+        (
+            {
+                DEMO: {
+                    "components": {"kafka": {"additionalVolumeMounts": [{"name": "data", "mountPath": "/elsewhere"}]}}
+                }
+            },
+            "mounted at /elsewhere, and kafka keeps its data in /var/lib/kafka/data/kraft",
+        ),
+        (
+            {DEMO: {"components": {"postgresql": {"envOverrides": [{"name": "PGDATA", "value": "/tmp/data"}]}}}},
+            "postgresql keeps its data in /tmp/data",
+        ),
+        (
+            {DEMO: {"components": {"valkey-cart": {"command": ["valkey-server", "--dir", "/tmp"]}}}},
+            "valkey-cart keeps its data in /tmp",
+        ),
+        ({DEMO: {"opensearch": {"persistence": {"enabled": True}}}}, r"opensearch\.persistence\.enabled"),
+        (
+            {DEMO: {"prometheus": {"server": {"retentionSize": "6GB", "resources": MORE}}}},
+            "6GB is not below its volume, 5Gi",
         ),
         ({"placementHook": {"enabled": False}}, r"placementHook\.enabled"),
         ({"persistence": {"claims": {"frontend": {"name": "frontend-data", "gib": 1}}}}, "frontend is no database"),

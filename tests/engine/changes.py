@@ -407,7 +407,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     Change(key="costs.monthlyLimitUsd", to={"costs.monthlyLimitUsd": 600}, untouched=True),
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),
-    change("gitSshKey", "a-key", **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),
+    change("gitSshKey", PEM, **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),
     one_of("githubAppPrivateKey", BY_APP),
 )  # fmt: skip
 

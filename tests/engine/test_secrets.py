@@ -20,7 +20,7 @@ LAST = "gitToken"
 SECRETS[LAST] = SECRETS.pop(LAST)
 """The token comes last and stays: it needs no other setting than the committed ones."""
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
-GIVEN = {key: PEM.format(secret) if key == "githubAppPrivateKey" else secret for key, secret in SECRETS.items()}
+GIVEN = {key: secret if key == LAST else PEM.format(secret) for key, secret in SECRETS.items()}
 LOUD = "-v=8"
 """The most that the engine logs without its own wire log, which shows every secret: docs/operations.md says so."""
 USER_SENTINEL = "sentinel-of-a-person"

@@ -141,7 +141,11 @@ def test_where_nothing_is_left_of_the_examples_the_run_goes_on() -> None:
     ],
 )
 def test_every_kind_of_placeholder_is_found(path: str, value: Any, key: str) -> None:
-    ssh = {"gitSshKey": "a key"} if str(value).startswith("git@") else {}
+    ssh = (
+        {"gitSshKey": "-----BEGIN PRIVATE KEY-----\na key\n-----END PRIVATE KEY-----"}
+        if str(value).startswith("git@")
+        else {}
+    )
 
     assert key in [problem.key for problem in placeholders(parsed(changed("dev", path, value) | ssh))]
 

@@ -152,7 +152,7 @@ def plain_text(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, st
     for path in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
         shutil.copy(path, tmp_path)
     committed, key = (ROOT / "Pulumi.dev.yaml").read_text(), request.param
-    given = PEM.format(SECRETS[key]) if key == "githubAppPrivateKey" else SECRETS[key]
+    given = PEM.format(SECRETS[key]) if key in ("gitSshKey", "githubAppPrivateKey") else SECRETS[key]
     for before, after in {"gitSshKey": SSH, "githubAppPrivateKey": APP}.get(key, {}).items():
         assert before in committed
         committed = committed.replace(before, after)

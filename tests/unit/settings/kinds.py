@@ -359,6 +359,9 @@ def node_classes() -> Iterator[Row]:
     yield "prod", f"{at}.capacityReservations", [{"id": "cr-1"}], f"{at}.capacityReservations"
 
 
+TOLERATED = {**STATEFUL_TAINT, "operator": "Equal"}
+
+
 def placements() -> Iterator[Row]:
     for stack in ("dev", "staging", "prod", "lab"):
         for other in ({"value": "store"}, {"key": "stateful"}, {"effect": "NoExecute"}):
@@ -372,6 +375,10 @@ def placements() -> Iterator[Row]:
     yield "dev", reserved, (["reserved"], [{"id": "cr-1"}]), "pools.data.capacityTypes"
     elsewhere = {"otel-demo": {"values": {"placement": {"nodeSelector": {"karpenter.sh/nodepool": "store"}}}}}
     yield "dev", "gitops.applications", elsewhere, "pools"
+    told = "gitops.applications.otel-demo.values.placement.tolerations"
+    for other in ({"key": "example.com/db"}, {"operator": "Exists"}, {"effect": "NoExecute"}):
+        tolerated = {"otel-demo": {"values": {"placement": {"tolerations": [TOLERATED | other]}}}}
+        yield "dev", "gitops.applications", tolerated, told
 
 
 def expiry() -> Iterator[Row]:
@@ -758,7 +765,7 @@ SOUND: list[tuple[str, str, Any]] = [
         (["reserved"], [{"id": "cr-1"}], {"otel-demo": {"enabled": False}}),
     ),
     ("dev", "pools.data.taints+gitops.applications", ([{**STATEFUL_TAINT, "value": "store"}], {"otel-demo": {
-        "values": {"placement": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]}}
+        "values": {"placement": {"tolerations": [{**STATEFUL_TAINT, "operator": "Equal", "value": "store"}]}}
     }})),
     ("dev", "karpenter.version+pools.spot.budgets", ("1.15.1", [{"nodes": "1", "reasons": ["Unhealthy"]}])),
     ("prod", "cluster.adminRoleArns", [

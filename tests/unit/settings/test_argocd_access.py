@@ -70,6 +70,10 @@ def test_a_public_client_proves_itself_by_pkce() -> None:
         ({"oidc": OIDC | {"clientSecret": "$argocd-oidc"}}, "argocd.oidc.clientSecret"),
         ({"oidc": OIDC | {"issuer": "http://login.acme.io"}}, "argocd.oidc.issuer"),
         ({"oidc": OIDC | {"issuer": "login.acme.io"}}, "argocd.oidc.issuer"),
+        (
+            {"oidc": OIDC | {"issuer": "https://login.acme.io/.well-known/openid-configuration"}},
+            "argocd.oidc.issuer",
+        ),
         ({"oidc": OIDC | {"requestedScopes": ["profile"]}}, "argocd.oidc.requestedScopes"),
         ({"oidc": OIDC, "domain": "argocd.internal"}, "argocd.domain"),
         ({"oidc": OIDC, "rbac": {}}, "argocd.rbac"),

@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from infra import demo_chart
 from infra.app_of_apps import AppOfAppsArgs, project_spec, root_spec
+from infra.ingress import NAME as APPLICATION_OF_LOAD_BALANCERS
 from infra.settings import models, parse
 from infra.settings.children import BUILT_IN, LABELLED
+from infra.settings.ingress import OWN_CHILD
 from infra.settings.loader import SECRET_KEYS, model_within
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
@@ -25,6 +27,7 @@ CHART = {
     "namespace": "cert-manager",
 }
 ADMITTED = {"sourceRepositories": ["https://charts.example.com"], "namespaces": ["cert-manager", "team"]}
+GIT = {"repoURL": "https://example.com/team.git", "path": "deploy", "targetRevision": "v1.0.0", "namespace": "team"}
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
@@ -35,6 +38,11 @@ def with_gitops(stack: str = "dev", **keys: Any) -> dict[str, Any]:
 
 def with_child(name: str, child: dict[str, Any], stack: str = "dev", **gitops: Any) -> dict[str, Any]:
     return with_gitops(stack, applications={name: child}, **(ADMITTED | gitops))
+
+
+def admitting(child: dict[str, Any]) -> dict[str, Any]:
+    """What else ``gitops`` says where a child's repository is admitted."""
+    return {"sourceRepositories": [child["repoURL"]]} if "repoURL" in child else {}
 
 
 @pytest.mark.parametrize(
@@ -73,12 +81,38 @@ def with_child(name: str, child: dict[str, Any], stack: str = "dev", **gitops: A
         ("team", {"path": "a", "namespace": "team", "repoURL": "https://charts.example.com"}, {}, "targetRevision"),
         ("team", {"path": "a", "namespace": "team", "podSecurity": {"enforce": "baseline"}}, {}, "createNamespace"),
         ("cert-manager", CHART, {"sourceRepositories": []}, "repoURL"),
+        ("platform", CHART, {}, ""),
+        ("otel-demo", {"syncOptions": ["ServersideApply=true"]}, {}, "syncOptions"),
+        ("otel-demo", {"syncOptions": ["ServerSideApply=True"]}, {}, "syncOptions"),
+        ("otel-demo", {"syncOptions": ["PrunePropagationPolicy=later"]}, {}, "syncOptions"),
+        ("otel-demo", {"syncOptions": ["CreateNamespace=false"]}, {}, "syncOptions"),
+        (
+            "otel-demo",
+            {"ignoreDifferences": [{"kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]},
+            {},
+            "ignoreDifferences[0].group",
+        ),
+        (
+            "otel-demo",
+            {"ignoreDifferences": [{"group": "apps/v1", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]},
+            {},
+            "ignoreDifferences[0].group",
+        ),
+        ("cert-manager", CHART | {"variant": "large"}, {}, "variant"),
+        ("team", GIT | {"variant": "large"}, {}, "variant"),
+        ("team", GIT | {"targetRevision": "1.*"}, {}, "targetRevision"),
+        ("team", GIT | {"path": "../x"}, {}, "path"),
+        ("team", GIT | {"path": "gitops/../../x"}, {}, "path"),
+        ("team", GIT | {"repoURL": "registry.example.com/x"}, {"sourceRepositories": []}, "repoURL"),
+        ("cert-manager", CHART | {"repoURL": "oci://registry.example.com"}, {"sourceRepositories": []}, "repoURL"),
+        ("cert-manager", CHART | {"repoURL": "git@github.com:a/b.git"}, {"sourceRepositories": []}, "repoURL"),
+        ("team", GIT | {"repoURL": "https://me:sentinel@example.com/x"}, {"sourceRepositories": []}, "repoURL"),
     ],
 )
 def test_a_child_that_argo_cd_would_refuse_is_refused_with_its_key(
     name: str, child: dict[str, Any], gitops: dict[str, Any], key: str
 ) -> None:
-    assert f"gitops.applications.{name}.{key}" in keys_of(with_child(name, child, **gitops))
+    assert f"gitops.applications.{name}.{key}".rstrip(".") in keys_of(with_child(name, child, **gitops))
 
 
 def test_a_misspelt_key_of_a_child_is_told_with_the_right_one() -> None:
@@ -99,16 +133,96 @@ def test_a_misspelt_key_of_a_child_is_told_with_the_right_one() -> None:
         ("cert-manager", CHART),
         ("cert-manager", CHART | {"createNamespace": True, "podSecurity": {"enforce": "restricted"}, "wave": -1}),
         ("team", {"path": "gitops/charts/team", "namespace": "team", "syncOptions": ["PruneLast=true"]}),
+        ("team", GIT | {"syncOptions": ["Prune=confirm", "PrunePropagationPolicy=orphan", "Validate=false"]}),
+        ("team", GIT | {"repoURL": "oci://registry.example.com/charts/x", "path": ".", "targetRevision": "1.2.3"}),
+        ("cert-manager", CHART | {"repoURL": "registry.example.com/charts"}),
+        *(
+            ("cert-manager", CHART | {"targetRevision": revision})
+            for revision in ("^1.18", "~1.18.0", "1.18.*", ">=1.18 <2")
+        ),
+        ("cert-manager", CHART | {"values": {"a": {"b": None}, "c": [None, 1]}}),
     ],
 )
 def test_a_sound_child_reaches_the_root_as_it_was_written(name: str, child: dict[str, Any]) -> None:
-    settings, problems = parse(with_child(name, child))
+    settings, problems = parse(with_child(name, child, **admitting(child)))
 
     assert problems == []
     assert settings is not None
     told = root_values(settings)["applications"]
     assert demo_chart.over(told, {name: child}) == told
     assert set(told) == {name, "otel-demo"}
+
+
+def test_a_null_of_a_child_takes_away_what_the_program_or_the_chart_says() -> None:
+    """Helm's own way of leaving something out; elsewhere a key without a value is most often an unfinished line."""
+    less = {"persistence": {"claims": {"kafka": None}}, "networkPolicy": {"internet": {"clients": {"grafana": None}}}}
+    settings, problems = parse(with_child("otel-demo", {"values": less}, stack="prod"))
+
+    assert problems == []
+    assert settings is not None
+    told = root_values(settings)["applications"]["otel-demo"]["values"]
+    assert "kafka" not in told["persistence"]["claims"]
+    assert "opensearch" in told["persistence"]["claims"]
+    assert told["networkPolicy"] == less["networkPolicy"]
+    assert keys_of(with_child("otel-demo", {"wave": None})) == ["gitops.applications.otel-demo.wave"]
+
+
+def test_another_placement_reaches_every_database() -> None:
+    selector = {"karpenter.sh/nodepool": "store"}
+    toleration = {"key": "dedicated", "operator": "Equal", "value": "store", "effect": "NoSchedule"}
+    placed = {"nodeSelector": selector, "tolerations": [toleration]}
+    raw = with_child("otel-demo", {"values": {"placement": placed}})
+    store = raw["pools"]["data"] | {"taints": [{"key": "dedicated", "value": "store", "effect": "NoSchedule"}]}
+    raw["pools"] = {name: pool for name, pool in raw["pools"].items() if name != "data"} | {"store": store}
+    settings, problems = parse(raw)
+
+    assert problems == []
+    assert settings is not None
+    demo = root_values(settings)["applications"]["otel-demo"]["values"]["opentelemetry-demo"]
+    found = [demo["components"][name]["schedulingRules"] for name in ("kafka", "postgresql", "valkey-cart")]
+    found += [demo["opensearch"], demo["prometheus"]["server"]]
+    assert [one["nodeSelector"]["karpenter.sh/nodepool"] for one in found] == ["store"] * 5
+    assert [one["tolerations"] for one in found] == [[toleration]] * 5
+
+
+@pytest.mark.parametrize(
+    ("gitops", "stack", "keys"),
+    [
+        ({"repository": "https://me:sentinel@github.com/a/b.git"}, "dev", ["gitops.repository"]),
+        ({"repository": "https://ghp_sentinel@github.com/a/b.git"}, "dev", ["gitops.repository"]),
+        ({"repository": "https://acme@dev.azure.com/acme/p/_git/r"}, "dev", []),
+        ({"sourceRepositories": ["https://me:sentinel@x.io/y"]}, "dev", ["gitops.sourceRepositories[0]"]),
+        ({"sourceRepositories": ["*"]}, "dev", ["gitops.sourceRepositories[0]"]),
+        ({"namespaces": ["team-*"]}, "dev", ["gitops.namespaces[0]"]),
+        (
+            {"clusterKinds": [{"group": "cert-manager.io/v1", "kind": "Issuer"}]},
+            "dev",
+            ["gitops.clusterKinds[0].group"],
+        ),
+        ({"imageRegistries": {"docker.io": "mirror/hub"}}, "dev", ["gitops.imageRegistries.docker.io"]),
+        ({"imageRegistries": {"docker.io": "mirror:5000/hub/x"}}, "dev", []),
+    ],
+)
+def test_bounds_are_bounds_and_no_url_has_a_password(gitops: dict[str, Any], stack: str, keys: list[str]) -> None:
+    _, problems = parse(with_gitops(stack, **gitops))
+
+    assert [problem.key for problem in problems] == keys
+    assert "sentinel" not in str(problems)
+
+
+def test_a_child_may_not_have_the_name_of_the_load_balancers_application() -> None:
+    shop = {"shop": {"host": "shop.acme.io", "scheme": "internal", "inboundCidrs": ["10.0.0.0/8"]}}
+
+    assert OWN_CHILD == APPLICATION_OF_LOAD_BALANCERS
+    assert keys_of(with_child(OWN_CHILD, CHART) | {"ingress": shop}) == ["gitops.applications.ingress"]
+    assert keys_of(with_child(OWN_CHILD, CHART)) == []
+
+
+@pytest.mark.parametrize("token", ["ghp_x\n", " ghp_x", "me:ghp_x", "Bearer abc"])
+def test_a_token_is_the_token_alone_and_is_not_shown(token: str) -> None:
+    _, problems = parse(with_gitops() | {"gitToken": token})
+
+    assert [(problem.key, problem.given) for problem in problems] == [("gitToken", "[secret]")]
 
 
 def root_values(settings: models.Settings) -> dict[str, Any]:
@@ -203,7 +317,15 @@ def test_a_retry_of_the_root_looks_at_the_newest_commit_and_a_sync_ends() -> Non
     assert 1800 <= argocd["values"]["configs"]["params"]["controller.sync.timeout.seconds"] <= 7200
 
 
-@pytest.mark.parametrize("url", ["git@github.com:acme/otel-on-spot.git", "ssh://git@git.acme.io:2222/otel-on-spot.git"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@github.com:acme/otel-on-spot.git",
+        "ssh://git@git.acme.io:2222/otel-on-spot.git",
+        "ssh://APKAEXAMPLE@git-codecommit.eu-central-1.amazonaws.com/v1/repos/x",
+        "acme@vs-ssh.visualstudio.com:v3/acme/p/r",
+    ],
+)
 def test_an_ssh_url_has_its_key(url: str) -> None:
     raw = with_gitops(repository=url)
 
@@ -219,6 +341,8 @@ def test_an_ssh_url_has_its_key(url: str) -> None:
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here",
         "-----BEGIN PUBLIC KEY-----\nsentinel\n-----END PUBLIC KEY-----",
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsentinel\n-----END ENCRYPTED PRIVATE KEY-----",
+        "~/.ssh/sentinel",
+        KEY.replace("\n", "\\n"),
     ],
 )
 def test_a_key_that_opens_nothing_is_refused_and_not_shown(key: str) -> None:
@@ -291,6 +415,22 @@ ENTERPRISE = "https://github.acme.io/platform/otel-on-spot.git"
             ["gitops.githubApp", "githubAppPrivateKey"],
         ),
         ({"githubApp": APP}, {"githubAppPrivateKey": APP_KEY, "gitToken": "token"}, ["githubAppPrivateKey"]),
+        *(
+            (
+                {"githubApp": APP | {"enterpriseBaseUrl": api}, "repository": ENTERPRISE},
+                {"githubAppPrivateKey": APP_KEY},
+                ["gitops.githubApp.enterpriseBaseUrl"],
+            )
+            for api in ("https://github.acme.io", "https://git.other.io/api/v3")
+        ),
+        (
+            {
+                "githubApp": APP | {"enterpriseBaseUrl": "https://api.acme.ghe.com"},
+                "repository": "https://acme.ghe.com/a/b",
+            },
+            {"githubAppPrivateKey": APP_KEY},
+            [],
+        ),
     ],
 )
 def test_an_app_has_its_numbers_its_key_and_its_github(

@@ -43,6 +43,10 @@ over the hook: self-heal puts it back, and the hook does not run on a self-heal.
 {{- if not (hasKey $declared .name) -}}
 {{- fail (printf "stateful: %s/%s is listed, but opentelemetry-demo runs no such workload. Remove it from the list, or enable it." .kind .name) -}}
 {{- end -}}
+{{- $kind := eq .name "opensearch" | ternary "StatefulSet" "Deployment" -}}
+{{- if ne .kind $kind -}}
+{{- fail (printf "stateful: %s/%s is listed, but it is a %s: the hook would patch nothing. Correct its kind." .kind .name $kind) -}}
+{{- end -}}
 {{- end -}}
 {{- $placement := toJson .Values.placement.nodeSelector -}}
 {{- range $name, $selector := $declared -}}
