@@ -275,6 +275,31 @@ def _virtualize_in_hardware() -> None:
     Instance.__init__ = making
 
 
+def _end_launches_without_their_key() -> None:
+    """End an instance at its launch where the key of one of its volumes is not enabled, as EC2 does; moto runs it.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html#troubleshooting-launch-internal
+    """
+    from moto.ec2.models.instances import InstanceBackend, StateReason
+    from moto.kms.models import kms_backends
+
+    launch = InstanceBackend.run_instances
+
+    def launching(self: Any, *arguments: Any, **options: Any) -> Any:
+        reservation = launch(self, *arguments, **options)
+        keys = kms_backends[self.account_id][self.region_name].keys
+        for instance in reservation.instances:
+            devices = [device.volume_id for _, device in instance.get_block_device_mapping]
+            named = [str(self.get_volume(device).kms_key_id or "").rpartition("/")[2] for device in devices]
+            if any(name in keys and keys[name].key_state != "Enabled" for name in named):
+                instance.terminate()
+                code = "Client.InternalError"
+                instance.state_reason = StateReason(f"{code}: Client error on launch", code)
+        return reservation
+
+    InstanceBackend.run_instances = launching
+
+
 def _keep_default_keys_awss_own() -> None:
     """Tell AWS as the manager of the key for volumes without one of their own, and rotate it; moto tells a customer."""
     from moto.ec2.models.elastic_block_store import EBSBackend
@@ -332,6 +357,7 @@ def main() -> None:
     _keep_queue_policies()
     _tell_templates_tags_apart()
     _virtualize_in_hardware()
+    _end_launches_without_their_key()
     _keep_default_keys_awss_own()
     _resolve_in_every_vpc()
     _tell_quotas()

@@ -9,10 +9,13 @@ import pytest
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.collectors import aws as collectors
 from otel_on_spot.doctor.examine import run_check
+from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_kubernetes import NodePool
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.cloud import Cloud
 from tests.simcloud.conftest import REGION, Maker
+from tests.simcloud.test_kubernetes import NODE_POOL, install_crds, pool
 from tests.unit.doctor.changes import HEALTHY, one_of
 
 CLUSTER = "faulty"
@@ -107,6 +110,44 @@ def test_a_queue_that_was_switched_to_a_kms_key_is_told(cloud: Cloud, platform: 
     assert "EventBridge may not use it" in seen["alias/aws/sqs"]
     assert "does not let events.amazonaws.com call kms:GenerateDataKey, kms:Decrypt" in seen[key]
     assert "there is no such key" in seen["alias/nowhere"]
+
+
+def test_instances_that_die_at_launch_without_their_key_are_told(cloud: Cloud, platform: Facts) -> None:
+    ec2, kms = cloud.client("ec2", REGION), cloud.client("kms", REGION)
+    key = kms.create_key(Description="of volumes")["KeyMetadata"]
+    owned = [{"Key": platform.declared.owned_tag, "Value": "owned"}]
+    asked: dict[str, Any] = {
+        "ImageId": "ami-12c6146b",
+        "MinCount": 1,
+        "MaxCount": 1,
+        "TagSpecifications": [{"ResourceType": "instance", "Tags": owned}],
+        "BlockDeviceMappings": [
+            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20, "Encrypted": True, "KmsKeyId": key["Arn"]}}
+        ],
+    }
+    launched = [ec2.run_instances(**asked)["Instances"][0]["InstanceId"]]
+    lives = judged(replace(platform, instances=collectors.instances(ec2)), "launch-failures")
+    kms.disable_key(KeyId=key["KeyId"])
+    launched.append(ec2.run_instances(**asked)["Instances"][0]["InstanceId"])
+    (found,) = judged(replace(platform, instances=collectors.instances(ec2)), "launch-failures").findings
+    ec2.terminate_instances(InstanceIds=launched[:1])
+    assert lives.status == "ok"
+    assert (found.subject, launched[1] in found.seen) == ("Client.InternalError", True)
+    assert "the root volume's KMS key" in found.seen
+    assert launched[0] not in found.seen
+
+
+def test_a_budget_that_karpenter_cannot_read_is_told(cluster: Maker, platform: Facts) -> None:
+    spec = {
+        "template": {"spec": {"requirements": [], "nodeClassRef": {"name": "default"}}},
+        "disruption": {"budgets": [{"nodes": "10%"}, {"nodes": "0", "schedule": "0 7 * * 1-7", "duration": "11h"}]},
+    }
+    install_crds(cluster)
+    made = cluster.make(NODE_POOL, "frozen", **pool("frozen") | {"spec": spec})
+    pools = parse_all(NodePool, [made.read()])
+    (found,) = judged(replace(platform, node_pools=pools), "pool-budgets").findings
+    assert found.subject == "frozen: budget 0 7 * * 1-7"
+    assert "the day of the week runs from 0 to 6" in found.seen
 
 
 def test_a_small_subnet_and_a_second_group_that_carry_the_tag_are_told(

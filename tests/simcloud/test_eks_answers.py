@@ -4,6 +4,7 @@ import io
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,9 @@ ROLE = "arn:aws:iam::123456789012:role/node"
 
 def moto(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"cluster": CLUSTER}).encode()]
+    return [
+        json.dumps({"cluster": CLUSTER, "nodegroup": {"nodegroupName": "system"}, "nodegroups": ["system"]}).encode()
+    ]
 
 
 class Raw(io.BytesIO):
@@ -134,3 +137,42 @@ def test_the_doctor_reads_health_versions_and_the_ends_of_support(eks: Any, tmp_
     facts = replace(HEALTHY, clusters=(cluster,), addons=(expected,))
     found = {check.id: run_check(facts, check).findings for check in CHECKS if check.id in ("cluster", "add-ons")}
     assert ["InsufficientFreeAddresses: no room (subnet-1)" in told[0].seen for told in found.values()] == [True, True]
+
+
+def test_the_doctor_tells_a_known_bad_add_on_an_ill_node_group_and_the_end_of_support(eks: Any, tmp_path: Path) -> None:
+    declared, tables = replace(HEALTHY.declared, cluster="one"), Tables(tmp_path / "tables.sqlite")
+    bad = {"status": "ACTIVE", "tags": {}, "inputs": {"addonVersion": "v1.21.1-eksbuild.8"}}
+    tables.put("addons", "one/vpc-cni", bad)
+    issue = {"code": "AsgInstanceLaunchFailures", "message": "no capacity", "resourceIds": ["asg-1"]}
+    inputs = {
+        "clusterName": "one",
+        "nodeGroupName": "system",
+        "scalingConfig": {},
+        "subnetIds": [],
+        "nodeRoleArn": ROLE,
+    }
+    row = {"inputs": inputs, "tags": {}, "release": "1.35.8-20260930", "status": "DEGRADED", "issues": [issue]}
+    tables.put("node-groups", "one/system", row)
+    (cluster,) = (replace(one, version="1.34") for one in collectors.clusters(eks, declared))
+    gathered: Any = SimpleNamespace(wait={"clusters": (cluster,)}.get)
+    facts = replace(
+        HEALTHY,
+        taken_at=datetime(2026, 11, 26, tzinfo=UTC),
+        clusters=(cluster,),
+        addons=collectors.addons(eks, declared, gathered),
+        node_groups=collectors.node_groups(eks, declared, gathered),
+        kubernetes_versions=collectors.kubernetes_versions(eks, gathered),
+    )
+    told = {
+        check.id: [finding.seen for finding in run_check(facts, check).findings]
+        for check in CHECKS
+        if check.id in ("add-ons", "node-groups", "kubernetes-support")
+    }
+    assert [text.partition(" (")[0] for text in told["add-ons"]] == [
+        "v1.21.1-eksbuild.8 is older than 1.21.2: pods that no policy selects lose all traffic on a node whose agent "
+        "started before kube-proxy was ready"
+    ]
+    assert told["node-groups"] == ["status DEGRADED: AsgInstanceLaunchFailures: no capacity (asg-1)"]
+    (support,) = told["kubernetes-support"]
+    assert support.startswith("standard support ends on 2026-12-02, in 6 d")
+    assert "$0.60 an hour in place of $0.10" in support
