@@ -18,7 +18,7 @@ from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
 from infra.karpenter.interruption import EVENTS, InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
-from infra.living import control_plane_zones, living_cluster
+from infra.living import control_plane_zones, living_cluster, tell_tag_changes
 from infra.load_balancers import LoadBalancerRole, LoadBalancerRoleArgs
 from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import ExistingNetwork, ExistingNetworkArgs, Network, NetworkArgs
@@ -49,6 +49,7 @@ refuse_direct_jump(NODE_ACCESS, settings.cluster.node_access, stack_names, asked
 refuse_direct_jump(IDENTITY, settings.karpenter.identity, stack_names, asked)
 living = living_cluster(stack_names.cluster, asked)
 zones = control_plane_zones(settings, living, stack_names, asked)
+tell_tag_changes(tags, living, stack_names, asked)
 found_vpc = existing_vpc(settings, asked, new=living is None)
 ranges = found_vpc.ranges if found_vpc else (settings.network.made,)
 proxy = proxy_environment(settings.network, map(str, ranges))

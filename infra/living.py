@@ -4,8 +4,8 @@ Asked once, before the first resource; the rest is arithmetic. What AWS refuses 
 refused here, at the preview, with the way out.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -19,6 +19,8 @@ from infra.settings.models import Cluster, Encryption, Network, NodeClass, Pool,
 from infra.settings.problem import Problem, message
 from infra.subnets import SubnetLayout
 
+ALIVE: Final = ["pending", "running", "stopping", "stopped"]
+"""States of instances that have not ended."""
 PUBLIC_ROLE, PRIVATE_ROLE = "kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"
 AMI_ARCHITECTURE: Final = {"amd64": "x86_64", "arm64": "arm64"}
 CLAIM_NAME_TAG, CLAIM_NAMESPACE_TAG = "kubernetes.io/created-for/pvc/name", "kubernetes.io/created-for/pvc/namespace"
@@ -44,6 +46,7 @@ class LivingCluster:
 
     ``secrets_key``: ARN of the key that its secrets were given; empty for a key of the stack's own.
     ``existing_vpc``: id of the VPC that it was given; empty for one that the stack made.
+    ``tags``: of the cluster, the stack's own among them.
     """
 
     kubernetes_version: str
@@ -51,6 +54,7 @@ class LivingCluster:
     subnets: tuple[LivingSubnet, ...]
     secrets_key: str = ""
     existing_vpc: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | None:
@@ -74,6 +78,7 @@ def living_cluster(name: str, opts: pulumi.InvokeOptions) -> LivingCluster | Non
         ),
         secrets_key=(cluster.tags or {}).get(names.SECRETS_KEY_TAG, ""),
         existing_vpc=(cluster.tags or {}).get(names.EXISTING_VPC_TAG, ""),
+        tags=cluster.tags or {},
     )
 
 
@@ -105,6 +110,44 @@ def control_plane_zones(
         raise pulumi.RunError(message(f"Pulumi.{pulumi.get_stack()}.yaml", problems))
     zones = settings.network.zones
     return zones if living is None else tuple(zone for zone in zones if zone in living.zones)
+
+
+def tell_tag_changes(
+    wanted: Mapping[str, str], living: LivingCluster | None, stack_names: names.StackNames, opts: pulumi.InvokeOptions
+) -> None:
+    """Warn of a change of the stack's tags: the node class carries them, so each node of Karpenter's drifts.
+
+    The cluster has them from the last update, and perhaps tags of other people's, which no node has.
+    Source: https://karpenter.sh/docs/concepts/disruption/#drift
+
+    Args:
+        wanted: the stack's tags.
+        living: the cluster as it is, if any.
+        stack_names: of the stack.
+        opts: of the questions to AWS.
+    """
+    if living is None or "managed-by" not in living.tags:
+        return
+    changed = [key for key, value in wanted.items() if living.tags.get(key) != value]
+    own = (*wanted, names.SECRETS_KEY_TAG, names.EXISTING_VPC_TAG)
+    others = [key for key in living.tags if key not in own]
+    if not changed and not others:
+        return
+    owned = stack_names.owned_tags
+
+    def nodes(tags: Mapping[str, str]) -> int:
+        karpenters = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
+        return len(
+            ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=ALIVE, opts=opts).ids
+        )
+
+    gone = [key for key in others if key != "Name" and nodes(owned | {key: living.tags[key]})]
+    if changed or gone:
+        pulumi.log.warn(
+            f"tags: {', '.join([*changed, *(f'{key} goes' for key in gone)])}: nodes have the stack's tags from their "
+            f"class, so Karpenter replaces all of its nodes ({nodes(owned)} now), within the pools' budgets, and EKS "
+            "the system nodes"
+        )
 
 
 def vpc_problems(network: Network, living: LivingCluster) -> Iterator[Problem]:
@@ -308,9 +351,8 @@ def volume_problems(stack_names: names.StackNames, opts: pulumi.InvokeOptions) -
     """
     owned, (tag, value) = stack_names.owned_tags, next(iter(stack_names.volume_tags.items()))
     karpenters = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
-    alive = ["pending", "running", "stopping", "stopped"]
     nodes, tagged_nodes = (
-        set(ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=alive, opts=opts).ids)
+        set(ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=ALIVE, opts=opts).ids)
         for tags in (owned, owned | {tag: value})
     )
     drivers = owned | {"ebs.csi.aws.com/cluster": "true"}

@@ -36,7 +36,7 @@ made together with that.
 - **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and
   replaced afterwards, within the pools' budgets: a narrower requirement (types, sizes, zones, architectures) takes the
   nodes outside it; taints, labels and most of the node class, `tags` among it, take every node of the pool, or of all
-  pools. `make plan ARGS="--against main"` says whose nodes a change drains.
+  pools. `make plan ARGS="--against main"` says whose nodes a change drains; of `tags` the preview warns as well.
 - **replaced**: a new one is made, and the old one deleted.
 - **untouched**: the setting is for the rules alone.
 - **refused**: no other value is taken, or none while the environment lives; the preview says why, and the way out.

@@ -77,11 +77,17 @@ def test_what_eks_wrote_into_aws_auth_for_its_own_group_is_declared_too(dev: Sta
 def test_changed_tags_of_the_stack_are_written_once_and_read_back_by_every_type(dev: Stack) -> None:
     wanted = {**settings("tags"), "owner": "checkout"}
     changed = {registration for operation, registration in dev.writes(tags=wanted) if operation == "update"}
+    told = [message for message in dev.recording.messages if message.startswith("tags: ")]
     tagged = {f"{r.type.rpartition(':')[2]}:{r.name}" for r in dev.recording if "tagsAll" in r.outputs}
 
     assert len(tagged) > 30
     assert tagged <= changed
+    assert told == [
+        "tags: owner: nodes have the stack's tags from their class, so Karpenter replaces all of its nodes (0 now), "
+        "within the pools' budgets, and EKS the system nodes"
+    ]
     assert dev.writes(tags=wanted) == []
+    assert not any(message.startswith("tags: ") for message in dev.recording.messages)
     assert tagged == {registration for operation, registration in dev.writes() if operation == "update"} & tagged
     assert dev.writes() == []
 

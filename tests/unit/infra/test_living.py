@@ -1,5 +1,6 @@
 """What AWS refuses to change on a living environment is refused before the first resource, with the way out."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
 from unittest import mock
@@ -11,6 +12,7 @@ from infra.living import (
     LivingCluster,
     LivingSubnet,
     claim_problems,
+    tell_tag_changes,
     version_problems,
     volume_problems,
     zone_problems,
@@ -221,6 +223,37 @@ def volumes_live(monkeypatch: pytest.MonkeyPatch, claims: list[str], size: int, 
 
 def ids(tags: dict[str, str], untagged: list[str]) -> Any:
     return mock.Mock(ids=["tagged"] if "ebs.csi.aws.com/cluster-name" in tags else ["tagged", *untagged])
+
+
+@pytest.mark.parametrize(
+    ("lives", "told"),
+    [
+        ({"cost-centre": "other"}, "tags: cost-centre: nodes"),
+        ({}, "tags: cost-centre: nodes"),
+        ({"cost-centre": "platform", "team": "shop"}, "tags: team goes: nodes"),
+        ({"cost-centre": "platform", "somebodys": "own"}, ""),
+        ({"cost-centre": "platform"}, ""),
+    ],
+)
+def test_a_change_of_tags_is_told_before_it_drains_every_node(
+    monkeypatch: pytest.MonkeyPatch, lives: dict[str, str], told: str
+) -> None:
+    own = {"environment": "dev", "cluster": "otel-dev", "managed-by": "pulumi"}
+    warned: list[str] = []
+
+    def nodes(*, instance_tags: dict[str, str], **_: Any) -> Any:
+        return mock.Mock(ids=[] if "somebodys" in instance_tags else ["i-1", "i-2"])
+
+    monkeypatch.setattr("infra.living.ec2.get_instances", nodes)
+    monkeypatch.setattr("infra.living.pulumi.log.warn", warned.append)
+    stack = StackNames(cluster="otel-dev", region="eu-west-1")
+    cluster = replace(living(), tags=own | lives)
+    tell_tag_changes(own | {"cost-centre": "platform"}, cluster, stack, InvokeOptions())
+    tell_tag_changes(own | {"cost-centre": "x"}, None, stack, InvokeOptions())
+
+    assert len(warned) == bool(told)
+    assert told in "".join(warned)
+    assert ("all of its nodes (2 now)" in "".join(warned)) == bool(told)
 
 
 def test_an_alias_without_a_build_for_the_minor_is_refused_for_the_old_minor_too() -> None:
