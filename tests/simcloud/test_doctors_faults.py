@@ -144,7 +144,7 @@ def test_a_budget_that_karpenter_cannot_read_is_told(cluster: Maker, platform: F
     }
     install_crds(cluster)
     made = cluster.make(NODE_POOL, "frozen", **pool("frozen") | {"spec": spec})
-    pools = parse_all(NodePool, [made.read()])
+    pools = parse_all(NodePool, [made.read() or {}])
     (found,) = judged(replace(platform, node_pools=pools), "pool-budgets").findings
     assert found.subject == "frozen: budget 0 7 * * 1-7"
     assert "the day of the week runs from 0 to 6" in found.seen
