@@ -26,6 +26,7 @@ Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/servicerole.
 """
 ROLE: Final = "aws:iam/role:Role"
 ATTACHMENT: Final = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+CLUSTER: Final = "otel-on-spot:index:Cluster"
 ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
 ASSOCIATION: Final = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 
@@ -74,7 +75,7 @@ class Cluster(pulumi.ComponentResource):
     """The cluster's OIDC issuer, without ``https://``; empty where the cluster has no provider."""
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("otel-on-spot:index:Cluster", name, None, opts)
+        super().__init__(CLUSTER, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         config = args.config
 
@@ -161,9 +162,11 @@ class Cluster(pulumi.ComponentResource):
             opts=child,
         )
 
-        administrators = _administrators(
-            name, config.admin_role_arns, aws_cluster.name, args.stack_names.partition, child
-        )
+        administrators = _administrators(name, config.admin_role_arns, aws_cluster.name, child)
+        for arn in config.admin_view_role_arns:
+            _admitted(name, "admin-view", arn, aws_cluster.name, child)
+        for arn in config.view_role_arns:
+            _admitted(name, "view", arn, aws_cluster.name, child)
 
         self.kubernetes_provider = kubernetes.Provider(
             f"{name}-kubernetes",
@@ -329,50 +332,82 @@ def _service_role(
     return role, attachment
 
 
-def _administrators(
-    name: str,
-    role_arns: tuple[str, ...],
-    cluster_name: pulumi.Input[str],
-    partition: str,
-    opts: pulumi.ResourceOptions,
-) -> list[pulumi.Resource]:
-    """Access entries that make these roles cluster-admin, one for each ARN, whatever their order.
+ACCESS_POLICIES: Final = {
+    "admin": "AmazonEKSClusterAdminPolicy",
+    "admin-view": "AmazonEKSAdminViewPolicy",
+    "view": "AmazonEKSViewPolicy",
+}
+"""Access policies of EKS's own. Source: https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html"""
 
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
-    """
+
+def _administrators(
+    name: str, role_arns: tuple[str, ...], cluster_name: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """Access entries that make these roles cluster-admin, one for each ARN, whatever their order."""
     made: list[pulumi.Resource] = []
     # Until November 2026 the component made them, by the last part of the ARN: the last one of a name had the entry.
     former = {arn.rpartition("/")[2]: arn for arn in role_arns}
     for arn in role_arns:
-        account, _, role = arn.removeprefix(f"arn:{partition}:iam::").partition(":role/")
-        key, last = f"{name}-admin-{account}/{role}", arn.rpartition("/")[2]
-        had_it = former[last] == arn
-        entry = aws_eks.AccessEntry(
-            key,
-            cluster_name=cluster_name,
-            principal_arn=arn,
-            opts=pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(aliases=_former_urns(ENTRY, f"{name}-eks-admin-{last}") if had_it else None),
-            ),
-        )
-        association = aws_eks.AccessPolicyAssociation(
-            f"{key}-admin",
-            cluster_name=cluster_name,
-            principal_arn=arn,
-            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-            access_scope=AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-            opts=pulumi.ResourceOptions(
-                parent=entry,
-                depends_on=[entry],
-                aliases=_former_urns(f"{ENTRY}${ASSOCIATION}", f"{name}-eks-admin-{last}-admin") if had_it else None,
-            ),
-        )
-        made += [entry, association]
+        last = arn.rpartition("/")[2]
+        made += _admitted(name, "admin", arn, cluster_name, opts, f"{name}-eks-admin-{last}" * (former[last] == arn))
     return made
+
+
+def _admitted(
+    name: str, may: str, arn: str, cluster_name: pulumi.Input[str], opts: pulumi.ResourceOptions, former: str = ""
+) -> list[pulumi.Resource]:
+    """An access entry of a role, and on it an access policy that counts in the whole cluster.
+
+    A role that moves to another list keeps its entry: EKS makes no second one beside it.
+
+    Args:
+        name: the cluster's logical name.
+        may: a key of ``ACCESS_POLICIES``.
+        arn: of the role.
+        cluster_name: the cluster's.
+        opts: options of the entry.
+        former: logical name of the entry that the pulumi-eks component made for this role; empty where it made none.
+    """
+    _, partition, _, _, account, path = arn.split(":", 5)
+    role = f"{account}/{path.removeprefix('role/')}"
+    others = {f"{name}-{other}-{role}": other for other in ACCESS_POLICIES if other != may}
+    entry = aws_eks.AccessEntry(
+        f"{name}-{may}-{role}",
+        cluster_name=cluster_name,
+        principal_arn=arn,
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                aliases=[
+                    *(_urn(f"{CLUSTER}${ENTRY}", other) for other in others),
+                    *(_former_urns(ENTRY, former) if former else ()),
+                ]
+            ),
+        ),
+    )
+    association = aws_eks.AccessPolicyAssociation(
+        f"{name}-{may}-{role}-{may}",
+        cluster_name=cluster_name,
+        principal_arn=arn,
+        policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/{ACCESS_POLICIES[may]}",
+        access_scope=AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+        opts=pulumi.ResourceOptions(
+            parent=entry,
+            depends_on=[entry],
+            aliases=[
+                *(_urn(f"{CLUSTER}${ENTRY}${ASSOCIATION}", f"{other}-{had}") for other, had in others.items()),
+                *(_former_urns(f"{ENTRY}${ASSOCIATION}", f"{former}-{may}") if former else ()),
+            ],
+        ),
+    )
+    return [entry, association]
 
 
 def _former_urns(kind: str, name: str) -> list[str | pulumi.Alias]:
     """URN of a resource that the pulumi-eks component made below this one."""
-    parents = "otel-on-spot:index:Cluster$eks:index:Cluster"
-    return [f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{parents}${kind}::{name}"]
+    return [_urn(f"{CLUSTER}$eks:index:Cluster${kind}", name)]
+
+
+def _urn(kinds: str, name: str) -> str:
+    """URN of a resource of this stack, its parents' kinds before its own."""
+    return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{name}"

@@ -510,6 +510,16 @@ class Cluster(Model):
         description="IAM role ARNs that are cluster-admin, beside the role that creates the cluster (EKS admits that "
         "one by itself, and refuses it here); at least one in prod",
     )
+    admin_view_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (),
+        description="IAM role ARNs that read everything in the cluster, Secrets too, and write nothing: those that "
+        "preview with a refresh, such as CI's daily check for drift",
+    )
+    view_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (),
+        description="IAM role ARNs that read workloads, no Secret and no custom resource, and write nothing: those "
+        "that preview without a refresh, such as CI's of a pull request",
+    )
     node_access: Literal["aws-auth", "both", "access-entry"] = Field(
         "aws-auth",
         description="how the Karpenter node role is admitted; from one end to the other goes through both, an update "

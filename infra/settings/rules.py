@@ -1170,12 +1170,17 @@ def tags_are_taken(tags: dict[str, str]) -> Iterator[Problem]:
 
 
 @rule
-def administrators_are_roles_of_their_own(cluster: Cluster, region: str, account_id: str | None) -> Iterator[Problem]:
-    """Each administrator is a role of this partition, listed once, that EKS takes as a principal of its own."""
-    key, stack_names = "cluster.adminRoleArns", names.StackNames(cluster=cluster.name, region=region)
+def admitted_roles_are_of_their_own(cluster: Cluster, region: str, account_id: str | None) -> Iterator[Problem]:
+    """Each role with an access entry is one of this partition, listed once, that EKS takes as a principal."""
+    stack_names = names.StackNames(cluster=cluster.name, region=region)
     ours = {stack_names.node_role.lower(), stack_names.system_node_role.lower()}
+    listed = {
+        "cluster.adminRoleArns": cluster.admin_role_arns,
+        "cluster.adminViewRoleArns": cluster.admin_view_role_arns,
+        "cluster.viewRoleArns": cluster.view_role_arns,
+    }
     seen: dict[str, str] = {}
-    for arn in cluster.admin_role_arns:
+    for key, arn in ((key, arn) for key, arns in listed.items() for arn in arns):
         partition, account, path = arn.split(":")[1], arn.split(":")[4], arn.split(":", 5)[5].lower()
         if partition != stack_names.partition:
             yield Problem(
@@ -1185,7 +1190,12 @@ def administrators_are_roles_of_their_own(cluster: Cluster, region: str, account
                 f"write arn:{stack_names.partition}:iam::...",
             )
         if former := seen.get(arn.lower()):
-            yield Problem(key, f"{former}, {arn}", "names of roles ignore case: this is one role", "keep one of them")
+            yield Problem(
+                key,
+                f"{former}, {arn}",
+                "a role has one access entry, and names of roles ignore case: this is one role",
+                "keep it in one list, once",
+            )
         seen[arn.lower()] = arn
         if path.startswith("role/aws-service-role/"):
             yield Problem(

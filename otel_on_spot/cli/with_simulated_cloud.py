@@ -47,7 +47,7 @@ def with_simulated_cloud(
             "--as",
             metavar="ROLE",
             help="Name or ARN of a role of the simulated account: every call of the AWS provider is decided by its "
-            "policies. Without it everything is allowed.",
+            "policies, every one of the Kubernetes provider by its access entry. Without it everything is allowed.",
         ),
     ] = None,
 ) -> None:

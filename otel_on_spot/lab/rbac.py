@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from otel_on_spot.lab.aws.access_entries import group_of_policy
+from otel_on_spot.simcloud.kubernetes.access import ACCESS_POLICIES
+
 Manifest = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
 AUTHENTICATOR, KUBELETS, VOLUMES = "authenticator", "kubelet-standin", "ebs-csi-driver"
@@ -11,7 +14,7 @@ the EBS CSI driver and the snapshot controller."""
 
 def manifests() -> list[Manifest]:
     """Roles and bindings of these users: nodes do the rest as themselves."""
-    return [*authenticator(), *cloud_controller(), *volumes()]
+    return [*authenticator(), *cloud_controller(), *volumes(), *access_policies()]
 
 
 def authenticator() -> list[Manifest]:
@@ -56,6 +59,17 @@ def volumes() -> list[Manifest]:
         {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": every},
     ]
     return _bound(VOLUMES, "ClusterRole", "lab:ebs-csi-driver", rules)
+
+
+def access_policies() -> list[Manifest]:
+    """Rules of EKS's own access policies, for the users whose entries have them."""
+    made = []
+    for policy, rules in ACCESS_POLICIES.items():
+        told = [{key: [*values] for key, values in rule.items()} for rule in rules]
+        role, binding = _bound("", "ClusterRole", f"lab:{policy}", told)
+        subject = {"apiGroup": GROUP, "kind": "Group", "name": group_of_policy(policy)}
+        made += [role, {**binding, "subjects": [subject]}]
+    return made
 
 
 def _bound(user: str, kind: str, name: str, rules: list[Manifest], **metadata: str) -> list[Manifest]:

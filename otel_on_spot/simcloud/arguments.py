@@ -253,8 +253,9 @@ UNDECIDED: Final[dict[str, str]] = {
     "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region, "
     "until Service Quotas is asked for more)",
     "permissions": "without `--as`, whether the caller may make a request",
-    "access": "with `--as` too, what a role may do inside the cluster: who made it, access policies and RBAC groups "
-    "decide there, and nothing here reads RBAC; every call of the Kubernetes provider is allowed",
+    "access": "with `--as` too, a chart's objects one by one (who installs one must be allowed everything), "
+    "Kubernetes' own ClusterRoles but cluster-admin, and a preview's dry runs: where one is forbidden, the provider "
+    "does without",
     "organizations": "service control policies, and permissions of other accounts' keys and roles",
     "boundaries": "whether the policy of a permissions boundary is there",
     "traffic": "whether packets arrive: of routes, rules and endpoints only a node group's way out is looked at",

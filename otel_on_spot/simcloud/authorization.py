@@ -1,4 +1,4 @@
-"""Who calls the simulated cloud: every call that the AWS provider makes is decided as a role of the account.
+"""Who calls the simulated cloud: every call of the AWS and the Kubernetes provider is decided as a role of the account.
 
 ``judged`` is the way in, for the recorded graph as for the provider's protocol; what was asked and decided is kept.
 """
@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from otel_on_spot.iam import actions, messages
-from otel_on_spot.iam.decisions import Caller, Request, decide
+from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Decision
 from otel_on_spot.iam.roles import caller_of_role
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked, kind_of
 from otel_on_spot.simcloud.cloud import Cloud, Judge
 from otel_on_spot.simcloud.handler import Site, tags_of
+from otel_on_spot.simcloud.kubernetes import access
 from otel_on_spot.simcloud.properties import Properties
 
 GLOBAL_REGION = "us-east-1"
@@ -80,7 +82,7 @@ def role_caller(cloud: Cloud, role: str, region: str = GLOBAL_REGION) -> Caller:
 
 
 class Authorization(Judge):
-    """Decides the provider's calls, and keeps them; threads may share one.
+    """Decides the providers' calls, and keeps them; threads may share one.
 
     Args:
         cloud: whose calls they are.
@@ -94,6 +96,7 @@ class Authorization(Judge):
         self.calls: list[Call] = []
         self.log = log
         self._tags: dict[str, Mapping[str, str]] = {}
+        self._unique_id: str | None = None
         self._lock = threading.Lock()
 
     @property
@@ -117,10 +120,18 @@ class Authorization(Judge):
     def arn(self) -> str:
         return self.caller.arn if self.caller else ""
 
+    @property
+    @override
+    def principal(self) -> str:
+        return (self.caller.role or self.caller.arn) if self.caller else ""
+
     @override
     def operation(
         self, name: str, token: str, logical: str, site: Site, identity: str, state: Properties, inputs: Properties
     ) -> None:
+        if token.startswith("kubernetes:"):
+            self._in_cluster(name, token, logical, site, identity, inputs)
+            return
         if token not in OPERATIONS:
             raise ApiError(
                 "NotJudged",
@@ -150,14 +161,42 @@ class Authorization(Judge):
             raise ApiError("NotJudged", str(problem)) from None
         asked = as_called(request, region)
         decision = Decision("allowed") if self.caller is None else decide(asked, self.caller)
-        call = Call(request=asked, decision=decision, operation=operation)
+        self._keep(Call(request=asked, decision=decision, operation=operation))
+        if not decision and self.caller:
+            raise ApiError(*messages.refusal(asked, self.caller, decision))
+
+    def _keep(self, call: Call) -> None:
         with self._lock:
             self.calls.append(call)
             if self.log:
                 with self.log.open("a") as file:
                     file.write(json.dumps(as_line(call)) + "\n")
-        if not decision and self.caller:
-            raise ApiError(*messages.refusal(asked, self.caller, decision))
+
+    def _in_cluster(self, name: str, token: str, logical: str, site: Site, identity: str, inputs: Properties) -> None:
+        """Decide the requests to a cluster's API; one that does not answer says so itself.
+
+        Raises:
+            ApiError: one is refused, or the cluster knows no such caller.
+        """
+        row = self.cloud.tables.get("clusters", site.cluster)
+        if row is None or row["status"] != "ACTIVE":
+            return
+        user = access.user_of(site, self.caller, self._id_of_caller(site)) if self.caller else None
+        for asked in access.requests(site, name, token, identity, inputs):
+            decision = Decision("allowed") if self.caller is None else access.decide(site, user, asked)
+            about = "/".join(filter(None, (asked.qualified, asked.namespace, asked.name)))
+            request = Request(action=f"kubernetes:{asked.verb}", resources=(Resource(arn=about),))
+            self._keep(
+                Call(request=request, decision=replace(decision, resource=about), operation=f"{name} {token} {logical}")
+            )
+            if not decision:
+                raise ApiError(*access.refusal(user, asked))
+
+    def _id_of_caller(self, site: Site) -> str:
+        if self._unique_id is None:
+            found = principals.entity(site, self.principal)
+            self._unique_id = str(found.get("RoleId") or found.get("UserId") or "")
+        return self._unique_id
 
     @override
     def remember(self, identity: str, outputs: Properties) -> None:
@@ -241,7 +280,7 @@ def as_line(call: Call) -> dict[str, Any]:
 
 @contextmanager
 def judged(cloud: Cloud, role: str | None = None, log: Path | None = None) -> Generator[Authorization]:
-    """Decide every call of the AWS provider within as a role of the account; the caller before is back afterwards.
+    """Decide every call of both providers within as a role of the account; the caller before is back afterwards.
 
     Args:
         cloud: whose calls they are.

@@ -64,7 +64,7 @@ class ReleaseRunner(Protocol):
 
 
 class Judge(Protocol):
-    """Decides the AWS provider's calls, as ``authorization.Authorization`` does."""
+    """Decides the providers' calls, as ``authorization.Authorization`` does."""
 
     def operation(
         self, name: str, token: str, logical: str, site: Any, identity: str, state: Properties, inputs: Properties
@@ -97,6 +97,10 @@ class Judge(Protocol):
     @property
     def arn(self) -> str:
         """ARN of who calls; empty where it is nobody in particular."""
+
+    @property
+    def principal(self) -> str:
+        """ARN of the role or user that calls; empty where it is nobody in particular."""
 
 
 class Cloud:
@@ -162,7 +166,7 @@ class Cloud:
         self._clients_lock = threading.Lock()
         self._kubernetes: dict[str, Kubernetes] = {}
         self.authorization: Judge | None = None
-        """Decides the AWS provider's calls (``authorization.judged``); None allows them all."""
+        """Decides the providers' calls (``authorization.judged``); None allows them all."""
 
     def __enter__(self) -> "Cloud":
         try:

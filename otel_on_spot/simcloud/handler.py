@@ -390,8 +390,8 @@ class Handler:
         state: Properties | None = None,
         inputs: Properties | None = None,
     ) -> None:
-        """Have the provider's calls decided, where somebody decides them: those of AWS."""
-        if site.cloud.authorization and self.token.startswith("aws:"):
+        """Have the provider's calls decided, where somebody decides them."""
+        if site.cloud.authorization:
             site.cloud.authorization.operation(
                 operation, self.token, subject.name, site, identity, state or {}, inputs or {}
             )

@@ -229,6 +229,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("cluster.endpoint.reachedFrom", "runner-in-vpc", **{"cluster.endpoint.runnerCidrs": ["10.10.0.0/16"]}),
     change("cluster.endpoint.runnerCidrs", ["10.10.0.0/20"], **{"cluster.endpoint.reachedFrom": "runner-in-vpc"}),
     change("cluster.adminRoleArns", ["arn:aws:iam::111122223333:role/platform-admin"]),
+    change("cluster.adminViewRoleArns", ["arn:aws:iam::111122223333:role/otel-on-spot-bootstrap-dev-drift"]),
+    change("cluster.viewRoleArns", ["arn:aws:iam::111122223333:role/otel-on-spot-bootstrap-dev-preview"]),
     change("cluster.nodeAccess", "both"),
     change("cluster.logTypes", ["audit"]),
     change("cluster.logRetentionDays", 60),

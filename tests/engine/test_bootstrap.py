@@ -1,6 +1,7 @@
 """The roles that bootstrap makes: a stack's whole life as them, on the real engine and call by call."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 
 from otel_on_spot.iam import document
 from otel_on_spot.iam.decisions import Caller, Request, decide
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.authorization import judged, role_caller
 from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.cloud_answers import Providers, is_made, plain, subject
 from otel_on_spot.simcloud.inventory import inventory
 from tests.engine.workbench import workbench
 from tests.unit.settings.test_settings import committed
@@ -24,6 +28,10 @@ OWN = "otel-on-spot-bootstrap"
 
 def boundary(stack: str) -> str:
     return f"arn:aws:iam::123456789012:policy/{OWN}/{OWN}-{stack}-boundary"
+
+
+def role(stack: str, what: str) -> str:
+    return f"arn:aws:iam::123456789012:role/{OWN}/{OWN}-{stack}-{what}"
 
 
 UNUSED = {
@@ -59,13 +67,17 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Life:
-    """What was asked as the role that updates, and as the one that previews."""
+    """What was asked as the role that updates, and as the one that looks for drift.
+
+    ``unread``: role, and what it has in the cluster -> what it is not let read there.
+    """
 
     cloud: Cloud
     written: tuple[Request, ...]
     refused: tuple[str, ...]
     read: tuple[Request, ...]
     refused_reads: tuple[str, ...]
+    unread: dict[str, list[str]]
     left: list[tuple[str, str]]
 
 
@@ -83,7 +95,12 @@ def life(account: Cloud) -> Life:
         "alarms": {"emails": ["on-call@example.org"]},
         "costs": {"monthlyLimitUsd": 600, "budgetEmails": ["on-call@example.org"]},
         "network": changed("network", interfaceEndpoints=["sts", "s3"]),
-        "cluster": changed("cluster", adminRoleArns=["arn:aws:iam::111122223333:role/platform-admin"]),
+        "cluster": changed(
+            "cluster",
+            adminRoleArns=["arn:aws:iam::111122223333:role/platform-admin"],
+            adminViewRoleArns=[role(STACK, "drift")],
+            viewRoleArns=[role(STACK, "preview")],
+        ),
         "karpenter": changed("karpenter", interruptionExperiments=True, spotServiceLinkedRole=True, identity="both"),
     }
     newer = {"kubernetesVersion": "1.36", "addons": {"kubeProxy": "v1.36.0-eksbuild.1"}, "logRetentionDays": 60}
@@ -94,8 +111,15 @@ def life(account: Cloud) -> Life:
     }
     with judged(cloud, f"{OWN}-{STACK}-up") as writer:
         recording = graph.apply(STACK, cloud, config_overrides=first)
-    with judged(cloud, f"{OWN}-{STACK}-preview") as reader:
+    with judged(cloud, f"{OWN}-{STACK}-drift") as reader:
         graph.apply(STACK, cloud, previous=recording, config_overrides=first)
+    unread = {what: unread_by(cloud, recording, what) for what in ("drift", "preview", "up")}
+    cluster = committed(STACK)["cluster"]["name"]
+    for what in ("drift", "up"):
+        row = cloud.tables.remove("access-entries", f"{cluster}/{role(STACK, what)}")
+        assert row is not None
+        unread[f"{what} without its entry"] = unread_by(cloud, recording, what)
+        cloud.tables.put("access-entries", f"{cluster}/{role(STACK, what)}", row)
     with judged(cloud, f"{OWN}-{STACK}-up") as changer:
         recording = graph.apply(STACK, cloud, previous=recording, config_overrides=second)
         graph.destroy(recording, cloud, unprotected=True)
@@ -106,8 +130,23 @@ def life(account: Cloud) -> Life:
         tuple(f"{call.operation}: {call.request.action}" for call in written if not call.decision),
         tuple(call.request for call in reader.calls),
         tuple(f"{call.operation}: {call.request.action}" for call in reader.calls if not call.decision),
+        unread,
         sorted(set(inventory(cloud, REGION)) - set(before)),
     )
+
+
+def unread_by(cloud: Cloud, recording: Recording, what: str) -> list[str]:
+    """Type and code of each Kubernetes resource of a stack that one of its roles is not let read."""
+    providers, found = Providers(cloud), []
+    with judged(cloud, f"{OWN}-{STACK}-{what}"):
+        for there in recording:
+            if there.type.startswith("kubernetes:") and is_made(there):
+                handler, site = providers.of(there, recording.by_urn)
+                try:
+                    handler.do_read(site, subject(there), there.id, plain(there.outputs), threading.Event())
+                except ApiError as refused:
+                    found.append(f"{there.type.rpartition(':')[2]} {refused.code}")
+    return sorted(set(found))
 
 
 @pytest.fixture(scope="module")
@@ -168,22 +207,40 @@ def test_the_role_that_previews_reads_everything_and_writes_nothing(life: Life, 
     assert let <= {"iam:GetOpenIDConnectProvider", "iam:GetRole"}, "writes"
 
 
+def test_in_the_cluster_each_role_reads_what_its_access_policy_lets_it_and_nothing_without_an_entry(life: Life) -> None:
+    assert life.unread["drift"] == life.unread["up"] == []
+    assert life.unread["preview"] == [
+        f"{kind} Forbidden" for kind in ("AppProject", "Application", "EC2NodeClass", "NodePool", "Release", "Secret")
+    ]
+    for what in ("drift", "up"):
+        gone = life.unread[f"{what} without its entry"]
+        assert len(gone) > 8
+        assert all(line.endswith(" Unauthorized") for line in gone)
+
+
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_engine_makes_looks_at_and_destroys_a_stack_as_its_roles(tmp_path: Path, stack: str) -> None:
     with workbench(tmp_path, stack, stand_in=True) as bench:
         graph.apply("account", bench.cloud, root=BOOTSTRAP)
         before = bench.left()
-        with bench.settings({"iam": {"permissionsBoundary": boundary(stack)}}) as file:
+        given = {
+            "iam": {"permissionsBoundary": boundary(stack)},
+            "cluster.adminViewRoleArns": [role(stack, "drift")],
+            "cluster.viewRoleArns": [role(stack, "preview")],
+        }
+        with bench.settings(given) as file:
             there = ("--config-file", str(file))
             with judged(bench.cloud, f"{OWN}-{stack}-up") as writer:
                 bench.up(*there)
+            with judged(bench.cloud, f"{OWN}-{stack}-preview") as previewer:
+                bench.run("preview", "--expect-no-changes", "--non-interactive", *there)
             with judged(bench.cloud, f"{OWN}-{stack}-drift") as reader:
                 bench.run("preview", "--refresh", "--expect-no-changes", "--non-interactive", *there)
         with judged(bench.cloud, f"{OWN}-{stack}-up") as remover:
             if stack != "prod":
                 bench.destroy()
                 assert bench.left() == before
-        for calls in (writer, reader, remover):
+        for calls in (writer, previewer, reader, remover):
             assert not calls.denied
         assert len(writer.calls) > 250
         assert len(reader.calls) > 80

@@ -1,4 +1,4 @@
-"""A permission that Karpenter lacks: the call fails with AWS's words in its log, the doctor names it, and it recovers.
+"""A permission that is lacking: Karpenter's log, the doctor's words and its recovery; and who only reads the cluster.
 
 A row for each kind of call; every statement and every condition is tried in tests/unit/lab/aws/test_karpenter_calls.py.
 Of instance profiles there is none: Karpenter lists them half an hour apart, and reads none that a node class names.
@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from otel_on_spot.kubernetes.names import cluster_tag
-from tests.lab.faults import CLUSTER, doctor
+from otel_on_spot.simcloud.kubernetes import access
+from tests.lab.faults import CLUSTER, doctor, role_arn
 from tests.lab.faults_access import policy_changed
 from tests.lab.running import ROOT, STACK, Lab, until
 
@@ -234,3 +236,84 @@ def test_what_karpenter_may_not_do_is_in_its_log_is_named_and_goes_on_once_it_ma
         repair()
         until("it goes on", recovered, RECOVERS_SECONDS)
     assert json.loads(line)["level"] == "ERROR"
+
+
+TOKEN = """
+import boto3, sys
+from otel_on_spot.lab.nodes.identity import cluster_token
+role, region, cluster = sys.argv[1:]
+made = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="ci")["Credentials"]
+session = boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=region)
+print(cluster_token(session, region, cluster))
+"""
+DRIFT, PREVIEW = "lab-drift", "lab-preview"
+
+
+@dataclass
+class Reader:
+    """Somebody with a session of a role, and with kubectl."""
+
+    lab: Lab
+    folder: Path
+    role: str
+
+    @property
+    def name(self) -> str:
+        """The user that the cluster takes it for."""
+        return f"arn:aws:sts::123456789012:assumed-role/{self.role}/ci"
+
+    def kubectl(self, *arguments: str) -> str:
+        """What kubectl prints, errors as well, with a token of the role."""
+        given = (role_arn(self.role), self.lab.stack.region, CLUSTER)
+        token = self.lab.inside(sys.executable, "-c", TOKEN, *given).strip()
+        told = yaml.safe_load(self.lab.folder.kubeconfig().read_text())
+        told["users"] = [{"name": user["name"], "user": {"token": token}} for user in told["users"]]
+        file = self.folder / f"{self.role}.yaml"
+        file.write_text(yaml.safe_dump(told))
+        return self.lab.inside(
+            "sh", "-c", 'kubectl --kubeconfig "$@" 2>&1', "kubectl", str(file), *arguments, check=False
+        )
+
+    def is_refused(self, told: str, verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> bool:
+        """Whether the API server refused it, in the words that the simulated cloud has for it."""
+        asked = access.Attributes(verb=verb, group=group, resource=resource, namespace=namespace, name=name)
+        _, sentence = access.refusal(access.User(name=self.name, groups=()), asked)
+        assert sentence in told
+        return "Error from server (Forbidden)" in told
+
+
+def test_who_only_reads_is_let_read_and_no_more_by_the_real_api_server(lab: Lab, tmp_path: Path) -> None:
+    settings = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())["config"]["otel-on-spot:cluster"]
+    for role in (DRIFT, PREVIEW):
+        trust = {"Version": "2012-10-17", "Statement": []}
+        lab.aws("iam", "create_role", RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
+    drift, preview = Reader(lab, tmp_path, DRIFT), Reader(lab, tmp_path, PREVIEW)
+    reading = {"adminViewRoleArns": [role_arn(DRIFT)], "viewRoleArns": [role_arn(PREVIEW)]}
+    try:
+        assert "Unauthorized" in drift.kubectl("get", "configmaps", "-n", "kube-system")
+        lab.apply(cluster=settings | reading)
+        until("its entry counts", lambda: "aws-auth" in drift.kubectl("get", "cm", "-n", "kube-system"), 20)
+        until("its entry counts", lambda: "aws-auth" in preview.kubectl("get", "cm", "-n", "kube-system"), 20)
+
+        assert "Opaque" in drift.kubectl("get", "secrets", "-n", "otel-demo")
+        assert "spot" in drift.kubectl("get", "nodepools")
+        pool = {"verb": "patch", "group": "karpenter.sh", "resource": "nodepools", "name": "spot"}
+        labelled = ("label", "nodepool", "spot", "tried=yes")
+        assert drift.is_refused(drift.kubectl(*labelled), **pool)
+        assert drift.is_refused(drift.kubectl(*labelled, "--dry-run=server"), **pool)
+        gone = drift.kubectl("delete", "application", "platform", "-n", "argocd", "--wait=false")
+        named = {"group": "argoproj.io", "resource": "applications", "namespace": "argocd", "name": "platform"}
+        assert drift.is_refused(gone, "delete", **named)
+
+        secrets = preview.kubectl("get", "secrets", "-n", "otel-demo")
+        assert preview.is_refused(secrets, "list", "", "secrets", "otel-demo")
+        assert preview.is_refused(preview.kubectl("get", "nodepool", "spot"), **pool | {"verb": "get"})
+        made = preview.kubectl("create", "configmap", "tried", "-n", "default")
+        assert preview.is_refused(made, "create", "", "configmaps", "default")
+
+        lab.apply(cluster=settings | reading | {"adminViewRoleArns": []})
+        until("its entry is gone", lambda: "Unauthorized" in drift.kubectl("get", "cm", "-n", "kube-system"), 20)
+    finally:
+        lab.apply()
+        for role in (DRIFT, PREVIEW):
+            lab.aws("iam", "delete_role", RoleName=role)

@@ -121,10 +121,12 @@ def settings(company: Company, **changes: Any) -> dict[str, Any]:
 def test_a_life_in_it_as_the_bootstraps_roles_leaves_it_as_it_was(account: Cloud, company: Company) -> None:
     before = company.look()
     roles(account, company.vpc)
+    views = committed("dev")["cluster"] | {"adminViewRoleArns": ["arn:aws:iam::123456789012:role/preview"]}
+    given = settings(company) | {"cluster": views}
     with judged(account, "up") as written:
-        made = graph.apply("dev", account, config_overrides=settings(company))
+        made = graph.apply("dev", account, config_overrides=given)
     with judged(account, "preview") as read:
-        graph.apply("dev", account, config_overrides=settings(company), previous=made)
+        graph.apply("dev", account, config_overrides=given, previous=made)
     ours = [group["GroupName"] for group in company.look()["groups"]]
     with judged(account, "up") as destroyed:
         graph.destroy(made, account, unprotected=True)

@@ -3,9 +3,10 @@
 That is its access entries and its authentication mode.
 
 Run as ``python -m otel_on_spot.lab.aws.access_entries``. Entries are matched by the role's unique id, as EKS does:
-one that was made for an earlier role of the same name admits nobody. Access policies on entries are not decided: a
-STANDARD entry has its groups. In mode CONFIG_MAP entries are not looked at, so the entry that stands for a managed
-node group does not count there either: EKS itself would write that group's role into aws-auth.
+one that was made for an earlier role of the same name admits nobody. EKS decides access policies by an authorizer of
+its own; here each one is a group more for the entry's user, to which RBAC gives the policy's rules (``rbac``), and one
+that counts in some namespaces only is left out. In mode CONFIG_MAP entries are not looked at, so the entry that stands
+for a managed node group does not count there either: EKS itself would write that group's role into aws-auth.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html,
 https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper/dynamicfile
@@ -14,6 +15,7 @@ https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +33,38 @@ MODES = {
 """The authenticator's backends, in order, by EKS's authentication mode: an entry goes before the ConfigMap."""
 
 
-def mapping(principal: str, entry: Row) -> dict[str, Any]:
-    """One role mapping of the authenticator, from an access entry."""
+def group_of_policy(policy: str) -> str:
+    """Group of the users whose access entry has an access policy of EKS's own."""
+    return f"lab:access-policy:{policy}"
+
+
+def mapping(principal: str, entry: Row, policies: Sequence[str] = ()) -> dict[str, Any]:
+    """One role mapping of the authenticator, from an access entry and the names of its access policies."""
     if entry["type"] == "EC2_LINUX":
         name, groups = NODE_USERNAME, ["system:nodes"]
     else:
         account, role = principal.split(":")[4], principal.rpartition("/")[2]
         session = f"arn:aws:sts::{account}:assumed-role/{role}/{{{{SessionName}}}}"
-        name, groups = entry.get("userName") or session, entry.get("groups") or []
+        name = entry.get("userName") or session
+        groups = [*(entry.get("groups") or []), *map(group_of_policy, policies)]
     return {"rolearn": principal, "userid": entry["roleId"], "username": name, "groups": groups}
 
 
 def mappings(tables: Tables, cluster: str) -> dict[str, Any]:
     """The authenticator's dynamic file: every entry of a role of this account."""
     rows = tables.all("access-entries", f"{cluster}/")
+    policies = {
+        key: row
+        for key, row in tables.all("access-policies", f"{cluster}/").items()
+        if row["scope"]["type"] == "cluster"
+    }
     return {
         "mapRoles": [
-            mapping(key.removeprefix(f"{cluster}/"), row)
+            mapping(
+                key.removeprefix(f"{cluster}/"),
+                row,
+                [of.rpartition("/")[2] for of in policies if of.startswith(f"{key}/arn:")],
+            )
             for key, row in rows.items()
             if row["roleId"] and row["type"] in ("EC2_LINUX", "STANDARD")
         ],

@@ -19,7 +19,7 @@ from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.aws import in_use
+from otel_on_spot.simcloud.aws import in_use, principals
 from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -113,9 +113,11 @@ class Cluster(Handler):
             "selfManagedAddons": bool(inputs.get("bootstrapSelfManagedAddons")),
             "inputs": {key: value for key, value in inputs.items() if not key.startswith("__")},
             "tags": all_tags(site, inputs),
+            "creator": site.cloud.authorization.principal if site.cloud.authorization else "",
         }
         self._attach(site, name, row, network["subnetIds"])
         site.cloud.tables.put("clusters", name, row)
+        _admit_creator(site, name, row)
         self._log_group(site, name, inputs)
         return name, self._known(site, name, inputs, row)
 
@@ -310,6 +312,24 @@ class Cluster(Handler):
                 site.cloud.tables.remove(table, key)
         site.cloud.kubernetes(identity).forget()
         site.cloud.tables.remove("clusters", identity)
+
+
+def _admit_creator(site: Site, name: str, row: dict[str, Any]) -> None:
+    """Make the access entry of who makes a cluster, an administrator unless the cluster is asked to have none.
+
+    Where access entries do not count, nothing shows who made it: the cluster knows all the same.
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html
+    """
+    access, principal = row["inputs"].get("accessConfig") or {}, row["creator"]
+    if (access.get("authenticationMode") or "CONFIG_MAP") == "CONFIG_MAP" or not principal:
+        return
+    if access.get("bootstrapClusterCreatorAdminPermissions") is False:
+        return
+    made, entry = principals.entity(site, principal), f"{name}/{principal}"
+    told = {"type": "STANDARD", "by": "eks", "roleId": made.get("RoleId") or made.get("UserId") or ""}
+    site.cloud.tables.put("access-entries", entry, {**told, "createdAt": time.time()})
+    policy = f"arn:{site.scope.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+    site.cloud.tables.put("access-policies", f"{entry}/{policy}", {"scope": {"type": "cluster"}})
 
 
 def _refuse_network(site: Site, name: str, network: Properties, subnets: list[dict[str, Any]]) -> None:

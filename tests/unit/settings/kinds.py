@@ -211,6 +211,19 @@ def administrators() -> Iterator[Row]:
         yield "prod", key, [bad], f"{key}[0]"
 
 
+def viewers() -> Iterator[Row]:
+    role, other = arn("111122223333", "drift"), arn("111122223333", "preview")
+    for key in ("cluster.adminViewRoleArns", "cluster.viewRoleArns"):
+        yield "dev", key, [role, role], key
+        yield "dev", key, [role, arn("111122223333", "Drift")], key
+        yield "dev", key, [arn("111122223333", "drift", "aws-cn")], key
+        yield "dev", key, [arn("123456789012", "otel-dev-system-node")], key
+        yield "dev", key, ["arn:aws:iam::111122223333:user/me"], f"{key}[0]"
+        yield "dev", f"cluster.adminRoleArns+{key}", ([other, role], [role]), key
+    both = ([role], [other, arn("111122223333", "DRIFT")])
+    yield "dev", "cluster.adminViewRoleArns+cluster.viewRoleArns", both, "cluster.viewRoleArns"
+
+
 def boundaries() -> Iterator[Row]:
     key = "iam.permissionsBoundary"
     own = "arn:aws:iam::123456789012:policy/boundary"
@@ -773,6 +786,9 @@ SOUND: list[tuple[str, str, Any]] = [
         arn("111122223333", "team/platform-admin"),
         arn("444455556666", "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_admin_0123456789abcdef"),
     ]),
+    ("dev", "cluster.adminRoleArns+cluster.adminViewRoleArns+cluster.viewRoleArns", (
+        [arn("111122223333", "deploys")], [arn("111122223333", "drift")], [arn("111122223333", "ci/drift")],
+    )),
     *(("dev", "pools.spot.labels", {key: value}) for key, value in (
         ("node.kubernetes.io/exclude-from-external-load-balancers", "true"), ("node-role.kubernetes.io/spot", ""),
         ("topology.kubernetes.io/zone", "eu-west-1a"), ("karpenter.k8s.aws/instance-family", "m7i"),

@@ -20,6 +20,7 @@ from tests.unit.lab.aws.conftest import CLUSTER
 
 NODE = "arn:aws:iam::123456789012:role/node"
 ADMIN = "arn:aws:iam::123456789012:role/admin"
+POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 
 
 def entry(tables: Tables, arn: str, kind: str, role_id: str = "AROA1", **more: object) -> None:
@@ -43,6 +44,24 @@ def test_a_standard_entry_maps_to_its_own_groups_and_to_no_node(tables: Tables) 
     found = access_entries.mappings(tables, CLUSTER)["mapRoles"][0]
     assert found["groups"] == ["viewers"]
     assert found["username"] == "arn:aws:sts::123456789012:assumed-role/admin/{{SessionName}}"
+
+
+def test_an_access_policy_is_a_group_that_has_its_rules_and_one_of_a_namespace_is_none(tables: Tables) -> None:
+    entry(tables, ADMIN, "STANDARD", groups=["viewers"])
+    for arn, kind in ((ADMIN, "cluster"), (f"{ADMIN}/2", "cluster")):
+        tables.put("access-policies", f"{CLUSTER}/{arn}/{POLICY}AmazonEKSAdminViewPolicy", {"scope": {"type": kind}})
+    tables.put(
+        "access-policies", f"{CLUSTER}/{ADMIN}/{POLICY}AmazonEKSClusterAdminPolicy", {"scope": {"type": "namespace"}}
+    )
+    found = access_entries.mappings(tables, CLUSTER)["mapRoles"][0]
+    assert found["groups"] == ["viewers", "lab:access-policy:AmazonEKSAdminViewPolicy"]
+    bound = {
+        item["subjects"][0]["name"]: item["roleRef"]["name"] for item in rbac.access_policies() if "subjects" in item
+    }
+    roles = {item["metadata"]["name"]: item["rules"] for item in rbac.access_policies() if "rules" in item}
+    assert roles[bound[found["groups"][1]]] == [
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
+    ]
 
 
 def test_entries_of_other_clusters_and_without_a_role_of_this_account_are_left_out(tables: Tables) -> None:

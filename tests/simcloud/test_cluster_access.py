@@ -1,0 +1,233 @@
+"""Who deploys is a user of the cluster too: access entries, ``aws-auth`` and RBAC decide each request to its API."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from otel_on_spot.iam.decisions import Caller
+from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.authorization import judged
+from otel_on_spot.simcloud.cloud import Cloud
+from otel_on_spot.simcloud.kubernetes import access
+from otel_on_spot.simcloud.kubernetes.helm import Release
+from tests.simcloud.conftest import REGION, Made, Maker, trust
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/drift"
+USER = f"arn:aws:sts::{ACCOUNT}:assumed-role/drift/simulated"
+POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+RBAC = "rbac.authorization.k8s.io/v1"
+SECRET, NAMESPACE = "kubernetes:core/v1:Secret", "kubernetes:core/v1:Namespace"
+
+
+@pytest.fixture(scope="module")
+def unique_id(cloud: Cloud) -> Iterator[str]:
+    """Id of the role that calls."""
+    iam = cloud.client("iam", REGION)
+    made = iam.create_role(RoleName="drift", Path="/ci/", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))
+    yield made["Role"]["RoleId"]
+    iam.delete_role(RoleName="drift")
+
+
+@pytest.fixture
+def admitted(cluster: Maker, unique_id: str) -> Callable[..., None]:
+    """Give the role an access entry with these access policies, in the whole cluster or in some namespaces."""
+    tables, name = cluster.site.cloud.tables, cluster.site.cluster
+    mode(cluster, "API_AND_CONFIG_MAP")
+
+    def admit(*policies: str, namespaces: tuple[str, ...] = (), **more: Any) -> None:
+        for key in tables.all("access-policies", f"{name}/{ROLE}/"):
+            tables.remove("access-policies", key)
+        tables.put("access-entries", f"{name}/{ROLE}", {"type": "STANDARD", "by": "user", "roleId": unique_id, **more})
+        scope = {"type": "namespace", "namespaces": [*namespaces]} if namespaces else {"type": "cluster"}
+        for policy in policies:
+            tables.put("access-policies", f"{name}/{ROLE}/{POLICY}{policy}", {"scope": scope})
+
+    return admit
+
+
+def mode(cluster: Maker, authentication_mode: str) -> None:
+    tables, name = cluster.site.cloud.tables, cluster.site.cluster
+    row = tables.get("clusters", name)
+    assert row is not None
+    row["inputs"]["accessConfig"] = {"authenticationMode": authentication_mode}
+    tables.put("clusters", name, row)
+
+
+def secret(cluster: Maker, name: str = "password", namespace: str = "default") -> Made:
+    metadata = {"name": name, "namespace": namespace}
+    return cluster.make(SECRET, name, apiVersion="v1", kind="Secret", metadata=metadata, stringData={"a": "b"})
+
+
+def config(cluster: Maker, name: str, namespace: str = "default") -> Made:
+    about = {"name": name, "namespace": namespace}
+    return cluster.make("kubernetes:core/v1:ConfigMap", name, apiVersion="v1", kind="ConfigMap", metadata=about)
+
+
+def pool(cluster: Maker) -> Made:
+    cluster.make(Release.token, "crd", name="karpenter-crd", chart="oci://x/karpenter-crd", namespace="kube-system")
+    return cluster.make(
+        "kubernetes:karpenter.sh/v1:NodePool", "spot", apiVersion="karpenter.sh/v1", kind="NodePool",
+        metadata={"name": "spot"}, spec={},
+    )  # fmt: skip
+
+
+def forbidden(cloud: Cloud, act: Callable[[], Any]) -> str:
+    """Sentence with which the cluster refuses the role; empty where it does not."""
+    sentence = ""
+    with judged(cloud, "drift") as calls:
+        try:
+            act()
+        except ApiError as refused:
+            sentence = str(refused)
+    assert bool(calls.denied) == sentence.startswith("Forbidden: ")
+    return sentence.removeprefix("Forbidden: ")
+
+
+def test_without_an_entry_nobody_is_known_and_an_earlier_roles_entry_admits_nobody(
+    cluster: Maker, admitted: Callable[..., None], unique_id: str
+) -> None:
+    cloud, made = cluster.site.cloud, secret(cluster)
+    key = f"{cluster.site.cluster}/{ROLE}"
+    for entry in (None, {"type": "STANDARD", "roleId": "AROAEARLIER"}):
+        if entry:
+            cloud.tables.put("access-entries", key, entry)
+        with judged(cloud, "drift") as calls, pytest.raises(ApiError, match="asked for the client to provide cred"):
+            made.read()
+        assert [call.request.action for call in calls.denied] == ["kubernetes:get"]
+    admitted("AmazonEKSClusterAdminPolicy")
+    assert not forbidden(cloud, made.read)
+    mode(cluster, "CONFIG_MAP")
+    with judged(cloud, "drift"), pytest.raises(ApiError, match="Unauthorized"):
+        made.read()
+
+
+def test_admin_view_reads_everything_and_writes_nothing(cluster: Maker, admitted: Callable[..., None]) -> None:
+    cloud, made, spot = cluster.site.cloud, secret(cluster), pool(cluster)
+    admitted("AmazonEKSAdminViewPolicy")
+    with judged(cloud, "drift") as calls:
+        assert made.read()
+        assert spot.read()
+    assert [call.decision.policy for call in calls.calls] == ["AmazonEKSAdminViewPolicy"] * 2
+    assert forbidden(cloud, spot.delete) == (
+        f'nodepools.karpenter.sh "spot" is forbidden: User "{USER}" cannot delete resource "nodepools" in API group '
+        '"karpenter.sh" at the cluster scope'
+    )
+    assert forbidden(cloud, lambda: secret(cluster, "another")) == (
+        f'secrets "another" is forbidden: User "{USER}" cannot patch resource "secrets" in API group "" in the '
+        'namespace "default"'
+    )
+    assert made.read()
+    assert cloud.kubernetes(cluster.site.cluster).get("v1", "Secret", "another", "default") is None
+
+
+def test_view_reads_workloads_and_neither_secrets_nor_custom_resources_nor_helms_releases(
+    cluster: Maker, admitted: Callable[..., None]
+) -> None:
+    cloud, made, spot, plain = cluster.site.cloud, secret(cluster), pool(cluster), config(cluster, "plain")
+    release = cluster.make(
+        Release.token, "r", name="again", chart="oci://x/karpenter-crd", namespace="kube-system", values={}
+    )
+    admitted("AmazonEKSViewPolicy")
+    assert not forbidden(cloud, plain.read)
+    assert 'secrets "password" is forbidden' in forbidden(cloud, made.read)
+    assert 'cannot get resource "nodepools"' in forbidden(cloud, spot.read)
+    assert forbidden(cloud, release.read).startswith(f'secrets is forbidden: User "{USER}" cannot list resource "secr')
+    admitted("AmazonEKSViewPolicy", "AmazonEKSSecretReaderPolicy")
+    assert not forbidden(cloud, made.read)
+    assert not forbidden(cloud, release.read)
+    assert 'cannot get resource "nodepools"' in forbidden(cloud, spot.read)
+
+
+def test_a_policy_counts_in_its_namespaces_alone(cluster: Maker, admitted: Callable[..., None]) -> None:
+    cloud, here, there = cluster.site.cloud, config(cluster, "here"), config(cluster, "there", "kube-system")
+    admitted("AmazonEKSClusterAdminPolicy", namespaces=("kube-*", "other"))
+    assert not forbidden(cloud, there.read)
+    assert 'in the namespace "default"' in forbidden(cloud, here.read)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-own"}}
+    assert "at the cluster scope" in forbidden(cloud, lambda: cluster.make(NAMESPACE, "n", **namespace))
+
+
+def test_a_policy_that_nobody_described_is_refused_by_name(cluster: Maker, admitted: Callable[..., None]) -> None:
+    made = config(cluster, "plain")
+    admitted("AmazonEKSHybridPolicy")
+    with judged(cluster.site.cloud, "drift"), pytest.raises(ApiError, match="NotJudged: AmazonEKSHybridPolicy"):
+        made.read()
+
+
+def bind(cluster: Maker, kind: str, subject: dict[str, str], rules: list[dict[str, Any]], **about: str) -> None:
+    """A role with these rules, and its binding."""
+    api, named = cluster.site.cloud.kubernetes(cluster.site.cluster), {"name": "reads", **about}
+    api.apply({"apiVersion": RBAC, "kind": kind, "metadata": named, "rules": rules}, "test", force=True)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "reads"}
+    told = {"metadata": named, "roleRef": reference, "subjects": [subject]}
+    api.apply({"apiVersion": RBAC, "kind": f"{kind}Binding", **told}, "test", force=True)
+
+
+def test_groups_of_an_entry_are_bound_by_rbac_and_a_verb_taken_away_is_missed(
+    cluster: Maker, admitted: Callable[..., None]
+) -> None:
+    cloud, spot, made = cluster.site.cloud, pool(cluster), config(cluster, "plain")
+    admitted(groups=["readers"])
+    assert forbidden(cloud, spot.read)
+    rule = {"apiGroups": ["karpenter.sh"], "resources": ["nodepools"], "verbs": ["get", "delete"]}
+    bind(cluster, "ClusterRole", {"kind": "Group", "name": "readers"}, [rule])
+    assert not forbidden(cloud, spot.read)
+    assert forbidden(cloud, made.read)
+    bind(cluster, "ClusterRole", {"kind": "Group", "name": "readers"}, [rule | {"verbs": ["delete"]}])
+    assert 'cannot get resource "nodepools"' in forbidden(cloud, spot.read)
+    bind(cluster, "ClusterRole", {"kind": "Group", "name": "readers"}, [rule | {"resourceNames": ["data"]}])
+    assert forbidden(cloud, spot.read)
+    maps = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"], "resourceNames": ["plain"]}
+    bind(cluster, "Role", {"kind": "User", "name": USER}, [maps], namespace="default")
+    assert not forbidden(cloud, made.read)
+    assert forbidden(cloud, config(cluster, "plain", "kube-system").read)
+
+
+def test_an_entry_goes_before_aws_auth_whose_masters_may_do_everything(
+    cluster: Maker, admitted: Callable[..., None]
+) -> None:
+    cloud, made = cluster.site.cloud, secret(cluster)
+    arn = f"arn:aws:iam::{ACCOUNT}:role/drift"
+    row = f"[{{rolearn: '{arn}', username: 'ci:{{{{SessionName}}}}', groups: ['system:masters']}}]"
+    about = {"name": "aws-auth", "namespace": "kube-system"}
+    told = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"mapRoles": row}}
+    cloud.kubernetes(cluster.site.cluster).apply(told, "eks")
+    assert not forbidden(cloud, made.delete)
+    caller = Caller(arn=USER, role=ROLE)
+    user = access.user_of(cluster.site, caller, "")
+    assert user is not None
+    assert (user.name, user.groups) == ("ci:simulated", ("system:masters", "system:authenticated"))
+    admitted("AmazonEKSViewPolicy")
+    assert forbidden(cloud, lambda: secret(cluster))
+    mode(cluster, "API")
+    cloud.tables.remove("access-entries", f"{cluster.site.cluster}/{ROLE}")
+    with judged(cloud, "drift"), pytest.raises(ApiError, match="Unauthorized"):
+        secret(cluster)
+
+
+def test_who_installs_a_chart_must_be_allowed_everything(cluster: Maker, admitted: Callable[..., None]) -> None:
+    def install() -> Made:
+        return cluster.make(
+            Release.token, "crd", name="karpenter-crd", chart="oci://x/karpenter-crd", namespace="kube-system"
+        )
+
+    cloud = cluster.site.cloud
+    admitted("AmazonEKSSecretReaderPolicy")
+    assert 'cannot create resource "secrets"' in forbidden(cloud, install)
+    admitted(groups=["helm"])
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}
+    bind(cluster, "ClusterRole", {"kind": "Group", "name": "helm"}, [rule])
+    assert 'cannot create resource "*" in API group "*"' in forbidden(cloud, install)
+    admitted("AmazonEKSClusterAdminPolicy")
+    with judged(cloud, "drift") as calls:
+        install().delete()
+    assert not calls.denied
+
+
+def test_resources_are_named_as_kubernetes_names_them() -> None:
+    kinds = ("ConfigMap", "NetworkPolicy", "EC2NodeClass", "StorageClass", "NodePool", "Ingress")
+    assert [access.plural(kind) for kind in kinds] == [
+        "configmaps", "networkpolicies", "ec2nodeclasses", "storageclasses", "nodepools", "ingresses",
+    ]  # fmt: skip
