@@ -173,8 +173,13 @@ def _is_about(
 
 
 def _acts(patterns: Any, action: str) -> bool:
+    return _acts_on(tuple(map(str, listed(patterns))), action)
+
+
+@lru_cache(1 << 15)
+def _acts_on(patterns: tuple[str, ...], action: str) -> bool:
     asked = action.lower()
-    return any(like(str(pattern).lower(), asked) for pattern in listed(patterns))
+    return any(like(pattern.lower(), asked) for pattern in patterns)
 
 
 def _covers(patterns: Any, resource: str, facts: Facts | None) -> bool:

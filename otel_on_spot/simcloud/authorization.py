@@ -32,6 +32,7 @@ GLOBAL_REGION = "us-east-1"
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html (aws:RequestedRegion)
 """
 GLOBAL_SERVICES = ("budgets", "iam", "route53")
+ROLE = "aws:iam/role:Role"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ class Authorization(Judge):
         self.calls: list[Call] = []
         self.log = log
         self._tags: dict[str, Mapping[str, str]] = {}
+        self._roles: dict[str, tuple[str, str | None]] = {}
         self._unique_id: str | None = None
         self._lock = threading.Lock()
 
@@ -141,6 +143,8 @@ class Authorization(Judge):
         asked = Asked(site=site, known=self, identity=identity, state=state, inputs=inputs)
         for request in OPERATIONS[token].of(name, asked):
             self.decide(request, f"{name} {token} {logical}", site.region)
+        if token == ROLE and name != "read":
+            self._roles.pop(identity, None)
 
     @override
     def function(self, token: str, site: Site, arguments: Properties) -> None:
@@ -204,6 +208,8 @@ class Authorization(Judge):
             held = dict(outputs["tagsAll"] or {})
             for name in {identity, str(outputs.get("arn") or identity)}:
                 self._tags[name] = held
+        if ":role/" in str(outputs.get("arn")):
+            self._roles[identity] = (outputs["arn"], outputs.get("permissionsBoundary"))
 
     # What calls name beside their own resource
 
@@ -218,10 +224,18 @@ class Authorization(Judge):
 
     def role_arn(self, name: str, site: Site) -> str:
         """ARN of a role by its name: its path is in it. Of one that is not there, as if it had none."""
-        try:
-            return site.client("iam").get_role(RoleName=name)["Role"]["Arn"]
-        except ClientError:
-            return f"arn:{site.scope.partition}:iam::{site.scope.account}:role/{name}"
+        return self._role(name, site)[0]
+
+    def _role(self, name: str, site: Site) -> tuple[str, str | None]:
+        """(ARN, boundary) of a role by its name, asked for once until an operation on it changes it."""
+        if name not in self._roles:
+            try:
+                role = site.client("iam").get_role(RoleName=name)["Role"]
+            except ClientError:
+                return f"arn:{site.scope.partition}:iam::{site.scope.account}:role/{name}", None
+            boundary = (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+            self._roles[name] = (role["Arn"], boundary)
+        return self._roles[name]
 
     def policy(self, service: str, identity: str, site: Site) -> str | None:
         """A key's or a queue's own policy, or the ARN of a role's boundary; None where there is none."""
@@ -229,8 +243,7 @@ class Authorization(Judge):
             if service == "kms":
                 return site.client("kms").get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
             if service == "iam-boundary":
-                role = site.client("iam").get_role(RoleName=identity.rpartition("/")[2])["Role"]
-                return (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+                return self._role(identity.rpartition("/")[2], site)[1]
             sqs = site.client("sqs")
             url = sqs.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
             found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})

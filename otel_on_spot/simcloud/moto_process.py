@@ -101,6 +101,11 @@ class MotoProcess:
         """Wait for its end, and return its exit code."""
         return self._process.wait() if self._process else 0
 
+    @property
+    def pid(self) -> int:
+        """Process id of the running moto; 0 where it does not run."""
+        return self._process.pid if self._process else 0
+
     def stop(self) -> None:
         """Stop it and wait for its end; harmless where it does not run."""
         if self._process is None:
