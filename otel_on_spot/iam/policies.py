@@ -68,9 +68,9 @@ def allows(
     single = documents is None or isinstance(documents, str | Mapping)
     facts = context if context is None or isinstance(context, Facts) else Facts(context)
     allowed, nearest, fewest = None, Decision("implicitly denied"), 0
-    for statement, variables in _statements([documents] if single else documents):  # ty: ignore[invalid-argument-type]
+    for statement, variables in _acting([documents] if single else documents, action):  # ty: ignore[invalid-argument-type]
         denies = statement.get("Effect") == "Deny"
-        if not _is_about(statement, action, resource, principal, facts if variables else None, denies=denies):
+        if not _is_about(statement, resource, principal, facts if variables else None, denies=denies):
             continue
         why = _unmet(statement, facts, variables=variables, denies=denies)
         if denies and not why:
@@ -98,11 +98,11 @@ def granted(
         facts: condition keys of the request.
         principal: who asks, such as ``{"AWS": "arn:…:role/x"}``.
     """
-    for statement, variables in _statements([document_of_resource]):
+    for statement, variables in _acting([document_of_resource], action):
         if statement.get("Effect") == "Deny":
             continue
         filled = facts if variables else None
-        if _is_about(statement, action, resource, principal, filled, denies=False) and not _unmet(
+        if _is_about(statement, resource, principal, filled, denies=False) and not _unmet(
             statement, facts, variables=variables, denies=False
         ):
             yield statement
@@ -129,10 +129,21 @@ def statements(value: Document) -> list[Mapping[str, Any]]:
     return listed(document(value).get("Statement", []))
 
 
-def _statements(documents: Iterable[Document]) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """(statement, whether its policy's language has variables), of all policies."""
-    for policy in map(document, documents):
-        for statement in statements(policy):
+def _acting(documents: Iterable[Document], action: str) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """(statement, whether its policy's language has variables), of the statements about an action in all policies."""
+    for policy in documents:
+        yield from _acting_in(policy, action) if isinstance(policy, str) else _acting_of(document(policy), action)
+
+
+@lru_cache(1 << 14)
+def _acting_in(policy: str, action: str) -> tuple[tuple[Mapping[str, Any], bool], ...]:
+    return tuple(_acting_of(document(policy), action))
+
+
+def _acting_of(policy: Mapping[str, Any], action: str) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    for statement in statements(policy):
+        others = "NotAction" in statement
+        if _acts(statement["NotAction"] if others else statement.get("Action", []), action) != others:
             yield statement, policy.get("Version") == "2012-10-17"
 
 
@@ -145,19 +156,13 @@ def _unmet(statement: Mapping[str, Any], facts: Facts | None, *, variables: bool
 
 def _is_about(
     statement: Mapping[str, Any],
-    action: str,
     resource: str | None,
     principal: Principal | None,
     facts: Facts | None,
     *,
     denies: bool,
 ) -> bool:
-    """Decide if a statement is about a request, its conditions aside."""
-    if "NotAction" in statement:
-        if _acts(statement["NotAction"], action):
-            return False
-    elif not _acts(statement.get("Action", []), action):
-        return False
+    """Decide if a statement about an action is about a request, its conditions aside."""
     if "NotPrincipal" in statement:
         spared = spares if denies else names
         if spared(statement["NotPrincipal"], principal or {}):
@@ -173,13 +178,8 @@ def _is_about(
 
 
 def _acts(patterns: Any, action: str) -> bool:
-    return _acts_on(tuple(map(str, listed(patterns))), action)
-
-
-@lru_cache(1 << 15)
-def _acts_on(patterns: tuple[str, ...], action: str) -> bool:
     asked = action.lower()
-    return any(like(pattern.lower(), asked) for pattern in patterns)
+    return any(like(str(pattern).lower(), asked) for pattern in listed(patterns))
 
 
 def _covers(patterns: Any, resource: str, facts: Facts | None) -> bool:

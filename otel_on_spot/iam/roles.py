@@ -1,12 +1,13 @@
 """A role's session, or a user, as a caller, read from IAM."""
 
+import json
 from typing import Any
 
 from otel_on_spot.iam.decisions import Caller
 
 
 def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
-    """The session of a role, with every policy that the role has now.
+    """The session of a role, with every policy that the role has now, as text: which is read and sorted once.
 
     Args:
         iam: a boto3 client of IAM.
@@ -32,8 +33,8 @@ def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
     return Caller(
         arn=session_arn or f"arn:{partition}:sts::{account}:assumed-role/{name}/simulated",
         role=role["Arn"],
-        identity=tuple(documents),
-        boundary=managed_policy(iam, boundary) if boundary else None,
+        identity=tuple(map(json.dumps, documents)),
+        boundary=json.dumps(managed_policy(iam, boundary)) if boundary else None,
         tags={tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()},
     )
 

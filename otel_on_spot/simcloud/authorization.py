@@ -33,6 +33,9 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_cond
 """
 GLOBAL_SERVICES = ("budgets", "iam", "route53")
 ROLE = "aws:iam/role:Role"
+UNASKED = "unasked"
+WITH_POLICIES = ("aws:kms/", "aws:sqs/")
+"""Beginnings of the types whose own policy is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,7 @@ class Authorization(Judge):
         self.log = log
         self._tags: dict[str, Mapping[str, str]] = {}
         self._roles: dict[str, tuple[str, str | None]] = {}
+        self._policies: dict[tuple[str, str], str | None] = {}
         self._unique_id: str | None = None
         self._lock = threading.Lock()
 
@@ -143,8 +147,10 @@ class Authorization(Judge):
         asked = Asked(site=site, known=self, identity=identity, state=state, inputs=inputs)
         for request in OPERATIONS[token].of(name, asked):
             self.decide(request, f"{name} {token} {logical}", site.region)
-        if token == ROLE and name != "read":
+        if name != "read" and token == ROLE:
             self._roles.pop(identity, None)
+        elif name != "read" and token.startswith(WITH_POLICIES):
+            self._policies.clear()
 
     @override
     def function(self, token: str, site: Site, arguments: Properties) -> None:
@@ -239,17 +245,17 @@ class Authorization(Judge):
 
     def policy(self, service: str, identity: str, site: Site) -> str | None:
         """A key's or a queue's own policy, or the ARN of a role's boundary; None where there is none."""
-        try:
-            if service == "kms":
-                return site.client("kms").get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
-            if service == "iam-boundary":
-                return self._role(identity.rpartition("/")[2], site)[1]
-            sqs = site.client("sqs")
-            url = sqs.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
-            return found.get("Policy") or None
-        except ClientError:
-            return None
+        if service == "iam-boundary":
+            return self._role(identity.rpartition("/")[2], site)[1]
+        key = (service, identity)
+        told = self._policies.get(key, UNASKED)
+        if told == UNASKED:
+            try:
+                told = _own_policy(service, identity, site)
+            except ClientError:
+                return None
+            self._policies[key] = told
+        return told
 
     def has_service_linked_role(self, service: str, site: Site) -> bool:
         """True where the account has the role that is a service's own."""
@@ -262,6 +268,14 @@ class Authorization(Judge):
             return str(site.client("ec2").describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"])
         except ClientError:
             return ""
+
+
+def _own_policy(service: str, identity: str, site: Site) -> str | None:
+    if service == "kms":
+        return site.client("kms").get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
+    sqs = site.client("sqs")
+    url = sqs.get_queue_url(QueueName=identity.rpartition("/")[2])["QueueUrl"]
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {}).get("Policy") or None
 
 
 def _looked_up(service: str, identity: str, site: Site) -> Mapping[str, str]:
