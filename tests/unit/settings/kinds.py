@@ -686,6 +686,7 @@ KINDS = {
         schedules,
         newer_fields,
         administrators,
+        viewers,
         boundaries,
         capacity,
         shapes,

@@ -216,7 +216,7 @@ RULE_OF = {
     "tags_are_taken": "tags",
     "karpenter_knows_every_field": "newer_fields",
     "karpenter_supports_kubernetes": "newer_fields",
-    "administrators_are_roles_of_their_own": "administrators",
+    "admitted_roles_are_of_their_own": "administrators",
     "pools_have_instance_types": "capacity",
     "system_nodes_have_instance_types": "capacity",
     "pools_are_consistent": "labels",
