@@ -15,6 +15,16 @@ DOCUMENTATION_ACCOUNTS: Final = ("123456789012", "111122223333", "444455556666")
 OBJECTS: Final = ("repository", "state", "stacks")
 
 
+RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-")
+RESERVED_ENDINGS: Final = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", "-an")
+"""What no general purpose bucket's name begins or ends with; ``-an`` is of an account's own namespace.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+"""
+ELSEWHERE: Final = ("cn-", "eusc-", "us-iso", "eu-iso")
+"""Beginnings of the regions in whose partitions the program does not work (infra/regions.py of it)."""
+
+
 class Model(BaseModel):
     """Frozen, camelCase outside, nothing unknown, nothing coerced."""
 
@@ -67,11 +77,11 @@ class Stack(Model):
         None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="region of the stack's file, if it is not the state's"
     )
     iam_path: str = Field(
-        "/", pattern=r"^/([\w+=,.@-]+/)*$", max_length=200, description="iam.path of the stack's file"
+        "/", pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=200, description="iam.path of the stack's file"
     )
     service_role: str | None = Field(
         None,
-        pattern=r"^[\w+=,.@-]{1,64}$",
+        pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$",
         description="name of the role that a cluster made before November 2026 keeps (cluster-eks-eksRole-role-...)",
     )
     kms_key_arn: KmsKeyArn | None = Field(None, description="encryption.kmsKeyArn of the stack's file")
@@ -156,8 +166,28 @@ def _read(key: str, value: Any) -> Any:
         raise ValueError(f"{key}: must be an object, given {value!r}") from None
 
 
+def _names_that_are_taken(settings: Settings) -> Iterator[str]:
+    """Names that AWS or GitHub keeps to itself, and regions that the program does not work in."""
+    bucket, name = settings.state.bucket, settings.repository.name
+    if bucket.startswith(RESERVED_BEGINNINGS) or bucket.endswith(RESERVED_ENDINGS):
+        yield (
+            f"state.bucket: {bucket}: S3 keeps names that begin with {', '.join(RESERVED_BEGINNINGS)} or end with "
+            f"{', '.join(RESERVED_ENDINGS)} to itself: choose another name"
+        )
+    if name in (".", "..") or name.endswith(".git"):
+        yield f"repository.name: {name}: GitHub has no repository of such a name: give it without .git"
+    regions = {
+        "region": settings.region,
+        **{f"stacks.{stack}.region": settings.region_of(stack) for stack in settings.stacks},
+    }
+    for key, region in regions.items():
+        if region.startswith(ELSEWHERE):
+            yield f"{key}: {region}: the program does not work in this partition of AWS: choose a region of another"
+
+
 def rules(settings: Settings) -> Iterator[str]:
     """Rules across the stacks: what belongs to one is found by its name, so no name may begin another."""
+    yield from _names_that_are_taken(settings)
     for stack, told in settings.stacks.items():
         place = f"arn:{settings.partition}:kms:{settings.region_of(stack)}:"
         for key, arn in (("kmsKeyArn", told.kms_key_arn), ("volumesKmsKeyArn", told.volumes_kms_key_arn)):

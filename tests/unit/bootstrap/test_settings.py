@@ -65,6 +65,16 @@ def settings() -> Settings:
         ("repository.subject", "any", "repository.subject"),
         ("state.bucket", "Upper", "state.bucket"),
         ("state.bucket", "a", "state.bucket"),
+        *(
+            ("state.bucket", name, "state.bucket")
+            for name in ("xn--state", "sthree-state", "amzn-s3-demo-state", "state-s3alias", "state--x-s3", "our-an")
+        ),
+        *(("repository.name", name, "repository.name") for name in (".", "..", "otel-on-spot.git")),
+        *(
+            ("region", region, "region")
+            for region in ("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "eu-isoe-west-1")
+        ),
+        ("stacks.dev.region", "cn-north-1", "stacks.dev.region"),
         ("state.keepVersionsDays", 0, "state.keepVersionsDays"),
         ("stacks", {}, "stacks"),
         ("stacks", "no object", "stacks"),
@@ -75,6 +85,7 @@ def settings() -> Settings:
         ("stacks.prod.cluster", "otel-dev-next", "stacks.prod.cluster"),
         ("stacks.dev.sessionHours", 13, "stacks.dev.sessionHours"),
         ("stacks.dev.iamPath", "platform", "stacks.dev.iamPath"),
+        ("stacks.dev.iamPath", "/é/", "stacks.dev.iamPath"),
         ("stacks.dev.kmsKeyArn", "alias/company", "stacks.dev.kmsKeyArn"),
         ("stacks.dev.kmsKeyArn", KEY.replace("eu-west-1", "us-east-1"), "stacks.dev.kmsKeyArn"),
         ("stacks.dev.kmsKeyArn", KEY.replace("arn:aws:", "arn:aws-us-gov:"), "stacks.dev.kmsKeyArn"),

@@ -233,10 +233,10 @@ def boundaries() -> Iterator[Row]:
     for bad in (
         *("boundary", "arn:aws:iam::123456789012:role/boundary", "arn:aws:iam::1234:policy/boundary"),
         *("arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:policy//x", "arn:aws:iam::*:policy/x"),
-        "arn:aws:iam:eu-west-1:123456789012:policy/x",
+        *("arn:aws:iam:eu-west-1:123456789012:policy/x", f"{own}é", own + "x" * 128),
     ):
         yield "prod", "iam", {"permissionsBoundary": bad}, key
-    for path in ("platform", "/platform", "platform/", "", "//", "/a b/", "/a//b/", "/" + "x" * 400 + "/"):
+    for path in ("platform", "/platform", "platform/", "", "//", "/a b/", "/a//b/", "/" + "x" * 400 + "/", "/é/"):
         yield "dev", "iam", {"path": path}, "iam.path"
     for identity in ("irsa", "both"):
         yield "dev", "karpenter.identity+iam", (identity, {"path": "/platform/"}), "iam.path"
