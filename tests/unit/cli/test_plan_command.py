@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from otel_on_spot.cli import app
 from otel_on_spot.plan import compare
 from otel_on_spot.plan.manifests import as_document
 from tests.unit.conftest import recorded
+from tests.unit.repository import SMALL_PROGRAM, committed_program
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,20 +117,6 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
     assert "Pulumi.<stack>.yaml" in people
 
 
-def committed(folder: Path, *trees: str, program: str = "") -> Path:
-    """The program, or another one in its place, committed to a repository of its own with these folders."""
-    for tree in trees:
-        shutil.copytree(ROOT / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
-        shutil.copy(path, folder)
-    if program:
-        (folder / "__main__.py").write_text(program)
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
-        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
 def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "otel_on_spot", "plan", "--against", "HEAD", "--exit-code", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -138,14 +124,14 @@ def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_clean_clone_has_no_changes_against_its_head(tmp_path: Path) -> None:
     """By a small program; that two processes make one plan of the whole one is seen below, where one line differs."""
-    ended = compared(committed(tmp_path, program="import pulumi\npulumi.ComponentResource('a:b:C', 'c')\n"))
+    ended = compared(committed_program(tmp_path, program=SMALL_PROGRAM))
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "no changes" in ended.stdout
 
 
 def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(tmp_path: Path) -> None:
-    stack = committed(tmp_path, "infra", "policy", "gitops") / "Pulumi.dev.yaml"
+    stack = committed_program(tmp_path, "infra", "policy", "gitops") / "Pulumi.dev.yaml"
     before = stack.read_text()
     assert 'limits: {cpu: "100"' in before
     stack.write_text(before.replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))

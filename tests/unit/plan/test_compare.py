@@ -1,8 +1,6 @@
 """What a change adds, removes, replaces or edits, against any Git revision."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from otel_on_spot.plan import compare
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from tests.unit.conftest import recorded
+from tests.unit.repository import SMALL_PROGRAM, committed_program, git
 from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[3]
@@ -141,35 +140,21 @@ def test_an_alias_keeps_a_renamed_resource() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The program, committed to a repository of its own."""
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py", ROOT / ".gitignore"]:
-        shutil.copy(path, folder)
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
+    return committed_program(tmp_path, "infra")
 
 
 def test_a_working_tree_is_compared_with_a_revision_whose_tools_are_of_another_layout(clone: Path) -> None:
     for package in ("otel_on_spot", "cli", "plan"):
         (clone / package).mkdir(exist_ok=True)
         (clone / package / "__init__.py").write_text('raise AssertionError("the other tree\'s tools were started")')
-    subprocess.run(["git", "add", "-A"], cwd=clone, check=True)
-    subprocess.run(
-        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "old"], cwd=clone, check=True
-    )
+    git(clone, "add", "-A")
+    git(clone, "commit", "-qm", "old")
     stack = clone / "Pulumi.dev.yaml"
     stack.write_text(stack.read_text().replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     found = compare.against(clone, "dev", "HEAD")
 
     assert actions(found) == {"capacity-spot": "edit"}
-    assert (
-        subprocess.run(["git", "status", "--short"], cwd=clone, capture_output=True, text=True).stdout
-        == " M Pulumi.dev.yaml\n"
-    )
+    assert git(clone, "status", "--short") == " M Pulumi.dev.yaml"
 
 
 def test_a_revision_that_git_does_not_know_is_told(clone: Path) -> None:
@@ -178,18 +163,16 @@ def test_a_revision_that_git_does_not_know_is_told(clone: Path) -> None:
 
 
 def test_a_revision_without_the_program_or_without_the_stack_declares_nothing(clone: Path) -> None:
-    commit = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "before the program"]
-    subprocess.run(["git", "rm", "-q", "__main__.py"], cwd=clone, check=True)
-    subprocess.run(commit, cwd=clone, check=True)
-    (clone / "__main__.py").write_text("import pulumi\npulumi.ComponentResource('a:b:C', 'c')\n")
+    git(clone, "rm", "-q", "__main__.py")
+    git(clone, "commit", "-qm", "before the program")
+    (clone / "__main__.py").write_text(SMALL_PROGRAM)
 
     assert {change.action for change in compare.against(clone, "dev", "HEAD").changes} == {"add"}
 
 
 def test_a_revision_whose_program_fails_is_told_with_what_it_said(clone: Path) -> None:
     (clone / "__main__.py").write_text("import nowhere_at_all")
-    commit = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "broken"]
-    subprocess.run(commit, cwd=clone, check=True)
+    git(clone, "commit", "-qam", "broken")
 
     with pytest.raises(
         compare.RevisionError, match="revision HEAD cannot be planned: its program failed: ModuleNotFoundError"

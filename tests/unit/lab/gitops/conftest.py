@@ -1,16 +1,11 @@
 """A small repository with the wrapper's place in it, and a demo chart of one file."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from otel_on_spot.lab.gitops.demo_chart import DemoChart
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+from tests.unit.repository import git
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from otel_on_spot.lab import certificates
 from otel_on_spot.lab.gitops.demo_chart import DemoChart
 from otel_on_spot.lab.gitops.server import server
 from otel_on_spot.lab.gitops.snapshot import Snapshot
-from tests.unit.lab.gitops.conftest import git
+from tests.unit.repository import git
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

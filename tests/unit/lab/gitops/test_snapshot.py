@@ -9,7 +9,7 @@ import pytest
 
 from otel_on_spot.lab.gitops.demo_chart import DemoChart
 from otel_on_spot.lab.gitops.snapshot import Snapshot, SnapshotError
-from tests.unit.lab.gitops.conftest import git
+from tests.unit.repository import git
 
 VENDORED = "gitops/charts/otel-demo/charts/opentelemetry-demo/Chart.yaml"
 
