@@ -23,6 +23,7 @@ Examples:
   otel-on-spot plan --stack prod                 the tree, counts, exports
   otel-on-spot plan --stack prod --against main  changes since a revision
   otel-on-spot plan --stack prod --images        the demo's images with their tags
+  otel-on-spot plan --images --sizes             and what a node pulls, by their registries
   otel-on-spot plan --stack prod --cost          what it costs a month by list prices
   otel-on-spot plan --cost --live-prices         by AWS's prices of today
   otel-on-spot plan --yaml out/                  a file per Kubernetes object
@@ -72,6 +73,14 @@ def plan(
     images: Annotated[
         bool, typer.Option("--images", help="List the images of the demo with their tags, and who runs each.")
     ] = False,
+    sizes: Annotated[
+        bool,
+        typer.Option(
+            "--sizes",
+            help="With --images: ask each image's registry what a node pulls, for the pools' architectures. Without "
+            "credentials; Docker Hub counts each look as a pull.",
+        ),
+    ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
@@ -90,8 +99,9 @@ def plan(
     """
     from otel_on_spot.plan.record import record
 
-    if live_prices and (not costs or against is not None):
-        raise typer.BadParameter("--live-prices goes with --cost, and not with --against", param_hint="--live-prices")
+    _goes_with("--sizes", "goes with --images", stands=not sizes or images)
+    alone = costs and against is None
+    _goes_with("--live-prices", "goes with --cost, and not with --against", stands=not live_prices or alone)
     if against is not None:
         from otel_on_spot.plan import compare
 
@@ -102,7 +112,7 @@ def plan(
     with spinner(f"planning {stack}"):
         recording = record(stack, preview=preview)
     if images:
-        _show_images(recording, as_json=as_json)
+        _show_images(recording, as_json=as_json, sizes=sizes)
         raise typer.Exit
     if costs:
         within = _show_costs(recording, as_json=as_json, live=live_prices)
@@ -152,6 +162,16 @@ def plan(
         raise typer.Exit(EXIT_FINDINGS)
 
 
+def _goes_with(option: str, rule: str, *, stands: bool) -> None:
+    """Refuse an option that says nothing where it stands.
+
+    Raises:
+        typer.BadParameter: it does not.
+    """
+    if not stands:
+        raise typer.BadParameter(f"{option} {rule}", param_hint=option)
+
+
 def _is_within_limit(recording: "Recording") -> bool:
     """True where no more is expected than ``costs.monthlyLimitUsd``; else it is said.
 
@@ -179,17 +199,41 @@ def _refuse_in_prod(document: "dict[str, Any]") -> None:
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _show_images(recording: "Recording", *, as_json: bool) -> None:
+def _show_images(recording: "Recording", *, as_json: bool, sizes: bool) -> None:
     """Print each image with the workloads that run it, and the architectures that it is known to be built for."""
     from infra import image_architectures
+    from otel_on_spot.plan import image_sizes
     from otel_on_spot.plan.images import images
 
     found = images(recording, project.root())
+    pulled = []
+    if sizes:
+        with spinner("asking the registries"):
+            pulled = [image_sizes.sizes(found, one) for one in image_sizes.architectures(recording)]
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        document: Any = found
+        if sizes:
+            document = {
+                "images": {
+                    image: {
+                        "workloads": workloads,
+                        "bytes": {one.architecture: one.of(image) for one in pulled},
+                        "unknown": {one.architecture: one.why[image] for one in pulled if image in one.why},
+                    }
+                    for image, workloads in found.items()
+                },
+                "totalBytes": {one.architecture: one.total for one in pulled},
+            }
+        typer.echo(json.dumps(document, indent=2))
         return
     for image, workloads in found.items():
-        typer.echo(f"{image}  {', '.join(workloads)}  {image_architectures.told(image)}")
+        told = (f"{one.architecture}: {image_sizes.told(one.of(image), one.why.get(image))}" for one in pulled)
+        typer.echo("  ".join((image, ", ".join(workloads), image_architectures.told(image), *told)))
+    for one in pulled:
+        typer.echo(
+            f"{one.architecture}: {one.total / 2**20:.1f} MiB of {len(one.layers)} of {len(found)} images, as they are "
+            "pulled, a layer that several share counted once"
+        )
 
 
 def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) -> bool:

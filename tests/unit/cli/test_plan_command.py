@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from otel_on_spot.cli import app
 from otel_on_spot.plan import compare
+from otel_on_spot.plan.image_sizes import Registries, UnknownSizeError
 from otel_on_spot.plan.manifests import as_document
 from tests.unit.conftest import recorded
 from tests.unit.repository import SMALL_PROGRAM, committed_program
@@ -37,6 +38,7 @@ def test_help_names_every_command_and_every_form() -> None:
         "--markdown",
         "--exit-code",
         "--images",
+        "--sizes",
     )
 
     assert [word for word in ("plan", "settings", "Examples", *options) if word not in said] == []
@@ -49,6 +51,26 @@ def test_images_are_listed_a_line_each_or_as_data() -> None:
     assert {line.split("  ")[0]: line.split("  ")[1].split(", ") for line in lines} == document
     assert document["docker.io/library/busybox:1.37.0"][0] == "accounting"
     assert {line.split("  ")[2].partition(" (read 20")[0] for line in lines} == {"amd64, arm64"}
+
+
+def test_sizes_stand_behind_each_image_and_their_sum_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    def layers(_: object, image: str, architecture: str) -> dict[str, int]:
+        if image.startswith("quay.io/"):
+            raise UnknownSizeError("quay.io does not answer")
+        return {"shared": 2**20, image: 2**20}
+
+    monkeypatch.setattr(Registries, "layers", layers)
+    *lines, total = invoked("plan", "--images", "--sizes").stdout.splitlines()
+    document = json.loads(invoked("plan", "--images", "--sizes", "--json").stdout)
+
+    unknown = [line for line in lines if line.endswith("size not known: quay.io does not answer")]
+    assert {line.split("/")[0] for line in unknown} == {"quay.io"}
+    assert all(line.endswith("amd64: 2.0 MiB") for line in lines if line not in unknown)
+    known = len(lines) - len(unknown)
+    assert total.startswith(f"amd64: {known + 1}.0 MiB of {known} of {len(lines)} images")
+    assert document["totalBytes"] == {"amd64": (known + 1) * 2**20}
+    assert len(document["images"]) == len(lines)
+    assert "goes with --images" in invoked("plan", "--sizes").output
 
 
 def test_no_help_loads_a_heavy_module() -> None:
