@@ -2,17 +2,17 @@
 
 The calls are those of the AWS provider for each planned resource (``simcloud.aws.provider_calls``), from creation to
 deletion, with their resources and condition keys. The evaluator knows the caller's policies and its boundary; what an
-organisation's own policies deny, it does not see.
+organisation's own policies deny, IAM's simulator tells where it may be asked.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import error_code, is_not_found
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.iam import allows, statements
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ROLE: Final = "aws:iam/role:Role"
 POLICY: Final = "aws:iam/policy:Policy"
+ASKED_AT_ONCE: Final = 50
+"""Actions in one question to IAM's simulator."""
 SHOWN: Final = 8
 """Actions that a finding names before it counts the rest; the remedy has them all."""
 
@@ -213,12 +215,63 @@ def deployer(situation: Situation) -> CheckResult:
             told = json.dumps(decision.statement, sort_keys=True) if decision.statement else ""
             kept.setdefault((decision.outcome, decision.policy, told), []).append((request, decision))
     findings = tuple(_denied(judged, denied) for denied in kept.values())
+    shut, unasked = _shut_by_the_organization(situation, judged, actions) if is_real(situation) else ((), "")
     left = sum(registration.type not in OPERATIONS for registration in situation.aws())
     note = f"; {format_count(left, 'resource')} of a type whose calls nobody has listed" if left else ""
     return CheckResult(
-        count=len(asked), what=f"{len(asked)} calls, {len(actions)} actions as {judged.role or judged.arn}{note}",
-        findings=findings,
+        count=len(asked),
+        what=f"{len(asked)} calls, {len(actions)} actions as {judged.role or judged.arn}{note}{unasked}",
+        findings=(*findings, *shut),
     )  # fmt: skip
+
+
+def _shut_by_the_organization(
+    situation: Situation, judged: Caller, actions: Collection[str]
+) -> tuple[tuple[Finding, ...], str]:
+    """What service control policies deny as IAM's own simulator tells, and why it did not tell where it did not.
+
+    It is asked without resources and condition keys, so a Deny that depends on them may be told though it never holds:
+    a warning. Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    asked = sorted(actions)
+    try:
+        denied = [
+            result["EvalActionName"]
+            for first in range(0, len(asked), ASKED_AT_ONCE)
+            for result in _simulated(situation, judged.role or judged.arn, asked[first : first + ASKED_AT_ONCE])
+            if result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False
+        ]
+    except ClientError as problem:
+        return (), f"; the organization's policies are not known: iam:SimulatePrincipalPolicy, {error_code(problem)}"
+    if not denied:
+        return (), ""
+    more = f" and {len(denied) - SHOWN} more" if len(denied) > SHOWN else ""
+    finding = Finding(
+        subject=denied[0],
+        seen=f"{', '.join(denied[:SHOWN])}{more}: IAM's simulator says that a policy of the organization denies it",
+        rule="no service control policy denies a call of `pulumi up`; one with conditions may be told here though it "
+        "would not hold",
+        remedy=(
+            f"aws organizations list-policies-for-target --target-id {situation.identity.account} --filter "
+            "SERVICE_CONTROL_POLICY",
+            "or ask who runs the organization which policy it is",
+        ),
+        severity="warning",
+    )
+    return (finding,), ""
+
+
+def _simulated(situation: Situation, principal: str, actions: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Results of IAM's simulator for a principal, page after page."""
+    marker: dict[str, str] = {}
+    while True:
+        told = situation.client("iam").simulate_principal_policy(
+            PolicySourceArn=principal, ActionNames=[*actions], **marker
+        )
+        yield from told["EvaluationResults"]
+        if not told.get("IsTruncated"):
+            return
+        marker = {"Marker": told["Marker"]}
 
 
 def _no_role(situation: Situation) -> Finding:

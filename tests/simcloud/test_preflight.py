@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from access.boundary import boundary
 from access.deployer import deployer
@@ -20,7 +22,7 @@ from access.scope import document
 from infra.documents import given_key_statements, key_policy, volumes_key_policy, volumes_key_statement
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
-from otel_on_spot.preflight import access, github, keys, places, run, taken
+from otel_on_spot.preflight import access, github, keys, permissions, places, run, taken
 from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.aws.keys import auto_scaling
@@ -713,6 +715,46 @@ def test_a_condition_that_keeps_an_allow_is_told(deploying: Callable[..., Verdic
     assert all(
         "the statement OnlyThere of an identity-based policy would allow it, but:" in o.seen for o in verdict.findings
     )
+
+
+def test_what_the_organization_denies_is_told_as_iams_own_simulator_has_it(cloud: Cloud, fit: Situation) -> None:
+    asked = sorted({request.action for request, _ in permissions.requests(fit)})
+    pages = [asked[:30], asked[30:50], *(asked[first : first + 50] for first in range(50, len(asked), 50))]
+    simulator = boto3.client("iam", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    stubbed, marker = Stubber(simulator), {}
+    for page in pages:
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalDecision": "explicitDeny",
+                "OrganizationsDecisionDetail": {"AllowedByOrganizations": action != "ec2:CreateVpc"},
+            }
+            for action in page
+        ]
+        more = {"IsTruncated": True, "Marker": "more"} if page is pages[0] else {"IsTruncated": False}
+        batch = asked[:50] if page[0] in asked[:50] else page
+        expected = {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}", "ActionNames": batch, **marker}
+        stubbed.add_response("simulate_principal_policy", {"EvaluationResults": results, **more}, expected)
+        marker = {"Marker": "more"} if page is pages[0] else {}
+    stubbed.activate()
+    real = replace(fit, role=ROLE, identity=replace(REAL, account=ACCOUNT))
+
+    class Simulating(Altered):
+        def simulate_principal_policy(self, **asked: Any) -> Any:
+            return simulator.simulate_principal_policy(**asked)
+
+    def client(name: str, *_: str) -> Any:
+        found = real.client(name)
+        return Simulating(found) if name == "iam" else found
+
+    with mock.patch.object(permissions, "is_real", return_value=True):
+        (finding,) = judged(replace(real, client=client), "permissions").findings
+        assert (finding.severity, finding.subject) == ("warning", "ec2:CreateVpc")
+        stubbed.assert_no_pending_responses()
+        shut = altered(real, "iam", simulate_principal_policy=refused("AccessDenied", "SimulatePrincipalPolicy"))
+        verdict = judged(shut, "permissions")
+    assert verdict.status == "ok"
+    assert "policies are not known: iam:SimulatePrincipalPolicy, AccessDenied" in verdict.what
 
 
 def test_a_caller_is_read_as_what_it_is(cloud: Cloud, fit: Situation) -> None:
