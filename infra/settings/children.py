@@ -13,6 +13,15 @@ BUILT_IN: Final[Mapping[str, str]] = {"cluster-base": "cluster-base", "otel-demo
 """Child of gitops/apps/values.yaml -> its namespace; a test compares them."""
 LABELLED: Final = frozenset({"otel-demo"})
 """Built-in children whose namespace carries Pod Security levels; the same test compares them."""
+OF_SETTINGS: Final[Mapping[str, str]] = {
+    "exposed": "ingress.shop",
+    "frontPath.onDemandFloor": "frontPath.onDemandFloor",
+    "monitoring": "monitoring",
+    "passwords": "gitops.demoPasswordsVersion",
+    "persistence.backup": "persistence.backup",
+    "persistence.storageClassName": "persistence.storageClass",
+}
+"""Key of the demo's values -> the setting that the program makes it of, whose rules would not see the value."""
 IMAGE_REGISTRIES: Final = frozenset({"docker.io", "ghcr.io", "quay.io", "registry.k8s.io"})
 """Registries of the demo's images; a test compares them with the images."""
 EXACT_VERSION: Final = re.compile(r"^v?\d+\.\d+\.\d+([.+-][\w.+-]+)?$")
@@ -89,6 +98,57 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "prod pins what it deploys: a branch or a range moves",
                     "use a chart's exact version, a tag such as v1.2.3, or a full commit",
                 )
+
+
+def built_in_problems(gitops: GitOps) -> Iterator[Problem]:
+    """What the demo cannot do without: the classes of cluster-base, its own namespace, and the settings' own keys."""
+    demo = gitops.applications.get(demo_chart.CHILD) or Application()
+    base = gitops.applications.get("cluster-base") or Application()
+    key = "gitops.applications"
+    for name, namespace in BUILT_IN.items():
+        child = gitops.applications.get(name)
+        if child is not None and child.namespace not in (None, namespace):
+            yield Problem(
+                f"{key}.{name}.namespace",
+                str(child.namespace),
+                f"{name} is at home in {namespace}: its Secrets, backups and checks are there",
+                "remove it, or add a child of another name",
+            )
+    if not demo.enabled:
+        return
+    if not base.enabled:
+        yield Problem(
+            f"{key}.cluster-base.enabled",
+            "false, with otel-demo",
+            "its pods need the PriorityClasses and the StorageClass of cluster-base: without them none is made",
+            "keep cluster-base, or set enabled: false for otel-demo too",
+        )
+    waves = [child.wave if "wave" in child.model_fields_set else wave for child, wave in ((base, 0), (demo, 1))]
+    if waves[0] >= waves[1]:
+        yield Problem(
+            f"{key}.cluster-base.wave",
+            f"{waves[0]}, with {waves[1]} of otel-demo",
+            "the demo's pods need the classes of cluster-base, so that comes first",
+            "give otel-demo the higher wave",
+        )
+    if demo.pod_security is not None and demo.pod_security.enforce == "restricted":
+        yield Problem(
+            f"{key}.{demo_chart.CHILD}.podSecurity.enforce",
+            "restricted",
+            f"images of the demo start as root ({demo_chart.WRAPPER}/README.md): their pods would be refused",
+            "set enforce: baseline; audit and warn may be restricted",
+        )
+    for path, setting in OF_SETTINGS.items():
+        found: object = demo.values
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if found is not None:
+            yield Problem(
+                f"{key}.{demo_chart.CHILD}.values",
+                path,
+                f"the setting {setting} says it, with its own rules and with what else it needs",
+                f"remove it from values, and use {setting}",
+            )
 
 
 def repository_problems(gitops: GitOps) -> Iterator[Problem]:

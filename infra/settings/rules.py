@@ -1366,6 +1366,7 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
 def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Each child has a source and a destination that the AppProject admits."""
     yield from children.problems(environment, gitops)
+    yield from children.built_in_problems(gitops)
     yield from children.repository_problems(gitops)
     yield from children.image_problems(gitops)
     yield from children.demo_chart_problems(gitops)

@@ -210,6 +210,34 @@ def test_bounds_are_bounds_and_no_url_has_a_password(gitops: dict[str, Any], sta
     assert "sentinel" not in str(problems)
 
 
+@pytest.mark.parametrize(
+    ("applications", "keys"),
+    [
+        ({"cluster-base": {"enabled": False}}, ["cluster-base.enabled"]),
+        ({"cluster-base": {"enabled": False}, "otel-demo": {"enabled": False}}, []),
+        ({"cluster-base": {"wave": 1}}, ["cluster-base.wave"]),
+        ({"otel-demo": {"wave": 0}}, ["cluster-base.wave"]),
+        ({"cluster-base": {"wave": 4}, "otel-demo": {"wave": 5}}, []),
+        ({"otel-demo": {"namespace": "team"}}, ["otel-demo.namespace"]),
+        ({"cluster-base": {"namespace": "cluster-base"}}, []),
+        (
+            {"otel-demo": {"createNamespace": True, "podSecurity": {"enforce": "restricted"}}},
+            ["otel-demo.podSecurity.enforce"],
+        ),
+        ({"otel-demo": {"createNamespace": True, "podSecurity": {"enforce": "baseline"}}}, []),
+        ({"otel-demo": {"values": {"frontPath": {"onDemandFloor": 1}}}}, ["otel-demo.values"]),
+        ({"otel-demo": {"values": {"monitoring": {"alerts": "demo"}}}}, ["otel-demo.values"]),
+        ({"otel-demo": {"values": {"passwords": {"secretName": ""}}}}, ["otel-demo.values"]),
+        ({"otel-demo": {"values": {"persistence": {"storageClassName": "gp2"}}}}, ["otel-demo.values"]),
+        ({"otel-demo": {"values": {"frontPath": {"workloads": ["cart"]}}}}, []),
+    ],
+)
+def test_the_demo_keeps_what_it_cannot_do_without(applications: dict[str, Any], keys: list[str]) -> None:
+    raw = with_gitops(applications=applications, namespaces=["team"])
+
+    assert keys_of(raw) == [f"gitops.applications.{key}" for key in keys]
+
+
 def test_a_child_may_not_have_the_name_of_the_load_balancers_application() -> None:
     shop = {"shop": {"host": "shop.acme.io", "scheme": "internal", "inboundCidrs": ["10.0.0.0/8"]}}
 
