@@ -227,7 +227,7 @@ def test_a_go_that_is_too_old_for_a_module_is_seen():
     older = with_fault(workflow("nightly"), "go/karpenter/go.mod", "go/kubernetes/go.mod")
 
     assert too_new_for_the_go_of("lab", older) == [
-        *("karpenter", "argocd", "etcd", "external-snapshotter"),
+        *("karpenter", "argocd", "kwok", "etcd", "external-snapshotter"),
         *("prometheus", "otel-collector", "argocd-cli"),
     ]
 

@@ -60,7 +60,7 @@ def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
         "kubernetes": "v1.35.4",
         "karpenter": "v1.14.3",
         "argocd": "v3.4.6",
-        "kwok": "v0.7.0",
+        "kwok": "v0.8.0",
         "aws-iam-authenticator": "v0.6.13",
         "helm": "v3.19.5",
         "etcd": "v3.6.16",
