@@ -207,6 +207,15 @@ def test_an_entry_goes_before_aws_auth_whose_masters_may_do_everything(
         secret(cluster)
 
 
+def test_templates_of_a_users_name_and_groups_are_filled_in(cluster: Maker, admitted: Callable[..., None]) -> None:
+    admitted(userName="ci:{{SessionNameRaw}}:{{SessionName}}", groups=["of-{{AccountID}}"])
+    row = cluster.site.cloud.tables.get("access-entries", f"{cluster.site.cluster}/{ROLE}")
+    assert row is not None
+    user = access.user_of(cluster.site, Caller(arn=USER.replace("simulated", "me@x"), role=ROLE), row["roleId"])
+    assert user is not None
+    assert (user.name, user.groups) == ("ci:me@x:me-x", (f"of-{ACCOUNT}", "system:authenticated"))
+
+
 def test_who_installs_a_chart_must_be_allowed_everything(cluster: Maker, admitted: Callable[..., None]) -> None:
     def install() -> Made:
         return cluster.make(

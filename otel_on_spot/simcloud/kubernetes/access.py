@@ -127,14 +127,19 @@ def user_of(site: Site, caller: Caller, unique_id: str) -> User | None:
 
 
 def _user(name: str, groups: Sequence[str], caller: Caller, policies: Mapping[str, tuple[str, ...] | None]) -> User:
-    """The user, with the templates of its name filled in as aws-iam-authenticator does.
+    """The user, with the templates of its name and groups filled in as aws-iam-authenticator does.
 
     Source: https://github.com/kubernetes-sigs/aws-iam-authenticator#full-configuration-format
     """
     session = caller.arn.rpartition("/")[2] if caller.role else ""
-    for template, value in (("{{SessionName}}", session.replace("@", "-")), ("{{AccountID}}", caller.account)):
-        name = name.replace(template, value)
-    return User(name=name, groups=(*groups, "system:authenticated"), policies=policies)
+    templates = {"SessionName": session.replace("@", "-"), "SessionNameRaw": session, "AccountID": caller.account}
+
+    def filled(text: str) -> str:
+        for template, value in templates.items():
+            text = text.replace(f"{{{{{template}}}}}", value)
+        return text
+
+    return User(name=filled(name), groups=(*map(filled, groups), "system:authenticated"), policies=policies)
 
 
 def _policies(site: Site, principal: str) -> dict[str, tuple[str, ...] | None]:
