@@ -56,6 +56,7 @@ UPGRADE_EXAMPLE = """
 Examples:
   make lab && make tools ARGS="--next"
   otel-on-spot lab exec -- otel-on-spot drill upgrade --stack lab
+  otel-on-spot lab exec -- otel-on-spot drill upgrade --what argocd --stack lab
   otel-on-spot lab exec -- otel-on-spot drill upgrade --what nodes --stack lab
 """
 
@@ -64,10 +65,11 @@ class Upgraded(StrEnum):
     """What ``drill upgrade`` moves."""
 
     karpenter = "karpenter"
+    argocd = "argocd"
     nodes = "nodes"
 
 
-UPGRADE_SECONDS: Final = {Upgraded.karpenter: 300.0, Upgraded.nodes: 900.0}
+UPGRADE_SECONDS: Final = {Upgraded.karpenter: 300.0, Upgraded.argocd: 300.0, Upgraded.nodes: 900.0}
 """Seconds for each move: nodes are replaced one after another."""
 
 
@@ -386,7 +388,7 @@ def upgrade(
     *,
     stack: Stack = "lab",
     what: Annotated[
-        Upgraded, typer.Option("--what", help="Move Karpenter's version, or the AMI release of its nodes.")
+        Upgraded, typer.Option("--what", help="Move Karpenter's version, Argo CD's, or the AMI release of the nodes.")
     ] = Upgraded.karpenter,
     kube_context: KubeContext = None,
     kubeconfig: Kubeconfig = None,
@@ -395,7 +397,7 @@ def upgrade(
         typer.Option(
             "--timeout",
             min=1,
-            help="Seconds for each move, and with karpenter until all is well after it; 300 by default, 900 for nodes.",
+            help="Seconds for each move, and but for nodes until all is well after it; 300 by default, 900 for nodes.",
         ),
     ] = None,
     gap: Gap = None,
@@ -406,6 +408,9 @@ def upgrade(
 
     No node may be lost or Drifted by it, no pod restarted, and no warning missed. The version is the one that
     `make tools ARGS="--next"` builds. On AWS a change of version is an update: see docs/runbooks/upgrade.md.
+
+    With `--what argocd` Argo CD moves to its next minor and back, the second time under a drill's suspension of
+    automatic sync: Applications stay Synced, and nothing is synced. `make tools ARGS="--argocd-next"` builds it.
 
     With `--what nodes` the EC2NodeClass's AMI alias moves to the other release that the lab knows, and back: every node
     is replaced within the pools' budgets, and no pod moves off a new one. After kill -9, run `drill restore`.
@@ -418,9 +423,9 @@ def upgrade(
     folder = isolation.surrounding()
     if folder is None:
         raise DrillRefusedError(
-            "this command does not run in a lab. On AWS Karpenter's version and the nodes' AMI are the stack file's, "
-            "and `pulumi up` moves it; rehearse it here first: make lab, then otel-on-spot lab exec -- otel-on-spot "
-            "drill upgrade"
+            "this command does not run in a lab. On AWS the versions of Karpenter and of Argo CD's chart, and the "
+            "nodes' AMI, are the stack file's, and `pulumi up` moves it; rehearse it here first: make lab, then "
+            "otel-on-spot lab exec -- otel-on-spot drill upgrade"
         )
     seconds = UPGRADE_SECONDS[what] if timeout is None else timeout
     if what == Upgraded.nodes:
@@ -439,9 +444,28 @@ def upgrade(
     from otel_on_spot.lab.folder import LabError
 
     try:
-        after = control.ask(folder, "next-karpenter")
+        asked = control.ask(folder, f"next-{what}")
     except LabError as problem:
         raise DrillRefusedError(str(problem)) from None
+
+    if what == Upgraded.argocd:
+        from otel_on_spot.drills.upgrade import argocd_run
+
+        after, chart = asked
+
+        def move_argocd(version: str) -> None:
+            control.ask(folder, "argocd", chart=chart if version == after else "")
+
+        with _platform(stack, kube_context, kubeconfig) as (target, api):
+            argocd = argocd_run.make_plan(target, api, after)
+            with start(target, api, "upgrade", why=why, seconds=5 * seconds + 300, log=log) as running:
+                report = argocd_run.ArgocdUpgradeRun(
+                    running, argocd, move_argocd, timeout=seconds, gap=gap, log=log
+                ).run()
+        exit_with_report(report, json_file)
+        return
+
+    after = asked
 
     def move(version: str) -> None:
         control.ask(folder, "karpenter", version=version)

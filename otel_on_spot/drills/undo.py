@@ -20,6 +20,7 @@ from otel_on_spot.target import Target
 CONFLICT: Final = 409
 ATTEMPTS: Final = 10
 SWITCH_SECONDS: Final = 10.0
+PRODUCTS: Final = {"karpenter": "Karpenter", "argocd": "Argo CD"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +94,17 @@ def narrowed(pool: Object, requirement: Mapping[str, Any], budget: Mapping[str, 
     )
 
 
-def moved(path: str, before: str, after: str) -> Step:
-    """Karpenter's version. ``path``: of its Deployment."""
-    what = f"Karpenter moved from {before} to {after}"
-    return Step(kind="karpenter", what=what, arguments={"path": path, "before": before})
+def moved(path: str, before: str, after: str, kind: str = "karpenter") -> Step:
+    """A product's version.
+
+    Args:
+        path: of the object that is labelled with it.
+        before: the version that it was.
+        after: the version that it is moved to.
+        kind: of the step, a key of ``PRODUCTS``.
+    """
+    what = f"{PRODUCTS[kind]} moved from {before} to {after}"
+    return Step(kind=kind, what=what, arguments={"path": path, "before": before})
 
 
 def aliased(node_class: Object, alias: str) -> Step:
@@ -327,17 +335,17 @@ def _tags(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
     return "tags taken off"
 
 
-def _karpenter(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
+def _version(product: str, api: Api, arguments: Mapping[str, Any]) -> str:
     """What runs is an update's: the drill moves it back itself, and a dead drill's is left to the next update.
 
     Raises:
-        ElsewhereError: Karpenter is not what it was.
+        ElsewhereError: the product is not what it was.
     """
     now = api.get(arguments["path"])
     version = ((now or {}).get("metadata") or {}).get("labels", {}).get(APP_VERSION, "gone")
     if version != arguments["before"]:
         raise ElsewhereError(
-            f"Karpenter is {version} and was {arguments['before']}: an update brings back what the stack file declares "
+            f"{product} is {version} and was {arguments['before']}: an update brings back what the stack file declares "
             "(`make lab` in the lab), then `drill restore` again"
         )
     return f"is {version}"
@@ -353,6 +361,9 @@ UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str
     "capacity": _capacity,
     "limits": _closed,
     "requirement": _narrowed,
-    "karpenter": _karpenter,
+    **{
+        kind: lambda _target, api, arguments, product=product: _version(product, api, arguments)
+        for kind, product in PRODUCTS.items()
+    },
     "alias": _alias,
 }

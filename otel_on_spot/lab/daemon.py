@@ -87,6 +87,7 @@ class Daemon:
         """The commands by name. Each takes ``log``, which shows a line to the caller."""
         silent = {
             "publish": self.publish,
+            "next-argocd": self.next_argocd,
             "next-karpenter": self.next_karpenter,
             "urns": self.urns,
             "event": self.event,
@@ -99,6 +100,7 @@ class Daemon:
         return {
             "up": self.up,
             "apply": self.apply,
+            "argocd": self.argocd,
             "karpenter": self.karpenter,
             "destroy": self.destroy,
             "stop": self.stop,
@@ -196,6 +198,23 @@ class Daemon:
             ApiError: it is not built.
         """
         return self._running_platform().next_karpenter()
+
+    def argocd(self, log: Log, *, chart: str) -> dict[str, int]:
+        """Apply the program with another version of Argo CD's chart, or the stack file's: operations by kind.
+
+        Raises:
+            ApiError: the lab does not have it.
+        """
+        log(f"moving Argo CD to chart {chart}" if chart else "moving Argo CD back to the stack file's chart")
+        return self._running_platform().move_argocd(chart)
+
+    def next_argocd(self) -> tuple[str, str]:
+        """(version, chart) of Argo CD that ``drill upgrade`` moves to.
+
+        Raises:
+            ApiError: it is not built.
+        """
+        return self._running_platform().next_argocd()
 
     def destroy(self, log: Log) -> list[list[str]]:
         """Delete what the program declared: what is left in the simulated AWS."""

@@ -18,7 +18,7 @@ from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.gitops import demo_chart, notify
 from otel_on_spot.lab.gitops.snapshot import Commit, Snapshot
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.lab.releases import karpenter
+from otel_on_spot.lab.releases import argocd, karpenter
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
@@ -207,9 +207,30 @@ class Platform:
         Raises:
             ApplyError: as ``apply``.
         """
+        return self._apply_changed("karpenter", version=version)
+
+    def next_argocd(self) -> tuple[str, str]:
+        """(version, chart) of Argo CD that ``drill upgrade`` moves to.
+
+        Raises:
+            ApiError: it is not built.
+        """
+        return argocd.next_chart(self.tools)
+
+    def move_argocd(self, chart: str) -> dict[str, int]:
+        """Apply the program with this version of Argo CD's chart: how many operations of each kind it took.
+
+        Args:
+            chart: its version; empty for the stack file's.
+
+        Raises:
+            ApplyError: as ``apply``.
+        """
+        return self._apply_changed("argocd", **({"chartVersion": chart} if chart else {}))
+
+    def _apply_changed(self, section: str, **changes: str) -> dict[str, int]:
         found = stack_file.read(project.root(), self.stack.name)
-        section = json.loads(found.values[f"{found.project}:karpenter"])
-        return self.apply({"karpenter": {**section, "version": version}})
+        return self.apply({section: {**json.loads(found.values[f"{found.project}:{section}"]), **changes}})
 
     def destroy(self) -> None:
         """Delete what the program declared, dependents first.

@@ -1,4 +1,4 @@
-"""Karpenter's next minor and back, and the nodes' other AMI and back, by the drill: nothing else is lost."""
+"""Karpenter's and Argo CD's next minor and back, and the nodes' other AMI and back, by the drill: nothing is lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otel_on_spot.drills.lease import NAME as LEASE
-from otel_on_spot.lab.toolchain.modules import KARPENTER, KARPENTER_NEXT
+from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER, KARPENTER_NEXT
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
 
@@ -44,6 +44,33 @@ def test_karpenters_next_minor_and_back_lose_no_node_no_pod_and_no_warning(
     assert seen.looked_at("heard").split()[0] not in ("0", "1"), "a warning in each restart"
     assert seen.moments["crds"] < seen.moments["controller"] < seen.moments["warned"] < seen.moments["heard"]
     assert version(lab) == HERE
+    assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
+
+
+@pytest.fixture
+def next_argocd(lab: Lab) -> None:
+    if lab.tools.with_next_argocd() is None:
+        pytest.skip(f'Argo CD {ARGOCD_NEXT.version} is not built: run make tools ARGS="--argocd-next"')
+
+
+def test_argo_cds_next_minor_and_back_sync_nothing_and_hold_a_suspension(
+    lab: Lab, tmp_path: Path, next_argocd: None
+) -> None:
+    declared = lab.replicas()
+
+    options = ("--what", "argocd", "--timeout", "150")
+    seen = rehearse(lab, tmp_path, "upgrade", *options, keep="upgrade-argocd", seconds=700)
+
+    assert set(seen.lines.values()) == {"ok"}, seen.told
+    here, further = ARGOCD.version, ARGOCD_NEXT.version
+    assert f"{here} to {further} in " in seen.looked_at("moved")
+    assert f"{further} to {here} in " in seen.looked_at("moved")
+    assert f"s before ({here} to {further})" in seen.looked_at("order"), "3.5 brings other CRDs"
+    assert seen.looked_at("suspended").endswith(f"OutOfSync in {further} and {here}, and left")
+    assert seen.moments["scaled by hand"] < seen.moments["noticed"] < seen.moments["the suspension ends"]
+    assert lab.replicas() == declared
+    assert lab.get("configmap", "argocd-cm", "argocd")["metadata"]["labels"]["app.kubernetes.io/version"] == here
+    assert not lab.get("appproject", "platform", "argocd")["spec"].get("syncWindows")
     assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
 
 

@@ -17,6 +17,7 @@ from otel_on_spot.drills.stress.verification import Before, verify
 from otel_on_spot.drills.stress.watch import EVERY_SECONDS, OnSample, Sample, Watch, claims
 from otel_on_spot.drills.stress.window import deny
 from otel_on_spot.drills.timeline import Log
+from otel_on_spot.drills.undo import Step
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.report import Moment, Report
@@ -69,7 +70,7 @@ def run(drill: Drill, options: Options, *, log: Log, on_sample: OnSample, keep: 
     course = Course(work=work, replicas=options.replicas, hold=options.hold, max_wait=options.max_wait)
     try:
         watch.sample()
-        _suspend(drill)
+        suspend(drill)
         _trial(drill, work, options.replicas, watch)
         _scale(drill, work, options.replicas)
         _wait(drill, course, watch)
@@ -109,8 +110,8 @@ def _estimate(drill: Drill, work: Workload, options: Options, prices: Prices, lo
     return estimate
 
 
-def _suspend(drill: Drill) -> None:
-    """The window is in the lease before it is in the project.
+def suspend(drill: Drill) -> Step:
+    """Suspend automatic sync: the window is in the lease before it is in the project.
 
     Raises:
         DrillRefusedError: the AppProject is not there.
@@ -125,6 +126,7 @@ def _suspend(drill: Drill) -> None:
             f"See otel-on-spot doctor --stack {declared.stack}"
         )
     drill.timeline.add("automatic sync is suspended", f"{window['schedule']} for {window['duration']}")
+    return step
 
 
 def _scaled(drill: Drill, work: Workload, replicas: int) -> None:

@@ -1,7 +1,6 @@
 """Moves Karpenter to another version and back, warns Spot nodes while it restarts, and watches what becomes of all."""
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from otel_on_spot.drills.spot_interruption.warning import channel, send
 from otel_on_spot.drills.spot_interruption.watch import waiting
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import moved
+from otel_on_spot.drills.upgrade.moving import Mover, Product
 from otel_on_spot.drills.upgrade.verdicts import Move, Upgrade, Warned, verdicts
 from otel_on_spot.drills.upgrade.watch import (
     ClaimWatch,
@@ -22,17 +22,15 @@ from otel_on_spot.drills.upgrade.watch import (
     controller,
     controller_version,
     definitions,
+    generations,
     is_ready,
     unready,
 )
-from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import DEPLOYMENT, NODE_CLAIM, POD
 from otel_on_spot.report import Report
 from otel_on_spot.target import Target
 
-EVERY_SECONDS: Final = 0.25
-"""A release is applied within a second or two."""
 CHECKS: Final = (
     "karpenter-running",
     "karpenter-versions",
@@ -44,12 +42,6 @@ CHECKS: Final = (
     "interruption-backlog",
 )
 """Checks of the doctor that explain why a version does not run as it should."""
-Mover = Callable[[str], None]
-"""Brings Karpenter to a version, CRDs first, and returns once it is ready.
-
-Raises:
-    ToolError: it could not.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +96,17 @@ class UpgradeRun:
     """
 
     def __init__(self, drill: Drill, plan: Plan, mover: Mover, *, timeout: float, gap: float | None, log: Log) -> None:
-        self._drill, self._plan, self._mover, self._timeout, self._log = drill, plan, mover, timeout, log
+        self._drill, self._plan, self._timeout, self._log = drill, plan, timeout, log
         self._gap = gap
         self._api, self._timeline = drill.api, drill.timeline
         self._namespace = drill.declared.karpenter_namespace
+        self._karpenter = Product(
+            name="Karpenter",
+            marker=f"Deployment {plan.path.rpartition('/')[2]}",
+            version=lambda: controller_version(self._api, self._namespace),
+            generations=lambda: generations(self._api),
+            mover=mover,
+        )
         self._pods = list(self._api.list(POD.path()))
         claims = list(self._api.list(NODE_CLAIM.path()))
         self._homes = {claim["metadata"]["name"]: str((claim.get("status") or {}).get("nodeName")) for claim in claims}
@@ -166,42 +165,14 @@ class UpgradeRun:
         there = _candidates(self._drill.target, self._api)
         free = [candidate for candidate in there if not candidate.why_not and candidate.claim not in self._sent]
         storm = sorted(free, key=lambda candidate: (-candidate.pods, candidate.node))[: (len(free) + 1) // 2]
-        generations = {name: generation for name, (generation, _) in definitions(self._api).items()}
-        began = self._timeline.add("moving", f"Karpenter {before} to {after}").seconds
-        at: dict[str, float] = {}
-        failures: list[str] = []
-
-        def move() -> None:
-            try:
-                self._mover(after)
-            except ToolError as problem:
-                failures.append(str(problem))
-
-        def note(what: str, detail: str) -> None:
-            at[what] = self._timeline.add(what, detail).seconds - began
-
-        moving = threading.Thread(target=move, name="mover")
-
-        def is_done() -> bool:
-            ended = not moving.is_alive()
-            now = definitions(self._api)
-            changed = [name for name, (generation, _) in now.items() if generations.get(name) != generation]
-            if changed and "crds" not in at:
-                note("crds", ", ".join(sorted(changed)))
-            if "controller" not in at and controller_version(self._api, self._namespace) == after:
-                note("controller", f"Deployment {self._plan.path.rpartition('/')[2]} is {after}: it restarts")
-                self._warn(storm, f"{before} to {after}")
-            self._look()
-            return ended
-
-        moving.start()
-        try:
-            self._drill.wait_until(is_done, self._timeout, EVERY_SECONDS)
-        finally:
-            moving.join()
-        note("done", failures[0] if failures else f"Karpenter {after} is ready")
-        version = controller_version(self._api, self._namespace)
-        return Move(before=before, after=after, at=at, version=version, error=failures[0] if failures else "")
+        return self._karpenter.move(
+            self._drill,
+            before,
+            after,
+            self._timeout,
+            look=self._look,
+            came=lambda: self._warn(storm, f"{before} to {after}"),
+        )
 
     def _warn(self, storm: list[Candidate], during: str) -> None:
         by = channel(self._drill.target, fis=False)

@@ -1,6 +1,6 @@
 """Verdicts of the upgrade drill: pure functions of what was seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,6 +13,15 @@ RUNBOOK: Final = "docs/runbooks/drills/upgrade.md"
 _verdict = partial(verdict_of, RUNBOOK)
 NOTICE_SECONDS: Final = 120
 """From the warning to the end of a Spot instance."""
+MOVED: Final = (
+    "otel-on-spot lab logs karpenter",
+    "otel-on-spot doctor --only karpenter-running,karpenter-versions",
+)
+ORDER: Final = (
+    "the release karpenter-crd comes before the release karpenter: a controller without a field that it reads does not "
+    "start"
+)
+ORDERED: Final = ("kubectl get crds -l app.kubernetes.io/managed-by=Helm",)
 CONSOLIDATED: Final = ("Empty", "Underutilized")
 """Reasons for which Karpenter takes a node away in any version: pools say so.
 
@@ -109,47 +118,51 @@ def verdicts(seen: Upgrade) -> tuple[Verdict, ...]:
     """A verdict for each promise."""
     front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     return (
-        _moved(seen), _order(seen), _heard(seen), _claims(seen), _drift(seen), _pods(seen), _workloads(seen),
-        _back(seen), front,
+        moved("Karpenter", seen.moves, MOVED), order("Karpenter", seen.moves, ORDER, ORDERED),
+        _heard(seen), _claims(seen), _drift(seen), _pods(seen), _workloads(seen), _back(seen), front,
     )  # fmt: skip
 
 
-def _moved(seen: Upgrade) -> Verdict:
+def moved(product: str, moves: Sequence[Move], remedy: tuple[str, ...]) -> Verdict:
+    """Whether a product runs in each version that was asked for."""
     findings = tuple(
         Finding(
-            subject=f"Karpenter {move.name}",
-            seen=move.error or f"the controller is {move.version} after the update",
+            subject=f"{product} {move.name}",
+            seen=move.error or f"the controller is {move.version or 'gone'} after the update",
             rule="the controller runs in the version that was asked for, and is ready",
-            remedy=(
-                "otel-on-spot lab logs karpenter",
-                "otel-on-spot doctor --only karpenter-running,karpenter-versions",
-            ),
+            remedy=remedy,
         )
-        for move in seen.moves
+        for move in moves
         if move.error or move.version != move.after
     )
-    what = ", ".join(f"{move.name} in {move.at['done']:.0f} s" for move in seen.moves if "done" in move.at)
-    return _verdict("moved", "Moved", what or "not moved", *findings, count=len(seen.moves))
+    what = ", ".join(f"{move.name} in {move.at['done']:.0f} s" for move in moves if "done" in move.at)
+    return _verdict("moved", "Moved", what or "not moved", *findings, count=len(moves))
 
 
-def _order(seen: Upgrade) -> Verdict:
+def order(product: str, moves: Sequence[Move], rule: str, remedy: tuple[str, ...]) -> Verdict:
+    """Whether the CRDs of a product came before its controller.
+
+    Args:
+        product: its name.
+        moves: of it.
+        rule: why they must.
+        remedy: commands that show them.
+    """
     findings = tuple(
         Finding(
-            subject=f"Karpenter {move.name}",
+            subject=f"{product} {move.name}",
             seen=f"the controller changed {move.at['controller']:.1f} s after the start, the CRDs after "
             f"{move.at['crds']:.1f} s",
-            rule="the release karpenter-crd comes before the release karpenter: a controller without a field that it "
-            "reads does not start",
-            remedy=("kubectl get crds -l app.kubernetes.io/managed-by=Helm",),
+            rule=rule,
+            remedy=remedy,
         )
-        for move in seen.moves
+        for move in moves
         if {"crds", "controller"} <= set(move.at) and move.at["crds"] > move.at["controller"]
     )
-    changed = [move for move in seen.moves if "crds" in move.at and "controller" in move.at]
+    changed = [move for move in moves if "crds" in move.at and "controller" in move.at]
     leads = ", ".join(f"{move.at['controller'] - move.at['crds']:.1f} s before ({move.name})" for move in changed)
-    return _verdict(
-        "order", "CRDs first", leads or "the CRDs are the same in both versions", *findings, count=len(seen.moves)
-    )
+    what = leads or "the CRDs are the same in both versions"
+    return _verdict("order", "CRDs first", what, *findings, count=len(moves))
 
 
 def _heard(seen: Upgrade) -> Verdict:

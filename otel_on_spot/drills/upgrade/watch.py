@@ -8,7 +8,15 @@ from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.upgrade.budgets import DRIFTED
 from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone
 from otel_on_spot.kubernetes.client import Api, Object
-from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, NODE_CLAIM
+from otel_on_spot.kubernetes.names import (
+    APP_NAME,
+    APP_VERSION,
+    DEFINITION,
+    DEPLOYMENT,
+    KARPENTER_KINDS,
+    NODE_CLAIM,
+    Kind,
+)
 
 HASH_VERSIONS: Final[Mapping[str, str]] = {
     "NodePool": "karpenter.sh/nodepool-hash-version",
@@ -37,14 +45,19 @@ def controller_version(api: Api, namespace: str) -> str:
     return str((found["metadata"].get("labels") or {}).get(APP_VERSION, "")) if found else ""
 
 
-def definitions(api: Api) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Generation and stored versions of each CRD of Karpenter that is there."""
-    found = {kind.crd: api.get(DEFINITION.path(name=kind.crd)) for kind in KARPENTER_KINDS}
+def definitions(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Generation and stored versions of each CRD of these kinds that is there."""
+    found = {kind.crd: api.get(DEFINITION.path(name=kind.crd)) for kind in kinds}
     return {
         name: (crd["metadata"].get("generation", 0), tuple((crd.get("status") or {}).get("storedVersions") or ()))
         for name, crd in found.items()
         if crd is not None
     }
+
+
+def generations(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> dict[str, int]:
+    """Generation of each CRD of these kinds that is there."""
+    return {name: generation for name, (generation, _) in definitions(api, kinds).items()}
 
 
 class ClaimWatch:

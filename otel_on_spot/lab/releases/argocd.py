@@ -4,6 +4,7 @@ No registry of the lab has its chart, so its own manifests with the chart's conf
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,9 @@ from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, progra
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
 from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
+from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_OF_CHART
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes_api import Object
 
 SOURCE: Final = "https://argoproj.github.io/argo-helm"
@@ -29,7 +33,12 @@ KNOWN_HOSTS: Final = "argocd-ssh-known-hosts-cm"
 
 
 def check(context: ReleaseContext, installation: Installation) -> None:
-    """Say what this Argo CD does not know of the values."""
+    """Say what this Argo CD does not know of the values.
+
+    Raises:
+        ApiError: the release wants the version that ``drill upgrade`` moves to, and that is not built.
+    """
+    context = _of_version(context, installation)
     upstream = Upstream(context.tools.argocd_manifests)
     unknown = argocd_config.unknown_keys(installation.values, context.tools.path(CONTROLLER), upstream.params)
     for key in unknown:
@@ -38,6 +47,38 @@ def check(context: ReleaseContext, installation: Installation) -> None:
             f"release {installation.name}: {key} is not known to Argo CD {version}, "
             "which the lab runs: without effect here"
         )
+
+
+def next_chart(tools: Tools) -> tuple[str, str]:
+    """(version, chart) of Argo CD that ``drill upgrade`` moves to.
+
+    Raises:
+        ApiError: it is not built.
+    """
+    version = _next(tools).version(CONTROLLER)
+    return version, next(chart for chart, brings in ARGOCD_OF_CHART.items() if brings == version)
+
+
+def _next(tools: Tools) -> Tools:
+    found = tools.with_next_argocd()
+    if found is None:
+        raise ApiError(
+            "UnknownVersion",
+            f"Argo CD {ARGOCD_NEXT.version} is not built. Build it, outside of the lab: "
+            'make tools ARGS="--argocd-next". The lab may stay up',
+        )
+    return found
+
+
+def _of_version(context: ReleaseContext, installation: Installation) -> ReleaseContext:
+    """The context with the Argo CD that the release's chart brings, where that is the next one; else the lab's own.
+
+    Raises:
+        ApiError: it is the next one, which is not built.
+    """
+    if ARGOCD_OF_CHART.get(str(installation.inputs.get("version") or "")) != ARGOCD_NEXT.version:
+        return context
+    return replace(context, tools=_next(context.tools))
 
 
 class Upstream:
@@ -82,8 +123,9 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     """Apply the objects, and run Redis, the repo server and the application controller until they are ready.
 
     Raises:
-        ApiError: the API server refuses, or a process is not ready in time.
+        ApiError: the API server refuses, a process is not ready in time, or the next version is not built.
     """
+    context = _of_version(context, installation)
     upstream = Upstream(context.tools.argocd_manifests)
     installation.objects.apply(_objects(context, installation, upstream), deadline)
     for program in programs(context, installation, upstream.of(["Deployment", "StatefulSet"], PARTS)):
@@ -97,7 +139,12 @@ def _objects(context: ReleaseContext, installation: Installation, upstream: Upst
     return [
         *_crds(values, upstream),
         *(_in_namespace(thing, installation.namespace) for thing in upstream.of(KINDS, PARTS)),
-        *argocd_config.config_maps(values, upstream.data("argocd-cm"), name=installation.name),
+        *argocd_config.config_maps(
+            values,
+            upstream.data("argocd-cm"),
+            name=installation.name,
+            version=context.tools.version(CONTROLLER),
+        ),
         argocd_config.secret(values, there),
         *_certificates(upstream, certificates),
     ]

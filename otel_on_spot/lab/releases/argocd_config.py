@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from otel_on_spot.kubernetes.names import APP_NAME, PART_OF
+from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, PART_OF
 from otel_on_spot.simcloud.kubernetes_api import Object
 
 OWN: Final = {PART_OF: "argocd"}
@@ -58,13 +58,14 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def config_maps(values: Mapping[str, Any], upstream_cm: Mapping[str, str], *, name: str) -> list[Object]:
+def config_maps(values: Mapping[str, Any], upstream_cm: Mapping[str, str], *, name: str, version: str) -> list[Object]:
     """argocd-cm, argocd-cmd-params-cm and argocd-rbac-cm.
 
     Args:
         values: the release's values.
         upstream_cm: data of argocd-cm in Argo CD's own manifests, which the chart repeats as its defaults.
         name: what the names of the chart's objects begin with.
+        version: of Argo CD, which the chart labels its objects with.
     """
     configs = values.get("configs") or {}
     domain = (values.get("global") or {}).get("domain") or "argocd.example.com"
@@ -72,14 +73,15 @@ def config_maps(values: Mapping[str, Any], upstream_cm: Mapping[str, str], *, na
     presets = {"repo.server": f"{name}-repo-server:8081", "redis.server": f"{name}-redis:6379"}
     params = written({**CHART_PARAMS, **presets}, configs.get("params"))
     return [
-        _config_map("argocd-cm", cm),
-        _config_map("argocd-cmd-params-cm", params),
-        _config_map("argocd-rbac-cm", written(CHART_RBAC, configs.get("rbac"))),
+        _config_map("argocd-cm", version, cm),
+        _config_map("argocd-cmd-params-cm", version, params),
+        _config_map("argocd-rbac-cm", version, written(CHART_RBAC, configs.get("rbac"))),
     ]
 
 
-def _config_map(name: str, data: Mapping[str, str]) -> Object:
-    labels = {**OWN, APP_NAME: name}
+def _config_map(name: str, version: str, data: Mapping[str, str]) -> Object:
+    """Source of its labels: templates/_common.tpl of the chart (argo-cd.labels)."""
+    labels = {**OWN, APP_NAME: name, APP_VERSION: version}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": dict(data)}
 
 

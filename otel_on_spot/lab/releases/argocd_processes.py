@@ -16,6 +16,8 @@ REPO_SERVER: Final = "argocd-repo-server"
 PARTS: Final = (CONTROLLER, REPO_SERVER)
 REDIS: Final = "redis"
 REDIS_ADDRESS: Final = f"127.0.0.1:{addresses.REDIS}"
+CLIENT_CA: Final = "ARGOCD_REPO_SERVER_CLIENT_CA_PATH"
+"""Variable of an Argo CD whose repo server refuses to go without TLS while its clients' authority has a path (3.5)."""
 LEFT_OUT: Final = frozenset({"REDIS_PASSWORD", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"})
 """Redis of the lab listens on loopback without a password; the rest names folders of the image."""
 
@@ -47,17 +49,23 @@ def _repo_server(context: ReleaseContext, installation: Installation, workload: 
     address = ("--address", "127.0.0.1", "--port", str(addresses.ARGOCD_REPO_SERVER))
     metrics = ("--metrics-address", "127.0.0.1", "--metrics-port", str(addresses.ARGOCD_REPO_SERVER_METRICS))
     variables = _variables(context, installation, REPO_SERVER, workload)
+    tls = ("--disable-tls", *(("--client-ca-path", "") if CLIENT_CA in _declared(workload) else ()))
     if context.resync_seconds is not None:
         variables["ARGOCD_RECONCILIATION_TIMEOUT"] = (
             f"{context.resync_seconds}s"  # how long it trusts what Git said last
         )
     return Program(
         name=REPO_SERVER,
-        command=(str(context.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, "--disable-tls"),
+        command=(str(context.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, *tls),
         environment=variables,
         ready=lambda: http_ok(f"http://127.0.0.1:{addresses.ARGOCD_REPO_SERVER_METRICS}/healthz"),
         restart=True,
     )
+
+
+def _declared(workload: Object) -> set[str]:
+    """Names of the variables that a workload's first container declares."""
+    return {entry["name"] for entry in workload["spec"]["template"]["spec"]["containers"][0].get("env") or ()}
 
 
 def _controller(context: ReleaseContext, installation: Installation, workload: Object) -> Program:
@@ -87,8 +95,8 @@ def _variables(context: ReleaseContext, installation: Installation, part: str, w
     """The variables of the part's container, and the lab's own.
 
     Of the lab: ``https://kubernetes.default.svc`` is the kubeconfig's server (``ARGOCD_FAKE_IN_CLUSTER``), whose
-    token is the part's service account's; folders of its own where the image has them; no GnuPG; helm, git and
-    kubectl on PATH.
+    token is the part's service account's; folders of its own where the image has them; no GnuPG, so that no commit is
+    signed; helm, git and kubectl on PATH.
     """
     api, namespace = installation.api, installation.namespace
     folder = context.folder / "argocd"
@@ -108,7 +116,9 @@ def _variables(context: ReleaseContext, installation: Installation, part: str, w
         "ARGOCD_PLUGINSOCKFILEPATH": str(_made(folder / "plugins")),
         "TMPDIR": str(_made(folder / f"{part}-tmp")),
         "HOME": str(_made(folder / f"{part}-home")),
-        "PATH": search_path(tools.path("argocd-git-ask-pass"), tools.path("helm"), tools.path("kubectl")),
+        "PATH": search_path(
+            tools.path("argocd-git-ask-pass"), tools.path("helm"), tools.path("kubectl"), _signatures(folder / "bin")
+        ),
     }
 
 
@@ -122,6 +132,17 @@ def _mounted(installation: Installation, config_map: str, folder: Path) -> Path:
     for name, content in data.items():
         (folder / name).write_text(content)
     return folder
+
+
+def _signatures(folder: Path) -> Path:
+    """A script that finds no signature on any commit: from 3.5 on the repo server asks the image's own each time.
+
+    Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/hack/git-verify-wrapper.sh
+    """
+    script = _made(folder) / "git-verify-wrapper.sh"
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+    return script
 
 
 def _made(folder: Path) -> Path:

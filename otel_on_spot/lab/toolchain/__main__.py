@@ -3,7 +3,8 @@
 Each of these options builds what it names instead, and several build all of theirs:
 ``--alerts`` Prometheus and promtool, which judge the alerts and are no part of the lab's platform;
 ``--collector`` the OpenTelemetry Collector, which reads what the demo's is told; ``--next`` the Karpenter that
-``drill upgrade`` moves to; ``--argocd-cli`` Argo CD's command line, which the pages name.
+``drill upgrade`` moves to, ``--argocd-next`` the Argo CD; ``--argocd-cli`` Argo CD's command line, which the pages
+name.
 """
 
 import argparse
@@ -17,9 +18,15 @@ from types import FrameType
 from otel_on_spot.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, ensure_module, message
 from otel_on_spot.lab.toolchain.golang import UnusableError
-from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, COLLECTOR, KARPENTER_NEXT, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, ARGOCD_NEXT, COLLECTOR, KARPENTER_NEXT, PROMETHEUS
 
-_ALONE = {"alerts": PROMETHEUS, "argocd_cli": ARGOCD_CLI, "collector": COLLECTOR, "next": KARPENTER_NEXT}
+_ALONE = {
+    "alerts": PROMETHEUS,
+    "argocd_cli": ARGOCD_CLI,
+    "argocd_next": ARGOCD_NEXT,
+    "collector": COLLECTOR,
+    "next": KARPENTER_NEXT,
+}
 """Option -> the module that it builds, which is no part of the lab's platform."""
 
 
@@ -31,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool")
     parser.add_argument("--collector", action="store_true", help="build the collector")
     parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter")
+    parser.add_argument("--argocd-next", action="store_true", help="build drill upgrade's Argo CD")
     parser.add_argument("--argocd-cli", action="store_true", help="build Argo CD's command line")
     return parser
 

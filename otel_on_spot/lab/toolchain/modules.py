@@ -11,7 +11,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1] / "go"
 # Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.2.2/charts/argo-cd/Chart.yaml (appVersion)
-ARGOCD_OF_CHART = {"10.2.2": "v3.4.6"}
+# and https://github.com/argoproj/argo-helm/blob/argo-cd-10.9.5/charts/argo-cd/Chart.yaml
+ARGOCD_OF_CHART = {"10.2.2": "v3.4.6", "10.9.5": "v3.5.3"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,6 +136,8 @@ ARGOCD = next(module for module in MODULES if module.name == "argocd")
 KARPENTER = next(module for module in MODULES if module.name == "karpenter")
 KARPENTER_NEXT = replace(KARPENTER, name="karpenter-next")
 """The Karpenter that ``drill upgrade`` moves to. It is built for who asks for it, and no part of the lab else."""
+ARGOCD_NEXT = replace(ARGOCD, name="argocd-next", binaries={"argocd-application-controller": "argocd-next"})
+"""The Argo CD that ``drill upgrade --what argocd`` moves to: built as ``KARPENTER_NEXT`` is."""
 _DISCOVERY_BY_DNS = ("remove_all_sd", "enable_dns_sd")
 """Build tags: service discovery as the platform's scrape jobs use it, and no SDK of a cloud, half of the build.
 

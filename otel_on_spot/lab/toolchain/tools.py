@@ -9,7 +9,7 @@ from otel_on_spot import project
 from otel_on_spot.lab.toolchain.argocd import GivenArgocd
 from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_built, is_whole, locked, place
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import ARGOCD, KARPENTER_NEXT, MODULES, Module, differences
+from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER_NEXT, MODULES, Module, differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class Tools:
     """The CRDs of VolumeSnapshots, as the EKS add-on ``snapshot-controller`` brings them."""
     next_karpenter: Path | None = None
     """Folder of the Karpenter that ``drill upgrade`` moves to, whether or not it is built; None where nobody knows."""
+    next_argocd: Path | None = None
+    """Folder of the Argo CD that ``drill upgrade --what argocd`` moves to: as ``next_karpenter``."""
     notes: tuple[str, ...] = ()
     """One line for each tool whose version is not what the stack pins."""
 
@@ -56,15 +58,26 @@ class Tools:
 
     def with_next_karpenter(self) -> "Tools | None":
         """The same tools with the Karpenter that ``drill upgrade`` moves to; None where it is not built."""
-        folder = self.next_karpenter
-        if folder is None or not is_whole(KARPENTER_NEXT, folder):
+        found = self._with(KARPENTER_NEXT, self.next_karpenter)
+        if found is None or self.next_karpenter is None:
+            return None
+        charts = (self.next_karpenter / "karpenter-chart", self.next_karpenter / "karpenter-crd-chart")
+        return replace(found, karpenter_chart=charts[0], karpenter_crd_chart=charts[1])
+
+    def with_next_argocd(self) -> "Tools | None":
+        """The same tools with the Argo CD that ``drill upgrade`` moves to; None where it is not built."""
+        found = self._with(ARGOCD_NEXT, self.next_argocd)
+        if found is None or self.next_argocd is None:
+            return None
+        return replace(found, argocd_manifests=self.next_argocd / "argocd-manifests")
+
+    def _with(self, module: Module, folder: Path | None) -> "Tools | None":
+        if folder is None or not is_whole(module, folder):
             return None
         return replace(
             self,
-            paths={**self.paths, **{name: folder / name for name in KARPENTER_NEXT.names}},
-            versions={**self.versions, **dict.fromkeys(KARPENTER_NEXT.names, KARPENTER_NEXT.version)},
-            karpenter_chart=folder / "karpenter-chart",
-            karpenter_crd_chart=folder / "karpenter-crd-chart",
+            paths={**self.paths, **{name: folder / name for name in module.names}},
+            versions={**self.versions, **dict.fromkeys(module.names, module.version)},
         )
 
     def _refuse_unknown(self, name: str) -> None:
@@ -141,5 +154,6 @@ def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = N
         argocd_manifests=files["argocd-manifests"],
         snapshot_crds=files["snapshot-crds"],
         next_karpenter=place(KARPENTER_NEXT, go),
+        next_argocd=place(ARGOCD_NEXT, go),
         notes=differences(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )

@@ -7,10 +7,11 @@ from typing import Any, Final
 from otel_on_spot.drills.drought import verdicts as drought
 from otel_on_spot.drills.spot_interruption import verdicts as spot_interruption
 from otel_on_spot.drills.spot_storm import verdicts as spot_storm
+from otel_on_spot.drills.upgrade import argocd_verdicts as upgrade_argocd
 from otel_on_spot.drills.upgrade import node_verdicts as upgrade_nodes
 from otel_on_spot.drills.upgrade import verdicts as upgrade
 from otel_on_spot.report import Verdict
-from tests.unit.drills import droughts, interruptions, node_upgrades, storms, upgrades
+from tests.unit.drills import argocd_upgrades, droughts, interruptions, node_upgrades, storms, upgrades
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ DRILLS: Final = {
         ("spot-storm", spot_storm, storms),
         ("spot-interruption", spot_interruption, interruptions),
         ("upgrade", upgrade, upgrades),
+        ("upgrade --what argocd", upgrade_argocd, argocd_upgrades),
         ("upgrade --what nodes", upgrade_nodes, node_upgrades),
     )
 }

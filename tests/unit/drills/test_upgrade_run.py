@@ -8,7 +8,7 @@ import pytest
 
 from otel_on_spot.drills.drill import DrillRefusedError, start
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
-from otel_on_spot.drills.upgrade import run
+from otel_on_spot.drills.upgrade import moving, run
 from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
 from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, Kind
@@ -79,7 +79,7 @@ def made(kind: Kind, name: str, **metadata: Any) -> dict[str, Any]:
 
 def installed(there: Cluster, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> Karpenter:
     karpenter = Karpenter(there, broken)
-    monkeypatch.setattr(run, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(moving, "EVERY_SECONDS", 0.02)
     monkeypatch.setattr(run, "_candidates", karpenter.candidates)
     monkeypatch.setattr(run, "send", karpenter.hear)
     monkeypatch.setattr(run, "require_served", lambda *_: None)

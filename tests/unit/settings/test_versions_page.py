@@ -6,7 +6,7 @@ import pytest
 
 from infra.addon_faults import ADDON_FAULTS
 from infra.settings.models import Addons, LoadBalancerController
-from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, MODULES, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, KARPENTER_NEXT, MODULES, PROMETHEUS
 from otel_on_spot.project import root
 from tests.unit.settings.test_settings import committed
 
@@ -39,7 +39,7 @@ def test_the_tools_of_the_lab_are_on_the_page_at_their_pins() -> None:
     tools = PAGE.partition("## Tools of the lab")[2].partition("## Refused")[0]
 
     assert dict(re.findall(r"^\| ([\w-]+) \| (v\S+) \|", tools, re.MULTILINE)) == {
-        module.name: module.version for module in (*MODULES, KARPENTER_NEXT, PROMETHEUS)
+        module.name: module.version for module in (*MODULES, KARPENTER_NEXT, ARGOCD_NEXT, PROMETHEUS)
     }
 
 

@@ -4,17 +4,18 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from otel_on_spot.lab.releases import karpenter
-from otel_on_spot.lab.releases.installation import Installation, Processes
+from otel_on_spot.lab.releases import argocd, argocd_processes, karpenter
+from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, REPO_SERVER
+from otel_on_spot.lab.releases.installation import Installation, Processes, ReleaseContext
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailedError, Program
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_OF_CHART, KARPENTER_NEXT
 from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.3"}
@@ -75,6 +76,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
         argocd_manifests=manifests,
         snapshot_crds=manifests,
         next_karpenter=tmp_path / "next",
+        next_argocd=tmp_path / "next-argocd",
     )
     supervisor: Any = Recorded(tmp_path / "log")
     return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", log=told.append)
@@ -116,6 +118,53 @@ def test_the_next_karpenter_is_refused_until_it_is_built_with_what_builds_it(
     build_next(tmp_path)
     releases.check(NEXT)
     releases.check(KARPENTER)
+
+
+def test_the_next_argo_cd_is_taken_where_its_chart_is_asked_for_and_refused_until_it_is_built(
+    releases: Releases, tmp_path: Path
+) -> None:
+    context, cloud = releases._context, cast("Any", None)
+    chart = next(chart for chart, brings in ARGOCD_OF_CHART.items() if brings == ARGOCD_NEXT.version)
+
+    def of_version(chart_version: str) -> ReleaseContext:
+        installation = Installation(cloud=cloud, cluster="c", inputs={"name": "argocd", "version": chart_version})
+        return argocd._of_version(context, installation)
+
+    assert of_version("10.2.2") is context
+    assert of_version("") is context
+    for refused in (lambda: of_version(chart), lambda: argocd.next_chart(context.tools)):
+        with pytest.raises(ApiError, match=r'is not built\. .*make tools ARGS="--argocd-next"\. The lab may stay up'):
+            refused()
+
+    for name in (*ARGOCD_NEXT.names, *ARGOCD_NEXT.files):
+        (tmp_path / "next-argocd" / name).mkdir(parents=True)
+
+    assert argocd.next_chart(context.tools) == (ARGOCD_NEXT.version, chart)
+    tools = of_version(chart).tools
+    assert tools.path(CONTROLLER) == tmp_path / "next-argocd" / CONTROLLER
+    assert tools.version(CONTROLLER) == ARGOCD_NEXT.version
+    assert tools.argocd_manifests == tmp_path / "next-argocd" / "argocd-manifests"
+    assert tools.path("helm") == context.tools.path("helm")
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["pinned", "next"])
+def test_a_repo_server_that_has_an_authority_of_its_clients_is_told_that_there_is_none(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, further: bool
+) -> None:
+    monkeypatch.setattr(argocd_processes, "_variables", lambda *_: {})
+    monkeypatch.setattr(Tools, "path", lambda _tools, name: Path(name))
+    declared = [{"name": "ARGOCD_REPO_SERVER_CLIENT_CA_PATH"}] if further else []
+    workload = {
+        "metadata": {"name": REPO_SERVER},
+        "spec": {"template": {"spec": {"containers": [{"name": REPO_SERVER, "env": declared}]}}},
+    }
+    controller = {**workload, "metadata": {"name": CONTROLLER}}
+    installation = cast("Any", SimpleNamespace(namespace="argocd"))
+
+    _, repo_server, _ = argocd_processes.programs(releases._context, installation, [workload, controller])
+
+    tail = ("--disable-tls", "--client-ca-path", "") if further else (argocd_processes.REDIS_ADDRESS, "--disable-tls")
+    assert repo_server.command[-len(tail) :] == tail
 
 
 @pytest.mark.parametrize("further", [False, True], ids=["pinned", "next"])

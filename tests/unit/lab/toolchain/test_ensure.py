@@ -31,7 +31,7 @@ from otel_on_spot.lab.toolchain.build import (
     place,
 )
 from otel_on_spot.lab.toolchain.golang import Go
-from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT, MODULES, PROMETHEUS, Module
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, KARPENTER_NEXT, MODULES, PROMETHEUS, Module
 from tests.unit.lab.toolchain.conftest import FakeGo
 
 ROOT = Path(__file__).parents[4]
@@ -90,6 +90,21 @@ def test_the_next_karpenter_is_built_for_who_asks_for_it_and_a_running_lab_finds
     assert {name for name in NAMES if found.path(name) != tools.path(name)} == {"karpenter"}
     shutil.rmtree(folder / "karpenter-crd-chart")
     assert tools.with_next_karpenter() is None, "a harmed build counts as missing"
+
+
+def test_the_next_argo_cd_is_built_for_who_asks_for_it_with_its_own_manifests(fake_go: FakeGo) -> None:
+    tools = ensure()
+    assert tools.with_next_argocd() is None
+
+    folder = ensure_module(ARGOCD_NEXT)
+
+    found = tools.with_next_argocd()
+    assert found is not None
+    assert {name for name in NAMES if found.path(name) != tools.path(name)} == set(ARGOCD_NEXT.names)
+    assert {found.version(name) for name in ARGOCD_NEXT.names} == {ARGOCD_NEXT.version}
+    assert found.argocd_manifests == folder / "argocd-manifests" != tools.argocd_manifests
+    (folder / "argocd-repo-server").unlink()
+    assert tools.with_next_argocd() is None, "a harmed build counts as missing"
 
 
 def test_a_go_that_does_for_one_module_but_not_for_another_is_told_when_that_is_asked_for(

@@ -11,6 +11,7 @@ from packaging.version import Version
 from otel_on_spot.lab.toolchain.modules import (
     ARGOCD,
     ARGOCD_CLI,
+    ARGOCD_NEXT,
     ARGOCD_OF_CHART,
     COLLECTOR,
     KARPENTER,
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[4]
 ARGOCD_RELEASED = "20260731"
 """Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
 RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.3"}
-ASKED_FOR = (KARPENTER_NEXT, PROMETHEUS, COLLECTOR, ARGOCD_CLI)
+ASKED_FOR = (KARPENTER_NEXT, ARGOCD_NEXT, PROMETHEUS, COLLECTOR, ARGOCD_CLI)
 each = pytest.mark.parametrize("module", [*MODULES, *ASKED_FOR], ids=lambda module: module.name)
 
 
@@ -100,6 +101,17 @@ def test_the_next_karpenter_is_one_minor_further_and_no_tool_of_the_lab() -> Non
     assert KARPENTER_NEXT not in MODULES
     assert (further.major, further.minor) == (here.major, here.minor + 1)
     assert f"operator.Version={further}" in KARPENTER_NEXT.linker_flags
+
+
+def test_the_next_argo_cd_is_one_minor_further_in_a_chart_and_no_tool_of_the_lab() -> None:
+    here, further = (Version(module.version) for module in (ARGOCD, ARGOCD_NEXT))
+
+    assert ARGOCD_NEXT not in MODULES
+    assert (further.major, further.minor) == (here.major, here.minor + 1)
+    assert list(ARGOCD_OF_CHART.values()).count(ARGOCD_NEXT.version) == 1
+    assert (ARGOCD_NEXT.folder / "main.go").read_text() == (ARGOCD.folder / "main.go").read_text().replace(
+        ARGOCD.version, ARGOCD_NEXT.version
+    )
 
 
 def test_every_staging_module_of_kubernetes_has_the_minor_and_patch_of_kubernetes() -> None:

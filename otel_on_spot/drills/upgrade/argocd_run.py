@@ -1,0 +1,307 @@
+"""Moves Argo CD to another version and back, the second time under a suspension, and watches its Applications."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from otel_on_spot.drills import diagnosis
+from otel_on_spot.drills.drift import run as drift
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
+from otel_on_spot.drills.front_path import FRONT, Probe, front_path, promise, require_served
+from otel_on_spot.drills.resilience import signals_deferred
+from otel_on_spot.drills.stress.run import TRIAL_SECONDS, suspend
+from otel_on_spot.drills.timeline import Log
+from otel_on_spot.drills.undo import Step, is_same, moved, scaled
+from otel_on_spot.drills.upgrade.argocd_verdicts import PRODUCT, ArgocdUpgrade, Suspension, verdicts
+from otel_on_spot.drills.upgrade.argocd_watch import (
+    KINDS,
+    MARKER,
+    ApplicationWatch,
+    health_of,
+    marker_path,
+    specs,
+    sync_of,
+)
+from otel_on_spot.drills.upgrade.moving import Mover, Product
+from otel_on_spot.drills.upgrade.verdicts import Move
+from otel_on_spot.drills.upgrade.watch import compare_pods, definitions, generations
+from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.names import (
+    APP_VERSION,
+    APPLICATION,
+    AUTOSCALER,
+    DEPLOYMENT,
+    NODE,
+    POD,
+    PROJECT,
+    TRACKING,
+)
+from otel_on_spot.report import Report
+from otel_on_spot.target import Target
+
+EVERY_SECONDS: Final = 0.5
+"""Argo CD undoes a difference within two seconds."""
+CHECKS: Final = ("applications", "suspensions")
+"""Checks of the doctor that explain why an Application is not as Git has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgocdPlan:
+    """Versions to move between, the object that says Argo CD's, and the scale by hand."""
+
+    before: str
+    after: str
+    path: str
+    by_hand: drift.Plan
+
+
+def version_of(api: Api, namespace: str) -> str:
+    """Version that the chart labels its objects with; empty where there is none."""
+    found = api.get(marker_path(namespace)) or {}
+    return str(((found.get("metadata") or {}).get("labels") or {}).get(APP_VERSION, ""))
+
+
+def make_plan(target: Target, api: Api, after: str) -> ArgocdPlan:
+    """Plan the moves.
+
+    Raises:
+        DrillRefusedError: Argo CD is not there or in that version already, an Application is not Synced and Healthy or
+            is being synced, no Deployment can be scaled by hand, or the front path is away.
+    """
+    namespace, doctor = target.declared.argocd_namespace, f"otel-on-spot doctor --stack {target.declared.stack}"
+    before = version_of(api, namespace)
+    if not before:
+        raise DrillRefusedError(f"namespace {namespace}: no ConfigMap {MARKER} says Argo CD's version. See {doctor}")
+    if before == after:
+        raise DrillRefusedError(f"{PRODUCT} is {before} already: there is nothing to move to. Bring it back: make lab")
+    there = list(api.list(APPLICATION.path(namespace)))
+    restless = [
+        f"{thing['metadata']['name']} ({sync_of(thing)}, {health_of(thing)}"
+        f"{', being synced' if 'operation' in thing else ''})"
+        for thing in there
+        if (sync_of(thing), health_of(thing)) != ("Synced", "Healthy") or "operation" in thing
+    ]
+    if restless or not there:
+        raise DrillRefusedError(
+            f"Applications {', '.join(restless) or 'of Argo CD: none'}: before any drill. What a version changes is "
+            f"seen on a platform that rests: wait until each is Synced and Healthy, or see {doctor} --only applications"
+        )
+    require_served(target, api)
+    return ArgocdPlan(before=before, after=after, path=marker_path(namespace), by_hand=_by_hand(target, api))
+
+
+def _by_hand(target: Target, api: Api) -> drift.Plan:
+    """One more replica of a Deployment that Git declares and no HPA owns; of the front path where there is one.
+
+    Raises:
+        DrillRefusedError: there is none.
+    """
+    namespace = target.declared.stateful_namespace
+    owned = {
+        autoscaler["spec"].get("scaleTargetRef", {}).get("name") for autoscaler in api.list(AUTOSCALER.path(namespace))
+    }
+    there = [
+        thing["metadata"]["name"]
+        for thing in api.list(DEPLOYMENT.path(namespace))
+        if TRACKING in (thing["metadata"].get("annotations") or {})
+    ]
+    free = [name for name in (*reversed(FRONT), *sorted(there)) if name in there and name not in owned]
+    if not free:
+        raise DrillRefusedError(
+            f"namespace {namespace}: Argo CD deploys no Deployment there whose scale no HPA owns, so whether a "
+            "suspension holds cannot be seen. Turn demo.autoscaling off for the drill"
+        )
+    return drift.make_plan(target, api, f"{namespace}/{free[0]}", None)
+
+
+class ArgocdUpgradeRun:
+    """Both moves, the second one under a deny window with a scale by hand.
+
+    Args:
+        drill: under way.
+        plan: the versions.
+        mover: what brings Argo CD to a version.
+        timeout: seconds for each move, and again for what follows it.
+        gap: how long the front path may be away, in seconds; None judges by what the stack promises.
+        log: takes a line for people.
+    """
+
+    def __init__(
+        self, drill: Drill, plan: ArgocdPlan, mover: Mover, *, timeout: float, gap: float | None, log: Log
+    ) -> None:
+        self._drill, self._plan, self._timeout, self._gap, self._log = drill, plan, timeout, gap, log
+        self._api, self._namespace = drill.api, drill.declared.argocd_namespace
+        self._argocd = Product(
+            name=PRODUCT,
+            marker=f"ConfigMap {MARKER}",
+            version=lambda: version_of(self._api, self._namespace),
+            generations=lambda: generations(self._api, KINDS),
+            mover=mover,
+        )
+        self._pods = list(self._api.list(POD.path()))
+        self._definitions = definitions(self._api, KINDS)
+        self._specs = specs(self._api, self._namespace)
+        self._watch = ApplicationWatch(self._api, self._namespace, drill.timeline)
+        self._behind: dict[str, tuple[str, ...]] = {}
+        self._noticed: list[str] = []
+        self._reverted = ""
+        self._scaled = False
+
+    def run(self) -> Report:
+        """Move up, wait until all is compared, suspend, move back, wait again, end the suspension, and report.
+
+        Raises:
+            LeaseHeldError: somebody took the lease over.
+            ApiException: the server refused.
+        """
+        drill, plan, moves = self._drill, self._plan, list[Move]()
+        drill.lease.record_undo(moved(plan.path, plan.before, plan.after, "argocd"))
+        window: Step | None = None
+        suspension: Suspension | None = None
+        served, name = front_path(drill.target, self._api)
+        with Probe(served) as probed:
+            try:
+                moves.append(self._move(plan.before, plan.after))
+                if not moves[-1].error and self._follow(moves[-1]):
+                    window = self._suspend()
+            finally:
+                if self._argocd.version() != plan.before:
+                    with signals_deferred(self._log):
+                        moves.append(self._move(plan.after, plan.before))
+            self._follow(moves[-1])
+            count, changed_pods = self._pods_that_stayed()
+            if window is not None:
+                suspension = self._end(window)
+            front = probed.seen
+        return self._report(
+            ArgocdUpgrade(
+                moves=tuple(moves),
+                applications=self._watch.count,
+                behind=self._behind,
+                astray=tuple(self._watch.astray),
+                syncs=tuple(self._watch.syncs),
+                suspension=suspension,
+                pods=count,
+                moved=changed_pods,
+                changed=self._changed(),
+                stored=self._stored(),
+                version=self._argocd.version(),
+                timeout=self._timeout,
+                front=front,
+                probe=name,
+                promised=promise(drill.declared.replicas, drill.declared.stack, self._gap),
+                namespace=drill.declared.stateful_namespace,
+            )
+        )
+
+    def _move(self, before: str, after: str) -> Move:
+        self._watch.during, self._watch.moving = f"{before} to {after}", True
+        try:
+            return self._argocd.move(self._drill, before, after, self._timeout, look=self._look)
+        finally:
+            self._watch.moving = False
+
+    def _look(self) -> None:
+        self._watch.look()
+        if self._scaled and not self._reverted and (replicas := self._replicas()) != self._plan.by_hand.after:
+            self._reverted = f"it was {replicas} again in spite of it, with {self._argocd.version() or 'no Argo CD'}"
+            self._drill.timeline.add("reverted", self._plan.by_hand.name)
+
+    def _replicas(self) -> int:
+        found = self._api.get(self._plan.by_hand.path) or {"spec": {"replicas": 0}}
+        return int(found["spec"].get("replicas", 1))
+
+    def _follow(self, move: Move) -> bool:
+        """Wait until the version compared every Application with Git, and says that it is as it should be."""
+        self._watch.expect()
+
+        def is_compared() -> bool:
+            self._look()
+            return not self._watch.behind
+
+        self._drill.wait_until(is_compared, self._timeout, EVERY_SECONDS)
+        self._behind[move.name] = self._watch.behind
+        if self._scaled and not self._behind[move.name]:
+            self._noticed.append(move.after)
+        self._drill.timeline.add("not compared" if self._watch.behind else "compared", ", ".join(self._watch.behind))
+        return not self._watch.behind
+
+    def _suspend(self) -> Step:
+        """Suspend, scale by hand, and wait until the newer version says so and leaves it."""
+        drill, by_hand = self._drill, self._plan.by_hand
+        window = suspend(drill)
+        self._watch.held = by_hand.application
+        drill.lease.record_undo(scaled(by_hand.path, by_hand.before, by_hand.after))
+        self._api.merge(f"{by_hand.path}/scale", {"spec": {"replicas": by_hand.after}})
+        self._scaled = True
+        drill.timeline.add("scaled by hand", f"{by_hand.name} from {by_hand.before} to {by_hand.after}")
+        if drill.wait_until(self._is_noticed, self._timeout, EVERY_SECONDS):
+            self._noticed.append(self._plan.after)
+            drill.timeline.add("noticed", f"Application {by_hand.application} is OutOfSync")
+            drill.wait_until(self._is_reverted, min(TRIAL_SECONDS, self._timeout), EVERY_SECONDS)
+        return window
+
+    def _is_reverted(self) -> bool:
+        self._look()
+        return bool(self._reverted)
+
+    def _is_noticed(self) -> bool:
+        self._look()
+        found = self._api.get(APPLICATION.path(self._namespace, self._plan.by_hand.application))
+        return found is not None and sync_of(found) == "OutOfSync"
+
+    def _end(self, window: Step) -> Suspension:
+        """End the suspension; Argo CD puts the scale back."""
+        drill, by_hand = self._drill, self._plan.by_hand
+        project = self._api.get(PROJECT.path(self._namespace, drill.declared.project)) or {"spec": {}}
+        windows = project["spec"].get("syncWindows") or ()
+        held = any(is_same(entry, window.arguments["window"]) for entry in windows)
+        syncs = list(self._watch.syncs)
+        drill.take_back([window], "the suspension ends", self._log)
+        ended, self._scaled = drill.timeline.seconds, False
+
+        def is_back() -> bool:
+            self._watch.look()
+            found = self._api.get(APPLICATION.path(self._namespace, by_hand.application))
+            return self._replicas() == by_hand.before and found is not None and sync_of(found) == "Synced"
+
+        put_back = drill.wait_until(is_back, self._timeout, EVERY_SECONDS)
+        seconds = drill.timeline.seconds - ended
+        drill.timeline.add("put back" if put_back else "not put back", by_hand.name)
+        own = [sync for sync in self._watch.syncs if sync not in syncs and sync.application == by_hand.application]
+        self._watch.syncs = [sync for sync in self._watch.syncs if sync not in own]
+        return Suspension(
+            workload=by_hand.name,
+            application=by_hand.application,
+            before=by_hand.before,
+            after=by_hand.after,
+            noticed=tuple(self._noticed),
+            reverted=self._reverted,
+            window=held,
+            put_back=seconds if put_back else None,
+        )
+
+    def _pods_that_stayed(self) -> tuple[int, tuple[str, ...]]:
+        """Their number, and what became of those that are not as they were."""
+        nodes = {
+            node["metadata"]["name"]
+            for node in self._api.list(NODE.path())
+            if not node["metadata"].get("deletionTimestamp") and not node["spec"].get("unschedulable")
+        }
+        return compare_pods(self._pods, list(self._api.list(POD.path())), lambda node: node in nodes)
+
+    def _changed(self) -> tuple[str, ...]:
+        now = specs(self._api, self._namespace)
+        return tuple(sorted(name for name in self._specs.keys() | now.keys() if self._specs.get(name) != now.get(name)))
+
+    def _stored(self) -> tuple[str, ...]:
+        return tuple(
+            f"{name} in {version}"
+            for name, (_, versions) in sorted(definitions(self._api, KINDS).items())
+            for version in versions
+            if name in self._definitions and version not in self._definitions[name][1]
+        )
+
+    def _report(self, seen: ArgocdUpgrade) -> Report:
+        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
+        took = {f"{PRODUCT} {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
+        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})
