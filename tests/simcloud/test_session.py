@@ -21,6 +21,10 @@ def script(body: str) -> list[str]:
     return [sys.executable, "-c", body]
 
 
+def within(cloud: Path) -> list[str]:
+    return [sys.executable, "-m", "otel_on_spot", "with-simulated-cloud", "--dir", str(cloud)]
+
+
 def test_the_command_sees_this_cloud_and_no_other_and_its_exit_code_comes_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,19 +71,7 @@ def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number
         "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); "
         "print('on', flush=True); time.sleep(60)"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "otel_on_spot",
-        "with-simulated-cloud",
-        "--dir",
-        str(tmp_path),
-        "--eks-plugin",
-        "--",
-        sys.executable,
-        "-c",
-        waiting,
-    ]
+    command = [*within(tmp_path), "--eks-plugin", "--", *script(waiting)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     with process.stdout:
@@ -96,18 +88,7 @@ def test_a_signal_ends_the_command_and_everything_with_it(tmp_path: Path, number
 def test_a_mistake_in_the_fault_plan_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"effect": "explode"}]))
-    command = [
-        sys.executable,
-        "-m",
-        "otel_on_spot",
-        "with-simulated-cloud",
-        "--dir",
-        str(tmp_path / "cloud"),
-        "--faults",
-        str(faults),
-        "--",
-        "true",
-    ]
+    command = [*within(tmp_path / "cloud"), "--faults", str(faults), "--", "true"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "must be a JSON list of faults such as" in done.stderr
