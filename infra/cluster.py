@@ -1,7 +1,7 @@
 """The EKS cluster, its system nodes and add-ons, and who may join it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pulumi
@@ -183,21 +183,18 @@ class Cluster(pulumi.ComponentResource):
         versions = config.addons.by_name()
         if not args.snapshots:
             del versions["snapshot-controller"]
-        before_nodes = Addons(
-            f"{name}-before-nodes",
-            AddonsArgs(
-                cluster_name=aws_cluster.name,
-                stack_names=args.stack_names,
-                account_id=args.account_id,
-                tags=args.tags,
-                volume_access=config.volume_access,
-                volumes_key_arn=args.volumes_key_arn,
-                versions=versions,
-                stage="before-nodes",
-                after=(),
-            ),
-            opts=child,
+        addons = AddonsArgs(
+            cluster_name=aws_cluster.name,
+            stack_names=args.stack_names,
+            account_id=args.account_id,
+            tags=args.tags,
+            volume_access=config.volume_access,
+            volumes_key_arn=args.volumes_key_arn,
+            versions=versions,
+            stage="before-nodes",
+            after=(),
         )
+        before_nodes = Addons(f"{name}-before-nodes", addons, opts=child)
         self.pod_identity_agent = before_nodes.addons["eks-pod-identity-agent"]
         system_nodes = SystemNodes(
             f"{name}-system-nodes",
@@ -218,18 +215,8 @@ class Cluster(pulumi.ComponentResource):
         )
         after_nodes = Addons(
             f"{name}-after-nodes",
-            AddonsArgs(
-                cluster_name=aws_cluster.name,
-                stack_names=args.stack_names,
-                account_id=args.account_id,
-                tags=args.tags,
-                volume_access=config.volume_access,
-                volumes_key_arn=args.volumes_key_arn,
-                versions=versions,
-                stage="after-nodes",
-                # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.
-                after=(system_nodes.node_group,),
-            ),
+            # CoreDNS and the controllers stay DEGRADED, and time out, until there is a node for their pods.
+            replace(addons, stage="after-nodes", after=(system_nodes.node_group,)),
             opts=child,
         )
         self.ready: tuple[pulumi.Resource, ...] = (
