@@ -15,6 +15,7 @@ from otel_on_spot.errors import EXIT_FINDINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.program.recording import Recording
 
 EXAMPLES = """
@@ -243,11 +244,10 @@ def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) ->
         typer.Exit: it is, and the environment is prod, where that is refused.
     """
     from otel_on_spot.plan import cost, tree
-    from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.plan.manifests import as_document
 
     document = as_document(recording)
-    prices = LivePrices(_clients(), cost.region_of(document), cost.zones_of(document)) if live else None
+    prices = _prices_of_today(document) if live else None
     found = cost.estimate(document, cost.workloads_of(document, project.root()), prices)
     unknown = list(prices.why) if prices else []
     limit = cost.monthly_limit(project.root(), recording.stack)
@@ -260,6 +260,14 @@ def _show_costs(recording: "Recording", *, as_json: bool, live: bool = False) ->
     if not within:
         _refuse_in_prod(document)
     return within
+
+
+def _prices_of_today(document: "dict[str, Any]") -> "LivePrices":
+    """AWS's prices for a plan. Its SDK takes longer to load than an estimate, so nobody else loads it."""
+    from otel_on_spot.plan import cost
+    from otel_on_spot.plan.live_prices import LivePrices
+
+    return LivePrices(_clients(), cost.region_of(document), cost.zones_of(document))
 
 
 def _clients() -> "Callable[[str, str], object]":

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import sys
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -332,7 +333,11 @@ def test_a_change_shows_what_it_costs_and_nothing_else(dev: Recording) -> None:
     assert f"| together | 0 | {before['expected']:,.0f} |" in cost.differences(None, before)
 
 
-def test_the_command_prints_the_estimate_as_json() -> None:
+def test_the_command_prints_the_estimate_as_json_and_does_not_load_awss_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading it takes two seconds, and the whole estimate less than a tenth of one."""
+    for module in ("boto3", "otel_on_spot.plan.live_prices"):
+        monkeypatch.setitem(sys.modules, module, None)
+
     result = CliRunner().invoke(main.app, ["plan", "--stack", "dev", "--cost", "--json"])
 
     assert result.exit_code == 0, result.output
