@@ -28,7 +28,7 @@ SPOKEN = re.compile(r"(\.venv/bin/)?(otel-on-spot|python -m|aws) \S")
 """What a page speaks of as a command, in its prose."""
 PRINTED = re.compile(r"^  do    (.+)$", re.MULTILINE)
 """Commands that the doctor advises, in a capture of it."""
-TOOLS = frozenset({OURS, "argocd", "aws", "cp", "gh", "git", "kubectl", "make", "mkdir", "pulumi"})
+TOOLS = frozenset({OURS, "argocd", "aws", "cp", "gh", "git", "k9s", "kubectl", "make", "mkdir", "pulumi"})
 
 
 def named(pages: list[Path]) -> list[Any]:
