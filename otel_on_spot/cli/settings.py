@@ -30,9 +30,10 @@ def settings(
         typer.echo(json.dumps(json_schema(), indent=1))
         return
     if explain is not None:
-        chosen = [row for row in rows() if _is_below(row[0], explain)]
+        within = explain.rpartition(":")[2]  # a stack file has the project's name before each key
+        chosen = [row for row in rows() if _is_below(row[0], within)]
         if not chosen:
-            close = difflib.get_close_matches(explain, [key for key, _, _ in rows()], 3)
+            close = difflib.get_close_matches(within, [key for key, _, _ in rows()], 3)
             raise SettingError(
                 f"there is no setting {explain!r}"
                 + (f"; close to it: {', '.join(close)}" if close else "")

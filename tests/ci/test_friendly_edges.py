@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from infra import names
+from infra.settings import table
+from infra.settings.table import rows
+from otel_on_spot.cli import app
+from otel_on_spot.cli.settings import settings
 from tests.ci import commands
 from tests.ci.workflows import REPOSITORY, parse, workflow
 
@@ -102,6 +107,43 @@ def test_a_release_attests_all_that_it_publishes_and_its_bill_of_materials() -> 
     sbom = used["actions/attest-sbom"]
     assert sbom["subject-path"].removesuffix(".tar.gz") == sbom["sbom-path"].removesuffix(".cdx.json")
     assert "dist/*" in steps[-1]["run"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("otel-on-spot prefl", {"preflight"}),
+        ("otel-on-spot drill spot", {"spot-interruption", "spot-storm"}),
+        ("otel-on-spot plan --live", {"--live-prices"}),
+        ("otel-on-spot resu", set[str]()),  # hidden
+    ],
+)
+def test_a_shell_is_offered_commands_and_options(shell: str, typed: str, offered: set[str]) -> None:
+    asked = {
+        "_OTEL_ON_SPOT_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": typed,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": f"{len(typed.split()) - 1}",
+    }
+    told = CliRunner().invoke(app, [], prog_name="otel-on-spot", env=asked)
+
+    assert told.exit_code == 0
+    patterns = {"bash": r"^(\S+)$", "zsh": r'"([^"]+)":"', "fish": r"^(\S+)\t"}
+    assert set(re.findall(patterns[shell], told.stdout, re.MULTILINE)) == offered
+
+
+def test_every_key_is_explained_by_the_name_that_a_stack_file_gives_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = list(rows())
+    monkeypatch.setattr(table, "rows", lambda: known)
+    for key, _, meaning in known:
+        asked = f"otel-on-spot:{key.replace('[]', '').replace('<name>', 'mine')}"
+        settings(explain=asked)
+        assert capsys.readouterr().out.splitlines()[:2] == [key, f"    {meaning}"], asked
+        assert meaning
 
 
 @pytest.fixture(scope="module")
