@@ -187,11 +187,11 @@ def test_a_flow_of_a_newer_version_that_is_left_out_is_noticed(tmp_path):
     chart = Wrapper.assemble(of_version(newest), tmp_path, version=newest)
     if chart.demo.source == "absent":
         pytest.skip(chart.demo.how)
-    lost = {"networkPolicy": {"flows": {"product-catalog": {"astronomy-db": [1]}}}}
+    lost = {"networkPolicy": {"flows": {"otel-collector": {"opamp-server": [4321]}}}}
 
     left = permitted(chart, "dev", policies(chart, "dev", lost))
 
-    assert needed(chart, "dev") - left == {Flow("product-catalog", "astronomy-db", 5432)}
+    assert needed(chart, "dev") - left == {Flow("otel-collector", "opamp-server", 4320)}
 
 
 def test_memory_is_promised_once_and_never_below_what_the_version_asks_for(known: Wrapper):

@@ -94,7 +94,12 @@ SMALL = resources({}, {"memory": "1Mi"})
             "privileged",
         ),
         (components(ad={"podSecurityContext": {"sysctls": [{"name": "a", "value": "1"}]}}), "sysctls"),
-        # An image that moves.
+        (components(ad={"securityContext": {"seccompProfile": {"type": "Unconfined"}}}), "seccompProfile"),
+        (components(ad={"securityContext": {"procMount": "Unmasked"}}), "procMount"),
+        (components(ad={"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}), "seLinuxOptions"),
+        (components(ad={"securityContext": {"windowsOptions": {"hostProcess": True}}}), "hostProcess"),
+        # A pod that no node is sized for, and an image that moves.
+        (components(ad={"resources": None}), r"components\.ad\.resources\.requests"),
         (components(ad={"imageOverride": {"tag": "latest"}}), r"components\.ad\.imageOverride\.tag"),
         ({"default": {"image": {"tag": "latest"}}}, r"default\.image\.tag"),
         ({"prometheus": {"server": {"image": {"tag": "latest"}}}}, r"prometheus\.server\.image\.tag"),
@@ -176,7 +181,11 @@ OFFICE = {"ipBlock": {"cidr": "10.0.0.0/8"}}
         (entry("frontend-proxy", 8080), "minProperties"),
         (entry("frontend-proxy", 8080, ipblock={"cidr": "10.0.0.0/8"}), "ipblock"),
         (entry("frontend-proxy", 8080, ipBlock={"cidr": "10.0.0.0"}), "cidr"),
-        ({DEMO: components(ad={"service": {"port": 9090}})}, r"components\.ad\.service\.port: 9090"),
+        ({DEMO: components(ad={"service": {"port": 9090}})}, "port 8080 of ad, and it listens on .9090"),
+        (
+            {DEMO: components(kafka={"ports": [{"name": "plaintext", "value": 9999}]})},
+            "of kafka, and it listens on .9999",
+        ),
         ({"podLifecycle": {"workloads": {"ad": None}}}, "ad runs and has no line"),
         ({"stateful": [{"kind": "Deployment", "name": "opensearch"}]}, "opensearch is listed, but it is a StatefulSet"),
     ],

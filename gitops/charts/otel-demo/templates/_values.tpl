@@ -30,10 +30,12 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#bas
 {{- range $key, $below := $value -}}
 {{- $at := printf "%s.%s" $path $key | trimPrefix "." -}}
 {{- if $below -}}
-{{- if has $key (list "hostNetwork" "hostPID" "hostIPC" "privileged" "hostPath") -}}
+{{- if has $key (list "hostNetwork" "hostPID" "hostIPC" "hostProcess" "privileged" "hostPath") -}}
 {{- fail (printf "%s: it is the node's, and this namespace's level (baseline) refuses the pod. Leave it out." $at) -}}
 {{- else if and (eq $key "hostPort") (not (contains "opentelemetry-collector.ports." $at)) -}}
 {{- fail (printf "%s: it is a port of the node, and this namespace's level (baseline) refuses the pod. Leave it out; a Service leads to the pod." $at) -}}
+{{- else if or (and (eq $key "procMount") (ne (toString $below) "Default")) (and (eq $key "type") (hasSuffix ".seccompProfile" $path) (eq (toString $below) "Unconfined")) (and (eq $key "type") (hasSuffix ".seLinuxOptions" $path) (not (hasPrefix "container_" (toString $below)))) (and (hasPrefix "container.apparmor.security.beta.kubernetes.io/" $key) (eq (toString $below) "unconfined")) -}}
+{{- fail (printf "%s: %v takes a protection of the runtime's away, and this namespace's level (baseline) refuses the pod. Leave it out." $at $below) -}}
 {{- else if and (eq $key "add") (hasSuffix ".capabilities" $path) -}}
 {{- range $below -}}
 {{- if not (has (trimPrefix "CAP_" .) (list "AUDIT_WRITE" "CHOWN" "DAC_OVERRIDE" "FOWNER" "FSETID" "KILL" "MKNOD" "NET_BIND_SERVICE" "SETFCAP" "SETGID" "SETPCAP" "SETUID" "SYS_CHROOT")) -}}
@@ -158,6 +160,9 @@ Refuses names and workloads other than those that placement, network policies, b
 {{- fail "opentelemetry-demo.enabled: false leaves policies and hooks of nothing. Leave the demo out by gitops.applications.otel-demo.enabled: false." -}}
 {{- end -}}
 {{- range $name, $component := $demo.components -}}
+{{- if and (dig "enabled" false $component) (not (and (dig "resources" "requests" "cpu" "" $component) (dig "resources" "requests" "memory" "" $component))) -}}
+{{- fail (printf "opentelemetry-demo.components.%s.resources.requests: cpu or memory is missing, so no node is sized for it. Give both." $name) -}}
+{{- end -}}
 {{- if and $.Values.podLifecycle.enabled (dig "enabled" false $component) (not (hasKey $.Values.podLifecycle.workloads $name)) -}}
 {{- fail (printf "podLifecycle.workloads: %s runs and has no line: nothing says when it is Ready. Add %s with its probe, or {} where it serves nobody." $name $name) -}}
 {{- end -}}
@@ -201,13 +206,10 @@ Refuses a flow, an entry or a client of a workload that is not there, and a comp
 {{- end -}}
 {{- end -}}
 {{- $_ := set $ports $name $own -}}
-{{- $port := int (dig "service" "port" 0 $component) -}}
-{{- $reached := list -}}
 {{- range get $led $name | default list -}}
-{{- $reached = append $reached (int .) -}}
+{{- if and (or $component.ports (dig "service" "port" 0 $component)) (dig "enabled" true $component) (not (has (int .) $own)) -}}
+{{- fail (printf "networkPolicy.flows: they lead others to port %d of %s, and it listens on %s: everything would be dropped. Change the flows, its probe in podLifecycle and what its clients are told together with service.port or ports." (int .) $name (toJson (uniq $own))) -}}
 {{- end -}}
-{{- if and $port $reached (dig "enabled" true $component) (not (has $port $reached)) -}}
-{{- fail (printf "opentelemetry-demo.components.%s.service.port: %d, and networkPolicy.flows leads others to %s alone: everything would be dropped. Change the flows, its probe in podLifecycle and what its clients are told with it." $name $port (toJson (uniq $reached))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $entry := $policy.entry -}}
