@@ -1,5 +1,6 @@
 """Every database gets a volume, mounted where it keeps its data, with one writer at a time; nothing else changes."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from infra import passwords
 from infra.demo_chart import over
 from infra.persistence import DATABASES, demo_values
 from infra.settings import parse
-from infra.settings.models import DEFAULT_GIB, Persistence
-from tests.charts.demo_chart import SECRET, Wrapper
+from infra.settings.models import DEFAULT_GIB, Persistence, Volume
+from tests.charts.demo_chart import SECRET, WRAPPER, Wrapper
 from tests.charts.helm import HelmError
 from tests.charts.test_capacity import baseline_problems, containers, pod_specs
 from tests.charts.workloads import by_name
@@ -319,3 +320,11 @@ def test_backups_are_on_where_volumes_are(environment: str) -> None:
     assert settings is not None, problems
 
     assert bool(settings.persistence.backup) is settings.persistence.enabled
+
+
+def test_the_chart_takes_every_size_that_the_setting_takes() -> None:
+    schema = json.loads((WRAPPER / "values.schema.json").read_text())["properties"]["persistence"]["properties"]
+    chart = schema["claims"]["additionalProperties"]["properties"]["gib"]
+    setting = next(one for one in Volume.model_json_schema()["properties"]["gib"]["anyOf"] if one["type"] == "integer")
+
+    assert (chart["minimum"], chart["maximum"]) == (setting["minimum"], setting["maximum"])
