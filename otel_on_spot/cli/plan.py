@@ -210,7 +210,7 @@ def _show_images(recording: "Recording", *, as_json: bool, sizes: bool) -> None:
     pulled = []
     if sizes:
         with spinner("asking the registries"):
-            pulled = [image_sizes.sizes(found, one) for one in image_sizes.architectures(recording)]
+            pulled = [image_sizes.sizes(found, architecture) for architecture in image_sizes.architectures(recording)]
     if as_json:
         document: Any = found
         if sizes:
@@ -218,22 +218,22 @@ def _show_images(recording: "Recording", *, as_json: bool, sizes: bool) -> None:
                 "images": {
                     image: {
                         "workloads": workloads,
-                        "bytes": {one.architecture: one.of(image) for one in pulled},
-                        "unknown": {one.architecture: one.why[image] for one in pulled if image in one.why},
+                        "bytes": {pull.architecture: pull.of(image) for pull in pulled},
+                        "unknown": {pull.architecture: pull.why[image] for pull in pulled if image in pull.why},
                     }
                     for image, workloads in found.items()
                 },
-                "totalBytes": {one.architecture: one.total for one in pulled},
+                "totalBytes": {pull.architecture: pull.total for pull in pulled},
             }
         typer.echo(json.dumps(document, indent=2))
         return
     for image, workloads in found.items():
-        told = (f"{one.architecture}: {image_sizes.told(one.of(image), one.why.get(image))}" for one in pulled)
+        told = (f"{pull.architecture}: {image_sizes.told(pull.of(image), pull.why.get(image))}" for pull in pulled)
         typer.echo("  ".join((image, ", ".join(workloads), image_architectures.told(image), *told)))
-    for one in pulled:
+    for pull in pulled:
         typer.echo(
-            f"{one.architecture}: {one.total / 2**20:.1f} MiB of {len(one.layers)} of {len(found)} images, as they are "
-            "pulled, a layer that several share counted once"
+            f"{pull.architecture}: {pull.total / 2**20:.1f} MiB of {len(pull.layers)} of {len(found)} images, as they "
+            "are pulled, a layer that several share counted once"
         )
 
 

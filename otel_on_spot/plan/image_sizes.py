@@ -64,7 +64,12 @@ def architectures(recording: Recording) -> tuple[str, ...]:
         if r.inputs.get("kind") == "NodePool"
         for requirement in r.inputs["spec"]["template"]["spec"]["requirements"]
     ]
-    found = {value for one in requirements if one["key"] == "kubernetes.io/arch" for value in one["values"]}
+    found = {
+        value
+        for requirement in requirements
+        if requirement["key"] == "kubernetes.io/arch"
+        for value in requirement["values"]
+    }
     return tuple(sorted(found or {"amd64"}))
 
 
@@ -106,10 +111,10 @@ class Registries:
         manifest = self._manifest(host, repository, digest if at else tag)
         if "manifests" in manifest:
             chosen = [
-                one["digest"]
-                for one in manifest["manifests"]
-                if (one.get("platform") or {}).get("architecture") == architecture
-                and (one.get("platform") or {}).get("os", "linux") == "linux"
+                row["digest"]
+                for row in manifest["manifests"]
+                if (row.get("platform") or {}).get("architecture") == architecture
+                and (row.get("platform") or {}).get("os", "linux") == "linux"
             ]
             if not chosen:
                 raise UnknownSizeError(f"not built for {architecture}")

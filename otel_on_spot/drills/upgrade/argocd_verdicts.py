@@ -142,7 +142,7 @@ def _stays(seen: ArgocdUpgrade) -> Verdict:
 
 def _early(seen: Sequence[Astray]) -> str:
     """What the version that is left said or did as the CRDs changed under it, in words."""
-    told = [f"{each.application}: {each.seen} ({each.during})" for each in seen if each.early]
+    told = [f"{astray.application}: {astray.seen} ({astray.during})" for astray in seen if astray.early]
     return f"; before the next one was ready, {', '.join(told)}" if told else ""
 
 

@@ -193,7 +193,10 @@ def test_every_record_of_a_counter_has_its_case() -> None:
 def test_every_minor_that_the_program_takes_has_an_end_of_support_or_comes_after_those_that_have() -> None:
     told = [rule for rule in rules() if rule.get("record") == "eks:standard_support_end:seconds"]
     ends = {rule["labels"]["minor"]: rule["expr"] for rule in told}
-    assert [*ends] == [*KARPENTER_FOR_KUBERNETES][: len(told)]
+    taken = [*KARPENTER_FOR_KUBERNETES]  # ends of minors before these are of clusters that EKS moves by itself
+    dated = [minor for minor in taken if minor in ends]
+    assert dated
+    assert dated == taken[: len(dated)]
     # One calendar: what `plan --cost` reckons by, and the simulated cloud's, which begins later.
     calendar = prices()["support"]
     assert ends == {
