@@ -485,6 +485,16 @@ CASES: Final = (
         },
         {10: SILENT, 13: _alerts("PlacementGuardFails"), 18: _alerts("PlacementGuardFails"), 25: SILENT},
     ),
+    Case(
+        "the guard has succeeded since, and Karpenter, who tells of its pods, is not reached",
+        {
+            up(KARPENTER): "1x5 0x30",
+            pod("stateful-placement-x", "jobs/stateful-placement-postsync", phase="Succeeded"): "stale",
+            pod("stateful-placement-y", "jobs/stateful-placement-postsync", phase="Failed"): "1x4 stale",
+            pod("stateful-placement-z", "jobs/stateful-placement-postsync", phase="Succeeded"): "_x5 1 stale",
+        },
+        {13: _alerts("KarpenterDown")},
+    ),
     # Lesson 3.
     Case(
         "nodes end, and a queue that never delivered has no series",
