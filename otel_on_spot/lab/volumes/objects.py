@@ -17,6 +17,12 @@ CLUSTER_TAG: Final = "ebs.csi.aws.com/cluster"
 
 Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
 """
+CLUSTER_NAME_TAG: Final = "ebs.csi.aws.com/cluster-name"
+"""Tag with the cluster's name, by which AmazonEBSCSIDriverEKSClusterScopedPolicy knows what is this cluster's.
+
+The driver writes it where it is told the cluster's name, which EKS does for its add-on.
+Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/pull/2899
+"""
 
 
 class RefusedError(Exception):
@@ -44,7 +50,12 @@ def owned_tags(cluster: str, name: str) -> dict[str, str]:
         cluster: its name.
         name: of the PersistentVolume or of the VolumeSnapshotContent.
     """
-    return {CLUSTER_TAG: "true", f"kubernetes.io/cluster/{cluster}": "owned", "Name": f"{cluster}-dynamic-{name}"}
+    return {
+        CLUSTER_TAG: "true",
+        CLUSTER_NAME_TAG: cluster,
+        f"kubernetes.io/cluster/{cluster}": "owned",
+        "Name": f"{cluster}-dynamic-{name}",
+    }
 
 
 def aws_tags(resource: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
+from infra.names import StackNames
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import EBS_DRIVER, ZONE
 from otel_on_spot.lab.volumes.driver import ATTACHED, PROVISIONER, SELECTED_NODE, EbsDriver
@@ -130,6 +131,8 @@ def test_a_claim_gets_a_volume_in_the_zone_of_the_node_that_the_scheduler_chose_
     made = storage.ec2.volumes["vol-1"]
     assert (made["AvailabilityZone"], made["Size"], made["Encrypted"]) == ("eu-west-1b", 10, True)
     assert {"environment": "lab", "ebs.csi.aws.com/cluster": "true"}.items() <= tags(made).items()
+    # By this one the preview sees that `cluster.volumeAccess: cluster` shuts out no volume.
+    assert StackNames(cluster="otel-lab", region="eu-west-1").volume_tags.items() <= tags(made).items()
     storage.front.objects.remove(volume)  # killed between both
     storage.driver.look()
     assert list(storage.ec2.volumes) == ["vol-1"]
