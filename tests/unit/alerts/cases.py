@@ -547,6 +547,11 @@ CASES: Final = (
         waited({"1.0": "0+1x30", "600.0": "0+1x30", "+Inf": "0+10x30"}),
         {1: SILENT, 8: SILENT, 25: SILENT},
     ),
+    Case(
+        "one message of a thousand waits, and a hundred have no time for Karpenter",
+        waited({"1": "0+999x30", "30": "0+999x30", "60": "0+1000x30", "600": "0+1000x30", "+Inf": "0+1100x30"}),
+        {1: SILENT, 8: SILENT, 25: SILENT},
+    ),
     Case("Karpenter is not reached", {up(KARPENTER): "1x10 0x30"}, {14: SILENT, 17: _alerts("KarpenterDown")}),
     Case("one of two Karpenters is not reached", {up(RESTARTED): "0x30"}, {20: SILENT}),
     # Lesson 4.
@@ -837,13 +842,18 @@ CASES: Final = (
     ),
     Case(
         "messages wait for a little more than half a minute",
-        waited({"31": "0x30", "32": "0+10x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
+        waited({"30": "0x30", "31": "0x30", "32": "0+10x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
         {8: _alerts("InterruptionSlow")},
     ),
     Case(
         "messages that waited are five minutes ago",
         waited({"30": "0x40", **dict.fromkeys(("60", "600", "+Inf"), "0x10 10x30")}),
         {14: _alerts("InterruptionSlow"), 18: SILENT},
+    ),
+    Case(
+        "the first messages since Karpenter's start had waited, and the next ones do not",
+        waited({**dict.fromkeys(("1", "30"), "0x10 2x30"), **dict.fromkeys(("60", "600", "+Inf"), "8x10 10x30")}),
+        {12: SILENT, 13: SILENT, 14: SILENT},
     ),
     Case(
         "one replica hears a thousand messages, another one that waited",

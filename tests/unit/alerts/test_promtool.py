@@ -266,9 +266,9 @@ FAULTS = {
         "a sync failed and the next one did not",
     ),
     "an event without a time that counts": Fault(
-        'le=~"600([.]0)?"',
-        'le="+Inf"',
-        "nodes are launched, and their events have no time for Karpenter",
+        'bucket{le=~"600([.]0)?"}[5m])), "le"',
+        'bucket{le="+Inf"}[5m])), "le"',
+        "one message of a thousand waits, and a hundred have no time for Karpenter",
     ),
     "one claim's end that ends the alert": Fault(
         "keep_firing_for: 10m", "keep_firing_for: 0s", "a claim that was given up and made anew keeps it firing"

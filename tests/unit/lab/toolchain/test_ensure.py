@@ -425,12 +425,13 @@ def test_who_waits_hears_the_holder_that_has_the_lock_but_has_not_written_who_it
     assert "process 4711 is building already: waiting for it" in output.getvalue()
 
 
-def alive(process_id: int) -> bool:
+def start_of(process_id: int) -> str:
+    """When a process started, in ticks, which tells it from a later one of the same number; empty once it is over."""
     try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+        state, *fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if state == "Z" else fields[18]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -449,15 +450,15 @@ def test_an_interruption_kills_go_with_all_that_it_started_and_leaves_nothing_ha
     lab = started()
     hanging = fake_go.folder / "hanging"
     wait_for(lambda: hanging.exists() and hanging.read_text().endswith("\n"))
-    processes = [int(word) for word in hanging.read_text().split()]
-    assert all(alive(process) for process in processes)
+    processes = {process: start_of(process) for process in map(int, hanging.read_text().split())}
+    assert all(processes.values())
 
     lab.send_signal(number)
     _, said = lab.communicate(timeout=30)
 
     assert lab.returncode == 130
     assert "interrupted: no build runs on" in said
-    wait_for(lambda: not any(map(alive, processes)))
+    wait_for(lambda: not any(start_of(process) == start for process, start in processes.items()))
     assert not [path for path in fake_go.tools.rglob("*") if path.name != "lock"]
 
 
