@@ -239,7 +239,7 @@ def issuer_problems(settings: Settings, existing: ExistingVpc, opts: pulumi.Invo
     inside = settings.cluster.endpoint.reached_from == "runner-in-vpc"
     if identity == "pod-identity" or not inside or existing.way_out == "endpoints":
         return
-    if _hides_names(existing.vpc_id, f"com.amazonaws.{settings.region}.eks", opts):
+    if _has_endpoint(existing.vpc_id, f"com.amazonaws.{settings.region}.eks", opts, private_names=True):
         yield Problem(
             "karpenter.identity",
             f"{identity}, with a runner in {existing.vpc_id}, which has an interface endpoint of eks",
@@ -250,21 +250,16 @@ def issuer_problems(settings: Settings, existing: ExistingVpc, opts: pulumi.Invo
         )
 
 
-def _hides_names(vpc_id: str, service: str, opts: pulumi.InvokeOptions) -> bool:
-    """Whether the VPC's names of a service lead to an endpoint; of several, one has them at most, and one counts."""
+def _has_endpoint(vpc_id: str, service: str, opts: pulumi.InvokeOptions, *, private_names: bool = False) -> bool:
+    """Whether a VPC has an endpoint of a service, and where asked, the service's names in the VPC lead to it.
+
+    Of several, which the provider does not tell apart, one has the names at most, and one counts.
+    """
     try:
         endpoint = ec2.get_vpc_endpoint(vpc_id=vpc_id, service_name=service, state="available", opts=opts)
     except Exception as problem:  # noqa: BLE001 the provider raises a plain one, where there is none or several
         return "multiple" in str(problem)
-    return endpoint.private_dns_enabled is True
-
-
-def _has_endpoint(vpc_id: str, service: str, opts: pulumi.InvokeOptions) -> bool:
-    try:
-        ec2.get_vpc_endpoint(vpc_id=vpc_id, service_name=service, state="available", opts=opts)
-    except Exception as problem:  # noqa: BLE001 the provider raises a plain one, where there is none or several
-        return "multiple" in str(problem)
-    return True
+    return not private_names or endpoint.private_dns_enabled is True
 
 
 def problems_of(

@@ -112,6 +112,13 @@ def control_plane_zones(
     return zones if living is None else tuple(zone for zone in zones if zone in living.zones)
 
 
+def karpenters_nodes(tags: Mapping[str, str], opts: pulumi.InvokeOptions) -> set[str]:
+    """Ids of the instances that Karpenter launched, have these tags and have not ended."""
+    launched = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
+    found = ec2.get_instances(filters=[launched], instance_tags=tags, instance_state_names=ALIVE, opts=opts)
+    return set(found.ids)
+
+
 def tell_tag_changes(
     wanted: Mapping[str, str], living: LivingCluster | None, stack_names: names.StackNames, opts: pulumi.InvokeOptions
 ) -> None:
@@ -134,19 +141,12 @@ def tell_tag_changes(
     if not changed and not others:
         return
     owned = stack_names.owned_tags
-
-    def nodes(tags: Mapping[str, str]) -> int:
-        karpenters = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
-        return len(
-            ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=ALIVE, opts=opts).ids
-        )
-
-    gone = [key for key in others if key != "Name" and nodes(owned | {key: living.tags[key]})]
+    gone = [key for key in others if key != "Name" and karpenters_nodes(owned | {key: living.tags[key]}, opts)]
     if changed or gone:
         pulumi.log.warn(
             f"tags: {', '.join([*changed, *(f'{key} goes' for key in gone)])}: nodes have the stack's tags from their "
-            f"class, so Karpenter replaces all of its nodes ({nodes(owned)} now), within the pools' budgets, and EKS "
-            "the system nodes"
+            f"class, so Karpenter replaces all of its nodes ({len(karpenters_nodes(owned, opts))} now), within the "
+            "pools' budgets, and EKS the system nodes"
         )
 
 
@@ -350,11 +350,7 @@ def volume_problems(stack_names: names.StackNames, opts: pulumi.InvokeOptions) -
     Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/2918
     """
     owned, (tag, value) = stack_names.owned_tags, next(iter(stack_names.volume_tags.items()))
-    karpenters = ec2.GetInstancesFilterArgs(name="tag-key", values=["karpenter.sh/nodepool"])
-    nodes, tagged_nodes = (
-        set(ec2.get_instances(filters=[karpenters], instance_tags=tags, instance_state_names=ALIVE, opts=opts).ids)
-        for tags in (owned, owned | {tag: value})
-    )
+    nodes, tagged_nodes = (karpenters_nodes(tags, opts) for tags in (owned, owned | {tag: value}))
     drivers = owned | {"ebs.csi.aws.com/cluster": "true"}
     volumes, tagged_volumes = (
         set(ebs.get_ebs_volumes(tags=tags, opts=opts).ids) for tags in (drivers, drivers | {tag: value})

@@ -263,15 +263,9 @@ def _shut_by_the_organization(
 
 def _simulated(situation: Situation, principal: str, actions: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Results of IAM's simulator for a principal, page after page."""
-    marker: dict[str, str] = {}
-    while True:
-        told = situation.client("iam").simulate_principal_policy(
-            PolicySourceArn=principal, ActionNames=[*actions], **marker
-        )
-        yield from told["EvaluationResults"]
-        if not told.get("IsTruncated"):
-            return
-        marker = {"Marker": told["Marker"]}
+    simulator = situation.client("iam").get_paginator("simulate_principal_policy")
+    for page in simulator.paginate(PolicySourceArn=principal, ActionNames=[*actions]):
+        yield from page["EvaluationResults"]
 
 
 def _no_role(situation: Situation) -> Finding:

@@ -740,8 +740,8 @@ def test_what_the_organization_denies_is_told_as_iams_own_simulator_has_it(cloud
     real = replace(fit, role=ROLE, identity=replace(REAL, account=ACCOUNT))
 
     class Simulating(Altered):
-        def simulate_principal_policy(self, **asked: Any) -> Any:
-            return simulator.simulate_principal_policy(**asked)
+        def get_paginator(self, operation: str) -> Any:
+            return (simulator if operation == "simulate_principal_policy" else self._client).get_paginator(operation)
 
     def client(name: str, *_: str) -> Any:
         found = real.client(name)
@@ -751,8 +751,8 @@ def test_what_the_organization_denies_is_told_as_iams_own_simulator_has_it(cloud
         (finding,) = judged(replace(real, client=client), "permissions").findings
         assert (finding.severity, finding.subject) == ("warning", "ec2:CreateVpc")
         stubbed.assert_no_pending_responses()
-        shut = altered(real, "iam", simulate_principal_policy=refused("AccessDenied", "SimulatePrincipalPolicy"))
-        verdict = judged(shut, "permissions")
+        stubbed.add_client_error("simulate_principal_policy", "AccessDenied")
+        verdict = judged(replace(real, client=client), "permissions")
     assert verdict.status == "ok"
     assert "policies are not known: iam:SimulatePrincipalPolicy, AccessDenied" in verdict.what
 
