@@ -134,9 +134,13 @@ def applications(drill: Drill) -> list[Object]:
 
 
 def sync_status(drill: Drill, name: str) -> str:
+    """``Synced``, ``OutOfSync`` or ``Unknown``, of an Application by its name."""
+    return sync_of(drill.api.get(APPLICATION.path(drill.declared.argocd_namespace, name)) or {})
+
+
+def sync_of(application: Object) -> str:
     """``Synced``, ``OutOfSync`` or ``Unknown``."""
-    found = drill.api.get(APPLICATION.path(drill.declared.argocd_namespace, name)) or {}
-    return str(((found.get("status") or {}).get("sync") or {}).get("status") or "Unknown")
+    return str(((application.get("status") or {}).get("sync") or {}).get("status") or "Unknown")
 
 
 def _synced(drill: Drill, application: str) -> None:

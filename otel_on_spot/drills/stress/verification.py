@@ -9,7 +9,7 @@ from kubernetes.client.exceptions import ApiException
 
 from otel_on_spot.drills.drill import Drill
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
-from otel_on_spot.drills.stress.preconditions import Workload, applications
+from otel_on_spot.drills.stress.preconditions import Workload, applications, sync_of
 from otel_on_spot.drills.stress.watch import EVERY_SECONDS, Watch, claims
 from otel_on_spot.findings import Finding
 from otel_on_spot.kubernetes.names import PROJECT
@@ -54,7 +54,7 @@ def _windows(drill: Drill) -> tuple[Mapping[str, Any], ...]:
 
 def _statuses(drill: Drill) -> dict[str, str]:
     return {
-        thing["metadata"]["name"]: ((thing.get("status") or {}).get("sync") or {}).get("status") or "Unknown"
+        thing["metadata"]["name"]: sync_of(thing)
         for thing in applications(drill)
         if thing["spec"].get("project") == drill.declared.project
     }

@@ -8,6 +8,7 @@ from otel_on_spot.drills.drift import run as drift
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.front_path import FRONT, Probe, front_path, promise, require_served
 from otel_on_spot.drills.resilience import signals_deferred
+from otel_on_spot.drills.stress.preconditions import sync_of, sync_status
 from otel_on_spot.drills.stress.run import TRIAL_SECONDS, suspend
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import Step, is_same, moved, scaled
@@ -19,11 +20,10 @@ from otel_on_spot.drills.upgrade.argocd_watch import (
     health_of,
     marker_path,
     specs,
-    sync_of,
 )
 from otel_on_spot.drills.upgrade.moving import Mover, Product
 from otel_on_spot.drills.upgrade.verdicts import Move
-from otel_on_spot.drills.upgrade.watch import compare_pods, definitions, generations
+from otel_on_spot.drills.upgrade.watch import compare_pods, definitions, generations, newly_stored
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import (
     APP_VERSION,
@@ -183,7 +183,7 @@ class ArgocdUpgradeRun:
                 pods=count,
                 moved=changed_pods,
                 changed=self._changed(),
-                stored=self._stored(),
+                stored=newly_stored(self._definitions, definitions(self._api, KINDS)),
                 version=self._argocd.version(),
                 timeout=self._timeout,
                 front=front,
@@ -246,8 +246,7 @@ class ArgocdUpgradeRun:
 
     def _is_noticed(self) -> bool:
         self._look()
-        found = self._api.get(APPLICATION.path(self._namespace, self._plan.by_hand.application))
-        return found is not None and sync_of(found) == "OutOfSync"
+        return sync_status(self._drill, self._plan.by_hand.application) == "OutOfSync"
 
     def _end(self, window: Step) -> Suspension:
         """End the suspension; Argo CD puts the scale back."""
@@ -261,8 +260,7 @@ class ArgocdUpgradeRun:
 
         def is_back() -> bool:
             self._watch.look()
-            found = self._api.get(APPLICATION.path(self._namespace, by_hand.application))
-            return self._replicas() == by_hand.before and found is not None and sync_of(found) == "Synced"
+            return self._replicas() == by_hand.before and sync_status(drill, by_hand.application) == "Synced"
 
         put_back = drill.wait_until(is_back, self._timeout, EVERY_SECONDS)
         seconds = drill.timeline.seconds - ended
@@ -292,14 +290,6 @@ class ArgocdUpgradeRun:
     def _changed(self) -> tuple[str, ...]:
         now = specs(self._api, self._namespace)
         return tuple(sorted(name for name in self._specs.keys() | now.keys() if self._specs.get(name) != now.get(name)))
-
-    def _stored(self) -> tuple[str, ...]:
-        return tuple(
-            f"{name} in {version}"
-            for name, (_, versions) in sorted(definitions(self._api, KINDS).items())
-            for version in versions
-            if name in self._definitions and version not in self._definitions[name][1]
-        )
 
     def _report(self, seen: ArgocdUpgrade) -> Report:
         judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)

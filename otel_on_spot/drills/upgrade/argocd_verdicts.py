@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Availability, Promise, judge
-from otel_on_spot.drills.upgrade.verdicts import RUNBOOK, Move, moved, order
+from otel_on_spot.drills.upgrade.verdicts import RUNBOOK, Move, moved, order, pods_stay
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
 
@@ -18,6 +18,8 @@ MOVED: Final = (
 ORDER: Final = "the CRDs come before the controllers: one without a field that it writes loses what it says there"
 ORDERED: Final = ("kubectl get crds -l app.kubernetes.io/part-of=argocd",)
 APPLICATIONS: Final = "kubectl -n argocd get applications -o custom-columns="
+RESTARTS: Final = "involvedObject.kind=Pod --sort-by=.lastTimestamp"
+"""Which events tell of pods that Argo CD touched."""
 _verdict = partial(verdict_of, RUNBOOK)
 
 
@@ -102,7 +104,8 @@ def verdicts(seen: ArgocdUpgrade) -> tuple[Verdict, ...]:
     suspension = () if seen.suspension is None else (_suspended(seen.suspension), _put_back(seen.suspension, seen))
     return (
         moved(PRODUCT, seen.moves, MOVED), order(PRODUCT, seen.moves, ORDER, ORDERED),
-        _compared(seen), _stays(seen), _syncs(seen), *suspension, _pods(seen), _back(seen), front,
+        _compared(seen), _stays(seen), _syncs(seen), *suspension,
+        pods_stay(seen.pods, seen.moved, RESTARTS), _back(seen), front,
     )  # fmt: skip
 
 
@@ -190,20 +193,6 @@ def _put_back(seen: Suspension, upgrade: ArgocdUpgrade) -> Verdict:
         remedy=("otel-on-spot doctor --only suspensions,applications", *MOVED),
     )
     return _verdict("put-back", title, "not put back", finding)
-
-
-def _pods(seen: ArgocdUpgrade) -> Verdict:
-    findings = tuple(
-        Finding(
-            subject=pod.partition(":")[0],
-            seen=pod.partition(": ")[2],
-            rule="pods on nodes that stay are not touched: not the demo's, not the platform's",
-            remedy=("kubectl get events -A --field-selector involvedObject.kind=Pod --sort-by=.lastTimestamp",),
-        )
-        for pod in seen.moved
-    )
-    what = f"{seen.pods - len(seen.moved)} of {format_count(seen.pods, 'pod')} on nodes that stayed are the same"
-    return _verdict("pods", "No pod restarts", what, *findings, count=seen.pods)
 
 
 def _back(seen: ArgocdUpgrade) -> Verdict:

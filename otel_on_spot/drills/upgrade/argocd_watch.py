@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from otel_on_spot.drills.stress.preconditions import sync_of
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.upgrade.argocd_verdicts import Astray
 from otel_on_spot.kubernetes.client import Api, Object
@@ -36,11 +37,6 @@ def specs(api: Api, namespace: str) -> dict[str, Any]:
             spec = {key: value for key, value in thing["spec"].items() if key != "syncWindows"}
             found[f"{kind.kind} {thing['metadata']['name']}"] = spec
     return found
-
-
-def sync_of(application: Object) -> str:
-    """``Synced``, ``OutOfSync`` or ``Unknown``."""
-    return str((_status(application).get("sync") or {}).get("status") or "Unknown")
 
 
 def health_of(application: Object) -> str:

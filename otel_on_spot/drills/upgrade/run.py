@@ -24,6 +24,7 @@ from otel_on_spot.drills.upgrade.watch import (
     definitions,
     generations,
     is_ready,
+    newly_stored,
     unready,
 )
 from otel_on_spot.kubernetes.client import Api, Object
@@ -151,7 +152,7 @@ class UpgradeRun:
                 moved=pods_moved,
                 waiting=self._waiting,
                 unready=unready(self._api),
-                stored=self._stored(),
+                stored=newly_stored(self._definitions, definitions(self._api)),
                 version=controller_version(self._api, self._namespace),
                 front=front,
                 probe=name,
@@ -215,14 +216,6 @@ class UpgradeRun:
         left = {self._homes[claim] for claim in self._sent if claim in self._homes}
         left |= {gone.node for gone in self._claims.gone(self._sent)}
         return compare_pods(self._pods, list(self._api.list(POD.path())), lambda node: node not in left)
-
-    def _stored(self) -> tuple[str, ...]:
-        return tuple(
-            f"{name} in {version}"
-            for name, (_, versions) in sorted(definitions(self._api).items())
-            for version in versions
-            if name in self._definitions and version not in self._definitions[name][1]
-        )
 
     def _report(self, seen: Upgrade) -> Report:
         judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)

@@ -119,7 +119,8 @@ def verdicts(seen: Upgrade) -> tuple[Verdict, ...]:
     front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     return (
         moved("Karpenter", seen.moves, MOVED), order("Karpenter", seen.moves, ORDER, ORDERED),
-        _heard(seen), _claims(seen), _drift(seen), _pods(seen), _workloads(seen), _back(seen), front,
+        _heard(seen), _claims(seen), _drift(seen),
+        pods_stay(seen.pods, seen.moved, "reason=Evicted"), _workloads(seen), _back(seen), front,
     )  # fmt: skip
 
 
@@ -230,18 +231,25 @@ def _drift(seen: Upgrade) -> Verdict:
     return _verdict("drift", "No drift", f"hash versions: {hashes or 'none seen'}", *findings, count=seen.claims)
 
 
-def _pods(seen: Upgrade) -> Verdict:
+def pods_stay(count: int, touched: Sequence[str], events: str) -> Verdict:
+    """Whether pods on nodes that stayed are what they were.
+
+    Args:
+        count: of those pods.
+        touched: those that were replaced or restarted, each with what became of it.
+        events: field selector of the events that tell more.
+    """
     findings = tuple(
         Finding(
             subject=pod.partition(":")[0],
             seen=pod.partition(": ")[2],
             rule="pods on nodes that stay are not touched: not the demo's, not the platform's",
-            remedy=("kubectl get events -A --field-selector reason=Evicted",),
+            remedy=(f"kubectl get events -A --field-selector {events}",),
         )
-        for pod in seen.moved
+        for pod in touched
     )
-    what = f"{seen.pods - len(seen.moved)} of {format_count(seen.pods, 'pod')} on nodes that stayed are the same"
-    return _verdict("pods", "No pod restarts", what, *findings, count=seen.pods)
+    what = f"{count - len(touched)} of {format_count(count, 'pod')} on nodes that stayed are the same"
+    return _verdict("pods", "No pod restarts", what, *findings, count=count)
 
 
 def _workloads(seen: Upgrade) -> Verdict:

@@ -45,7 +45,11 @@ def controller_version(api: Api, namespace: str) -> str:
     return str((found["metadata"].get("labels") or {}).get(APP_VERSION, "")) if found else ""
 
 
-def definitions(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> dict[str, tuple[int, tuple[str, ...]]]:
+Definitions = Mapping[str, tuple[int, tuple[str, ...]]]
+"""Name of a CRD -> its generation and stored versions."""
+
+
+def definitions(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> Definitions:
     """Generation and stored versions of each CRD of these kinds that is there."""
     found = {kind.crd: api.get(DEFINITION.path(name=kind.crd)) for kind in kinds}
     return {
@@ -58,6 +62,16 @@ def definitions(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> dict[str
 def generations(api: Api, kinds: Collection[Kind] = KARPENTER_KINDS) -> dict[str, int]:
     """Generation of each CRD of these kinds that is there."""
     return {name: generation for name, (generation, _) in definitions(api, kinds).items()}
+
+
+def newly_stored(before: Definitions, now: Definitions) -> tuple[str, ...]:
+    """CRDs that keep objects in a version in which they did not before, each with it."""
+    return tuple(
+        f"{name} in {version}"
+        for name, (_, versions) in sorted(now.items())
+        for version in versions
+        if name in before and version not in before[name][1]
+    )
 
 
 class ClaimWatch:

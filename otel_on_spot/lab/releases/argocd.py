@@ -14,12 +14,11 @@ from otel_on_spot.kubernetes.names import SECRET
 from otel_on_spot.lab import addresses
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
-from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, require_built
 from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_OF_CHART
-from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.kubernetes_api import Object
 
 SOURCE: Final = "https://argoproj.github.io/argo-helm"
@@ -60,14 +59,7 @@ def next_chart(tools: Tools) -> tuple[str, str]:
 
 
 def _next(tools: Tools) -> Tools:
-    found = tools.with_next_argocd()
-    if found is None:
-        raise ApiError(
-            "UnknownVersion",
-            f"Argo CD {ARGOCD_NEXT.version} is not built. Build it, outside of the lab: "
-            'make tools ARGS="--argocd-next". The lab may stay up',
-        )
-    return found
+    return require_built(tools.with_next_argocd(), f"Argo CD {ARGOCD_NEXT.version}", "--argocd-next")
 
 
 def _of_version(context: ReleaseContext, installation: Installation) -> ReleaseContext:

@@ -141,6 +141,25 @@ class Installation:
         return ReleaseObjects(self.cloud, self.api, self.name, self.namespace)
 
 
+def require_built(tools: Tools | None, program: str, option: str) -> Tools:
+    """The tools with the program that ``drill upgrade`` moves to.
+
+    Args:
+        tools: None where it is not built.
+        program: with its version, for people.
+        option: that builds it.
+
+    Raises:
+        ApiError: it is not built.
+    """
+    if tools is None:
+        raise ApiError(
+            "UnknownVersion",
+            f'{program} is not built. Build it, outside of the lab: make tools ARGS="{option}". The lab may stay up',
+        )
+    return tools
+
+
 def search_path(*tools: Path) -> str:
     """A PATH with the folders of these tools before the caller's own."""
     own = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")

@@ -10,7 +10,7 @@ from otel_on_spot.lab import addresses
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.identity import STS_AUDIENCE
-from otel_on_spot.lab.releases.installation import Installation, ReleaseContext
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, require_built
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
@@ -45,14 +45,8 @@ def next_version(tools: Tools) -> str:
 
 
 def _next(tools: Tools) -> Tools:
-    found = tools.with_next_karpenter()
-    if found is None:
-        raise ApiError(
-            "UnknownVersion",
-            f"Karpenter {KARPENTER_NEXT.version.removeprefix('v')} is not built. Build it, outside of the lab: "
-            'make tools ARGS="--next". The lab may stay up',
-        )
-    return found
+    version = KARPENTER_NEXT.version.removeprefix("v")
+    return require_built(tools.with_next_karpenter(), f"Karpenter {version}", "--next")
 
 
 def _tools(context: ReleaseContext, installation: Installation) -> Tools:

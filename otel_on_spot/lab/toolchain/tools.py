@@ -58,26 +58,22 @@ class Tools:
 
     def with_next_karpenter(self) -> "Tools | None":
         """The same tools with the Karpenter that ``drill upgrade`` moves to; None where it is not built."""
-        found = self._with(KARPENTER_NEXT, self.next_karpenter)
-        if found is None or self.next_karpenter is None:
-            return None
-        charts = (self.next_karpenter / "karpenter-chart", self.next_karpenter / "karpenter-crd-chart")
-        return replace(found, karpenter_chart=charts[0], karpenter_crd_chart=charts[1])
+        charts = {"karpenter_chart": "karpenter-chart", "karpenter_crd_chart": "karpenter-crd-chart"}
+        return self._with(KARPENTER_NEXT, self.next_karpenter, charts)
 
     def with_next_argocd(self) -> "Tools | None":
         """The same tools with the Argo CD that ``drill upgrade`` moves to; None where it is not built."""
-        found = self._with(ARGOCD_NEXT, self.next_argocd)
-        if found is None or self.next_argocd is None:
-            return None
-        return replace(found, argocd_manifests=self.next_argocd / "argocd-manifests")
+        return self._with(ARGOCD_NEXT, self.next_argocd, {"argocd_manifests": "argocd-manifests"})
 
-    def _with(self, module: Module, folder: Path | None) -> "Tools | None":
+    def _with(self, module: Module, folder: Path | None, files: Mapping[str, str]) -> "Tools | None":
+        """The same tools with a module's and its files, by attribute; None where it is not built."""
         if folder is None or not is_whole(module, folder):
             return None
         return replace(
             self,
             paths={**self.paths, **{name: folder / name for name in module.names}},
             versions={**self.versions, **dict.fromkeys(module.names, module.version)},
+            **{attribute: folder / name for attribute, name in files.items()},
         )
 
     def _refuse_unknown(self, name: str) -> None:
