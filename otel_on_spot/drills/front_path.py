@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.drills.drill import DrillRefusedError
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.client import Api
@@ -117,34 +117,39 @@ def availability(samples: Sequence[Sample]) -> Availability:
     )
 
 
-def judge(seen: Availability, promised: Promise, *, at: str, namespace: str, runbook: str) -> Verdict:
-    """Whether the promise was kept: what is waived is said on the line, in order or not.
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The front path as a drill saw it. ``probe``: what was looked at. ``namespace``: of the demo."""
 
-    Args:
-        seen: all looks.
-        promised: by the stack.
-        at: what was looked at.
-        namespace: of the demo.
-        runbook: page of the drill.
-    """
-    what = f"{seen.text}: {at}" + (f"; {promised.waived}" if promised.waived else "")
-    away = seen.longest_gap > promised.gap if promised.waived else seen.served < seen.looks
-    finding = None
-    if away or not seen.looks:
-        missed = seen.looks - seen.served
-        finding = Finding(
-            subject=at,
-            seen=f"nothing served in {format_count(missed, 'look')} of {seen.looks}, for {seen.longest_gap:.1f} s at a "
-            "time"
-            if seen.looks
-            else "nobody looked",
-            rule=promised.rule,
-            remedy=(
-                f"kubectl -n {namespace} get deployments,poddisruptionbudgets {' '.join(FRONT)}",
-                f"kubectl -n {namespace} get pods -o wide  # on two nodes, and Ready before the next goes",
-            ),
-        )
-    return verdict_of(runbook, "front-path", "The front path", what, finding)
+    seen: Availability = Availability(looks=0, served=0, longest_gap=0.0)
+    promised: Promise = Promise()
+    probe: str = "the front path"
+    namespace: str = "otel-demo"
+
+    @property
+    def text(self) -> str:
+        """The looks in words, and what was looked at."""
+        return f"{self.seen.text}: {self.probe}"
+
+    def verdict(self, runbook: str) -> Verdict:
+        """Whether the promise was kept: what is waived is said on the line, in order or not."""
+        seen, promised = self.seen, self.promised
+        what = self.text + (f"; {promised.waived}" if promised.waived else "")
+        away = seen.longest_gap > promised.gap if promised.waived else seen.served < seen.looks
+        finding = None
+        if away or not seen.looks:
+            missed = format_count(seen.looks - seen.served, "look")
+            told = f"nothing served in {missed} of {seen.looks}, for {seen.longest_gap:.1f} s at a time"
+            finding = Finding(
+                subject=self.probe,
+                seen=told if seen.looks else "nobody looked",
+                rule=promised.rule,
+                remedy=(
+                    f"kubectl -n {self.namespace} get deployments,poddisruptionbudgets {' '.join(FRONT)}",
+                    f"kubectl -n {self.namespace} get pods -o wide  # on two nodes, and Ready before the next goes",
+                ),
+            )
+        return verdict_of(runbook, "front-path", "The front path", what, finding)
 
 
 def through_the_proxy(api: Api, namespace: str) -> int:
@@ -197,7 +202,7 @@ class Probe:
         self._samples: list[Sample] = []
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> Self:
         """Begin."""
         self._thread.start()
         return self
@@ -212,11 +217,6 @@ class Probe:
         """So far."""
         return tuple(self._samples)
 
-    @property
-    def seen(self) -> Availability:
-        """So far, summed up."""
-        return availability(self.samples)
-
     def _run(self) -> None:
         while not self._over.is_set():
             started = time.monotonic()
@@ -226,3 +226,22 @@ class Probe:
                 answering = 0
             self._samples.append(Sample(seconds=started - self._began, answering=answering))
             self._over.wait(max(0.0, started + EVERY_SECONDS - time.monotonic()))
+
+
+class FrontProbe(Probe):
+    """Looks at the front path of a drill's platform. ``gap``: see ``promise``."""
+
+    def __init__(self, drill: Drill, gap: float | None) -> None:
+        look, self._name = front_path(drill.target, drill.api)
+        super().__init__(look)
+        self._declared, self._gap = drill.declared, gap
+
+    @property
+    def front(self) -> Front:
+        """So far, summed up."""
+        return Front(
+            seen=availability(self.samples),
+            promised=promise(self._declared.replicas, self._declared.stack, self._gap),
+            probe=self._name,
+            namespace=self._declared.stateful_namespace,
+        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from otel_on_spot.drills.front_path import Availability, Promise
+from otel_on_spot.drills.front_path import Front
 from otel_on_spot.drills.shortage import Shortage
 from otel_on_spot.spot_arithmetic import BATCH_SECONDS, ROUND_SECONDS
 
@@ -93,9 +93,6 @@ class Course:
         demo: pods of the demo that ran (before, when capacity came back).
         spent: by part of the drill.
         front: looks at the front path.
-        promised: of the front path.
-        probe: what was looked at.
-        namespace: of the demo.
     """
 
     shortage: Shortage
@@ -122,10 +119,7 @@ class Course:
     pending: int = 0
     demo: tuple[int, int] = (0, 0)
     spent: Mapping[str, Spent] = field(default_factory=dict)
-    front: Availability = field(default_factory=lambda: Availability(looks=0, served=0, longest_gap=0.0))
-    promised: Promise = field(default_factory=Promise)
-    probe: str = "the front path"
-    namespace: str = "otel-demo"
+    front: Front = field(default_factory=Front)
 
     @property
     def during(self) -> list[Launch]:

@@ -12,7 +12,7 @@ from otel_on_spot.drills.drought import pods
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
 from otel_on_spot.drills.drought.verdicts import CHECKS, measures, verdicts
 from otel_on_spot.drills.drought.watch import Follow, remembers, running
-from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
+from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
 from otel_on_spot.drills.shortage import (
     HOLD_DRIFT,
@@ -189,7 +189,6 @@ class Drought:
         self._watch = Watch(drill, self._work, self._prices, on_sample)
         self._follow = Follow(drill, self._watch, self._prices)
         self._namespace = drill.declared.stateful_namespace
-        self._look, probe = front_path(drill.target, drill.api)
         self._course = Course(
             shortage=options.shortage,
             by_switch=plan.by_switch,
@@ -199,16 +198,13 @@ class Drought:
             within=options.within,
             max_wait=options.max_wait,
             max_return=options.max_return,
-            promised=promise(drill.declared.replicas, drill.declared.stack, options.gap),
-            probe=probe,
-            namespace=self._namespace,
         )
 
     def run(self, keep: Keep) -> Report:
         """Take away, scale, follow, give back, follow."""
         drill, course, timeline = self._drill, self._course, self._drill.timeline
         try:
-            with Probe(self._look) as probed:
+            with FrontProbe(drill, self._options.gap) as probed:
                 demo = running(drill.api, self._namespace)
                 self._take_away()
                 self._scale()
@@ -228,7 +224,7 @@ class Drought:
                     self._wait(self._options.max_wait)
                 if self._options.max_return and not course.shortage.partial:
                     self._return()
-                course.front = probed.seen
+                course.front = probed.front
         finally:
             course.launches = tuple(self._follow.launches.values())
             course.moves = tuple(self._follow.moves)

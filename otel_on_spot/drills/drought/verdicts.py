@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
-from otel_on_spot.drills.front_path import judge
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
 from otel_on_spot.spot_arithmetic import ROUND_SECONDS
@@ -28,8 +27,7 @@ def verdicts(course: Course) -> tuple[Verdict, ...]:
     found.append(_running(course))
     if course.max_return > 0 and not course.shortage.partial:
         found += [_back(course), _moves(course)]
-    front = judge(course.front, course.promised, at=course.probe, namespace=course.namespace, runbook=RUNBOOK)
-    return (*found, front)
+    return (*found, course.front.verdict(RUNBOOK))
 
 
 def _taken(course: Course) -> Verdict:
@@ -135,8 +133,8 @@ def _stays(course: Course) -> Verdict:
     if before and after >= before:
         return _verdict("stays", title, what)
     rule = "a shortage takes no pod that runs: nothing is moved for which there is no room"
-    remedy = (f"kubectl -n {course.namespace} get pods -o wide", "kubectl get nodeclaims")
-    return _verdict("stays", title, what, _finding(f"namespace {course.namespace}", what, rule, remedy))
+    remedy = (f"kubectl -n {course.front.namespace} get pods -o wide", "kubectl get nodeclaims")
+    return _verdict("stays", title, what, _finding(f"namespace {course.front.namespace}", what, rule, remedy))
 
 
 def _back(course: Course) -> Verdict:
@@ -207,5 +205,5 @@ def measures(course: Course) -> Mapping[str, str]:
         else f"{seconds:.0f} s after its return",
         "evictions by node": evictions,
         **{f"bill, {part}": spent.text for part, spent in course.spent.items()},
-        "front path": f"{course.front.text}, least {course.front.least} answering: {course.probe}",
+        "front path": f"{course.front.seen.text}, least {course.front.seen.least} answering: {course.front.probe}",
     }

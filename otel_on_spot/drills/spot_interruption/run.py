@@ -7,15 +7,16 @@ from otel_on_spot.doctor.collectors.kubernetes import SharedLists, pods
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill
-from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
+from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
-from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, NOTICE_SECONDS, REPLACING, Interruption, verdicts
+from otel_on_spot.drills.spot_interruption.verdicts import CHECKS, REPLACING, Interruption, verdicts
 from otel_on_spot.drills.spot_interruption.warning import FIS, Channel, channel, send
 from otel_on_spot.drills.spot_interruption.watch import Watch
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM
 from otel_on_spot.report import Report
+from otel_on_spot.spot_arithmetic import WARNING_SECONDS
 from otel_on_spot.target import Target
 
 
@@ -80,20 +81,18 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
         ApiException: the server refused.
     """
     api, timeline = drill.api, drill.timeline
-    served, name = front_path(drill.target, api)
     before = {claim["metadata"]["name"] for claim in api.list(NODE_CLAIM.path())}
     by = channel(drill.target, fis=fis)
     timeline.add("chosen", f"{chosen.node}, {chosen.instance}: {chosen.pods} pods, {chosen.front} of the front path")
-    with Probe(served) as probed:
+    with FrontProbe(drill, gap) as probed:
         started = warn(drill, by, [chosen.instance])
         timeline.add("warned", f"{by.description} {started}".rstrip())
         watch = Watch(api, timeline, chosen, before)
-        if drill.wait_until(watch.heard, min(timeout, NOTICE_SECONDS)):
+        if drill.wait_until(watch.heard, min(timeout, WARNING_SECONDS)):
             drill.wait_until(watch.settled, timeout)
         else:
             why = experiment.failure(drill.target, started) if started else ""
             timeline.add("stopped", why or "Karpenter did nothing: asking the doctor")
-        front = probed.seen
     seen = Interruption(
         node=chosen.node,
         instance=chosen.instance,
@@ -102,15 +101,12 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
         replacement=watch.replacement,
         waiting=watch.waiting,
         left=watch.left,
-        front=front,
-        probe=name,
-        promised=promise(drill.declared.replicas, drill.declared.stack, gap),
-        namespace=drill.declared.stateful_namespace,
+        front=probed.front,
     )
     return _report(drill, seen, by)
 
 
 def _report(drill: Drill, seen: Interruption, by: Channel) -> Report:
     judged = diagnosis.explained(drill.target, verdicts(seen), REPLACING if seen.heard else CHECKS)
-    measures = {"warning": by.description, "front path": f"{seen.front.text}: {seen.probe}"}
+    measures = {"warning": by.description, "front path": seen.front.text}
     return drill.report(judged, measures)

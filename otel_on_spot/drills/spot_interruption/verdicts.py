@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from otel_on_spot.drills.front_path import Availability, Promise, judge
+from otel_on_spot.drills.front_path import Front
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
+from otel_on_spot.spot_arithmetic import WARNING_SECONDS
 
 RUNBOOK: Final = "docs/runbooks/drills/spot-interruption.md"
 _verdict = partial(verdict_of, RUNBOOK)
-NOTICE_SECONDS: Final = 120
-"""From the warning to the end of a Spot instance."""
 CHECKS: Final = (
     "interruption-queue",
     "interruption-policy",
@@ -41,10 +40,7 @@ class Interruption:
     replacement: str
     waiting: tuple[str, ...]
     left: tuple[str, ...]
-    front: Availability
-    probe: str
-    promised: Promise
-    namespace: str = "otel-demo"
+    front: Front
 
     @property
     def heard(self) -> bool:
@@ -56,22 +52,22 @@ def verdicts(seen: Interruption) -> tuple[Verdict, ...]:
     """A verdict for each promise; only the first where nobody heard the warning."""
     if not seen.heard:
         return (_heard(seen),)
-    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
+    front = seen.front.verdict(RUNBOOK)
     return (_heard(seen), _tainted(seen), _drained(seen), _replaced(seen), _workloads(seen), front)
 
 
 def _heard(seen: Interruption) -> Verdict:
     title, at = "Karpenter hears the warning", seen.at.get("deleting")
     what = "nothing happened" if at is None else f"NodeClaim of {seen.node} deleted {at:.1f} s after the warning"
-    if at is not None and at <= NOTICE_SECONDS:
+    if at is not None and at <= WARNING_SECONDS:
         return _verdict("heard", title, what)
     finding = Finding(
         subject=seen.instance,
         seen=f"the warning was sent, and {seen.timeout:.0f} s later its NodeClaim is as it was: it stopped on the way"
         if at is None
         else f"its NodeClaim was deleted {at:.0f} s after the warning: it waited on the way",
-        rule=f"Karpenter deletes a NodeClaim within {NOTICE_SECONDS} s of its Spot warning: rule, queue policy, queue, "
-        "controller",
+        rule=f"Karpenter deletes a NodeClaim within {WARNING_SECONDS} s of its Spot warning: rule, queue policy, "
+        "queue, controller",
         remedy=(
             "otel-on-spot doctor --only " + ",".join(CHECKS),
             "kubectl -n kube-system logs deployment/karpenter --since=10m",
@@ -82,12 +78,12 @@ def _heard(seen: Interruption) -> Verdict:
 
 def _tainted(seen: Interruption) -> Verdict:
     title, at = "No new pod goes there", seen.at.get("tainted", seen.at.get("gone"))
-    if at is not None and at <= NOTICE_SECONDS:
+    if at is not None and at <= WARNING_SECONDS:
         return _verdict("tainted", title, f"tainted {at:.1f} s after the warning")
     finding = Finding(
         subject=seen.node,
         seen="not tainted" if at is None else f"tainted {at:.0f} s after the warning",
-        rule=f"a node is tainted within {NOTICE_SECONDS} s of its warning: then it goes",
+        rule=f"a node is tainted within {WARNING_SECONDS} s of its warning: then it goes",
         remedy=(f"kubectl describe node {seen.node}",),
     )
     return _verdict("tainted", title, "too late", finding)
@@ -95,15 +91,15 @@ def _tainted(seen: Interruption) -> Verdict:
 
 def _drained(seen: Interruption) -> Verdict:
     title, at = "Drained before it goes", seen.at.get("drained")
-    if at is not None and at <= NOTICE_SECONDS:
-        return _verdict("drained", title, f"empty {at:.1f} s after the warning, of {NOTICE_SECONDS} s")
+    if at is not None and at <= WARNING_SECONDS:
+        return _verdict("drained", title, f"empty {at:.1f} s after the warning, of {WARNING_SECONDS} s")
     there = f": {', '.join(seen.left)}" if seen.left else ""
     finding = Finding(
         subject=seen.node,
         seen=f"{format_count(len(seen.left), 'pod')} still there after {seen.timeout:.0f} s{there}"
         if at is None
         else f"empty after {at:.0f} s",
-        rule=f"every pod has left {NOTICE_SECONDS} s after the warning; a budget, or a long "
+        rule=f"every pod has left {WARNING_SECONDS} s after the warning; a budget, or a long "
         "terminationGracePeriodSeconds, holds it",
         remedy=(
             "kubectl get poddisruptionbudgets -A",

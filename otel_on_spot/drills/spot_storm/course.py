@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -10,7 +10,7 @@ from otel_on_spot.doctor.check import require
 from otel_on_spot.doctor.checks.placement import SPOT
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.front_path import Availability, Promise, Sample
+from otel_on_spot.drills.front_path import Front, Sample
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, judge_nodes
 from otel_on_spot.findings import format_count
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
@@ -99,9 +99,6 @@ class Seen:
         left: pods that are still on warned nodes.
         front: looks at the front path.
         endpoints: ready endpoints of its Service that has the fewest, over time.
-        promised: of the front path.
-        probe: what was looked at.
-        namespace: of the demo.
     """
 
     storm: Storm
@@ -113,11 +110,8 @@ class Seen:
     whole: float | None
     waiting: Sequence[str]
     left: Sequence[str]
-    front: Availability
+    front: Front
     endpoints: Sequence[Sample]
-    promised: Promise = field(default_factory=Promise)
-    probe: str = "the front path"
-    namespace: str = "otel-demo"
 
     @property
     def least(self) -> int:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill
-from otel_on_spot.drills.front_path import Probe, front_path, promise, ready_endpoints, require_served
+from otel_on_spot.drills.front_path import FrontProbe, Probe, ready_endpoints, require_served
 from otel_on_spot.drills.spot_interruption import experiment
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_interruption.run import collect_facts, warn
@@ -62,13 +62,12 @@ def run(
         ApiException: the server refused.
     """
     api, timeline, target = drill.api, drill.timeline, drill.target
-    look, name = front_path(target, api)
     by = channel(target, fis=fis)
     pods, front = sum(node.pods for node in chosen), sum(node.front for node in chosen)
     nodes = format_count(len(chosen), "node")
     timeline.add("chosen", f"{nodes}, {storm.text}: {pods} pods, {front} of the front path")
     with ExitStack() as looking:
-        probed = looking.enter_context(Probe(look))
+        probed = looking.enter_context(FrontProbe(drill, gap))
         # Where containers run, HTTP says whether it is served; endpoints say how many would serve.
         counted = (
             probed
@@ -96,11 +95,8 @@ def run(
         whole=watch.whole,
         waiting=watch.waiting,
         left=watch.left,
-        front=probed.seen,
+        front=probed.front,
         endpoints=counted.samples,
-        promised=promise(drill.declared.replicas, drill.declared.stack, gap),
-        probe=name,
-        namespace=drill.declared.stateful_namespace,
     )
     return _report(drill, seen, by)
 

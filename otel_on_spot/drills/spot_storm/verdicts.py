@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from otel_on_spot.drills.front_path import judge
 from otel_on_spot.drills.spot_interruption.verdicts import CHECKS as HEARING
 from otel_on_spot.drills.spot_interruption.verdicts import REPLACING
 from otel_on_spot.drills.spot_storm.course import Seen
@@ -19,7 +18,7 @@ NAMED: Final = 5
 
 def verdicts(seen: Seen) -> tuple[Verdict, ...]:
     """A verdict for each promise; where nobody heard a warning, that and the front path."""
-    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
+    front = seen.front.verdict(RUNBOOK)
     if not seen.handled:
         return (_heard(seen), front)
     return (_heard(seen), _drained(seen), front, _answering(seen), _whole(seen))
@@ -77,12 +76,12 @@ def _answering(seen: Seen) -> Verdict:
     """Ready endpoints are what a cluster's own clients see, by HTTP or not."""
     title = "Least answering"
     what = f"at least {seen.least} ready: {seen.over_time}"
-    if seen.least > 0 or (seen.promised.waived and seen.endpoints):
+    if seen.least > 0 or (seen.front.promised.waived and seen.endpoints):
         return _verdict("answering", title, what)
     finding = Finding(
-        subject=f"namespace {seen.namespace}",
+        subject=f"namespace {seen.front.namespace}",
         seen=f"a Service of the front path had no ready endpoint: {seen.over_time}",
-        rule=seen.promised.rule,
+        rule=seen.front.promised.rule,
         remedy=("otel-on-spot doctor --only blast-radius,disruption-budgets",),
     )
     return _verdict("answering", title, what, finding)
@@ -109,5 +108,5 @@ def measures(seen: Seen, channel: str) -> Mapping[str, str]:
         "messages until handled": seen.handled_text,
         "least answering": f"{seen.least} ready endpoints: {seen.over_time}",
         "time to whole": "never" if seen.whole is None else f"{seen.whole:.1f} s",
-        "front path": f"{seen.front.text}: {seen.probe}",
+        "front path": seen.front.text,
     }

@@ -6,7 +6,7 @@ from typing import Final
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drift import run as drift
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.front_path import FRONT, Probe, front_path, promise, require_served
+from otel_on_spot.drills.front_path import FRONT, FrontProbe, require_served
 from otel_on_spot.drills.resilience import signals_deferred
 from otel_on_spot.drills.stress.preconditions import sync_of, sync_status
 from otel_on_spot.drills.stress.run import TRIAL_SECONDS, suspend
@@ -157,8 +157,7 @@ class ArgocdUpgradeRun:
         drill.lease.record_undo(moved(plan.path, plan.before, plan.after, "argocd"))
         window: Step | None = None
         suspension: Suspension | None = None
-        served, name = front_path(drill.target, self._api)
-        with Probe(served) as probed:
+        with FrontProbe(drill, self._gap) as probed:
             try:
                 moves.append(self._move(plan.before, plan.after))
                 if not moves[-1].error and self._follow(moves[-1]):
@@ -171,7 +170,6 @@ class ArgocdUpgradeRun:
             count, changed_pods = self._pods_that_stayed()
             if window is not None:
                 suspension = self._end(window)
-            front = probed.seen
         return self._report(
             ArgocdUpgrade(
                 moves=tuple(moves),
@@ -186,10 +184,7 @@ class ArgocdUpgradeRun:
                 stored=newly_stored(self._definitions, definitions(self._api, KINDS)),
                 version=self._argocd.version(),
                 timeout=self._timeout,
-                front=front,
-                probe=name,
-                promised=promise(drill.declared.replicas, drill.declared.stack, self._gap),
-                namespace=drill.declared.stateful_namespace,
+                front=probed.front,
             )
         )
 
@@ -294,4 +289,4 @@ class ArgocdUpgradeRun:
     def _report(self, seen: ArgocdUpgrade) -> Report:
         judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
         took = {f"{PRODUCT} {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
-        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})
+        return self._drill.report(judged, {**took, "front path": seen.front.text})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from otel_on_spot.drills.front_path import Availability, Promise, judge
+from otel_on_spot.drills.front_path import Front
 from otel_on_spot.drills.upgrade.verdicts import RUNBOOK, Move, moved, order, pods_stay
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
@@ -92,20 +92,16 @@ class ArgocdUpgrade:
     stored: tuple[str, ...]
     version: str
     timeout: float
-    front: Availability
-    probe: str
-    promised: Promise
-    namespace: str = "otel-demo"
+    front: Front
 
 
 def verdicts(seen: ArgocdUpgrade) -> tuple[Verdict, ...]:
     """A verdict for each promise; of the suspension only where there was one."""
-    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     suspension = () if seen.suspension is None else (_suspended(seen.suspension), _put_back(seen.suspension, seen))
     return (
         moved(PRODUCT, seen.moves, MOVED), order(PRODUCT, seen.moves, ORDER, ORDERED),
         _compared(seen), _stays(seen), _syncs(seen), *suspension,
-        pods_stay(seen.pods, seen.moved, RESTARTS), _back(seen), front,
+        pods_stay(seen.pods, seen.moved, RESTARTS), _back(seen), seen.front.verdict(RUNBOOK),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import NodePool
 from otel_on_spot.drills import diagnosis, undo
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
+from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import Step
 from otel_on_spot.drills.upgrade.budgets import DRIFTED, allowed
@@ -122,8 +122,7 @@ class NodeUpgradeRun:
             ApiException: the server refused.
         """
         drill, plan = self._drill, self._plan
-        served, name = front_path(drill.target, drill.api)
-        with Probe(served) as probed:
+        with FrontProbe(drill, self._gap) as probed:
             self._watch.begin(plan.before, plan.after)
             for step in plan.steps:
                 drill.lease.record_undo(step)
@@ -134,7 +133,6 @@ class NodeUpgradeRun:
             self._watch.begin(plan.after, plan.before)
             drill.take_back(plan.steps, "alias", self._log)
             courses.append(self._follow())
-            front = probed.seen
         return self._report(
             NodeUpgrade(
                 courses=tuple(courses),
@@ -142,10 +140,7 @@ class NodeUpgradeRun:
                 on_spot=tuple(self._watch.on_spot),
                 changed=self._changed(),
                 unready=unready(drill.api),
-                front=front,
-                probe=name,
-                promised=promise(drill.declared.replicas, drill.declared.stack, self._gap),
-                namespace=drill.declared.stateful_namespace,
+                front=probed.front,
             )
         )
 
@@ -167,7 +162,7 @@ class NodeUpgradeRun:
     def _report(self, seen: NodeUpgrade) -> Report:
         judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
         took = {f"AMI {course.name}": f"{course.seconds:.1f} s{_each(course)}" for course in seen.courses}
-        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})
+        return self._drill.report(judged, {**took, "front path": seen.front.text})
 
 
 def _each(course: Course) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from otel_on_spot.drills.front_path import Availability, Promise, judge
+from otel_on_spot.drills.front_path import Front
 from otel_on_spot.drills.upgrade.budgets import DRIFTED
 from otel_on_spot.drills.upgrade.verdicts import CONSOLIDATED, RUNBOOK
 from otel_on_spot.findings import Finding, format_count
@@ -112,9 +112,6 @@ class NodeUpgrade:
         changed: EC2NodeClasses whose alias is not what it was, each with it.
         unready: NodePools and EC2NodeClasses that are not Ready at the end.
         front: looks at the front path.
-        probe: what was looked at.
-        promised: of the front path.
-        namespace: of the demo.
     """
 
     courses: tuple[Course, ...]
@@ -122,18 +119,14 @@ class NodeUpgrade:
     on_spot: tuple[str, ...]
     changed: tuple[str, ...]
     unready: tuple[str, ...]
-    front: Availability
-    probe: str
-    promised: Promise
-    namespace: str = "otel-demo"
+    front: Front
 
 
 def verdicts(seen: NodeUpgrade) -> tuple[Verdict, ...]:
     """A verdict for each promise."""
-    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     return (
         _release(seen), _budgets(seen), _nodes(seen), _pods(seen), _data(seen), _on_demand(seen), _pending(seen),
-        _back(seen), front,
+        _back(seen), seen.front.verdict(RUNBOOK),
     )  # fmt: skip
 
 

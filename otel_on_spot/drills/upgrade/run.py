@@ -6,7 +6,7 @@ from typing import Final
 
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.front_path import Probe, front_path, promise, require_served
+from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.resilience import signals_deferred
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
 from otel_on_spot.drills.spot_interruption.run import collect_facts
@@ -127,8 +127,7 @@ class UpgradeRun:
         """
         plan, moves = self._plan, list[Move]()
         self._drill.lease.record_undo(moved(plan.path, plan.before, plan.after))
-        served, name = front_path(self._drill.target, self._api)
-        with Probe(served) as probed:
+        with FrontProbe(self._drill, self._gap) as probed:
             try:
                 moves.append(self._move(plan.before, plan.after))
                 if not moves[-1].error:
@@ -138,7 +137,6 @@ class UpgradeRun:
                     with signals_deferred(self._log):
                         moves.append(self._move(plan.after, plan.before))
             self._drill.wait_until(self._is_settled, self._timeout)
-            front = probed.seen
         pods_count, pods_moved = self._pods_that_stayed()
         return self._report(
             Upgrade(
@@ -154,11 +152,8 @@ class UpgradeRun:
                 unready=unready(self._api),
                 stored=newly_stored(self._definitions, definitions(self._api)),
                 version=controller_version(self._api, self._namespace),
-                front=front,
-                probe=name,
-                promised=promise(self._drill.declared.replicas, self._drill.declared.stack, self._gap),
+                front=probed.front,
                 timeout=self._timeout,
-                namespace=self._drill.declared.stateful_namespace,
             )
         )
 
@@ -220,4 +215,4 @@ class UpgradeRun:
     def _report(self, seen: Upgrade) -> Report:
         judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
         took = {f"Karpenter {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
-        return self._drill.report(judged, {**took, "front path": f"{seen.front.text}: {seen.probe}"})
+        return self._drill.report(judged, {**took, "front path": seen.front.text})

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from otel_on_spot.drills.front_path import Availability, Promise, judge
+from otel_on_spot.drills.front_path import Front
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
+from otel_on_spot.spot_arithmetic import WARNING_SECONDS
 
 RUNBOOK: Final = "docs/runbooks/drills/upgrade.md"
 _verdict = partial(verdict_of, RUNBOOK)
-NOTICE_SECONDS: Final = 120
-"""From the warning to the end of a Spot instance."""
 MOVED: Final = (
     "otel-on-spot lab logs karpenter",
     "otel-on-spot doctor --only karpenter-running,karpenter-versions",
@@ -107,20 +106,17 @@ class Upgrade:
     unready: tuple[str, ...]
     stored: tuple[str, ...]
     version: str
-    front: Availability
-    probe: str
-    promised: Promise
+    front: Front
     timeout: float
-    namespace: str = "otel-demo"
 
 
 def verdicts(seen: Upgrade) -> tuple[Verdict, ...]:
     """A verdict for each promise."""
-    front = judge(seen.front, seen.promised, at=seen.probe, namespace=seen.namespace, runbook=RUNBOOK)
     return (
         moved("Karpenter", seen.moves, MOVED), order("Karpenter", seen.moves, ORDER, ORDERED),
         _heard(seen), _claims(seen), _drift(seen),
-        pods_stay(seen.pods, seen.moved, "reason=Evicted"), _workloads(seen), _back(seen), front,
+        pods_stay(seen.pods, seen.moved, "reason=Evicted"), _workloads(seen), _back(seen),
+        seen.front.verdict(RUNBOOK),
     )  # fmt: skip
 
 
@@ -176,7 +172,7 @@ def _heard(seen: Upgrade) -> Verdict:
                 if warned.heard is None
                 else f"was deleted after {warned.heard:.0f} s"
             ),
-            rule=f"a message that arrives while the controller restarts is handled within {NOTICE_SECONDS} s: "
+            rule=f"a message that arrives while the controller restarts is handled within {WARNING_SECONDS} s: "
             "the queue keeps it",
             remedy=(
                 "otel-on-spot doctor --only interruption-queue,interruption-policy,interruption-rules",
@@ -184,7 +180,7 @@ def _heard(seen: Upgrade) -> Verdict:
             ),
         )
         for warned in seen.warned
-        if warned.heard is None or warned.heard > NOTICE_SECONDS
+        if warned.heard is None or warned.heard > WARNING_SECONDS
     )
     times = [warned.heard for warned in seen.warned if warned.heard is not None]
     lost = len(seen.warned) - len(times)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.upgrade.argocd_verdicts import ArgocdUpgrade, Astray, Suspension
 from otel_on_spot.drills.upgrade.verdicts import Move
+from tests.unit.drills.fronts import KEPT
 
 UP = Move(before="v3.4.6", after="v3.5.3", at={"crds": 2.0, "controller": 4.0, "done": 9.0}, version="v3.5.3")
 BACK = Move(before="v3.5.3", after="v3.4.6", at={"crds": 1.0, "controller": 2.5, "done": 8.0}, version="v3.4.6")
@@ -33,9 +33,7 @@ WELL = ArgocdUpgrade(
     stored=(),
     version="v3.4.6",
     timeout=300.0,
-    front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
-    probe="ready endpoints",
-    promised=Promise(),
+    front=KEPT,
 )
 
 
@@ -132,12 +130,4 @@ FAULTS: dict[str, tuple[ArgocdUpgrade, str, str]] = {
         "back",
         "in another version: applications.argoproj.io in v1",
     ),
-    "one look is not served": (
-        broken(front=Availability(looks=10, served=9, longest_gap=1.0)),
-        "front-path",
-        "nothing served in 1 look of 10",
-    ),
 }
-
-FOLLOWS: dict[str, set[str]] = {}
-"""Lines that rightly say something too, by fault."""

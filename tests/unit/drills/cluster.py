@@ -1,7 +1,7 @@
 """A cluster in memory for tests of drills: the platform's AppProject, a Deployment, and the lease as it stands."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import boto3
 from kubernetes import client
 
 from otel_on_spot.drills import lease
+from otel_on_spot.drills.drill import Drill, start
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
@@ -64,6 +65,10 @@ class Cluster:
     def lease(self) -> lease.Lease | None:
         """The lease as it stands in the cluster."""
         return lease.read(self.target, self.api)
+
+    def drill(self, name: str, seconds: float = 60) -> AbstractContextManager[Drill]:
+        """A drill under way."""
+        return start(self.target, self.api, name, why="", seconds=seconds, log=self.told.append)
 
     def held_by(self, holder: str) -> None:
         """The lease is somebody's from now on."""

@@ -1,13 +1,11 @@
-"""A cluster with a drill that changed something: short waits, and ways to die."""
+"""A cluster with a drill that changed something, ways to die, and what a report says."""
 
 import socket
-from collections.abc import Iterator
 
-import pytest
-
-from otel_on_spot.drills import lease, resilience, undo
+from otel_on_spot.drills import lease, undo
 from otel_on_spot.drills.lease import acquire
-from tests.unit.drills.cluster import DEAD, DEPLOYMENT, Cluster, cluster
+from otel_on_spot.report import Report
+from tests.unit.drills.cluster import DEAD, DEPLOYMENT, Cluster
 
 WINDOW = {
     "kind": "deny",
@@ -20,15 +18,6 @@ WINDOW = {
 THEIRS = {"kind": "deny", "schedule": "0 22 * * *", "duration": "1h", "applications": ["*"]}
 SCALED = undo.scaled(DEPLOYMENT, 1, 50)
 SUSPENDED = undo.suspended("argocd", "platform", WINDOW)
-
-
-@pytest.fixture
-def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setattr(lease, "DURATION_SECONDS", 0.3)
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(resilience, "RETRY_SECONDS", 0.02)
-    with cluster() as shown:
-        yield shown
 
 
 def drilling(there: Cluster, *, seconds: float = 60.0) -> lease.HeldLease:
@@ -54,3 +43,21 @@ def restored(there: Cluster) -> None:
     assert there.replicas == 1
     assert there.windows == []
     assert there.lease is None
+
+
+def found(report: Report) -> dict[str, list[str]]:
+    """What each line found."""
+    return {
+        verdict.id: [f"{finding.subject}: {finding.seen}" for finding in verdict.findings]
+        for verdict in report.verdicts
+        if verdict.status == "found"
+    }
+
+
+def looked_at(report: Report) -> dict[str, str]:
+    """What each line says that it looked at."""
+    return {verdict.id: verdict.what for verdict in report.verdicts}
+
+
+def statuses(report: Report) -> dict[str, str]:
+    return {verdict.id: verdict.status for verdict in report.verdicts}

@@ -5,10 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from otel_on_spot.drills.drought.course import Course, Launch, Move, Spent
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.shortage import Shortage
-
-KEPT = Availability(looks=400, served=400, longest_gap=0.0, least=2)
+from tests.unit.drills.fronts import KEPT
 
 
 def launch(name: str, launched: float, kind: str = "on-demand", **more: Any) -> Launch:
@@ -43,7 +41,6 @@ def drought() -> Course:
         demo=(25, 25),
         spent={"drought": Spent(seconds=60.0, usd={"on-demand": 0.005})},
         front=KEPT,
-        promised=Promise(),
     )
 
 
@@ -115,15 +112,6 @@ def not_followed() -> Course:
     return replace(drought(), max_return=0.0, back=None, moves=())
 
 
-def waived() -> Course:
-    """One replica of the front path, away for a boot: said, and in order."""
-    return replace(
-        drought(),
-        front=Availability(looks=400, served=310, longest_gap=45.0),
-        promised=Promise(gap=60.0, waived="100% is waived: dev declares 1 of frontend"),
-    )
-
-
 def with_an_older_node() -> Course:
     """As seen on the lab: consolidation took the fall-back's node and a Spot node that was there, for one new one."""
     older = tuple(Move(pod=f"q{number}", node="spot-old", seconds=395.0) for number in range(4))
@@ -161,7 +149,6 @@ IN_ORDER: dict[str, Callable[[], Course]] = {
         family,
         everything,
         not_followed,
-        waived,
     )
 }
 
@@ -265,21 +252,6 @@ FAULTS: dict[str, tuple[Course, str, str]] = {
         replace(everything(), running=40.0 + 180 + 41 + 30 + 3 + 1),
         "running",
         "255.0 s",
-    ),
-    "the front path misses one look": (
-        replace(drought(), front=Availability(looks=400, served=399, longest_gap=1.0, least=0)),
-        "front-path",
-        "nothing served in 1 look of 400",
-    ),
-    "a waived front path is away for longer than that": (
-        replace(waived(), front=Availability(looks=400, served=200, longest_gap=61.0)),
-        "front-path",
-        "for 61.0 s at a time",
-    ),
-    "nobody looked at the front path": (
-        replace(drought(), front=Availability(looks=0, served=0, longest_gap=0.0)),
-        "front-path",
-        "nobody looked",
     ),
 }
 

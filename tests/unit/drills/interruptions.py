@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption
+from tests.unit.drills.fronts import KEPT
 
 AT: Final = {
     "deleting": 0.3,
@@ -25,9 +25,7 @@ SEEN: Final = Interruption(
     replacement="spot-b",
     waiting=(),
     left=(),
-    front=Availability(looks=20, served=20, longest_gap=0.0, least=1),
-    probe="the probe",
-    promised=Promise(),
+    front=KEPT,
 )
 
 
@@ -45,16 +43,7 @@ def room() -> Interruption:
     return lacking("ready", "replaced", "registered", replacement="")
 
 
-def waived() -> Interruption:
-    """One replica of the front path, away for a boot: said, and in order."""
-    return replace(
-        SEEN,
-        front=Availability(looks=100, served=20, longest_gap=45.0),
-        promised=Promise(gap=60.0, waived="100% is waived: dev declares 1 of frontend"),
-    )
-
-
-IN_ORDER: dict[str, Callable[[], Interruption]] = {made.__name__: made for made in (interruption, room, waived)}
+IN_ORDER: dict[str, Callable[[], Interruption]] = {made.__name__: made for made in (interruption, room)}
 
 FAULTS: dict[str, tuple[Interruption, str, str]] = {
     "nobody hears the warning": (replace(SEEN, at={}), "heard", "300 s later its NodeClaim is as it was"),
@@ -77,21 +66,6 @@ FAULTS: dict[str, tuple[Interruption, str, str]] = {
         lacking("workloads", waiting=("otel-demo/cart",)),
         "workloads",
         "not whole 300 s after the warning: otel-demo/cart",
-    ),
-    "one look is not served": (
-        replace(SEEN, front=Availability(looks=20, served=19, longest_gap=1.0)),
-        "front-path",
-        "nothing served in 1 look of 20, for 1.0 s at a time",
-    ),
-    "nobody looked": (
-        replace(SEEN, front=Availability(looks=0, served=0, longest_gap=0.0)),
-        "front-path",
-        "nobody looked",
-    ),
-    "waived, and away for longer": (
-        replace(waived(), front=Availability(looks=100, served=20, longest_gap=61.0)),
-        "front-path",
-        "for 61.0 s at a time",
     ),
 }
 

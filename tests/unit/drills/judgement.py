@@ -1,7 +1,7 @@
 """The judgement of every drill of Spot on recorded courses: which line finds which fault, and what else is said."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from otel_on_spot.drills.drought import verdicts as drought
@@ -11,7 +11,7 @@ from otel_on_spot.drills.upgrade import argocd_verdicts as upgrade_argocd
 from otel_on_spot.drills.upgrade import node_verdicts as upgrade_nodes
 from otel_on_spot.drills.upgrade import verdicts as upgrade
 from otel_on_spot.report import Verdict
-from tests.unit.drills import argocd_upgrades, droughts, interruptions, node_upgrades, storms, upgrades
+from tests.unit.drills import argocd_upgrades, droughts, fronts, interruptions, node_upgrades, storms, upgrades
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,17 @@ class Drill:
     follows: Mapping[str, set[str]]
 
 
+def drill_of(judge: Any, table: Any) -> Drill:
+    """A drill's own courses, and its first one with each front path of ``fronts``."""
+    first = next(iter(table.IN_ORDER.values()))()
+    waived = {name: lambda front=front: replace(first, front=front) for name, front in fronts.IN_ORDER.items()}
+    faults = {name: (replace(first, front=front), "front-path", said) for name, (front, said) in fronts.FAULTS.items()}
+    follows = getattr(table, "FOLLOWS", {})
+    return Drill(judge=judge.verdicts, in_order=table.IN_ORDER | waived, faults=table.FAULTS | faults, follows=follows)
+
+
 DRILLS: Final = {
-    name: Drill(judge=judge.verdicts, in_order=table.IN_ORDER, faults=table.FAULTS, follows=table.FOLLOWS)
+    name: drill_of(judge, table)
     for name, judge, table in (
         ("drought", drought, droughts),
         ("spot-storm", spot_storm, storms),

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.upgrade.node_verdicts import Again, Away, Course, Left, NodeUpgrade
+from tests.unit.drills.fronts import KEPT
 
 LEFT = Left(claim="spot-a", pool="spot", reason="Drifted", took=24.0, replaced=True)
 AWAY = Away(pool="spot", nodes=1, allowed=1)
@@ -30,9 +30,7 @@ WELL = NodeUpgrade(
     on_spot=(),
     changed=(),
     unready=(),
-    front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
-    probe="ready endpoints",
-    promised=Promise(),
+    front=KEPT,
 )
 
 
@@ -128,12 +126,4 @@ FAULTS: dict[str, tuple[NodeUpgrade, str, str]] = {
         "back",
         "EC2NodeClass default is not Ready",
     ),
-    "one look is not served": (
-        replace(WELL, front=Availability(looks=10, served=9, longest_gap=1.0)),
-        "front-path",
-        "nothing served in 1 look of 10",
-    ),
 }
-
-FOLLOWS: dict[str, set[str]] = {}
-"""Lines that rightly say something too, by fault."""

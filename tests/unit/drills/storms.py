@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from otel_on_spot.drills.front_path import Availability, Promise, Sample
+from otel_on_spot.drills.front_path import Sample
 from otel_on_spot.drills.spot_storm.course import Seen, Storm
+from tests.unit.drills.fronts import KEPT, WAIVED, front
 
 NODES = ("a", "b", "c")
-WAIVED = Promise(gap=60.0, waived="100% is waived: dev declares 1 of frontend")
 
 
 def endpoints(text: str) -> tuple[Sample, ...]:
@@ -27,7 +27,7 @@ def storm() -> Seen:
         whole=104.0,
         waiting=(),
         left=(),
-        front=Availability(looks=240, served=240, longest_gap=0.0, least=1),
+        front=KEPT,
         endpoints=endpoints("22211122"),
     )
 
@@ -36,9 +36,8 @@ def dev() -> Seen:
     """One replica: away for a boot, which is waived and said."""
     return replace(
         storm(),
-        front=Availability(looks=120, served=30, longest_gap=45.0),
+        front=front(120, 30, 45.0, WAIVED),
         endpoints=endpoints("110000011"),
-        promised=WAIVED,
     )
 
 
@@ -51,25 +50,10 @@ def thousand() -> Seen:
 IN_ORDER: dict[str, Callable[[], Seen]] = {made.__name__: made for made in (storm, dev, thousand)}
 
 FAULTS: dict[str, tuple[Seen, str, str]] = {
-    "one look is not served": (
-        replace(storm(), front=Availability(looks=240, served=239, longest_gap=1.0)),
-        "front-path",
-        "nothing served in 1 look of 240",
-    ),
     "two of three nodes carry the front path away": (
-        replace(storm(), front=Availability(looks=240, served=150, longest_gap=45.0), endpoints=endpoints("210001122")),
+        replace(storm(), front=front(240, 150, 45.0), endpoints=endpoints("210001122")),
         "front-path",
         "nothing served in 90 looks of 240, for 45.0 s",
-    ),
-    "nobody looked": (
-        replace(storm(), front=Availability(looks=0, served=0, longest_gap=0.0)),
-        "front-path",
-        "nobody looked",
-    ),
-    "waived, and away for longer": (
-        replace(dev(), front=Availability(looks=240, served=30, longest_gap=61.0)),
-        "front-path",
-        "for 61.0 s at a time",
     ),
     "served by HTTP from an endpoint that is not ready": (
         replace(storm(), endpoints=endpoints("21012")),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.drills import lease
-from otel_on_spot.drills.drill import DrillRefusedError, start
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.drought import run
 from otel_on_spot.drills.drought.run import Options, longest_seconds, make_plan
 from otel_on_spot.drills.shortage import Shortage
@@ -17,6 +17,7 @@ from otel_on_spot.drills.stress import prices
 from otel_on_spot.drills.stress.watch import Sample
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster, cluster
+from tests.unit.drills.drilled import found, looked_at, statuses
 from tests.unit.drills.test_shortage import FALLBACK, SPOT
 
 REPLICAS = 5
@@ -110,9 +111,7 @@ class World:
         options = replace(OPTIONS, **more)
         there = self.there
         plan = make_plan(there.target, there.api, options)
-        with start(
-            there.target, there.api, "drought", why="", seconds=longest_seconds(options), log=there.told.append
-        ) as running:
+        with there.drill("drought", longest_seconds(options)) as running:
             return run.run(
                 running, options, plan, log=there.told.append, on_sample=self.samples.append, keep=lambda *_: None
             )
@@ -124,14 +123,10 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch, served: None) -> Iterator[World]:
     with cluster() as there:
         made = World(there)
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-        monkeypatch.setattr(run, "front_path", lambda *_: (lambda: 2, "the front path"))
-        monkeypatch.setattr(run, "require_served", lambda *_: None)
-        monkeypatch.setattr(run.diagnosis, "collect_facts", lambda _target: None)
-        monkeypatch.setattr(run.diagnosis, "causes", lambda *_: ())
         monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03, "on-demand": 0.09}[kind])
 
         def pause(self: run.Drought) -> None:
@@ -140,10 +135,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
         monkeypatch.setattr(run.Drought, "_pause", pause)
         yield made
-
-
-def statuses(report: Report) -> dict[str, str]:
-    return {verdict.id: verdict.status for verdict in report.verdicts}
 
 
 def moments(report: Report) -> list[str]:
@@ -186,9 +177,9 @@ def test_pods_that_nobody_launches_for_are_found(world: World) -> None:
 def test_a_fall_back_that_stays_is_found(world: World) -> None:
     world.returns = False
     report = world.drill(max_return=0.2)
-    found = next(verdict for verdict in report.verdicts if verdict.id == "back")
-    assert "still on On-Demand 0 s after its return" in found.findings[0].seen
-    assert "on-demand-a" in found.findings[0].seen
+    (back,) = found(report)["back"]
+    assert "still on On-Demand 0 s after its return" in back
+    assert "on-demand-a" in back
     world.put_back()
 
 
@@ -207,9 +198,9 @@ def test_a_refusal_of_the_last_three_minutes_is_remembered(world: World, minutes
         with pytest.raises(DrillRefusedError, match="Wait three minutes"):
             world.drill(shortage=Shortage(zone="eu-west-1a"))
         assert world.there.front.writes == []
-    line = next(verdict for verdict in world.drill().verdicts if verdict.id == "rounds")
-    assert ("Karpenter remembers" in line.what) == remembered
-    assert line.what.startswith("none" if remembered else "0 rounds, 0 refused NodeClaims")
+    rounds = looked_at(world.drill())["rounds"]
+    assert ("Karpenter remembers" in rounds) == remembered
+    assert rounds.startswith("none" if remembered else "0 rounds, 0 refused NodeClaims")
 
 
 SIZES = [
@@ -252,7 +243,7 @@ def test_whatever_ends_it_capacity_is_given_back_and_the_pods_are_deleted(world:
 
 def test_a_held_lease_is_refused_before_anything_is_taken(world: World) -> None:
     there = world.there
-    with start(there.target, there.api, "stress", why="theirs", seconds=60, log=there.told.append):
+    with there.drill("stress"):
         with pytest.raises(lease.LeaseHeldError, match="drill stress"):
             world.drill()
         assert not world.away

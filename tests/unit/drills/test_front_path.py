@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.drills.front_path import Availability, Promise, Sample, availability, judge, promise, ready_endpoints
+from otel_on_spot.drills.front_path import Availability, Front, Promise, Sample, availability, promise, ready_endpoints
 from otel_on_spot.findings import Finding
 from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.report import Verdict
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
 
 ROOT = Path(__file__).parents[3]
 
@@ -61,7 +58,7 @@ def test_a_stack_file_that_takes_a_replica_from_the_front_path_takes_the_promise
 
 
 def judged(seen: Availability, promised: Promise) -> Verdict:
-    return judge(seen, promised, at="the front path", namespace="otel-demo", runbook="a page")
+    return Front(seen=seen, promised=promised).verdict("a page")
 
 
 def only(verdict: Verdict) -> Finding:

@@ -9,10 +9,8 @@ import pytest
 from otel_on_spot.drills.lease import LeaseHeldError, NotRestoredError, hold_lease, put_back
 from otel_on_spot.kubernetes.client import Object
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import SCALED, SUSPENDED, WINDOW, change, die, drilling, restored, there
+from tests.unit.drills.drilled import SCALED, SUSPENDED, WINDOW, change, die, drilling, restored
 from tests.unit.drills.kubernetes_front import Answer
-
-__all__ = ["there"]
 
 
 def test_a_drill_takes_its_changes_back_in_reverse_order_and_gives_the_lease_up(there: Cluster) -> None:

@@ -12,10 +12,8 @@ from otel_on_spot.drills import undo
 from otel_on_spot.drills.lease import NotRestoredError, hold_lease, put_back
 from otel_on_spot.kubernetes.client import Object
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import THEIRS, WINDOW, change, drilling, restored, there
+from tests.unit.drills.drilled import THEIRS, WINDOW, change, drilling, restored
 from tests.unit.drills.kubernetes_front import Answer
-
-__all__ = ["there"]
 
 
 def test_a_write_whose_answer_was_lost_is_found_to_be_our_own(there: Cluster) -> None:

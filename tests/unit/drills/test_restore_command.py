@@ -6,9 +6,7 @@ from typer.testing import CliRunner
 from otel_on_spot.cli import app
 from otel_on_spot.drills import drill
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import WINDOW, change, die, drilling, restored, there
-
-__all__ = ["there"]
+from tests.unit.drills.drilled import WINDOW, change, die, drilling, restored
 
 
 @pytest.fixture

@@ -17,9 +17,6 @@ from otel_on_spot.drills.undo import Step, cordoned, take_back
 from otel_on_spot.kubernetes.names import EBS_DRIVER, EBS_ZONE, ZONE
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
 
 SPACE = "otel-demo"
 GROUP = "snapshot.storage.k8s.io/v1"

@@ -15,9 +15,6 @@ from otel_on_spot.drills.drill import DrillRefusedError, require_same_cluster
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
 
 OURS, OTHERS = "https://ABC123.gr7.eu-west-1.eks.amazonaws.com", "https://fff999.gr7.eu-west-1.eks.amazonaws.com"
 

@@ -28,9 +28,6 @@ from otel_on_spot.kubernetes.client import Object
 from otel_on_spot.lab.aws.capacity import Shortage as LabShortage
 from otel_on_spot.target import Target
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
 
 ROOT = Path(__file__).parents[3]
 ZONES = ("eu-west-1a", "eu-west-1b")

@@ -6,9 +6,6 @@ from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_interruption.watch import DISRUPTED, Watch
 from otel_on_spot.drills.timeline import Timeline
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
 
 WARNED = Candidate(node="ip-10-40-0-6", claim="spot-old", instance="i-old", pods=1)
 

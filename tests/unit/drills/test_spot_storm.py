@@ -18,11 +18,8 @@ from otel_on_spot.kubernetes.names import INSTANCE_TYPE, ZONE
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
 from tests.unit.drills.storms import dev, storm
 from tests.unit.drills.test_spot_interruption_verdicts import node, platform, pod
-
-__all__ = ["there"]
 
 
 def spot(name: str, zone: str = "eu-west-1a", instance_type: str = "m7i.xlarge") -> Any:

@@ -15,20 +15,13 @@ from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.samples_csv import COLUMNS, as_csv
 from otel_on_spot.kubernetes.names import FRONT_PATH
 from otel_on_spot.report import Report
+from tests.unit.drills.drilled import found, statuses
 from tests.unit.drills.kubernetes_front import Answer
-from tests.unit.drills.stress_platform import APPLICATION, Platform, platform
-
-__all__ = ["platform"]
-
-
-def statuses(report: Report) -> dict[str, str]:
-    return {verdict.id: verdict.status for verdict in report.verdicts}
+from tests.unit.drills.stress_platform import APPLICATION, Platform
 
 
 def seen(report: Report) -> str:
-    return " | ".join(
-        f"{finding.subject}: {finding.seen}" for verdict in report.verdicts for finding in verdict.findings
-    )
+    return " | ".join(words for line in found(report).values() for words in line)
 
 
 def test_it_scales_holds_and_puts_everything_back(platform: Platform) -> None:

@@ -6,9 +6,7 @@ import pytest
 
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.stress import prices
-from tests.unit.drills.stress_platform import Platform, platform
-
-__all__ = ["platform"]
+from tests.unit.drills.stress_platform import Platform
 
 
 def refusal(platform: Platform, **more: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_on_spot.cli.main import app
-from otel_on_spot.drills.drill import DrillRefusedError, start
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.resilience import ElsewhereError
 from otel_on_spot.drills.undo import moved, take_back
 from otel_on_spot.drills.upgrade import argocd_run, moving
@@ -30,9 +30,7 @@ from otel_on_spot.lab import control, isolation
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
+from tests.unit.drills.drilled import found, looked_at
 
 HERE, NEXT = "v3.4.6", "v3.5.3"
 
@@ -134,28 +132,16 @@ class ArgoCd:
     def drill(self, timeout: float = 0.3) -> Report:
         plan = make_plan(self.there.target, self.there.api, NEXT)
         log = self.there.told.append
-        with start(self.there.target, self.there.api, "upgrade", why="", seconds=60, log=log) as drill:
+        with self.there.drill("upgrade") as drill:
             return ArgocdUpgradeRun(drill, plan, self.move, timeout=timeout, gap=60, log=log).run()
 
 
 @pytest.fixture
-def argocd(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ArgoCd]:
+def argocd(there: Cluster, monkeypatch: pytest.MonkeyPatch, served: None) -> Callable[..., ArgoCd]:
     monkeypatch.setattr(moving, "EVERY_SECONDS", 0.01)
     monkeypatch.setattr(argocd_run, "EVERY_SECONDS", 0.01)
     monkeypatch.setattr(argocd_run, "TRIAL_SECONDS", 0.05)
-    monkeypatch.setattr(argocd_run, "front_path", lambda *_: (lambda: 1, "the front path"))
-    monkeypatch.setattr(argocd_run, "require_served", lambda *_: None)
-    monkeypatch.setattr("otel_on_spot.drills.diagnosis.collect_facts", lambda _target: None)
-    monkeypatch.setattr("otel_on_spot.drills.diagnosis.causes", lambda *_: ())
     return lambda fault="": ArgoCd(there, fault)
-
-
-def found(report: Report) -> dict[str, list[str]]:
-    return {
-        verdict.id: [f"{finding.subject}: {finding.seen}" for finding in verdict.findings]
-        for verdict in report.verdicts
-        if verdict.status == "found"
-    }
 
 
 def test_a_platform_that_took_both_moves_well_is_in_order_and_the_scale_is_put_back_after_the_suspension(
@@ -166,7 +152,7 @@ def test_a_platform_that_took_both_moves_well_is_in_order_and_the_scale_is_put_b
     report = running.drill()
 
     assert found(report) == {}
-    said = {verdict.id: verdict.what for verdict in report.verdicts}
+    said = looked_at(report)
     assert [*said] == [
         "moved", "order", "compared", "stays", "syncs", "suspended", "put-back", "pods", "back", "front-path",
     ]  # fmt: skip
@@ -183,7 +169,7 @@ def test_what_the_version_that_is_left_does_as_its_crds_change_is_told(argocd: C
     report = argocd("syncs as its CRDs change").drill()
 
     assert found(report) == {}
-    told = next(verdict.what for verdict in report.verdicts if verdict.id == "syncs")
+    told = looked_at(report)["syncs"]
     assert told.startswith("neither version synced anything; before the next one was ready, root: a sync began at ")
     assert told.endswith(" (v3.4.6 to v3.5.3)")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.doctor.facts_kubernetes import PoolBudget
-from otel_on_spot.drills.drill import DrillRefusedError, start
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.undo import make_change, take_back
 from otel_on_spot.drills.upgrade import node_run
 from otel_on_spot.drills.upgrade.budgets import allowed
@@ -20,9 +20,7 @@ from otel_on_spot.report import Report
 from otel_on_spot.waiting import wait_until
 from tests.unit.drills import node_upgrades
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
+from tests.unit.drills.drilled import found, looked_at
 
 SEEN_SECONDS = 10.0
 RELEASES = ("v20260601", "v20260901")
@@ -194,17 +192,13 @@ class Karpenter:
     def drill(self, timeout: float = 20.0) -> Report:
         target, api = self.there.target, self.there.api
         plan = make_node_plan(target, api, RELEASES)
-        with start(target, api, "upgrade", why="", seconds=60, log=self.there.told.append) as running:
+        with self.there.drill("upgrade") as running:
             return NodeUpgradeRun(running, plan, timeout=timeout, gap=None, log=self.there.told.append).run()
 
 
 @pytest.fixture
-def karpenter(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Karpenter]]:
+def karpenter(there: Cluster, monkeypatch: pytest.MonkeyPatch, served: None) -> Iterator[Callable[..., Karpenter]]:
     monkeypatch.setattr(node_run, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(node_run, "require_served", lambda *_: None)
-    monkeypatch.setattr(node_run, "front_path", lambda *_: (lambda: 1, "the front"))
-    monkeypatch.setattr(node_run.diagnosis, "collect_facts", lambda *_: None)
-    monkeypatch.setattr(node_run.diagnosis, "causes", lambda *_: ())
     running: list[Karpenter] = []
 
     def install(**faults: bool) -> Karpenter:
@@ -219,14 +213,6 @@ def karpenter(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         each.thread.join()
 
 
-def found(report: Report) -> dict[str, list[str]]:
-    return {
-        verdict.id: [f"{finding.subject}: {finding.seen}" for finding in verdict.findings]
-        for verdict in report.verdicts
-        if verdict.status != "ok"
-    }
-
-
 def test_every_node_moves_to_the_other_release_and_back_one_at_a_time(
     there: Cluster, karpenter: Callable[..., Karpenter]
 ) -> None:
@@ -235,16 +221,13 @@ def test_every_node_moves_to_the_other_release_and_back_one_at_a_time(
     report = running.drill()
 
     assert found(report) == {}
-    assert said_by(report, "release").count("4 nodes of 4 replaced") == 2
-    assert said_by(report, "budgets") == "away at once: data 1 of 1, spot 1 of 1"
-    assert said_by(report, "pods") == "8 pods moved"
-    assert said_by(report, "data") == "2 databases, node after node"
+    told = looked_at(report)
+    assert told["release"].count("4 nodes of 4 replaced") == 2
+    assert told["budgets"] == "away at once: data 1 of 1, spot 1 of 1"
+    assert told["pods"] == "8 pods moved"
+    assert told["data"] == "2 databases, node after node"
     assert running.node_class["spec"]["amiSelectorTerms"] == [{"alias": "al2023@latest"}]
     assert there.lease is None
-
-
-def said_by(report: Report, identity: str) -> str:
-    return next(verdict.what for verdict in report.verdicts if verdict.id == identity)
 
 
 def test_nodes_that_go_together_and_their_databases_are_found(karpenter: Callable[..., Karpenter]) -> None:
@@ -319,7 +302,7 @@ def test_an_alias_that_somebody_changed_meanwhile_is_theirs(
 
     with (
         pytest.raises(DrillRefusedError, match="somebody changed it meanwhile"),
-        start(there.target, there.api, "upgrade", why="", seconds=60, log=there.told.append) as drill,
+        there.drill("upgrade") as drill,
     ):
         NodeUpgradeRun(drill, plan, timeout=1, gap=None, log=there.told.append).run()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otel_on_spot.drills.drill import DrillRefusedError, start
+from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.upgrade import moving, run
 from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
@@ -14,9 +14,7 @@ from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, Kind
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
-from tests.unit.drills.drilled import there
-
-__all__ = ["there"]
+from tests.unit.drills.drilled import found, statuses
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -24,8 +22,8 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 class Karpenter:
     """Karpenter of the platform: handles warnings at once, and fails on the way to ``broken``."""
 
-    def __init__(self, there: Cluster, broken: str = "") -> None:
-        self.there, self.broken = there, broken
+    def __init__(self, there: Cluster) -> None:
+        self.there, self.broken = there, ""
         self.asked: list[str] = []
         self.hears, self.timeout = True, 30.0
         self.warned: list[Sequence[str]] = []
@@ -67,7 +65,7 @@ class Karpenter:
     def drill(self) -> Report:
         target, api = self.there.target, self.there.api
         plan = make_plan(target, api, "1.15.0")
-        with start(target, api, "upgrade", why="", seconds=60, log=self.there.told.append) as running:
+        with self.there.drill("upgrade") as running:
             return UpgradeRun(
                 running, plan, self.move, timeout=self.timeout, gap=None, log=self.there.told.append
             ).run()
@@ -77,28 +75,23 @@ def made(kind: Kind, name: str, **metadata: Any) -> dict[str, Any]:
     return {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": name, **metadata}}
 
 
-def installed(there: Cluster, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> Karpenter:
-    karpenter = Karpenter(there, broken)
+@pytest.fixture
+def karpenter(there: Cluster, monkeypatch: pytest.MonkeyPatch, served: None) -> Karpenter:
+    karpenter = Karpenter(there)
     monkeypatch.setattr(moving, "EVERY_SECONDS", 0.02)
     monkeypatch.setattr(run, "_candidates", karpenter.candidates)
     monkeypatch.setattr(run, "send", karpenter.hear)
-    monkeypatch.setattr(run, "require_served", lambda *_: None)
-    monkeypatch.setattr(run, "front_path", lambda *_: (lambda: 1, "the front"))
-    monkeypatch.setattr(run.diagnosis, "collect_facts", lambda *_: None)
-    monkeypatch.setattr(run.diagnosis, "causes", lambda *_: ())
     return karpenter
 
 
 def test_it_moves_up_and_back_and_warns_half_of_the_spot_nodes_in_each_restart(
-    there: Cluster, monkeypatch: pytest.MonkeyPatch
+    there: Cluster, karpenter: Karpenter
 ) -> None:
-    karpenter = installed(there, monkeypatch)
-
     report = karpenter.drill()
 
     assert karpenter.asked == ["1.15.0", "1.14.3"]
     assert karpenter.warned == [["i-spot-a"], ["i-spot-b"]]
-    assert {verdict.id: verdict.status for verdict in report.verdicts if verdict.status != "ok"} == {}
+    assert set(statuses(report).values()) == {"ok"}
     assert report.exit_code == 0
     moments = [moment.what for moment in report.moments]
     ordered = ["moving", "crds", "controller", "warned"]
@@ -106,36 +99,31 @@ def test_it_moves_up_and_back_and_warns_half_of_the_spot_nodes_in_each_restart(
     assert there.lease is None
 
 
-def test_a_node_whose_warning_is_not_handled_is_not_warned_again_and_stays_found(
-    there: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    karpenter = installed(there, monkeypatch)
+def test_a_node_whose_warning_is_not_handled_is_not_warned_again_and_stays_found(karpenter: Karpenter) -> None:
     karpenter.hears = False
     karpenter.timeout = 1.0
 
     report = karpenter.drill()
 
     assert karpenter.warned == [["i-spot-a"], ["i-spot-b"]]
-    found = {verdict.id: verdict for verdict in report.verdicts if verdict.status == "found"}
-    assert list(found) == ["heard"]
-    assert [finding.subject for finding in found["heard"].findings] == ["NodeClaim spot-a", "NodeClaim spot-b"]
+    lines = found(report)
+    assert list(lines) == ["heard"]
+    assert [line.partition(":")[0] for line in lines["heard"]] == ["NodeClaim spot-a", "NodeClaim spot-b"]
 
 
-def test_a_version_that_does_not_run_is_found_and_taken_back(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    karpenter = installed(there, monkeypatch, broken="1.15.0")
+def test_a_version_that_does_not_run_is_found_and_taken_back(there: Cluster, karpenter: Karpenter) -> None:
+    karpenter.broken = "1.15.0"
 
     report = karpenter.drill()
 
     assert (karpenter.asked, karpenter.version) == (["1.15.0", "1.14.3"], "1.14.3")
-    found = {verdict.id: verdict for verdict in report.verdicts if verdict.status == "found"}
-    assert list(found) == ["moved"]
-    assert [finding.seen for finding in found["moved"].findings] == ["it does not become ready: panic"]
+    assert found(report) == {"moved": ["Karpenter 1.14.3 to 1.15.0: it does not become ready: panic"]}
     assert there.lease is None
 
 
-def test_a_drill_that_is_interrupted_moves_back_before_it_ends(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    karpenter = installed(there, monkeypatch)
-
+def test_a_drill_that_is_interrupted_moves_back_before_it_ends(
+    there: Cluster, karpenter: Karpenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(_run: UpgradeRun) -> bool:
         raise KeyboardInterrupt
 
@@ -148,19 +136,15 @@ def test_a_drill_that_is_interrupted_moves_back_before_it_ends(there: Cluster, m
 
 
 def test_a_way_back_that_is_barred_is_found_and_the_version_is_left_to_an_update(
-    there: Cluster, monkeypatch: pytest.MonkeyPatch
+    karpenter: Karpenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    karpenter = installed(there, monkeypatch)
     monkeypatch.setattr(karpenter, "move", lambda version, move=karpenter.move: version == "1.15.0" and move(version))
 
     with pytest.raises(ToolError, match=r"Karpenter is 1\.15\.0 and was 1\.14\.3: an update brings back"):
         karpenter.drill()
 
 
-def test_a_platform_that_does_not_rest_or_has_moved_already_is_refused(
-    there: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    karpenter = installed(there, monkeypatch)
+def test_a_platform_that_does_not_rest_or_has_moved_already_is_refused(karpenter: Karpenter) -> None:
     karpenter.claims["data"]["metadata"]["deletionTimestamp"] = "2026-11-26T08:00:00Z"
     with pytest.raises(DrillRefusedError, match="NodeClaims data: they are being deleted"):
         karpenter.drill()

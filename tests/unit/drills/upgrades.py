@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from otel_on_spot.drills.front_path import Availability, Promise
 from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone, Move, Upgrade, Warned
+from tests.unit.drills.fronts import KEPT
 
 UP = Move(before="1.14.3", after="1.15.0", at={"crds": 2.0, "controller": 5.0, "done": 9.0}, version="1.15.0")
 BACK = Move(before="1.15.0", after="1.14.3", at={"crds": 2.0, "controller": 4.5, "done": 8.0}, version="1.14.3")
@@ -23,9 +23,7 @@ WELL = Upgrade(
     unready=(),
     stored=(),
     version="1.14.3",
-    front=Availability(looks=10, served=10, longest_gap=0.0, least=1),
-    probe="ready endpoints",
-    promised=Promise(),
+    front=KEPT,
     timeout=300.0,
 )
 
@@ -106,12 +104,4 @@ FAULTS: dict[str, tuple[Upgrade, str, str]] = {
         "back",
         "in another version: nodepools.karpenter.sh in v2",
     ),
-    "one look is not served": (
-        broken(front=Availability(looks=10, served=9, longest_gap=1.0)),
-        "front-path",
-        "nothing served in 1 look of 10",
-    ),
 }
-
-FOLLOWS: dict[str, set[str]] = {}
-"""Lines that rightly say something too, by fault."""

@@ -1,0 +1,78 @@
+"""Clusters in memory for the tests of drills."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from otel_on_spot.drills import diagnosis, front_path, lease, resilience
+from otel_on_spot.drills.stress import preconditions, prices, run, verification
+from tests.unit.drills.cluster import Cluster, cluster
+from tests.unit.drills.stress_platform import APPLICATION, SIZE, Platform
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster whose leases are short."""
+    monkeypatch.setattr(lease, "DURATION_SECONDS", 0.3)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(resilience, "RETRY_SECONDS", 0.02)
+    with cluster() as shown:
+        yield shown
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The front path answers every look, and nobody asks the doctor."""
+    monkeypatch.setattr(front_path, "front_path", lambda *_: (lambda: 2, "the front path"))
+    monkeypatch.setattr(diagnosis, "collect_facts", lambda _target: None)
+    monkeypatch.setattr(diagnosis, "causes", lambda *_: ())
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    for module, name, seconds in (
+        (run, "EVERY_SECONDS", 0.02),
+        (run, "TRIAL_SECONDS", 0.1),
+        (run, "NOTICED_SECONDS", 0.2),
+        (verification, "EVERY_SECONDS", 0.02),
+        (verification, "STAYS_SECONDS", 0.05),
+        (verification, "SYNCED_SECONDS", 0.2),
+        (preconditions, "SYNCED_SECONDS", 0.0),
+        (lease, "RENEW_SECONDS", 0.05),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03}.get(kind))
+    with cluster() as there:
+        container = {"name": "c", "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}}
+        there.front.find("Deployment", "frontend")["spec"] |= {
+            "selector": {"matchLabels": {"app": "frontend"}},
+            "template": {"spec": {"containers": [container]}},
+        }
+        labels = {
+            "karpenter.sh/nodepool": "spot",
+            "karpenter.sh/capacity-type": "spot",
+            "node.kubernetes.io/instance-type": "m7i.large",
+            "topology.kubernetes.io/zone": "eu-west-1a",
+        }
+        pool = {"template": {"spec": {}}, "limits": {"cpu": "4"}, "disruption": {"consolidateAfter": "30s"}}
+        karpenter = {"apiVersion": "karpenter.sh/v1"}
+        there.front.objects += [
+            {**APPLICATION, "status": {**APPLICATION["status"], "sync": {"status": "Synced"}}},  # ty: ignore[invalid-argument-type]
+            {**karpenter, "kind": "NodePool", "metadata": {"name": "spot"}, "spec": pool},
+            {
+                **karpenter,
+                "kind": "NodeClaim",
+                "metadata": {"name": "spot-a", "labels": labels},
+                "status": {"providerID": "aws:///eu-west-1a/i-1"},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": "n", "labels": labels},
+                "status": {"allocatable": SIZE},
+            },
+        ]
+        made = Platform(there)
+        made.scaled(1)
+        there.front.meddle = made.react
+        yield made
