@@ -2,6 +2,7 @@
 
 Run as ``python -m otel_on_spot.instance_catalogue`` after a change of Karpenter's version in lab/go, with Go on PATH.
 Karpenter's module says which types there are; sizes come from the simulated EC2's catalogue, or from the type's name.
+A type that only the price list has is left out: EC2 has stopped describing it (cc2, g2, hs1, p2), so it launches none.
 """
 
 import gzip
@@ -50,13 +51,15 @@ def module_folder(version: str) -> Path | None:
 
 def catalogue(module: Path, version: str) -> str:
     """The text of the catalogue."""
-    sources = [
-        module / "pkg/providers/instancetype/zz_generated.vpclimits.go",
-        *sorted((module / "pkg/providers/pricing").glob("zz_generated.*.go")),
-    ]
-    names = sorted({name for source in sources for name in TYPE.findall(source.read_text())})
-    listed, generated = _prices(module)
     described = _described()
+    limits = TYPE.findall((module / "pkg/providers/instancetype/zz_generated.vpclimits.go").read_text())
+    priced = [
+        name
+        for source in (module / "pkg/providers/pricing").glob("zz_generated.*.go")
+        for name in TYPE.findall(source.read_text())
+    ]
+    names = sorted({*limits, *(name for name in priced if name in described)})
+    listed, generated = _prices(module)
     families: dict[str, list[str]] = {}
     for name in names:
         # Karpenter asks EC2 for types of Linux's architectures with hardware virtualisation only.

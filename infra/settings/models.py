@@ -62,12 +62,12 @@ def _listed(value: object) -> object:
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_unique)]
 InstanceTypes = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]+[0-9]+[a-z-]*\.(metal|[0-9]*[a-z]+)(-[0-9a-z]+)?$")], ...],
+    tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9]+(-[a-z0-9]+)?$")], ...],
     BeforeValidator(_listed),
     AfterValidator(_unique),
 ]
 InstanceFamilies = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]+[0-9]+[a-z0-9-]*$")], ...],
+    tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], ...],
     BeforeValidator(_listed),
     AfterValidator(_unique),
 ]

@@ -1148,6 +1148,14 @@ def system_nodes_have_instance_types(cluster: Cluster) -> Iterator[Problem]:
                 "and Argo CD, CoreDNS and the drivers live beside it",
                 "use a larger one, such as t3.medium or m7i.large",
             )
+        elif name in FEW_PODS:
+            yield Problem(
+                key,
+                name,
+                f"its network interfaces have addresses for {FEW_PODS[name]} pods, and a system node has room for "
+                f"{SYSTEM_PODS}: six of the add-ons' own, and a share of Argo CD, Karpenter, CoreDNS and the drivers",
+                "use another one, such as t3.medium or m7i.large",
+            )
 
 
 WITHOUT_AL2023: Final = {
@@ -1161,6 +1169,15 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ComponentsAMIs.html#virtuali
 """
 SYSTEM_VCPUS: Final = 2
 SYSTEM_MIB: Final = 4096
+SYSTEM_PODS: Final = 17
+"""What t3.medium holds, the smallest type with enough of vCPUs and memory."""
+FEW_PODS: Final = {"d3.xlarge": 10, "d3en.xlarge": 10, "g4ad.2xlarge": 8, "g4ad.xlarge": 8}
+"""Types that are large enough and hold fewer pods: interfaces x (addresses - 1) + 2 (a test counts them).
+
+Source: pkg/providers/instancetype/zz_generated.vpclimits.go of
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3, the formula of
+https://github.com/aws/amazon-vpc-cni-k8s/blob/master/scripts/gen_vpc_ip_limits.go
+"""
 
 
 @rule

@@ -1,6 +1,7 @@
 """Faults that AWS alone shows, put into the simulated cloud, collected and judged; healthy is silent."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -135,6 +136,35 @@ def test_instances_that_die_at_launch_without_their_key_are_told(cloud: Cloud, p
     assert (found.subject, launched[1] in found.seen) == ("Client.InternalError", True)
     assert "the root volume's KMS key" in found.seen
     assert launched[0] not in found.seen
+
+
+def test_instances_that_end_without_a_word_to_the_queue_are_told(cloud: Cloud, platform: Facts) -> None:
+    """The rules that lead EC2's notices to the queue are gone.
+
+    moto lets an owner end instances and no one else: that EC2 took one back is put into what is collected.
+    """
+    ec2, cloudwatch = cloud.client("ec2", REGION), cloud.client("cloudwatch", REGION)
+    tags = {platform.declared.owned_tag: "owned", "karpenter.sh/nodepool": "spot", "karpenter.sh/nodeclaim": "spot-x1"}
+    told = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+    (made,) = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, TagSpecifications=told)["Instances"]
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    dimensions = [{"Name": "QueueName", "Value": platform.declared.interruption_queue}]
+
+    def seen(sent: float, **taken_back: Any) -> Verdict:
+        now = datetime.now(UTC)
+        metric: dict[str, Any] = {"MetricName": "NumberOfMessagesSent", "Dimensions": dimensions, "Value": sent}
+        metric["Timestamp"] = now - timedelta(minutes=1)
+        cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[metric])
+        listed = tuple(replace(instance, **taken_back) for instance in collectors.instances(ec2))
+        facts = replace(collected(cloud, platform), instances=listed, taken_at=now + timedelta(minutes=20))
+        return judged(facts, "interruption-arrivals")
+
+    reclaimed = {"reason_code": "Server.SpotInstanceTermination", "changed_at": None}
+    (silent,), (unheard,) = seen(0).findings, seen(0, **reclaimed).findings
+    heard = seen(3)
+    assert silent.seen == "1 instance ended within the hour, and no message was sent to the queue"
+    assert unheard.seen == f"EC2 took 1 Spot instance back ({made['InstanceId']}), and Karpenter heard nothing"
+    assert (heard.status, heard.what) == ("ok", "1 instance ended, 0 taken back, 3 messages sent")
 
 
 def test_a_budget_that_karpenter_cannot_read_is_told(cluster: Maker, platform: Facts) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from infra.settings import instance_types
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
@@ -139,6 +140,28 @@ def _started_from(site: Site, inputs: Properties) -> tuple[dict[str, Any], dict[
     }
 
 
+def _refuse_types(inputs: Properties) -> None:
+    """Refuse instance types that EC2 does not describe, or that do not boot the group's image.
+
+    Sources: https://github.com/eksctl-io/eksctl/issues/4544,
+    https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1494
+
+    Raises:
+        ApiError: which they are.
+    """
+    image = inputs.get("amiType") or "AL2023_x86_64_STANDARD"
+    known = {kind.name: kind.arch for kind, _ in instance_types.catalogue()}
+    for name in inputs.get("instanceTypes") or ():
+        if name not in known:
+            raise ApiError("Ec2LaunchTemplateInvalidConfiguration", f"The specified instance type {name} is not valid")
+    arch = "arm64" if "ARM_64" in image else "amd64"
+    if other := [name for name in inputs.get("instanceTypes") or () if known[name] != arch]:
+        raise ApiError(
+            "InvalidParameterException",
+            f"[{', '.join(other)}] is not a valid instance type for requested amiType {image}",
+        )
+
+
 def _refuse_volumes(site: Site, members: Mapping[str, Any]) -> None:
     """Refuse instances whose volumes Auto Scaling cannot make.
 
@@ -217,6 +240,7 @@ class NodeGroup(Handler):
             raise ApiError(
                 "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {cluster}"
             )
+        _refuse_types(inputs)
         site.client("ec2").describe_subnets(SubnetIds=inputs["subnetIds"])
         role = inputs["nodeRoleArn"].rpartition("/")[2]
         site.client("iam").get_role(RoleName=role)

@@ -610,8 +610,17 @@ def never_met() -> Iterator[Row]:
 
 def system_types() -> Iterator[Row]:
     at = "cluster.systemNodes.instanceTypes"
-    for kind in ("a1.large", "t3.nano", "t3.micro", "t2.small", "m1.small", "c1.xlarge", "m2.xlarge", "c6g.large"):
+    for kind in (
+        *("a1.large", "t3.nano", "t3.micro", "t2.small", "m1.small", "c1.xlarge", "m2.xlarge", "c6g.large"),
+        *("cc2.8xlarge", "cr1.8xlarge", "hs1.8xlarge", "hi1.4xlarge", "cg1.4xlarge", "g2.2xlarge", "g3.4xlarge"),
+        *("p2.xlarge", "i3p.16xlarge", "u-12tb1.112xlarge", "t1.micro", "mac2.metal"),
+        *("d3.xlarge", "d3en.xlarge", "g4ad.xlarge", "g4ad.2xlarge"),
+    ):
         yield "dev", "cluster.systemNodes", {"instanceTypes": ["m7i.large", kind]}, at
+    for categories in (["cc"], ["cr"], ["hs"], ["m", "cg"]):
+        yield "dev", "pools.spot.instanceCategories", categories, "pools.spot.instanceCategories"
+    for family in ("cc2", "g2", "p2", "g3s"):
+        yield "dev", "pools.spot.excludedInstanceFamilies", [family], "pools.spot.excludedInstanceFamilies"
     for kind in ("a1.large", "t4g.nano", "t4g.small", "m7i.large"):
         given = {"amiType": "AL2023_ARM_64_STANDARD", "instanceTypes": ["m7g.large", kind]}
         yield "dev", "cluster.systemNodes", given, at
@@ -718,6 +727,9 @@ SOUND: list[tuple[str, str, Any]] = [
         "repoURL": "https://github.com/acme/shop", "path": "x", "targetRevision": "v1.0.0", "namespace": "otel-demo",
     }})) for admitted in ("https://github.com/Acme/shop.git", "https://github.com/acme/shop")),
     ("dev", "cluster.systemNodes", {"instanceTypes": ["t3.medium", "m7i-flex.large", "m4.large"]}),
+    ("dev", "cluster.systemNodes", {"instanceTypes": ["u7i-6tb.112xlarge", "p6-b200.48xlarge", "c8i.metal-48xl"]}),
+    ("dev", "pools.spot.excludedInstanceFamilies", ["u-3tb1", "u7i-6tb", "p6-b200", "m7i-flex"]),
+    ("dev", "cluster.systemNodes", {"instanceTypes": ["m3.large", "c3.xlarge", "r3.large", "i2.xlarge", "d3.2xlarge"]}),
     ("dev", "cluster.systemNodes", {
         "amiType": "AL2023_ARM_64_STANDARD", "instanceTypes": ["im4gn.large", "t4g.medium"],
     }),
