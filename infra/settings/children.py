@@ -28,6 +28,13 @@ EXACT_VERSION: Final = re.compile(r"^v?\d+\.\d+\.\d+([.+-][\w.+-]+)?$")
 GIT_REVISION: Final = re.compile(r"^[A-Za-z0-9_./+-]+$")
 URL_WITH_PASSWORD: Final = re.compile(r"^[a-z+]+://([^/@]*:[^/@]*|(gh[a-z]|github_pat|glpat|ATCTT?|ATBB)[_-]?[^/@]+)@")
 """A password in a URL, or a token in the place of a user; a user alone is none (Azure DevOps)."""
+PASSWORD_KEY: Final = re.compile(r"(password|passwd|passphrase|client[-_]?secret|api[-_]?key|access[-_]?token)$", re.I)
+"""End of a key, or of an environment variable's name, whose value is a credential and no name of one."""
+CREDENTIAL: Final = re.compile(
+    r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,}|glpat-[\w-]{20}"
+    r"|xox[abp]-[\w-]{10,})\b"
+)
+"""What is one wherever it stands, by its first letters."""
 BY_GIT: Final = re.compile(r"^(https://|http://|ssh://|file://|[\w.-]+@[\w.-]+:)")
 SYNC_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "ApplyOutOfSyncOnly": frozenset({"true", "false"}),
@@ -166,6 +173,40 @@ def repository_problems(gitops: GitOps) -> Iterator[Problem]:
                 "it would be in plain text in the stack file, in Git, and in every Application",
                 "take it out: gitToken, gitSshKey or githubApp for gitops.repository, a Secret of Argo CD for others",
             )
+
+
+def credential_problems(gitops: GitOps) -> Iterator[Problem]:
+    """A password, token or private key in the values of a child, which Argo CD shows to whoever may look at it."""
+    for name, child in gitops.applications.items():
+        for path in _credentials(child.values):
+            yield Problem(
+                f"gitops.applications.{name}.values.{path}",
+                "[secret], in plain text",
+                "values are in plain text in the stack file, in Git, in the state and in the Application",
+                "put it into a Secret of the namespace, and name that under the chart's key for it (existingSecret, "
+                "secretKeyRef)",
+            )
+
+
+def _credentials(value: object, key: str = "") -> Iterator[str]:
+    """Paths below a value that say a credential."""
+    if isinstance(value, Mapping):
+        named = str(value.get("name", "")) if isinstance(value.get("value"), str) else ""
+        for part, below in value.items():
+            inner = named if part == "value" and PASSWORD_KEY.search(named) else str(part)
+            yield from (f"{part}{path}" for path in _below(below, inner))
+    elif isinstance(value, str) and (
+        CREDENTIAL.search(value) or (value and not value.startswith("$") and PASSWORD_KEY.search(key))
+    ):
+        yield ""
+
+
+def _below(value: object, key: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from (f"[{index}]{'.' if path else ''}{path}" for path in _credentials(item, key))
+    else:
+        yield from (f"{'.' if path else ''}{path}" for path in _credentials(value, key))
 
 
 def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:

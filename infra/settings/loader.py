@@ -20,6 +20,8 @@ from infra.settings.rules import RULES
 SECRET_KEYS = frozenset(
     name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
 )
+SECRETS: Final = tuple(sorted(Settings.model_fields[name].alias or name for name in SECRET_KEYS))
+"""The same, as a stack file writes them."""
 
 
 def load() -> Settings:
@@ -33,7 +35,7 @@ def load() -> Settings:
     configured = runtime_config.CONFIG.get() or runtime_config.get_config_env()
     raw = {key.removeprefix(prefix): value for key, value in configured.items() if key.startswith(prefix)}
     # Judged alone: what else is wrong with such a value could only be told by showing it.
-    if problems := list(_not_secret(prefix, raw)):
+    if problems := [*_not_secret(prefix, raw), *_in_plain_text(prefix, raw)]:
         raise pulumi.RunError(message(f"Pulumi.{stack}.yaml", problems))
     settings, problems = parse(raw)
     if settings is None:
@@ -43,18 +45,34 @@ def load() -> Settings:
 
 def _not_secret(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Settings that were given as secrets, whole or in a part, and that the program would write down in plain text."""
-    marked = runtime_config.get_config_secret_keys_env()
-    kept = {Settings.model_fields[name].alias or name for name in SECRET_KEYS}
     for key in raw:
-        if key not in kept and (f"{prefix}{key}" in marked or runtime_config.is_config_secret(f"{prefix}{key}")):
+        if key not in SECRETS and _is_secret(f"{prefix}{key}"):
             yield Problem(
                 key,
                 "[secret]",
-                f"only {', '.join(sorted(kept))} can be a secret: all else becomes names, tags and chart values, in "
+                f"only {', '.join(SECRETS)} can be a secret: all else becomes names, tags and chart values, in "
                 "plain text in the state and in the cloud",
                 "take the secret out, or set the value without --secret; passwords belong in a store that the cluster "
                 "reads",
             )
+
+
+def _in_plain_text(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Credentials that the stack file, the project's or the command line says in plain text."""
+    for key in raw:
+        if key in SECRETS and not _is_secret(f"{prefix}{key}"):
+            yield Problem(
+                key,
+                "[secret], in plain text",
+                "a credential is kept encrypted: in plain text it is in Git, and in every log of the command line",
+                f"revoke it, since it was readable; then: pulumi config set --secret {key}, which asks for it or takes "
+                "it from < FILE",
+            )
+
+
+def _is_secret(key: str) -> bool:
+    """Whether the engine, or who runs the program without one, says that a key's value was encrypted."""
+    return key in runtime_config.get_config_secret_keys_env() or runtime_config.is_config_secret(key)
 
 
 def parse(raw: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:

@@ -1385,6 +1385,7 @@ def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Probl
     yield from children.problems(environment, gitops)
     yield from children.built_in_problems(gitops)
     yield from children.repository_problems(gitops)
+    yield from children.credential_problems(gitops)
     yield from children.image_problems(gitops)
     yield from children.demo_chart_problems(gitops)
 

@@ -29,6 +29,7 @@ from otel_on_spot import project
 from otel_on_spot.errors import ToolError
 from otel_on_spot.program import stack_file
 from otel_on_spot.program.monitor import Monitor
+from otel_on_spot.program.values import Secret
 
 AMBIENT: Final = ("AWS_", "HELM_", "KUBE", "PULUMI_CONFIG", "PULUMI_DISABLE_RESOURCE_REFERENCES", "PULUMI_K8S_")
 """Beginnings of the variables that the SDKs read: a run is the same on every machine."""
@@ -67,7 +68,8 @@ def of_stack(stack: str, root: Path | None = None, overrides: Mapping[str, Any] 
     Args:
         stack: name of the stack.
         root: the folder with Pulumi.yaml, the stack files and ``__main__.py``; None takes ``project.root()``.
-        overrides: keys (of the project, or full) whose values replace the stack file's; None removes one.
+        overrides: keys (of the project, or full) whose values replace the stack file's; None removes one, and a
+            ``Secret`` is one that the engine would have kept encrypted.
 
     Raises:
         StackFileError: the stack file cannot be read, or there is no program.
@@ -77,18 +79,22 @@ def of_stack(stack: str, root: Path | None = None, overrides: Mapping[str, Any] 
     entry = root / "__main__.py"
     if not entry.is_file():
         raise stack_file.StackFileError("__main__.py: the file does not exist. It is the program: restore it from Git")
-    config = dict(declared.values)
+    config, secret_keys = dict(declared.values), set(declared.secret_keys)
     for key, value in (overrides or {}).items():
         full_key = stack_file.full_key(declared.project, key)
         config.pop(full_key, None)
-        if value is not None:
+        secret_keys.discard(full_key)
+        if isinstance(value, Secret):
+            secret_keys.add(full_key)
+            config[full_key] = stack_file.text(value.value)
+        elif value is not None:
             config[full_key] = stack_file.text(value)
     return Program(
         run=lambda: runpy.run_path(str(entry), run_name="__main__"),
         project=declared.project,
         stack=stack,
         config=config,
-        secret_keys=declared.secret_keys,
+        secret_keys=tuple(sorted(secret_keys)),
         root=root,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.plan.record import record
+from otel_on_spot.program.values import Secret
 from otel_on_spot.simcloud.inventory import shape
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from tests.engine.test_secrets import LOUD, showing, written
@@ -51,7 +52,7 @@ def dev(folder: Path) -> Iterator[Dev]:
 
 
 def test_preview_update_and_plan_declare_the_same_resources(dev: Dev) -> None:
-    planned = {resource.urn for resource in record("dev", config_overrides={"gitToken": SENTINEL})}
+    planned = {resource.urn for resource in record("dev", config_overrides={"gitToken": Secret(SENTINEL)})}
     assert {step["urn"] for step in dev.preview if not own_provider(step["urn"])} == planned
     assert {step["op"] for step in dev.preview} == {"create"}
     assert dev.bench.urns() == planned

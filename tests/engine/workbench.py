@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from infra.settings.loader import SECRETS
 from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.operations import Operation
 from otel_on_spot.simcloud.session import Session
@@ -165,7 +166,7 @@ class Workbench:
 
     @contextmanager
     def settings(self, changes: Mapping[str, Any]) -> Generator[Path]:
-        """A copy of the stack file with values by dotted path, for ``--config-file``."""
+        """A copy of the stack file with values by dotted path, for ``--config-file``; credentials are encrypted."""
         file = self.folder / f"changed-{time.monotonic_ns()}.yaml"
         content = yaml.safe_load((self.program / f"Pulumi.{self.stack}.yaml").read_text())
         for path, value in changes.items():
@@ -174,8 +175,11 @@ class Workbench:
             for part in rest:
                 place, key = place.setdefault(key, {}), part
             place[key] = value
+        secret = {key: content["config"].pop(f"{PROJECT}:{key}") for key in changes if key in SECRETS}
         file.write_text(yaml.safe_dump(content))
         try:
+            for key, value in secret.items():
+                self.run("config", "set", "--secret", "--config-file", str(file), key, "--", value)
             yield file
         finally:
             file.unlink()

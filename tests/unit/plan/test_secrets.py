@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pytest
+import yaml
 from pulumi_kubernetes import core
 from rich.console import Console
 
@@ -20,9 +21,11 @@ from infra.settings.models import Settings
 from otel_on_spot.plan import compare, manifests, picture, tree
 from otel_on_spot.plan.record import record, record_program
 from otel_on_spot.program.recording import Recording, Registration
+from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 from otel_on_spot.program.values import Secret, holds_unknown, revealed
 from tests.unit.conftest import recorded
+from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[3]
 SENTINEL = "sentinel-of-a-secret"
@@ -53,7 +56,7 @@ def repository(plan: Recording) -> Registration:
 
 
 def test_a_token_that_is_given_is_in_no_view(tmp_path: Path) -> None:
-    plan = record("dev", config_overrides={"gitToken": SENTINEL})
+    plan = record("dev", config_overrides={"gitToken": Secret(SENTINEL)})
 
     assert SENTINEL in str(revealed(repository(plan).inputs))
     assert showing(SENTINEL, plan, tmp_path) == []
@@ -126,7 +129,8 @@ def test_a_secret_inside_a_property_that_aws_completes_stays_secret(preview: boo
 def test_a_comparison_shows_no_value_of_a_secret() -> None:
     without = manifests.as_document(recorded("dev"))
     first, second = (
-        manifests.as_document(record("dev", config_overrides={"gitToken": f"{SENTINEL}-{number}"})) for number in (1, 2)
+        manifests.as_document(record("dev", config_overrides={"gitToken": Secret(f"{SENTINEL}-{number}")}))
+        for number in (1, 2)
     )
     found = compare.difference(without, first, "main")
 
@@ -141,44 +145,62 @@ def test_a_secret_knows_its_value_and_never_shows_it() -> None:
 
 
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
-SSH = {"https://github.com/": "ssh://git@github.com/"}
-APP = {"  otel-on-spot:gitops:\n": "  otel-on-spot:gitops:\n    githubApp: {appId: 1, installationId: 2}\n"}
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
+GIVEN = {key: sentinel if key == "gitToken" else PEM.format(sentinel) for key, sentinel in SECRETS.items()}
+NEEDED: dict[str, dict[str, Any]] = {
+    "gitToken": {},
+    "gitSshKey": {"repository": "ssh://git@github.com/your-org/otel-on-spot.git"},
+    "githubAppPrivateKey": {"githubApp": {"appId": 1, "installationId": 2}},
+}
+"""What else ``gitops`` says where a secret is given."""
 
 
-@pytest.fixture(params=SECRETS)
-def plain_text(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
-    """A project whose stack file holds a secret in plain text, and that secret."""
-    for path in [ROOT / "Pulumi.yaml", ROOT / "__main__.py"]:
-        shutil.copy(path, tmp_path)
-    committed, key = (ROOT / "Pulumi.dev.yaml").read_text(), request.param
-    given = PEM.format(SECRETS[key]) if key in ("gitSshKey", "githubAppPrivateKey") else SECRETS[key]
-    for before, after in {"gitSshKey": SSH, "githubAppPrivateKey": APP}.get(key, {}).items():
-        assert before in committed
-        committed = committed.replace(before, after)
-    (tmp_path / "Pulumi.dev.yaml").write_text(f"{committed}  otel-on-spot:{key}: {json.dumps(given)}\n")
-    return tmp_path, SECRETS[key]
+def encodings(sentinel: str) -> tuple[str, str]:
+    return sentinel, base64.b64encode(sentinel.encode()).decode()
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_a_secret_is_in_no_plan_even_where_the_stack_file_has_it_in_plain_text(
-    plain_text: tuple[Path, str], preview: bool
-) -> None:
-    root, sentinel = plain_text
-    plan = record("dev", root=root, preview=preview)
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_credential_is_in_no_plan(key: str, preview: bool, tmp_path: Path) -> None:
+    given = {"gitops": committed("dev")["gitops"] | NEEDED[key], key: Secret(GIVEN[key])}
+    plan = record("dev", config_overrides=given, preview=preview)
 
-    assert sentinel in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
-    for text in (sentinel, base64.b64encode(sentinel.encode()).decode()):
-        assert showing(text, plan, root / f"out-{text}") == []
+    assert SECRETS[key] in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
+    for text in encodings(SECRETS[key]):
+        assert showing(text, plan, tmp_path / f"out-{text}") == []
 
 
-@pytest.mark.parametrize("plain_text", ["gitToken"], indirect=True)
-def test_the_command_prints_no_secret_that_the_stack_file_has_in_plain_text(plain_text: tuple[Path, str]) -> None:
-    root, sentinel = plain_text
+def in_plain_text(folder: Path, key: str, file: str = "Pulumi.dev.yaml") -> Path:
+    """A project one of whose files holds a credential in plain text."""
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, folder)
+    content = yaml.safe_load((folder / "Pulumi.dev.yaml").read_text())
+    content["config"]["otel-on-spot:gitops"] |= NEEDED[key]
+    (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
+    content = yaml.safe_load((folder / file).read_text())
+    content.setdefault("config", {})[f"otel-on-spot:{key}"] = GIVEN[key]
+    (folder / file).write_text(yaml.safe_dump(content))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.yaml"])
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_credential_in_plain_text_is_refused_and_not_shown(tmp_path: Path, key: str, file: str) -> None:
+    for preview in (False, True):
+        with pytest.raises(ProgramError) as refusal:
+            record("dev", root=in_plain_text(tmp_path, key, file), preview=preview)
+
+        told = str(refusal.value)
+        assert f"1 problem, nothing was created\n  {key}\n    given: [secret], in plain text" in told
+        assert f"pulumi config set --secret {key}" in told
+        assert not any(text in told for text in encodings(SECRETS[key]))
+
+
+def test_the_command_refuses_it_and_does_not_show_it(tmp_path: Path) -> None:
+    root = in_plain_text(tmp_path, "gitToken")
     command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{root}", "--json"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
-    assert ended.returncode == 0, ended.stderr
-    assert "platform-repository" in ended.stdout
-    assert sentinel not in ended.stdout + ended.stderr
-    assert base64.b64encode(sentinel.encode()).decode() not in ended.stdout + ended.stderr
+    assert ended.returncode == 2, ended.stderr
+    assert "pulumi config set --secret gitToken" in ended.stderr
+    assert not any(text in ended.stdout + ended.stderr for text in encodings(SECRETS["gitToken"]))

@@ -11,6 +11,7 @@ from infra import app_of_apps
 from otel_on_spot.cli import app
 from otel_on_spot.plan import verdict
 from otel_on_spot.plan.record import record
+from otel_on_spot.program.values import Secret
 from policy.guardrails import RULES
 from tests.unit.conftest import recorded
 
@@ -67,7 +68,7 @@ def test_no_problem_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "token-nobody-may-see-*"
     real = app_of_apps.project_spec
     monkeypatch.setattr(app_of_apps, "project_spec", lambda args: real(args) | {"sourceRepos": [secret]})
-    plan = record("dev", config_overrides={"gitToken": secret})
+    plan = record("dev", config_overrides={"gitToken": Secret(secret)})
 
     assert "[secret]" in printed(verdict.verdict(plan))
     assert "nobody-may-see" not in printed(verdict.verdict(plan)) + json.dumps(

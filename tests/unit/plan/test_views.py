@@ -11,6 +11,7 @@ from rich.console import Console
 from otel_on_spot.plan import manifests, picture, tree
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.recording import Recording
+from otel_on_spot.program.values import Secret
 from tests.unit.conftest import recorded
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +61,7 @@ def test_the_committed_picture_is_that_of_the_committed_program(prod: Recording)
 
 
 def test_a_secret_of_the_stack_is_in_no_view(tmp_path: Path) -> None:
-    plan = record("dev", config_overrides={"gitToken": SENTINEL})
+    plan = record("dev", config_overrides={"gitToken": Secret(SENTINEL)})
     shown = io.StringIO()
     tree.show(plan, Console(file=shown, width=200))
     files = "".join(path.read_text() for path in manifests.write(plan, tmp_path))

@@ -16,7 +16,7 @@ from infra.settings.ingress import OWN_CHILD
 from infra.settings.loader import SECRET_KEYS, model_within
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
-from otel_on_spot.program.values import masked, revealed
+from otel_on_spot.program.values import Secret, masked, revealed
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import ROOT, committed, keys_of
 
@@ -381,6 +381,35 @@ def test_a_key_that_opens_nothing_is_refused_and_not_shown(key: str) -> None:
     assert not any(part in str(problem) for problem in problems for part in ("sentinel", "AAAA"))
 
 
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"auth": {"password": "sentinel"}}, "auth.password"),
+        ({"grafana": {"adminPassword": "sentinel"}}, "grafana.adminPassword"),
+        ({"users": [{"passwd": "sentinel"}]}, "users[0].passwd"),
+        ({"passwords": {"adminPassword": ["sentinel"]}}, "passwords.adminPassword[0]"),
+        ({"env": [{"name": "A", "value": "b"}, {"name": "DB_PASSWORD", "value": "sentinel"}]}, "env[1].value"),
+        ({"oidc": {"clientSecret": "sentinel"}}, "oidc.clientSecret"),
+        ({"dd": {"api_key": "sentinel"}}, "dd.api_key"),
+        ({"config": "url: https://x\ntoken: ghp_" + "sentinel" * 4 + "0123"}, "config"),
+        ({"tls": {"key": "-----BEGIN EC PRIVATE KEY-----\nsentinel"}}, "tls.key"),
+        ({"auth": {"existingSecret": "db", "passwordKey": "password", "password": ""}}, None),
+        ({"auth": {"usePassword": True, "password": None, "secretKeys": {"adminPasswordKey": "a"}}}, None),
+        ({"oidc": {"clientSecret": "$argocd-oidc:clientSecret"}}, None),
+        ({"env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]}, None),
+    ],
+)
+def test_a_credential_in_the_values_of_a_child_is_refused_and_not_shown(
+    values: dict[str, Any], path: str | None
+) -> None:
+    _, problems = parse(with_child("cert-manager", CHART | {"values": values}))
+
+    assert [problem.key for problem in problems] == (
+        [] if path is None else [f"gitops.applications.cert-manager.values.{path}"]
+    )
+    assert "sentinel" not in str(problems)
+
+
 def test_whatever_holds_a_secret_is_known_as_one() -> None:
     holding = {name for name, field in models.Settings.model_fields.items() if "SecretStr" in repr(field.annotation)}
 
@@ -392,7 +421,7 @@ def test_the_key_reaches_argo_cd_as_a_secret_and_nothing_else() -> None:
         "dev",
         config_overrides={
             "gitops": committed("dev")["gitops"] | {"repository": "git@github.com:acme/x.git"},
-            "gitSshKey": KEY,
+            "gitSshKey": Secret(KEY),
         },
     )
     (secret,) = [r for r in plan if r.name == "platform-repository"]
@@ -494,7 +523,7 @@ def test_what_stands_for_a_secret_in_a_plan_passes_for_an_apps_key() -> None:
 
 def test_an_app_reaches_argo_cd_under_the_keys_that_it_reads() -> None:
     enterprise = {"repository": ENTERPRISE, "githubApp": APP | {"enterpriseBaseUrl": "https://github.acme.io/api/v3"}}
-    given = {"gitops": committed("dev")["gitops"] | enterprise, "githubAppPrivateKey": APP_KEY}
+    given = {"gitops": committed("dev")["gitops"] | enterprise, "githubAppPrivateKey": Secret(APP_KEY)}
     (secret,) = [r for r in record("dev", config_overrides=given) if r.name == "platform-repository"]
 
     assert "sentinel" not in json.dumps(masked(dict(secret.inputs)), default=str)
