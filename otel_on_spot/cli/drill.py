@@ -359,7 +359,7 @@ def drought(
     _require_svg(plot_file)
     from otel_on_spot.cli.stress_display import keep_samples, live_display
     from otel_on_spot.drills.drill import start
-    from otel_on_spot.drills.drought.run import Options, longest_seconds, make_plan, run
+    from otel_on_spot.drills.drought.run import Drought, Options, longest_seconds, make_plan
     from otel_on_spot.drills.shortage import Shortage
 
     options = Options(
@@ -379,7 +379,7 @@ def drought(
             live_display(title) as show,
         ):
             keep = keep_samples(csv_file, plot_file, title)
-            report = run(running, options, plan, log=log, on_sample=show, keep=keep)
+            report = Drought(running, options, plan, log, show).run(keep)
     exit_with_report(report, json_file)
 
 

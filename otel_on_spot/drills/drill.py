@@ -57,6 +57,15 @@ class Drill:
                 "the lease was taken over while the drill ran: it stops here, and its successor puts things back"
             )
 
+    def pause(self, seconds: float) -> None:
+        """Wait, and go on only while the lease is this drill's.
+
+        Raises:
+            LeaseHeldError: somebody took it over.
+        """
+        self.lease.lost.wait(seconds)
+        self.require_lease()
+
     def wait_until(self, predicate: Callable[[], bool], seconds: float, every: float = POLL_SECONDS) -> bool:
         """Call a predicate until it returns True: False where it did not within ``seconds``.
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from infra.settings.instance_types import meeting
 from otel_on_spot.drills.drill import DrillRefusedError
+from otel_on_spot.drills.undo import Step, closed, narrowed
 from otel_on_spot.kubernetes.client import Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, ZONE
 
@@ -171,15 +172,7 @@ def _allows(pool: Object, key: str, value: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Narrowing:
-    """Narrowing of one NodePool: by its limits, or by one more requirement and a budget that holds its nodes."""
-
-    limits: Mapping[str, str] | None = None
-    requirement: Mapping[str, Any] | None = None
-
-
-def narrowing(shortage: Shortage, pool: Object) -> Narrowing:
+def narrowing(shortage: Shortage, pool: Object) -> Step:
     """The narrowing of a pool that leaves it valid: what would leave a requirement without values closes it instead.
 
     Raises:
@@ -191,9 +184,11 @@ def narrowing(shortage: Shortage, pool: Object) -> Narrowing:
             "Give one of them here; a lab takes both"
         )
     if shortage.zone:
-        return Narrowing(requirement={"key": ZONE, "operator": "NotIn", "values": [shortage.zone]})
-    if shortage.family:
-        return Narrowing(requirement={"key": FAMILY, "operator": "NotIn", "values": [shortage.family]})
-    if not shortage.everything and set(capacity_types(pool)) != {SPOT}:
-        return Narrowing(requirement={"key": CAPACITY_TYPE, "operator": "NotIn", "values": [SPOT]})
-    return Narrowing(limits=CLOSED)
+        key, value = ZONE, shortage.zone
+    elif shortage.family:
+        key, value = FAMILY, shortage.family
+    elif not shortage.everything and set(capacity_types(pool)) != {SPOT}:
+        key, value = CAPACITY_TYPE, SPOT
+    else:
+        return closed(pool, CLOSED)
+    return narrowed(pool, {"key": key, "operator": "NotIn", "values": [value]}, HOLD_DRIFT)

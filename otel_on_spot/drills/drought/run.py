@@ -1,7 +1,6 @@
 """The drought drill: take capacity away, scale, follow the fall-back, give it back, follow the return."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +14,6 @@ from otel_on_spot.drills.drought.watch import Follow, remembers, running
 from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
 from otel_on_spot.drills.shortage import (
-    HOLD_DRIFT,
     SPOT,
     Shortage,
     capacity_types,
@@ -114,7 +112,11 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
             "smaller weight (pools.on-demand, as in Pulumi.lab.yaml), or see what stays up with --all"
         )
     by_switch = target.simulated and not options.narrow
-    steps = (_switch(target, shortage),) if by_switch else _narrowings(shortage, pools)
+    steps = (
+        (_switch(target, shortage),)
+        if by_switch
+        else tuple(narrowing(shortage, pool) for pool in concerned(shortage, pools))
+    )
     spot = [pool for pool in concerned(shortage, pools) if SPOT in capacity_types(pool)]
     types = {kind.name: kind for pool in spot for kind in meeting(requirements(pool))}.values()
     held = (pods.held(kind.vcpus, kind.mib, model, options.replicas) for kind in types)
@@ -149,19 +151,8 @@ def _switch(target: Target, shortage: Shortage) -> Step:
     return undo.short_of(shortage.text, shortage.row)
 
 
-def _narrowings(shortage: Shortage, pools: Sequence[Object]) -> tuple[Step, ...]:
-    steps = []
-    for pool in concerned(shortage, pools):
-        change = narrowing(shortage, pool)
-        if change.requirement is not None:
-            steps.append(undo.narrowed(pool, change.requirement, HOLD_DRIFT))
-        else:
-            steps.append(undo.closed(pool, change.limits or {}))
-    return tuple(steps)
-
-
-def run(drill: Drill, options: Options, plan: Plan, *, log: Log, on_sample: OnSample, keep: Keep) -> Report:
-    """Run the drill; the lease is held. The lease takes everything back, whatever happens.
+class Drought:
+    """One run, while the lease is held, which takes everything back, whatever happens.
 
     Args:
         drill: under way.
@@ -169,17 +160,7 @@ def run(drill: Drill, options: Options, plan: Plan, *, log: Log, on_sample: OnSa
         plan: what is changed.
         log: gets a line for each thing that happens.
         on_sample: gets every sample.
-        keep: gets all samples and moments at the end, whatever happened.
-
-    Raises:
-        LeaseHeldError: somebody took the lease over.
-        ApiException: the server refused.
     """
-    return Drought(drill, options, plan, log, on_sample).run(keep)
-
-
-class Drought:
-    """One run."""
 
     def __init__(self, drill: Drill, options: Options, plan: Plan, log: Log, on_sample: OnSample) -> None:
         self._drill, self._options, self._plan, self._log = drill, options, plan, log
@@ -201,7 +182,12 @@ class Drought:
         )
 
     def run(self, keep: Keep) -> Report:
-        """Take away, scale, follow, give back, follow."""
+        """Take away, scale, follow, give back, follow. ``keep``: gets all samples and moments at the end.
+
+        Raises:
+            LeaseHeldError: somebody took the lease over.
+            ApiException: the server refused.
+        """
         drill, course, timeline = self._drill, self._course, self._drill.timeline
         try:
             with FrontProbe(drill, self._options.gap) as probed:
@@ -267,7 +253,7 @@ class Drought:
                 if until_told and sample.pending and (told := self._follow.told()):
                     self._drill.timeline.add("told", told[0])
                     return
-            self._pause()
+            self._drill.pause(EVERY_SECONDS)
         self._drill.timeline.add("not all Running", f"{course.most_running} of {course.replicas} in {seconds:.0f} s")
 
     def _give_back(self) -> None:
@@ -292,11 +278,7 @@ class Drought:
                 left = len(course.left_on_demand)
                 self._drill.timeline.add("not back", f"{left} pods and nodes left after {deadline.seconds:.0f} s")
                 return
-            self._pause()
-
-    def _pause(self) -> None:
-        self._drill.lease.lost.wait(EVERY_SECONDS)
-        self._drill.require_lease()
+            self._drill.pause(EVERY_SECONDS)
 
     def _report(self) -> Report:
         course = self._course

@@ -145,7 +145,7 @@ def _trial(drill: Drill, work: Workload, replicas: int, watch: Watch) -> None:
     drill.timeline.add("one more replica, to see whether the suspension holds")
     began, noticed = time.monotonic(), False
     while time.monotonic() - began < (TRIAL_SECONDS if noticed else NOTICED_SECONDS):
-        _pause(drill, EVERY_SECONDS / 2)
+        drill.pause(EVERY_SECONDS / 2)
         found = watch.sample()
         if found is not None and found.wanted != one_more:
             raise DrillRefusedError(
@@ -186,7 +186,7 @@ def _wait(drill: Drill, course: Course, watch: Watch) -> None:
                     f"all {course.replicas} pods are Running", f"{course.all_running:.1f} s after the scale"
                 )
                 return
-        _pause(drill, EVERY_SECONDS)
+        drill.pause(EVERY_SECONDS)
     drill.timeline.add(f"not all pods are Running after {course.max_wait:.0f} s")
 
 
@@ -204,14 +204,9 @@ def _hold(drill: Drill, course: Course, watch: Watch) -> None:
         left = course.hold - (drill.timeline.seconds - began)
         if left <= 0:
             break
-        _pause(drill, min(EVERY_SECONDS, left))
+        drill.pause(min(EVERY_SECONDS, left))
     course.held = drill.timeline.seconds - began
     drill.timeline.add("held", f"{course.held:.1f} s")
-
-
-def _pause(drill: Drill, seconds: float) -> None:
-    drill.lease.lost.wait(seconds)
-    drill.require_lease()
 
 
 def _left_over(drill: Drill, before: Before) -> str:

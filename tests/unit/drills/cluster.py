@@ -10,7 +10,8 @@ from kubernetes import client
 
 from otel_on_spot.drills import lease
 from otel_on_spot.drills.drill import Drill, start
-from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.client import Api, Object
+from otel_on_spot.kubernetes.names import Kind
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
@@ -18,6 +19,11 @@ from tests.unit.drills.kubernetes_front import KubernetesFront
 DEPLOYMENT = "/apis/apps/v1/namespaces/otel-demo/deployments/frontend"
 DEAD = "2147483646"
 """A process id that no machine has."""
+
+
+def made(kind: Kind, name: str, **metadata: Any) -> Object:
+    """An object of a kind."""
+    return {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": name, **metadata}}
 
 
 class Cluster:

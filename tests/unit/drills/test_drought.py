@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from otel_on_spot.drills import lease
-from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.drought import run
-from otel_on_spot.drills.drought.run import Options, longest_seconds, make_plan
+from otel_on_spot.drills.drill import Drill, DrillRefusedError
+from otel_on_spot.drills.drought.run import Drought, Options, longest_seconds, make_plan
 from otel_on_spot.drills.shortage import Shortage
 from otel_on_spot.drills.stress import prices
 from otel_on_spot.drills.stress.watch import Sample
@@ -112,9 +111,7 @@ class World:
         there = self.there
         plan = make_plan(there.target, there.api, options)
         with there.drill("drought", longest_seconds(options)) as running:
-            return run.run(
-                running, options, plan, log=there.told.append, on_sample=self.samples.append, keep=lambda *_: None
-            )
+            return Drought(running, options, plan, there.told.append, self.samples.append).run(lambda *_: None)
 
     def put_back(self) -> None:
         assert self.pool == SPOT["spec"]
@@ -129,11 +126,11 @@ def world(monkeypatch: pytest.MonkeyPatch, served: None) -> Iterator[World]:
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
         monkeypatch.setattr(prices.Prices, "of", lambda _self, kind, *_: {"spot": 0.03, "on-demand": 0.09}[kind])
 
-        def pause(self: run.Drought) -> None:
+        def pause(self: Drill, _seconds: float) -> None:
             made.step()
-            self._drill.require_lease()
+            self.require_lease()
 
-        monkeypatch.setattr(run.Drought, "_pause", pause)
+        monkeypatch.setattr(Drill, "pause", pause)
         yield made
 
 

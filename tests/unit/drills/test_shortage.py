@@ -17,7 +17,6 @@ from otel_on_spot.drills import undo
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.shortage import (
     CLOSED,
-    HOLD_DRIFT,
     Shortage,
     capacity_types,
     concerned,
@@ -134,14 +133,6 @@ def pools(there: Cluster) -> dict[str, Object]:
     return {thing["metadata"]["name"]: copy.deepcopy(thing["spec"]) for thing in things}
 
 
-def step_of(shortage: Shortage, thing: Object) -> undo.Step:
-    change = narrowing(shortage, thing)
-    if change.requirement is not None:
-        return undo.narrowed(thing, change.requirement, HOLD_DRIFT)
-    assert change.limits == CLOSED
-    return undo.closed(thing, CLOSED)
-
-
 @pytest.mark.parametrize(
     ("shortage", "name"),
     [
@@ -158,7 +149,7 @@ def step_of(shortage: Shortage, thing: Object) -> undo.Step:
 def test_a_narrowed_pool_is_restored_to_the_last_field_however_often(
     there: Cluster, pools: dict[str, Object], shortage: Shortage, name: str
 ) -> None:
-    step = step_of(shortage, there.front.find("NodePool", name))
+    step = narrowing(shortage, there.front.find("NodePool", name))
     assert undo.take_back(there.target, there.api, step).startswith(("is not", "has no")), "before it was made"
     assert undo.make_change(there.target, there.api, step)
     assert written(there, name) != pools[name]
@@ -170,18 +161,18 @@ def test_a_narrowed_pool_is_restored_to_the_last_field_however_often(
 
 
 def test_a_narrowed_pool_stays_valid_and_keeps_its_nodes(there: Cluster, pools: dict[str, Object]) -> None:
-    undo.make_change(there.target, there.api, step_of(Shortage(zone="eu-west-1a"), SPOT))
+    undo.make_change(there.target, there.api, narrowing(Shortage(zone="eu-west-1a"), SPOT))
     spec = written(there, "spot")
     terms = spec["template"]["spec"]["requirements"]
     assert terms[:-1] == pools["spot"]["template"]["spec"]["requirements"]
     assert terms[-1] == {"key": "topology.kubernetes.io/zone", "operator": "NotIn", "values": ["eu-west-1a"]}
     assert spec["disruption"]["budgets"] == [{"nodes": "10%"}, {"nodes": "0", "reasons": ["Drifted"]}]
-    undo.make_change(there.target, there.api, step_of(Shortage(), SPOT))
+    undo.make_change(there.target, there.api, narrowing(Shortage(), SPOT))
     assert written(there, "spot")["limits"] == {"cpu": "0", "memory": "800Gi"}, "no requirement is left without values"
 
 
 def test_what_somebody_else_changed_meanwhile_stays(there: Cluster, pools: dict[str, Object]) -> None:
-    closed, zone = step_of(Shortage(), SPOT), step_of(Shortage(zone="eu-west-1a"), SPOT)
+    closed, zone = narrowing(Shortage(), SPOT), narrowing(Shortage(zone="eu-west-1a"), SPOT)
     undo.make_change(there.target, there.api, closed)
     undo.make_change(there.target, there.api, zone)
     spec = written(there, "spot")
@@ -206,7 +197,7 @@ def test_where_somebody_is_faster_the_pool_is_read_again(there: Cluster, pools: 
         return None
 
     there.front.meddle = meddle
-    undo.make_change(there.target, there.api, step_of(Shortage(), SPOT))
+    undo.make_change(there.target, there.api, narrowing(Shortage(), SPOT))
     assert written(there, "spot")["limits"] == {"cpu": "0", "memory": "1Gi"}
 
 
@@ -218,7 +209,8 @@ def test_each_pool_of_the_stack_files_is_closed_where_it_has_spot_alone(stack: s
     assert found
     for name, change in found.items():
         alone = declared[name]["capacityTypes"] == ["spot"]
-        assert (change.limits == CLOSED, change.requirement is None) == (alone, alone)
+        assert change.kind == ("limits" if alone else "requirement")
+        assert change.arguments.get("limits") == (CLOSED if alone else None)
 
 
 class Switch(BaseHTTPRequestHandler):

@@ -1,50 +1,49 @@
 """What the stress drill refuses before it changes anything, and what it says before it begins."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.stress import prices
+from otel_on_spot.kubernetes.names import AUTOSCALER
+from tests.unit.drills.cluster import made
 from tests.unit.drills.stress_platform import Platform
 
 
-def refusal(platform: Platform, **more: Any) -> str:
-    with pytest.raises(DrillRefusedError) as told:
-        platform.drill(**more)
-    assert not [path for _, path, _ in platform.there.front.writes if "leases" not in path]
-    return str(told.value)
-
-
-def test_a_deployment_that_is_not_there_is_refused(platform: Platform) -> None:
-    assert "there is no Deployment nobody in namespace otel-demo" in refusal(platform, deployment="nobody")
-
-
-def test_an_application_that_differs_from_git_already_is_refused(platform: Platform) -> None:
+def out_of_sync(platform: Platform) -> None:
     platform.there.front.find("Application", "otel-demo")["status"]["sync"]["status"] = "OutOfSync"
-    assert "Application otel-demo is OutOfSync: the cluster differs from Git" in refusal(platform)
 
 
-def test_an_autoscaler_that_owns_the_scale_is_refused(platform: Platform) -> None:
-    target = {"kind": "Deployment", "name": "frontend"}
-    platform.there.front.objects.append(
-        {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": "web", "namespace": "otel-demo"},
-            "spec": {"scaleTargetRef": target},
-        }
-    )
-    assert "HorizontalPodAutoscaler web owns the scale of Deployment frontend" in refusal(platform)
-
-
-def test_a_deployment_that_is_not_from_git_is_refused(platform: Platform) -> None:
+def not_from_git(platform: Platform) -> None:
     platform.there.front.find("Application", "otel-demo")["status"]["resources"] = []
-    assert "no Application of project platform deploys Deployment otel-demo/frontend" in refusal(platform)
 
 
-def test_fewer_replicas_than_there_are_is_refused(platform: Platform) -> None:
-    assert "--replicas 1: frontend has 1 already" in refusal(platform, replicas=1)
+def scaled_by_an_autoscaler(platform: Platform) -> None:
+    autoscaler = made(AUTOSCALER, "web", namespace="otel-demo")
+    autoscaler["spec"] = {"scaleTargetRef": {"kind": "Deployment", "name": "frontend"}}
+    platform.there.front.objects.append(autoscaler)
+
+
+@pytest.mark.parametrize(
+    ("disturb", "options", "said"),
+    [
+        (None, {"deployment": "nobody"}, "there is no Deployment nobody in namespace otel-demo"),
+        (None, {"replicas": 1}, "--replicas 1: frontend has 1 already"),
+        (out_of_sync, {}, "Application otel-demo is OutOfSync: the cluster differs from Git"),
+        (not_from_git, {}, "no Application of project platform deploys Deployment otel-demo/frontend"),
+        (scaled_by_an_autoscaler, {}, "HorizontalPodAutoscaler web owns the scale of Deployment frontend"),
+    ],
+)
+def test_what_cannot_be_scaled_up_for_a_while_is_refused(
+    platform: Platform, disturb: Callable[[Platform], None] | None, options: dict[str, Any], said: str
+) -> None:
+    if disturb:
+        disturb(platform)
+    with pytest.raises(DrillRefusedError, match=said):
+        platform.drill(**options)
+    assert not [path for _, path, _ in platform.there.front.writes if "leases" not in path]
 
 
 def test_limits_that_cannot_take_the_pods_are_said_by_how_much(platform: Platform) -> None:

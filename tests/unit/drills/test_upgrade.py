@@ -61,10 +61,15 @@ def test_outside_of_a_lab_it_is_refused_and_says_whose_the_version_is(monkeypatc
 
 
 @pytest.mark.parametrize(
-    "problem", [control.RefusedError("Karpenter 9.9.9 is not built"), NoLabError("no lab 'own' is running")]
+    ("what", "problem"),
+    [
+        ("karpenter", control.RefusedError("Karpenter 9.9.9 is not built")),
+        ("karpenter", NoLabError("no lab 'own' is running")),
+        ("argocd", control.RefusedError('Argo CD v3.5.3 is not built. make tools ARGS="--argocd-next"')),
+    ],
 )
 def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passed_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: LabError
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, problem: LabError
 ) -> None:
     asked: list[tuple[Path, str]] = []
 
@@ -75,11 +80,11 @@ def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passe
     monkeypatch.setenv(isolation.LAB, str(tmp_path / "own"))
     monkeypatch.setattr(control, "ask", ask)
 
-    ended = CliRunner().invoke(app, ["drill", "upgrade", "--stack", "lab"])
+    ended = CliRunner().invoke(app, ["drill", "upgrade", "--what", what, "--stack", "lab"])
 
     assert ended.exit_code == 2
-    assert str(problem) in ended.output
-    assert asked == [(tmp_path / "own", "next-karpenter")]
+    assert str(problem) in " ".join(ended.output.split())
+    assert asked == [(tmp_path / "own", f"next-{what}")]
 
 
 class FakeApi:

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from otel_on_spot.cli.main import app
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.resilience import ElsewhereError
 from otel_on_spot.drills.undo import moved, take_back
@@ -26,8 +23,6 @@ from otel_on_spot.kubernetes.names import (
     TRACKING,
     Kind,
 )
-from otel_on_spot.lab import control, isolation
-from otel_on_spot.lab.folder import Folder
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import found, looked_at
@@ -251,19 +246,3 @@ def test_a_dead_drills_version_is_left_to_an_update_and_said_so(there: Cluster, 
     assert version_of(there.api, "argocd") == NEXT
     with pytest.raises(ElsewhereError, match=r"Argo CD is v3\.5\.3 and was v3\.4\.6: an update brings back"):
         take_back(there.target, there.api, step)
-
-
-def test_the_lab_is_asked_for_its_next_argo_cd_before_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def ask(_folder: Folder, command: str) -> str:
-        asked.append(command)
-        raise control.RefusedError('Argo CD v3.5.3 is not built. make tools ARGS="--argocd-next"')
-
-    monkeypatch.setenv(isolation.LAB, str(tmp_path / "own"))
-    monkeypatch.setattr(control, "ask", ask)
-
-    ended = CliRunner().invoke(app, ["drill", "upgrade", "--what", "argocd", "--stack", "lab"])
-
-    assert (ended.exit_code, asked) == (2, ["next-argocd"])
-    assert "Argo CD v3.5.3 is not built" in " ".join(ended.output.split())

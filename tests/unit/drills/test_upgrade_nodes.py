@@ -15,11 +15,11 @@ from otel_on_spot.drills.upgrade import node_run
 from otel_on_spot.drills.upgrade.budgets import allowed
 from otel_on_spot.drills.upgrade.node_run import NodeUpgradeRun, make_node_plan
 from otel_on_spot.drills.upgrade.node_verdicts import verdicts
-from otel_on_spot.kubernetes.names import NODE_CLAIM, NODE_CLASS, NODE_POOL, POD, Kind
+from otel_on_spot.kubernetes.names import NODE_CLAIM, NODE_CLASS, NODE_POOL, POD
 from otel_on_spot.report import Report
 from otel_on_spot.waiting import wait_until
 from tests.unit.drills import node_upgrades
-from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.cluster import Cluster, made
 from tests.unit.drills.drilled import found, looked_at
 
 SEEN_SECONDS = 10.0
@@ -67,10 +67,6 @@ def test_the_lines_say_what_was_replaced_how_fast_and_which_pods_moved_twice() -
     assert said(many, "pods").endswith("replaced: demo/a, demo/b, demo/c, demo/d and 2 others")
     assert said(node_upgrades.with_consolidation(), "pods") == "40 pods moved; 1 once more, consolidated"
     assert said(node_upgrades.with_consolidation(), "nodes").endswith("; 1 consolidated, as at any time")
-
-
-def made(kind: Kind, name: str, **metadata: Any) -> dict[str, Any]:
-    return {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": name, **metadata}}
 
 
 def condition(kind: str, reason: str = "") -> dict[str, str]:

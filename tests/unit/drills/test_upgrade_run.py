@@ -11,9 +11,9 @@ from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.upgrade import moving, run
 from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
 from otel_on_spot.errors import ToolError
-from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS, Kind
+from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS
 from otel_on_spot.report import Report
-from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.cluster import Cluster, made
 from tests.unit.drills.drilled import found, statuses
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -69,10 +69,6 @@ class Karpenter:
             return UpgradeRun(
                 running, plan, self.move, timeout=self.timeout, gap=None, log=self.there.told.append
             ).run()
-
-
-def made(kind: Kind, name: str, **metadata: Any) -> dict[str, Any]:
-    return {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": name, **metadata}}
 
 
 @pytest.fixture
