@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+import jmespath
 import pytest
 from botocore.config import Config
 
@@ -22,6 +23,7 @@ REGION = "eu-west-1"
 STACKS = ("staging", "prod")
 Client = Callable[[str], Any]
 Read = dict[str, Any]
+Reader = Callable[[Client, Registration], Read]
 
 MORE: Mapping[str, Mapping[str, Any]] = {
     "staging": {
@@ -72,6 +74,29 @@ def provider_form(value: Any) -> Any:
     return value
 
 
+def read_by(service: str, operation: str, asked: Mapping[str, str], at: str, **names: str) -> Reader:
+    """A reader of one call.
+
+    Its arguments are looked for in the registration, the resource at a place of the answer, and inputs that AWS calls
+    otherwise in the resource: each by JMESPath.
+    """
+
+    def read(aws: Client, r: Registration) -> Read:
+        known = {"id": r.id, "inputs": r.inputs, "outputs": r.outputs}
+        request = {argument: jmespath.search(where, known) for argument, where in asked.items()}
+        found = jmespath.search(at, getattr(aws(service), operation)(**request))
+        # The members of EKS are named as the provider names them, and it has maps of free keys.
+        told = found if service == "eks" else provider_form(found) | {"tags": tags(found.get("Tags"))}
+        return told | {key: jmespath.search(where, found | {"asked": known}) for key, where in names.items()}
+
+    return read
+
+
+def of_ec2(what: str, ids: str, **names: str) -> Reader:
+    """A reader of something of EC2 by its id."""
+    return read_by("ec2", f"describe_{what}", {ids: "[id]"}, "*[] | [0]", **names)
+
+
 def read_alarm(aws: Client, r: Registration) -> Read:
     (alarm,) = aws("cloudwatch").describe_alarms(AlarmNames=[r.id])["MetricAlarms"]
     listed = aws("cloudwatch").list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
@@ -113,12 +138,6 @@ def read_rule(aws: Client, r: Registration) -> Read:
     return {**provider_form(rule), "tags": tags(aws("events").list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])}
 
 
-def read_target(aws: Client, r: Registration) -> Read:
-    rule = r.inputs["rule"]
-    (target,) = aws("events").list_targets_by_rule(Rule=rule)["Targets"]
-    return {"rule": rule, "targetId": target["Id"], "arn": target["Arn"]}
-
-
 def read_log_group(aws: Client, r: Registration) -> Read:
     (group,) = aws("logs").describe_log_groups(logGroupNamePrefix=r.id)["logGroups"]
     return {"name": group["logGroupName"], **group, "tags": aws("logs").list_tags_log_group(logGroupName=r.id)["tags"]}
@@ -131,39 +150,6 @@ def read_vpc(aws: Client, r: Registration) -> Read:
         for key in ("enableDnsSupport", "enableDnsHostnames")
     }
     return {**provider_form(vpc), **flags, "tags": tags(vpc["Tags"])}
-
-
-def read_subnet(aws: Client, r: Registration) -> Read:
-    (subnet,) = aws("ec2").describe_subnets(SubnetIds=[r.id])["Subnets"]
-    return {**provider_form(subnet), "tags": tags(subnet["Tags"])}
-
-
-def read_gateway(aws: Client, r: Registration) -> Read:
-    (gateway,) = aws("ec2").describe_internet_gateways(InternetGatewayIds=[r.id])["InternetGateways"]
-    return {"vpcId": gateway["Attachments"][0]["VpcId"], "tags": tags(gateway["Tags"])}
-
-
-def read_address(aws: Client, r: Registration) -> Read:
-    (address,) = aws("ec2").describe_addresses(AllocationIds=[r.id])["Addresses"]
-    return {"domain": address["Domain"], "tags": tags(address["Tags"])}
-
-
-def read_nat(aws: Client, r: Registration) -> Read:
-    (nat,) = aws("ec2").describe_nat_gateways(NatGatewayIds=[r.id])["NatGateways"]
-    address = nat["NatGatewayAddresses"][0]
-    return {**provider_form(nat), "allocationId": address["AllocationId"], "tags": tags(nat["Tags"])}
-
-
-def read_flow_log(aws: Client, r: Registration) -> Read:
-    (log,) = aws("ec2").describe_flow_logs(FlowLogIds=[r.id])["FlowLogs"]
-    group = f"arn:aws:logs:{REGION}:123456789012:log-group:{log['LogGroupName']}"
-    told = {"vpcId": log["ResourceId"], "logDestination": group, "iamRoleArn": log["DeliverLogsPermissionArn"]}
-    return {**provider_form(log), **told, "tags": tags(log["Tags"])}
-
-
-def read_route_table(aws: Client, r: Registration) -> Read:
-    (table,) = aws("ec2").describe_route_tables(RouteTableIds=[r.id])["RouteTables"]
-    return {"vpcId": table["VpcId"], "tags": tags(table["Tags"])}
 
 
 def read_route(aws: Client, r: Registration) -> Read:
@@ -209,12 +195,6 @@ def read_tag(aws: Client, r: Registration) -> Read:
     return {"resourceId": tag["ResourceId"], "key": tag["Key"], "value": tag["Value"]}
 
 
-def read_endpoint(aws: Client, r: Registration) -> Read:
-    (endpoint,) = aws("ec2").describe_vpc_endpoints(VpcEndpointIds=[r.id])["VpcEndpoints"]
-    groups = [group["GroupId"] for group in endpoint.get("Groups") or []]
-    return {**provider_form(endpoint), "securityGroupIds": groups, "tags": tags(endpoint["Tags"])}
-
-
 def read_template(aws: Client, r: Registration) -> Read:
     (template,) = aws("ec2").describe_launch_templates(LaunchTemplateIds=[r.id])["LaunchTemplates"]
     asked = {"LaunchTemplateId": r.id, "Versions": ["$Default"]}
@@ -232,13 +212,6 @@ def read_cluster(aws: Client, r: Registration) -> Read:
     return {**cluster, **told, "encryptionConfig": next(iter(cluster["encryptionConfig"]), None)}
 
 
-def read_node_group(aws: Client, r: Registration) -> Read:
-    who = {"clusterName": r.inputs["clusterName"], "nodegroupName": r.id.partition(":")[2]}
-    group = aws("eks").describe_nodegroup(**who)["nodegroup"]
-    names = {"nodeGroupName": "nodegroupName", "nodeRoleArn": "nodeRole", "subnetIds": "subnets"}
-    return {**group, **{ours: group[theirs] for ours, theirs in names.items()}}
-
-
 def read_addon(aws: Client, r: Registration) -> Read:
     who = {"clusterName": r.inputs["clusterName"], "addonName": r.inputs["addonName"]}
     addon = aws("eks").describe_addon(**who)["addon"]
@@ -250,28 +223,6 @@ def read_addon(aws: Client, r: Registration) -> Read:
     ]
     assert all(association["ownerArn"] == addon["addonArn"] for association in associations)
     return {**addon, "podIdentityAssociations": associations}
-
-
-def read_entry(aws: Client, r: Registration) -> Read:
-    who = {"clusterName": r.inputs["clusterName"], "principalArn": r.inputs["principalArn"]}
-    return aws("eks").describe_access_entry(**who)["accessEntry"]
-
-
-def read_entry_policy(aws: Client, r: Registration) -> Read:
-    who = {"clusterName": r.inputs["clusterName"], "principalArn": r.inputs["principalArn"]}
-    (policy,) = aws("eks").list_associated_access_policies(**who)["associatedAccessPolicies"]
-    return {**policy, **who}
-
-
-def read_pod_identity(aws: Client, r: Registration) -> Read:
-    who = {"clusterName": r.inputs["clusterName"], "associationId": r.id}
-    return aws("eks").describe_pod_identity_association(**who)["association"]
-
-
-def read_profile(aws: Client, r: Registration) -> Read:
-    profile = aws("iam").get_instance_profile(InstanceProfileName=r.id)["InstanceProfile"]
-    told = {"name": profile["InstanceProfileName"], "role": profile["Roles"][0]["RoleName"]}
-    return {**provider_form(profile), **told, "tags": tags(profile["Tags"])}
 
 
 def read_policy(aws: Client, r: Registration) -> Read:
@@ -342,32 +293,70 @@ def read_queue_policy(aws: Client, r: Registration) -> Read:
 BUDGET = "aws:budgets/budget:Budget"
 """Kept in a table, because moto keeps no subscribers of one."""
 
-READERS: dict[str, Callable[[Client, Registration], Read]] = {
+IN_CLUSTER = {"clusterName": "inputs.clusterName"}
+PRINCIPAL = {**IN_CLUSTER, "principalArn": "inputs.principalArn"}
+
+READERS: dict[str, Reader] = {
     "aws:cloudwatch/eventRule:EventRule": read_rule,
-    "aws:cloudwatch/eventTarget:EventTarget": read_target,
+    "aws:cloudwatch/eventTarget:EventTarget": read_by(
+        "events", "list_targets_by_rule", {"Rule": "inputs.rule"}, "Targets[0]", rule="asked.inputs.rule", targetId="Id"
+    ),
     "aws:cloudwatch/logGroup:LogGroup": read_log_group,
     "aws:cloudwatch/metricAlarm:MetricAlarm": read_alarm,
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": read_group,
-    "aws:ec2/eip:Eip": read_address,
-    "aws:ec2/flowLog:FlowLog": read_flow_log,
-    "aws:ec2/internetGateway:InternetGateway": read_gateway,
+    "aws:ec2/eip:Eip": of_ec2("addresses", "AllocationIds"),
+    "aws:ec2/flowLog:FlowLog": of_ec2(
+        "flow_logs",
+        "FlowLogIds",
+        vpcId="ResourceId",
+        logDestination=f"join('', ['arn:aws:logs:{REGION}:123456789012:log-group:', LogGroupName])",
+        iamRoleArn="DeliverLogsPermissionArn",
+    ),
+    "aws:ec2/internetGateway:InternetGateway": of_ec2(
+        "internet_gateways", "InternetGatewayIds", vpcId="Attachments[0].VpcId"
+    ),
     "aws:ec2/launchTemplate:LaunchTemplate": read_template,
-    "aws:ec2/natGateway:NatGateway": read_nat,
+    "aws:ec2/natGateway:NatGateway": of_ec2(
+        "nat_gateways", "NatGatewayIds", allocationId="NatGatewayAddresses[0].AllocationId"
+    ),
     "aws:ec2/route:Route": read_route,
-    "aws:ec2/routeTable:RouteTable": read_route_table,
+    "aws:ec2/routeTable:RouteTable": of_ec2("route_tables", "RouteTableIds"),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": read_association,
     "aws:ec2/securityGroup:SecurityGroup": read_group,
-    "aws:ec2/subnet:Subnet": read_subnet,
+    "aws:ec2/subnet:Subnet": of_ec2("subnets", "SubnetIds"),
     "aws:ec2/tag:Tag": read_tag,
     "aws:ec2/vpc:Vpc": read_vpc,
-    "aws:ec2/vpcEndpoint:VpcEndpoint": read_endpoint,
-    "aws:eks/accessEntry:AccessEntry": read_entry,
-    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": read_entry_policy,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": of_ec2("vpc_endpoints", "VpcEndpointIds", securityGroupIds="Groups[].GroupId"),
+    "aws:eks/accessEntry:AccessEntry": read_by("eks", "describe_access_entry", PRINCIPAL, "accessEntry"),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": read_by(
+        "eks",
+        "list_associated_access_policies",
+        PRINCIPAL,
+        "associatedAccessPolicies[0]",
+        **{key: f"asked.{where}" for key, where in PRINCIPAL.items()},
+    ),
     "aws:eks/addon:Addon": read_addon,
     "aws:eks/cluster:Cluster": read_cluster,
-    "aws:eks/nodeGroup:NodeGroup": read_node_group,
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": read_pod_identity,
-    "aws:iam/instanceProfile:InstanceProfile": read_profile,
+    "aws:eks/nodeGroup:NodeGroup": read_by(
+        "eks",
+        "describe_nodegroup",
+        {**IN_CLUSTER, "nodegroupName": "outputs.nodeGroupName"},
+        "nodegroup",
+        nodeGroupName="nodegroupName",
+        nodeRoleArn="nodeRole",
+        subnetIds="subnets",
+    ),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": read_by(
+        "eks", "describe_pod_identity_association", {**IN_CLUSTER, "associationId": "id"}, "association"
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": read_by(
+        "iam",
+        "get_instance_profile",
+        {"InstanceProfileName": "id"},
+        "InstanceProfile",
+        name="InstanceProfileName",
+        role="Roles[0].RoleName",
+    ),
     "aws:iam/policy:Policy": read_policy,
     "aws:iam/role:Role": read_role,
     "aws:iam/rolePolicy:RolePolicy": read_role_policy,
