@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import pulumi
 from pulumi_aws import eks, iam
 
-from infra import documents, names
+from infra import documents, names, roles
 
 STAGES: Final = {
     "before-nodes": ("eks-pod-identity-agent", "vpc-cni", "kube-proxy"),
@@ -127,19 +127,13 @@ class Addons(pulumi.ComponentResource):
             "vpc-cni": (args.stack_names.vpc_cni_role, "AmazonEKS_CNI_Policy"),
             "aws-ebs-csi-driver": (args.stack_names.ebs_csi_role, EBS_CSI_POLICIES[args.volume_access]),
         }[addon]
-        role = iam.Role(
-            f"{name}-{key}",
-            name=role_name,
-            tags=args.stack_names.owner_tags,
-            path=args.stack_names.iam_path,
-            permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(
-                    documents.pod_identity_trust(account, args.stack_names.cluster, "kube-system", service_account)
-                )
+        trust = roles.in_account(
+            args.account_id,
+            lambda account: documents.pod_identity_trust(
+                account, args.stack_names.cluster, "kube-system", service_account
             ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
         )
+        role = roles.role(self, f"{name}-{key}", args.stack_names, role_name, trust)
         policy = iam.RolePolicyAttachment(
             f"{name}-{key}", role=role.name, opts=child, policy_arn=args.stack_names.aws_policy(managed_policy)
         )

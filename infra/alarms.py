@@ -1,6 +1,5 @@
 """CloudWatch alarms on what the cluster cannot tell of itself: the way to its queue, and its control plane."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +8,7 @@ import pulumi
 from pulumi_aws import cloudwatch, kms, sns
 
 from infra import documents, names
+from infra.roles import in_account
 from infra.settings import models
 
 KEY_DELETION_WINDOW_DAYS: Final = 7
@@ -188,7 +188,7 @@ class Alarms(pulumi.ComponentResource):
         Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
         """
         child = pulumi.ResourceOptions(parent=self)
-        stack_names, account = args.stack_names, pulumi.Output.from_input(args.account_id)
+        stack_names = args.stack_names
         key_arn: pulumi.Input[str] = args.kms_key_arn or ""
         if not args.kms_key_arn:
             key_arn = kms.Key(
@@ -196,8 +196,8 @@ class Alarms(pulumi.ComponentResource):
                 description=f"Alarms of {stack_names.cluster}",
                 enable_key_rotation=True,
                 deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-                policy=account.apply(
-                    lambda account_id: json.dumps(documents.alarm_key_policy(account_id, stack_names.partition))
+                policy=in_account(
+                    args.account_id, lambda account_id: documents.alarm_key_policy(account_id, stack_names.partition)
                 ),
                 opts=child,
             ).arn
@@ -205,12 +205,11 @@ class Alarms(pulumi.ComponentResource):
             f"{name}-topic",
             name=stack_names.alarm_topic,
             kms_master_key_id=key_arn,
-            policy=account.apply(
-                lambda account_id: json.dumps(
-                    documents.alarm_topic_policy(
-                        stack_names.partition, stack_names.region, account_id, stack_names.alarm_topic
-                    )
-                )
+            policy=in_account(
+                args.account_id,
+                lambda account_id: documents.alarm_topic_policy(
+                    stack_names.partition, stack_names.region, account_id, stack_names.alarm_topic
+                ),
             ),
             opts=child,
         )

@@ -14,6 +14,7 @@ from pulumi_aws.eks import AccessPolicyAssociationAccessScopeArgs
 from infra import documents, names
 from infra.addons import Addons, AddonsArgs
 from infra.node_access import AdmittedNodeRole, NodeRole, access_entries, node_mapping, role_mappings
+from infra.roles import in_account
 from infra.settings import models as settings
 from infra.system_nodes import SystemNodes, SystemNodesArgs
 
@@ -261,8 +262,8 @@ class Cluster(pulumi.ComponentResource):
             description=f"Kubernetes secrets of {config.name}",
             enable_key_rotation=True,
             deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-            policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(documents.key_policy(account, args.stack_names.partition))
+            policy=in_account(
+                args.account_id, lambda account: documents.key_policy(account, args.stack_names.partition)
             ),
             opts=pulumi.ResourceOptions(parent=self, protect=config.deletion_protection),
         )

@@ -1,7 +1,8 @@
 """IAM, SQS and KMS policy documents: plain values in, dict out. No Pulumi here."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
@@ -18,13 +19,35 @@ def document(*statements: Statement) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
+class Elements(TypedDict, total=False):
+    """Elements of a statement beside its name and its effect; a document keeps the order in which they are given."""
+
+    principal: Any
+    action: str | list[str]
+    resource: str | list[str]
+    condition: Mapping[str, Any]
+
+
+def allow(sid: str = "", **elements: Unpack[Elements]) -> Statement:
+    """A statement that allows."""
+    named = {"Sid": sid} if sid else {}
+    return {**named, "Effect": "Allow", **{name.capitalize(): element for name, element in elements.items()}}
+
+
+def compact(policy: Document) -> str:
+    """JSON without white space, as IAM counts it."""
+    return json.dumps(policy, separators=(",", ":"))
+
+
+def _deny_without_tls(action: str, resource: str) -> Statement:
+    without = {"Bool": {"aws:SecureTransport": "false"}}
+    denied = allow("DenyWithoutTls", principal="*", action=action, resource=resource, condition=without)
+    return denied | {"Effect": "Deny"}
+
+
 def service_trust(service: str, *actions: str, condition: Mapping[str, Any] | None = None) -> Document:
     """Trust policy: an AWS service may assume the role."""
-    statement: Statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": list(actions or ("sts:AssumeRole",)),
-    }
+    statement: Statement = allow(principal={"Service": service}, action=list(actions or ("sts:AssumeRole",)))
     return document(statement | ({"Condition": dict(condition)} if condition else {}))
 
 
@@ -33,13 +56,7 @@ def cluster_trust() -> Document:
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html
     """
-    return document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": ["eks.amazonaws.com"]},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    )
+    return document(allow(principal={"Service": ["eks.amazonaws.com"]}, action=["sts:AssumeRole", "sts:TagSession"]))
 
 
 def pod_identity_trust(account_id: str, cluster: str, namespace: str, service_account: str) -> Document:
@@ -88,17 +105,16 @@ def irsa_trust(provider_arn: str, issuer: str, namespace: str, service_account: 
     """
     host = issuer.removeprefix("https://")
     return document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Federated": provider_arn},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
+        allow(
+            principal={"Federated": provider_arn},
+            action="sts:AssumeRoleWithWebIdentity",
+            condition={
                 "StringEquals": {
                     f"{host}:aud": "sts.amazonaws.com",
                     f"{host}:sub": f"system:serviceaccount:{namespace}:{service_account}",
                 }
             },
-        }
+        )
     )
 
 
@@ -109,22 +125,14 @@ def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
     return document(
-        {
-            "Sid": "AllowThisStacksRules",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue_arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}},
-        },
-        {
-            "Sid": "DenyWithoutTls",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sqs:*",
-            "Resource": queue_arn,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        allow(
+            "AllowThisStacksRules",
+            principal={"Service": "events.amazonaws.com"},
+            action="sqs:SendMessage",
+            resource=queue_arn,
+            condition={"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}},
+        ),
+        _deny_without_tls("sqs:*", queue_arn),
     )
 
 
@@ -141,25 +149,17 @@ def alarm_topic_policy(partition: str, region: str, account_id: str, topic: str)
     """
     arn = f"arn:{partition}:sns:{region}:{account_id}:{topic}"
     return document(
-        {
-            "Sid": "AllowAlarmsOfThisAccount",
-            "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": arn,
-            "Condition": {
+        allow(
+            "AllowAlarmsOfThisAccount",
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            action="sns:Publish",
+            resource=arn,
+            condition={
                 "StringEquals": {"aws:SourceAccount": account_id},
                 "ArnLike": {"aws:SourceArn": f"arn:{partition}:cloudwatch:{region}:{account_id}:alarm:*"},
             },
-        },
-        {
-            "Sid": "DenyWithoutTls",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sns:Publish",
-            "Resource": arn,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        ),
+        _deny_without_tls("sns:Publish", arn),
     )
 
 
@@ -187,14 +187,13 @@ def experiment_policy(partition: str, region: str, account_id: str, tags: Mappin
         tags: key -> value, all of which an instance has that may be warned.
     """
     return document(
-        {"Sid": "FindInstances", "Effect": "Allow", "Resource": "*", "Action": "ec2:DescribeInstances"},
-        {
-            "Sid": "WarnThisClustersSpotNodes",
-            "Effect": "Allow",
-            "Resource": f"arn:{partition}:ec2:{region}:{account_id}:instance/*",
-            "Action": "ec2:SendSpotInstanceInterruptions",
-            "Condition": {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
-        },
+        allow("FindInstances", resource="*", action="ec2:DescribeInstances"),
+        allow(
+            "WarnThisClustersSpotNodes",
+            resource=f"arn:{partition}:ec2:{region}:{account_id}:instance/*",
+            action="ec2:SendSpotInstanceInterruptions",
+            condition={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
+        ),
     )
 
 
@@ -204,13 +203,12 @@ def key_policy(account_id: str, partition: str) -> Document:
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return document(
-        {
-            "Sid": "AllowTheAccountThroughIam",
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
-            "Action": "kms:*",
-            "Resource": "*",
-        }
+        allow(
+            "AllowTheAccountThroughIam",
+            principal={"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            action="kms:*",
+            resource="*",
+        )
     )
 
 
@@ -223,14 +221,13 @@ def alarm_key_policy(account_id: str, partition: str) -> Document:
 
 
 def _alarms_use_the_key(account_id: str) -> Statement:
-    return {
-        "Sid": "AllowAlarmsOfThisAccount",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-    }
+    return allow(
+        "AllowAlarmsOfThisAccount",
+        principal={"Service": "cloudwatch.amazonaws.com"},
+        action=["kms:Decrypt", "kms:GenerateDataKey*"],
+        resource="*",
+        condition={"StringEquals": {"aws:SourceAccount": account_id}},
+    )
 
 
 def given_key_statements(partition: str, region: str, account_id: str, log_groups: Sequence[str]) -> list[Statement]:
@@ -249,21 +246,19 @@ def given_key_statements(partition: str, region: str, account_id: str, log_group
     """
     groups = [f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}" for group in log_groups]
     return [
-        {
-            "Sid": "AllowWhoMakesTheCluster",
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
-            "Action": ["kms:DescribeKey", "kms:CreateGrant"],
-            "Resource": "*",
-        },
-        {
-            "Sid": "AllowLogsOfThisStack",
-            "Effect": "Allow",
-            "Principal": {"Service": f"logs.{region}.amazonaws.com"},
-            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-            "Resource": "*",
-            "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
-        },
+        allow(
+            "AllowWhoMakesTheCluster",
+            principal={"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            action=["kms:DescribeKey", "kms:CreateGrant"],
+            resource="*",
+        ),
+        allow(
+            "AllowLogsOfThisStack",
+            principal={"Service": f"logs.{region}.amazonaws.com"},
+            action=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            resource="*",
+            condition={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        ),
         _alarms_use_the_key(account_id),
     ]
 
@@ -276,11 +271,10 @@ def volumes_key_statement(region: str, account_id: str) -> Statement:
     Sources: https://karpenter.sh/v1.14/troubleshooting/#node-terminates-before-ready-on-failed-encrypted-ebs-volume,
     https://docs.aws.amazon.com/kms/latest/developerguide/services-ebs.html
     """
-    return {
-        "Sid": "AllowVolumesOfThisAccount",
-        "Effect": "Allow",
-        "Principal": {"AWS": "*"},
-        "Action": [
+    return allow(
+        "AllowVolumesOfThisAccount",
+        principal={"AWS": "*"},
+        action=[
             "kms:Encrypt",
             "kms:Decrypt",
             "kms:ReEncrypt*",
@@ -288,11 +282,9 @@ def volumes_key_statement(region: str, account_id: str) -> Statement:
             "kms:CreateGrant",
             "kms:DescribeKey",
         ],
-        "Resource": "*",
-        "Condition": {
-            "StringEquals": {"kms:CallerAccount": account_id, "kms:ViaService": f"ec2.{region}.amazonaws.com"}
-        },
-    }
+        resource="*",
+        condition={"StringEquals": {"kms:CallerAccount": account_id, "kms:ViaService": f"ec2.{region}.amazonaws.com"}},
+    )
 
 
 def volumes_key_policy(key_arn: str) -> Document:
@@ -303,25 +295,23 @@ def volumes_key_policy(key_arn: str) -> Document:
     https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-permissions
     """
     return document(
-        {
-            "Sid": "LendTheVolumesKeyToEc2",
-            "Effect": "Allow",
-            "Resource": key_arn,
-            "Action": ["kms:CreateGrant"],
-            "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-        },
-        {
-            "Sid": "MakeVolumesWithTheKey",
-            "Effect": "Allow",
-            "Resource": key_arn,
-            "Action": [
+        allow(
+            "LendTheVolumesKeyToEc2",
+            resource=key_arn,
+            action=["kms:CreateGrant"],
+            condition={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+        allow(
+            "MakeVolumesWithTheKey",
+            resource=key_arn,
+            action=[
                 "kms:Decrypt",
                 "kms:DescribeKey",
                 "kms:GenerateDataKeyWithoutPlaintext",
                 "kms:ReEncryptFrom",
                 "kms:ReEncryptTo",
             ],
-        },
+        ),
     )
 
 
@@ -331,10 +321,9 @@ def flow_log_policy(log_group_arn: str) -> Document:
     Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
     """
     return document(
-        {
-            "Sid": "WriteFlowLogs",
-            "Effect": "Allow",
-            "Resource": f"{log_group_arn}:*",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-        }
+        allow(
+            "WriteFlowLogs",
+            resource=f"{log_group_arn}:*",
+            action=["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+        )
     )

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 from pulumi_aws import cloudwatch, ec2, iam
 
-from infra import documents, names
+from infra import documents, names, roles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +37,11 @@ class FlowLogs(pulumi.ComponentResource):
             kms_key_id=args.kms_key_arn,
             opts=child,
         )
-        role = iam.Role(
-            f"{name}-role",
-            name=args.stack_names.flow_log_role,
-            tags=args.stack_names.owner_tags,
-            path=args.stack_names.iam_path,
-            permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(
-                    documents.flow_log_trust(args.stack_names.partition, args.stack_names.region, account)
-                )
-            ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
+        stack_names = args.stack_names
+        trust = roles.in_account(
+            args.account_id, partial(documents.flow_log_trust, stack_names.partition, stack_names.region)
         )
+        role = roles.role(self, f"{name}-role", stack_names, stack_names.flow_log_role, trust)
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,

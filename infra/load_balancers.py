@@ -8,15 +8,14 @@ https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/v3.5.0, and
 targets AWS's own https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSLoadBalancingPolicy.html
 """
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_aws import eks, iam
+from pulumi_aws import eks
 
-from infra import documents, names
-from infra.documents import Document, document
+from infra import documents, names, roles
+from infra.documents import Document, allow, compact, document
 from infra.karpenter.policies import Scope
 
 CLUSTER_TAG: Final = "elbv2.k8s.aws/cluster"
@@ -69,46 +68,18 @@ class LoadBalancerRole(pulumi.ComponentResource):
     def __init__(self, name: str, args: LoadBalancerRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:LoadBalancerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        stack_names, account = args.stack_names, pulumi.Output.from_input(args.account_id)
-        role = iam.Role(
-            f"{name}-role",
-            name=stack_names.load_balancer_role,
-            tags=stack_names.owner_tags,
-            path=stack_names.iam_path,
-            permissions_boundary=stack_names.permissions_boundary,
-            assume_role_policy=account.apply(
-                lambda account_id: json.dumps(
-                    documents.pod_identity_trust(
-                        account_id,
-                        stack_names.cluster,
-                        names.LOAD_BALANCER_CONTROLLER,
-                        names.LOAD_BALANCER_CONTROLLER,
-                    )
-                )
-            ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
+        stack_names = args.stack_names
+        service_account = (names.LOAD_BALANCER_CONTROLLER, names.LOAD_BALANCER_CONTROLLER)
+        trust = roles.in_account(
+            args.account_id,
+            lambda account_id: documents.pod_identity_trust(account_id, stack_names.cluster, *service_account),
         )
-        policy = iam.Policy(
-            f"{name}-policy",
-            name=stack_names.load_balancer_role,
-            tags=stack_names.owner_tags,
-            path=stack_names.iam_path,
-            policy=account.apply(
-                lambda account_id: json.dumps(
-                    load_balancer_policy(
-                        Scope(
-                            cluster=stack_names.cluster,
-                            region=stack_names.region,
-                            partition=stack_names.partition,
-                            account_id=account_id,
-                        )
-                    ),
-                    separators=(",", ":"),
-                )
-            ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
+        own = stack_names.load_balancer_role
+        role = roles.role(self, f"{name}-role", stack_names, own, trust)
+        policy = pulumi.Output.from_input(args.account_id).apply(
+            lambda account_id: compact(load_balancer_policy(Scope.of(stack_names, account_id)))
         )
-        attachment = iam.RolePolicyAttachment(f"{name}-policy", role=role.name, policy_arn=policy.arn, opts=child)
+        attachment = roles.attached_policy(self, f"{name}-policy", stack_names, own, policy, role)
         association = eks.PodIdentityAssociation(
             f"{name}-association",
             cluster_name=args.created_cluster_name,
@@ -136,76 +107,45 @@ def load_balancer_policy(scope: Scope) -> Document:
     by_eks = {"StringEquals": {f"aws:ResourceTag/{scope.owned}": "owned"}}
     rule_changes = ["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"]
     return document(
-        {"Sid": "Look", "Effect": "Allow", "Action": list(READS), "Resource": "*"},
-        {
-            "Sid": "LinkRole",
-            "Effect": "Allow",
-            "Action": "iam:CreateServiceLinkedRole",
-            "Resource": f"arn:{scope.partition}:iam::{scope.account_id}:role/aws-service-role/*",
-            "Condition": {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
-        },
-        {
-            "Sid": "MakeTaggedGroups",
-            "Effect": "Allow",
-            "Action": "ec2:CreateSecurityGroup",
-            "Resource": groups,
-            "Condition": requested,
-        },
-        {
-            "Sid": "MakeGroupsInAVpc",
-            "Effect": "Allow",
-            "Action": "ec2:CreateSecurityGroup",
-            "Resource": scope.ec2("vpc", account=scope.account_id),
-        },
-        {
-            "Sid": "TagNewGroups",
-            "Effect": "Allow",
-            "Action": "ec2:CreateTags",
-            "Resource": groups,
-            "Condition": {
+        allow("Look", action=list(READS), resource="*"),
+        allow(
+            "LinkRole",
+            action="iam:CreateServiceLinkedRole",
+            resource=f"arn:{scope.partition}:iam::{scope.account_id}:role/aws-service-role/*",
+            condition={"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
+        ),
+        allow("MakeTaggedGroups", action="ec2:CreateSecurityGroup", resource=groups, condition=requested),
+        allow(
+            "MakeGroupsInAVpc", action="ec2:CreateSecurityGroup", resource=scope.ec2("vpc", account=scope.account_id)
+        ),
+        allow(
+            "TagNewGroups",
+            action="ec2:CreateTags",
+            resource=groups,
+            condition={
                 "StringEquals": {**requested["StringEquals"], "ec2:CreateAction": "CreateSecurityGroup"},
             },
-        },
-        {
-            "Sid": "TagOwnGroups",
-            "Effect": "Allow",
-            "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
-            "Resource": groups,
-            "Condition": kept | own,
-        },
-        {
-            "Sid": "ChangeOwnGroups",
-            "Effect": "Allow",
-            "Action": [*rule_changes, "ec2:DeleteSecurityGroup"],
-            "Resource": groups,
-            "Condition": own,
-        },
+        ),
+        allow("TagOwnGroups", action=["ec2:CreateTags", "ec2:DeleteTags"], resource=groups, condition=kept | own),
+        allow("ChangeOwnGroups", action=[*rule_changes, "ec2:DeleteSecurityGroup"], resource=groups, condition=own),
         # Targets are pods: they wear the group that EKS made for the cluster.
-        {
-            "Sid": "OpenTheClustersGroup",
-            "Effect": "Allow",
-            "Action": rule_changes,
-            "Resource": groups,
-            "Condition": by_eks,
-        },
-        {
-            "Sid": "MakeTagged",
-            "Effect": "Allow",
-            "Action": [
+        allow("OpenTheClustersGroup", action=rule_changes, resource=groups, condition=by_eks),
+        allow(
+            "MakeTagged",
+            action=[
                 "elasticloadbalancing:CreateListener",
                 "elasticloadbalancing:CreateLoadBalancer",
                 "elasticloadbalancing:CreateRule",
                 "elasticloadbalancing:CreateTargetGroup",
             ],
-            "Resource": made,
-            "Condition": requested,
-        },
-        {
-            "Sid": "TagWhatIsMade",
-            "Effect": "Allow",
-            "Action": "elasticloadbalancing:AddTags",
-            "Resource": made,
-            "Condition": {
+            resource=made,
+            condition=requested,
+        ),
+        allow(
+            "TagWhatIsMade",
+            action="elasticloadbalancing:AddTags",
+            resource=made,
+            condition={
                 "StringEquals": {
                     **requested["StringEquals"],
                     "elasticloadbalancing:CreateAction": [
@@ -216,18 +156,16 @@ def load_balancer_policy(scope: Scope) -> Document:
                     ],
                 }
             },
-        },
-        {
-            "Sid": "TagOwn",
-            "Effect": "Allow",
-            "Action": ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"],
-            "Resource": made,
-            "Condition": kept | own,
-        },
-        {
-            "Sid": "ChangeOwn",
-            "Effect": "Allow",
-            "Action": [
+        ),
+        allow(
+            "TagOwn",
+            action=["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"],
+            resource=made,
+            condition=kept | own,
+        ),
+        allow(
+            "ChangeOwn",
+            action=[
                 "elasticloadbalancing:AddListenerCertificates",
                 "elasticloadbalancing:DeleteListener",
                 "elasticloadbalancing:DeleteLoadBalancer",
@@ -247,19 +185,18 @@ def load_balancer_policy(scope: Scope) -> Document:
                 "elasticloadbalancing:SetSecurityGroups",
                 "elasticloadbalancing:SetSubnets",
             ],
-            "Resource": made,
-            "Condition": own,
-        },
-        {
-            "Sid": "UseWebAcls",
-            "Effect": "Allow",
-            "Action": [
+            resource=made,
+            condition=own,
+        ),
+        allow(
+            "UseWebAcls",
+            action=[
                 "elasticloadbalancing:SetWebAcl",
                 "wafv2:AssociateWebACL",
                 "wafv2:DisassociateWebACL",
                 "wafv2:GetWebACL",
                 "wafv2:GetWebACLForResource",
             ],
-            "Resource": [acls, made[0]],
-        },
+            resource=[acls, made[0]],
+        ),
     )

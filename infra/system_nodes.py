@@ -1,25 +1,16 @@
 """The system managed node group: small, tainted, fixed in size. Karpenter, CoreDNS and Argo CD live here."""
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_aws import ec2, eks, iam
+from pulumi_aws import ec2, eks
 
-from infra import documents, names
+from infra import names
+from infra.roles import node_role
 from infra.settings.models import SystemNodeGroup
 
-NODE_POLICIES: Final = (
-    "AmazonEKSWorkerNodePolicy",
-    "AmazonEC2ContainerRegistryPullOnly",
-    "AmazonSSMManagedInstanceCore",
-)
-"""Managed policies that every node role has: join, pull, and a shell without SSH. The network plugin has its own role.
-
-Source: https://karpenter.sh/v1.14/reference/cloudformation/#node-authorization
-"""
 TAGGED: Final = ("instance", "volume", "network-interface")
 """What a launch template tags. Source: the tagSpecifications of
 https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-tagging
@@ -59,24 +50,7 @@ class SystemNodes(pulumi.ComponentResource):
     def __init__(self, name: str, args: SystemNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:SystemNodes", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role = iam.Role(
-            f"{name}-role",
-            name=args.stack_names.system_node_role,
-            tags=args.stack_names.owner_tags,
-            path=args.stack_names.iam_path,
-            permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
-        )
-        attachments = [
-            iam.RolePolicyAttachment(
-                f"{name}-{policy}",
-                role=role.name,
-                policy_arn=args.stack_names.aws_policy(policy),
-                opts=child,
-            )
-            for policy in NODE_POLICIES
-        ]
+        role, attachments = node_role(self, name, args.stack_names, args.stack_names.system_node_role)
         template = ec2.LaunchTemplate(
             f"{name}-template",
             update_default_version=True,

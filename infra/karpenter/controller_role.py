@@ -7,8 +7,8 @@ from typing import Final, Literal
 import pulumi
 from pulumi_aws import eks, iam
 
-from infra import documents, names
-from infra.documents import Document
+from infra import documents, names, roles
+from infra.documents import compact
 from infra.karpenter.policies import Scope, controller_policies
 
 Identity = Literal["pod-identity", "both", "irsa"]
@@ -52,42 +52,22 @@ class ControllerRole(pulumi.ComponentResource):
     def __init__(self, name: str, args: ControllerRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:ControllerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role = iam.Role(
-            f"{name}-role",
-            name=args.stack_names.controller_role,
-            tags=args.stack_names.owner_tags,
-            path=args.stack_names.iam_path,
-            permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=self._trust(args),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
-        )
+        role = roles.role(self, f"{name}-role", args.stack_names, args.stack_names.controller_role, self._trust(args))
         known = pulumi.Output.all(args.account_id, args.node_role_arn, args.queue_arn)
 
         def policy_document(group: str) -> pulumi.Output[str]:
             def render(values: list[str]) -> str:
                 account_id, node_role_arn, queue_arn = values
-                scope = Scope(
-                    cluster=args.stack_names.cluster,
-                    region=args.stack_names.region,
-                    partition=args.stack_names.partition,
-                    account_id=account_id,
-                )
+                scope = Scope.of(args.stack_names, account_id)
                 return compact(controller_policies(scope, node_role_arn, queue_arn)[group])
 
             return known.apply(render)
 
         granted: list[pulumi.Resource] = []
         for group in GROUPS:
-            policy = iam.Policy(
-                f"{name}-{group}",
-                name=args.stack_names.controller_policy(group),
-                tags=args.stack_names.owner_tags,
-                path=args.stack_names.iam_path,
-                policy=policy_document(group),
-                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
-            )
+            own = args.stack_names.controller_policy(group)
             granted.append(
-                iam.RolePolicyAttachment(f"{name}-{group}", role=role.name, policy_arn=policy.arn, opts=child)
+                roles.attached_policy(self, f"{name}-{group}", args.stack_names, own, policy_document(group), role)
             )
         if args.volumes_key_arn:
             granted.append(
@@ -126,7 +106,7 @@ class ControllerRole(pulumi.ComponentResource):
             return documents.pod_identity_trust(account_id, args.stack_names.cluster, *service_account)
 
         if args.identity == "pod-identity":
-            return pulumi.Output.from_input(args.account_id).apply(lambda account: json.dumps(associated(account)))
+            return roles.in_account(args.account_id, associated)
 
         def by_issuer(known: list[str]) -> str:
             account, provider_arn, issuer = known
@@ -135,11 +115,6 @@ class ControllerRole(pulumi.ComponentResource):
             return json.dumps(documents.document(*also, *annotated["Statement"]))
 
         return pulumi.Output.all(args.account_id, args.oidc_provider_arn, args.oidc_issuer).apply(by_issuer)
-
-
-def compact(policy: Document) -> str:
-    """JSON without white space, as IAM counts it."""
-    return json.dumps(policy, separators=(",", ":"))
 
 
 GROUPS = tuple(controller_policies(Scope(cluster="x", region="x", partition="x", account_id="x"), "x", "x"))

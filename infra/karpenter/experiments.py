@@ -1,13 +1,13 @@
 """Experiments of AWS FIS for the Spot drills: EC2 itself warns the Spot nodes of this cluster that one has tagged."""
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pulumi
 from pulumi_aws import fis, iam
 
-from infra import documents, names
+from infra import documents, names, roles
 
 ACTION: Final = "aws:ec2:send-spot-instance-interruptions"
 """The action of AWS FIS that warns.
@@ -40,28 +40,14 @@ class InterruptionExperiment(pulumi.ComponentResource):
         super().__init__("otel-on-spot:index:InterruptionExperiment", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         stack_names = args.stack_names
-        role = iam.Role(
-            f"{name}-role",
-            name=stack_names.experiment_role,
-            tags=stack_names.owner_tags,
-            path=stack_names.iam_path,
-            permissions_boundary=stack_names.permissions_boundary,
-            assume_role_policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(
-                    documents.experiment_trust(stack_names.partition, stack_names.region, account)
-                )
-            ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
-        )
+        place = (stack_names.partition, stack_names.region)
+        trust = roles.in_account(args.account_id, partial(documents.experiment_trust, *place))
+        role = roles.role(self, f"{name}-role", stack_names, stack_names.experiment_role, trust)
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account: json.dumps(
-                    documents.experiment_policy(
-                        stack_names.partition, stack_names.region, account, stack_names.owned_tags
-                    )
-                )
+            policy=roles.in_account(
+                args.account_id, lambda account: documents.experiment_policy(*place, account, stack_names.owned_tags)
             ),
             opts=child,
         )

@@ -1,14 +1,13 @@
 """The role that Karpenter's nodes use, and the instance profile that holds it."""
 
-import json
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import iam
 
-from infra import documents, names
+from infra import names
 from infra.node_access import NodeRole
-from infra.system_nodes import NODE_POLICIES
+from infra.roles import node_role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,30 +28,11 @@ class KarpenterNodeRole(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KarpenterNodeRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:KarpenterNodeRole", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        role_name = args.stack_names.node_role
-        role = iam.Role(
-            f"{name}-role",
-            name=role_name,
-            tags=args.stack_names.owner_tags,
-            path=args.stack_names.iam_path,
-            permissions_boundary=args.stack_names.permissions_boundary,
-            assume_role_policy=json.dumps(documents.service_trust("ec2.amazonaws.com")),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["path"]),
-        )
-        attachments = [
-            iam.RolePolicyAttachment(
-                f"{name}-{policy}",
-                role=role.name,
-                policy_arn=args.stack_names.aws_policy(policy),
-                opts=child,
-            )
-            for policy in NODE_POLICIES
-        ]
+        role, attachments = node_role(self, name, args.stack_names, args.stack_names.node_role)
         # An instance must not start before its role may do its work; no value carries that edge.
         profile = iam.InstanceProfile(
             f"{name}-profile",
-            name=role_name,
+            name=args.stack_names.node_role,
             tags=args.stack_names.owner_tags,
             path=args.stack_names.iam_path,
             role=role.name,

@@ -9,7 +9,8 @@ Source: https://karpenter.sh/v1.14/reference/cloudformation/
 from dataclasses import dataclass
 from typing import Any
 
-from infra.documents import Document, document
+from infra import names
+from infra.documents import Document, allow, document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,12 @@ class Scope:
     region: str
     partition: str
     account_id: str
+
+    @classmethod
+    def of(cls, stack_names: names.StackNames, account_id: str) -> "Scope":
+        """The stack's own cluster."""
+        where = {"region": stack_names.region, "partition": stack_names.partition}
+        return cls(cluster=stack_names.cluster, account_id=account_id, **where)
 
     @property
     def cluster_arn(self) -> str:
@@ -42,20 +49,14 @@ def controller_policies(scope: Scope, node_role_arn: str, queue_arn: str) -> dic
         "node-lifecycle": node_lifecycle(scope),
         "iam-integration": iam_integration(node_role_arn),
         "eks-integration": document(
-            {
-                "Sid": "AllowAPIServerEndpointDiscovery",
-                "Effect": "Allow",
-                "Resource": scope.cluster_arn,
-                "Action": "eks:DescribeCluster",
-            }
+            allow("AllowAPIServerEndpointDiscovery", resource=scope.cluster_arn, action="eks:DescribeCluster")
         ),
         "interruption": document(
-            {
-                "Sid": "AllowInterruptionQueueActions",
-                "Effect": "Allow",
-                "Resource": queue_arn,
-                "Action": ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
-            }
+            allow(
+                "AllowInterruptionQueueActions",
+                resource=queue_arn,
+                action=["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
+            )
         ),
         "resource-discovery": resource_discovery(scope),
     }
@@ -72,47 +73,42 @@ def node_lifecycle(scope: Scope) -> Document:
     requested_as_ours = {f"aws:RequestTag/{scope.owned}": "owned", "aws:RequestTag/eks:eks-cluster-name": scope.cluster}
     is_ours = {f"aws:ResourceTag/{scope.owned}": "owned"}
     return document(
-        {
-            "Sid": "AllowScopedEC2InstanceAccessActions",
-            "Effect": "Allow",
-            "Action": ["ec2:RunInstances", "ec2:CreateFleet"],
-            "Resource": [
+        allow(
+            "AllowScopedEC2InstanceAccessActions",
+            action=["ec2:RunInstances", "ec2:CreateFleet"],
+            resource=[
                 scope.ec2("image", account=""),
                 scope.ec2("snapshot", account=""),
                 *(scope.ec2(kind) for kind in ("security-group", "subnet", "capacity-reservation", "placement-group")),
             ],
-        },
-        {
-            "Sid": "AllowScopedEC2LaunchTemplateAccessActions",
-            "Effect": "Allow",
-            "Action": ["ec2:RunInstances", "ec2:CreateFleet"],
-            "Resource": scope.ec2("launch-template"),
-            "Condition": {"StringEquals": is_ours, "StringLike": tagged_by_pool},
-        },
-        {
-            "Sid": "AllowScopedEC2InstanceActionsWithTags",
-            "Effect": "Allow",
-            "Action": ["ec2:RunInstances", "ec2:CreateFleet", "ec2:CreateLaunchTemplate"],
-            "Resource": launched,
-            "Condition": {"StringEquals": requested_as_ours, "StringLike": any_pool},
-        },
-        {
-            "Sid": "AllowScopedResourceCreationTagging",
-            "Effect": "Allow",
-            "Action": "ec2:CreateTags",
-            "Resource": launched,
-            "Condition": {
+        ),
+        allow(
+            "AllowScopedEC2LaunchTemplateAccessActions",
+            action=["ec2:RunInstances", "ec2:CreateFleet"],
+            resource=scope.ec2("launch-template"),
+            condition={"StringEquals": is_ours, "StringLike": tagged_by_pool},
+        ),
+        allow(
+            "AllowScopedEC2InstanceActionsWithTags",
+            action=["ec2:RunInstances", "ec2:CreateFleet", "ec2:CreateLaunchTemplate"],
+            resource=launched,
+            condition={"StringEquals": requested_as_ours, "StringLike": any_pool},
+        ),
+        allow(
+            "AllowScopedResourceCreationTagging",
+            action="ec2:CreateTags",
+            resource=launched,
+            condition={
                 "StringEquals": requested_as_ours
                 | {"ec2:CreateAction": ["RunInstances", "CreateFleet", "CreateLaunchTemplate"]},
                 "StringLike": any_pool,
             },
-        },
-        {
-            "Sid": "AllowScopedResourceTagging",
-            "Effect": "Allow",
-            "Action": "ec2:CreateTags",
-            "Resource": scope.ec2("instance"),
-            "Condition": {
+        ),
+        allow(
+            "AllowScopedResourceTagging",
+            action="ec2:CreateTags",
+            resource=scope.ec2("instance"),
+            condition={
                 "StringEquals": is_ours,
                 "StringLike": tagged_by_pool,
                 "StringEqualsIfExists": {"aws:RequestTag/eks:eks-cluster-name": scope.cluster},
@@ -120,38 +116,35 @@ def node_lifecycle(scope: Scope) -> Document:
                     "aws:TagKeys": ["eks:eks-cluster-name", "karpenter.sh/nodeclaim", "Name"]
                 },
             },
-        },
-        {
-            "Sid": "AllowScopedDeletion",
-            "Effect": "Allow",
-            "Action": ["ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"],
-            "Resource": [scope.ec2("instance"), scope.ec2("launch-template")],
-            "Condition": {"StringEquals": is_ours, "StringLike": tagged_by_pool},
-        },
+        ),
+        allow(
+            "AllowScopedDeletion",
+            action=["ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"],
+            resource=[scope.ec2("instance"), scope.ec2("launch-template")],
+            condition={"StringEquals": is_ours, "StringLike": tagged_by_pool},
+        ),
     )
 
 
 def iam_integration(node_role_arn: str) -> Document:
     """Pass the node role, and only it, to EC2."""
     return document(
-        {
-            "Sid": "AllowPassingInstanceRole",
-            "Effect": "Allow",
-            "Resource": node_role_arn,
-            "Action": "iam:PassRole",
-            "Condition": {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
-        }
+        allow(
+            "AllowPassingInstanceRole",
+            resource=node_role_arn,
+            action="iam:PassRole",
+            condition={"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
+        )
     )
 
 
 def resource_discovery(scope: Scope) -> Document:
     """Read what there is to launch, where, and at which price."""
     return document(
-        {
-            "Sid": "AllowRegionalReadActions",
-            "Effect": "Allow",
-            "Resource": "*",
-            "Action": [
+        allow(
+            "AllowRegionalReadActions",
+            resource="*",
+            action=[
                 "ec2:DescribeCapacityReservations",
                 "ec2:DescribeImages",
                 "ec2:DescribeInstances",
@@ -164,25 +157,18 @@ def resource_discovery(scope: Scope) -> Document:
                 "ec2:DescribeSpotPriceHistory",
                 "ec2:DescribeSubnets",
             ],
-            "Condition": {"StringEquals": {"aws:RequestedRegion": scope.region}},
-        },
-        {
-            "Sid": "AllowSSMReadActions",
-            "Effect": "Allow",
-            "Action": "ssm:GetParameter",
-            "Resource": f"arn:{scope.partition}:ssm:{scope.region}::parameter/aws/service/*",
-        },
-        {"Sid": "AllowPricingReadActions", "Effect": "Allow", "Resource": "*", "Action": "pricing:GetProducts"},
-        {
-            "Sid": "AllowUnscopedInstanceProfileListAction",
-            "Effect": "Allow",
-            "Resource": "*",
-            "Action": "iam:ListInstanceProfiles",
-        },
-        {
-            "Sid": "AllowInstanceProfileReadActions",
-            "Effect": "Allow",
-            "Action": "iam:GetInstanceProfile",
-            "Resource": f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/*",
-        },
+            condition={"StringEquals": {"aws:RequestedRegion": scope.region}},
+        ),
+        allow(
+            "AllowSSMReadActions",
+            action="ssm:GetParameter",
+            resource=f"arn:{scope.partition}:ssm:{scope.region}::parameter/aws/service/*",
+        ),
+        allow("AllowPricingReadActions", resource="*", action="pricing:GetProducts"),
+        allow("AllowUnscopedInstanceProfileListAction", resource="*", action="iam:ListInstanceProfiles"),
+        allow(
+            "AllowInstanceProfileReadActions",
+            action="iam:GetInstanceProfile",
+            resource=f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/*",
+        ),
     )

@@ -8,7 +8,8 @@ import parliament
 import pytest
 
 from infra import documents
-from infra.karpenter.controller_role import GROUPS, compact
+from infra.documents import compact
+from infra.karpenter.controller_role import GROUPS
 from infra.karpenter.policies import Scope, controller_policies
 from otel_on_spot.iam import allows
 from otel_on_spot.program.values import revealed
