@@ -61,8 +61,7 @@ def root() -> Path:
 def selected(folder: Path | None = None) -> Generator[Path]:
     """Work on a project: its root is ``root()``, and its ``infra`` is the one that is imported.
 
-    Args:
-        folder: the project's folder or one below it; None takes the current one.
+    ``folder``: the project's folder or one below it; None takes the current one.
 
     Raises:
         ProjectError: it is no project, or this process has imported the ``infra`` of another one.

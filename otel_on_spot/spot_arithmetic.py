@@ -45,13 +45,10 @@ def most_rounds(sizes: Iterable[Hashable]) -> int:
 
     It asks for those types alone that hold every pod of a NodeClaim, and fills one before it opens the next. So a round
     of many pods asks for the largest size that is left; smaller ones, which the same pods take more nodes of, wait for
-    the next round.
+    the next round. ``sizes``: what each type holds, one entry a type; types that hold the same are asked for together.
 
     Source: filterInstanceTypesByRequirements and add of
     https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controllers/provisioning/scheduling
-
-    Args:
-        sizes: what each type holds, one entry a type; types that hold the same are asked for together.
     """
     return sum(map(rounds, Counter(sizes).values()))
 

@@ -71,10 +71,7 @@ def make_client(session: "boto3.Session", service: str, region: str) -> Any:
 def find(stack: str, *, context: str | None = None, kubeconfig: Path | None = None) -> Target:
     """The platform of a stack.
 
-    Args:
-        stack: name of the stack.
-        context: context of the kubeconfig; None takes its current one.
-        kubeconfig: the file; None takes the usual places (KUBECONFIG, the home folder).
+    None takes the kubeconfig's current context, and its usual places (KUBECONFIG, the home folder).
 
     Raises:
         program.stack_file.StackFileError: there is no such stack.

@@ -47,10 +47,8 @@ class Deadline:
 def wait_until(predicate: Callable[[], T], deadline: Deadline | float, every: float = 0.5) -> T:
     """Call a predicate until it returns something true, or the deadline is over.
 
-    Args:
-        predicate: called at least once, and once more when the time is up. What it raises ends the wait.
-        deadline: the end of the wait, or its length in seconds.
-        every: seconds between two calls.
+    ``predicate`` is called at least once, and once more when the time is up; what it raises ends the wait.
+    ``deadline``: the end of the wait, or its length in seconds.
 
     Returns:
         The last result of the predicate: not true where it did not become so in time.

@@ -34,8 +34,7 @@ class EngineError(ToolError):
 def pulumi_command(root: Path | None = None) -> "PulumiCommand":
     """The ``pulumi`` CLI on PATH, as new as the SDK and the project's ``requiredPulumiVersion`` ask for.
 
-    Args:
-        root: the project; None takes the one in use.
+    ``root``: the project; None takes the one in use.
 
     Raises:
         EngineError: there is none, or it is too old.
@@ -101,10 +100,8 @@ class Workspace:
     def write_stack(self, name: str, *, of: str | None = None, change: Change | None = None) -> Path:
         """Write a stack's file: the settings of a committed stack, changed. An earlier file's encryption salt is kept.
 
-        Args:
-            name: the stack in this workspace.
-            of: the committed stack; None takes the one of the same name.
-            change: changes the settings, by their names without the project's, in place.
+        ``of``: the committed stack; None takes the one of the same name. ``change`` changes the settings in place, by
+        their names without the project's.
         """
         content = yaml.safe_load((self.root / f"Pulumi.{of or name}.yaml").read_text())
         prefix = f"{yaml.safe_load((self.root / project.MARKER).read_text())['name']}:"

@@ -56,9 +56,7 @@ ONLY: Final = {
 def edges(recording: Recording, made: Iterable[str]) -> dict[str, dict[str, Why]]:
     """Every edge between resources that are made; providers and components between two of them carry it on.
 
-    Args:
-        recording: the plan.
-        made: URNs of what takes time in the cloud.
+    ``made``: URNs of what takes time in the cloud.
     """
     steps = set(made)
     found = {urn: dict(_of(recording, recording.by_urn[urn], steps)) for urn in sorted(steps)}

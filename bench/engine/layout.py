@@ -38,10 +38,7 @@ BY_TYPE: Final = {"aws:eks/podIdentityAssociation:PodIdentityAssociation": "add-
 def modules(recording: Recording, made: Iterable[str], *, wait: bool = True) -> list[Module]:
     """The steps by module, in the modules' order.
 
-    Args:
-        recording: the plan.
-        made: URNs of what takes time in the cloud.
-        wait: with the 30 seconds before the node group.
+    ``made``: URNs of what takes time in the cloud. ``wait``: with the 30 seconds before the node group.
 
     Raises:
         ValueError: a component that no rule names.

@@ -85,9 +85,7 @@ def makespan(stack: str, scale: float, parallel: int | None = None) -> Row:
 def against(recording: Recording, seconds: Mapping[str, float]) -> Row:
     """Chains, layouts and sums that a makespan is compared with.
 
-    Args:
-        recording: the plan of the stack.
-        seconds: URN of each step -> AWS's seconds.
+    ``seconds``: URN of each step -> AWS's seconds.
     """
     found = edges(recording, seconds)
     needed = necessary(found)

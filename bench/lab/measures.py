@@ -105,10 +105,8 @@ def burst(lab: Lab) -> dict[str, float]:
 def histogram(told: str, name: str, label: str = "") -> dict[float, float]:
     """Cumulative count by upper bound in seconds.
 
-    Args:
-        told: Karpenter's metrics.
-        name: of the histogram.
-        label: of the series that count, as ``action="DeleteMessage"``; all count without one.
+    ``told``: Karpenter's metrics. ``label``: of the series that count, as ``action="DeleteMessage"``; all count without
+    one.
     """
     found: dict[float, float] = {}
     for match in re.finditer(rf"^{name}_bucket{{([^}}]*)}} (\S+)$", told, re.MULTILINE):

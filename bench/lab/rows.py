@@ -83,9 +83,7 @@ def _introduction() -> str:
 def page(rows: Sequence[Row], before: str) -> str:
     """The page, with what was measured before and not now.
 
-    Args:
-        rows: measured now.
-        before: the page as it was; empty where there is none.
+    ``before``: the page as it was; empty where there is none.
     """
     listed = [
         Row(what=cells[0], measured=cells[1], aim=cells[2], how=cells[3])

@@ -26,10 +26,8 @@ class Application(typer.Typer):
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a command, as ``typer.Typer.command``, with the option ``--project`` added.
 
-        Args:
-            args: as of ``typer.Typer.command``.
-            needs_project: False where the command goes on without one, unless ``--project`` names it.
-            options: as of ``typer.Typer.command``.
+        ``args`` and ``options``: as of ``typer.Typer.command``. ``needs_project``: False where the command goes on
+        without one, unless ``--project`` names it.
         """
         register = super().command(*args, **options)
 

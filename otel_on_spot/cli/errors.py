@@ -19,8 +19,7 @@ TOOLS: Final = ("boto3", "botocore", "kubernetes", "moto", "psutil", "cryptograp
 def exit_on_error(*, verbose: bool) -> Generator[None]:
     """Turn every error into one message and an exit code.
 
-    Args:
-        verbose: print the traceback of an unexpected error too.
+    ``verbose``: print the traceback of an unexpected error too.
 
     Raises:
         typer.Exit: with the error's own code, 2 for an unexpected one, 130 for Ctrl-C.

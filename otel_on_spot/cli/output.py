@@ -38,9 +38,7 @@ def log(line: str) -> None:
 def exit_with_report(report: "Report", json_file: Path | None) -> None:
     """Print a report, write it as JSON where that was asked for, and exit with its code.
 
-    Args:
-        report: what a command found.
-        json_file: where to write it; ``-`` prints JSON and nothing else.
+    ``json_file``: where to write it; ``-`` prints JSON and nothing else.
 
     Raises:
         typer.Exit: always.

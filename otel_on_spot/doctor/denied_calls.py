@@ -39,10 +39,8 @@ def encoded_part(text: str) -> str:
 def explain(text: str, sts: Any, iam: Any) -> list[str]:
     """Lines that say who asked for what, and which statement came nearest.
 
-    Args:
-        text: an error with an encoded message in it, or the message alone.
-        sts: opens it (sts:DecodeAuthorizationMessage).
-        iam: where the policies of the caller's role are read.
+    ``text``: an error with an encoded message in it, or the message alone. ``sts`` opens it
+    (sts:DecodeAuthorizationMessage); in ``iam`` the policies of the caller's role are read.
 
     Raises:
         ToolError: there is no whole message in the text.

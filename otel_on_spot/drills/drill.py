@@ -69,12 +69,8 @@ class Drill:
     def wait_until(self, predicate: Callable[[], bool], seconds: float, every: float = POLL_SECONDS) -> bool:
         """Call a predicate until it returns True: False where it did not within ``seconds``.
 
-        A server that does not answer for a while is asked again.
-
-        Args:
-            predicate: costs a few requests a call, which the report counts.
-            seconds: length of the wait.
-            every: seconds between two calls.
+        A server that does not answer for a while is asked again. ``predicate`` costs a few requests a call, which the
+        report counts.
 
         Raises:
             LeaseHeldError: somebody took the drill's lease over.
@@ -95,10 +91,7 @@ class Drill:
     def take_back(self, steps: Sequence[Step], moment: str, log: Log) -> None:
         """Take changes back now, the last one first: they stay in the lease, and do nothing when taken back again.
 
-        Args:
-            steps: written down in the lease.
-            moment: name of what happens in the timeline.
-            log: gets a line where nobody answers.
+        ``moment`` names it in the timeline; the log gets a line where nobody answers.
 
         Raises:
             ApiException, botocore.exceptions.ClientError: it was refused.

@@ -49,10 +49,8 @@ class Promise:
 def promise(replicas: Mapping[str, int], stack: str, gap: float | None = None) -> Promise:
     """The promise of a stack.
 
-    Args:
-        replicas: of the demo's workloads, as Git declares them for the stack: never what is there at the moment.
-        stack: its name.
-        gap: seconds that the front path may be away, where whoever drills waives the promise.
+    ``replicas`` are those that Git declares for the stack: never what is there at the moment. ``gap``: seconds that the
+    front path may be away, where whoever drills waives the promise.
     """
     if gap is not None:
         return Promise(gap=gap, waived=f"waived by --gap {gap:g}")

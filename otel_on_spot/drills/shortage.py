@@ -129,10 +129,7 @@ def concerned(shortage: Shortage, pools: Sequence[Object]) -> list[Object]:
 def require_something_left(shortage: Shortage, pools: Sequence[Object], zones: Sequence[str]) -> None:
     """Go on only where the shortage is one, and a partial one leaves Spot elsewhere.
 
-    Args:
-        shortage: wanted.
-        pools: all NodePools.
-        zones: of the subnets that nodes are launched into.
+    ``zones``: of the subnets that nodes are launched into.
 
     Raises:
         DrillRefusedError: no pool has Spot, the zone or family is not there, or it is all that there is.

@@ -186,10 +186,7 @@ def change_windows(api: Api, path: str, change: Callable[[list[dict[str, Any]]],
 def change_spec(api: Api, path: str, patch: Callable[[Object], Object]) -> bool:
     """Merge a patch into an object's ``spec``, made anew where somebody was faster: True where it changed.
 
-    Args:
-        api: the API server.
-        path: of the object; one that is gone is left.
-        patch: makes the patch from the object as it is; an empty one changes nothing.
+    An object that is gone is left, and an empty patch changes nothing.
 
     Raises:
         ApiException: refused; status 409 where somebody is always faster.

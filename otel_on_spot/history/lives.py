@@ -330,9 +330,7 @@ def _saving(pool: str, group: Sequence[Life], *, spot: bool, fallback: bool) -> 
 def shares(usd: float, requests: Mapping[str, tuple[int, int]]) -> dict[str, float]:
     """What each workload has of a sum, the greatest first: by its requests, CPU and memory alike.
 
-    Args:
-        usd: the sum, such as what Spot saved.
-        requests: CPU and memory that each workload asks for, in any units.
+    ``usd``: the sum, such as what Spot saved. ``requests``: CPU and memory that each workload asks for, in any units.
     """
     cpu, memory = (sum(asked) or 1 for asked in zip(*requests.values(), strict=True)) if requests else (1, 1)
     found = {name: usd * (cores / cpu + held / memory) / 2 for name, (cores, held) in requests.items()}

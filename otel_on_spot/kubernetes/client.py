@@ -145,10 +145,7 @@ class Api:
     def delete(self, path: str, options: Object | None = None, **query: str) -> bool:
         """Delete an object; False where there was none.
 
-        Args:
-            path: of the object.
-            options: DeleteOptions.
-            query: parameters of the request.
+        ``options``: DeleteOptions.
 
         Raises:
             ApiException: the server refused.
@@ -172,10 +169,7 @@ class Api:
     def watch(self, path: str, seconds: int, **query: str) -> Iterator[Object]:
         """Events of a watch, until the server ends it.
 
-        Args:
-            path: of the kind.
-            seconds: after which the server ends the watch.
-            query: ``resourceVersion``, ``labelSelector`` and the like.
+        The server ends the watch after ``seconds``. ``query``: ``resourceVersion``, ``labelSelector`` and the like.
 
         Raises:
             ApiException: the server refused.

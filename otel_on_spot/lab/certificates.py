@@ -42,10 +42,7 @@ class Authority:
     def issue(self, name: str, common_name: str, alternatives: Sequence[str]) -> tuple[Path, Path]:
         """A certificate for servers and clients: (certificate, key).
 
-        Args:
-            name: of the files.
-            common_name: of the subject.
-            alternatives: host names and addresses that it is for.
+        ``alternatives``: host names and addresses that it is for.
         """
         now = datetime.datetime.now(datetime.UTC)
         end = now + datetime.timedelta(days=DAYS)

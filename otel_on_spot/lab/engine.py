@@ -40,8 +40,7 @@ class Engine:
     def up(self, overrides: Mapping[str, Any] | None = None) -> None:
         """Update the stack to what the working tree declares.
 
-        Args:
-            overrides: settings whose values replace the stack file's; None removes one.
+        ``overrides``: settings whose values replace the stack file's; None removes one.
 
         Raises:
             EngineError: the update failed.

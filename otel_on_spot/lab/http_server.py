@@ -23,10 +23,8 @@ class _Handler(WSGIRequestHandler):
 def server(address: tuple[str, int], application: Any, certificate: tuple[Path, Path] | None = None) -> BaseWSGIServer:
     """A server, bound to its address and not yet serving.
 
-    Args:
-        address: host and port.
-        application: WSGI application. A ConnectionError that it raises closes the connection without an answer.
-        certificate: PEM files of the certificate and of its key, for TLS.
+    A ConnectionError that the WSGI application raises closes the connection without an answer. ``certificate``: PEM
+    files of the certificate and of its key, for TLS.
 
     Raises:
         OSError: the port is in use, or a file cannot be read.

@@ -50,9 +50,7 @@ class Status:
 def inspect(api: KubernetesApi, expected: Set[str]) -> Status:
     """Read the state of the cluster.
 
-    Args:
-        api: of the cluster.
-        expected: Applications that must exist.
+    ``expected``: Applications that must exist.
     """
     applications, waits_for = _applications(api, expected)
     labels = {

@@ -15,11 +15,6 @@ def deployment(name: str, replicas: int, model: Workload) -> Object:
     """A Deployment of pods that request what the model's do and name no pool: they go where it would.
 
     They are ended at once, and nothing is behind them: what it takes away is theirs alone.
-
-    Args:
-        name: of the Deployment.
-        replicas: of it.
-        model: a workload of the demo.
     """
     cpu, memory = model.requests
     requests = {"cpu": f"{int(cpu * 1000)}m", "memory": str(int(memory))}

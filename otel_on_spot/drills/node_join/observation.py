@@ -34,10 +34,7 @@ class Observation:
 def observe(api: Api, pod_name: str, claim_name: str) -> Observation:
     """Observe the pod's node.
 
-    Args:
-        api: the API server.
-        pod_name: of the drill.
-        claim_name: the NodeClaim that Karpenter made for the pod; empty where there is none yet.
+    ``claim_name``: the NodeClaim that Karpenter made for the pod; empty where there is none yet.
 
     Raises:
         ApiException, urllib3.exceptions.HTTPError: the server refused, or did not answer.

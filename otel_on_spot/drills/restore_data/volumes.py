@@ -121,11 +121,6 @@ def see(api: Api, namespace: str, claim: str) -> Volume | None:
 def choose(api: Api, namespace: str, name: str) -> Database:
     """The database of that name, with all that the drill needs.
 
-    Args:
-        api: the API server.
-        namespace: of the demo.
-        name: of the database.
-
     Raises:
         DrillRefusedError: it has no volume, does not run on it, or the drill would leave something behind.
     """

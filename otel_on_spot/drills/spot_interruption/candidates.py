@@ -34,9 +34,8 @@ class Candidate:
 def judge_nodes(facts: Facts, *, allow_stateful: bool) -> tuple[Candidate, ...]:
     """Judge every node: why it must not be interrupted.
 
-    Args:
-        facts: with nodes, pods, node_claims and terminating.
-        allow_stateful: a node that keeps the only copy of data may be interrupted too.
+    ``facts`` have nodes, pods, node_claims and terminating. ``allow_stateful``: a node that keeps the only copy of data
+    may be interrupted too.
     """
     claims: dict[str, NodeClaim] = {claim.node: claim for claim in require(facts, "node_claims") if claim.node}
     going = {thing.name for thing in require(facts, "terminating") if thing.kind == "NodeClaim"}

@@ -36,10 +36,7 @@ def require(target: Target) -> str:
 def start(target: Target, record_undo: Callable[[Step], None], instances: Sequence[str]) -> str:
     """Tag the instances, so that the template's targets are these and no others, and start an experiment: its id.
 
-    Args:
-        target: the platform.
-        record_undo: writes a change down.
-        instances: that are warned; FIS takes five of an experiment unless the account's quota was raised.
+    FIS takes five instances of an experiment unless the account's quota was raised.
 
     Raises:
         DrillRefusedError: AWS refused.

@@ -51,10 +51,8 @@ class Storm:
 def choose_nodes(facts: Facts, storm: Storm, *, allow_stateful: bool) -> list[Candidate]:
     """The nodes that are warned: of half of them, those of the front path and the fullest first.
 
-    Args:
-        facts: with nodes, pods, node_claims and terminating.
-        storm: which.
-        allow_stateful: nodes that keep the only copy of data too.
+    ``facts`` have nodes, pods, node_claims and terminating. ``allow_stateful``: nodes that keep the only copy of data
+    too.
 
     Raises:
         DrillRefusedError: there are none, or one of them must not be interrupted.

@@ -17,12 +17,9 @@ UNTIL: Final = re.compile(r"\buntil=(\S+)")
 def deny(lease: Lease, now: datetime) -> dict[str, Any]:
     """The entry of an AppProject's ``syncWindows``, for every Application of it; syncs by hand stay possible.
 
-    Its schedule names one minute of one day, so it comes again next year: who makes it removes it.
+    Its schedule names one minute of one day, so it comes again next year: who makes it removes it. It begins now
+    and ends when the lease does, to the second.
     Source: https://argo-cd.readthedocs.io/en/stable/user-guide/sync_windows/
-
-    Args:
-        lease: of the drill; the window ends when it does, to the second.
-        now: when the window begins.
     """
     start = now.astimezone(UTC).replace(second=0, microsecond=0) - SLACK
     until = lease.until.astimezone(UTC)

@@ -19,10 +19,7 @@ DRIFTED: Final = "Drifted"
 def allowed(budgets: Sequence[PoolBudget], nodes: int, now: datetime) -> int | None:
     """Drifted nodes of a pool that may be away at once; None where no budget says.
 
-    Args:
-        budgets: of the pool.
-        nodes: of the pool: a percentage of them is rounded up.
-        now: a budget with a schedule holds within its window alone.
+    A percentage of the pool's nodes is rounded up, and a budget with a schedule holds within its window alone.
     """
     concerned = [budget for budget in budgets if not budget.reasons or DRIFTED in budget.reasons]
     try:

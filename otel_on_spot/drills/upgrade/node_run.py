@@ -38,10 +38,7 @@ class NodePlan:
 def make_node_plan(target: Target, api: Api, releases: Collection[str]) -> NodePlan:
     """Plan the moves to the newest of these releases that the nodes are not of, and back.
 
-    Args:
-        target: the platform.
-        api: its API server.
-        releases: that there are images of, as in ``v20260901``.
+    ``releases``: that there are images of, as in ``v20260901``.
 
     Raises:
         DrillRefusedError: no EC2NodeClass has an alias, a node is going or not of its release, there is no other

@@ -230,10 +230,8 @@ def _drift(seen: Upgrade) -> Verdict:
 def pods_stay(count: int, touched: Sequence[str], events: str) -> Verdict:
     """Whether pods on nodes that stayed are what they were.
 
-    Args:
-        count: of those pods.
-        touched: those that were replaced or restarted, each with what became of it.
-        events: field selector of the events that tell more.
+    ``touched``: those that were replaced or restarted, each with what became of it; ``events``: field selector of the
+    events that tell more.
     """
     findings = tuple(
         Finding(

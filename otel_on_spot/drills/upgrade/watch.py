@@ -178,10 +178,7 @@ def compare_pods(
 ) -> tuple[int, tuple[str, ...]]:
     """Number of pods that had to stay as they were, and what became of those that did not.
 
-    Args:
-        before: all pods before the drill.
-        now: all pods now.
-        stays: whether the node of this name was left alone.
+    ``stays``: whether the node of this name was left alone.
     """
     later = {pod["metadata"]["uid"]: pod for pod in now}
     had_to = [pod for pod in before if _has_to_stay(pod) and stays(pod["spec"].get("nodeName", ""))]

@@ -81,10 +81,8 @@ def images(kubernetes_versions: Iterable[str], releases: Iterable[str]) -> list[
 def write_images(file: Path, kubernetes_versions: Iterable[str], releases: Iterable[str] = ()) -> None:
     """Write the images for moto to read.
 
-    Args:
-        file: where moto reads them.
-        kubernetes_versions: minor versions, such as ``1.35``.
-        releases: what the stack pins (``v20260715`` of the alias ``al2023@v20260715``), beside the lab's own.
+    ``kubernetes_versions``: minor versions, such as ``1.35``. ``releases``: what the stack pins (``v20260715`` of the
+    alias ``al2023@v20260715``), beside the lab's own.
     """
     file.write_text(json.dumps(images(kubernetes_versions, (*RELEASES, *releases)), indent=1))
 
@@ -92,11 +90,8 @@ def write_images(file: Path, kubernetes_versions: Iterable[str], releases: Itera
 def parameter_value(name: str, known: Iterable[Any]) -> str | None:
     """Image id that an SSM parameter of EKS leads to; None where there is no such parameter.
 
-    ``recommended`` is the newest image; any other name is that image's own.
-
-    Args:
-        name: of the parameter.
-        known: moto's images, with ``id``, ``name`` and ``creation_date``.
+    ``recommended`` is the newest image; any other name is that image's own. ``known``: moto's images, with ``id``,
+    ``name`` and ``creation_date``.
     """
     asked = PARAMETER.fullmatch(name)
     if asked is None:

@@ -44,9 +44,7 @@ class DemoChart:
 def find(repository: Path, environment: Mapping[str, str]) -> DemoChart:
     """The chart given in DEMO_CHART, else the stand-in.
 
-    Args:
-        repository: the working tree, whose wrapper chart says which chart and version.
-        environment: variables.
+    The wrapper chart of the working tree says which chart and version.
 
     Raises:
         DemoChartError: DEMO_CHART holds another chart or version, or lacks its own dependencies.

@@ -27,10 +27,7 @@ TIMEOUT_SECONDS: Final = 60
 def server(folder: Path, address: tuple[str, int], certificate: tuple[Path, Path]) -> BaseWSGIServer:
     """The server of a folder's bare repositories, bound to its address and not yet serving.
 
-    Args:
-        folder: holds ``<name>.git`` folders.
-        address: host and port.
-        certificate: PEM file of the certificate, and that of its key.
+    ``folder`` holds ``<name>.git`` folders. ``certificate``: PEM file of the certificate, and that of its key.
 
     Raises:
         OSError: the port is in use, or a file cannot be read.

@@ -92,10 +92,8 @@ def group_registration(name: str, group: dict[str, Any], endpoint: str, image: s
 def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
     """The Node object, without its status.
 
-    Args:
-        row: the instance, as ``otel_on_spot.lab.aws.moto_patches.routes.instance_row`` has it.
-        registration: with which it joins.
-        kubernetes_version: of its kubelet, such as ``v1.35.4``.
+    ``row``: as ``otel_on_spot.lab.aws.moto_patches.routes.instance_row`` has it. ``kubernetes_version``: of its
+    kubelet, such as ``v1.35.4``.
     """
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {

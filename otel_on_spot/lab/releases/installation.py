@@ -144,10 +144,7 @@ class Installation:
 def require_built(tools: Tools | None, program: str, option: str) -> Tools:
     """The tools with the program that ``drill upgrade`` moves to.
 
-    Args:
-        tools: None where it is not built.
-        program: with its version, for people.
-        option: that builds it.
+    ``tools``: None where it is not built. ``program``: with its version, for people. ``option``: that builds it.
 
     Raises:
         ApiError: it is not built.

@@ -172,9 +172,7 @@ ARGOCD_CLI = Module(
 def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:
     """One line for each tool whose version is not what the stack file pins; nothing where there is no such file.
 
-    Args:
-        versions: what the lab runs, such as ``{"kube-apiserver": "v1.35.4"}``.
-        stack_file: ``Pulumi.<stack>.yaml``.
+    ``versions``: what the lab runs, such as ``{"kube-apiserver": "v1.35.4"}``.
     """
     stack = yaml.safe_load(stack_file.read_text(encoding="utf-8")) if stack_file.is_file() else None
 

@@ -37,8 +37,7 @@ Program = TypeVar("Program")
 def check(folder: Path) -> list[Problem]:
     """All problems at once; an empty list means that the lab can start.
 
-    Args:
-        folder: where the lab will keep its state; it need not exist.
+    ``folder``: where the lab will keep its state; it need not exist.
     """
     if sys.platform != "linux":
         rule = "the lab needs Linux: it lives in a network, mount and process namespace of its own"

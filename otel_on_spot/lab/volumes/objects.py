@@ -46,9 +46,7 @@ def gib(quantity: str) -> int:
 def owned_tags(cluster: str, name: str) -> dict[str, str]:
     """Tags of a volume or a snapshot that the driver made for a cluster.
 
-    Args:
-        cluster: its name.
-        name: of the PersistentVolume or of the VolumeSnapshotContent.
+    ``name``: of the PersistentVolume or of the VolumeSnapshotContent.
     """
     return {
         CLUSTER_TAG: "true",

@@ -16,8 +16,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def options(folder: Path) -> dict[str, Any]:
     """Arguments of a ``MotoProcess`` that has the patches.
 
-    Args:
-        folder: the switches: ``images.json`` (``images.write_images``), ``capacity.json`` and ``endpoints.json``.
+    ``folder`` has the switches: ``images.json`` (``images.write_images``), ``capacity.json`` and ``endpoints.json``.
     """
     return {
         "plugin": f"{__name__}:install",
@@ -29,9 +28,7 @@ def options(folder: Path) -> dict[str, Any]:
 def install(folder: Path, app: Application) -> Application:
     """Patch moto in this process, once; the application with the lab's own routes before moto's.
 
-    Args:
-        folder: see ``options``.
-        app: moto's own application.
+    ``folder``: see ``options``. ``app``: moto's own application.
     """
     for patch in (ssm, ec2, events, iam, sqs):
         patch.install()

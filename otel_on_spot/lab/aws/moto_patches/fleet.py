@@ -151,8 +151,7 @@ def instant_fleet(base: Any, folder: Path) -> type:
 def install(folder: Path) -> None:
     """Replace fleets of type instant; others stay moto's.
 
-    Args:
-        folder: where ``capacity.json`` is.
+    ``capacity.json`` is in ``folder``.
     """
     from moto.ec2.models import fleets
     from moto.ec2.responses.fleets import Fleets

@@ -358,8 +358,7 @@ CALLS: Final[Mapping[str, Callable[[Received], Iterable[Request]]]] = {
 def calls_of(response: Any) -> Iterator[Request]:
     """The calls that IAM decides for a request at moto, in order.
 
-    Args:
-        response: moto's own object of the request.
+    ``response``: moto's own object of the request.
     """
     received = Received(response)
     asked = CALLS[received.action](received) if received.action in CALLS else [Request(action=received.action)]
