@@ -189,7 +189,7 @@ class Daemon:
             ApiError: the lab does not have it.
         """
         log(f"moving Karpenter to {version}")
-        return self._running_platform().move_karpenter(version)
+        return self._running_platform().apply_changed("karpenter", version=version)
 
     def next_karpenter(self) -> str:
         """Version of Karpenter that ``drill upgrade`` moves to.
@@ -197,7 +197,9 @@ class Daemon:
         Raises:
             ApiError: it is not built.
         """
-        return self._running_platform().next_karpenter()
+        from otel_on_spot.lab.releases import karpenter
+
+        return karpenter.next_version(self._running_platform().tools)
 
     def argocd(self, log: Log, *, chart: str) -> dict[str, int]:
         """Apply the program with another version of Argo CD's chart, or the stack file's: operations by kind.
@@ -206,7 +208,7 @@ class Daemon:
             ApiError: the lab does not have it.
         """
         log(f"moving Argo CD to chart {chart}" if chart else "moving Argo CD back to the stack file's chart")
-        return self._running_platform().move_argocd(chart)
+        return self._running_platform().apply_changed("argocd", **({"chartVersion": chart} if chart else {}))
 
     def next_argocd(self) -> tuple[str, str]:
         """(version, chart) of Argo CD that ``drill upgrade`` moves to.
@@ -214,7 +216,9 @@ class Daemon:
         Raises:
             ApiError: it is not built.
         """
-        return self._running_platform().next_argocd()
+        from otel_on_spot.lab.releases import argocd
+
+        return argocd.next_chart(self._running_platform().tools)
 
     def destroy(self, log: Log) -> list[list[str]]:
         """Delete what the program declared: what is left in the simulated AWS."""

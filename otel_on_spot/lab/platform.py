@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_on_spot import project
+from otel_on_spot.kubernetes.names import APPLICATION, REFRESH
 from otel_on_spot.lab import addresses, aws_services, control_plane, rbac
 from otel_on_spot.lab.aws import authenticator, capacity, images, moto_patches
 from otel_on_spot.lab.certificates import make
 from otel_on_spot.lab.control import Log
 from otel_on_spot.lab.engine import Engine
 from otel_on_spot.lab.folder import Folder
-from otel_on_spot.lab.gitops import demo_chart, notify
+from otel_on_spot.lab.gitops import demo_chart
 from otel_on_spot.lab.gitops.snapshot import Commit, Snapshot
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.lab.releases import argocd, karpenter
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.stack import Stack
 from otel_on_spot.lab.supervisor import Supervisor
@@ -193,42 +193,12 @@ class Platform:
                     counts[line.operation] = counts.get(line.operation, 0) + 1
             return counts
 
-    def next_karpenter(self) -> str:
-        """Version of Karpenter that ``drill upgrade`` moves to.
-
-        Raises:
-            ApiError: it is not built.
-        """
-        return karpenter.next_version(self.tools)
-
-    def move_karpenter(self, version: str) -> dict[str, int]:
-        """Apply the program with this version of Karpenter: how many operations of each kind it took.
+    def apply_changed(self, section: str, **changes: str) -> dict[str, int]:
+        """Apply the program with other values in a section of the stack file: how many operations of each kind it took.
 
         Raises:
             ApplyError: as ``apply``.
         """
-        return self._apply_changed("karpenter", version=version)
-
-    def next_argocd(self) -> tuple[str, str]:
-        """(version, chart) of Argo CD that ``drill upgrade`` moves to.
-
-        Raises:
-            ApiError: it is not built.
-        """
-        return argocd.next_chart(self.tools)
-
-    def move_argocd(self, chart: str) -> dict[str, int]:
-        """Apply the program with this version of Argo CD's chart: how many operations of each kind it took.
-
-        Args:
-            chart: its version; empty for the stack file's.
-
-        Raises:
-            ApplyError: as ``apply``.
-        """
-        return self._apply_changed("argocd", **({"chartVersion": chart} if chart else {}))
-
-    def _apply_changed(self, section: str, **changes: str) -> dict[str, int]:
         found = stack_file.read(project.root(), self.stack.name)
         return self.apply({section: {**json.loads(found.values[f"{found.project}:{section}"]), **changes}})
 
@@ -268,10 +238,19 @@ class Platform:
         return sorted(self.recording.by_urn) if self.recording else []
 
     def publish(self) -> Commit:
-        """Serve the working tree's present state, and let Argo CD look."""
+        """Serve the working tree's present state, and let Argo CD look past what the repo server remembers.
+
+        The controller removes the annotation when it has looked.
+        Source: https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/
+
+        Raises:
+            ApiError: the API server refuses.
+        """
         commit = self.snapshot.refresh()
-        if commit.changed:
-            notify.look_again(self.api, "argocd")
+        for found in self.api.objects(*APPLICATION.identity, "argocd") if commit.changed else ():
+            metadata = {key: found["metadata"][key] for key in ("name", "namespace")}
+            application = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": metadata}
+            self.api.merge(application, {"metadata": {"annotations": {REFRESH: "hard"}}})
         return commit
 
     def set_shortages(self, now: list[dict[str, str]]) -> None:
