@@ -105,9 +105,9 @@ def _carried(node: Any, known: Mapping[str, Collection[str]]) -> set[str]:
         return _of_both(node, _carried(node.lhs, known), _carried(node.rhs, known))
     if isinstance(node, promql.Call):
         inner = set[str]().union(*(_carried(argument, known) for argument in node.args))
-        if node.func.name == "absent":
-            within = [part for part in parts(node) if isinstance(part, promql.VectorSelector)]
-            return {matcher.name for part in within for matcher in part.matchers.matchers}
+        if node.func.name == "absent":  # of a selector alone; of an expression it has none
+            of = node.args[0]
+            return {told.name for told in of.matchers.matchers} if isinstance(of, promql.VectorSelector) else set()
         if node.func.name == "label_replace":
             return inner | {node.args[1].val}
         return inner - {"le"} if node.func.name == "histogram_quantile" else inner

@@ -74,9 +74,10 @@ def app(**changed: str) -> str:
 
 def pod(name: str, owner: str, **changed: str) -> str:
     """``karpenter_pods_state`` of a pod of the demo."""
-    path = "batch/v1/namespaces/otel-demo/jobs" if owner.startswith("jobs/") else "apps/v1/namespaces/otel-demo"
+    group = "batch" if owner.startswith("jobs/") else "apps"
+    path = f"{group}/v1/namespaces/{changed.get('namespace', 'otel-demo')}"
     labels = {
-        "namespace": "otel-demo", "name": name, "owner": f"/apis/{path}/{owner.removeprefix('jobs/')}",
+        "namespace": "otel-demo", "name": name, "owner": f"/apis/{path}/{owner}",
         "node": "n1", "nodepool": "spot", "capacity_type": "spot", "phase": "Running",
     } | changed  # fmt: skip
     return _labelled("karpenter_pods_state", *_told(labels), KARPENTER)
@@ -367,8 +368,39 @@ CASES: Final = (
     # The way back to Spot.
     Case(
         "stateless pods stay on On-Demand while Spot is to be had",
-        {pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600"},
+        {
+            pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
+            pod("ad-6f-a", "replicasets/ad-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
+        },
         {5 * HOUR: SILENT, 6 * HOUR + 20: _alerts("FallbackStuck")},
+    ),
+    Case(
+        "pods that are meant to be On-Demand are there: the front path's floor, databases, and a pod of each node",
+        {
+            pod(f"{name}-a", owner, nodepool="on-demand", capacity_type="on-demand"): "1x600"
+            for name, owner in {
+                "frontend-on-demand-5f": "replicasets/frontend-on-demand-5f",
+                "kafka-7d9f": "replicasets/kafka-7d9f",
+                "astronomy-db-7d9f": "replicasets/astronomy-db-7d9f",
+                "postgresql-7d9f": "replicasets/postgresql-7d9f",
+                "prometheus-7d9f": "replicasets/prometheus-7d9f",
+                "valkey-cart-7d9f": "replicasets/valkey-cart-7d9f",
+                "opensearch-1": "statefulsets/opensearch",
+                "otel-collector-agent": "daemonsets/otel-collector-agent",
+            }.items()
+        },
+        {6 * HOUR + 20: SILENT},
+    ),
+    Case(
+        "stateless pods stay on On-Demand, and each hour one launch on Spot is refused",
+        {
+            pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand"): "1x600",
+            **{
+                launch("spot", "LaunchFailed").replace('zone="a"', f'zone="{hour}"'): f"_x{60 * hour} 1x600"
+                for hour in range(1, 9)
+            },
+        },
+        {8 * HOUR + 20: SILENT},
     ),
     Case(
         "stateless pods stay on On-Demand, and Spot is still dry",
@@ -384,6 +416,11 @@ CASES: Final = (
         "a pod finds no node",
         {_labelled("karpenter_pods_unbound_time_seconds", 'name="p", namespace="otel-demo"', KARPENTER): "0+60x30"},
         {10: SILENT, 11: _alerts("PodsUnbound")},
+    ),
+    Case(
+        "pods come and go, and each waits for less than five minutes",
+        {_labelled("karpenter_pods_unbound_time_seconds", 'name="p", namespace="otel-demo"', KARPENTER): "290x30"},
+        {20: SILENT},
     ),
     Case(
         "a pod finds its node in time",
@@ -558,6 +595,15 @@ CASES: Final = (
     Case(
         "automatic sync is off for longer than any lease",
         {app(): "stale", app(autosync_enabled="false"): "1x200"},
+        {110: SILENT, 2 * HOUR + 20: _alerts("SuspensionOutlivesLease")},
+    ),
+    Case(
+        "automatic sync is off for longer than any lease, and the Application's health comes and goes",
+        {
+            app(): "stale",
+            app(autosync_enabled="false"): "1x49 stale " + "_x49 1x49 stale " * 2,
+            app(autosync_enabled="false", health_status="Progressing"): "_x50 1x49 stale _x49 1x49 stale",
+        },
         {110: SILENT, 2 * HOUR + 20: _alerts("SuspensionOutlivesLease")},
     ),
     Case(
@@ -974,3 +1020,125 @@ CASES: Final = (
         start="2026-10-05T00:00:00Z",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What people are told by an alert that fires in a case: its labels beside the severity, and its summary."""
+
+    alert: str
+    case: str
+    minute: int
+    summary: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+_DEMO: Final = {"namespace": "argocd", "name": "otel-demo"}
+SAID: Final = (
+    Said(
+        "NodeNeverJoins", "a claim is not registered after five minutes", 6,
+        "A node of pool spot has not joined for 6m 0s", {"karpenter_sh_nodepool": "spot"},
+    ),
+    Said(
+        "LaunchFailures", "a first refused launch is the birth of its counter", 26,
+        "EC2 or Karpenter refuses launches: Unauthorized (on-demand)",
+        {"capacity_type": "on-demand", "reason": "Unauthorized"},
+    ),
+    Said(
+        "LaunchFailures", "a call that EC2 refuses as a whole", 28,
+        "EC2 or Karpenter refuses launches: CreateFailed", {"reason": "CreateFailed"},
+    ),
+    Said(
+        "LaunchFailures", "one call is refused as a whole, the first", 26,
+        "EC2 or Karpenter refuses launches: CreateFailedNodeClassNotReadyError",
+        {"reason": "CreateFailedNodeClassNotReadyError", "error": "NodeClassNotReadyError"},
+    ),
+    Said(
+        "SpotRunsDry", "no Spot in any type and zone", 23,
+        "A launch found no Spot capacity in any type and zone that its pool allows",
+    ),
+    Said(
+        "FallbackStuck", "stateless pods stay on On-Demand while Spot is to be had", 6 * HOUR + 20,
+        "2 stateless pods stay on On-Demand pool on-demand, and Spot is not dry", {"nodepool": "on-demand"},
+    ),
+    Said(
+        "PodsUnbound", "a pod finds no node", 11,
+        "1 pods of namespace otel-demo have found no node for more than 5 minutes", {"namespace": "otel-demo"},
+    ),
+    Said(
+        "PoolNearLimit", "a pool is nearly full", 16,
+        "Pool spot uses 86% of its limit of cpu", {"nodepool": "spot", "resource_type": "cpu"},
+    ),
+    Said(
+        "TerminationStuck", "a node does not end", 22,
+        "Node of NodeClaim spot-x has been ending for 22m 0s", {"karpenter_sh_nodepool": "spot", "name": "spot-x"},
+    ),
+    Said(
+        "RepairHeld", "a node is unready, and repair does not come", 47,
+        "Node n2 has been unready for 47m 0s, and nothing replaces it",
+        {"karpenter_sh_nodepool": "spot", "name": "n2"},
+    ),
+    Said(
+        "DriftHeld", "a node has been drifted for more than a day", 8,
+        "A node of pool spot has been drifted for 1d 0h 7m 0s", {"karpenter_sh_nodepool": "spot"},
+    ),
+    Said(
+        "DisruptionBlocked", "a budget has allowed nothing for a day", 24 * HOUR + 20,
+        "The budgets of pool spot have allowed no disruption (Drifted) for a day",
+        {"nodepool": "spot", "reason": "Drifted"},
+    ),
+    Said(
+        "NodeClassNotReady", "a node class is not ready", 6, "EC2NodeClass default is not ready", {"name": "default"}
+    ),
+    Said(
+        "DatabaseOnSpot", "a database runs on Spot", 3, "kafka-9-a keeps data and runs on Spot node n1",
+        {"namespace": "otel-demo", "name": "kafka-9-a", "node": "n1"},
+    ),
+    Said(
+        "PlacementGuardFails", "the hook pod-lifecycle fails", 6,
+        "The hook /apis/batch/v1/namespaces/otel-demo/jobs/pod-lifecycle fails, and no try of it has succeeded since",
+        {"namespace": "otel-demo", "owner": "/apis/batch/v1/namespaces/otel-demo/jobs/pod-lifecycle"},
+    ),
+    Said(
+        "InterruptionPathDead", "nodes end, and a queue that never delivered has no series", 86,
+        "1 nodes ended in the last hour, and Karpenter heard nothing of it",
+    ),
+    Said(
+        "InterruptionSlow", "messages wait for most of a minute", 8,
+        "Interruption messages wait 59.7s in the queue before Karpenter handles them",
+    ),
+    Said("KarpenterDown", "Karpenter is not reached", 17, "Prometheus reaches no Karpenter"),
+    Said(
+        "SuspensionOutlivesLease", "automatic sync is off for longer than any lease", 2 * HOUR + 20,
+        "Application otel-demo has not been synced by itself for 2 hours", _DEMO,
+    ),
+    Said(
+        "ApplicationOutOfSync", "an Application differs from Git, as two controllers tell", 16,
+        "Application otel-demo differs from Git", _DEMO,
+    ),
+    Said(
+        "ApplicationUnhealthy", "an Application is degraded, as two controllers tell", 16,
+        "Application otel-demo is not healthy", _DEMO,
+    ),
+    Said(
+        "SyncFailed", "a first failed sync is the birth of its counter", 26,
+        "Syncs of Application otel-demo fail", _DEMO,
+    ),
+    Said(
+        "ReconcileSlow", "Argo CD takes long to compare", 13,
+        "Argo CD takes 16s or more to compare an Application with Git",
+    ),
+    Said(
+        "WritesRefused", "a webhook denies what Argo CD writes", 26,
+        "The API server refuses what Argo CD writes (PATCH, 403)", {"code": "403", "method": "PATCH"},
+    ),
+    Said(
+        "ArgoCdDown", "Argo CD is not reached", 17, "Prometheus reaches no Argo CD application controller"
+    ),
+    Said(
+        "ExtendedSupportNear", "standard support ends in a month", 63,
+        "Standard support of Kubernetes 1.34 ends in 29d 22h 57m 0s", {"minor": "1.34"},
+    ),
+    Said("Watchdog", "healthy: all alerts are silent", 45, "Prometheus evaluates the platform's rules"),
+)  # fmt: skip
+"""Of every alert; a test compares."""

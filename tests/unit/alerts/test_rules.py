@@ -123,6 +123,7 @@ def test_what_a_record_matches_by_is_on_both_sides() -> None:
         ("sum by (nodepool) (karpenter_nodepools_usage) > 1", "{{ $labels.resource_type }}", "no label resource_type"),
         ("sum(karpenter_nodepools_usage) > 1", "{{ $labels.nodepool }}", "no label nodepool"),
         ("absent(up{job='karpenter'})", "{{ $labels.instance }}", "no label instance"),
+        ("absent(up{job='karpenter'} == 1)", "{{ $labels.job }}", "no label job"),
         (
             "argocd_app_info and on (name) sum by (pool, name) (karpenter_nodepools_usage)",
             "{{ $labels.nodepool }}",
@@ -178,12 +179,13 @@ def test_a_case_uses_only_series_that_are_served(case: Case) -> None:
 def test_the_databases_that_an_alert_watches_are_those_that_the_chart_keeps_off_spot() -> None:
     files = (ROOT / "gitops/charts/otel-demo").glob("values*.yaml")
     stateful = [row for file in files for row in yaml.safe_load(file.read_text()).get("stateful") or []]
-    expr = next(alert.expr for alert in ALERTS if alert.name == "DatabaseOnSpot")
-    found = re.search(r"\(replicasets/\(([^)]*)\)-\[a-z0-9\]\+\|statefulsets/([^)]*)\)", expr)
+    exprs = {alert.name: alert.expr for alert in ALERTS}
+    found = re.search(r"\(replicasets/\(([^)]*)\)-\[a-z0-9\]\+\|statefulsets/([^)]*)\)", exprs["DatabaseOnSpot"])
     assert found is not None
     replica_sets, stateful_sets = found.groups()
     assert replica_sets.split("|") == sorted({row["name"] for row in stateful if row["kind"] == "Deployment"})
     assert stateful_sets.split("|") == sorted({row["name"] for row in stateful if row["kind"] == "StatefulSet"})
+    assert f"|{replica_sets})-[a-z0-9]+" in exprs["FallbackStuck"]  # which are no fall-back
 
 
 def test_every_record_of_a_counter_has_its_case() -> None:
