@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from otel_on_spot.lab import addresses
@@ -140,27 +139,24 @@ def quantile(counts: dict[float, float], share: float) -> float:
 
 def frontends(lab: Lab) -> dict[str, float]:
     """50 frontends under a deny window: seconds until the last NodeClaim is made, and until all run."""
-    now = datetime.now(UTC)
-    window = {"kind": "deny", "schedule": f"{now.minute} {now.hour} * * *", "duration": "1h", "applications": ["*"]}
-    lab.patch("appproject", "platform", {"spec": {"syncWindows": [window]}}, "argocd")
     declared, before = lab.replicas(), set(lab.claims())
-    try:
-        started, claimed = time.monotonic(), 0.0
-        lab.scale_frontend(FRONTENDS)
-        seen = set(before)
-        while True:
-            ready = lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas", 0)
-            if set(lab.claims()) - seen:
-                seen |= set(lab.claims())
-                claimed = time.monotonic() - started
-            if ready == FRONTENDS:
-                return {"claims": len(seen - before), "claimed": claimed, "running": time.monotonic() - started}
-            assert time.monotonic() - started < PATIENCE_SECONDS, f"{ready} of {FRONTENDS} frontends are ready"
-            time.sleep(0.2)
-    finally:
-        lab.scale_frontend(declared)
-        lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
-        until("the nodes are gone again", lambda: len(lab.claims()) <= len(before), PATIENCE_SECONDS)
+    with lab.denied():
+        try:
+            started, claimed = time.monotonic(), 0.0
+            lab.scale_frontend(FRONTENDS)
+            seen = set(before)
+            while True:
+                ready = lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas", 0)
+                if set(lab.claims()) - seen:
+                    seen |= set(lab.claims())
+                    claimed = time.monotonic() - started
+                if ready == FRONTENDS:
+                    return {"claims": len(seen - before), "claimed": claimed, "running": time.monotonic() - started}
+                assert time.monotonic() - started < PATIENCE_SECONDS, f"{ready} of {FRONTENDS} frontends are ready"
+                time.sleep(0.2)
+        finally:
+            lab.scale_frontend(declared)
+            until("the nodes are gone again", lambda: len(lab.claims()) <= len(before), PATIENCE_SECONDS)
 
 
 @contextmanager

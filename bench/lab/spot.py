@@ -196,11 +196,10 @@ def _in_a_drought(lab: Lab, replicas: int, *, cpu: str, memory: str) -> Numbers:
 def _no_spot(lab: Lab) -> Generator[None]:
     # The collection in one request: `delete --all` asks once for each event, minutes after a thousand pods.
     lab.kubectl("delete", f"--raw=/api/v1/namespaces/{measures.NAMESPACE}/events")
-    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
     try:
-        yield
+        with lab.short_of("spot"):
+            yield
     finally:
-        lab.ask("capacity", shortages=[])
         _only_what_was_there(lab)
 
 

@@ -1,4 +1,4 @@
-"""Keeps what the doctor printed for the runbook pages: in the folder that ``CAPTURES`` names, where it names one."""
+"""Keeps what commands printed for the runbook pages: in the folder that ``CAPTURES`` names, where it names one."""
 
 import io
 import os
@@ -16,12 +16,15 @@ COLUMNS = 110
 
 def keep(name: str, seen: Seen, *lines: str) -> None:
     """Write what was printed; with ``lines``, as ``--only`` of them prints it."""
-    folder = os.environ.get("CAPTURES")
-    if not folder:
-        return
     out = io.StringIO()
     report = examine.examine(seen.facts, examine.select_checks(lines, ()), seconds=seen.report["seconds"])
     show(replace(report, notes=()), Console(file=out, width=COLUMNS, color_system=None))
-    file = Path(folder) / f"{name.replace(' ', '-')}.txt"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n")
+    write(name.replace(" ", "-"), out.getvalue())
+
+
+def write(name: str, printed: str) -> None:
+    """Write what a command printed."""
+    if folder := os.environ.get("CAPTURES"):
+        file = Path(folder) / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(line.rstrip() for line in printed.splitlines()) + "\n")

@@ -65,6 +65,12 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
+def no_capacity(lab: Lab) -> Iterator[None]:
+    with lab.short_of("*"):
+        yield
+
+
+@pytest.fixture
 def lab(shared: SharedLab) -> Lab:
     """The lab that all tests share: up, healthy and clean."""
     return shared.ready()

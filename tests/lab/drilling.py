@@ -5,11 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import ClassVar
 
 from otel_on_spot.lab import isolation
 from otel_on_spot.lab.isolation import environment
+from tests.lab import captures
 from tests.lab.running import ROOT, STACK, Lab
 
 
@@ -96,7 +96,4 @@ class Drilling:
 
     def keep(self, name: str) -> None:
         """What it printed, for a runbook page: in the folder that ``CAPTURES`` names, where it names one."""
-        folder = os.environ.get("CAPTURES")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            (Path(folder) / f"{name}.txt").write_text(self.told + "\n")
+        captures.write(name, self.told)

@@ -1,7 +1,6 @@
 """Faults that are put into a running lab and taken out again, each with the line of the doctor that must name it."""
 
 import json
-import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from otel_on_spot.doctor import examine, facts
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.report import as_document
-from tests.lab.running import ROOT, STACK, Lab
+from tests.lab.running import ROOT, Lab
 
 CLUSTER, REGION, ACCOUNT = "otel-lab", "eu-west-1", "123456789012"
 NODE_ROLE, CONTROLLER_ROLE = f"{CLUSTER}-karpenter-node", f"{CLUSTER}-karpenter-controller"
@@ -87,6 +86,11 @@ class Faults(list[Fault]):
 
         return add
 
+    def one(self, name: str) -> Fault:
+        """The one of this name."""
+        (found,) = (fault for fault in self if fault.name == name)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -125,12 +129,10 @@ class Seen:
 def doctor(lab: Lab, folder: Path, *options: str, tree: Path = ROOT) -> Seen:
     """Run the command as a user does, in the lab's namespaces; its exit code must be what its report says."""
     out, kept = folder / "report.json", folder / "facts.json"
-    line = [sys.executable, "-m", "otel_on_spot", "--verbose", "doctor", "--stack", STACK, "--json", str(out)]
-    line += ["--facts-out", str(kept), *options]
-    script = 'cd "$0" && PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
     out.unlink(missing_ok=True)
-    told = lab.inside("sh", "-c", script, str(tree), *line)
+    line = ("--verbose", "doctor", "--json", str(out), "--facts-out", str(kept))
+    told, code = lab.otel_on_spot(*line, *options, tree=tree)
     assert out.exists(), told[-3000:]
     report = json.loads(out.read_text())
-    assert told.rstrip().endswith(f"exit code {report['exit_code']}"), told[-3000:]
+    assert report["exit_code"] == code, told[-3000:]
     return Seen(report=report, facts=facts.load(kept))

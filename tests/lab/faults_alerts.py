@@ -16,7 +16,7 @@ from otel_on_spot.doctor.facts_kubernetes import Application
 from otel_on_spot.lab.aws import events
 from otel_on_spot.lab.control_plane import NODE_LABEL
 from tests.lab import faults_access, faults_cloud, faults_cluster, faults_nodes
-from tests.lab.faults import REGION, seeding
+from tests.lab.faults import REGION, Faults, seeding
 from tests.lab.faults_cloud import hung
 from tests.lab.faults_cluster import deployment, made
 from tests.lab.faults_nodes import large
@@ -42,8 +42,7 @@ class Fault:
 def of_doctor(name: str) -> Seeding:
     """A fault that the doctor is proven with, by its name."""
     table = (*faults_access.FAULTS, *faults_cloud.FAULTS, *faults_cluster.FAULTS, *faults_nodes.FAULTS)
-    (found,) = (fault for fault in table if fault.name == name)
-    return found.seed
+    return Faults(table).one(name).seed
 
 
 @seeding
@@ -107,22 +106,20 @@ def a_node_class_without_an_image(lab: Lab) -> Iterator[None]:
 @seeding
 def spot_is_short(lab: Lab) -> Iterator[None]:
     """A pod that names no pool falls back to On-Demand. Its node goes with it: it has room for what comes next."""
-    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
-    lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
-    yield
-    until("it runs On-Demand", lambda: lab.runs("dry"), 120)
-    lab.ask("capacity", shortages=[])
+    with lab.short_of("spot"):
+        lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
+        yield
+        until("it runs On-Demand", lambda: lab.runs("dry"), 120)
     lab.no_longer_wants_node("dry")
 
 
 @seeding
 def the_quota_of_on_demand_is_used_up(lab: Lab) -> Iterator[None]:
     """A pod that may run nowhere else waits."""
-    lab.ask("capacity", shortages=[{"capacity_type": "on-demand", "code": "VcpuLimitExceeded"}])
     wanted: dict[str, Any] = json.loads(json.dumps(large("refused")))
     wanted["spec"]["template"]["spec"]["nodeSelector"] = {"karpenter.sh/capacity-type": "on-demand"}
-    yield from made(lab, wanted)
-    lab.ask("capacity", shortages=[])
+    with lab.short_of("on-demand", code="VcpuLimitExceeded"):
+        yield from made(lab, wanted)
 
 
 @seeding

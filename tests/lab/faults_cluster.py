@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.lab.faults import Faults
-from tests.lab.running import Lab, until
+from tests.lab.running import Lab, condition, until
 
 FAULTS = Faults()
 
@@ -105,12 +105,8 @@ def the_node_class_names_an_image_that_does_not_exist(lab: Lab) -> Iterator[None
         {"spec": {"amiSelectorTerms": seeded}},
         {"spec": {"amiSelectorTerms": before}},
     )
-    until("Ready again", lambda: ready(lab, "ec2nodeclass", "default") and ready(lab, "nodepool", "data"), 120)
-
-
-def ready(lab: Lab, kind: str, name: str) -> bool:
-    listed = (lab.get(kind, name).get("status") or {}).get("conditions") or []
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in listed)
+    things = (("ec2nodeclass", "default"), ("nodepool", "data"))
+    until("Ready again", lambda: all(condition(lab.get(*thing), "Ready") == "True" for thing in things), 120)
 
 
 @FAULTS.named("node-pools", "NodeClassReady=False", seconds=90)
@@ -218,9 +214,8 @@ def an_application_stays_out_of_sync(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("suspensions", "automatic sync is off, and no lease ends that")
 def an_application_is_suspended_without_an_end(lab: Lab) -> Iterator[None]:
-    before = lab.application("otel-demo")["spec"]["syncPolicy"]["automated"]
-    off, on = ({"spec": {"syncPolicy": {"automated": entry}}} for entry in (None, before))
-    yield from patched(lab, "application.argoproj.io", "otel-demo", "argocd", off, on)
+    with lab.suspended("otel-demo"):
+        yield
 
 
 def window(began: timedelta, **more: Any) -> dict[str, Any]:

@@ -89,8 +89,7 @@ def nodes_drift_and_no_budget_lets_them_go(lab: Lab) -> Iterator[None]:
 
 
 def drifted(claim: Any) -> bool:
-    listed = claim.get("status", {}).get("conditions") or []
-    return any(entry["type"] == "Drifted" and entry["status"] == "True" for entry in listed)
+    return condition(claim, "Drifted") == "True"
 
 
 @FAULTS.named("webhooks", "Service default/nobody does not exist")
@@ -164,11 +163,8 @@ def eks_finds_a_removed_api_in_use(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("refused-launches", "1 pod without a node for more than 5 min", seconds=90, later=timedelta(minutes=6))
 def spot_and_on_demand_run_dry(lab: Lab) -> Iterator[None]:
-    lab.ask("capacity", shortages=[{"capacity_type": kind} for kind in ("spot", "on-demand")])
-    lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
-    yield
-    lab.kubectl("delete", "deployment", "dry", "--namespace=default", "--ignore-not-found")
-    lab.ask("capacity", shortages=[])
+    with lab.short_of("spot", "on-demand"):
+        yield from made(lab, large("dry"))
 
 
 @FAULTS.named("fallback-stuck", "a Spot node was launched", seconds=60, later=timedelta(hours=2))
@@ -176,10 +172,9 @@ def fall_back_stays_when_spot_is_back(lab: Lab) -> Iterator[None]:
     """The budget of its pool lets nothing go. Types that were refused are not tried for three minutes: others are."""
     budgets = lab.get("nodepool", "on-demand")["spec"]["disruption"].get("budgets")
     lab.patch("nodepool", "on-demand", {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})
-    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
-    lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
-    until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
-    lab.ask("capacity", shortages=[])
+    with lab.short_of("spot"):
+        lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
+        until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
     # On no node that is there, so that one is launched; smaller than the types that were refused.
     nodes = [node["metadata"]["name"] for node in lab.get("nodes")]
     lab.kubectl("cordon", *nodes)

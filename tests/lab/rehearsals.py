@@ -1,13 +1,12 @@
 """Drills in a lab: run as a user does, with the report that they write."""
 
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.running import ROOT, Lab
+from tests.lab import captures
+from tests.lab.running import Lab
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,25 +47,9 @@ def rehearse(lab: Lab, folder: Path, name: str, *options: str, keep: str = "", s
     """
     out = folder / f"{name}.json"
     out.unlink(missing_ok=True)
-    line = [
-        sys.executable,
-        "-m",
-        "otel_on_spot",
-        "--verbose",
-        "drill",
-        name,
-        "--stack",
-        lab.stack.name,
-        "--json",
-        str(out),
-        *options,
-    ]
-    script = 'cd "$0" && COLUMNS=110 PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
-    told, _, code = lab.inside("sh", "-c", script, str(ROOT), *line, seconds=seconds).rpartition("exit code ")
+    told, code = lab.otel_on_spot("--verbose", "drill", name, "--json", str(out), *options, seconds=seconds)
     report = json.loads(out.read_text()) if out.exists() else None
-    assert report is None or int(code) == report["exit_code"], told[-3000:]
-    if keep and (kept := os.environ.get("CAPTURES")):
-        file = Path(kept) / f"drill-{keep}.txt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(line.rstrip() for line in told.splitlines()) + "\n")
-    return Rehearsed(report=report, told=told, code=int(code))
+    assert report is None or code == report["exit_code"], told[-3000:]
+    if keep:
+        captures.write(f"drill-{keep}", told)
+    return Rehearsed(report=report, told=told, code=code)

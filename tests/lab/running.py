@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +87,49 @@ class Lab:
         )
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.stdout[-500:]} {ended.stderr[-1500:]}"
         return ended.stdout
+
+    def otel_on_spot(
+        self, *arguments: str, tree: Path = ROOT, text: str | None = None, seconds: float = 120
+    ) -> tuple[str, int]:
+        """What the command of a tree prints in the lab, by default of its stack, and its exit code."""
+        script = 'cd "$0" && COLUMNS=110 PYTHONPATH=. "$@" 2>&1; echo "exit code $?"'
+        stack = () if "--stack" in arguments else ("--stack", self.stack.name)
+        line = (sys.executable, "-m", "otel_on_spot", *arguments, *stack)
+        told = self.inside("sh", "-c", script, str(tree), *line, text=text, seconds=seconds)
+        said, _, code = told.rpartition("exit code ")
+        return said, int(code)
+
+    @contextmanager
+    def short_of(self, *capacity_types: str, **more: str) -> Generator[None]:
+        """Meanwhile the simulated EC2 refuses what is of these, and ``more``."""
+        self.ask("capacity", shortages=[{"capacity_type": kind, **more} for kind in capacity_types])
+        try:
+            yield
+        finally:
+            self.ask("capacity", shortages=[])
+
+    @contextmanager
+    def suspended(self, name: str) -> Generator[None]:
+        """Meanwhile Argo CD does not sync an Application by itself."""
+        before = self.application(name)["spec"]["syncPolicy"]["automated"]
+        off, on = ({"spec": {"syncPolicy": {"automated": entry}}} for entry in (None, before))
+        self.patch("application.argoproj.io", name, off, "argocd")
+        try:
+            yield
+        finally:
+            self.patch("application.argoproj.io", name, on, "argocd")
+
+    @contextmanager
+    def denied(self) -> Generator[dict[str, Any]]:
+        """Meanwhile a window of the project denies every automatic sync: the window."""
+        now = datetime.now(UTC)
+        schedule = f"{now.minute} {now.hour} * * *"
+        window = {"kind": "deny", "schedule": schedule, "duration": "1h", "applications": ["*"], "manualSync": True}
+        self.patch("appproject", "platform", {"spec": {"syncWindows": [window]}}, "argocd")
+        try:
+            yield window
+        finally:
+            self.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
 
     def kubectl(self, *arguments: str, check: bool = True, text: str | None = None) -> str:
         """Output of kubectl."""

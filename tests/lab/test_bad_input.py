@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -51,13 +50,6 @@ def test_a_bring_up_that_cannot_be_ends_with_one_message_and_no_process(
         if str(tmp_path) in " ".join(process.info["cmdline"] or [])
     ] == []
     assert "no lab" in cli(tmp_path, "down").stdout
-
-
-@pytest.fixture
-def no_capacity(lab: Lab) -> Iterator[None]:
-    lab.ask("capacity", shortages=[{"capacity_type": "*"}])
-    yield
-    lab.ask("capacity", shortages=[])
 
 
 def test_a_cloud_that_refuses_every_launch_is_named_and_its_end_is_noticed(lab: Lab, no_capacity: None) -> None:

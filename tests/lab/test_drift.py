@@ -1,7 +1,6 @@
 """Lesson 4: Argo CD reverts a manual scale; a suspension holds at the right level, and only there."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -29,35 +28,20 @@ def test_a_manual_scale_to_50_is_put_back(lab: Lab, declared: int) -> None:
 def test_a_deny_window_on_the_project_holds_while_the_root_heals_and_ends_when_taken_back(
     lab: Lab, declared: int
 ) -> None:
-    now = datetime.now(UTC)
-    window = {
-        "kind": "deny",
-        "schedule": f"{now.minute} {now.hour} * * *",
-        "duration": "1h",
-        "applications": ["*"],
-        "manualSync": True,
-    }
-    lab.patch("appproject", "platform", {"spec": {"syncWindows": [window]}}, "argocd")
-    try:
+    with lab.denied() as window:
         lab.scale_frontend(50)
         stays("50 replicas", lambda: lab.replicas() == 50, HOLDS_SECONDS)
         lab.apply()
         project = lab.get("appproject", "platform", "argocd")
         assert project["spec"]["syncWindows"] == [window], "an update took the lease away"
         stays("50 replicas after an update", lambda: lab.replicas() == 50, 8)
-    finally:
-        lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
     reverted(lab, declared)
 
 
 def test_a_childs_own_suspension_survives_the_self_healing_root(lab: Lab, declared: int) -> None:
-    before = lab.application("otel-demo")["spec"]["syncPolicy"]["automated"]
-    lab.patch("application.argoproj.io", "otel-demo", {"spec": {"syncPolicy": {"automated": None}}}, "argocd")
-    try:
+    with lab.suspended("otel-demo"):
         lab.scale_frontend(50)
         stays("50 replicas", lambda: lab.replicas() == 50, HOLDS_SECONDS)
-    finally:
-        lab.patch("application.argoproj.io", "otel-demo", {"spec": {"syncPolicy": {"automated": before}}}, "argocd")
     reverted(lab, declared)
 
 

@@ -74,10 +74,7 @@ def test_a_node_whose_role_is_not_mapped_stops_at_authentication_and_the_cause_i
     lab: Lab, tmp_path: Path
 ) -> None:
     before = set(lab.claims())
-    fault = next(
-        candidate for candidate in faults_access.FAULTS if candidate.name == "the role is missing from aws auth"
-    )
-    with fault.seed(lab):
+    with faults_access.FAULTS.one("the role is missing from aws auth").seed(lab):
         seen = rehearse(lab, tmp_path, "node-join", "--timeout", "15", keep="node-join-not-admitted")
     assert (seen.lines["launched"], seen.lines["authenticated"], seen.code) == ("ok", "found", 1), seen.told
     assert "likely cause: the cluster does not admit its role (aws-auth: mapRoles does not list" in seen.said(
@@ -85,13 +82,6 @@ def test_a_node_whose_role_is_not_mapped_stops_at_authentication_and_the_cause_i
     )
     assert seen.lines["node-role"] == "found"
     assert no_node_is_left(lab, before)
-
-
-@pytest.fixture
-def no_capacity(lab: Lab) -> Iterator[None]:
-    lab.ask("capacity", shortages=[{"capacity_type": "*"}])
-    yield
-    lab.ask("capacity", shortages=[])
 
 
 def test_without_capacity_the_node_stops_at_its_launch_and_the_clouds_words_are_told(
@@ -122,17 +112,13 @@ def test_a_scale_by_hand_is_put_back_and_timed(lab: Lab, tmp_path: Path) -> None
 
 def test_a_suspended_application_is_found_and_the_drill_puts_the_scale_back_itself(lab: Lab, tmp_path: Path) -> None:
     declared = lab.replicas()
-    before = lab.application("otel-demo")["spec"]["syncPolicy"]["automated"]
-    lab.patch("application.argoproj.io", "otel-demo", {"spec": {"syncPolicy": {"automated": None}}}, "argocd")
-    try:
+    with lab.suspended("otel-demo"):
         seen = rehearse(lab, tmp_path, "drift", "--timeout", "8", keep="drift-suspended")
         assert seen.code == 1
         assert "automatic sync of Application otel-demo is off" in seen.said("reverted"), seen.told
         assert "Application otel-demo: automatic sync is off" in seen.said("suspensions")
         assert lab.replicas() == declared, "the drill leaves its scale behind"
         assert nothing_is_left(lab)
-    finally:
-        lab.patch("application.argoproj.io", "otel-demo", {"spec": {"syncPolicy": {"automated": before}}}, "argocd")
     until("all is in sync", lambda: lab.application("otel-demo")["status"]["sync"]["status"] == "Synced")
 
 
@@ -318,7 +304,7 @@ def test_a_warning_that_does_not_arrive_is_found_with_the_link_that_is_missing(
     # Of Spot: On-Demand nodes that a drought before has left go meanwhile, as they should.
     labels = {found: claim["metadata"]["labels"] for found, claim in lab.claims().items()}
     before = {claim for claim, own in labels.items() if own["karpenter.sh/nodepool"] == "spot"}
-    fault = next(candidate for candidate in faults_cloud.FAULTS if candidate.name == name)
+    fault = faults_cloud.FAULTS.one(name)
     with fault.seed(lab):
         kept = f"spot-interruption-{fault.line}"
         seen = rehearse(lab, tmp_path, "spot-interruption", "--timeout", "8", keep=kept)

@@ -24,9 +24,8 @@ def refused(lab: Lab) -> set[str]:
 
 @pytest.fixture
 def no_spot(lab: Lab) -> Iterator[None]:
-    lab.ask("capacity", shortages=[{"capacity_type": "spot"}])
-    yield
-    lab.ask("capacity", shortages=[])
+    with lab.short_of("spot"):
+        yield
     claims = [name for name, claim in lab.claims().items() if pool_of(claim) == "on-demand"]
     lab.kubectl("delete", "deployment", NAME, "--namespace=default", "--ignore-not-found")
     if claims:
@@ -37,20 +36,9 @@ def pool_of(thing: dict[str, dict[str, dict[str, str]]]) -> str:
     return thing["metadata"]["labels"]["karpenter.sh/nodepool"]
 
 
-def frontends() -> dict[str, object]:
-    """Pods that ask for what prod's frontend does, and name no pool."""
-    resources = {"requests": {"cpu": "200m", "memory": "250Mi"}}
-    template = {
-        "metadata": {"labels": {"app": NAME}},
-        "spec": {"containers": [{"name": "c", "image": "pause", "resources": resources}]},
-    }
-    spec = {"replicas": REPLICAS, "selector": {"matchLabels": {"app": NAME}}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME}, "spec": spec}
-
-
 def test_without_spot_fifty_frontends_run_on_demand_after_one_round_of_refusals(lab: Lab, no_spot: None) -> None:
     before = refused(lab)
-    lab.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(frontends()))
+    lab.wants_node(NAME, cpu="200m", memory="250Mi", pool="", replicas=REPLICAS)  # as prod's frontend
 
     def ready() -> bool:
         return lab.get("deployment", NAME, "default")["status"].get("readyReplicas", 0) == REPLICAS

@@ -4,7 +4,6 @@ Interruption events travel rules, queue and Karpenter; the node is tainted, drai
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.lab.aws import events
-from tests.lab.running import ROOT, STACK, Lab, stays, until
+from tests.lab.running import Lab, stays, until
 
 REGION = "eu-west-1"
 NAME = "interrupted"
@@ -69,8 +68,8 @@ def test_the_history_tells_what_became_of_an_interrupted_node(
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
     until("its pod runs elsewhere", lambda: lab.moved(NAME, claim), 90)
     until("the old NodeClaim is gone", lambda: name not in lab.claims(), 60)
-    line = [sys.executable, "-m", "otel_on_spot", "history", "--stack", STACK, "--json", str(told)]
-    lab.inside("sh", "-c", 'cd "$0" && PYTHONPATH=. "$@"', str(ROOT), *line, "--incident", str(tmp_path))
+    said, code = lab.otel_on_spot("history", "--json", str(told), "--incident", str(tmp_path))
+    assert code == 0, said
     found = json.loads(told.read_text())
     life = next(life for life in found["lives"] if life["claim"] == name)
     assert (life["pool"], life["capacity_type"], life["why_ended"]) == ("spot", "spot", "Spot interruption")

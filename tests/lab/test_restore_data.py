@@ -117,14 +117,14 @@ def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(
     spare = [name for name in names if name != of_database["spec"]["nodeName"]]
     if spare:
         staging.kubectl("cordon", *spare)
-    staging.ask("capacity", shortages=[{"capacity_type": "on-demand"}])
     try:
-        seen = rehearse(staging, tmp_path, "restore-data", "--timeout", "20", "--move", keep="restore-data-no-capacity")
+        with staging.short_of("on-demand"):
+            options = ("--timeout", "20", "--move")
+            seen = rehearse(staging, tmp_path, "restore-data", *options, keep="restore-data-no-capacity")
         assert seen.lines == {"snapshot": "ok", "restored": "ok", "source": "ok", "followed": "found"}, seen.told
         assert "no other node runs it in eu-west-1" in seen.said("followed")
         assert "InsufficientCapacityError" in seen.said("followed")
     finally:
-        staging.ask("capacity", shortages=[])
         if spare:
             staging.kubectl("uncordon", *spare)
     until("postgresql is back", lambda: claim_of(staging, "postgresql") == "postgresql-data")
