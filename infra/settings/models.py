@@ -8,7 +8,7 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
@@ -59,21 +59,15 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+Item = TypeVar("Item")
+Listed = Annotated[tuple[Item, ...], BeforeValidator(_listed)]
+Distinct = Annotated[tuple[Item, ...], BeforeValidator(_listed), AfterValidator(_unique)]
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_unique)]
-InstanceTypes = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9]+(-[a-z0-9]+)?$")], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_unique),
-]
-InstanceFamilies = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_unique),
-]
-InstanceCategories = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
-]
+Strings = Distinct[str]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
+InstanceTypes = Distinct[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9]+(-[a-z0-9]+)?$")]]
+InstanceFamilies = Distinct[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]]
+InstanceCategories = Distinct[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")]]
 
 
 def _duration(value: str) -> str:
@@ -265,10 +259,7 @@ ImageRepository = Annotated[
 
 
 SubnetIds = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_unique),
-    Field(max_length=16),
+    Distinct[Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]], Field(max_length=16)
 ]
 SubnetTags = dict[
     Annotated[str, Field(pattern=r"^[^*?]+$", max_length=128)],
@@ -318,10 +309,7 @@ class Proxy(Model):
         examples=["http://proxy.example.com:3128"],
     )
     no_proxy: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]+$", max_length=253)], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-        Field(max_length=50),
+        Distinct[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]+$", max_length=253)]], Field(max_length=50)
     ] = Field(
         (),
         description="further hosts, .domains and networks that are asked directly, beside the VPC, the Services, "
@@ -360,14 +348,11 @@ class Network(Model):
     flow_log_retention_days: RetentionDays = Field(
         90, description="days that CloudWatch keeps flow logs, one of the values that CloudWatch accepts"
     )
-    gateway_endpoints: Annotated[tuple[Literal["s3", "dynamodb"], ...], BeforeValidator(_listed)] = Field(
+    gateway_endpoints: Listed[Literal["s3", "dynamodb"]] = Field(
         ("s3",), description="services reached through gateway endpoints (free): s3, dynamodb"
     )
     interface_endpoints: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-        Field(max_length=20),
+        Distinct[Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)]], Field(max_length=20)
     ] = Field(
         (),
         description="services reached through interface endpoints (about 7 USD a month each and zone)",
@@ -383,11 +368,7 @@ class Network(Model):
         description="certificates in PEM of authorities that nodes trust beside the public ones, at most 12 KiB: of a "
         "proxy that opens TLS, or of the company's registries",
     )
-    ca_bundle_hosts: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-    ] = Field(
+    ca_bundle_hosts: Distinct[Host] = Field(
         (),
         description="hosts of Git and Helm repositories, and of the OIDC provider, that Argo CD trusts by caBundle and "
         "by nothing else: those with a certificate of these authorities, or all where the proxy opens TLS",
@@ -411,9 +392,7 @@ class Endpoint(Model):
 
     public: bool = Field(description="true opens the API endpoint to publicCidrs (refused in prod)")
     private: bool = Field(default=True, description="true opens the API endpoint inside the VPC (nodes use it)")
-    public_cidrs: Annotated[
-        tuple[Cidr, ...], BeforeValidator(_listed), AfterValidator(_unique), Field(max_length=40)
-    ] = Field(
+    public_cidrs: Annotated[Distinct[Cidr], Field(max_length=40)] = Field(
         (),
         description="networks that may reach the public endpoint: office, VPN, CI; never 0.0.0.0/0",
         examples=[["198.51.100.0/24"]],
@@ -422,7 +401,7 @@ class Endpoint(Model):
         description="where `pulumi up` runs: listed-cidrs (its address is in publicCidrs) or runner-in-vpc (a CI "
         "runner in, or peered with, the VPC)"
     )
-    runner_cidrs: Annotated[tuple[Cidr, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    runner_cidrs: Distinct[Cidr] = Field(
         (),
         description="networks of the runner in the VPC, or peered with it, admitted to the private endpoint on port "
         "443",
@@ -505,17 +484,17 @@ class Cluster(Model):
         pattern=r"^1\.[0-9]{2}$", description="EKS minor version, quoted", examples=["1.35"]
     )
     endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
-    admin_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    admin_role_arns: Distinct[RoleArn] = Field(
         (),
         description="IAM role ARNs that are cluster-admin, beside the role that creates the cluster (EKS admits that "
         "one by itself, and refuses it here); at least one in prod",
     )
-    admin_view_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    admin_view_role_arns: Distinct[RoleArn] = Field(
         (),
         description="IAM role ARNs that read everything in the cluster, Secrets too, and write nothing: those that "
         "preview with a refresh, such as CI's daily check for drift",
     )
-    view_role_arns: Annotated[tuple[RoleArn, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    view_role_arns: Distinct[RoleArn] = Field(
         (),
         description="IAM role ARNs that read workloads, no Secret and no custom resource, and write nothing: those "
         "that preview without a refresh, such as CI's of a pull request",
@@ -525,7 +504,7 @@ class Cluster(Model):
         description="how the Karpenter node role is admitted; from one end to the other goes through both, an update "
         "each; the direct jump is refused",
     )
-    log_types: Annotated[tuple[LogType, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    log_types: Distinct[LogType] = Field(
         ("audit", "authenticator"), description="control-plane logs kept in CloudWatch; prod: all five"
     )
     log_retention_days: RetentionDays = Field(
@@ -695,9 +674,9 @@ class NodeClass(Model):
         None, ge=2, le=50, description="images that a node pulls at once, or left out for one after the other"
     )
     kubelet: Kubelet = Field(default_factory=Kubelet, description="the kubelet")
-    capacity_reservations: Annotated[
-        tuple[CapacityReservation, ...], BeforeValidator(_listed), Field(max_length=30)
-    ] = Field((), description="reservations that a pool of capacity type reserved launches into")
+    capacity_reservations: Annotated[Listed[CapacityReservation], Field(max_length=30)] = Field(
+        (), description="reservations that a pool of capacity type reserved launches into"
+    )
 
 
 class Taint(Model):
@@ -714,11 +693,9 @@ class Budget(Model):
     nodes: Annotated[str, AfterValidator(_node_count)] = Field(
         pattern=r"^((100|[0-9]{1,2})%|[0-9]+)$", description="share or number of nodes, for example 10% or 1 (quoted)"
     )
-    reasons: Annotated[
-        tuple[Literal["Underutilized", "Empty", "Drifted", "Unhealthy"], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-    ] = Field((), description="the reasons that this budget is for; none means all")
+    reasons: Distinct[Literal["Underutilized", "Empty", "Drifted", "Unhealthy"]] = Field(
+        (), description="the reasons that this budget is for; none means all"
+    )
     schedule: Schedule | None = Field(
         None,
         description="cron start of the budget's window in UTC, weekdays 0 to 6 or by name; needs duration",
@@ -742,24 +719,21 @@ class Limits(Model):
 class Pool(Model):
     """A Karpenter NodePool."""
 
-    capacity_types: Annotated[
-        tuple[Literal["spot", "on-demand", "reserved"], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-        Field(min_length=1),
-    ] = Field(description="spot, on-demand, reserved (nodeClass.capacityReservations), or several")
+    capacity_types: Annotated[Distinct[Literal["spot", "on-demand", "reserved"]], Field(min_length=1)] = Field(
+        description="spot, on-demand, reserved (nodeClass.capacityReservations), or several"
+    )
     stateful: bool = Field(default=False, description="true when the databases live here: On-Demand only, tainted")
-    taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field((), description="taints of its nodes")
-    startup_taints: Annotated[tuple[Taint, ...], BeforeValidator(_listed)] = Field(
+    taints: Listed[Taint] = Field((), description="taints of its nodes")
+    startup_taints: Listed[Taint] = Field(
         (), description="taints that a new node has until whoever it waits for removes them; pods need no toleration"
     )
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="labels of its nodes")
     weight: int | None = Field(
         None, ge=1, le=100, description="preference among pools, 1 to 100; the highest is tried first"
     )
-    architectures: Annotated[
-        tuple[Literal["amd64", "arm64"], ...], BeforeValidator(_listed), AfterValidator(_unique), Field(min_length=1)
-    ] = Field(("amd64",), description="CPU architectures; for arm64 every image of the demo must be known to be built")
+    architectures: Annotated[Distinct[Literal["amd64", "arm64"]], Field(min_length=1)] = Field(
+        ("amd64",), description="CPU architectures; for arm64 every image of the demo must be known to be built"
+    )
     instance_categories: Annotated[InstanceCategories, Field(min_length=1)] = Field(
         ("c", "m", "r"), description="EC2 instance categories"
     )
@@ -786,7 +760,7 @@ class Pool(Model):
         (), description="zones of network.zones that the pool launches in; none means all", examples=[["eu-west-1a"]]
     )
     limits: Limits = Field(description="the most that the pool may grow to")
-    budgets: Annotated[tuple[Budget, ...], BeforeValidator(_listed), Field(max_length=50)] = Field(
+    budgets: Annotated[Listed[Budget], Field(max_length=50)] = Field(
         (Budget(nodes="10%"),), description="voluntary disruption budgets"
     )
     consolidation_policy: Literal["WhenEmpty", "WhenEmptyOrUnderutilized", "Balanced"] = Field(
@@ -859,11 +833,9 @@ class Rbac(Model):
     policy: Strings = Field(
         (), description="lines of policy.csv, each checked", examples=[["g, platform-team, role:admin"]]
     )
-    scopes: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_:./-]+$")], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-    ] = Field(("groups",), min_length=1, description="claims of the token that name groups")
+    scopes: Distinct[Annotated[str, Field(pattern=r"^[A-Za-z0-9_:./-]+$")]] = Field(
+        ("groups",), min_length=1, description="claims of the token that name groups"
+    )
 
 
 class ArgoCd(Model):
@@ -933,9 +905,9 @@ class IgnoredDifference(Model):
     kind: str = Field(pattern=r"^([A-Z][A-Za-z0-9]*|\*)$", description="kind", examples=["Deployment"])
     name: str | None = Field(None, min_length=1, description="name of the one object, or left out for all")
     namespace: str | None = Field(None, min_length=1, description="namespace of the objects, or left out for all")
-    json_pointers: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^(/[^/]+)+$")], ...], BeforeValidator(_listed), AfterValidator(_unique)
-    ] = Field((), description="fields as JSON pointers", examples=[["/spec/replicas"]])
+    json_pointers: Distinct[Annotated[str, Field(pattern=r"^(/[^/]+)+$")]] = Field(
+        (), description="fields as JSON pointers", examples=[["/spec/replicas"]]
+    )
     jq_path_expressions: Strings = Field((), description="fields as jq paths")
     managed_fields_managers: Strings = Field((), description="field managers whose fields are left alone")
 
@@ -989,17 +961,13 @@ class Application(Model):
     namespace_labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, description="further labels of the namespace; needs createNamespace: true"
     )
-    cluster_metadata: Annotated[
-        tuple[Literal["clusterName", "environment", "region", "interruptionQueue", "nodeRole"], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-    ] = Field((), description="facts of the stack that its chart gets under global.clusterMetadata")
-    sync_options: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+=[A-Za-z]+$")], ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-    ] = Field((), description="further sync options of Argo CD", examples=[["SkipDryRunOnMissingResource=true"]])
-    ignore_differences: Annotated[tuple[IgnoredDifference, ...], BeforeValidator(_listed)] = Field(
+    cluster_metadata: Distinct[Literal["clusterName", "environment", "region", "interruptionQueue", "nodeRole"]] = (
+        Field((), description="facts of the stack that its chart gets under global.clusterMetadata")
+    )
+    sync_options: Distinct[Annotated[str, Field(pattern=r"^[A-Za-z]+=[A-Za-z]+$")]] = Field(
+        (), description="further sync options of Argo CD", examples=[["SkipDryRunOnMissingResource=true"]]
+    )
+    ignore_differences: Listed[IgnoredDifference] = Field(
         (), description="fields that Argo CD leaves to another controller, an HPA's replicas for one"
     )
     values: dict[str, object] = Field(default_factory=dict, description="values of its Helm chart")
@@ -1052,11 +1020,11 @@ class GitOps(Model):
         default_factory=dict,
         description="children of the app-of-apps to add, change or disable; see gitops/apps/values.yaml",
     )
-    namespaces: Annotated[tuple[Name, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    namespaces: Distinct[Name] = Field(
         (), description="namespaces that added children deploy to, beside the built-in ones"
     )
-    source_repositories: Annotated[tuple[RepositoryUrl, ...], BeforeValidator(_listed), AfterValidator(_unique)] = (
-        Field((), description="further Git or Helm repositories that children may use, each by its whole address")
+    source_repositories: Distinct[RepositoryUrl] = Field(
+        (), description="further Git or Helm repositories that children may use, each by its whole address"
     )
     image_registries: dict[
         Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")],
@@ -1067,10 +1035,10 @@ class GitOps(Model):
         "cache with its prefix",
         examples=[{"docker.io": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub"}],
     )
-    image_pull_secrets: Annotated[tuple[Name, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    image_pull_secrets: Distinct[Name] = Field(
         (), description="Secrets in the demo's namespace that every pod of it pulls with; ECR needs none"
     )
-    cluster_kinds: Annotated[tuple[ClusterKind, ...], BeforeValidator(_listed)] = Field(
+    cluster_kinds: Listed[ClusterKind] = Field(
         (), description="cluster-scoped kinds that added children may render, beside the built-in children's"
     )
     demo_passwords_version: int = Field(
@@ -1081,11 +1049,7 @@ class GitOps(Model):
     )
 
 
-Emails = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_unique),
-]
+Emails = Distinct[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)]]
 
 
 class Alarms(Model):
@@ -1304,13 +1268,7 @@ class LoadBalancer(Model):
     scheme: Literal["internet-facing", "internal"] = Field(
         description="internet-facing stands in the public subnets, internal in the private ones"
     )
-    inbound_cidrs: Annotated[
-        tuple[Cidr, ...],
-        BeforeValidator(_listed),
-        AfterValidator(_unique),
-        AfterValidator(_some),
-        Field(max_length=50),
-    ] = Field(
+    inbound_cidrs: Annotated[Distinct[Cidr], AfterValidator(_some), Field(max_length=50)] = Field(
         description="networks that may enter; 0.0.0.0/0 for everybody",
         examples=[["198.51.100.0/24"]],
     )
