@@ -3,8 +3,9 @@
 import signal
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -427,53 +428,39 @@ def upgrade(
             "nodes' AMI, are the stack file's, and `pulumi up` moves it; rehearse it here first: make lab, then "
             "otel-on-spot lab exec -- otel-on-spot drill upgrade"
         )
-    seconds = UPGRADE_SECONDS[what] if timeout is None else timeout
-    if what == Upgraded.nodes:
-        from otel_on_spot.drills.upgrade.node_run import NodeUpgradeRun, make_node_plan
-        from otel_on_spot.lab.aws.images import RELEASES
-
-        with _platform(stack, kube_context, kubeconfig) as (target, api):
-            nodes = make_node_plan(target, api, RELEASES)
-            with start(target, api, "upgrade", why=why, seconds=2 * seconds + 300, log=log) as running:
-                report = NodeUpgradeRun(running, nodes, timeout=seconds, gap=gap, log=log).run()
-        exit_with_report(report, json_file)
-        return
-
-    from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
+    from otel_on_spot.drills.upgrade import argocd_run, node_run, run
     from otel_on_spot.lab import control
+    from otel_on_spot.lab.aws.images import RELEASES
     from otel_on_spot.lab.folder import LabError
 
+    asked: Any = None
     try:
-        asked = control.ask(folder, f"next-{what}")
+        if what != Upgraded.nodes:
+            asked = control.ask(folder, f"next-{what}")
     except LabError as problem:
         raise DrillRefusedError(str(problem)) from None
-
-    if what == Upgraded.argocd:
-        from otel_on_spot.drills.upgrade import argocd_run
-
-        after, chart = asked
-
-        def move_argocd(version: str) -> None:
-            control.ask(folder, "argocd", chart=chart if version == after else "")
-
-        with _platform(stack, kube_context, kubeconfig) as (target, api):
-            argocd = argocd_run.make_plan(target, api, after)
-            with start(target, api, "upgrade", why=why, seconds=5 * seconds + 300, log=log) as running:
-                report = argocd_run.ArgocdUpgradeRun(
-                    running, argocd, move_argocd, timeout=seconds, gap=gap, log=log
-                ).run()
-        exit_with_report(report, json_file)
-        return
-
-    after = asked
-
-    def move(version: str) -> None:
-        control.ask(folder, "karpenter", version=version)
-
+    seconds = UPGRADE_SECONDS[what] if timeout is None else timeout
     with _platform(stack, kube_context, kubeconfig) as (target, api):
-        plan = make_plan(target, api, after)
-        with start(target, api, "upgrade", why=why, seconds=4 * seconds + 180, log=log) as running:
-            report = UpgradeRun(running, plan, move, timeout=seconds, gap=gap, log=log).run()
+        if what == Upgraded.nodes:
+            nodes = node_run.make_node_plan(target, api, RELEASES)
+            most, upgrading = 2 * seconds + 300, partial(node_run.NodeUpgradeRun, plan=nodes)
+        elif what == Upgraded.argocd:
+            after, chart = asked
+
+            def move_argocd(version: str) -> None:
+                control.ask(folder, "argocd", chart=chart if version == after else "")
+
+            argocd = argocd_run.make_plan(target, api, after)
+            most, upgrading = 5 * seconds + 300, partial(argocd_run.ArgocdUpgradeRun, plan=argocd, mover=move_argocd)
+        else:
+
+            def move_karpenter(version: str) -> None:
+                control.ask(folder, "karpenter", version=version)
+
+            karpenter = run.make_plan(target, api, asked)
+            most, upgrading = 4 * seconds + 180, partial(run.UpgradeRun, plan=karpenter, mover=move_karpenter)
+        with start(target, api, "upgrade", why=why, seconds=most, log=log) as running:
+            report = upgrading(running, timeout=seconds, gap=gap, log=log).run()
     exit_with_report(report, json_file)
 
 

@@ -122,12 +122,6 @@ def test_a_suspended_application_is_found_and_the_drill_puts_the_scale_back_itse
     until("all is in sync", lambda: lab.application("otel-demo")["status"]["sync"]["status"] == "Synced")
 
 
-def test_a_deployment_that_argo_cd_does_not_deploy_is_refused(lab: Lab, tmp_path: Path) -> None:
-    seen = rehearse(lab, tmp_path, "drift", "--deployment", "kube-system/karpenter")
-    assert (seen.report, seen.code) == (None, 2)
-    assert "no Application declares it and nobody would put it back" in seen.told
-
-
 def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_is_watched(
     lab: Lab, tmp_path: Path, demo_on_spot: None
 ) -> None:

@@ -131,12 +131,6 @@ def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(
     until("nothing of the drill is left", lambda: nothing_of_the_drill(staging), 60)
 
 
-def test_a_database_without_a_volume_is_refused(staging: Lab, tmp_path: Path) -> None:
-    seen = rehearse(staging, tmp_path, "restore-data", "--database", "cart")
-    assert (seen.report, seen.code) == (None, 2)
-    assert "Databases with a volume: kafka, opensearch, postgresql, prometheus, valkey-cart" in seen.told
-
-
 def backed_up(lab: Lab) -> dict[str, str]:
     """Age by VolumeSnapshot."""
     return {

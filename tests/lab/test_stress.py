@@ -235,11 +235,3 @@ def test_without_its_window_the_drill_says_that_the_scale_was_reverted(lab: Lab,
     assert f"scaled back to {as_before} by somebody else" in running.told
     running.keep("stress-reverted")
     nothing_is_left(lab, as_before)
-
-
-def test_a_deployment_that_is_not_there_is_refused_before_anything_changes(lab: Lab, as_before: int) -> None:
-    running = Drilling(lab, *FEW, "--deployment", "nobody")
-    assert running.ends() == 2
-    assert "there is no Deployment nobody in namespace otel-demo" in running.told
-    assert "automatic sync is suspended" not in running.told
-    nothing_is_left(lab, as_before)

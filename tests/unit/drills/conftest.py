@@ -1,11 +1,15 @@
 """Clusters in memory for the tests of drills."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from otel_on_spot.drills import diagnosis, front_path, lease, resilience
 from otel_on_spot.drills.stress import preconditions, prices, run, verification
+from otel_on_spot.target import Target
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.stress_platform import APPLICATION, SIZE, Platform
 
@@ -18,6 +22,29 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setattr(resilience, "RETRY_SECONDS", 0.02)
     with cluster() as shown:
         yield shown
+
+
+class Aws(Target):
+    """A platform on AWS, whose clients answer what a test says."""
+
+    simulated = False  # type: ignore[assignment]
+    clients: ClassVar[dict[str, Any]] = {}
+
+    def aws(self, service: str) -> Any:
+        return self.clients[service]
+
+
+@pytest.fixture
+def answers() -> Iterator[dict[str, Stubber]]:
+    """Answers of AWS by service, every one of which must be asked for."""
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    Aws.clients.update({name: session.client(name) for name in ("ec2", "events", "fis", "sqs", "sts")})
+    stubs = {name: Stubber(client) for name, client in Aws.clients.items()}
+    for stub in stubs.values():
+        stub.activate()
+    yield stubs
+    for stub in stubs.values():
+        stub.assert_no_pending_responses()
 
 
 @pytest.fixture

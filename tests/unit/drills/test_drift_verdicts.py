@@ -115,7 +115,7 @@ PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_ap
     ("thing", "replicas", "said"),
     [
         (None, None, "no Deployment frontend in namespace otel-demo"),
-        ({"metadata": {}, "spec": {"replicas": 1}}, None, "nobody would put it back"),
+        ({"metadata": {}, "spec": {"replicas": 1}}, None, "no Application declares it and nobody would put it back"),
         ({**TRACKED, "spec": {"replicas": 3}}, 3, "has 3 already"),
     ],
     ids=["no such Deployment", "nobody's", "nothing to change"],

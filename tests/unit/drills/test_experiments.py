@@ -1,8 +1,6 @@
 """The warning by AWS FIS: what is asked of AWS, what is written down first, and what is taken back."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import boto3
 import pytest
@@ -15,32 +13,9 @@ from otel_on_spot.drills.undo import Step, tagged, take_back
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target, with_outputs
 from tests.unit.doctor.changes import HEALTHY
+from tests.unit.drills.conftest import Aws
 
 TAGS = [{"Key": "otel-on-spot/drill", "Value": "spot-interruption"}]
-
-
-class Aws(Target):
-    """A platform on AWS, whose clients answer what a test says."""
-
-    simulated = False  # type: ignore[assignment]
-
-    def aws(self, service: str) -> Any:
-        return CLIENTS[service]
-
-
-CLIENTS: dict[str, Any] = {}
-
-
-@pytest.fixture
-def answers() -> Iterator[dict[str, Stubber]]:
-    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-    CLIENTS.update({name: session.client(name) for name in ("ec2", "fis")})
-    stubs = {name: Stubber(client) for name, client in CLIENTS.items()}
-    for stub in stubs.values():
-        stub.activate()
-    yield stubs
-    for stub in stubs.values():
-        stub.assert_no_pending_responses()
 
 
 def platform(template: str = "EXT1") -> Target:

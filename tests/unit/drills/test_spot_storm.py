@@ -15,9 +15,9 @@ from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
 from otel_on_spot.drills.spot_storm.watch import Watch
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.kubernetes.names import INSTANCE_TYPE, ZONE
-from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
+from tests.unit.drills.conftest import Aws
 from tests.unit.drills.storms import dev, storm
 from tests.unit.drills.test_spot_interruption_verdicts import node, platform, pod
 
@@ -100,45 +100,28 @@ def test_the_numbers_of_a_storm_are_told() -> None:
     assert "100% is waived" in next(verdict.what for verdict in verdicts(dev()) if verdict.id == "front-path")
 
 
-class Aws(Target):
-    """A platform whose clients answer what a test says."""
-
-    def aws(self, service: str) -> Any:
-        return CLIENTS[service]
-
-
-CLIENTS: dict[str, Any] = {}
-
-
-def test_warnings_go_ten_a_request_and_what_is_refused_is_told() -> None:
-    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-    CLIENTS.update({name: session.client(name) for name in ("sts", "sqs", "events")})
-    stubs = {name: Stubber(client) for name, client in CLIENTS.items()}
-    for stub in stubs.values():
-        stub.activate()
-    target = Aws(declared=HEALTHY.declared, session=session, cluster_api=None, context="")
+def test_warnings_go_ten_a_request_and_what_is_refused_is_told(answers: dict[str, Stubber]) -> None:
+    target = Aws(declared=HEALTHY.declared, session=boto3.Session(), cluster_api=None, context="")
     instances = [f"i-{number:017x}" for number in range(12)]
     account = {"Account": "123456789012"}
 
-    stubs["sts"].add_response("get_caller_identity", account)
+    answers["sts"].add_response("get_caller_identity", account)
     for count in (10, 2):
         entries = [{"EventId": str(number)} for number in range(count)]
-        stubs["events"].add_response(
+        answers["events"].add_response(
             "put_events", {"Entries": entries, "FailedEntryCount": 0}, {"Entries": [ANY] * count}
         )
     warning.send(target, warning.BUS, instances)
 
-    stubs["sts"].add_response("get_caller_identity", account)
+    answers["sts"].add_response("get_caller_identity", account)
     url = {"QueueUrl": "https://queue"}
-    stubs["sqs"].add_response("get_queue_url", url, {"QueueName": HEALTHY.declared.interruption_queue})
+    answers["sqs"].add_response("get_queue_url", url, {"QueueName": HEALTHY.declared.interruption_queue})
     done = {"Successful": [], "Failed": []}
-    stubs["sqs"].add_response("send_message_batch", done, {**url, "Entries": [ANY] * 10})
+    answers["sqs"].add_response("send_message_batch", done, {**url, "Entries": [ANY] * 10})
     refused = {"Id": "1", "SenderFault": True, "Code": "Bad", "Message": "no"}
-    stubs["sqs"].add_response("send_message_batch", {**done, "Failed": [refused]}, {**url, "Entries": [ANY] * 2})
+    answers["sqs"].add_response("send_message_batch", {**done, "Failed": [refused]}, {**url, "Entries": [ANY] * 2})
     with pytest.raises(DrillRefusedError, match="1 of 12 warnings were refused: Bad: no"):
         warning.send(target, warning.QUEUE, instances)
-    for stub in stubs.values():
-        stub.assert_no_pending_responses()
 
 
 def thing(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:

@@ -180,33 +180,15 @@ def test_an_endpoint_that_is_not_there_is_a_refusal_without_status(
     assert (line["status"], "https://127.0.0.1:1 does not answer" in line["message"]) == (0, True)
 
 
-def test_a_node_name_that_another_instance_holds_is_refused(kubelets: Kubelets, api: Api, tmp_path: Path) -> None:
-    def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
-        return (
-            (409, {"message": "exists"})
-            if method == "POST"
-            else (200, {"spec": {"providerID": "aws:///eu-west-1a/i-old"}})
-        )
-
-    api.answer = answer
-    kubelets.look([launched(api)], time.monotonic())
-    assert "i-old" in next(read(tmp_path, "refused"))["message"]
-
-
-def test_a_node_that_is_there_already_is_taken_over_by_its_own_instance(
-    kubelets: Kubelets, api: Api, tmp_path: Path
+@pytest.mark.parametrize(("holder", "joins"), [("eu-west-1a/i-old", False), ("eu-west-1b/i-1", True)])
+def test_a_node_that_is_there_already_is_taken_over_by_its_own_instance_alone(
+    kubelets: Kubelets, api: Api, tmp_path: Path, holder: str, joins: bool
 ) -> None:
-    def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
-        return (
-            (409, {"message": "exists"})
-            if method == "POST"
-            else (200, {"spec": {"providerID": "aws:///eu-west-1b/i-1"}})
-        )
-
-    api.answer = answer
+    there = {"spec": {"providerID": f"aws:///{holder}"}}
+    api.answer = lambda method, path, body: (409, {"message": "exists"}) if method == "POST" else (200, there)
     kubelets.look([launched(api)], time.monotonic())
-    assert list(read(tmp_path, "refused")) == []
-    assert list(read(tmp_path, "joined"))
+    assert [holder.rpartition("/")[2] in line["message"] for line in read(tmp_path, "refused")] == [True] * (not joins)
+    assert bool(list(read(tmp_path, "joined"))) == joins
 
 
 def test_a_managed_group_joins_when_its_row_is_there(
