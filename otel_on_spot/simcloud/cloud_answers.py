@@ -1,7 +1,6 @@
 """The simulated cloud's answers to a program: the handlers make what it registers, or change it where it is there."""
 
 import hashlib
-import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
 from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.handler import Attempt, Handler, Site
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
 from otel_on_spot.simcloud.provider.aws import Aws
@@ -131,10 +130,13 @@ class FromCloud:
             ApiError: the change replaces the resource, or the cloud refuses it.
         """
         inputs = _checked(registration, plain(before.outputs) if before else {}, handler)
-        about, never = subject(registration), threading.Event()
-        state = handler.do_read(site, about, before.id, plain(before.outputs), never) if before and before.id else None
+        making, changing = (
+            Attempt(site, subject(registration), timeout_seconds(registration, operation))
+            for operation in ("create", "update")
+        )
+        state = handler.do_read(making, before.id, plain(before.outputs)) if before and before.id else None
         if before is None or state is None:
-            return handler.do_create(site, about, inputs, timeout_seconds(registration, "create"), never)
+            return handler.do_create(making, inputs)
         old = _checked(before, plain(before.outputs), handler)
         new = ignoring(registration.ignore_changes, old, inputs)
         difference = handler.difference(state, old, new, site)
@@ -146,8 +148,7 @@ class FromCloud:
                 "engine: put the pulumi CLI on PATH, or destroy and apply anew",
             )
         if difference.paths:
-            timeout = timeout_seconds(registration, "update")
-            state = handler.do_update(site, about, before.id, state, old, new, timeout, never)
+            state = handler.do_update(changing, before.id, state, old, new)
         return before.id, state
 
 

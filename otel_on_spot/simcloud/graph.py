@@ -5,7 +5,6 @@ registered when what it depends on is there, so the order and the parallelism ar
 a ``program.recording.Recording`` whose ids and outputs are the cloud's. ``destroy`` takes it apart in reverse.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -18,6 +17,7 @@ from otel_on_spot.program.recording import Recording, Registration
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.cloud_answers import FromCloud, Providers, is_made, plain, subject, timeout_seconds
+from otel_on_spot.simcloud.handler import Attempt
 
 WORKERS = 64
 
@@ -154,4 +154,4 @@ def _delete(providers: Providers, registration: Registration, registrations: Map
         return
     handler, site = providers.of(registration, registrations)
     timeout, state = timeout_seconds(registration, "delete"), plain(registration.outputs)
-    handler.do_delete(site, subject(registration), registration.id, state, timeout, threading.Event())
+    handler.do_delete(Attempt(site, subject(registration), timeout), registration.id, state)

@@ -5,7 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -23,6 +23,10 @@ from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
+
+T = TypeVar("T")
+READ_SECONDS: Final = 300.0
+"""Cloud seconds that a read may take."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,23 @@ class Difference:
     def replaces(self) -> list[str]:
         """Paths that replace the resource."""
         return [path for path, (_, replace) in self.paths.items() if replace]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One operation as an engine asks for it.
+
+    Attributes:
+        site: region or cluster of the resource.
+        subject: its type, logical name and URN.
+        timeout: cloud seconds; 0 takes the type's own.
+        cancelled: set when the engine no longer waits.
+    """
+
+    site: Site
+    subject: Subject
+    timeout: float = 0
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
 
 class Call:
@@ -254,147 +275,90 @@ class Handler:
 
     # One operation, with its time, its faults and its log
 
-    def do_create(
-        self, site: Site, subject: Subject, inputs: Properties, timeout: float, cancelled: threading.Event
-    ) -> tuple[str, Properties]:
-        """Create, wait as long as AWS takes, and log it.
-
-        Args:
-            site: region or cluster that it is made in.
-            subject: type, logical name and URN.
-            inputs: checked ones.
-            timeout: cloud seconds; 0 takes the type's own.
-            cancelled: set when the engine no longer waits.
+    def do_create(self, attempt: Attempt, inputs: Properties) -> tuple[str, Properties]:
+        """Create of checked inputs, wait as long as AWS takes, and log it.
 
         Raises:
             ApiError: the cloud refused; UnfinishedError where the resource is there all the same.
         """
-        limit = timeout or self.timeouts.create
+        site = attempt.site
 
-        def act(spend: Callable[[float], None]) -> tuple[str, Properties]:
-            call = Call(site, spend, limit, cancelled)
-            self._authorize(site, subject, "create", inputs=inputs)
+        def act(call: Call) -> tuple[str, Properties]:
+            self._authorize(attempt, "create", inputs=inputs)
             identity, outputs = self.create(call, inputs)
             outputs = self._outputs(site, inputs, outputs)
             self._remember(site, identity, outputs)
             return identity, self._finish(call, identity, outputs, self.seconds.create)
 
-        return self._run(site, subject, "create", act, limit, cancelled)
+        return self._run(attempt, "create", act)
 
     def do_update(
-        self,
-        site: Site,
-        subject: Subject,
-        identity: str,
-        state: Properties,
-        old: Properties,
-        new: Properties,
-        timeout: float,
-        cancelled: threading.Event,
+        self, attempt: Attempt, identity: str, state: Properties, old: Properties, new: Properties
     ) -> Properties:
         """Update, wait as long as AWS takes, and log it.
 
         Args:
-            site: region or cluster that it is kept in.
-            subject: type, logical name and URN.
-            identity: its id.
+            attempt: as the engine asks for it.
+            identity: id of the resource.
             state: its outputs as the cloud has them.
             old: the inputs of the last operation.
             new: checked ones that are wanted.
-            timeout: cloud seconds; 0 takes the type's own.
-            cancelled: set when the engine no longer waits.
 
         Raises:
             ApiError: the cloud refused; UnfinishedError where the change is made all the same.
         """
-        limit = timeout or self.timeouts.update
 
-        def act(spend: Callable[[float], None]) -> Properties:
-            call = Call(site, spend, limit, cancelled)
-            self._authorize(site, subject, "update", identity, state, new)
+        def act(call: Call) -> Properties:
+            self._authorize(attempt, "update", identity, state, new)
             outputs = {**state, **self.update(call, identity, state, old, new)}
             for key in old:
                 if key not in new and key not in self.facts.computed:
                     outputs.pop(key, None)
-            return self._finish(call, identity, self._outputs(site, new, outputs), self.seconds.update)
+            return self._finish(call, identity, self._outputs(attempt.site, new, outputs), self.seconds.update)
 
-        return self._run(site, subject, "update", act, limit, cancelled)
+        return self._run(attempt, "update", act)
 
-    def do_delete(
-        self, site: Site, subject: Subject, identity: str, state: Properties, timeout: float, cancelled: threading.Event
-    ) -> None:
+    def do_delete(self, attempt: Attempt, identity: str, state: Properties) -> None:
         """Wait as long as AWS takes, delete, and log it. What is gone already is deleted.
 
-        Args:
-            site: region or cluster that it is kept in.
-            subject: type, logical name and URN.
-            identity: its id.
-            state: its outputs as the cloud has them.
-            timeout: cloud seconds; 0 takes the type's own.
-            cancelled: set when the engine no longer waits.
-
         Raises:
             ApiError: the cloud refused.
         """
-        limit = timeout or self.timeouts.delete
 
-        def act(spend: Callable[[float], None]) -> None:
-            call = Call(site, spend, limit, cancelled)
-            self._authorize(site, subject, "delete", identity, state)
-            spend(self.seconds.delete)
-            try:
-                self.delete(call, identity, state)
-            except (ClientError, NotFoundError) as problem:
-                refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
-                if not isinstance(refusal, NotFoundError):
-                    raise refusal from problem
-            site.cloud.tables.remove("made-up", self._place(site, identity))
+        def act(call: Call) -> None:
+            self._authorize(attempt, "delete", identity, state)
+            call.spend(self.seconds.delete)
+            _unless_gone(lambda: self.delete(call, identity, state))
+            attempt.site.cloud.tables.remove("made-up", self._place(attempt.site, identity))
 
-        self._run(site, subject, "delete", act, limit, cancelled)
+        self._run(attempt, "delete", act)
 
-    def do_read(
-        self, site: Site, subject: Subject, identity: str, state: Properties, cancelled: threading.Event
-    ) -> Properties | None:
-        """Read, and log it; None where it is gone.
-
-        Args:
-            site: region or cluster that it is kept in.
-            subject: type, logical name and URN.
-            identity: its id.
-            state: its outputs so far; what was read is laid over them.
-            cancelled: set when the engine no longer waits.
+    def do_read(self, attempt: Attempt, identity: str, state: Properties) -> Properties | None:
+        """Read over the state so far, and log it; None where it is gone.
 
         Raises:
             ApiError: the cloud refused.
         """
 
-        def act(spend: Callable[[float], None]) -> Properties | None:
-            self._authorize(site, subject, "read", identity, state)
-            try:
-                found = self.read(Call(site, spend, 300, cancelled), identity, state)
-            except (ClientError, NotFoundError) as problem:
-                refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
-                if isinstance(refusal, NotFoundError):
-                    return None
-                raise refusal from problem
-            return None if found is None else {**self._remembered(site, identity), **state, **found}
+        def act(call: Call) -> Properties | None:
+            self._authorize(attempt, "read", identity, state)
+            found = _unless_gone(lambda: self.read(call, identity, state))
+            return None if found is None else {**self._remembered(attempt.site, identity), **state, **found}
 
-        return self._run(site, subject, "read", act, 300, cancelled)
+        return self._run(attempt, "read", act)
 
     def _authorize(
         self,
-        site: Site,
-        subject: Subject,
+        attempt: Attempt,
         operation: str,
         identity: str = "",
         state: Properties | None = None,
         inputs: Properties | None = None,
     ) -> None:
         """Have the provider's calls decided, where somebody decides them."""
-        if site.cloud.authorization:
-            site.cloud.authorization.operation(
-                operation, self.token, subject.name, site, identity, state or {}, inputs or {}
-            )
+        judge, name = attempt.site.cloud.authorization, attempt.subject.name
+        if judge:
+            judge.operation(operation, self.token, name, attempt.site, identity, state or {}, inputs or {})
 
     def _remember(self, site: Site, identity: str, outputs: Properties) -> None:
         """Keep what the cloud made up: whoever adopts the resource by its id knows nothing but that."""
@@ -428,19 +392,30 @@ class Handler:
             merged["tagsAll"] = {**site.default_tags, **(inputs.get("tags") or {})}
         return merged
 
-    def _run(
-        self,
-        site: Site,
-        subject: Subject,
-        operation: str,
-        act: Callable[[Callable[[float], None]], Any],
-        timeout: float,
-        cancelled: threading.Event,
-    ) -> Any:
+    def _run(self, attempt: Attempt, operation: str, act: Callable[[Call], Any]) -> Any:
+        site, cancelled = attempt.site, attempt.cancelled
+        limit = READ_SECONDS if operation == "read" else attempt.timeout or getattr(self.timeouts, operation)
         try:
-            return site.cloud.operations.run(subject, operation, act, timeout=timeout, cancelled=cancelled)
+            return site.cloud.operations.run(
+                attempt.subject,
+                operation,
+                lambda spend: act(Call(site, spend, limit, cancelled)),
+                timeout=limit,
+                cancelled=cancelled,
+            )
         except ClientError as problem:
             raise of_client_error(problem) from problem
+
+
+def _unless_gone(act: Callable[[], T]) -> T | None:
+    """The result; None where the resource is gone."""
+    try:
+        return act()
+    except (ClientError, NotFoundError) as problem:
+        refusal = of_client_error(problem) if isinstance(problem, ClientError) else problem
+        if isinstance(refusal, NotFoundError):
+            return None
+        raise refusal from problem
 
 
 def judged(facts: ResourceType, found: Mapping[str, Change], state: Properties, new: Properties) -> Difference:

@@ -1,7 +1,6 @@
 """The roles that bootstrap makes: a stack's whole life as them, on the real engine and call by call."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.authorization import judged, role_caller
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.cloud_answers import Providers, is_made, plain, subject
+from otel_on_spot.simcloud.handler import Attempt
 from otel_on_spot.simcloud.inventory import inventory
 from tests.engine.workbench import workbench
 from tests.unit.settings.test_settings import committed
@@ -143,7 +143,7 @@ def unread_by(cloud: Cloud, recording: Recording, what: str) -> list[str]:
             if there.type.startswith("kubernetes:") and is_made(there):
                 handler, site = providers.of(there, recording.by_urn)
                 try:
-                    handler.do_read(site, subject(there), there.id, plain(there.outputs), threading.Event())
+                    handler.do_read(Attempt(site, subject(there)), there.id, plain(there.outputs))
                 except ApiError as refused:
                     found.append(f"{there.type.rpartition(':')[2]} {refused.code}")
     return sorted(set(found))

@@ -1,6 +1,5 @@
 """A cluster that somebody deleted past Pulumi: the runbook's two ways back, and the way out, on the real engine."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.simcloud.aws import registry
-from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.handler import Attempt, Site
 from otel_on_spot.simcloud.kubernetes_api import DELETE_UNREACHABLE
 from otel_on_spot.simcloud.live import cluster_site
 from otel_on_spot.simcloud.operations import Subject
@@ -35,7 +34,7 @@ def delete_cluster(bench: Workbench) -> None:
     for token in PAST_PULUMI:
         for resource in resources(bench, token):
             subject = Subject(token, resource["urn"].rpartition("::")[2])
-            registry.handler(token).do_delete(site, subject, resource["id"], resource["outputs"], 0, threading.Event())
+            registry.handler(token).do_delete(Attempt(site, subject), resource["id"], resource["outputs"])
 
 
 def running(bench: Workbench) -> bool:

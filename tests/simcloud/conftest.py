@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from access.scope import Scope
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.handler import Attempt, Handler, Site
 from otel_on_spot.simcloud.kubernetes.helm import Release
 from otel_on_spot.simcloud.kubernetes.objects import KubernetesObject
 from otel_on_spot.simcloud.operations import Subject
@@ -32,7 +31,7 @@ class Maker:
         handler = self._handler(token)
         checked, failures = handler.check(logical, {}, inputs, logical.encode())
         assert not failures
-        identity, outputs = handler.do_create(self.site, Subject(token, logical), checked, 0, threading.Event())
+        identity, outputs = handler.do_create(Attempt(self.site, Subject(token, logical)), checked)
         return Made(self.site, handler, logical, identity, outputs)
 
 
@@ -44,20 +43,19 @@ class Made:
     id: str
     outputs: dict[str, Any]
 
+    def attempt(self, timeout: float = 0) -> Attempt:
+        return Attempt(self.site, Subject(self.handler.token, self.name), timeout)
+
     def read(self) -> dict[str, Any] | None:
-        return self.handler.do_read(
-            self.site, Subject(self.handler.token, self.name), self.id, self.outputs, threading.Event()
-        )
+        return self.handler.do_read(self.attempt(), self.id, self.outputs)
 
     def change(self, **inputs: Any) -> dict[str, Any]:
         checked, failures = self.handler.check(self.name, self.outputs, inputs, self.name.encode())
         assert not failures
-        subject, old = Subject(self.handler.token, self.name), self.outputs
-        return self.handler.do_update(self.site, subject, self.id, old, old, checked, 0, threading.Event())
+        return self.handler.do_update(self.attempt(), self.id, self.outputs, self.outputs, checked)
 
     def delete(self, timeout: float = 0) -> None:
-        subject = Subject(self.handler.token, self.name)
-        self.handler.do_delete(self.site, subject, self.id, self.outputs, timeout, threading.Event())
+        self.handler.do_delete(self.attempt(timeout), self.id, self.outputs)
 
 
 @pytest.fixture(scope="session")

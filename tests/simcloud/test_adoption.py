@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -21,7 +20,7 @@ from otel_on_spot.recovery.finding import Answer, Searcher
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.cloud_answers import Providers, is_made, plain, subject
-from otel_on_spot.simcloud.handler import Handler, Site
+from otel_on_spot.simcloud.handler import Attempt, Handler, Site
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
 from tests.unit.settings.test_settings import committed
 
@@ -65,7 +64,7 @@ def test_what_is_known_by_its_id_and_inputs_alone_is_read_whole(stack: Stack) ->
     for made in filter(is_made, recording):
         handler, site, inputs = asked(stack, made)
         known = {key: value for key, value in inputs.items() if key != DEFAULTS}
-        found = handler.do_read(site, subject(made), made.id, known, threading.Event())
+        found = handler.do_read(Attempt(site, subject(made)), made.id, known)
         assert found is not None, f"{made.type} {made.name} is not found by {made.id}"
         repairs[made.urn] = handler.difference(found, inputs, inputs, site).paths
     assert len(repairs) > 100
@@ -218,7 +217,7 @@ def test_the_engine_goes_on_with_a_creation_whose_end_went_wrong(stack: Stack) -
     for made in filter(is_made, recording):
         handler, site, inputs = asked(stack, made)
         state = plain(made.outputs)
-        now = handler.do_update(site, subject(made), made.id, state, inputs, inputs, 0, threading.Event())
+        now = handler.do_update(Attempt(site, subject(made)), made.id, state, inputs, inputs)
         assert handler.difference(now, inputs, inputs, site).paths == {}, made.urn
         told = set(handler.facts.computed) - {"status"}  # Helm counts the upgrade
         assert {key: now.get(key) for key in told} == {key: state.get(key) for key in told}
@@ -231,7 +230,7 @@ def test_a_launch_template_gets_a_version_when_what_it_launches_changes(stack: S
     versions, state, old = [], plain(made.outputs), inputs
     for change in ({}, {"tags": {"team": "platform"}}, {"imageId": "ami-1"}):
         new = {**old, **change}
-        state = handler.do_update(site, subject(made), made.id, state, old, new, 0, threading.Event())
+        state = handler.do_update(Attempt(site, subject(made)), made.id, state, old, new)
         versions.append(state["latestVersion"])
         old = new
     assert versions == [1, 1, 2]
@@ -243,4 +242,4 @@ def test_a_change_that_a_type_cannot_make_is_no_success(stack: Stack) -> None:
     handler, site, inputs = asked(stack, made)
     state, other = plain(made.outputs), {**inputs, "policyArn": "arn:aws:iam::aws:policy/Other"}
     with pytest.raises(NotImplementedError, match="no update of policyArn"):
-        handler.do_update(site, subject(made), made.id, state, inputs, other, 0, threading.Event())
+        handler.do_update(Attempt(site, subject(made)), made.id, state, inputs, other)

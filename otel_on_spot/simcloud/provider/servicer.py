@@ -13,7 +13,7 @@ from otel_on_spot.program import urns, values
 from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
 from otel_on_spot.simcloud.arguments import refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
-from otel_on_spot.simcloud.handler import Difference, Handler, Site
+from otel_on_spot.simcloud.handler import Attempt, Difference, Handler, Site
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Properties
 
@@ -146,7 +146,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=encoded(handler.preview({}, inputs, site), secret))
         identity, outputs = self._guard(
             context,
-            lambda: handler.do_create(site, self._subject(request.urn), inputs, request.timeout, self._cancelled),
+            lambda: handler.do_create(self._attempt(request, context, request.timeout), inputs),
             secret,
         )
         return provider_pb2.CreateResponse(id=identity, properties=encoded(outputs, secret))
@@ -160,10 +160,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             decoded(request.inputs),
             self.secret_outputs(urns.type_of(request.urn)),
         )
-        subject = self._subject(request.urn)
-        found = self._guard(
-            context, lambda: handler.do_read(self._site(context), subject, request.id, state, self._cancelled)
-        )
+        found = self._guard(context, lambda: handler.do_read(self._attempt(request, context), request.id, state))
         if found is None:
             return provider_pb2.ReadResponse()
         seen = {key: found.get(key, value) if key != DEFAULTS else value for key, value in inputs.items()}
@@ -183,10 +180,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         site = self._site(context)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=encoded(handler.preview(state, new, site), secret))
-        old, subject = decoded(request.old_inputs), self._subject(request.urn)
+        old, attempt = decoded(request.old_inputs), self._attempt(request, context, request.timeout)
         outputs = self._guard(
             context,
-            lambda: handler.do_update(site, subject, request.id, state, old, new, request.timeout, self._cancelled),
+            lambda: handler.do_update(attempt, request.id, state, old, new),
             secret,
         )
         return provider_pb2.UpdateResponse(properties=encoded(outputs, secret))
@@ -195,13 +192,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         """Delete."""
         handler = self._guard(context, lambda: self._handler(request.urn, context))
-        state, subject = decoded(request.properties), self._subject(request.urn)
-        self._guard(
-            context,
-            lambda: handler.do_delete(
-                self._site(context), subject, request.id, state, request.timeout, self._cancelled
-            ),
-        )
+        state, attempt = decoded(request.properties), self._attempt(request, context, request.timeout)
+        self._guard(context, lambda: handler.do_delete(attempt, request.id, state))
         return empty_pb2.Empty()
 
     @override
@@ -219,9 +211,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def _site(self, context: Any) -> Site:
         return self.site(self._configurations.get(context.peer(), {}))
 
-    @staticmethod
-    def _subject(urn: str) -> Subject:
-        return Subject(urns.type_of(urn), urns.name(urn), urn)
+    def _attempt(self, request: Any, context: Any, timeout: float = 0) -> Attempt:
+        subject = Subject(urns.type_of(request.urn), urns.name(request.urn), request.urn)
+        return Attempt(self._site(context), subject, timeout, self._cancelled)
 
     @staticmethod
     def _diff(difference: Difference) -> Any:
