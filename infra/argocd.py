@@ -20,7 +20,7 @@ TIMEOUT_SECONDS: Final = 1800
 SYNC_TIMEOUT_SECONDS: Final = 3600
 """End of a sync that waits for something to become Healthy, longer than a first one takes; Argo CD's default is none.
 
-While it waits, no other commit is looked at. Ended, it is tried again, at the newest commit.
+While it waits, no other commit is looked at. Ended, the next commit is; the same one is not tried again.
 Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cmd-params-cm-yaml/
 """
 COMPARE_OPTIONS: Final = "ignoreResourceStatusField: none\n"

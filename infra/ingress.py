@@ -106,7 +106,10 @@ def project_spec(args: WaysInArgs) -> dict[str, Any]:
 
 
 def application_spec(args: WaysInArgs) -> dict[str, Any]:
-    """Spec of the Application. It tries for ever: the shop's namespace comes with the demo, whenever that is."""
+    """Spec of the Application.
+
+    It tries until a sync's timeout, an hour: the shop's namespace comes with the demo, whenever that is.
+    """
     return {
         "project": NAME,
         "source": {

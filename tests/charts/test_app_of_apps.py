@@ -50,7 +50,7 @@ def test_a_child_heals_itself_prunes_and_tries_again_with_a_growing_pause():
         assert policy["retry"] == {
             "limit": 5,
             "refresh": True,
-            "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"},
+            "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"},
         }
 
 

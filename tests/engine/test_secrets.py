@@ -119,19 +119,21 @@ def test_a_secret_in_any_other_setting_is_refused_before_it_is_written(bench: Wo
     assert showing(USER_SENTINEL, written(bench)) == []
 
 
-def test_a_credential_in_plain_text_is_refused_before_it_is_written(bench: Workbench) -> None:
+def test_a_credential_in_plain_text_is_refused_before_anything_is_made(bench: Workbench) -> None:
     file = bench.program / "Pulumi.dev.yaml"
-    before, since = file.read_text(), bench.mark()
-    bench.run("config", "set", "--plaintext", LAST, USER_SENTINEL)
+    before, since, plain = file.read_text(), bench.mark(), "sentinel-in-plain-text"
+    bench.run("config", "set", "--plaintext", LAST, plain)
     try:
         for command in (["preview", "--diff"], ["up", "--yes", "--skip-preview"]):
             code, out, err = bench.attempt(*command, "--non-interactive")
             assert code != 0
             assert f"pulumi config set --secret {LAST}" in out + err
+            assert plain not in out + err
     finally:
         file.write_text(before)
     assert bench.operations(since) == []
-    assert showing(USER_SENTINEL, written(bench)) == []
+    assert showing(plain, {"state": bench.run("stack", "export")}) == []
+    assert any(name.endswith(".history.json") for name in showing(plain, written(bench))), "the page says that it is"
 
 
 def test_without_that_refusal_it_would_be_in_the_state(bench: Workbench) -> None:

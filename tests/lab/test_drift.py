@@ -1,10 +1,12 @@
 """Lesson 4: Argo CD reverts a manual scale; a suspension holds at the right level, and only there."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.lab.external_metrics import served
 from tests.lab.faults_alerts import synced_by_hand
 from tests.lab.running import ROOT, Lab, stays, until
 
@@ -67,21 +69,28 @@ def test_a_killed_argocd_controller_comes_back_and_heals(lab: Lab) -> None:
     assert (row["state"], row["restarts"] >= 1) == ("running", True)
 
 
+A_REPLICAS_LOAD = 10
 AUTOSCALER = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",
     "metadata": {"name": "frontend", "namespace": "otel-demo"},
     "spec": {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "frontend"},
-        "minReplicas": 4,
-        "maxReplicas": 6,
+        "minReplicas": 1,
+        "maxReplicas": 8,
+        "metrics": [
+            {
+                "type": "External",
+                "external": {
+                    "metric": {"name": "requests"},
+                    "target": {"type": "AverageValue", "averageValue": str(A_REPLICAS_LOAD)},
+                },
+            }
+        ],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
     },
 }
-"""The autoscaler takes a workload to its least number without a metric: the lab has no metrics server."""
-
-
-def scaled(lab: Lab) -> bool:
-    return "lastScaleTime" in (lab.get("horizontalpodautoscaler", "frontend", "otel-demo").get("status") or {})
+"""By default a replica goes five minutes after its load does."""
 
 
 def ended(lab: Lab) -> str:
@@ -89,26 +98,36 @@ def ended(lab: Lab) -> str:
     return (lab.application("otel-demo")["status"].get("operationState") or {}).get("finishedAt", "")
 
 
-def test_an_autoscalers_replicas_stay_where_the_child_ignores_them_and_are_put_back_where_not(
-    lab: Lab, declared: int
+def test_an_autoscaler_follows_its_load_where_the_child_ignores_replicas_and_is_put_back_where_not(
+    lab: Lab, declared: int, tmp_path: Path
 ) -> None:
     replicas = {"group": "apps", "kind": "Deployment", "name": "frontend", "jsonPointers": ["/spec/replicas"]}
     gitops = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:gitops"]
     assert declared < 4
     try:
-        lab.kubectl("apply", "--filename=-", text=json.dumps(AUTOSCALER))
-        until("the autoscaler scales", lambda: scaled(lab), 90)
-        until("Argo CD puts it back", lambda: lab.replicas() == declared, 60)
+        with served(lab, tmp_path) as load:
+            load.set(4 * A_REPLICAS_LOAD)
+            lab.kubectl("apply", "--filename=-", text=json.dumps(AUTOSCALER))
+            until("the autoscaler scales up", lambda: lab.replicas() == 4, 90)
+            until("Argo CD puts it back", lambda: lab.replicas() == declared, 60)
 
-        lab.apply(gitops=gitops | {"applications": {"otel-demo": {"ignoreDifferences": [replicas]}}})
-        until("the child ignores them", lambda: lab.application("otel-demo")["spec"].get("ignoreDifferences"), 120)
-        until("the autoscaler scales once more", lambda: lab.replicas() == 4, 90)
-        stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
-        before = ended(lab)
-        synced_by_hand(lab)
-        until("a whole sync has ended", lambda: ended(lab) > before, 180)
-        stays("4 replicas", lambda: lab.replicas() == 4, HOLDS_SECONDS)
-        assert lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
+            lab.apply(gitops=gitops | {"applications": {"otel-demo": {"ignoreDifferences": [replicas]}}})
+            until("the child ignores them", lambda: lab.application("otel-demo")["spec"].get("ignoreDifferences"), 120)
+            until("the autoscaler scales up once more", lambda: lab.replicas() == 4, 90)
+            load.set(6 * A_REPLICAS_LOAD)
+            until("and further", lambda: lab.replicas() == 6, 90)
+            until(
+                "its pods run",
+                lambda: lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas") == 6,
+            )
+            stays("6 replicas", lambda: lab.replicas() == 6, HOLDS_SECONDS)
+            before = ended(lab)
+            synced_by_hand(lab)
+            until("a whole sync has ended", lambda: ended(lab) > before, 180)
+            load.set(3 * A_REPLICAS_LOAD)
+            until("the autoscaler scales down", lambda: lab.replicas() == 3, 90)
+            stays("3 replicas", lambda: lab.replicas() == 3, HOLDS_SECONDS)
+            assert lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
     finally:
         lab.kubectl("delete", "horizontalpodautoscaler", "frontend", "--namespace=otel-demo", "--ignore-not-found")
         lab.apply()
