@@ -6,7 +6,7 @@ from typing import Final
 
 from infra import demo_chart, names
 from infra.settings import placement
-from infra.settings.models import Application, GitOps
+from infra.settings.models import Application, GitOps, Source
 from infra.settings.problem import Problem
 
 BUILT_IN: Final[Mapping[str, str]] = {"cluster-base": "cluster-base", "otel-demo": names.DEMO_NAMESPACE}
@@ -54,6 +54,19 @@ SYNC_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
 
 Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/
 """
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/util/kustomize/kustomize.go (KustomizationNames)"""
+OF_ONE_SOURCE: Final = (
+    "repo_url",
+    "path",
+    "source_type",
+    "chart",
+    "target_revision",
+    "variant",
+    "cluster_metadata",
+    "values",
+)
+"""Fields of a child that its sources have instead, or that a chart of this repository alone has."""
 SET_OTHERWISE: Final[Mapping[str, str]] = {
     "CreateNamespace": "set createNamespace of the child",
     "FailOnSharedResource": "remove it: every child fails on what another one owns",
@@ -95,16 +108,16 @@ def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
                     "list jsonPointers, jqPathExpressions or managedFieldsManagers",
                 )
         yield from _options(key, child)
-        if environment == "prod" and child.target_revision is not None:
-            of_registry = child.chart or (child.repo_url or "").startswith("oci://")
-            pinned = EXACT_VERSION if of_registry else PINNED_REVISION
-            if not pinned.fullmatch(child.target_revision):
-                yield Problem(
-                    f"{key}.targetRevision",
-                    child.target_revision,
-                    "prod pins what it deploys: a branch or a range moves",
-                    "use a chart's exact version, a tag such as v1.2.3, or a full commit",
-                )
+        if environment == "prod":
+            for below, source in _sources(key, child):
+                yield from _pinned(below, source)
+
+
+def _sources(key: str, child: Application) -> Iterator[tuple[str, Application | Source]]:
+    """Each source of a child with its key; a child without ``sources`` is its own."""
+    yield key, child
+    for index, source in enumerate(child.sources):
+        yield f"{key}.sources[{index}]", source
 
 
 def built_in_problems(gitops: GitOps) -> Iterator[Problem]:
@@ -163,7 +176,11 @@ def repository_problems(gitops: GitOps) -> Iterator[Problem]:
     urls = {
         "gitops.repository": gitops.repository,
         **{f"gitops.sourceRepositories[{index}]": url for index, url in enumerate(gitops.source_repositories)},
-        **{f"gitops.applications.{name}.repoURL": child.repo_url or "" for name, child in gitops.applications.items()},
+        **{
+            f"{key}.repoURL": source.repo_url or ""
+            for name, child in gitops.applications.items()
+            for key, source in _sources(f"gitops.applications.{name}", child)
+        },
     }
     for key, url in urls.items():
         if URL_WITH_PASSWORD.match(url):
@@ -178,14 +195,15 @@ def repository_problems(gitops: GitOps) -> Iterator[Problem]:
 def credential_problems(gitops: GitOps) -> Iterator[Problem]:
     """A password, token or private key in the values of a child, which Argo CD shows to whoever may look at it."""
     for name, child in gitops.applications.items():
-        for path in _credentials(child.values):
-            yield Problem(
-                f"gitops.applications.{name}.values.{path}",
-                "[secret], in plain text",
-                "values are in plain text in the stack file, in Git, in the state and in the Application",
-                "put it into a Secret of the namespace, and name that under the chart's key for it (existingSecret, "
-                "secretKeyRef)",
-            )
+        for key, source in _sources(f"gitops.applications.{name}", child):
+            for path in _credentials(source.values):
+                yield Problem(
+                    f"{key}.values.{path}",
+                    "[secret], in plain text",
+                    "values are in plain text in the stack file, in Git, in the state and in the Application",
+                    "put it into a Secret of the namespace, and name that under the chart's key for it "
+                    "(existingSecret, secretKeyRef)",
+                )
 
 
 def _credentials(value: object, key: str = "") -> Iterator[str]:
@@ -266,10 +284,9 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
         yield Problem(
             key, name, "the root Application has this name, and would become its own child", "name it otherwise"
         )
-    if child.path and ".." in child.path.split("/"):
-        yield Problem(f"{key}.path", child.path, "a folder is inside its repository", "write the path from its root")
-    if child.path and child.chart:
-        yield Problem(f"{key}.chart", child.chart, "a child has a path or a chart, not both", "remove one of them")
+    if child.sources:
+        yield from _several(key, name, child, gitops)
+        return
     if name in BUILT_IN and child.chart:
         yield Problem(
             f"{key}.chart",
@@ -282,31 +299,10 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
             f"{key}.path",
             "nothing",
             f"{name} is not built in ({', '.join(BUILT_IN)}): an added child says what it deploys",
-            "give path, or repoURL with chart and targetRevision",
+            "give path, or repoURL with chart and targetRevision; or sources",
         )
-    elsewhere = child.repo_url is not None and child.repo_url != gitops.repository
-    if child.chart and not elsewhere:
-        yield Problem(
-            f"{key}.repoURL",
-            child.repo_url or "nothing",
-            "a chart comes from a Helm repository, not from the root's Git repository",
-            "give repoURL, and list it in gitops.sourceRepositories",
-        )
-    url = str(child.repo_url)
-    if child.chart and elsewhere and re.match(r"^(oci|ssh|file|git)://|^[\w.-]+@", url):
-        yield Problem(
-            f"{key}.repoURL",
-            url,
-            "a chart by its name is of a Helm repository (https://) or of an OCI registry, written without oci://",
-            "remove oci://; or write the whole oci:// URL of the chart, and path: . instead of chart",
-        )
-    if child.path and elsewhere and not (BY_GIT.match(url) or url.startswith("oci://")):
-        yield Problem(
-            f"{key}.repoURL",
-            url,
-            "a path is of a Git repository or of an oci:// artifact",
-            "write its scheme; or give chart instead of path, for a chart of an OCI registry",
-        )
+    yield from _one(key, child, gitops)
+    elsewhere = _elsewhere(child, gitops)
     if child.variant and (child.chart or elsewhere):
         yield Problem(
             f"{key}.variant",
@@ -314,14 +310,164 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
             "values files are those of a folder in the root's own repository",
             "write its values under values",
         )
-    if not child.chart and child.target_revision and not GIT_REVISION.fullmatch(child.target_revision):
+    yield from _type_of_source(key, name, child, elsewhere=elsewhere)
+
+
+def _type_of_source(key: str, name: str, child: Application, *, elsewhere: bool) -> Iterator[Problem]:
+    """A folder of this repository is rendered as a chart, unless the child says what else it is."""
+    if child.source_type is None:
+        folder = demo_chart.ROOT / (child.path or "")
+        found = [file for file in KUSTOMIZATIONS if child.path and not elsewhere and (folder / file).is_file()]
+        if found and not (folder / "Chart.yaml").is_file():
+            yield Problem(
+                f"{key}.sourceType",
+                "nothing",
+                f"{child.path}/{found[0]} is a Kustomization, and a folder of this repository is rendered as a chart",
+                "give sourceType: Kustomize",
+            )
+        return
+    if child.chart or elsewhere or name in BUILT_IN:
+        yield Problem(
+            f"{key}.sourceType",
+            child.source_type,
+            "it is of an added child's path in gitops.repository: elsewhere Argo CD looks itself",
+            "remove it",
+        )
+    if child.source_type != "Helm":
+        for field, value in (
+            ("values", child.values),
+            ("variant", child.variant),
+            ("clusterMetadata", child.cluster_metadata),
+        ):
+            if value:
+                yield Problem(
+                    f"{key}.{field}",
+                    "given",
+                    f"values are a chart's; {child.source_type} has none",
+                    f"remove it, or write an overlay per environment and choose it by {key}.path",
+                )
+
+
+def _several(key: str, name: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
+    """Sources side by side: what each deploys, and which of them values files are read from."""
+    if name in BUILT_IN:
+        yield Problem(
+            f"{key}.sources",
+            f"{len(child.sources)} sources",
+            f"{name} is built in, and has a path",
+            "disable it, and add a child of another name",
+        )
+    for field in OF_ONE_SOURCE:
+        if getattr(child, field):
+            alias = Application.model_fields[field].alias or field
+            yield Problem(
+                f"{key}.{alias}", "given, with sources", "Argo CD reads one or the other", "write it into the source"
+            )
+    if not any(source.path or source.chart for source in child.sources):
+        yield Problem(
+            f"{key}.sources",
+            "none with path or chart",
+            "a source with ref alone lends its files: nothing would be deployed",
+            "add the source of what is deployed",
+        )
+    refs = [source.ref for source in child.sources]
+    for index, source in enumerate(child.sources):
+        below = f"{key}.sources[{index}]"
+        if source.ref and source.ref in refs[:index]:
+            yield Problem(f"{below}.ref", source.ref, "a name is of one source", "name them apart")
+        if not (source.path or source.chart or source.ref):
+            yield Problem(f"{below}.path", "nothing", "a source says what it is", "give path, chart or ref")
+        yield from _one(below, source, gitops)
+        yield from _reference(below, source, refs, gitops)
+        if (source.value_files or source.values) and not (source.path or source.chart):
+            yield Problem(
+                f"{below}.{'valueFiles' if source.value_files else 'values'}",
+                "given, with ref alone",
+                "values are those of a chart",
+                "write them into the source of the chart",
+            )
+    yield from _one_revision(key, child, gitops)
+
+
+def _reference(key: str, source: Source, refs: list[str | None], gitops: GitOps) -> Iterator[Problem]:
+    if source.ref and (
+        source.chart or (_elsewhere(source, gitops) and str(source.repo_url).startswith(("oci://", "file://")))
+    ):
+        yield Problem(
+            f"{key}.ref", source.ref, "values files are read from a Git repository, not from a chart", "remove it"
+        )
+    for file in source.value_files:
+        named, _, path = file.rpartition("$")[2].partition("/")
+        if file.startswith("$") and named not in refs:
+            yield Problem(
+                f"{key}.valueFiles",
+                file,
+                f"no source of this child has ref: {named}",
+                "add a source with that ref; its repository may be this one",
+            )
+        if ".." in path.split("/") or (not file.startswith("$") and ".." in file.split("/")):
+            yield Problem(f"{key}.valueFiles", file, "a file is inside its repository", "write the path from its root")
+
+
+def _one_revision(key: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
+    """The repo server has one checkout of a repository that values files are read from.
+
+    Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/reposerver/repository/repository.go ("cannot reference a
+    different revision of the same repository")
+    """
+    first: dict[str, str | None] = {}
+    lent = {normalized(source.repo_url or gitops.repository) for source in child.sources if source.ref}
+    for index, source in enumerate(child.sources):
+        repository = normalized(source.repo_url or gitops.repository)
+        if repository in lent and first.setdefault(repository, source.target_revision) != source.target_revision:
+            yield Problem(
+                f"{key}.sources[{index}].targetRevision",
+                source.target_revision or "nothing",
+                f"another source has {first[repository] or 'the root commit'} of this repository, which lends files",
+                "write the same one for both",
+            )
+
+
+def _elsewhere(source: Application | Source, gitops: GitOps) -> bool:
+    return source.repo_url is not None and source.repo_url != gitops.repository
+
+
+def _one(key: str, source: Application | Source, gitops: GitOps) -> Iterator[Problem]:
+    """What is wrong with a source by itself."""
+    elsewhere, url = _elsewhere(source, gitops), str(source.repo_url)
+    if source.path and ".." in source.path.split("/"):
+        yield Problem(f"{key}.path", source.path, "a folder is inside its repository", "write the path from its root")
+    if source.path and source.chart:
+        yield Problem(f"{key}.chart", source.chart, "a child has a path or a chart, not both", "remove one of them")
+    if source.chart and not elsewhere:
+        yield Problem(
+            f"{key}.repoURL",
+            source.repo_url or "nothing",
+            "a chart comes from a Helm repository, not from the root's Git repository",
+            "give repoURL, and list it in gitops.sourceRepositories",
+        )
+    if source.chart and elsewhere and re.match(r"^(oci|ssh|file|git)://|^[\w.-]+@", url):
+        yield Problem(
+            f"{key}.repoURL",
+            url,
+            "a chart by its name is of a Helm repository (https://) or of an OCI registry, written without oci://",
+            "remove oci://; or write the whole oci:// URL of the chart, and path: . instead of chart",
+        )
+    if not source.chart and elsewhere and not (BY_GIT.match(url) or url.startswith("oci://")):
+        yield Problem(
+            f"{key}.repoURL",
+            url,
+            "a path is of a Git repository or of an oci:// artifact",
+            "write its scheme; or give chart instead of path, for a chart of an OCI registry",
+        )
+    if not source.chart and source.target_revision and not GIT_REVISION.fullmatch(source.target_revision):
         yield Problem(
             f"{key}.targetRevision",
-            child.target_revision,
+            source.target_revision,
             "a range is of the versions of a chart; Git has branches, tags and commits",
             "write one of them",
         )
-    if (child.chart or elsewhere) and child.target_revision is None:
+    if (source.chart or elsewhere) and source.target_revision is None:
         yield Problem(
             f"{key}.targetRevision",
             "nothing",
@@ -329,12 +475,25 @@ def _source(key: str, name: str, child: Application, gitops: GitOps) -> Iterator
             "give the chart's version, or a tag, branch or commit of that repository",
         )
     admitted = map(normalized, (gitops.repository, *gitops.source_repositories))
-    if elsewhere and normalized(str(child.repo_url)) not in admitted:
+    if elsewhere and normalized(url) not in admitted:
         yield Problem(
             f"{key}.repoURL",
-            str(child.repo_url),
+            url,
             "the AppProject admits gitops.repository and gitops.sourceRepositories only",
             "add it to gitops.sourceRepositories",
+        )
+
+
+def _pinned(key: str, source: Application | Source) -> Iterator[Problem]:
+    """A revision that moves, in prod."""
+    of_registry = source.chart or (source.repo_url or "").startswith("oci://")
+    pinned = EXACT_VERSION if of_registry else PINNED_REVISION
+    if source.target_revision is not None and not pinned.fullmatch(source.target_revision):
+        yield Problem(
+            f"{key}.targetRevision",
+            source.target_revision,
+            "prod pins what it deploys: a branch or a range moves",
+            "use a chart's exact version, a tag such as v1.2.3, or a full commit",
         )
 
 

@@ -912,6 +912,9 @@ class IgnoredDifference(Model):
     managed_fields_managers: Strings = Field((), description="field managers whose fields are left alone")
 
 
+Revision = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_./+~^*<>=|, -]+$")]
+
+
 class ClusterKind(Model):
     """A cluster-scoped kind that an added child may render."""
 
@@ -919,6 +922,45 @@ class ClusterKind(Model):
         "", max_length=253, description="API group, empty for core", examples=["cert-manager.io"]
     )
     kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", description="kind", examples=["ClusterIssuer"])
+
+
+Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
+ValueFile = Annotated[str, Field(pattern=r"^(\$[A-Za-z0-9_-]+/)?[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", max_length=500)]
+
+
+class Source(Model):
+    """One of several sources of a child: what is deployed, or a repository that another source's values files are in.
+
+    The fields are those of ``definitions.source`` in gitops/apps/values.schema.json; a test compares them.
+    Source: https://argo-cd.readthedocs.io/en/stable/user-guide/multiple_sources/
+    """
+
+    repo_url: RepositoryUrl | None = Field(
+        None,
+        alias="repoURL",
+        description="its repository, listed in gitops.sourceRepositories; left out: gitops.repository",
+        examples=["https://charts.example.com"],
+    )
+    path: Folder | None = Field(
+        None, description="folder in the Git repository: a chart, a Kustomization or plain files", examples=["deploy"]
+    )
+    chart: Folder | None = Field(
+        None, description="name of a chart in the Helm repository repoURL, instead of path", examples=["cert-manager"]
+    )
+    target_revision: Revision | None = Field(
+        None, description="as of a child: left out for gitops.repository alone, where it is the root's own commit"
+    )
+    ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=63)] | None = Field(
+        None,
+        description="name under which another source's valueFiles find this Git repository: $<ref>/...",
+        examples=["values"],
+    )
+    value_files: Annotated[tuple[ValueFile, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+        (),
+        description="values files of its chart, the last one on top: in the chart, or $<ref>/ and a path",
+        examples=[["$values/gitops/values/cert-manager.yaml"]],
+    )
+    values: dict[str, object] = Field(default_factory=dict, description="values of its chart, over the files")
 
 
 class Application(Model):
@@ -935,17 +977,22 @@ class Application(Model):
         description="another repository than gitops.repository, listed in gitops.sourceRepositories",
         examples=["https://charts.example.com"],
     )
-    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = Field(
-        None, description="folder in the Git repository", examples=["gitops/charts/shop"]
+    path: Folder | None = Field(None, description="folder in the Git repository", examples=["gitops/charts/shop"])
+    source_type: Literal["Helm", "Kustomize", "Directory"] | None = Field(
+        None,
+        description="what a path of gitops.repository holds: a chart (left out), a Kustomization or plain files",
+        examples=["Kustomize"],
     )
-    chart: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = Field(
+    chart: Folder | None = Field(
         None, description="name of a chart in the Helm repository repoURL, instead of path", examples=["cert-manager"]
     )
-    target_revision: str | None = Field(
-        None,
+    sources: Annotated[tuple[Source, ...], BeforeValidator(_listed)] = Field(
+        (),
         min_length=1,
-        max_length=200,
-        pattern=r"^[A-Za-z0-9_./+~^*<>=|, -]+$",
+        description="several sources instead of one: a chart of another repository with values files of this one",
+    )
+    target_revision: Revision | None = Field(
+        None,
         description="branch, tag or commit, or a chart's version or range; left out: the root's own commit; prod must "
         "pin it",
     )

@@ -161,6 +161,41 @@ def test_a_chart_of_another_repository_becomes_a_child_with_its_version_and_valu
     }
 
 
+SOURCES = [
+    {key: CHART[key] for key in ("repoURL", "chart", "targetRevision")}
+    | {"valueFiles": ["$values/gitops/values/cert-manager.yaml"], "values": {"crds": {"enabled": True}}},
+    {"ref": "values"},
+    {"path": "gitops/issuers"},
+]
+
+
+def test_a_chart_takes_values_files_of_this_repository_at_the_roots_commit():
+    spec = applications(child("cert-manager", namespace="cert-manager", sources=SOURCES))["cert-manager"]["spec"]
+    here = {key: ROOT_VALUES[key] for key in ("repoURL", "targetRevision")}
+
+    assert "source" not in spec
+    assert spec["sources"] == [
+        {
+            **{key: CHART[key] for key in ("repoURL", "chart", "targetRevision")},
+            "helm": {
+                "releaseName": "cert-manager",
+                "valueFiles": ["$values/gitops/values/cert-manager.yaml"],
+                "values": "crds:\n  enabled: true\n",
+            },
+        },
+        here | {"ref": "values"},
+        here | {"path": "gitops/issuers"},
+    ]
+
+
+@pytest.mark.parametrize("kind", ["Kustomize", "Directory"])
+def test_a_folder_of_this_repository_that_is_no_chart_is_left_for_argo_cd_to_look_at(kind):
+    added = child("team", path="gitops/team", namespace="team", sourceType=kind)
+    here = {key: ROOT_VALUES[key] for key in ("repoURL", "targetRevision")}
+
+    assert applications(added)["team"]["spec"]["source"] == here | {"path": "gitops/team"}
+
+
 def test_a_folder_of_another_repository_need_not_be_a_chart():
     elsewhere = {"repoURL": "https://example.com/team.git", "targetRevision": "v1.0.0"}
     added = applications(child("team", path="deploy", namespace="team", **elsewhere))["team"]["spec"]["source"]
@@ -191,6 +226,13 @@ def test_a_child_may_have_sync_options_of_its_own_beside_ours():
     ("fault", "named"),
     [
         (child("extra", **CHART, path="a"), "extra"),
+        (child("extra", **CHART, sources=SOURCES), "extra"),
+        (child("extra", namespace="extra", sources=[]), "sources"),
+        (child("extra", namespace="extra", sources=[{"ref": "values", "values": {"a": 1}}]), "extra"),
+        (child("extra", namespace="extra", sources=[{**SOURCES[0], "ref": "chart"}]), "extra"),
+        (child("extra", namespace="extra", sources=[{"path": "a", "repoURL": "https://a.io/b"}]), "targetRevision is"),
+        (child("extra", namespace="extra", sources=[{**SOURCES[0], "valueFiles": ["$v/../a.yaml"]}]), "valueFiles"),
+        (child("extra", namespace="extra", path="a", sourceType="Kustomise"), "sourceType"),
         (child("extra", **{**CHART, "repoURL": None}), "repoURL"),
         (child("extra", **{**CHART, "targetRevision": None}), "targetRevision"),
         (child("extra", repoURL="https://example.com/a.git", path="a", namespace="b"), "targetRevision is missing"),

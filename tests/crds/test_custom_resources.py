@@ -119,14 +119,29 @@ EVERY_FIELD = {
             {"kind": "*", "namespace": "reloader", "jqPathExpressions": [".spec"], "managedFieldsManagers": ["hpa"]},
         ],
         "values": {"reloader": {"watchGlobally": False}},
-    }
+    },
+    "several": {
+        "namespace": "several",
+        "sources": [
+            {
+                "repoURL": "https://charts.example.com",
+                "chart": "reloader",
+                "targetRevision": "2.2.3",
+                "valueFiles": ["$values/gitops/values/reloader.yaml"],
+                "values": {"reloader": {"watchGlobally": False}},
+            },
+            {"ref": "values"},
+            {"path": "gitops/more"},
+        ],
+    },
+    "kustomization": {"namespace": "kustomization", "path": "gitops/team", "sourceType": "Kustomize"},
 }
 
 
 def test_argocds_crd_accepts_every_child_application(argocd: Schemas) -> None:
     children = [*root_objects(), *root_objects({"applications": EVERY_FIELD})]
 
-    assert len(children) == 5
+    assert len(children) == 7
     assert [
         complaints(argocd["Application"], child) for child in children if complaints(argocd["Application"], child)
     ] == []

@@ -136,6 +136,24 @@ CHART: Final[Mapping[str, Any]] = {
 }
 
 
+LENT: Final[Mapping[str, Any]] = {"ref": "values"}
+OF_CHART: Final[Mapping[str, Any]] = {
+    "repoURL": "https://charts.example.com",
+    "chart": "reloader",
+    "targetRevision": "2.2.3",
+}
+
+
+def of_sources(key: str, *sources: Mapping[str, Any]) -> Change:
+    """A child with several sources, the first of which has a key of a source."""
+    reloader = "gitops.applications.reloader."
+    return Change(
+        key=f"{CHILD}sources[].{key}",
+        to={f"{reloader}sources": [dict(source) for source in sources], f"{reloader}namespace": "reloader"}
+        | {name: CHART[name] for name in ("gitops.namespaces", "gitops.sourceRepositories")},
+    )
+
+
 def of_demo(key: str, value: Any, **more: Any) -> Change:
     """A change of a child of the app-of-apps, the demo; ``more`` goes along, under its key in the child."""
     demo = "gitops.applications.otel-demo."
@@ -354,6 +372,15 @@ CHANGES: Final[tuple[Change, ...]] = (
         **{"gitops.sourceRepositories": ["https://git.example.com/shop.git"]}),
     of_demo("path", "gitops/charts/cluster-base"),
     Change(key=f"{CHILD}chart", to=CHART),
+    change(f"{CHILD}sourceType", "Kustomize", path="gitops.applications.shop.sourceType",
+        **{"gitops.applications.shop.path": "gitops/shop", "gitops.applications.shop.namespace": "otel-demo"}),
+    of_sources("repoURL", OF_CHART),
+    of_sources("path", {"path": "gitops/reloader"}),
+    of_sources("chart", OF_CHART),
+    of_sources("targetRevision", {"path": "gitops/reloader", "targetRevision": "v1.0.0"}),
+    of_sources("ref", LENT, OF_CHART),
+    of_sources("valueFiles", {**OF_CHART, "valueFiles": ["$values/reloader.yaml"]}, LENT),
+    of_sources("values", {**OF_CHART, "values": {"reloader": {"reloadOnCreate": True}}}),
     of_demo("targetRevision", "v1.0.0"),
     change(f"{CHILD}variant", "large", path="gitops.applications.cluster-base.variant"),
     change(f"{CHILD}namespace", "shop", path="gitops.applications.shop.namespace",

@@ -1,6 +1,7 @@
 """Children of the app-of-apps, judged before the first resource: keys, sources, destinations, what the root gets."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from infra import demo_chart
 from infra.app_of_apps import AppOfAppsArgs, project_spec, root_spec
 from infra.ingress import NAME as APPLICATION_OF_LOAD_BALANCERS
-from infra.settings import models, parse
+from infra.settings import children, models, parse
 from infra.settings.children import BUILT_IN, LABELLED
 from infra.settings.ingress import OWN_CHILD
 from infra.settings.loader import SECRET_KEYS, model_within
@@ -113,6 +114,132 @@ def test_a_child_that_argo_cd_would_refuse_is_refused_with_its_key(
     name: str, child: dict[str, Any], gitops: dict[str, Any], key: str
 ) -> None:
     assert f"gitops.applications.{name}.{key}".rstrip(".") in keys_of(with_child(name, child, **gitops))
+
+
+LENT: dict[str, Any] = {"ref": "values"}
+OF_CHART: dict[str, Any] = {
+    "repoURL": "https://charts.example.com",
+    "chart": "cert-manager",
+    "targetRevision": "v1.18.2",
+    "valueFiles": ["$values/gitops/values/cert-manager.yaml"],
+    "values": {"crds": {"enabled": True}},
+}
+OF_GIT: dict[str, Any] = {"repoURL": "https://example.com/team.git", "path": "deploy", "targetRevision": "v1.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "key"),
+    [
+        ([OF_CHART, LENT], None),
+        ([LENT, OF_CHART, {"path": "gitops/kustomize/issuers"}], None),
+        ([OF_CHART | {"valueFiles": ["values-prod.yaml", "$values/a.yaml"]}, LENT | {"path": "gitops/issuers"}], None),
+        ([OF_CHART | {"valueFiles": ["$team/a.yaml"]}, OF_GIT | {"ref": "team"}], None),
+        ([OF_CHART, OF_GIT, LENT], None),
+        ([], "sources"),
+        ([LENT], "sources"),
+        ([OF_CHART], "sources[0].valueFiles"),
+        ([OF_CHART | {"valueFiles": ["$other/a.yaml"]}, LENT], "sources[0].valueFiles"),
+        ([OF_CHART | {"valueFiles": ["$values/../a.yaml"]}, LENT], "sources[0].valueFiles"),
+        ([OF_CHART | {"valueFiles": ["../a.yaml"]}, LENT], "sources[0].valueFiles"),
+        ([OF_CHART | {"valueFiles": ["https://example.com/a.yaml"]}, LENT], "sources[0].valueFiles[0]"),
+        ([OF_CHART | {"valueFiles": ["a/$values/b.yaml"]}, LENT], "sources[0].valueFiles[0]"),
+        ([OF_CHART, LENT, LENT], "sources[2].ref"),
+        ([OF_CHART, {"ref": "va.lues"}], "sources[1].ref"),
+        ([OF_CHART | {"ref": "chart"}, LENT], "sources[0].ref"),
+        ([OF_CHART, LENT | {"values": {"a": 1}}], "sources[1].values"),
+        ([OF_CHART, LENT | {"valueFiles": ["a.yaml"]}], "sources[1].valueFiles"),
+        ([OF_CHART, LENT, {}], "sources[2].path"),
+        ([OF_CHART | {"path": "charts/x"}, LENT], "sources[0].chart"),
+        ([OF_CHART | {"targetRevision": None}, LENT], "sources[0].targetRevision"),
+        ([OF_CHART | {"repoURL": "https://other.example.com"}, LENT], "sources[0].repoURL"),
+        ([OF_CHART, LENT | {"repoURL": "https://other.example.com/x", "targetRevision": "v1"}], "sources[1].repoURL"),
+        ([OF_CHART, LENT | {"path": "../x"}], "sources[1].path"),
+        ([OF_CHART, LENT, {"path": "gitops/x", "targetRevision": "v1"}], "sources[2].targetRevision"),
+        ([OF_CHART, OF_GIT | {"targetRevision": "1.*"}, LENT], "sources[1].targetRevision"),
+        ([OF_CHART, LENT, {"path": "a", "kustomize": {}}], "sources[2].kustomize"),
+        ([OF_CHART | {"values": {"auth": {"password": "sentinel"}}}, LENT], "sources[0].values.auth.password"),
+    ],
+)
+def test_several_sources_of_a_child_are_judged_each_and_together(
+    sources: list[dict[str, Any]], key: str | None
+) -> None:
+    given = [{name: value for name, value in source.items() if value is not None} for source in sources]
+    repositories = ["https://charts.example.com", "https://example.com/team.git"]
+    raw = with_child("cert-manager", {"namespace": "cert-manager", "sources": given}, sourceRepositories=repositories)
+
+    assert keys_of(raw) == ([] if key is None else [f"gitops.applications.cert-manager.{key}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "child", "key"),
+    [
+        ("cert-manager", {"path": "a"}, "path"),
+        ("cert-manager", {"chart": "a"}, "chart"),
+        ("cert-manager", {"repoURL": "https://charts.example.com"}, "repoURL"),
+        ("cert-manager", {"targetRevision": "v1.0.0"}, "targetRevision"),
+        ("cert-manager", {"values": {"a": 1}}, "values"),
+        ("cert-manager", {"variant": "large"}, "variant"),
+        ("cert-manager", {"clusterMetadata": ["region"]}, "clusterMetadata"),
+        ("cert-manager", {"sourceType": "Helm"}, "sourceType"),
+        ("otel-demo", {"namespace": "otel-demo"}, "sources"),
+    ],
+)
+def test_a_child_has_one_source_or_several(name: str, child: dict[str, Any], key: str) -> None:
+    child = {"namespace": "cert-manager", "sources": [OF_CHART, LENT], **child}
+
+    assert keys_of(with_child(name, child)) == [f"gitops.applications.{name}.{key}"]
+
+
+def test_prod_pins_each_source() -> None:
+    moving = [OF_CHART | {"targetRevision": "v1.*"}, LENT, OF_GIT | {"targetRevision": "main"}]
+    raw = with_child(
+        "cert-manager",
+        {"namespace": "cert-manager", "sources": moving},
+        stack="prod",
+        sourceRepositories=["https://charts.example.com", "https://example.com/team.git"],
+    )
+
+    assert keys_of(raw) == [f"gitops.applications.cert-manager.sources[{index}].targetRevision" for index in (0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "child", "key"),
+    [
+        ("team", {"path": "gitops/team", "sourceType": "Kustomize"}, None),
+        ("team", {"path": "gitops/team", "sourceType": "Directory"}, None),
+        ("team", {"path": "gitops/team", "sourceType": "Kustomise"}, "sourceType"),
+        ("team", {"path": "gitops/team", "sourceType": "Kustomize", "values": {"a": 1}}, "values"),
+        ("team", {"path": "gitops/team", "sourceType": "Directory", "variant": "large"}, "variant"),
+        ("team", {"path": "gitops/team", "sourceType": "Kustomize", "clusterMetadata": ["region"]}, "clusterMetadata"),
+        ("team", GIT | {"sourceType": "Kustomize"}, "sourceType"),
+        ("cluster-base", {"namespace": "cluster-base", "sourceType": "Kustomize"}, "sourceType"),
+    ],
+)
+def test_a_folder_of_this_repository_may_be_a_kustomization(name: str, child: dict[str, Any], key: str | None) -> None:
+    raw = with_child(name, {"namespace": "team", **child}, sourceRepositories=["https://example.com/team.git"])
+
+    assert keys_of(raw) == ([] if key is None else [f"gitops.applications.{name}.{key}"])
+
+
+def test_a_kustomization_that_would_be_rendered_as_a_chart_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team/kustomization.yaml").write_text("resources: []")
+    monkeypatch.setattr("infra.settings.children.demo_chart.ROOT", tmp_path)
+
+    assert [*problems("dev", gitops_of("team"))] == ["gitops.applications.team.sourceType"]
+    (tmp_path / "team/Chart.yaml").touch()
+    assert [*problems("dev", gitops_of("team"))] == []
+
+
+def gitops_of(path: str) -> models.GitOps:
+    child = {"namespace": "team", "path": path}
+    return models.GitOps.model_validate(with_child("team", child)["gitops"])
+
+
+def problems(environment: str, gitops: models.GitOps) -> list[str]:
+    return [problem.key for problem in children.problems(environment, gitops)]
 
 
 def test_a_misspelt_key_of_a_child_is_told_with_the_right_one() -> None:
@@ -289,8 +416,10 @@ def test_prod_deploys_no_child_that_moves(child: dict[str, Any], pinned: bool) -
 
 
 def test_the_settings_of_a_child_are_those_of_the_charts_own_schema() -> None:
-    schema = json.loads((ROOT / "gitops/apps/values.schema.json").read_text())["definitions"]["application"]
+    definitions = json.loads((ROOT / "gitops/apps/values.schema.json").read_text())["definitions"]
+    schema = definitions["application"]
     inner = {
+        "sources": definitions["source"],
         "podSecurity": schema["properties"]["podSecurity"],
         "ignoreDifferences": schema["properties"]["ignoreDifferences"]["items"],
     }
