@@ -955,7 +955,7 @@ class Source(Model):
         description="name under which another source's valueFiles find this Git repository: $<ref>/...",
         examples=["values"],
     )
-    value_files: Annotated[tuple[ValueFile, ...], BeforeValidator(_listed), AfterValidator(_unique)] = Field(
+    value_files: Distinct[ValueFile] = Field(
         (),
         description="values files of its chart, the last one on top: in the chart, or $<ref>/ and a path",
         examples=[["$values/gitops/values/cert-manager.yaml"]],
@@ -986,7 +986,7 @@ class Application(Model):
     chart: Folder | None = Field(
         None, description="name of a chart in the Helm repository repoURL, instead of path", examples=["cert-manager"]
     )
-    sources: Annotated[tuple[Source, ...], BeforeValidator(_listed)] = Field(
+    sources: Listed[Source] = Field(
         (),
         min_length=1,
         description="several sources instead of one: a chart of another repository with values files of this one",
