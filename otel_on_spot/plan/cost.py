@@ -161,17 +161,17 @@ class _Region:
     def __init__(self, name: str, live: "LivePrices | None" = None) -> None:
         self.name = name
         self.live = live
-        regions = prices()["regions"]
-        factor = regions.get(name)
-        if not isinstance(factor, float):
-            known = ", ".join(sorted(key for key, value in regions.items() if isinstance(value, float)))
+        lists = prices()["regions"]
+        listed = next((one for one in lists if name in one["factors"]), None)
+        if listed is None:
+            known = ", ".join(sorted(region for one in lists for region in one["factors"]))
             raise PriceError(
                 f"there is no price for region {name}: otel_on_spot/plan/prices.toml has {known}. Add its factor "
                 "there, with its date and source"
             )
-        self.factor: float = factor
+        self.factor: float = listed["factors"][name]
         self.hours: int = prices()["hours"]["per_month"]
-        self._factors_source = f"{regions['source']}, {regions['date']}"
+        self._factors_source = f"{listed['source']}, {listed['date']}"
 
     def service(self, key: str) -> _Price:
         """The price of a service's unit."""

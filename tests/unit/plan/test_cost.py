@@ -227,7 +227,7 @@ def test_another_region_costs_its_factor_and_the_line_says_so() -> None:
 
 
 def test_a_factor_is_named_with_its_source_and_day() -> None:
-    regions = cost.prices()["regions"]
+    regions, of_govcloud = cost.prices()["regions"]
     plans = [plan_of(pool("p", requirements=[only("m5.large")]), region=name) for name in ("us-east-1", "eu-central-1")]
     home, abroad = (cost.estimate(plan, [asks("a", 1, 100, 100)]).lines[0] for plan in plans)
     gateway = {"type": "aws:ec2/natGateway:NatGateway", "inputs": {}}
@@ -236,6 +236,9 @@ def test_a_factor_is_named_with_its_source_and_day() -> None:
     assert f"{regions['source']}, {regions['date']}" in abroad.sources
     assert f"{regions['source']}, {regions['date']}" in service.sources
     assert f"{regions['source']}, {regions['date']}" not in home.sources
+    abroad = line(cost.estimate(plan_of(gateway, region="us-gov-west-1"), []), "NAT gateways")
+    assert abroad.unit_price == pytest.approx(0.045 * 0.604 / 0.504, rel=0.001)  # r5.2xlarge in Karpenter's two lists
+    assert f"{of_govcloud['source']}, {of_govcloud['date']}" in abroad.sources
 
 
 def test_alarms_cost_by_their_metrics() -> None:
