@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from otel_on_spot.plan.live_prices import LivePrices
     from otel_on_spot.program.recording import Recording
 
+BESIDE = {
+    "--images": {"--json", "--preview"},
+    "--cost": {"--json", "--preview"},
+    "--json": {"--preview"},
+    "--markdown": {"--preview"},
+    "--mermaid": {"--preview"},
+    "--svg": {"--yaml", "--preview"},
+    "--yaml": {"--svg", "--preview"},
+}
+"""Form of what is shown -> options that it heeds."""
 EXAMPLES = """
 \b
 Examples:
@@ -103,6 +113,11 @@ def plan(
     _goes_with("--sizes", "goes with --images", stands=not sizes or images)
     alone = costs and against is None
     _goes_with("--live-prices", "goes with --cost, and not with --against", stands=not live_prices or alone)
+    forms = {
+        "--images": images, "--cost": costs, "--json": as_json, "--markdown": markdown, "--mermaid": mermaid,
+        "--svg": svg is not None, "--yaml": yaml_dir is not None, "--preview": preview,
+    }  # fmt: skip
+    _one_form({option for option, given in forms.items() if given}, compared=against is not None)
     if against is not None:
         from otel_on_spot.plan import compare
 
@@ -173,11 +188,25 @@ def _goes_with(option: str, rule: str, *, stands: bool) -> None:
         raise typer.BadParameter(f"{option} {rule}", param_hint=option)
 
 
-def _is_within_limit(recording: "Recording") -> bool:
-    """True where no more is expected than ``costs.monthlyLimitUsd``; else it is said.
+def _one_form(given: set[str], *, compared: bool) -> None:
+    """Refuse an option that another one would leave without a word.
 
     Raises:
-        typer.Exit: more is expected, and the environment is prod, where that is refused.
+        typer.BadParameter: there is one.
+    """
+    if compared:
+        first, beside = "--against", {"--cost", "--markdown"}
+    else:
+        first, beside = next(((form, BESIDE[form]) for form in BESIDE if form in given), ("", given))
+    if left := sorted(given - beside - {first}):
+        raise typer.BadParameter(f"{left[0]} does not go with {first}: ask for one after the other", param_hint=left[0])
+
+
+def _is_within_limit(recording: "Recording") -> bool:
+    """True where no more is expected than ``costs.monthlyLimitUsd``; else it is said, or why nobody can tell.
+
+    Raises:
+        typer.Exit: more is expected, or nobody can tell, and the environment is prod, where that is refused.
     """
     from otel_on_spot.plan import cost
     from otel_on_spot.plan.manifests import as_document
@@ -186,8 +215,11 @@ def _is_within_limit(recording: "Recording") -> bool:
     if limit is None:
         return True
     document = as_document(recording)
-    found = cost.estimate(document, cost.workloads_of(document, project.root()))
-    if told := cost.above(found, limit):
+    try:
+        told = cost.above(cost.estimate(document, cost.workloads_of(document, project.root())), limit)
+    except cost.PriceError as problem:
+        told = f"costs.monthlyLimitUsd of Pulumi.{recording.stack}.yaml is {limit:,}, and nobody can tell: {problem}"
+    if told:
         typer.echo(told, err=True)
         _refuse_in_prod(document)
     return not told

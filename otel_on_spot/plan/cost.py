@@ -41,6 +41,11 @@ SPOT_HISTORY: Final = "Spot price history (ec2:DescribeSpotPriceHistory)"
 DAEMONSETS: Final = (190, 300)
 """(mCPU, MiB) that each node gives to VPC CNI, kube-proxy, the EBS CSI driver and the Pod Identity agent, measured."""
 DAEMON_PODS: Final = 4
+CAPACITY_BUFFER: Final = "kubernetes:autoscaling.x-k8s.io/v1beta1:CapacityBuffer"
+FREE_IOPS, FREE_MIBPS = 3000, 125
+"""What comes with a gp3 volume. Source: https://aws.amazon.com/ebs/pricing/"""
+DISKS: Final = {"gp3-volume": "", "gp3-iops": ", IOPS", "gp3-throughput": ", throughput"}
+"""Service that is billed for a node's volume -> what its line is called beside."""
 PODS: Final[Mapping[str, int]] = {"medium": 8, "large": 29, "xlarge": 58, "2xlarge": 58}
 """Pods that a node's network interfaces have addresses for, by size; larger sizes have more than the demo needs.
 
@@ -420,23 +425,23 @@ def _node_line(
 def _volumes(
     what: str,
     region: _Region,
-    gib: int,
+    amount: float,
     expected: float,
     rest: float,
     limits: float,
     service: str = "gp3-volume",
 ) -> Iterator[Line]:
-    if not gib:
+    if not amount:
         return
     price = region.service(service)
     yield Line(
         what=what,
-        quantity=expected * gib,
-        unit="GiB-month",
+        quantity=expected * amount,
+        unit=prices()["services"][service]["unit"],
         unit_price=price.usd,
-        expected=expected * gib * price.usd,
-        rest=rest * gib * price.usd,
-        limits=limits * gib * price.usd,
+        expected=expected * amount * price.usd,
+        rest=rest * amount * price.usd,
+        limits=limits * amount * price.usd,
         kinds=(price.kind,),
         sources=price.sources,
         date=price.date,
@@ -448,12 +453,13 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
         pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs(NODE_POOL.token)
     }  # fmt: skip
     classes = plan.inputs("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
-    gib = sum(
-        int(str(mapping["ebs"]["volumeSize"]).removesuffix("Gi"))
-        for node_class in classes[:1]
-        for mapping in node_class["spec"].get("blockDeviceMappings", ())
-    )
-
+    disks = [mapping["ebs"] for found in classes[:1] for mapping in found["spec"].get("blockDeviceMappings", ())]
+    disk = {
+        "gp3-volume": sum(int(str(ebs["volumeSize"]).removesuffix("Gi")) for ebs in disks),
+        "gp3-iops": sum(max(0, ebs.get("iops", 0) - FREE_IOPS) for ebs in disks),
+        "gp3-throughput": sum(max(0, ebs.get("throughput", 0) - FREE_MIBPS) for ebs in disks) / 1024,
+    }
+    room = _headroom(plan)
     heaviest = sorted(pools, key=lambda name: pools[name].get("weight", 0), reverse=True)
 
     def home(workload: Workload) -> str:
@@ -462,8 +468,27 @@ def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Itera
         return workload.pool or next((name for name in heaviest if _open(pools[name], needed)), "")
 
     for name, spec in pools.items():
-        wanted = [workload for workload in workloads if home(workload) == name]
-        yield from _pool(name, spec, wanted, region, gib)
+        wanted, kept = (
+            [workload for workload in asking if home(workload) == name] for asking in ((*workloads, *room), room)
+        )
+        yield from _pool(name, spec, wanted, kept, region, disk)
+
+
+def _headroom(plan: _Plan) -> tuple[Workload, ...]:
+    """The room that is kept free, with the demo and without: chunks of pods that never start."""
+    requests = [
+        container["resources"]["requests"]
+        for chunk in plan.inputs("kubernetes:core/v1:PodTemplate")
+        for container in chunk["template"]["spec"]["containers"]
+    ]
+    chunks = [buffer["spec"]["replicas"] for buffer in plan.inputs(CAPACITY_BUFFER)]
+    return tuple(
+        Workload(
+            name="headroom", replicas=replicas, cpu_millis=int(quantity(asked["cpu"]) * 1000),
+            memory_mib=int(quantity(asked["memory"]) / 2**20), node_selector={}, apart=False,
+        )
+        for replicas, asked in zip(chunks, requests, strict=False)
+    )  # fmt: skip
 
 
 def _open(spec: Mapping[str, Any], capacity_type: str) -> bool:
@@ -482,6 +507,8 @@ def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
     A backup holds what has changed since the one before: one full copy is expected, and ``keep`` of them are the most.
     Source: https://repost.aws/knowledge-center/ebs-snapshot-billing
     """
+    if not _demo(plan.inputs(APPLICATION.token)).get("enabled", True):
+        return
     told = persistence(plan.resources)
     gib = sum(claim["gib"] for claim in (told.get("claims") or {}).values())
     yield from _volumes("volumes of the databases", region, gib, 1, 0, 1)
@@ -505,19 +532,26 @@ def demo_values(applications: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     Args:
         applications: inputs of the plan's Applications.
     """
+    return _demo(applications).get("values") or {}
+
+
+def _demo(applications: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the root Application of a plan says of the demo's child, over ``gitops/apps``'s own word."""
     for inputs in applications:
         if isinstance(told := _values(inputs), dict) and "applications" in told:
-            return ((told.get("applications") or {}).get("otel-demo") or {}).get("values") or {}
+            return (told["applications"] or {}).get("otel-demo") or {}
     return {}
 
 
 def workloads_of(document: Mapping[str, Any], root: Path) -> tuple[Workload, ...]:
-    """What the demo asks for in the environment of a plan, with what the plan gives to its chart.
+    """What the demo asks for in the environment of a plan, with what the plan gives to its chart; nothing if it is off.
 
     Raises:
         ToolError: the wrapper chart or the environment's values are not under ``root``.
     """
-    applications = (resource["inputs"] for resource in document["resources"] if resource["type"] == APPLICATION.token)
+    applications = [resource["inputs"] for resource in document["resources"] if resource["type"] == APPLICATION.token]
+    if not _demo(applications).get("enabled", True):
+        return ()
     return workloads(root, environment_of(document), demo_values(applications))
 
 
@@ -530,7 +564,27 @@ def _values(application: Mapping[str, Any]) -> Any:
         return None
 
 
-def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region: _Region, gib: int) -> Iterator[Line]:
+def _pool(
+    name: str,
+    spec: Mapping[str, Any],
+    wanted: Sequence[Workload],
+    kept: Sequence[Workload],
+    region: _Region,
+    disk: Mapping[str, float],
+) -> Iterator[Line]:
+    """Nodes of a pool and their volumes.
+
+    Args:
+        name: of the pool.
+        spec: of its NodePool.
+        wanted: what it carries with the demo.
+        kept: what it carries without.
+        region: its prices.
+        disk: of a node, by the service that is billed for it.
+
+    Raises:
+        PriceError: none of its types has a price.
+    """
     requirements = spec["template"]["spec"]["requirements"]
     spot = "spot" in _capacity_types(spec)
     candidates = _candidates(requirements, region)
@@ -542,11 +596,15 @@ def _pool(name: str, spec: Mapping[str, Any], wanted: Sequence[Workload], region
             )
         return
     node, count = _packed(wanted, candidates)
+    rest = _count(node, kept) if kept else 0
     limit_cpu, limit_mib = float(quantity(spec["limits"]["cpu"])), float(quantity(spec["limits"]["memory"])) / 2**20
-    most = max(float(count), min(limit_cpu / node.kind.vcpus, limit_mib / node.kind.mib))
+    limit_nodes = float(spec["limits"].get("nodes", "inf"))
+    most = max(float(count), min(limit_cpu / node.kind.vcpus, limit_mib / node.kind.mib, limit_nodes))
     label = f"{'Spot' if spot else 'On-Demand'} nodes of pool {name}"
-    yield _node_line(label, node, region, (count, 0, most), "packed", spot=spot)
-    yield from _volumes(f"volumes of pool {name}", region, gib, count, 0, most)
+    yield _node_line(label, node, region, (count, rest, most), "packed", spot=spot)
+    for service, amount in disk.items():
+        what = f"volumes of pool {name}{DISKS[service]}"
+        yield from _volumes(what, region, amount, count, rest, most, service)
 
 
 def _candidates(requirements: Iterable[Mapping[str, Any]], region: _Region) -> list[_Node]:
@@ -559,21 +617,33 @@ def _packed(wanted: Sequence[Workload], candidates: Sequence[_Node]) -> tuple[_N
     cheapest = min(candidates, key=lambda node: (node.month, node.kind.name))
     if not wanted:
         return cheapest, 0
-    cpu = sum(workload.replicas * workload.cpu_millis for workload in wanted)
-    memory = sum(workload.replicas * workload.memory_mib for workload in wanted)
-    apart = max((workload.replicas for workload in wanted if workload.apart), default=1)
-    pods = sum(workload.replicas for workload in wanted)
     largest = max(w.cpu_millis for w in wanted), max(w.memory_mib for w in wanted)
     best: tuple[float, str, _Node, int] | None = None
     for node in candidates:
         has_cpu, has_memory = node.allocatable
         if has_cpu < largest[0] or has_memory < largest[1]:
             continue
-        count = max(apart, -(-cpu // has_cpu), -(-memory // has_memory), -(-pods // (node.pods - DAEMON_PODS)))
+        count = _count(node, wanted)
         option = (count * node.month, node.kind.name, node, count)
         if best is None or option[:2] < best[:2]:
             best = option
-    return (best[2], best[3]) if best else (cheapest, apart)
+    return (best[2], best[3]) if best else (cheapest, _apart(wanted))
+
+
+def _count(node: _Node, wanted: Iterable[Workload]) -> int:
+    """Nodes of one type that carry the workloads."""
+    wanted = list(wanted)
+    cpu = sum(workload.replicas * workload.cpu_millis for workload in wanted)
+    memory = sum(workload.replicas * workload.memory_mib for workload in wanted)
+    pods = sum(workload.replicas for workload in wanted)
+    has_cpu, has_memory = node.allocatable
+    addresses = node.pods - DAEMON_PODS
+    return max(_apart(wanted), -(-cpu // has_cpu), -(-memory // has_memory), -(-pods // addresses))
+
+
+def _apart(wanted: Iterable[Workload]) -> int:
+    """Nodes that keep replicas apart."""
+    return max((workload.replicas for workload in wanted if workload.apart), default=1)
 
 
 def as_document(found: Estimate) -> dict[str, Any]:

@@ -388,6 +388,12 @@ CASES: Final = (
                 "opensearch-1": "statefulsets/opensearch",
                 "otel-collector-agent": "daemonsets/otel-collector-agent",
             }.items()
+        }
+        | {
+            # Evicted a while ago, and left there.
+            pod("cart-6f-a", "replicasets/cart-6f", nodepool="on-demand", capacity_type="on-demand", phase="Failed"): (
+                "1x600"
+            )
         },
         {6 * HOUR + 20: SILENT},
     ),
@@ -907,6 +913,47 @@ CASES: Final = (
             **waited(dict.fromkeys(("1", "30", "60", "600", "+Inf"), "0+1000x30")),
             **waited({"1": "0x30", "30": "0x30", **dict.fromkeys(("60", "600", "+Inf"), "0+1x30")}, RESTARTED),
         },
+        {8: SILENT},
+    ),
+    Case(
+        "both replicas hear a thousand messages, and one of all of them waited",
+        {
+            **waited(dict.fromkeys(("1", "30", "60", "600", "+Inf"), "0+1000x30")),
+            **waited(
+                {"1": "0+1000x30", "30": "0+1000x30", **dict.fromkeys(("60", "600", "+Inf"), "0+1001x30")}, RESTARTED
+            ),
+        },
+        {8: SILENT},
+    ),
+    Case(
+        "both replicas heard late since their start, and hear promptly since",
+        {
+            series: values
+            for of in (KARPENTER, RESTARTED)
+            for series, values in waited(
+                {**dict.fromkeys(("1", "30"), "0x10 2x30"), **dict.fromkeys(("60", "600", "+Inf"), "8x10 10x30")}, of
+            ).items()
+        },
+        {12: SILENT, 13: SILENT, 14: SILENT},
+    ),
+    Case(
+        "a thousand messages come at once, and one of them waited",
+        waited({**dict.fromkeys(("1", "30"), "0x10 999x30"), **dict.fromkeys(("60", "600", "+Inf"), "0x10 1000x30")}),
+        {12: SILENT, 13: SILENT, 14: SILENT, 15: SILENT},
+    ),
+    Case(
+        "many messages came ten minutes ago, and now a thousand each minute, of which one waits",
+        waited(
+            {
+                **dict.fromkeys(("1", "30"), "0x9 20000x5 20999+999x30"),
+                **dict.fromkeys(("60", "600", "+Inf"), "0x9 20000x5 21000+1000x30"),
+            }
+        ),
+        {20: SILENT, 24: SILENT},
+    ),
+    Case(
+        "of a thousand messages twenty-five are nearly late and five are",
+        waited({"10": "0+970x30", "30": "0+995x30", **dict.fromkeys(("60", "600", "+Inf"), "0+1000x30")}),
         {8: SILENT},
     ),
     Case(

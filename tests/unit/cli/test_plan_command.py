@@ -131,6 +131,22 @@ def test_mermaid_is_a_flowchart() -> None:
     assert invoked("plan", "--mermaid").stdout.startswith("flowchart LR\n")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--cost --markdown", "--cost --mermaid", "--cost --images", "--cost --svg x.svg", "--cost --yaml out",
+        "--images --markdown", "--images --yaml out", "--json --markdown", "--json --mermaid", "--mermaid --svg x.svg",
+        "--against HEAD --json", "--against HEAD --images", "--against HEAD --cost --svg x.svg",
+        "--against HEAD --preview", "--against HEAD --mermaid",
+    ],
+)  # fmt: skip
+def test_a_form_that_would_be_left_out_without_a_word_is_refused(options: str) -> None:
+    ended = invoked("plan", *options.split())
+
+    assert (ended.exit_code, ended.stdout) == (2, ""), ended.output
+    assert "does not go with --" in ended.stderr
+
+
 def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
     people, readme = invoked("settings").stdout, invoked("settings", "--markdown").stdout
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.settings import instance_types
 from otel_on_spot import project
 from otel_on_spot.cli import main
+from otel_on_spot.kubernetes.names import APPLICATION
 from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.workloads import Workload, workloads
@@ -256,6 +258,69 @@ def test_a_region_without_a_price_is_refused_by_name() -> None:
         cost.estimate(plan_of(region="mars-west-1"), [])
 
 
+def disk_of(**ebs: Any) -> dict[str, Any]:
+    """An EC2NodeClass."""
+    spec = {"blockDeviceMappings": [{"ebs": {"volumeSize": "100Gi", **ebs}}]}
+    return {"type": "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass", "inputs": {"spec": spec}}
+
+
+def test_a_volume_costs_what_it_does_beyond_what_comes_with_it() -> None:
+    nodes = pool("p", requirements=[only("m5.large")])
+    wanted = [asks("a", 3, 100, 100, apart=True)]
+    plain = cost.estimate(plan_of(nodes, disk_of(iops=3000, throughput=125)), wanted)
+    faster = cost.estimate(plan_of(nodes, disk_of(iops=16000, throughput=1000)), wanted)
+
+    assert plain == cost.estimate(plan_of(nodes, disk_of()), wanted)
+    assert line(faster, "volumes of pool p, IOPS").expected == pytest.approx(3 * 13000 * 0.005)
+    assert line(faster, "volumes of pool p, throughput").expected == pytest.approx(3 * 875 * 0.04)
+    assert (faster.rest, line(faster, "volumes of pool p").expected) == (0, pytest.approx(3 * 100 * 0.08))
+
+
+def test_room_that_is_kept_free_is_paid_for_with_the_demo_and_without() -> None:
+    chunk = {"spec": {"containers": [{"resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}}]}}
+    room = (
+        {"type": "kubernetes:core/v1:PodTemplate", "inputs": {"template": chunk}},
+        {"type": cost.CAPACITY_BUFFER, "inputs": {"spec": {"replicas": 3}}},
+    )
+    nodes = pool("p", requirements=[only("m5.large")])
+    without, kept = (
+        line(cost.estimate(plan_of(nodes, *more), [asks("a", 1, 1500, 100)]), "On-Demand nodes of pool p, m5.large")
+        for more in ((), room)
+    )
+
+    assert (without.quantity, without.rest) == (HOURS, 0)
+    assert (kept.quantity, kept.rest) == (4 * HOURS, pytest.approx(3 * 0.096 * HOURS))
+
+
+def test_a_pool_grows_to_its_number_of_nodes_where_that_is_less_than_its_other_limits() -> None:
+    limits = {"cpu": "100", "memory": "400Gi"}
+    few, many = (
+        cost.estimate(plan_of(pool("p", requirements=[only("m5.large")], limits=limits | {"nodes": nodes})), [])
+        for nodes in ("3", "300")
+    )
+
+    assert few.limits == pytest.approx(3 * 0.096 * HOURS)
+    assert many.limits == pytest.approx(50 * 0.096 * HOURS)
+
+
+def test_a_demo_that_is_off_asks_for_nothing_and_keeps_nothing() -> None:
+    document = copy.deepcopy(as_document(recorded("staging")))
+    for resource in document["resources"]:
+        helm = (
+            resource["inputs"].get("spec", {}).get("source", {}).get("helm")
+            if resource["type"] == APPLICATION
+            else None
+        )
+        if helm and "applications:" in helm["values"]:
+            values = yaml.safe_load(helm["values"])
+            values["applications"].setdefault("otel-demo", {})["enabled"] = False
+            helm["values"] = yaml.safe_dump(values)
+    wanted = cost.workloads_of(document, ROOT)
+
+    assert wanted == ()
+    assert cost.estimate(document, wanted, today=TODAY).expected == pytest.approx(estimate(recorded("staging")).rest)
+
+
 def cluster(version: str, support: str | None = None) -> dict[str, Any]:
     policy = {"upgradePolicy": {"supportType": support}} if support else {}
     return {"type": "aws:eks/cluster:Cluster", "inputs": {"version": version} | policy}
@@ -395,6 +460,24 @@ def test_more_than_the_limit_is_warned_of_and_refused_in_prod(
         json.loads(above.stdout)
     if options != ["--cost", "--json"]:
         assert f"costs.monthlyLimitUsd of Pulumi.{stack}.yaml is 400" in above.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize(("stack", "code"), [("dev", 0), ("prod", 1)])
+def test_a_limit_that_nobody_can_tell_of_is_said_and_stops_only_prod(
+    monkeypatch: pytest.MonkeyPatch, stack: str, code: int, options: list[str]
+) -> None:
+    """The region has no price: the rest of the plan is told."""
+    monkeypatch.setattr(cost, "monthly_limit", lambda *_: 400)
+    monkeypatch.setattr("otel_on_spot.plan.record.record", lambda *_, **__: recorded(stack))
+    monkeypatch.setattr(cost, "prices", lambda: tomllib.loads("regions = []"))
+
+    plain = CliRunner().invoke(main.app, ["plan", "--stack", stack, *options])
+    asked = CliRunner().invoke(main.app, ["plan", "--stack", stack, *options, "--exit-code"])
+
+    assert (plain.exit_code, asked.exit_code) == (code, 1), plain.output
+    assert "policy" in plain.stdout
+    assert f"of Pulumi.{stack}.yaml is 400, and nobody can tell: there is no price for region eu-west-1" in plain.stderr
 
 
 def test_what_is_within_the_limit_or_not_limited_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
