@@ -167,9 +167,9 @@ class _Region:
         self.name = name
         self.live = live
         lists = prices()["regions"]
-        listed = next((one for one in lists if name in one["factors"]), None)
+        listed = next((table for table in lists if name in table["factors"]), None)
         if listed is None:
-            known = ", ".join(sorted(region for one in lists for region in one["factors"]))
+            known = ", ".join(sorted(region for table in lists for region in table["factors"]))
             raise PriceError(
                 f"there is no price for region {name}: otel_on_spot/plan/prices.toml has {known}. Add its factor "
                 "there, with its date and source"
