@@ -1,14 +1,15 @@
-"""Rules about the AWS account: IAM, the cluster, the network, logs."""
+"""Rules about the AWS account: IAM, the cluster, the network, logs, the topic of alarms."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Any, Final
 
-from policy.stack import Fault, Resource, Stack, each, statements
-from policy.values import NO, UNKNOWN, YES, is_one_of, is_set, items, may_be, may_be_set, may_hold, surely
+from policy.stack import Fault, Resource, Stack, allows_beside, compared, denies_plain_http, each, statements
+from policy.values import NO, UNKNOWN, YES, is_one_of, is_set, items, may, may_be, may_be_set, may_hold, surely
 
 CLUSTER: Final = "aws:eks/cluster:Cluster"
+TOPIC: Final = "aws:sns/topic:Topic"
 VPC, FLOW_LOG = "aws:ec2/vpc:Vpc", "aws:ec2/flowLog:FlowLog"
 DEFAULT_GROUP: Final = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 POLICIES: Final = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
@@ -151,3 +152,17 @@ def addons_are_pinned(addon: Resource) -> Iterator[str]:
     """Every add-on names its version: the program does, for AWS fills in its own default."""
     if not may_be_set(addon.declared_at("addonVersion")):
         yield "no version"
+
+
+@each(TOPIC)
+def topic_takes_this_accounts_alarms(topic: Resource) -> Iterator[str]:
+    """Encrypted with a key that CloudWatch may use; published to over TLS, by alarms of one account, by nobody else."""
+    if not may(topic.at("kmsMasterKeyId"), lambda key: isinstance(key, str) and bool(key) and "alias/aws/" not in key):
+        yield "not encrypted with a key of the stack's own"
+    document = topic.document("policy")
+    if not denies_plain_http(document, "sns:Publish"):
+        yield "plain HTTP is not denied"
+    for row in statements(document, "Allow"):
+        yield from allows_beside(row, "sns:Publish", "cloudwatch.amazonaws.com")
+        if not any(may_be_set(account) for account in compared(row, "aws:SourceAccount")):
+            yield "alarms of any account may publish"

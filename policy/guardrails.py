@@ -5,7 +5,7 @@ Control ids: FSBP = AWS Foundational Security Best Practices, CIS = CIS EKS benc
 
 from dataclasses import dataclass
 
-from policy import alarms, cloud, gitops, interruption, nodes
+from policy import cloud, gitops, interruption, nodes
 from policy.stack import Check, Fault, Stack
 from policy.waivers import waived
 
@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "alarm-topic",
-        alarms.topic_takes_this_accounts_alarms,
+        cloud.topic_takes_this_accounts_alarms,
         why="only this account's alarms are told, over TLS, under a key that CloudWatch may use (FSBP SNS.1)",
         do="give the topic a key of its own, and a policy with cloudwatch.amazonaws.com, aws:SourceAccount and TLS",
     ),

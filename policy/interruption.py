@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from policy.stack import Fault, Resource, Stack, denies_plain_http, each, statements
+from policy.stack import Fault, Resource, Stack, allows_beside, compared, denies_plain_http, each, statements
 from policy.values import NO, YES, at, is_one_of, is_set, items, may_be, may_hold
 
 QUEUE, QUEUE_POLICY = "aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy"
@@ -58,28 +58,6 @@ def every_rule_has_a_target(stack: Stack) -> Iterator[Fault]:
             yield Fault(rule, f"sends to {', '.join(map(str, targets))}, which is not the queue")
 
 
-def _source_arns(row: Mapping[str, Any]) -> list[Any]:
-    """Values that the conditions of a statement compare ``aws:SourceArn`` with."""
-    return [
-        arn
-        for condition in row.get("Condition", [])
-        for operator in ("ArnEquals", "ArnLike", "StringEquals")
-        for arn in items(at(condition, operator, "aws:SourceArn"))
-    ]
-
-
-def _allows_too_much(document: Any) -> Iterator[str]:
-    for row in statements(document, "Allow"):
-        for action in row.get("Action", []):
-            if not may_be(action, "sqs:SendMessage"):
-                yield f"allows {action}"
-        for principal in row.get("Principal", []):
-            if not may_hold(at(principal, "Service"), "events.amazonaws.com"):
-                yield f"allows {principal}"
-        if not _source_arns(row):
-            yield "any rule of any account may send"
-
-
 def queue_policy_is_exact(stack: Stack) -> Iterator[Fault]:
     """SendMessage for exactly the stack's rules, everything denied without TLS, nothing else."""
     rules = [rule.at("arn") for rule in stack.of(RULE)]
@@ -90,9 +68,14 @@ def queue_policy_is_exact(stack: Stack) -> Iterator[Fault]:
         document = policy.document("policy")
         if not denies_plain_http(document, "sqs:*"):
             yield Fault(policy, "plain HTTP is not denied")
-        for problem in _allows_too_much(document):
-            yield Fault(policy, problem)
-        senders = [arn for row in statements(document, "Allow") for arn in _source_arns(row)]
+        senders: list[Any] = []
+        for row in statements(document, "Allow"):
+            for problem in allows_beside(row, "sqs:SendMessage", "events.amazonaws.com"):
+                yield Fault(policy, problem)
+            arns = compared(row, "aws:SourceArn")
+            if not arns:
+                yield Fault(policy, "any rule of any account may send")
+            senders += arns
         for arn in rules:
             if not may_be(arn, *senders):
                 yield Fault(policy, f"rule {arn} may not send")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from policy.values import NO, UNKNOWN, Unknown, at, completed, items, may_hold, strict
+from policy.values import NO, UNKNOWN, Unknown, at, completed, items, may_be, may_hold, strict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,3 +125,23 @@ def denies_plain_http(document: Any, action: str) -> bool:
         and any(may_hold(at(c, "Bool", "aws:SecureTransport"), *NO) for c in row.get("Condition", []))
         for row in statements(document, "Deny")
     )
+
+
+def compared(row: Mapping[str, list[Any]], key: str) -> list[Any]:
+    """Values that the conditions of a statement hold a key to."""
+    return [
+        value
+        for condition in row.get("Condition", [])
+        for operator in ("ArnEquals", "ArnLike", "StringEquals")
+        for value in items(at(condition, operator, key))
+    ]
+
+
+def allows_beside(row: Mapping[str, list[Any]], action: str, service: str) -> Iterator[str]:
+    """What a statement allows beside one action of one service."""
+    for allowed in row.get("Action", []):
+        if not may_be(allowed, action):
+            yield f"allows {allowed}"
+    for principal in row.get("Principal", []):
+        if not may_hold(at(principal, "Service"), service):
+            yield f"allows {principal}"

@@ -86,71 +86,50 @@ def tcp(low: int, high: int, protocol: str = "tcp") -> list[dict[str, Any]]:
 GROUP_OF = {"vpcId": "{vpc}", "name": "taken", "description": "taken"}
 FROM_A_TO_B = {"subnetIds": ["{a}", "{b}"]}
 CONTROL_PLANE = {"roleArn": f"{IAM}role/taken-control", "vpcConfig": FROM_A_TO_B}
+ROUTED = {"routeTableId": "{table}", "destinationCidrBlock": "1.0.0.0/8"}
+IN_ZONE = {"vpcId": "{vpc}", "cidrBlock": "10.66.9.0/24", "availabilityZone": "eu-west-1a"}
+
+
+def endpoint(service: str, kind: str = "Interface", **more: Any) -> dict[str, Any]:
+    named = {"serviceName": f"com.amazonaws.eu-west-1.{service}", "vpcEndpointType": kind}
+    return {"vpcId": "{vpc}", **named, **more}
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
-    (
-        SUBNET,
-        {"vpcId": "{vpc}", "cidrBlock": "10.66.9.0/24", "availabilityZone": "eu-west-2a"},
-        "following availability",
-    ),
-    (
-        SUBNET,
-        {"vpcId": "{vpc}", "cidrBlock": "10.66.9.0/29", "availabilityZone": "eu-west-1a"},
-        r"InvalidSubnet\.Range",
-    ),
+    (SUBNET, {**IN_ZONE, "availabilityZone": "eu-west-2a"}, "following availability"),
+    (SUBNET, {**IN_ZONE, "cidrBlock": "10.66.9.0/29"}, r"InvalidSubnet\.Range"),
+    (SUBNET, {**IN_ZONE, "cidrBlock": "10.66.0.128/25"}, r"InvalidSubnet\.Conflict"),
     (GATEWAY, {"vpcId": "{vpc}"}, "already has an internet gateway attached"),
-    (ROUTE, {"routeTableId": "{table}", "destinationCidrBlock": "1.0.0.0/8"}, "MissingParameter"),
-    (
-        ROUTE,
-        {"routeTableId": "{table}", "destinationCidrBlock": "1.0.0.0/8", "natGatewayId": "nat-0123456789abcdef0"},
-        r"InvalidNatGatewayID\.NotFound",
-    ),
-    (
-        ROUTE,
-        {"routeTableId": "{table}", "destinationCidrBlock": "10.66.0.0/16", "gatewayId": "{gateway}"},
-        "RouteAlreadyExists",
-    ),
+    (ROUTE, ROUTED, "MissingParameter"),
+    (ROUTE, {**ROUTED, "natGatewayId": "nat-0123456789abcdef0"}, r"InvalidNatGatewayID\.NotFound"),
+    (ROUTE, {**ROUTED, "destinationCidrBlock": "10.66.0.0/16", "gatewayId": "{gateway}"}, "RouteAlreadyExists"),
     (GROUP, {**GROUP_OF, "name": "sg-taken"}, r"format sg-\*"),
     (GROUP, {**GROUP_OF, "description": "caf\u00e9"}, "GroupDescription is invalid"),
     (GROUP, {**GROUP_OF, "name": "a|b"}, "GroupName is invalid"),
     (GROUP, {**GROUP_OF, "name": "taken-b", "ingress": tcp(9, 1)}, r"port range \(9:1\)"),
     (GROUP, {**GROUP_OF, "name": "taken-c", "egress": tcp(1, 65536)}, r"port range \(1:65536\)"),
     (GROUP, {**GROUP_OF, "name": "taken-d", "ingress": tcp(1, 1, "tpc")}, "Unknown protocol"),
-    (
-        ENDPOINT,
-        {
-            "vpcId": "{vpc}",
-            "serviceName": "com.amazonaws.eu-west-1.sts",
-            "vpcEndpointType": "Interface",
-            "subnetIds": ["{b}"],
-            "privateDnsEnabled": True,
-        },
-        "conflicting DNS domain",
-    ),
-    (
-        ENDPOINT,
-        {
-            "vpcId": "{vpc}",
-            "serviceName": "com.amazonaws.eu-west-1.sqs",
-            "vpcEndpointType": "Interface",
-            "subnetIds": ["{a}", "{a}"],
-        },
-        "DuplicateSubnetsInSameZone",
-    ),
-    (
-        ENDPOINT,
-        {
-            "vpcId": "{vpc}",
-            "serviceName": "com.amazonaws.eu-west-1.s3",
-            "vpcEndpointType": "Gateway",
-            "routeTableIds": ["{table}"],
-        },
-        "RouteAlreadyExists",
-    ),
+    (ENDPOINT, endpoint("sts", subnetIds=["{b}"], privateDnsEnabled=True), "conflicting DNS domain"),
+    (ENDPOINT, endpoint("sqs", subnetIds=["{a}", "{a}"]), "DuplicateSubnetsInSameZone"),
+    (ENDPOINT, endpoint("s3", "Gateway", routeTableIds=["{table}"]), "RouteAlreadyExists"),
     (
         FLOW_LOG,
         {"vpcId": "{vpc}", "trafficType": "ALL", "logDestination": "arn:aws:logs:eu-west-1:123456789012:log-group:/x"},
         "DeliverLogsPermissionArn",
     ),
+    (ROLE, {"name": "taken-nodes", "assumeRolePolicy": trusting(Principal=EC2)}, "EntityAlreadyExists"),
+    (POLICY, {"name": "taken", "policy": granting(Effect="Maybe")}, "MalformedPolicyDocument"),
+    (
+        POLICY,
+        {"name": "taken", "policy": granting(Resource=[f"arn:aws:s3:::bucket-{n}/*" for n in range(300)])},
+        r"LimitExceeded.*6144",
+    ),
+    (
+        "aws:kms/key:Key",
+        {"policy": granting(Principal={"Service": "eks.amazonaws.com"}, Action="kms:*")},  # it locks its owner out
+        "MalformedPolicyDocument",
+    ),
+    (CLUSTER, {**CONTROL_PLANE, "vpcConfig": {"subnetIds": ["{a}"]}}, "two different AZs"),
     (ROLE, {"name": "taken", "assumeRolePolicy": trusting(Principal=EC2, Resource="*")}, "prohibited field Resource"),
     (ROLE, {"name": "taken", "assumeRolePolicy": trusting()}, "Missing required field Principal"),
     (

@@ -198,11 +198,10 @@ class SecurityGroup(Ec2Handler):
         call.site.client("ec2").delete_security_group(GroupId=identity)
 
 
-class DefaultSecurityGroup(Ec2Handler):
+class DefaultSecurityGroup(SecurityGroup):
     """The group that comes with a VPC: adopted, its rules replaced. Deleting it only forgets it."""
 
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
-    kind = "security-group"
     seconds = Seconds(2, 1, 0)
 
     @override
@@ -219,21 +218,6 @@ class DefaultSecurityGroup(Ec2Handler):
             "ownerId": call.site.cloud.account,
             "description": group["Description"],
         }
-
-    @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        rules = {
-            "ingress": rules_of(group["IpPermissions"], identity),
-            "egress": rules_of(group["IpPermissionsEgress"], identity),
-        }
-        return {**rules, **own_tags(call.site, state, tags_of(group.get("Tags")))}
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        self.create(call, new)
-        rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
-        return {**rules, **self.retag(call, identity, state, new)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
