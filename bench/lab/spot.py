@@ -79,7 +79,7 @@ def _mib(told: str, metric: str) -> float:
     return float(found[1]) / 2**20
 
 
-def heap_profile(lab: Lab, lines: int = 5) -> Numbers:
+def heap_profile(lab: Lab) -> Numbers:
     """What the last collection left in Karpenter's heap, and the functions that made most of it, the greatest first."""
     code = (
         "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read().hex().encode())"
@@ -88,7 +88,7 @@ def heap_profile(lab: Lab, lines: int = 5) -> Numbers:
     with tempfile.NamedTemporaryFile(suffix=".pb.gz") as file:
         file.write(bytes.fromhex(lab.inside(sys.executable, "-c", code, url)))
         file.flush()
-        sample = ("-sample_index=inuse_space", "-unit=MB", "-top", "-flat", f"-nodecount={lines}")
+        sample = ("-sample_index=inuse_space", "-unit=MB", "-top", "-flat", "-nodecount=5")
         command = ["go", "tool", "pprof", *sample, file.name]
         told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     total = re.search(r"of ([\d.]+)MB total", told)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import urllib3
-from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.drills.resilience import ElsewhereError
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import APP_VERSION, NODE_CLASS, NODE_POOL, PROJECT
@@ -317,19 +316,10 @@ def _experiment(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
 
 
 def _tags(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
-    """Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html
-
-    Raises:
-        ClientError: AWS refused for another reason than that the instance is gone.
-    """
+    """Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html"""
     tags = [{"Key": key, "Value": value} for key, value in arguments["tags"].items()]
-    try:
-        target.aws("ec2").delete_tags(Resources=[arguments["instance"]], Tags=tags)
-    except ClientError as refused:
-        if not is_not_found(refused):
-            raise
-        return "the instance is gone"
-    return "tags taken off"
+    done = unless_absent(target.aws("ec2").delete_tags, Resources=[arguments["instance"]], Tags=tags)
+    return "the instance is gone" if done is None else "tags taken off"
 
 
 def _version(product: str, api: Api, arguments: Mapping[str, Any]) -> str:

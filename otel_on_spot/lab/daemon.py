@@ -270,10 +270,9 @@ class Daemon:
         self._require(name)
         self.supervisor.restart(name)
 
-    def stop(self, log: Log, *, why: str = "") -> None:
+    def stop(self, log: Log) -> None:
         """End the lab. The answer comes before the end."""
         log("stopping")
-        self.why = why
         threading.Timer(0.1, self.ending.set).start()
 
     def _require(self, name: str) -> None:

@@ -38,17 +38,13 @@ class KubernetesApi(Kubernetes):
         cloud: the simulated cloud that the cluster is part of.
         cluster: the cluster's name.
         kubeconfig: of a user who may do everything.
-        forgotten: called when the cluster is deleted: the control plane's data goes with it.
     """
 
     serves_itself: ClassVar[bool] = True
 
-    def __init__(
-        self, cloud: Cloud, cluster: str, *, kubeconfig: Path, forgotten: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, cloud: Cloud, cluster: str, *, kubeconfig: Path) -> None:
         super().__init__(cloud, cluster)
         self.client = Api.from_kubeconfig(kubeconfig, REQUEST_SECONDS)
-        self._forgotten = forgotten
 
     @override
     def require_reachable(self) -> None:
@@ -212,8 +208,6 @@ class KubernetesApi(Kubernetes):
         for table in TABLES:
             for key in self.cloud.tables.all(table, f"{self.cluster}|"):
                 self.cloud.tables.remove(table, key)
-        if self._forgotten is not None:
-            self._forgotten()
 
 
 def refusal_of(problem: ApiException) -> ApiError:

@@ -157,9 +157,9 @@ def _end(state: dict[str, Any]) -> None:
                 process.wait(10)
 
 
-def inside(name: str, command: Sequence[str], *, state_home: Path | None = None) -> int:
+def inside(name: str, command: Sequence[str]) -> int:
     """Run a command in the lab's namespaces, with its cluster and AWS in the environment: its exit code."""
-    folder = Folder(name, state_home)
+    folder = Folder(name)
     line = isolation.inside(folder, list(command))
     return subprocess.run(
         line, env=isolation.environment(stack.read(project.root(), name), folder, toolchain.ensure())

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 900.0
 """Real seconds that any wait of the simulated cloud lasts at least: behind it are real controllers."""
-RESYNC_SECONDS: Final = 20
 
 
 class Platform:
@@ -127,12 +126,7 @@ class Platform:
         )
         self.log("starting the simulated AWS")
         self.releases = Releases(
-            self.tools,
-            folder.releases,
-            self.supervisor,
-            authority=self.authority.ca_file,
-            resync_seconds=RESYNC_SECONDS,
-            log=self.log,
+            self.tools, folder.releases, self.supervisor, authority=self.authority.ca_file, log=self.log
         )
         self.cloud = Cloud(
             folder.cloud,

@@ -28,9 +28,9 @@ def table(found: Mapping[str, Any], console: Console | None = None) -> None:
         _cluster(found["cluster"], console)
 
 
-def summary(stack: str, found: Mapping[str, Any], console: Console | None = None) -> None:
+def summary(stack: str, found: Mapping[str, Any]) -> None:
     """Print the answer of the command ``up``, and what to try next."""
-    console = console or Console()
+    console = Console()
     _cluster(found, console)
     for reason in found["waits_for"]:
         console.print(f"[red]waiting[/red] {reason}", highlight=False)

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from infra.existing_vpc import INSTEAD_OF_A_WAY_OUT, UNSEEN, FoundSubnet, FoundVpc, problems_of, way_out
 from infra.settings.models import ExistingVpc
 from infra.settings.problem import Problem
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import CheckResult
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
@@ -82,13 +80,7 @@ def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) 
 
 
 def _is_there(situation: Situation, cluster: str) -> bool:
-    try:
-        situation.client("eks").describe_cluster(name=cluster)
-    except ClientError as problem:
-        if is_not_found(problem):
-            return False
-        raise
-    return True
+    return unless_absent(situation.client("eks").describe_cluster, name=cluster) is not None
 
 
 def _found(situation: Situation, existing: ExistingVpc, zones: tuple[str, ...]) -> FoundVpc | None:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from infra.names import OWNER_TAG
+from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import CheckResult
-from otel_on_spot.doctor.collectors.aws import pages, unless_absent
+from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.preflight.situation import Situation
 

@@ -61,7 +61,6 @@ def settle(
     identity: str,
     log: Callable[[str], None],
     *,
-    timeout: float = TIMEOUT_SECONDS,
     every: float = POLL_SECONDS,
 ) -> str:
     """Wait until AWS has finished what it began to make.
@@ -72,7 +71,6 @@ def settle(
         inputs: of the resource.
         identity: its id.
         log: gets a line where there is something to wait for.
-        timeout: seconds until waiting is given up.
         every: seconds between two looks.
 
     Returns:
@@ -94,7 +92,7 @@ def settle(
     last = status()
     if last in IN_PROGRESS:
         log(f"waiting for {identity}, which is {last}")
-        last = wait_until(finished, timeout, every)
+        last = wait_until(finished, TIMEOUT_SECONDS, every)
         if not last:
-            return f"{identity} is still being made after {timeout:.0f} s: recover again when it is done"
+            return f"{identity} is still being made after {TIMEOUT_SECONDS:.0f} s: recover again when it is done"
     return f"{identity} is there and {last}: delete it, then recover again" if last in FAILED else ""

@@ -336,9 +336,9 @@ class SharedLab:
         found = self.lab.up(boot_seconds=2.0, timeout_seconds=300.0)
         assert found["waits_for"] == [], "\n".join([*self.lab.log_lines, *found["waits_for"]])
 
-    def _becomes_clean(self, seconds: float = CLEAN_SECONDS) -> bool:
+    def _becomes_clean(self) -> bool:
         """The platform is ready, every process runs, and nothing of a test is left."""
-        return wait_until(lambda: not self._unclean(), seconds, every=1.0)
+        return wait_until(lambda: not self._unclean(), CLEAN_SECONDS, every=1.0)
 
     def _unclean(self) -> list[str]:
         try:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.aws_errors import error_code, is_not_found
+from otel_on_spot.aws_errors import error_code, unless_absent
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor import facts_aws as facts
 from otel_on_spot.doctor.collectors.gathering import Gathered
@@ -21,7 +21,6 @@ from otel_on_spot.doctor.facts_kubernetes import QUEUE_VARIABLE
 from otel_on_spot.kubernetes.names import CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX
 
 Client = Any
-T = TypeVar("T")
 SPOT_ROLE_PATH: Final = "/aws-service-role/spot.amazonaws.com/"
 """Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html"""
 CLUSTER_TAG: Final = f"{CLUSTER_TAG_PREFIX}*"
@@ -55,20 +54,6 @@ def pages(client: Client, call: str, key: str, **arguments: Any) -> Iterable[dic
     """
     for page in client.get_paginator(call).paginate(**arguments):
         yield from page.get(key) or ()
-
-
-def unless_absent(call: Callable[..., T], *arguments: Any, **named: Any) -> T | None:
-    """Result of calls; None where AWS says that there is no such thing.
-
-    Raises:
-        botocore.exceptions.ClientError: AWS refused for another reason.
-    """
-    try:
-        return call(*arguments, **named)
-    except ClientError as problem:
-        if is_not_found(problem):
-            return None
-        raise
 
 
 def _role_name(arn: str) -> str:

@@ -35,22 +35,15 @@ def _arn(region: str, instance: str) -> str:
     return f"arn:aws:ec2:{region}:{ACCOUNT}:instance/{instance}"
 
 
-def spot_interruption(
-    region: str, instance: str, action: Literal["terminate", "stop", "hibernate"] = "terminate"
-) -> Event:
+def spot_interruption(region: str, instance: str) -> Event:
     """Two minutes before EC2 takes a Spot instance back.
 
     Its resource has no account: EC2 writes ``arn:aws:ec2:<zone>:instance/<id>`` here and nowhere else.
     Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
     """
-    detail = {"instance-id": instance, "instance-action": action}
-    return _event(
-        "aws.ec2",
-        "EC2 Spot Instance Interruption Warning",
-        region,
-        [f"arn:aws:ec2:{region}a:instance/{instance}"],
-        detail,
-    )
+    detail = {"instance-id": instance, "instance-action": "terminate"}
+    kind = "EC2 Spot Instance Interruption Warning"
+    return _event("aws.ec2", kind, region, [f"arn:aws:ec2:{region}a:instance/{instance}"], detail)
 
 
 def rebalance_recommendation(region: str, instance: str) -> Event:
@@ -71,12 +64,12 @@ def state_change(region: str, instance: str, state: State) -> Event:
     return _event("aws.ec2", "EC2 Instance State-change Notification", region, [_arn(region, instance)], detail)
 
 
-def health_event(region: str, *instances: str, code: str = "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED") -> Event:
+def health_event(region: str, *instances: str) -> Event:
     """Maintenance or retirement of instances is scheduled in two weeks.
 
     Source: https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html
     """
-    now = datetime.now(UTC)
+    now, code = datetime.now(UTC), "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
     detail = {
         "eventArn": f"arn:aws:health:{region}::event/EC2/{code}/{code}_{uuid.uuid4()}",
         "service": "EC2",

@@ -15,6 +15,8 @@ CONTROLLER: Final = "argocd-application-controller"
 REPO_SERVER: Final = "argocd-repo-server"
 PARTS: Final = (CONTROLLER, REPO_SERVER)
 REDIS: Final = "redis"
+RESYNC_SECONDS: Final = 20
+"""How often Argo CD looks at Git by itself."""
 REDIS_ADDRESS: Final = f"127.0.0.1:{addresses.REDIS}"
 CLIENT_CA: Final = "ARGOCD_REPO_SERVER_CLIENT_CA_PATH"
 """Variable of an Argo CD whose repo server refuses to go without TLS while its clients' authority has a path (3.5)."""
@@ -50,10 +52,7 @@ def _repo_server(context: ReleaseContext, installation: Installation, workload: 
     metrics = ("--metrics-address", "127.0.0.1", "--metrics-port", str(addresses.ARGOCD_REPO_SERVER_METRICS))
     variables = _variables(context, installation, REPO_SERVER, workload)
     tls = ("--disable-tls", *(("--client-ca-path", "") if CLIENT_CA in _declared(workload) else ()))
-    if context.resync_seconds is not None:
-        variables["ARGOCD_RECONCILIATION_TIMEOUT"] = (
-            f"{context.resync_seconds}s"  # how long it trusts what Git said last
-        )
+    variables["ARGOCD_RECONCILIATION_TIMEOUT"] = f"{RESYNC_SECONDS}s"  # how long it trusts what Git said last
     return Program(
         name=REPO_SERVER,
         command=(str(context.tools.path(REPO_SERVER)), *address, *metrics, "--redis", REDIS_ADDRESS, *tls),
@@ -77,11 +76,7 @@ def _controller(context: ReleaseContext, installation: Installation, workload: O
         REDIS_ADDRESS,
     )
     own = ("--namespace", installation.namespace, "--metrics-port", str(addresses.ARGOCD_CONTROLLER_METRICS))
-    resync = (
-        ()
-        if context.resync_seconds is None
-        else ("--app-resync", str(context.resync_seconds), "--app-resync-jitter", "0")
-    )
+    resync = ("--app-resync", str(RESYNC_SECONDS), "--app-resync-jitter", "0")
     return Program(
         name=CONTROLLER,
         command=(str(context.tools.path(CONTROLLER)), *own, *peers, *resync),

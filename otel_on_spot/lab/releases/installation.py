@@ -78,9 +78,7 @@ class ReleaseContext:
     """Tools, folders and services for every release.
 
     ``folder``: for the controllers' own files. ``authority``: certificate authority of the lab, which signed the
-    API server's, the Git server's and the STS front's certificate. ``pods``: whether something runs pods, so that a
-    Deployment becomes available. ``resync_seconds``: how often Argo CD looks at Git by itself; None leaves it to
-    the release. ``log`` gets what the user should know, a line each.
+    API server's, the Git server's and the STS front's certificate. ``log`` gets what the user should know, a line each.
     """
 
     tools: Tools
@@ -88,8 +86,6 @@ class ReleaseContext:
     processes: Processes
     tokens: TokenFiles
     authority: Path
-    pods: bool
-    resync_seconds: int | None
     log: Log
 
 

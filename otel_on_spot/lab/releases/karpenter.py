@@ -111,8 +111,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
         restart=True,
     )
     context.processes.run(program, deadline, installation.name)
-    if context.pods:
-        installation.objects.available(deployment["metadata"]["name"], deadline)
+    installation.objects.available(deployment["metadata"]["name"], deadline)
 
 
 def removed(context: ReleaseContext, installation: Installation) -> None:

@@ -27,21 +27,11 @@ class Releases:
         folder: a folder of its own, for tokens, kubeconfigs and what the controllers write.
         supervisor: what runs the controllers.
         authority: PEM file of the lab's certificate authority.
-        pods: whether something runs pods: then a release waits for its Deployments, as Helm does.
-        resync_seconds: how often Argo CD looks at Git by itself; None leaves it to the release's values.
         log: gets what the user should know, a line each.
     """
 
     def __init__(
-        self,
-        tools: Tools,
-        folder: Path,
-        supervisor: Supervisor,
-        *,
-        authority: Path,
-        pods: bool = True,
-        resync_seconds: int | None = 20,
-        log: Log = print,
+        self, tools: Tools, folder: Path, supervisor: Supervisor, *, authority: Path, log: Log = print
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._context = ReleaseContext(
@@ -50,8 +40,6 @@ class Releases:
             processes=Processes(supervisor),
             tokens=TokenFiles(folder / "tokens"),
             authority=authority,
-            pods=pods,
-            resync_seconds=resync_seconds,
             log=log,
         )
 

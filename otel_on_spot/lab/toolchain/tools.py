@@ -33,11 +33,6 @@ class Tools:
     notes: tuple[str, ...] = ()
     """One line for each tool whose version is not what the stack pins."""
 
-    @property
-    def argocd_crds(self) -> Path:
-        """Upstream's ``manifests/crds``."""
-        return self.argocd_manifests / "crds"
-
     def path(self, name: str) -> Path:
         """The binary with this name; its folder can stand on a PATH.
 
@@ -96,7 +91,7 @@ def missing(go: Go | None = None, modules: Sequence[Module] = MODULES) -> list[M
     return [module for module in modules if not is_built(module, go)]
 
 
-def ensure_module(module: Module, progress: BuildProgress | None = None) -> Path:
+def ensure_module(module: Module) -> Path:
     """Build one module where it is missing, and say in which folder its binaries are.
 
     Raises:
@@ -105,7 +100,7 @@ def ensure_module(module: Module, progress: BuildProgress | None = None) -> Path
     """
     go = Go.find([module])
     if missing(go, [module]):
-        with progress or BuildProgress() as shown, locked(shown):
+        with BuildProgress() as shown, locked(shown):
             build(missing(go, [module]), go, shown)
     folder = place(module, go)
     os.utime(folder)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 from kubernetes.client.exceptions import ApiException
 
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.kubernetes.client import METADATA_ONLY, Api, Object
 from otel_on_spot.kubernetes.names import (
     CLAIM_NAME_TAG,
@@ -253,22 +253,13 @@ class EbsDriver:
         self.log(f"PersistentVolumeClaim {claim['metadata']['name']}: grown to {size} GiB")
 
     def _unused(self, volume: Object) -> None:
-        """Delete a volume that is attached to nothing and whose claim is gone, where its class says so.
-
-        Raises:
-            ClientError: AWS refused for another reason than that the volume is gone.
-        """
+        """Delete a volume that is attached to nothing and whose claim is gone, where its class says so."""
         name, spec = volume["metadata"]["name"], volume["spec"]
         path = PERSISTENT_VOLUME.path(name=name)
         released = (volume.get("status") or {}).get("phase") in ("Released", "Failed")
         going = bool(volume["metadata"].get("deletionTimestamp"))
         if released and spec["persistentVolumeReclaimPolicy"] == "Delete":
-            try:
-                self.ec2.delete_volume(VolumeId=spec["csi"]["volumeHandle"])
-            except ClientError as refused:
-                if not is_not_found(refused):
-                    raise
-            else:
+            if unless_absent(self.ec2.delete_volume, VolumeId=spec["csi"]["volumeHandle"]) is not None:
                 self.log(f"PersistentVolume {name}: {spec['csi']['volumeHandle']} deleted")
             self.api.delete(path)
             going = True

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from botocore.exceptions import ClientError
 
-from otel_on_spot.aws_errors import is_not_found
+from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import (
     DEFINITION,
@@ -148,21 +147,13 @@ class SnapshotController:
         return made
 
     def _drop(self, content: Object) -> None:
-        """A content whose VolumeSnapshot is gone, where its policy says that it goes along.
-
-        Raises:
-            ClientError: AWS refused for another reason than that the snapshot is gone.
-        """
+        """A content whose VolumeSnapshot is gone, where its policy says that it goes along."""
         path = SNAPSHOT_CONTENT.path(name=content["metadata"]["name"])
         if content["spec"]["deletionPolicy"] != "Delete":
             return
         handle = (content.get("status") or {}).get("snapshotHandle")
         if handle:
-            try:
-                self.ec2.delete_snapshot(SnapshotId=handle)
-            except ClientError as refused:
-                if not is_not_found(refused):
-                    raise
+            unless_absent(self.ec2.delete_snapshot, SnapshotId=handle)
             self.log(f"{content['metadata']['name']}: {handle} deleted")
         self.api.delete(path)
         now = self.api.get(path)

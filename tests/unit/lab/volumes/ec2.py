@@ -33,12 +33,12 @@ class Ec2:
             ]
         }
 
-    def delete_volume(self, VolumeId: str) -> None:  # noqa: N803
+    def delete_volume(self, VolumeId: str) -> dict[str, Any]:  # noqa: N803
         if VolumeId not in self.volumes:
             raise refused("InvalidVolume.NotFound")
         if self.volumes[VolumeId]["Attachments"]:
             raise refused("VolumeInUse")
-        del self.volumes[VolumeId]
+        return self.volumes.pop(VolumeId)
 
     def modify_volume(self, VolumeId: str, Size: int) -> None:  # noqa: N803
         self.volumes[VolumeId]["Size"] = Size
