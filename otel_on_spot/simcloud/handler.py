@@ -59,6 +59,17 @@ class Site:
         """
         self.cloud.requests.hold_named(service, operation, request)
 
+    def row(self, table: str, key: str, missing: str) -> dict[str, Any]:
+        """A row of what moto does not serve.
+
+        Raises:
+            NotFoundError: there is none, in the service's words.
+        """
+        found = self.cloud.tables.get(table, key)
+        if found is None:
+            raise NotFoundError("ResourceNotFoundException", missing)
+        return found
+
     @property
     def scope(self) -> ProviderScope:
         """The site's account and region."""

@@ -17,6 +17,11 @@ Source: pulumi-terraform-bridge, pkg/tfbridge/schema.go
 """
 
 
+def declared(inputs: Mapping[str, Any]) -> Properties:
+    """Inputs without what an engine keeps among them for itself."""
+    return {key: value for key, value in inputs.items() if not key.startswith("__")}
+
+
 def _document(value: Any) -> Any:
     """A JSON document in a string as its content, so that white space and key order are no change."""
     if isinstance(value, str) and value[:1] in "{[":

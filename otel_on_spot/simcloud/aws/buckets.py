@@ -6,7 +6,7 @@ from botocore import xform_name
 from typing_extensions import override
 
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
-from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.properties import Properties, declared
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
 
@@ -85,7 +85,7 @@ class _OnBucket(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         self.ask(call, self.operations[0], identity, new)
-        return {key: value for key, value in new.items() if not key.startswith("__")}
+        return declared(new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

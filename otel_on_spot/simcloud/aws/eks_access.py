@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -130,6 +130,12 @@ def admitted_by(site: Site, cluster: str, role_arn: str) -> set[str]:
     return ways
 
 
+def _entry(site: Site, inputs: Properties) -> dict[str, Any]:
+    cluster, principal = inputs["clusterName"], inputs["principalArn"]
+    missing = f"The specified principalArn could not be found: {principal}"
+    return site.row("access-entries", f"{cluster}/{principal}", missing)
+
+
 class AccessEntry(Handler):
     """A principal that the cluster knows."""
 
@@ -173,11 +179,7 @@ class AccessEntry(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         key = f"{new['clusterName']}/{new['principalArn']}"
-        row = call.site.cloud.tables.get("access-entries", key)
-        if row is None:
-            raise NotFoundError(
-                "ResourceNotFoundException", f"The specified principalArn could not be found: {new['principalArn']}"
-            )
+        row = _entry(call.site, new)
         groups = new.get("kubernetesGroups") or []
         who = {"clusterName": new["clusterName"], "principalArn": new["principalArn"]}
         call.site.hold("eks", "UpdateAccessEntry", {**who, "kubernetesGroups": groups})
@@ -202,11 +204,7 @@ class AccessPolicyAssociation(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         call.site.hold("eks", "AssociateAccessPolicy", eks_requests.associate_access_policy(inputs))
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
-        row = tables.get("access-entries", entry)
-        if row is None:
-            raise NotFoundError(
-                "ResourceNotFoundException", f"The specified principalArn could not be found: {inputs['principalArn']}"
-            )
+        row = _entry(call.site, inputs)
         if row["type"] in NODE_TYPES:
             raise ApiError(
                 "InvalidRequestException", f"The access entry is of type {row['type']}, which takes no access policies"

@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from typing_extensions import override
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import addon_configuration
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
-from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.properties import Properties, declared
 
 POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server", "snapshot-controller")
@@ -83,11 +84,10 @@ class Addon(Handler):
             raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
         site.hold("eks", "CreateAddon", eks_requests.create_addon(inputs, all_tags(site, inputs)))
         addon_configuration.check(name, inputs.get("configurationValues"))
-        for identity in inputs.get("podIdentityAssociations") or []:
-            associate(site, cluster, "kube-system", identity["serviceAccount"], identity["roleArn"], by=f"addon/{name}")
+        self._associate(site, cluster, name, inputs)
         row = {
             "status": "CREATING",
-            "inputs": {k: v for k, v in inputs.items() if not k.startswith("__")},
+            "inputs": declared(inputs),
             "tags": all_tags(site, inputs),
         }
         site.cloud.tables.put("addons", key, row)
@@ -105,9 +105,7 @@ class Addon(Handler):
                 lambda: nodes_ready(call.site, cluster),
                 f"add-on {name} is DEGRADED (InsufficientNumberOfReplicas: no nodes), waiting for it to be ACTIVE",
             )
-        row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
+        row = self._row(call.site, cluster, name)
         call.site.cloud.tables.put("addons", f"{cluster}/{name}", {**row, "status": "ACTIVE"})
         return outputs
 
@@ -125,26 +123,25 @@ class Addon(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         cluster, _, name = identity.partition(":")
-        row = call.site.cloud.tables.get("addons", f"{cluster}/{name}")
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
+        row = self._row(call.site, cluster, name)
         call.site.hold("eks", "UpdateAddon", eks_requests.update_addon(new))
         addon_configuration.check(name, new.get("configurationValues"))
         self._release(call.site, cluster, name)
-        for association in new.get("podIdentityAssociations") or []:
-            associate(
-                call.site,
-                cluster,
-                "kube-system",
-                association["serviceAccount"],
-                association["roleArn"],
-                by=f"addon/{name}",
-            )
-        inputs = {k: v for k, v in new.items() if not k.startswith("__")}
+        self._associate(call.site, cluster, name, new)
+        inputs = declared(new)
         call.site.cloud.tables.put(
             "addons", f"{cluster}/{name}", {**row, "inputs": inputs, "tags": all_tags(call.site, new)}
         )
         return inputs
+
+    @staticmethod
+    def _row(site: Site, cluster: str, name: str) -> dict[str, Any]:
+        return site.row("addons", f"{cluster}/{name}", f"No addon: {name}")
+
+    @staticmethod
+    def _associate(site: Site, cluster: str, name: str, inputs: Properties) -> None:
+        for bound in inputs.get("podIdentityAssociations") or []:
+            associate(site, cluster, "kube-system", bound["serviceAccount"], bound["roleArn"], by=f"addon/{name}")
 
     @staticmethod
     def _release(site: Site, cluster: str, name: str) -> None:
@@ -156,8 +153,8 @@ class Addon(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         cluster, _, name = identity.partition(":")
         cluster_row(call.site, cluster)
-        if call.site.cloud.tables.remove("addons", f"{cluster}/{name}") is None:
-            raise NotFoundError("ResourceNotFoundException", f"No addon: {name}")
+        self._row(call.site, cluster, name)
+        call.site.cloud.tables.remove("addons", f"{cluster}/{name}")
         self._release(call.site, cluster, name)
 
 
@@ -196,9 +193,7 @@ class PodIdentityAssociation(Handler):
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        row = call.site.cloud.tables.get("pod-identities", self._key(state))
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No pod identity association {identity}")
+        row = call.site.row("pod-identities", self._key(state), f"No pod identity association {identity}")
         asked = {"clusterName": new["clusterName"], "associationId": identity, "roleArn": new["roleArn"]}
         call.site.hold("eks", "UpdatePodIdentityAssociation", asked)
         told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}

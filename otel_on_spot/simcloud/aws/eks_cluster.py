@@ -18,11 +18,11 @@ from otel_on_spot.iam.conditions import listed
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use, principals
 from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
-from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.properties import Properties, declared
 
 EKS: Final = "eks.amazonaws.com"
 NEWEST_MINOR: Final = "1.36"
@@ -51,10 +51,7 @@ def cluster_row(site: Site, name: str) -> dict[str, Any]:
     Raises:
         NotFoundError: there is no such cluster.
     """
-    row = site.cloud.tables.get("clusters", name)
-    if row is None:
-        raise NotFoundError("ResourceNotFoundException", f"No cluster found for name: {name}.")
-    return row
+    return site.row("clusters", name, f"No cluster found for name: {name}.")
 
 
 def active_cluster(site: Site, name: str) -> dict[str, Any]:
@@ -111,7 +108,7 @@ class Cluster(Handler):
             "group": self._group(site, name, vpc),
             "interfaces": [],
             "selfManagedAddons": bool(inputs.get("bootstrapSelfManagedAddons")),
-            "inputs": {key: value for key, value in inputs.items() if not key.startswith("__")},
+            "inputs": declared(inputs),
             "tags": all_tags(site, inputs),
             "creator": site.cloud.authorization.principal if site.cloud.authorization else "",
         }
@@ -222,7 +219,7 @@ class Cluster(Handler):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
         self._move_network(call.site, identity, row, network["subnetIds"])
-        row["inputs"] = {key: value for key, value in new.items() if not key.startswith("__")}
+        row["inputs"] = declared(new)
         row["tags"] = all_tags(call.site, new)
         call.site.cloud.tables.put("clusters", identity, row)
         self._log_group(call.site, identity, new)

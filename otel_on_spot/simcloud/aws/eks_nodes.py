@@ -10,14 +10,14 @@ from typing_extensions import override
 from infra.settings import instance_types
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
 from otel_on_spot.simcloud.aws.network import name_servers
 from otel_on_spot.simcloud.aws.network_acls import stopped, subnets_of
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
-from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.properties import Properties, declared
 
 IMAGE = "ami-12c6146b"
 """An image that moto launches without knowing it."""
@@ -223,6 +223,10 @@ def terminate(site: Site, instances: list[str]) -> None:
             ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
 
 
+def _row(site: Site, cluster: str, name: str) -> dict[str, Any]:
+    return site.row("node-groups", f"{cluster}/{name}", f"No node group found for name: {name}.")
+
+
 class NodeGroup(Handler):
     """A managed node group. Its nodes join only with a network plugin, a route, and their role's policies."""
 
@@ -267,7 +271,7 @@ class NodeGroup(Handler):
             {
                 "status": "CREATING",
                 "instances": instances,
-                "inputs": _plain(inputs),
+                "inputs": declared(inputs),
                 "tags": all_tags(site, inputs),
                 "release": release,
             },
@@ -295,9 +299,7 @@ class NodeGroup(Handler):
     def ready(self, call: Call, identity: str, outputs: Properties) -> Properties:
         site = call.site
         cluster, _, name = identity.partition(":")
-        row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
+        row = _row(site, cluster, name)
         try:
             _refuse_volumes(site, _started_from(site, row["inputs"])[0])
         except ApiError:
@@ -355,9 +357,7 @@ class NodeGroup(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         cluster, _, name = identity.partition(":")
         key, site = f"{cluster}/{name}", call.site
-        row = site.cloud.tables.get("node-groups", key)
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
+        row = _row(site, cluster, name)
         for operation, request in eks_requests.update_nodegroup(row["inputs"], new):
             site.hold("eks", operation, request)
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
@@ -373,7 +373,7 @@ class NodeGroup(Handler):
         row = {
             **row,
             "instances": row["instances"][:wanted],
-            "inputs": _plain(new),
+            "inputs": declared(new),
             "tags": all_tags(site, new),
             "release": _release(cluster_row, new, row["release"]),
         }
@@ -384,9 +384,7 @@ class NodeGroup(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         cluster, _, name = identity.partition(":")
         site = call.site
-        row = site.cloud.tables.get("node-groups", f"{cluster}/{name}")
-        if row is None:
-            raise NotFoundError("ResourceNotFoundException", f"No node group found for name: {name}.")
+        row = _row(site, cluster, name)
         site.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
         terminate(site, row["instances"])
         _remove_profile(site, row["inputs"])
@@ -420,7 +418,3 @@ def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
             f"Requested release version {release} is not valid for kubernetes version {minor}",
         )
     return release
-
-
-def _plain(inputs: Properties) -> dict[str, Any]:
-    return {key: value for key, value in inputs.items() if not key.startswith("__")}

@@ -7,7 +7,7 @@ from typing_extensions import override
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tag_list, tags_of
-from otel_on_spot.simcloud.properties import Properties, changes
+from otel_on_spot.simcloud.properties import Properties, changes, declared
 from otel_on_spot.simcloud.service_model import in_aws_form
 
 NO_DATA = ("name", "description", "tags", "updateDefaultVersion", "region")
@@ -16,7 +16,7 @@ NO_DATA = ("name", "description", "tags", "updateDefaultVersion", "region")
 
 def template_data(inputs: Properties) -> dict[str, Any]:
     """LaunchTemplateData of the inputs: what EC2 does not know keeps its name, and is refused by it."""
-    data = {key: value for key, value in inputs.items() if key not in NO_DATA and not key.startswith("__")}
+    data = {key: value for key, value in declared(inputs).items() if key not in NO_DATA}
     for mapping in data.get("tagSpecifications") or []:
         listed = tag_list(mapping.get("tags") or {})
         specifications = data.setdefault("TagSpecifications", [])
@@ -84,8 +84,8 @@ class LaunchTemplate(Ec2Handler):
         if new.get("updateDefaultVersion"):
             ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=str(latest))
             default = latest
-        fresh = {key: value for key, value in new.items() if not key.startswith("__")}
-        return {**fresh, "latestVersion": latest, "defaultVersion": default, **self.retag(call, identity, state, new)}
+        versions = {"latestVersion": latest, "defaultVersion": default}
+        return {**declared(new), **versions, **self.retag(call, identity, state, new)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

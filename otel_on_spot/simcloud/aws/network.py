@@ -59,11 +59,11 @@ class Vpc(Ec2Handler):
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         ec2 = call.site.client("ec2")
         vpc = ec2.describe_vpcs(VpcIds=[identity])["Vpcs"][0]
-        flags = {
-            key: ec2.describe_vpc_attribute(VpcId=identity, Attribute=key)[key[0].upper() + key[1:]]["Value"]
-            for key in ("enableDnsSupport", "enableDnsHostnames")
+        return {
+            "cidrBlock": vpc["CidrBlock"],
+            **_names(ec2, identity),
+            **own_tags(call.site, state, tags_of(vpc.get("Tags"))),
         }
-        return {"cidrBlock": vpc["CidrBlock"], **flags, **own_tags(call.site, state, tags_of(vpc.get("Tags")))}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
@@ -192,6 +192,14 @@ class Subnet(Ec2Handler):
         call.site.client("ec2").delete_subnet(SubnetId=identity)
 
 
+def _names(ec2: Any, vpc: str) -> dict[str, bool]:
+    """Whether a VPC resolves names, and gives them."""
+    return {
+        key: ec2.describe_vpc_attribute(VpcId=vpc, Attribute=key)[key[0].upper() + key[1:]]["Value"]
+        for key in ("enableDnsSupport", "enableDnsHostnames")
+    }
+
+
 def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that describes a VPC by its id.
 
@@ -200,10 +208,6 @@ def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """
     ec2, identity = site.client("ec2"), arguments["id"]
     (found,) = ec2.describe_vpcs(VpcIds=[identity])["Vpcs"]
-    flags = {
-        key: ec2.describe_vpc_attribute(VpcId=identity, Attribute=key)[key[0].upper() + key[1:]]["Value"]
-        for key in ("enableDnsSupport", "enableDnsHostnames")
-    }
     main = [{"Name": "vpc-id", "Values": [identity]}, {"Name": "association.main", "Values": ["true"]}]
     return {
         "id": identity,
@@ -216,7 +220,7 @@ def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
             }
             for association in found.get("CidrBlockAssociationSet") or ()
         ],
-        **flags,
+        **_names(ec2, identity),
         "mainRouteTableId": ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"],
         "dhcpOptionsId": found["DhcpOptionsId"],
         "ownerId": found["OwnerId"],

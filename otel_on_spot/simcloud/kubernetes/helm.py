@@ -14,7 +14,7 @@ from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
 from otel_on_spot.simcloud.kubernetes.controllers import identity_given, reconcile, release, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes_kinds import CHART_KINDS
-from otel_on_spot.simcloud.properties import Properties, changes
+from otel_on_spot.simcloud.properties import Properties, changes, declared
 
 INSTALL_SECONDS = {"karpenter-crd": 5.0, "karpenter": 60.0, "argo-cd": 90.0}
 """Cloud seconds of an installation once there are nodes. Estimates: charts, image pulls, probes."""
@@ -73,7 +73,7 @@ class Release(Handler):
         key = f"{site.cluster}|{namespace}|{name}"
         before = site.cloud.tables.get("releases", key)
         row = {
-            "inputs": {k: v for k, v in inputs.items() if not k.startswith("__")},
+            "inputs": declared(inputs),
             "revision": revision,
             "status": "pending",
         }
@@ -179,7 +179,7 @@ class Release(Handler):
             call.site.cloud.releases.check(new)
         revision = self._row(call, identity)["revision"] + 1
         self._install(call, new, revision)
-        return {**{k: v for k, v in new.items() if not k.startswith("__")}, **self._known(new, revision)}
+        return {**declared(new), **self._known(new, revision)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
