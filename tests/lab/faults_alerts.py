@@ -18,7 +18,7 @@ from otel_on_spot.lab.control_plane import NODE_LABEL
 from tests.lab import faults_access, faults_cloud, faults_cluster, faults_nodes
 from tests.lab.faults import REGION, Faults, seeding
 from tests.lab.faults_cloud import hung
-from tests.lab.faults_cluster import deployment, made
+from tests.lab.faults_cluster import deployment, made, no_eviction
 from tests.lab.faults_nodes import large
 from tests.lab.running import Lab, condition, until
 from tests.lab.watching import HOURLY
@@ -77,16 +77,10 @@ def a_node_ends_unheard(lab: Lab) -> Iterator[None]:
 @seeding
 def a_node_that_may_not_end(lab: Lab) -> Iterator[None]:
     """A budget of its pod allows no eviction."""
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "held", "namespace": "default"},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "held"}}},
-    }
     lab.wants_node("held")
     node = until("a node runs", lambda: lab.runs("held"), 60)
     claim = until("its NodeClaim", lambda: lab.claim_of_node(node))["metadata"]["name"]
-    held = made(lab, budget)
+    held = made(lab, no_eviction("held"))
     next(held)
     lab.kubectl("delete", "nodeclaim", claim, "--wait=false")
     yield

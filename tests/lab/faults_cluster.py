@@ -43,6 +43,16 @@ def deployment(name: str, replicas: int = 1, **pod: Any) -> dict[str, Any]:
     }
 
 
+def no_eviction(name: str) -> dict[str, Any]:
+    """A budget that allows no eviction of a Deployment's pods."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": name}}},
+    }
+
+
 @FAULTS.named("karpenter-running", "0 of 0 replicas", seconds=90)
 def karpenter_is_scaled_to_nothing(lab: Lab) -> Iterator[None]:
     replicas = lab.get(*KARPENTER)["spec"]["replicas"]
@@ -177,13 +187,7 @@ def one_node_carries_all_replicas(lab: Lab) -> Iterator[None]:
     also=("blast-radius",),  # nothing keeps its two pods apart
 )
 def a_budget_blocks_every_eviction(lab: Lab) -> Iterator[None]:
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "guarded", "namespace": "default"},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "guarded"}}},
-    }
-    yield from made(lab, deployment("guarded", replicas=2), budget)
+    yield from made(lab, deployment("guarded", replicas=2), no_eviction("guarded"))
 
 
 def application(lab: Lab, name: str, project: str = "platform", **metadata: Any) -> dict[str, Any]:

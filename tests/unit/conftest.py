@@ -1,11 +1,16 @@
-"""Recordings that many tests look at, made once."""
+"""Recordings that many tests look at, made once, and a Kubernetes API server in memory."""
 
+from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_on_spot.plan.record import record
 from otel_on_spot.program.recording import Recording
+
+if TYPE_CHECKING:
+    from tests.unit.drills.kubernetes_front import KubernetesFront
 
 STACKS = ("dev", "staging", "prod")
 
@@ -38,3 +43,13 @@ def dev() -> Recording:
 def prod() -> Recording:
     """The plan of prod."""
     return recorded("prod")
+
+
+@pytest.fixture
+def front() -> "Iterator[KubernetesFront]":
+    """An API server without any object."""
+    from tests.unit.drills.kubernetes_front import KubernetesFront  # its client takes half a second to load
+
+    front = KubernetesFront()
+    yield front
+    front.close()

@@ -1,6 +1,5 @@
 """Reads of AWS and the Kubernetes API: in pages, each kind once; a refusal costs its own group only."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,20 +23,6 @@ from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 
 EBS = {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}
-
-
-@pytest.fixture
-def front() -> Iterator[KubernetesFront]:
-    front = KubernetesFront()
-    yield front
-    front.close()
-
-
-def connected(front: KubernetesFront) -> client.ApiClient:
-    configuration = client.Configuration()
-    configuration.host = front.url
-    configuration.retries = False
-    return client.ApiClient(configuration)
 
 
 def thing(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:
@@ -72,7 +57,7 @@ def test_webhooks_that_refuse_are_read_with_the_ready_endpoints_of_their_service
         thing("Service", "there", metadata=in_policy),
         thing("EndpointSlice", "there-1", "discovery.k8s.io/v1", metadata=sliced, endpoints=endpoints),
     ]
-    found = kubernetes.webhooks(Api(connected(front)))
+    found = kubernetes.webhooks(Api(front.client))
     assert [(hook.name, hook.service, hook.endpoints) for hook in found] == [
         ("there", "there", 1),
         ("gone", "gone", None),
@@ -82,7 +67,7 @@ def test_webhooks_that_refuse_are_read_with_the_ready_endpoints_of_their_service
 
 def test_a_long_list_comes_in_pages_out_of_the_servers_cache(front: KubernetesFront) -> None:
     front.objects = [thing("Node", f"node-{number}") for number in range(PAGE + 3)]
-    api = Api(connected(front))
+    api = Api(front.client)
     assert len(list(api.list("/api/v1/nodes"))) == PAGE + 3
     assert api.requests == len(front.requests) == 2
     assert "resourceVersion=0" in front.requests[0]
@@ -91,12 +76,12 @@ def test_a_long_list_comes_in_pages_out_of_the_servers_cache(front: KubernetesFr
 
 def test_a_kind_that_nobody_serves_is_an_empty_list(front: KubernetesFront) -> None:
     front.unserved = {"karpenter.sh/v1"}
-    assert list(Api(connected(front)).list("/apis/karpenter.sh/v1/nodepools")) == []
+    assert list(Api(front.client).list("/apis/karpenter.sh/v1/nodepools")) == []
 
 
 def test_a_shared_list_is_asked_for_once(front: KubernetesFront) -> None:
     front.objects = [thing("PersistentVolume", "pv", spec={"csi": EBS})]
-    lists = SharedLists(Api(connected(front)))
+    lists = SharedLists(Api(front.client))
     assert [entry.volume_id for entry in lists.parsed(PERSISTENT_VOLUME)] == ["vol-1"]
     assert lists.terminating() == ()
     assert sum("persistentvolumes" in path for path in front.requests) == 1
@@ -112,12 +97,12 @@ def test_a_server_that_is_not_there_says_which_and_why() -> None:
 
 def target(front: KubernetesFront) -> Target:
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
-    return Target(declared=HEALTHY.declared, session=session, cluster_api=connected(front), context="here")
+    return Target(declared=HEALTHY.declared, session=session, cluster_api=front.client, context="here")
 
 
 def test_a_refused_kind_costs_its_own_group_and_lines_only(front: KubernetesFront) -> None:
     front.refusing = {"poddisruptionbudgets"}
-    tasks = everything.kubernetes_tasks(target(front), Api(connected(front)))
+    tasks = everything.kubernetes_tasks(target(front), Api(front.client))
     facts, unknown = gather(tasks, lambda *_: None)
     assert unknown == {"budgets": "the Kubernetes API answered 403 Forbidden"}
     assert set(facts) == KUBERNETES_GROUPS - {"budgets"}
@@ -156,7 +141,7 @@ def test_an_application_that_stays_out_of_sync_is_told_with_what_differs() -> No
 def test_a_mapping_that_cannot_be_read_is_a_fact(front: KubernetesFront) -> None:
     metadata = {"namespace": "kube-system"}
     front.objects = [thing("ConfigMap", "aws-auth", metadata=metadata, data={"mapRoles": "- rolearn: [\n"})]
-    found = kubernetes.aws_auth(Api(connected(front)))
+    found = kubernetes.aws_auth(Api(front.client))
     assert found[0].mappings == ()
     assert "ParserError" in found[0].problem
 

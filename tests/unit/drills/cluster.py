@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import boto3
-from kubernetes import client
 
 from otel_on_spot.drills import lease
 from otel_on_spot.drills.drill import Drill, start
@@ -46,16 +45,10 @@ class Cluster:
             },
         ]
         self.told: list[str] = []
-        configuration = client.Configuration()
-        configuration.host = self.front.url
-        configuration.retries = False
         session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
         declared = replace(HEALTHY.declared, stack="lab")
-        self.target = Target(
-            declared=declared, session=session, cluster_api=client.ApiClient(configuration), context="here"
-        )
-        assert self.target.cluster_api is not None
-        self.api = Api(self.target.cluster_api)
+        self.target = Target(declared=declared, session=session, cluster_api=self.front.client, context="here")
+        self.api = Api(self.front.client)
 
     @property
     def replicas(self) -> int:

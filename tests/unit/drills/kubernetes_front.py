@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from kubernetes.client import ApiClient, Configuration
+
 Object = dict[str, Any]
 PLURALS = {
     "Node": "nodes",
@@ -96,6 +98,11 @@ class KubernetesFront:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def client(self) -> ApiClient:
+        """A client of this server."""
+        return ApiClient(Configuration(host=self.url, retries=False))
 
     def close(self) -> None:
         self._server.shutdown()

@@ -16,7 +16,7 @@ from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone, Upgrade, verdict
 from otel_on_spot.drills.upgrade.watch import ClaimWatch, compare_pods, unready
 from otel_on_spot.lab import control, isolation
 from otel_on_spot.lab.folder import Folder, LabError, NoLabError
-from tests.unit.drills.upgrades import BACK, UP, WARNED, WELL
+from tests.unit.drills.upgrades import WARNED, WELL, same_crds
 
 IDS = ["moved", "order", "heard", "nodeclaims", "drift", "pods", "workloads", "back", "front-path"]
 
@@ -45,9 +45,7 @@ def test_warnings_that_were_not_handled_are_not_counted_as_handled() -> None:
 
 
 def test_crds_that_do_not_differ_have_no_order() -> None:
-    same = tuple(replace(move, at={"controller": 1.0, "done": 2.0}) for move in (UP, BACK))
-
-    assert said(replace(WELL, moves=same), "order") == "the CRDs are the same in both versions"
+    assert said(same_crds(), "order") == "the CRDs are the same in both versions"
 
 
 def test_outside_of_a_lab_it_is_refused_and_says_whose_the_version_is(monkeypatch: pytest.MonkeyPatch) -> None:

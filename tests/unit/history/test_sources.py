@@ -1,12 +1,10 @@
 """What the sources answer becomes lives: an API server in memory, and an EC2 that says what it is told to."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.history import sources
@@ -62,19 +60,6 @@ def event(reason: str, name: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def front() -> Iterator[KubernetesFront]:
-    front = KubernetesFront()
-    yield front
-    front.close()
-
-
-def api_of(front: KubernetesFront) -> Api:
-    configuration = client.Configuration()
-    configuration.host, configuration.retries = front.url, False
-    return Api(client.ApiClient(configuration))
-
-
 def of_ec2(ec2: Ec2) -> Any:
     return SimpleNamespace(aws=lambda _: ec2, declared=HEALTHY.declared)
 
@@ -83,7 +68,7 @@ def test_the_nodes_of_this_cluster_are_told_and_no_others(front: KubernetesFront
     front.objects = [event("SpotInterrupted", "spot-a")]
     reservations = [{"Instances": [instance("spot-a", OWNED), instance("spot-theirs")]}]
     platform = of_ec2(Ec2(describe_instances=[{"Reservations": reservations}]))
-    (life,) = sources.look(platform, api_of(front)).lives
+    (life,) = sources.look(platform, Api(front.client)).lives
     assert (life.claim, life.type, life.zone, life.why_ended) == (
         "spot-a",
         "m5.large",
@@ -104,7 +89,7 @@ def test_prices_are_asked_for_the_types_and_the_time_that_lived(front: Kubernete
         describe_spot_price_history=[{"SpotPriceHistory": [row]}],
     )
     platform = of_ec2(ec2)
-    (life,) = sources.with_prices(platform, sources.look(platform, api_of(front)).lives)
+    (life,) = sources.with_prices(platform, sources.look(platform, Api(front.client)).lives)
     assert life.spot_usd == pytest.approx(0.031)
     assert life.on_demand_usd == pytest.approx(0.096)
     assert (ec2.asked[-1]["InstanceTypes"], ec2.asked[-1]["StartTime"]) == (["m5.large"], began)
@@ -113,14 +98,14 @@ def test_prices_are_asked_for_the_types_and_the_time_that_lived(front: Kubernete
 def test_without_a_node_no_price_is_asked_for(front: KubernetesFront) -> None:
     ec2 = Ec2(describe_instances=[{"Reservations": []}])
     platform = of_ec2(ec2)
-    assert sources.with_prices(platform, sources.look(platform, api_of(front)).lives) == ()
+    assert sources.with_prices(platform, sources.look(platform, Api(front.client)).lives) == ()
     assert [asked["call"] for asked in ec2.asked] == ["describe_instances"]
 
 
 def test_an_api_server_that_does_not_answer_is_named(front: KubernetesFront) -> None:
     front.close()
     with pytest.raises(UnreachableError, match=front.url):
-        sources.look(of_ec2(Ec2(describe_instances=[])), api_of(front))
+        sources.look(of_ec2(Ec2(describe_instances=[])), Api(front.client))
 
 
 def test_fall_back_goes_to_open_pools_of_on_demand() -> None:

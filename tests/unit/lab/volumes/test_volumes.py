@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiClient, Configuration
 
 from infra.names import StackNames
 from otel_on_spot.kubernetes.client import Api
@@ -23,8 +22,7 @@ class Storage:
 
     def __init__(self) -> None:
         self.front, self.ec2 = KubernetesFront(), Ec2(i_a="eu-west-1a", i_b="eu-west-1b")
-        configuration = Configuration(host=self.front.url, retries=False)
-        self.api = Api(ApiClient(configuration))
+        self.api = Api(self.front.client)
         self.lines: list[str] = []
         self.driver = EbsDriver(self.api, self.ec2, "otel-lab", self.lines.append)
         self.snapshots = SnapshotController(self.api, self.ec2, "otel-lab", Path("/none"), self.lines.append)
