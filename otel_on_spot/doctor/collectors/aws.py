@@ -73,8 +73,6 @@ def cluster_names(eks: Client) -> tuple[str, ...]:
 
 def access_entries(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.AccessEntry, ...]:
     """Principals that have an access entry; those of the node roles with type and time."""
-    if gathered.wait("clusters") == ():
-        return ()
     listed = list(pages(eks, "list_access_entries", "accessEntries", clusterName=declared.cluster))
     ours = {role.name for role in gathered.wait("roles") or ()} | {declared.node_role}
 
@@ -87,10 +85,8 @@ def access_entries(eks: Client, declared: Declared, gathered: Gathered) -> tuple
     return tuple(described(str(arn)) for arn in listed)
 
 
-def pod_identities(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.PodIdentity, ...]:
+def pod_identities(eks: Client, declared: Declared) -> tuple[facts.PodIdentity, ...]:
     """Associations of the controller's service account."""
-    if gathered.wait("clusters") == ():
-        return ()
     listed = pages(
         eks,
         "list_pod_identity_associations",
@@ -116,10 +112,8 @@ def kubernetes_versions(eks: Client, gathered: Gathered) -> tuple[facts.Kubernet
     )
 
 
-def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Addon, ...]:
+def addons(eks: Client, declared: Declared) -> tuple[facts.Addon, ...]:
     """The add-ons with their health."""
-    if gathered.wait("clusters") == ():
-        return ()
     names = map(str, pages(eks, "list_addons", "addons", clusterName=declared.cluster))
 
     def described(name: str) -> facts.Addon | None:
@@ -130,19 +124,15 @@ def addons(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.A
         return tuple(addon for addon in pool.map(described, names) if addon)
 
 
-def node_groups(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.NodeGroup, ...]:
+def node_groups(eks: Client, declared: Declared) -> tuple[facts.NodeGroup, ...]:
     """The managed node groups with their health."""
-    if gathered.wait("clusters") == ():
-        return ()
     names = map(str, pages(eks, "list_nodegroups", "nodegroups", clusterName=declared.cluster))
     found = (unless_absent(eks.describe_nodegroup, clusterName=declared.cluster, nodegroupName=name) for name in names)
     return parse_all(facts.NodeGroup, (answer["nodegroup"] for answer in found if answer))
 
 
-def insights(eks: Client, declared: Declared, gathered: Gathered) -> tuple[facts.Insight, ...]:
+def insights(eks: Client, declared: Declared) -> tuple[facts.Insight, ...]:
     """EKS's own insights that do not pass."""
-    if gathered.wait("clusters") == ():
-        return ()
     wanted = {"statuses": ["WARNING", "ERROR", "UNKNOWN"]}
     return parse_all(
         facts.Insight, pages(eks, "list_insights", "insights", clusterName=declared.cluster, filter=wanted)

@@ -59,15 +59,18 @@ def aws_tasks(target: Target) -> dict[str, Task]:
     def after_others(act: Callable[..., Any], *services: str) -> Task:
         return lambda gathered: act(*map(target.aws, services), declared, gathered)
 
+    def of_cluster(task: Task) -> Task:
+        return lambda gathered: () if gathered.wait("clusters") == () else task(gathered)
+
     return {
         "clusters": alone(aws.clusters, "eks", declared),
         "cluster_names": alone(aws.cluster_names, "eks"),
-        "access_entries": after_others(aws.access_entries, "eks"),
-        "pod_identities": after_others(aws.pod_identities, "eks"),
+        "access_entries": of_cluster(after_others(aws.access_entries, "eks")),
+        "pod_identities": of_cluster(alone(aws.pod_identities, "eks", declared)),
         "kubernetes_versions": lambda gathered: aws.kubernetes_versions(target.aws("eks"), gathered),
-        "addons": after_others(aws.addons, "eks"),
-        "node_groups": after_others(aws.node_groups, "eks"),
-        "insights": after_others(aws.insights, "eks"),
+        "addons": of_cluster(alone(aws.addons, "eks", declared)),
+        "node_groups": of_cluster(alone(aws.node_groups, "eks", declared)),
+        "insights": of_cluster(alone(aws.insights, "eks", declared)),
         "roles": after_others(aws.roles, "iam"),
         "instance_profiles": after_others(aws.instance_profiles, "iam"),
         "spot_roles": alone(aws.spot_roles, "iam"),
