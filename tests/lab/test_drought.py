@@ -80,5 +80,47 @@ def test_a_pod_finds_the_room_that_is_kept_free_without_a_launch(lab: Lab, headr
         lab.no_longer_wants_node("front")
 
 
+@pytest.fixture
+def reservation(lab: Lab) -> Iterator[str]:
+    """One m7i.2xlarge that is paid for already, and a fallback pool that may take it, as a stack file declares both."""
+    made = lab.aws(
+        "ec2",
+        "create_capacity_reservation",
+        InstanceType="m7i.2xlarge",
+        InstancePlatform="Linux/UNIX",
+        AvailabilityZone="eu-west-1a",
+        InstanceCount=1,
+        InstanceMatchCriteria="targeted",
+    )
+    identity = made["CapacityReservation"]["CapacityReservationId"]
+    config = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]
+    pools = config["otel-on-spot:pools"]
+    pools["on-demand"]["capacityTypes"] = ["on-demand", "reserved"]
+    lab.apply(pools=pools, nodeClass=config["otel-on-spot:nodeClass"] | {"capacityReservations": [{"id": identity}]})
+    yield identity
+    for name in ("reserved", "beyond"):
+        lab.no_longer_wants_node(name)
+    lab.aws("ec2", "cancel_capacity_reservation", CapacityReservationId=identity)
+    lab.apply()
+
+
+def test_what_is_reserved_is_used_first_and_what_it_does_not_hold_runs_on_demand(lab: Lab, reservation: str) -> None:
+    def reserved() -> bool:
+        node_class = lab.get("ec2nodeclasses", "default")
+        known = {told["id"] for told in node_class["status"].get("capacityReservations", [])}
+        return condition(node_class, "Ready") == "True" and reservation in known
+
+    until("Karpenter knows of the reservation", reserved, 120)
+    kinds = {}
+    for name in ("reserved", "beyond"):
+        lab.wants_node(name, cpu="7", pool="on-demand")
+        node = until(f"{name} runs", lambda name=name: lab.runs(name), 120)
+        kinds[name] = lab.get("node", node)["metadata"]["labels"]
+
+    assert kinds["reserved"]["karpenter.sh/capacity-type"] == "reserved"
+    assert kinds["reserved"]["karpenter.k8s.aws/capacity-reservation-id"] == reservation
+    assert kinds["beyond"]["karpenter.sh/capacity-type"] == "on-demand"
+
+
 def karpenters(node: dict[str, dict[str, dict[str, str]]]) -> bool:
     return "karpenter.sh/nodepool" in node["metadata"]["labels"]

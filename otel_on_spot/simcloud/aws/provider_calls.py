@@ -374,6 +374,7 @@ ID_PREFIXES: Final = {
     "fl-": "vpc-flow-log",
     "eni-": "network-interface",
     "i-": "instance",
+    "cr-": "capacity-reservation",
     "vol-": "volume",
 }
 """Prefix of an id -> the type that it is an id of."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from otel_on_spot.lab.aws.moto_patches import ec2, eks, events, fleet, iam, routes, sqs, ssm
+from otel_on_spot.lab.aws.moto_patches import ec2, eks, events, fleet, iam, reservations, routes, sqs, ssm
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -30,7 +30,7 @@ def install(folder: Path, app: Application) -> Application:
 
     ``folder``: see ``options``. ``app``: moto's own application.
     """
-    for patch in (ssm, ec2, events, iam, sqs):
+    for patch in (ssm, ec2, events, iam, reservations, sqs):
         patch.install()
     for patch in (fleet, eks):
         patch.install(folder)

@@ -3,7 +3,8 @@
 moto's CreateFleet takes the first override at any price, ignores the launch template's security groups, instance
 profile, disks and metadata options, always has capacity, and names every host as in us-east-1.
 
-Here it takes the cheapest offering that has capacity, and launches what the template says. Where nothing has capacity
+Here it takes the cheapest offering that has capacity, and launches what the template says, into the reservation that it
+targets (``reservations``). Where nothing has capacity
 it answers as AWS does: no instance, and InsufficientInstanceCapacity for each offering. Price-capacity-optimized is
 taken as cheapest, because capacity here is there or not. Spot requests are not kept as resources.
 
@@ -11,10 +12,12 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.h
 """
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from otel_on_spot.lab.aws.capacity import short, shortages
+from otel_on_spot.lab.aws.capacity import Shortage, short, shortages
+from otel_on_spot.lab.aws.moto_patches import reservations
 from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 
 
@@ -39,6 +42,30 @@ def disks_of(template: dict[str, Any]) -> list[dict[str, Any]]:
         for disk in template.get("BlockDeviceMappings") or []
         if disk.get("Ebs")
     ]
+
+
+def template_of(backend: Any, spec: Any) -> dict[str, Any]:
+    """Data of the launch template's version that moto's launch specification names."""
+    told = spec.launch_template_spec
+    template = backend.get_launch_template(template_id=told["LaunchTemplateId"])
+    return template.get_version(told.get("Version") or template.default_version_number).data
+
+
+def refusal(backend: Any, now: Sequence[Shortage], capacity_type: str, spec: Any, zone: str) -> tuple[str, str] | None:
+    """(code, text) by which EC2 refuses an offering; None where it has capacity.
+
+    Args:
+        backend: moto's EC2.
+        now: the shortages; they say nothing of what is reserved.
+        capacity_type: ``spot`` or ``on-demand``.
+        spec: moto's launch specification.
+        zone: its name, such as ``eu-west-1a``.
+    """
+    if reserved := reservations.target(template_of(backend, spec)):
+        taken = reservations.takes(backend, reserved, spec.instance_type, zone)
+        return None if taken else (reservations.CODE, reservations.MESSAGE)
+    shortage = short(now, capacity_type, spec.instance_type, zone)
+    return None if shortage is None else (shortage.code, shortage.message(spec.instance_type, zone))
 
 
 def price(capacity_type: str, instance_type: str, zone: str) -> float:
@@ -76,9 +103,9 @@ def instant_fleet(base: Any, folder: Path) -> type:
             now, offered = shortages(folder), []
             for spec in self.launch_specs:
                 zone = self.ec2_backend.get_subnet(spec.subnet_id).availability_zone
-                shortage = short(now, capacity_type, spec.instance_type, zone)
-                if shortage is not None:
-                    self._refuse(spec, capacity_type, shortage.code, shortage.message(spec.instance_type, zone))
+                refused = refusal(self.ec2_backend, now, capacity_type, spec, zone)
+                if refused:
+                    self._refuse(spec, capacity_type, *refused)
                 else:
                     offered.append((price(capacity_type, spec.instance_type, zone), spec.instance_type, zone, spec))
             if offered:
@@ -98,9 +125,8 @@ def instant_fleet(base: Any, folder: Path) -> type:
         def _run(self, spec: Any, count: int, capacity_type: str) -> None:
             from moto.ec2.utils import filter_iam_instance_profiles
 
-            backend, told = self.ec2_backend, spec.launch_template_spec
-            template = backend.get_launch_template(template_id=told["LaunchTemplateId"])
-            data = template.get_version(told.get("Version") or template.default_version_number).data
+            backend = self.ec2_backend
+            data = template_of(backend, spec)
             name, arn = profile_of(data)
             if name or arn:
                 try:
@@ -136,6 +162,7 @@ def instant_fleet(base: Any, folder: Path) -> type:
                 **options,
             )
             for instance in reservation.instances:
+                reservations.mark(instance, reservations.target(data))
                 if name or arn:
                     backend.associate_iam_instance_profile(
                         instance_id=instance.id, iam_instance_profile_name=name, iam_instance_profile_arn=arn

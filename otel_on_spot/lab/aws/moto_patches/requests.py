@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from otel_on_spot.iam.decisions import Request, Resource
+from otel_on_spot.lab.aws.moto_patches.reservations import target
 from otel_on_spot.simcloud.aws.provider_calls import call, kind_of, requested, tagged, with_keys
 
 PREFIXES: Final = {"eventbridge": "events", "cloudwatch logs": "logs"}
@@ -225,10 +226,11 @@ def _launch(
     told = specified(data.get("TagSpecifications"))
     own = {kind: tags for kind, tags in told.items() if kind in (*LAUNCHED, "spot-instances-request")}
     groups = [received.ec2(group) for group in _groups(data)]
+    reserved = [received.ec2(identity) for identity in [target(data)] if identity]
     named = {resource.kind for resource in (*there, *groups)}
     default = [received.any(kind) for kind in ("security-group", "subnet", "image") if kind not in named]
     made = [received.fresh(kind, {**own, **asked}.get(kind, {})) for kind in LAUNCHED]
-    yield call("ec2:RunInstances", *made, *there, *groups, *default)
+    yield call("ec2:RunInstances", *made, *there, *groups, *default, *reserved)
     yield from tag_new(received, own, "RunInstances")
     yield from received.pass_profile(data.get("IamInstanceProfile"))
 

@@ -198,3 +198,107 @@ def test_the_labs_own_route_tells_what_a_kubelet_needs_and_only_of_the_cluster(p
     assert (row["state"], row["lifecycle"], row["userData"]) == ("running", "spot", "hello")
     assert row["privateDnsName"] == place.instance(identity)["PrivateDnsName"]
     assert place.aws.instances("another-cluster") == []
+
+
+@dataclass
+class Reserved:
+    """A reservation of one m5.large in the first zone, and a fleet whose template targets it, as Karpenter's does."""
+
+    place: Place
+    identity: str
+
+    def told(self) -> dict[str, Any]:
+        ec2 = self.place.aws.client("ec2")
+        return ec2.describe_capacity_reservations(CapacityReservationIds=[self.identity])["CapacityReservations"][0]
+
+    def fleet(self, **changed: str) -> dict[str, Any]:
+        ec2 = self.place.aws.client("ec2")
+        target = {"CapacityReservationId": self.identity}
+        data = {
+            "ImageId": self.place.image,
+            "CapacityReservationSpecification": {
+                "CapacityReservationPreference": "capacity-reservations-only",
+                "CapacityReservationTarget": target,
+            },
+        }
+        name = f"r{uuid.uuid4().hex[:8]}"
+        made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)["LaunchTemplate"]
+        template = {"LaunchTemplateId": made["LaunchTemplateId"], "Version": "$Latest"}
+        override = {"InstanceType": "m5.large", "SubnetId": next(iter(self.place.subnets)), **changed}
+        return ec2.create_fleet(
+            Type="instant",
+            TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "on-demand"},
+            LaunchTemplateConfigs=[{"LaunchTemplateSpecification": template, "Overrides": [override]}],
+        )
+
+
+@pytest.fixture
+def reserved(place: Place) -> Reserved:
+    made = place.aws.client("ec2").create_capacity_reservation(
+        InstanceType="m5.large",
+        InstancePlatform="Linux/UNIX",
+        AvailabilityZone="eu-west-1a",
+        InstanceCount=1,
+        InstanceMatchCriteria="targeted",
+        TagSpecifications=[{"ResourceType": "capacity-reservation", "Tags": [{"Key": "team", "Value": "shop"}]}],
+    )
+    return Reserved(place, made["CapacityReservation"]["CapacityReservationId"])
+
+
+def test_a_reservation_takes_what_it_has_room_for_and_gets_its_place_back(reserved: Reserved, switches: Path) -> None:
+    set_shortages(switches, [Shortage()])  # what is reserved is there whatever is short
+
+    (first,) = reserved.fleet()["Instances"]
+    instance = reserved.place.instance(first["InstanceIds"][0])
+    full = reserved.fleet()
+    assert instance["CapacityReservationId"] == reserved.identity
+    assert instance["CapacityReservationSpecification"] == {
+        "CapacityReservationPreference": "capacity-reservations-only",
+        "CapacityReservationTarget": {"CapacityReservationId": reserved.identity},
+    }
+    assert "CapacityReservationId" not in reserved.place.instance(place_of(reserved, switches))
+    assert reserved.told()["AvailableInstanceCount"] == 0
+    assert not full["Instances"]
+    assert [error["ErrorCode"] for error in full["Errors"]] == ["ReservationCapacityExceeded"]
+
+    reserved.place.aws.client("ec2").terminate_instances(InstanceIds=first["InstanceIds"])
+    assert reserved.told()["AvailableInstanceCount"] == 1
+    assert reserved.fleet()["Instances"]
+
+
+def place_of(reserved: Reserved, switches: Path) -> str:
+    """An instance of no reservation."""
+    set_shortages(switches, [])
+    return reserved.place.fleet()["Instances"][0]["InstanceIds"][0]
+
+
+def other_zone(reserved: Reserved) -> dict[str, str]:
+    return {"SubnetId": list(reserved.place.subnets)[1]}
+
+
+@pytest.mark.parametrize("changed", [{"InstanceType": "c5.large"}, other_zone], ids=["type", "zone"])
+def test_a_reservation_takes_only_its_own_type_in_its_own_zone(reserved: Reserved, changed: Any) -> None:
+    told = reserved.fleet(**(changed(reserved) if callable(changed) else changed))
+    assert [error["ErrorCode"] for error in told["Errors"]] == ["ReservationCapacityExceeded"]
+
+
+def test_reservations_are_found_as_karpenter_asks_for_them_until_they_are_cancelled(reserved: Reserved) -> None:
+    ec2 = reserved.place.aws.client("ec2")
+
+    def found(**filters: str) -> bool:
+        asked = [
+            {"Name": name.replace("__", ":").replace("_", "-"), "Values": [told]} for name, told in filters.items()
+        ]
+        rows = ec2.describe_capacity_reservations(Filters=asked)["CapacityReservations"]
+        return reserved.identity in {row["CapacityReservationId"] for row in rows}
+
+    owner = reserved.told()["OwnerId"]
+    assert found(state="active", owner_id=owner, tag__team="shop", instance_match_criteria="targeted")
+    assert found(tag_key="team")
+    assert not found(tag__team="other")
+    assert not found(owner_id="999988887777")
+    ec2.cancel_capacity_reservation(CapacityReservationId=reserved.identity)
+    assert not found(state="active")
+    assert [error["ErrorCode"] for error in reserved.fleet()["Errors"]] == ["ReservationCapacityExceeded"]
+    with pytest.raises(ec2.exceptions.ClientError, match=r"InvalidCapacityReservationId\.NotFound"):
+        ec2.describe_capacity_reservations(CapacityReservationIds=["cr-0123456789abcdef0"])
