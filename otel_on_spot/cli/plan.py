@@ -154,10 +154,10 @@ def plan(
         typer.echo(drawn(recording))
     elif svg is not None or yaml_dir is not None:
         if svg is not None:
+            from otel_on_spot.files import write_text
             from otel_on_spot.plan.picture import svg as picture
 
-            svg.parent.mkdir(parents=True, exist_ok=True)
-            svg.write_text(picture(recording))
+            write_text(svg, picture(recording))
             typer.echo(f"wrote {svg}")
         if yaml_dir is not None:
             from otel_on_spot.plan.manifests import write

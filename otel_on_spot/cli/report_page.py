@@ -52,12 +52,26 @@ def drill_of(file: Path) -> Mapping[str, Any]:
     """
     try:
         found = json.loads(file.read_text())
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise DrillFileError(f"--drill {file}: {problem}. Give what `drill ... --json FILE` wrote") from None
-    is_report = isinstance(found, dict) and {"format", "command", "stack", "taken_at", "verdicts"} <= found.keys()
-    if not is_report or not str(found["command"]).startswith("drill") or found["format"] != FORMAT:
+    if not (isinstance(found, dict) and _is_drills(found)):
         raise DrillFileError(f"--drill {file}: this is no drill's report. Give what `drill ... --json FILE` wrote")
     return found
+
+
+def _is_drills(found: Mapping[str, Any]) -> bool:
+    """Decide if a map is a drill's report, as far as the page shows it."""
+    words = (found.get(key) for key in ("command", "stack", "taken_at"))
+    verdicts, measures = found.get("verdicts"), found.get("measures") or {}
+    return (
+        found.get("format") == FORMAT
+        and all(isinstance(word, str) for word in words)
+        and found["command"].startswith("drill ")
+        and isinstance(verdicts, list)
+        and all(isinstance(row, dict) and row.get("status") in MARKS for row in verdicts)
+        and all(isinstance(row.get("title"), str) for row in verdicts)
+        and isinstance(measures, dict)
+    )
 
 
 def page(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, AliasPath, Field
+from pydantic import AliasChoices, AliasPath, AwareDatetime, Field, FiniteFloat, NonNegativeInt
 
 from otel_on_spot.doctor.checks.spot import LAUNCH_ERRORS, RECLAIMED, REFUSED
 from otel_on_spot.doctor.fact import Fact, at
@@ -70,15 +70,15 @@ class Life:
     instance: str = ""
     node: str = ""
     began: str = ""
-    launched_at: datetime | None = None
-    ready_at: datetime | None = None
-    warned_at: datetime | None = None
-    ended_at: datetime | None = None
+    launched_at: AwareDatetime | None = None
+    ready_at: AwareDatetime | None = None
+    warned_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
     why_ended: str = ""
-    pods_moved: int = 0
-    spot_usd: float | None = None
-    on_demand_usd: float | None = None
-    seen_at: datetime
+    pods_moved: NonNegativeInt = 0
+    spot_usd: FiniteFloat | None = None
+    on_demand_usd: FiniteFloat | None = None
+    seen_at: AwareDatetime
 
     @property
     def warning_used(self) -> timedelta | None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from otel_on_spot.files import write_text
 from otel_on_spot.program.recording import Invoke, Recording, Registration
 from otel_on_spot.program.resource_types import RELEASE
 from otel_on_spot.program.values import masked
@@ -58,17 +59,20 @@ def _release(registration: Registration) -> dict[str, Any]:
 
 
 def write(recording: Recording, folder: Path) -> list[Path]:
-    """Write all of it below a folder; returns the files. Files of an earlier run that are no longer declared go."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write all of it below a folder; returns the files. Files of an earlier run that are no longer declared go.
+
+    Raises:
+        FileError: one cannot be written.
+    """
     files = kubernetes_objects(recording) | releases(recording)
-    for stale in folder.glob("*.yaml"):
-        if stale.name not in files and stale.read_text().startswith(HEADER):
-            stale.unlink()
     written = []
     for name, content in sorted(files.items()):
         path = folder / name
-        path.write_text(HEADER + yaml.safe_dump(content, sort_keys=False))
+        write_text(path, HEADER + yaml.safe_dump(content, sort_keys=False))
         written.append(path)
+    for stale in folder.glob("*.yaml"):
+        if stale.name not in files and stale.read_text().startswith(HEADER):
+            stale.unlink()
     return written
 
 

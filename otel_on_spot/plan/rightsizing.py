@@ -7,11 +7,13 @@ https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md
 """
 
 import json
+import math
 import re
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
 
@@ -133,7 +135,12 @@ def prometheus(url: str) -> Callable[[str], Mapping[str, float]]:
     Raises:
         PrometheusError: the URL is none; when asked, it does not answer, or refuses the query.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    try:
+        parts = urllib.parse.urlsplit(url)
+        given = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of what is no address or no port
+        given = False
+    if not given:
         raise PrometheusError(f"--prometheus {url}: give a URL such as http://localhost:9090")
 
     def ask(query: str) -> dict[str, float]:
@@ -141,12 +148,13 @@ def prometheus(url: str) -> Callable[[str], Mapping[str, float]]:
         try:
             with urllib.request.urlopen(f"{url.rstrip('/')}/api/v1/query", form, timeout=SECONDS) as answer:
                 told: dict[str, Any] = json.load(answer)
-            return {row["metric"]["pod"]: float(row["value"][1]) for row in told["data"]["result"]}
+            values = {row["metric"]["pod"]: float(row["value"][1]) for row in told["data"]["result"]}
+            return {pod: value for pod, value in values.items() if math.isfinite(value)}
         except HTTPError as refusal:
             with refusal:
                 said = refusal.read(300).decode(errors="replace")
             raise PrometheusError(f"--prometheus {url}: {refusal.code} {said}") from None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, HTTPException, ValueError, LookupError, TypeError) as problem:
             raise PrometheusError(
                 f"--prometheus {url}: no answer of a Prometheus ({type(problem).__name__}: {problem}). Look whether it "
                 "is reachable from here: kubectl port-forward"

@@ -949,7 +949,7 @@ CASES: Final = (
                 **dict.fromkeys(("60", "600", "+Inf"), "0x9 20000x5 21000+1000x30"),
             }
         ),
-        {20: SILENT, 24: SILENT},
+        {18: SILENT, 20: SILENT, 24: SILENT},
     ),
     Case(
         "of a thousand messages twenty-five are nearly late and five are",

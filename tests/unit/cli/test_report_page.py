@@ -192,7 +192,18 @@ def test_without_a_platform_and_drills_the_page_says_so() -> None:
     assert "give each file as --drill FILE" in page.text["drills"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({**DRILL, "command": "doctor"}), "no json"])
+SPOILT = (
+    {"command": "doctor"}, {"command": None}, {"stack": 5}, {"stack": None}, {"taken_at": None}, {"format": "1"},
+    {"verdicts": None}, {"verdicts": {}}, {"verdicts": ["x"]}, {"verdicts": [{}]}, {"verdicts": [{"status": "ok"}]},
+    {"verdicts": [{"title": None, "status": "found"}]}, {"verdicts": [{"title": "a", "status": "purple"}]},
+    {"measures": "x"}, {"measures": ["x"]},
+)  # fmt: skip
+"""Keys of a drill's report that are something else."""
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "no json", "[" * 100_000, *(json.dumps({**DRILL, **other}) for other in SPOILT)]
+)
 def test_what_is_no_drills_report_is_refused_by_its_file(tmp_path: Path, content: str) -> None:
     file = tmp_path / "other.json"
     file.write_text(content)
@@ -201,3 +212,20 @@ def test_what_is_no_drills_report_is_refused_by_its_file(tmp_path: Path, content
     assert ran.exit_code == 2
     assert f"--drill {file}: " in ran.output
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("name", ["folder", "file/page.html", 300 * "x"])
+@pytest.mark.parametrize("option", ["--html", "--svg", "--yaml"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    where = tmp_path / name
+    if option == "--yaml" and name == "folder":
+        where = tmp_path / "file"
+    facts_of = ["--facts", str(HEALTHY)] if option == "--html" else []
+    ran = CliRunner().invoke(app, ["report" if option == "--html" else "plan", option, str(where), *facts_of])
+
+    assert ran.exit_code == 2
+    assert "Name a file that may be written" in ran.output
+    assert "unexpected" not in ran.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -302,13 +302,24 @@ def test_the_command_prints_keeps_and_writes_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("platform")
-def test_a_record_of_something_else_is_refused_and_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "null", "{}", '{"a": 1}', "[1]", "[[]]", "[{}]", '[{"claim": "a", "seen_at": "soon"}]',
+        '[{"claim": "a", "seen_at": "2026-01-01T00:00:00"}]',
+        *(
+            f'[{{"claim": "a", "seen_at": "2026-01-01T00:00:00Z", {other}}}]'
+            for other in ('"ended_at": "2026-01-01T00:00:00"', '"spot_usd": "NaN"', '"pods_moved": -5', '"pool": 5')
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_of_something_else_is_refused_and_kept(tmp_path: Path, content: str) -> None:
     file = tmp_path / "other.json"
-    file.write_text('{"a": 1}')
+    file.write_text(content)
     ran = CliRunner().invoke(app, ["history", "--stack", "lab", "--record", str(file)])
     assert ran.exit_code == 2
     assert "Name a file that history --record wrote" in ran.output
-    assert file.read_text() == '{"a": 1}'
+    assert file.read_text() == content
 
 
 def test_without_a_cluster_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

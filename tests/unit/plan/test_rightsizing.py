@@ -1,11 +1,14 @@
 """Requests against use: by workload, by a Prometheus's answers, and in words where it has none."""
 
+import io
 import json
+import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from unittest import mock
 
 import promql_parser
 import pytest
@@ -132,6 +135,68 @@ def test_what_is_no_prometheus_is_said_in_words(url: str, path: str) -> None:
     assert "Traceback" not in ran.output
 
 
-def test_a_url_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "localhost:9090",
+            "",
+            "http://",
+            "http://:9090",
+            "http://localhost:abc",
+            "http://localhost:99999",
+            "http://[::1",
+        ),
+        *("ftp://localhost", "file:///etc/passwd", "http://localhost:0", "//localhost:9090"),
+    ],
+)
+def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(PrometheusError, match="give a URL such as"):
-        rightsizing.prometheus("localhost:9090")
+        rightsizing.prometheus(url)
+
+
+def content(text: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\n" + 200 * b"X: y\r\n" + b"\r\n{}",
+        b"HTTP/1.1 307 Elsewhere\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
+        content("<html>"),
+        content("[]"),
+        content("null"),
+        content('{"data": {"resultType": "scalar", "result": [1, "2"]}}'),
+        content('{"data": {"result": [{"metric": {}, "value": [1, "2"]}]}}'),
+        content('{"data": {"result": [{"metric": {"pod": "a"}, "value": [1]}]}}'),
+        content('{"data": {"result": [{"metric": {"pod": "a"}, "value": [1, "much"]}]}}'),
+    ],
+)
+def test_an_answer_of_something_else_is_said_in_words(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        served = threading.Thread(target=serve)
+        served.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(PrometheusError, match=f"--prometheus {url}: "):
+            rightsizing.prometheus(url)("up")
+        served.join()
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf"])
+def test_a_pod_without_a_number_is_not_seen(value: str) -> None:
+    """JSON has neither."""
+    pods = [("a", "2"), ("b", value)]
+    told = {"data": {"result": [{"metric": {"pod": pod}, "value": [1, number]} for pod, number in pods]}}
+    with mock.patch("urllib.request.urlopen", return_value=io.StringIO(json.dumps(told))):
+        assert rightsizing.prometheus("http://localhost:9090")("up") == {"a": 2.0}
