@@ -179,8 +179,8 @@ def _thousand(runs: Sequence[Run]) -> list[Row]:
 
 def _return(runs: Sequence[Run]) -> list[Row]:
     how = (
-        f"staging's shape; evictions of 50 pods: {each(runs, 'evictions')}, from {each(runs, 'nodes')} nodes; each pod "
-        f"once: {each(runs, 'moved once', '{}')}; {conditions(runs, 40)}"
+        f"staging's shape; evictions of {spot.RETURNING} pods: {each(runs, 'evictions')}, from "
+        f"{each(runs, 'nodes')} nodes; each pod once: {each(runs, 'moved once', '{}')}; {conditions(runs, 40)}"
     )
     aim = "15 min, no eviction beyond one for each pod"
     return [Row("back on Spot after its return", spread(numbers(runs, "seconds")), how, aim)]
