@@ -241,6 +241,30 @@ def demo_values(registries: Mapping[str, str], pull_secrets: Sequence[str]) -> d
     return values
 
 
+def at_mirrors(values: Mapping[str, Any], registries: Mapping[str, str]) -> dict[str, Any]:
+    """Values that a stack file gives the wrapper, with the images that they name taken from mirrors as well."""
+    return {key: _at_mirrors(value, key, registries) for key, value in values.items()}
+
+
+def _at_mirrors(value: Any, path: str, registries: Mapping[str, str]) -> Any:
+    key = path.rpartition("/")[2].lower()
+    if isinstance(value, list):
+        return [_at_mirrors(item, path, registries) for item in value]
+    if isinstance(value, str):
+        return mirrored(value, registries) if key == "image" else value
+    if not isinstance(value, Mapping):
+        return value
+    found = {name: _at_mirrors(below, f"{path}/{name}", registries) for name, below in value.items()}
+    repository = value.get("repository")
+    if not isinstance(repository, str) or not key.endswith(("image", "imageoverride")):
+        return found
+    if f"{path}/repository" in REGISTRY_APART:
+        whole = mirrored(f"{value.get('registry') or DOCKER_HUB}/{repository}", registries)
+        registry, _, rest = whole.partition("/")
+        return found | {"registry": registry, "repository": rest}
+    return found | {"repository": mirrored(repository, registries)}
+
+
 def _init_containers(wrapper: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for name, component in wrapper[DEMO]["components"].items():
         if (component or {}).get("initContainers"):

@@ -120,6 +120,37 @@ def _sources(key: str, child: Application) -> Iterator[tuple[str, Application | 
         yield f"{key}.sources[{index}]", source
 
 
+def namespace_problems(gitops: GitOps) -> Iterator[Problem]:
+    """Labels that two would write on one namespace, each undoing the other's, or that are not a child's to write."""
+    said: dict[str, tuple[str, dict[str, str] | None]] = {names.ARGOCD_NAMESPACE: ("the program", None)}
+    said |= dict.fromkeys(("kube-system", "kube-public", "kube-node-lease"), ("Kubernetes", None))
+    if not placement.demo_is_off(gitops):
+        said[names.DEMO_NAMESPACE] = (demo_chart.CHILD, None)
+    for name, child in gitops.applications.items():
+        key = f"gitops.applications.{name}"
+        for label in child.namespace_labels:
+            if label.startswith("pod-security.kubernetes.io/") or label == "kubernetes.io/metadata.name":
+                yield Problem(
+                    f"{key}.namespaceLabels",
+                    label,
+                    "the levels are podSecurity's, and the name is the API server's",
+                    "remove it, or set podSecurity",
+                )
+        labels = dict(child.namespace_labels)
+        if child.pod_security is not None:
+            labels |= child.pod_security.model_dump(by_alias=True)
+        if not (child.enabled and labels) or name in BUILT_IN:
+            continue
+        first, others = said.setdefault(str(child.namespace), (name, labels))
+        if first != name and others != labels:
+            yield Problem(
+                f"{key}.{'podSecurity' if child.pod_security is not None else 'namespaceLabels'}",
+                f"labels of {child.namespace}",
+                f"{first} labels that namespace, and each would undo the other's",
+                "remove them here, write the same, or deploy to another namespace",
+            )
+
+
 def built_in_problems(gitops: GitOps) -> Iterator[Problem]:
     """What the demo cannot do without: the classes of cluster-base, its own namespace, and the settings' own keys."""
     demo = gitops.applications.get(demo_chart.CHILD) or Application()

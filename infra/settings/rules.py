@@ -1384,6 +1384,7 @@ def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Probl
     """Each child has a source and a destination that the AppProject admits."""
     yield from children.problems(environment, gitops)
     yield from children.built_in_problems(gitops)
+    yield from children.namespace_problems(gitops)
     yield from children.repository_problems(gitops)
     yield from children.credential_problems(gitops)
     yield from children.image_problems(gitops)

@@ -50,6 +50,40 @@ def test_what_the_plan_lists_is_what_the_chart_pulls(known_demo: Wrapper, enviro
     assert not any(image.endswith(":latest") or ":" not in image.rpartition("/")[2] for image in listed)
 
 
+OWN_IMAGES = {
+    "placementHook": {"image": {"repository": "registry.k8s.io/kubectl", "tag": "v1.35.1"}},
+    DEMO: {
+        "default": {"image": {"repository": "ghcr.io/acme/demo"}},
+        "components": {
+            "ad": {"imageOverride": {"repository": "quay.io/acme/ad", "tag": "1.0.0"}},
+            "quote": {"initContainers": [{"name": "wait", "image": "busybox:1.36", "command": ["true"]}]},
+            "email": {"imageOverride": {"repository": "registry.acme.io/email", "tag": "1.0.0"}},
+        },
+        "grafana": {"image": {"repository": "acme/grafana"}, "extraInitContainers": [{"image": "alpine:3.22"}]},
+        "opensearch": {"image": {"repository": "docker.io/acme/opensearch", "tag": "3.2.0"}},
+    },
+}
+
+
+def test_a_mirror_reaches_images_that_the_stack_file_names_itself() -> None:
+    raw = committed("dev")
+    own = {"imageRegistries": MIRRORS, "applications": {"otel-demo": {"values": OWN_IMAGES}}}
+    settings, problems = parse(raw | {"gitops": raw["gitops"] | own})
+    assert settings is not None, problems
+    values = applications(args(settings))["otel-demo"]["values"]
+    components = values[DEMO]["components"]
+
+    assert values["placementHook"]["image"] == {"repository": "mirror.test/registry/kubectl", "tag": "v1.35.1"}
+    assert values[DEMO]["default"]["image"]["repository"] == "mirror.test/ghcr/acme/demo"
+    assert components["ad"]["imageOverride"] == {"repository": "mirror.test/quay/acme/ad", "tag": "1.0.0"}
+    assert components["quote"]["initContainers"][0]["image"] == "mirror.test/docker/library/busybox:1.36"
+    assert components["email"]["imageOverride"]["repository"] == "registry.acme.io/email"
+    grafana = values[DEMO]["grafana"]
+    assert (grafana["image"]["registry"], grafana["image"]["repository"]) == ("mirror.test", "docker/acme/grafana")
+    assert grafana["extraInitContainers"][0]["image"] == "mirror.test/docker/library/alpine:3.22"
+    assert values[DEMO]["opensearch"]["image"]["repository"] == "mirror.test/docker/acme/opensearch"
+
+
 def test_a_mirror_of_every_registry_reaches_every_image_the_hooks_own_included(real_demo: Wrapper):
     plain = real_demo.objects("prod")
     mirrors = real_demo.objects("prod", demo_values(MIRRORS, ["pull"]))

@@ -242,6 +242,41 @@ def problems(environment: str, gitops: models.GitOps) -> list[str]:
     return [problem.key for problem in children.problems(environment, gitops)]
 
 
+def levels(name: str, level: str, namespace: str = "team") -> dict[str, Any]:
+    child = {"path": "gitops/x", "namespace": namespace, "createNamespace": True, "podSecurity": {"enforce": level}}
+    return {name: child}
+
+
+@pytest.mark.parametrize(
+    ("applications", "key"),
+    [
+        (levels("a", "baseline") | levels("b", "restricted"), "b.podSecurity"),
+        (levels("a", "baseline") | levels("b", "baseline"), None),
+        (levels("a", "baseline") | {"b": {"path": "gitops/x", "namespace": "team"}}, None),
+        (levels("a", "baseline") | {"b": levels("b", "restricted")["b"] | {"enabled": False}}, None),
+        (levels("a", "restricted", "argocd"), "a.podSecurity"),
+        (levels("a", "restricted", "otel-demo"), "a.podSecurity"),
+        (levels("a", "restricted", "kube-system"), "a.podSecurity"),
+        (levels("a", "restricted", "otel-demo") | {"otel-demo": {"enabled": False}}, None),
+        (
+            {"a": {"path": "x", "namespace": "argocd", "createNamespace": True, "namespaceLabels": {"a": "b"}}},
+            "a.namespaceLabels",
+        ),
+        *(
+            (
+                {"a": {"path": "x", "namespace": "team", "createNamespace": True, "namespaceLabels": {label: "b"}}},
+                "a.namespaceLabels",
+            )
+            for label in ("pod-security.kubernetes.io/enforce", "kubernetes.io/metadata.name")
+        ),
+    ],
+)
+def test_a_namespace_has_labels_by_one_child(applications: dict[str, Any], key: str | None) -> None:
+    raw = with_gitops(applications=applications, namespaces=["team", "kube-system"])
+
+    assert keys_of(raw) == ([] if key is None else [f"gitops.applications.{key}"])
+
+
 def test_a_misspelt_key_of_a_child_is_told_with_the_right_one() -> None:
     _, problems = parse(with_child("otel-demo", {"enable": False}))
 
