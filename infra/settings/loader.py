@@ -1,6 +1,5 @@
 """Read the stack's configuration and turn it into ``Settings``, or into one message with every problem."""
 
-import difflib
 import functools
 import json
 import re
@@ -14,7 +13,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from infra.settings.models import Settings
-from infra.settings.problem import Problem, message
+from infra.settings.problem import Problem, did_you_mean, message
 from infra.settings.rules import RULES
 
 SECRET_KEYS = frozenset(
@@ -166,8 +165,7 @@ def _problem(alias: str, name: str, field: FieldInfo, details: Any) -> Problem:
 
 
 def _unknown(key: str, known: Mapping[str, Any], prefix: str) -> Problem:
-    close = difflib.get_close_matches(key, known, n=1)
-    advice = f"did you mean {close[0]}? " if close else ""
+    advice = did_you_mean(key, known)
     return Problem(
         f"{prefix}{key}",
         "an unknown key",

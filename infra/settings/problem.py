@@ -1,6 +1,7 @@
 """A problem with the configuration, and how all of them are told at once."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,3 +22,9 @@ def message(stack_file: str, problems: Sequence[Problem]) -> str:
     """The one message: which file, how many problems, each with key, given, rule and what to do."""
     count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
     return f"{stack_file}: {count}, nothing was created\n" + "\n".join(str(p) for p in problems)
+
+
+def did_you_mean(given: str, known: Iterable[str], *, most: int = 1, likeness: float = 0.6) -> str:
+    """A question to begin an advice with; empty where nothing that is known looks like it."""
+    close = difflib.get_close_matches(given, list(known), n=most, cutoff=likeness)
+    return f"did you mean {' or '.join(close)}? " if close else ""

@@ -1,6 +1,5 @@
 """Rules across fields. A rule takes the sections that it judges, yields problems and never raises."""
 
-import difflib
 import inspect
 import re
 import ssl
@@ -38,7 +37,7 @@ from infra.settings.models import (
     Persistence,
     Pool,
 )
-from infra.settings.problem import Problem
+from infra.settings.problem import Problem, did_you_mean
 from infra.subnets import SubnetLayout
 
 KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int, int, int] | None]]] = {
@@ -98,13 +97,11 @@ def region_is_supported(region: str) -> Iterator[Problem]:
     """The region exists, and is in a partition that the program works in."""
     partition = regions.PARTITION_OF.get(region)
     if partition is None:
-        close = difflib.get_close_matches(region, regions.PARTITION_OF, n=1)
         yield Problem(
             "region",
             region,
             "no such AWS region is known",
-            (f"did you mean {close[0]}? " if close else "")
-            + "if AWS has opened it since, add its row to infra/regions.py",
+            did_you_mean(region, regions.PARTITION_OF) + "if AWS has opened it since, add its row to infra/regions.py",
         )
     elif partition in regions.NOT_SUPPORTED:
         yield Problem(
@@ -873,12 +870,11 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network) -> Itera
                 break
         for family in pool.excluded_instance_families:
             if family not in instance_types.families():
-                close = difflib.get_close_matches(family, instance_types.families(), n=1)
                 yield Problem(
                     f"pools.{name}.excludedInstanceFamilies",
                     family,
                     "no instance type is of this family: it would exclude nothing",
-                    (f"did you mean {close[0]}? " if close else "")
+                    did_you_mean(family, instance_types.families())
                     + "if AWS has it since, add it to infra/settings/instance_types.txt",
                 )
         for zone in pool.zones:
@@ -1121,13 +1117,11 @@ def system_nodes_have_instance_types(cluster: Cluster) -> Iterator[Problem]:
     for name in nodes.instance_types:
         kind = known.get(name)
         if kind is None:
-            close = difflib.get_close_matches(name, known, n=1)
             yield Problem(
                 key,
                 name,
                 "no such instance type is known",
-                (f"did you mean {close[0]}? " if close else "")
-                + "if AWS has it since, add it to infra/settings/instance_types.txt",
+                did_you_mean(name, known) + "if AWS has it since, add it to infra/settings/instance_types.txt",
             )
         elif kind.arch != arch:
             yield Problem(
@@ -1358,12 +1352,11 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
                 else "no service with interface endpoints is known by this name"
             )
         if why:
-            close = difflib.get_close_matches(service, endpoint_services(), n=2, cutoff=0.5)
             yield Problem(
                 "network.interfaceEndpoints",
                 service,
                 why,
-                (f"did you mean {' or '.join(close)}? " if close else "")
+                did_you_mean(service, endpoint_services(), most=2, likeness=0.5)
                 + "use names such as sts, ec2 or ecr.api; if AWS has it since, add it to "
                 "infra/settings/endpoint_services.txt",
             )

@@ -10,25 +10,14 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
-MEMBERS: Final = {
-    "alarmDescription": "AlarmDescription",
-    "actionsEnabled": "ActionsEnabled",
-    "alarmActions": "AlarmActions",
-    "okActions": "OKActions",
-    "insufficientDataActions": "InsufficientDataActions",
-    "comparisonOperator": "ComparisonOperator",
-    "threshold": "Threshold",
-    "evaluationPeriods": "EvaluationPeriods",
-    "treatMissingData": "TreatMissingData",
-    "namespace": "Namespace",
-    "metricName": "MetricName",
-    "statistic": "Statistic",
-    "period": "Period",
-}
-"""Argument -> member of PutMetricAlarm, and of what DescribeAlarms answers."""
 ACTIONS: Final = ("alarmActions", "okActions", "insufficientDataActions")
-WHOLE: Final = frozenset({"evaluationPeriods", "period"})
+ARGUMENTS: Final = (
+    *("alarmDescription", "actionsEnabled", *ACTIONS, "comparisonOperator", "threshold", "evaluationPeriods"),
+    *("treatMissingData", "namespace", "metricName", "statistic", "period"),
+)
+"""Arguments that PutMetricAlarm takes and DescribeAlarms answers as they are."""
 
 
 class MetricAlarm(Handler):
@@ -48,11 +37,7 @@ class MetricAlarm(Handler):
 
     def _put(self, call: Call, inputs: Properties) -> None:
         self._within_reach(call.site.scope, inputs)
-        asked: dict[str, Any] = {
-            member: int(inputs[key]) if key in WHOLE else inputs[key]
-            for key, member in MEMBERS.items()
-            if inputs.get(key) is not None
-        }
+        asked = in_aws_form("cloudwatch", "PutMetricAlarmInput", {key: inputs.get(key) for key in ARGUMENTS})
         if inputs.get("dimensions"):
             asked["Dimensions"] = _dimensions(inputs["dimensions"])
         if inputs.get("metricQueries"):
@@ -85,7 +70,8 @@ class MetricAlarm(Handler):
         cloudwatch = call.site.client("cloudwatch")
         for alarm in cloudwatch.describe_alarms(AlarmNames=[identity])["MetricAlarms"]:
             listed = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
-            found = {key: alarm[member] for key, member in MEMBERS.items() if member in alarm and key in state}
+            told = in_provider_form(alarm)
+            found = {key: told[key] for key in ARGUMENTS if key in told and key in state}
             if alarm.get("Dimensions"):
                 found["dimensions"] = {row["Name"]: row["Value"] for row in alarm["Dimensions"]}
             if alarm.get("Metrics"):
@@ -101,7 +87,7 @@ class MetricAlarm(Handler):
         if gone := gone_tags(call.site, state, new):
             cloudwatch.untag_resource(ResourceARN=arn, TagKeys=gone)
         cloudwatch.tag_resource(ResourceARN=arn, Tags=tag_list(wanted))
-        return {key: new[key] for key in (*MEMBERS, "dimensions", "metricQueries") if key in new}
+        return {key: new[key] for key in (*ARGUMENTS, "dimensions", "metricQueries") if key in new}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -130,25 +116,13 @@ def _query(query: Properties) -> dict[str, Any]:
 
 def _as_declared(query: Mapping[str, Any]) -> Properties:
     """A query as the program declares it; what is false or not there is left out, as there."""
-    found: Properties = {
-        key: query[member]
-        for key, member in (
-            ("id", "Id"),
-            ("expression", "Expression"),
-            ("label", "Label"),
-            ("returnData", "ReturnData"),
-        )
-        if query.get(member)
-    }
-    if statistic := query.get("MetricStat"):
-        metric = statistic["Metric"]
-        found["metric"] = {
-            "namespace": metric["Namespace"],
-            "metricName": metric["MetricName"],
-            "dimensions": {row["Name"]: row["Value"] for row in metric["Dimensions"]},
-            "period": statistic["Period"],
-            "stat": statistic["Stat"],
-        }
+    told = in_provider_form(query)
+    statistic = told.pop("metricStat", None)
+    found: Properties = {key: value for key, value in told.items() if value}
+    if statistic:
+        metric = statistic.pop("metric")
+        dimensions = {row["name"]: row["value"] for row in metric["dimensions"]}
+        found["metric"] = {**metric, "dimensions": dimensions, **statistic}
     return found
 
 
@@ -307,12 +281,8 @@ def _as_asked(inputs: Properties) -> dict[str, Any]:
 def _notifications(inputs: Properties) -> Iterator[tuple[dict[str, Any], list[dict[str, str]]]]:
     """Each notice with who gets it, as CreateNotification takes them: the provider makes them one by one."""
     for row in inputs.get("notifications") or []:
-        notification = {
-            "NotificationType": row["notificationType"],
-            "ComparisonOperator": row["comparisonOperator"],
-            "Threshold": row["threshold"],
-            "ThresholdType": row["thresholdType"],
-        }
+        told = {key: row[key] for key in ("notificationType", "comparisonOperator", "threshold", "thresholdType")}
+        notification = in_aws_form("budgets", "Notification", told)
         emails = row.get("subscriberEmailAddresses") or []
         topics = row.get("subscriberSnsTopicArns") or []
         yield (

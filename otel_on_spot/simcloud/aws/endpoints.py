@@ -12,6 +12,8 @@ from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form
 
 GATEWAYS = ("s3", "dynamodb")
+PARTS = ("routeTableIds", "subnetIds", "securityGroupIds")
+"""Arguments of an endpoint that change in place."""
 
 
 class VpcEndpoint(Ec2Handler):
@@ -25,25 +27,10 @@ class VpcEndpoint(Ec2Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
         self._refuse_service(call.site, inputs)
-        asked: dict[str, Any] = {
-            "VpcId": inputs["vpcId"],
-            "ServiceName": inputs["serviceName"],
-            "VpcEndpointType": inputs["vpcEndpointType"],
-            "TagSpecifications": self.specification(call, inputs),
-        }
-        for here, there in (
-            ("routeTableIds", "RouteTableIds"),
-            ("subnetIds", "SubnetIds"),
-            ("securityGroupIds", "SecurityGroupIds"),
-        ):
-            if inputs.get(here):
-                asked[there] = inputs[here]
-        if inputs.get("privateDnsEnabled") is not None:
-            asked["PrivateDnsEnabled"] = inputs["privateDnsEnabled"]
-        if inputs.get("policy"):
-            asked["PolicyDocument"] = inputs["policy"]
-        if inputs.get("dnsOptions"):
-            asked["DnsOptions"] = in_aws_form("ec2", "DnsOptionsSpecification", inputs["dnsOptions"])
+        told = {key: inputs.get(key) for key in ("vpcId", "serviceName", "vpcEndpointType", "privateDnsEnabled")}
+        told |= {key: inputs.get(key) or None for key in (*PARTS, "dnsOptions", "policy")}
+        asked = in_aws_form("ec2", "CreateVpcEndpointRequest", told, {"policy": "PolicyDocument"})
+        asked["TagSpecifications"] = self.specification(call, inputs)
         self._refuse_private_names_of_s3(ec2, inputs)
         self._refuse_conflicts(ec2, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
@@ -153,20 +140,14 @@ class VpcEndpoint(Ec2Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         asked: dict[str, Any] = {}
-        for here, there in (
-            ("routeTableIds", "RouteTableIds"),
-            ("subnetIds", "SubnetIds"),
-            ("securityGroupIds", "SecurityGroupIds"),
-        ):
-            had, wanted = set(state.get(here) or []), set(new.get(here) or [])
-            if wanted - had:
-                asked[f"Add{there}"] = sorted(wanted - had)
-            if had - wanted:
-                asked[f"Remove{there}"] = sorted(had - wanted)
+        for part in PARTS:
+            had, wanted = set(state.get(part) or []), set(new.get(part) or [])
+            asked |= {f"add{part}": sorted(wanted - had) or None, f"remove{part}": sorted(had - wanted) or None}
+        asked = in_aws_form("ec2", "ModifyVpcEndpointRequest", asked)
         if asked:
             call.site.client("ec2").modify_vpc_endpoint(VpcEndpointId=identity, **asked)
         return {
-            **{k: new.get(k) for k in ("routeTableIds", "subnetIds", "securityGroupIds") if k in new},
+            **{part: new.get(part) for part in PARTS if part in new},
             **self.retag(call, identity, state, new),
         }
 

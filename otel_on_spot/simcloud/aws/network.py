@@ -10,6 +10,7 @@ from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_provider_form
 
 
 class Vpc(Ec2Handler):
@@ -299,15 +300,9 @@ def volume(site: Site, arguments: Mapping[str, Any]) -> Properties:
         few = "Your query returned no results" if not found else "Your query returned more than one result"
         raise ApiError("InvalidParameterValue", f"{few}. Please change your search criteria and try again")
     (only,) = found
-    return {
-        "id": only["VolumeId"],
-        "volumeId": only["VolumeId"],
-        "size": only["Size"],
-        "volumeType": only["VolumeType"],
-        "availabilityZone": only["AvailabilityZone"],
-        "encrypted": only["Encrypted"],
-        "tags": tags_of(only.get("Tags")),
-    }
+    told = in_provider_form(only)
+    same = ("volumeId", "size", "volumeType", "availabilityZone", "encrypted")
+    return {"id": only["VolumeId"], **{key: told[key] for key in same}, "tags": tags_of(only.get("Tags"))}
 
 
 def subnet(site: Site, arguments: Mapping[str, Any]) -> Properties:
@@ -317,12 +312,6 @@ def subnet(site: Site, arguments: Mapping[str, Any]) -> Properties:
         ClientError: there is no such subnet.
     """
     (found,) = site.client("ec2").describe_subnets(SubnetIds=[arguments["id"]])["Subnets"]
-    return {
-        "id": found["SubnetId"],
-        "vpcId": found["VpcId"],
-        "availabilityZone": found["AvailabilityZone"],
-        "availabilityZoneId": found["AvailabilityZoneId"],
-        "cidrBlock": found["CidrBlock"],
-        "tags": tags_of(found.get("Tags")),
-        "availableIpAddressCount": found["AvailableIpAddressCount"],
-    }
+    told = in_provider_form(found)
+    same = ("vpcId", "availabilityZone", "availabilityZoneId", "cidrBlock", "availableIpAddressCount")
+    return {"id": found["SubnetId"], **{key: told[key] for key in same}, "tags": tags_of(found.get("Tags"))}

@@ -10,13 +10,9 @@ from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
-TARGETS = {
-    "gatewayId": "GatewayId",
-    "natGatewayId": "NatGatewayId",
-    "vpcEndpointId": "VpcEndpointId",
-    "transitGatewayId": "TransitGatewayId",
-}
+TARGETS = ("gatewayId", "natGatewayId", "vpcEndpointId", "transitGatewayId")
 
 
 class RouteTable(Ec2Handler):
@@ -89,27 +85,22 @@ class Route(Handler):
             )
 
     def _asked(self, inputs: Properties) -> dict[str, Any]:
-        target = {there: inputs[here] for here, there in TARGETS.items() if inputs.get(here)}
-        return {
-            "RouteTableId": inputs["routeTableId"],
-            "DestinationCidrBlock": inputs["destinationCidrBlock"],
-            **target,
-        }
+        told = {key: inputs.get(key) or None for key in ("routeTableId", "destinationCidrBlock", *TARGETS)}
+        return in_aws_form("ec2", "CreateRouteRequest", told)
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         table = call.site.client("ec2").describe_route_tables(RouteTableIds=[state["routeTableId"]])["RouteTables"][0]
         for route in table["Routes"]:
             if route.get("DestinationCidrBlock") == state["destinationCidrBlock"]:
-                return {
-                    here: route.get(there, "") for here, there in TARGETS.items() if state.get(here) or route.get(there)
-                }
+                told = in_provider_form(route)
+                return {key: told.get(key, "") for key in TARGETS if state.get(key) or told.get(key)}
         return None
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         call.site.client("ec2").replace_route(**self._asked(new))
-        return {here: new.get(here, "") for here in TARGETS if new.get(here)}
+        return {key: new[key] for key in TARGETS if new.get(key)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -242,22 +233,17 @@ class NatGateway(Ec2Handler):
                 ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
 
 
-ROUTE: Final = {
-    "carrierGatewayId": "CarrierGatewayId",
-    "coreNetworkArn": "CoreNetworkArn",
-    "destinationPrefixListId": "DestinationPrefixListId",
-    "egressOnlyGatewayId": "EgressOnlyInternetGatewayId",
-    "gatewayId": "GatewayId",
-    "instanceId": "InstanceId",
-    "ipv6CidrBlock": "DestinationIpv6CidrBlock",
-    "localGatewayId": "LocalGatewayId",
-    "natGatewayId": "NatGatewayId",
-    "networkInterfaceId": "NetworkInterfaceId",
-    "odbNetworkArn": "OdbNetworkArn",
-    "transitGatewayId": "TransitGatewayId",
-    "vpcPeeringConnectionId": "VpcPeeringConnectionId",
+ROUTE: Final = (
+    *("carrierGatewayId", "coreNetworkArn", "destinationPrefixListId", "gatewayId", "instanceId", "localGatewayId"),
+    *("natGatewayId", "networkInterfaceId", "odbNetworkArn", "transitGatewayId", "vpcPeeringConnectionId"),
+)
+"""What the provider's function says of a route by EC2's own name."""
+OTHERWISE: Final = {
+    "cidrBlock": "destinationCidrBlock",
+    "egressOnlyGatewayId": "egressOnlyInternetGatewayId",
+    "ipv6CidrBlock": "destinationIpv6CidrBlock",
 }
-"""What the provider's function says of a route -> EC2's member."""
+"""The same by another name -> EC2's."""
 
 
 def table(site: Site, arguments: Mapping[str, Any]) -> Properties:
@@ -269,13 +255,10 @@ def table(site: Site, arguments: Mapping[str, Any]) -> Properties:
     (found,) = site.client("ec2").describe_route_tables(RouteTableIds=[arguments["routeTableId"]])["RouteTables"]
     routes = []
     for route in found["Routes"]:
-        told = {key: route.get(member) or "" for key, member in ROUTE.items()}
+        known = in_provider_form(route)
+        told = {key: known.get(member) or "" for key, member in (*((key, key) for key in ROUTE), *OTHERWISE.items())}
         endpoint = told["gatewayId"] if told["gatewayId"].startswith("vpce-") else ""
-        routes.append(
-            told
-            | {"cidrBlock": route.get("DestinationCidrBlock") or "", "vpcEndpointId": endpoint}
-            | ({"gatewayId": ""} if endpoint else {})
-        )
+        routes.append(told | {"vpcEndpointId": endpoint} | ({"gatewayId": ""} if endpoint else {}))
     return {
         "id": found["RouteTableId"],
         "vpcId": found["VpcId"],
