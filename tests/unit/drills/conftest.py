@@ -9,6 +9,7 @@ from botocore.stub import Stubber
 
 from otel_on_spot.drills import diagnosis, front_path, lease, resilience
 from otel_on_spot.drills.stress import preconditions, prices, run, verification
+from otel_on_spot.kubernetes.names import NODE, NODE_CLAIM, NODE_POOL
 from otel_on_spot.target import Target
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.stress_platform import APPLICATION, SIZE, Platform
@@ -82,23 +83,12 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
             "topology.kubernetes.io/zone": "eu-west-1a",
         }
         pool = {"template": {"spec": {}}, "limits": {"cpu": "4"}, "disruption": {"consolidateAfter": "30s"}}
-        karpenter = {"apiVersion": "karpenter.sh/v1"}
-        there.front.objects += [
-            {**APPLICATION, "status": {**APPLICATION["status"], "sync": {"status": "Synced"}}},  # ty: ignore[invalid-argument-type]
-            {**karpenter, "kind": "NodePool", "metadata": {"name": "spot"}, "spec": pool},
-            {
-                **karpenter,
-                "kind": "NodeClaim",
-                "metadata": {"name": "spot-a", "labels": labels},
-                "status": {"providerID": "aws:///eu-west-1a/i-1"},
-            },
-            {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {"name": "n", "labels": labels},
-                "status": {"allocatable": SIZE},
-            },
-        ]
+        application = {**APPLICATION, "status": {**APPLICATION["status"], "sync": {"status": "Synced"}}}  # ty: ignore[invalid-argument-type]
+        there.front.objects.append(application)
+        there.front.add(NODE_POOL, "spot", spec=pool)
+        launched = {"providerID": "aws:///eu-west-1a/i-1"}
+        there.front.add(NODE_CLAIM, "spot-a", metadata={"labels": labels}, status=launched)
+        there.front.add(NODE, "n", metadata={"labels": labels}, status={"allocatable": SIZE})
         made = Platform(there)
         made.scaled(1)
         there.front.meddle = made.react

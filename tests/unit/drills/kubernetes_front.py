@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import ApiClient, Configuration
 
+from otel_on_spot.kubernetes.names import Kind
+
 Object = dict[str, Any]
 PLURALS = {
     "Node": "nodes",
@@ -98,6 +100,14 @@ class KubernetesFront:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def add(self, kind: Kind, name: str, *, metadata: Object | None = None, **fields: Any) -> Object:
+        """Put an object there, in the demo's namespace where its kind is in one."""
+        where = {"namespace": "otel-demo"} if kind.namespaced else {}
+        about = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", **where, **(metadata or {})}
+        thing = {"apiVersion": kind.version, "kind": kind.kind, "metadata": about, **fields}
+        self.objects.append(thing)
+        return thing
 
     @property
     def client(self) -> ApiClient:

@@ -8,7 +8,7 @@ from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.run import Options
 from otel_on_spot.drills.stress.watch import Sample
 from otel_on_spot.kubernetes.client import Object
-from otel_on_spot.kubernetes.names import FRONT_PATH
+from otel_on_spot.kubernetes.names import FRONT_PATH, POD
 from otel_on_spot.report import Moment, Report
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.kubernetes_front import Answer
@@ -58,14 +58,8 @@ class Platform:
         objects[:] = [thing for thing in objects if not ours(thing)]
         for number in range(max(replicas, there) if self.stuck else replicas):
             phase = "Running" if number < self.runs else "Pending"
-            objects.append(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Pod",
-                    "metadata": {"name": f"p{number}", "namespace": "otel-demo", "labels": {"app": "frontend"}},
-                    "status": {"phase": phase},
-                }
-            )
+            labels = {"app": "frontend"}
+            self.there.front.add(POD, f"p{number}", metadata={"labels": labels}, status={"phase": phase})
         synced = replicas == 1 or not self.sees
         self.there.front.find("Application", "otel-demo")["status"]["sync"]["status"] = (
             "Synced" if synced else "OutOfSync"

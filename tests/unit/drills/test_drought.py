@@ -14,6 +14,7 @@ from otel_on_spot.drills.drought.run import Drought, Options, longest_seconds, m
 from otel_on_spot.drills.shortage import Shortage
 from otel_on_spot.drills.stress import prices
 from otel_on_spot.drills.stress.watch import Sample
+from otel_on_spot.kubernetes.names import EVENT, NODE, NODE_CLAIM, POD
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster, cluster
 from tests.unit.drills.drilled import found, looked_at, statuses
@@ -76,13 +77,8 @@ class World:
         times = (("Launched", "2026-11-26T08:00:00Z"), ("Ready", "2026-11-26T08:00:41Z"))
         conditions = [{"type": one, "status": "True", "lastTransitionTime": at} for one, at in times]
         status = {"providerID": "aws:///eu-west-1a/i-1", "nodeName": f"n-{name}", "conditions": conditions}
-        claim = {
-            "apiVersion": "karpenter.sh/v1",
-            "kind": "NodeClaim",
-            "metadata": {"name": f"{name}-a", "labels": labels},
-        }
-        objects.append({**claim, "status": status})
-        objects.append({"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n-{name}", "labels": labels}})
+        self.there.front.add(NODE_CLAIM, f"{name}-a", metadata={"labels": labels}, status=status)
+        self.there.front.add(NODE, f"n-{name}", metadata={"labels": labels})
         self._pods("Running", f"n-{name}")
 
     def _pods(self, phase: str, node: str = "") -> None:
@@ -90,9 +86,9 @@ class World:
         for deployment in made:
             labels = {"app": deployment["metadata"]["name"]}
             for number in range(deployment["spec"]["replicas"]):
-                metadata = {"name": f"{phase}-{node}-{number}", "namespace": "default", "labels": labels}
-                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}}
-                self.there.front.objects.append({**pod, "spec": {"nodeName": node} if node else {}})
+                name, where = f"{phase}-{node}-{number}", {"namespace": "default", "labels": labels}
+                spec = {"nodeName": node} if node else {}
+                self.there.front.add(POD, name, metadata=where, status={"phase": phase}, spec=spec)
 
     def step(self) -> None:
         """What happens between two looks."""
@@ -182,15 +178,9 @@ def test_a_fall_back_that_stays_is_found(world: World) -> None:
 
 @pytest.mark.parametrize(("minutes", "remembered"), [(2, True), (4, False)])
 def test_a_refusal_of_the_last_three_minutes_is_remembered(world: World, minutes: int, remembered: bool) -> None:
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "e", "namespace": "default"},
-        "reason": "InsufficientCapacityError",
-        "involvedObject": {"name": "spot-x"},
-        "firstTimestamp": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(),
-    }
-    world.there.front.objects.append(event)
+    then, about = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(), {"name": "spot-x"}
+    told = {"reason": "InsufficientCapacityError", "involvedObject": about, "firstTimestamp": then}
+    world.there.front.add(EVENT, "e", metadata={"namespace": "default"}, **told)
     if remembered:
         with pytest.raises(DrillRefusedError, match="Wait three minutes"):
             world.drill(shortage=Shortage(zone="eu-west-1a"))

@@ -6,6 +6,7 @@ import pytest
 
 from otel_on_spot.drills.front_path import Availability, Front, Promise, Sample, availability, promise, ready_endpoints
 from otel_on_spot.findings import Finding
+from otel_on_spot.kubernetes.names import ENDPOINT_SLICE
 from otel_on_spot.plan.workloads import workloads
 from otel_on_spot.report import Verdict
 from tests.unit.drills.cluster import Cluster
@@ -94,18 +95,8 @@ def test_where_nobody_looked_nothing_was_kept(promised: Promise) -> None:
 
 def endpoints(there: Cluster, service: str, *ready: bool | None) -> None:
     conditions = [{"conditions": {} if one is None else {"ready": one}} for one in ready]
-    there.front.objects.append(
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": f"{service}-{len(there.front.objects)}",
-                "namespace": "otel-demo",
-                "labels": {"kubernetes.io/service-name": service},
-            },
-            "endpoints": conditions,
-        }
-    )
+    name, labels = f"{service}-{len(there.front.objects)}", {"kubernetes.io/service-name": service}
+    there.front.add(ENDPOINT_SLICE, name, metadata={"labels": labels}, endpoints=conditions)
 
 
 def test_the_service_with_the_fewest_ready_endpoints_answers_for_the_whole_path(there: Cluster) -> None:

@@ -14,29 +14,29 @@ from otel_on_spot.drills.restore_data.verdicts import Copy, Restore, verdicts
 from otel_on_spot.drills.restore_data.volumes import Database, Volume, choose, see, zone_of
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.undo import Step, cordoned, take_back
-from otel_on_spot.kubernetes.names import EBS_DRIVER, EBS_ZONE, ZONE
+from otel_on_spot.kubernetes.names import (
+    EBS_DRIVER,
+    EBS_ZONE,
+    NODE,
+    PERSISTENT_VOLUME,
+    POD,
+    SNAPSHOT_CLASS,
+    SNAPSHOT_CONTENT,
+    STORAGE_CLASS,
+    VOLUME_ATTACHMENT,
+    VOLUME_CLAIM,
+    ZONE,
+)
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
 
 SPACE = "otel-demo"
-GROUP = "snapshot.storage.k8s.io/v1"
-
-
-def add(there: Cluster, version: str, kind: str, name: str, *, inside: bool = True, **fields: Any) -> dict[str, Any]:
-    metadata = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", **fields.pop("metadata", {})}
-    if inside:
-        metadata["namespace"] = SPACE
-    thing = {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
-    there.front.objects.append(thing)
-    return thing
 
 
 def add_volume(there: Cluster, claim: str, pod: str, node: str, **about: Any) -> None:
     """A bound claim, its volume, the pod that runs on it, and the attachment."""
-    add(
-        there,
-        "v1",
-        "PersistentVolumeClaim",
+    there.front.add(
+        VOLUME_CLAIM,
         claim,
         spec={"storageClassName": "gp3", "volumeName": f"pv-{claim}", "resources": {"requests": {"storage": "10Gi"}}},
         status={"phase": "Bound"},
@@ -47,7 +47,7 @@ def add_volume(there: Cluster, claim: str, pod: str, node: str, **about: Any) ->
         "csi": {"driver": EBS_DRIVER, "volumeHandle": f"vol-{claim}"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [in_zone]}},
     }
-    add(there, "v1", "PersistentVolume", f"pv-{claim}", inside=False, spec=spec)
+    there.front.add(PERSISTENT_VOLUME, f"pv-{claim}", spec=spec)
     run(there, claim, pod, node)
 
 
@@ -57,24 +57,14 @@ def run(there: Cluster, claim: str, pod: str, node: str) -> None:
         each for each in there.front.objects if (each["kind"], each["metadata"]["name"]) not in before
     ]
     mounted = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
-    add(
-        there,
-        "v1",
-        "Pod",
+    there.front.add(
+        POD,
         pod,
         spec={"nodeName": node, "volumes": mounted, "nodeSelector": {"pool": "data"}},
         status={"phase": "Running"},
     )
     attached = {"attacher": EBS_DRIVER, "nodeName": node, "source": {"persistentVolumeName": f"pv-{claim}"}}
-    add(
-        there,
-        "storage.k8s.io/v1",
-        "VolumeAttachment",
-        f"at-{claim}",
-        spec=attached,
-        status={"attached": True},
-        inside=False,
-    )
+    there.front.add(VOLUME_ATTACHMENT, f"at-{claim}", spec=attached, status={"attached": True})
 
 
 @pytest.fixture
@@ -82,7 +72,7 @@ def stored(there: Cluster) -> Cluster:
     """The cluster with a database on a volume."""
     for letter in "ab":
         labels = {ZONE: "eu-west-1a"}
-        add(there, "v1", "Node", f"node-{letter}", inside=False, metadata={"labels": labels}, spec={})
+        there.front.add(NODE, f"node-{letter}", metadata={"labels": labels}, spec={})
     add_volume(
         there,
         "postgresql-data",
@@ -90,8 +80,8 @@ def stored(there: Cluster) -> Cluster:
         "node-a",
         metadata={"labels": {"app.kubernetes.io/name": "postgresql"}},
     )
-    add(there, "storage.k8s.io/v1", "StorageClass", "gp3", inside=False, reclaimPolicy="Delete")
-    add(there, GROUP, "VolumeSnapshotClass", "ebs", inside=False, driver=EBS_DRIVER, deletionPolicy="Delete")
+    there.front.add(STORAGE_CLASS, "gp3", reclaimPolicy="Delete")
+    there.front.add(SNAPSHOT_CLASS, "ebs", driver=EBS_DRIVER, deletionPolicy="Delete")
     return there
 
 
@@ -124,7 +114,7 @@ def without(kind: str) -> Callable[[Cluster], None]:
 
 
 def unserved(stored: Cluster) -> None:
-    stored.front.unserved.add(GROUP)
+    stored.front.unserved.add(SNAPSHOT_CLASS.version)
 
 
 def retained(kind: str, field: str) -> Callable[[Cluster], None]:
@@ -235,15 +225,7 @@ def goes_on(stored: Cluster) -> None:
     """What the controllers do: snapshots turn ready, claims are bound, pods run on the first node that is open."""
     for snapshot in [each for each in stored.front.objects if each["kind"] == "VolumeSnapshot"]:
         snapshot["status"] = {"readyToUse": True, "boundVolumeSnapshotContentName": "content"}
-        add(
-            stored,
-            GROUP,
-            "VolumeSnapshotContent",
-            "content",
-            inside=False,
-            spec={},
-            status={"snapshotHandle": "snap-1"},
-        )
+        stored.front.add(SNAPSHOT_CONTENT, "content", spec={}, status={"snapshotHandle": "snap-1"})
     names = [f"node-{letter}" for letter in "ab"]
     free = [name for name in names if not stored.front.find("Node", name)["spec"].get("unschedulable")]
     for pod in [each for each in stored.front.objects if each["kind"] == "Pod" and not each.get("status")]:

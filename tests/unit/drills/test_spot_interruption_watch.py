@@ -5,6 +5,7 @@ import pytest
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_interruption.watch import DISRUPTED, Watch
 from otel_on_spot.drills.timeline import Timeline
+from otel_on_spot.kubernetes.names import NODE, POD
 from tests.unit.drills.cluster import Cluster
 
 WARNED = Candidate(node="ip-10-40-0-6", claim="spot-old", instance="i-old", pods=1)
@@ -12,26 +13,16 @@ WARNED = Candidate(node="ip-10-40-0-6", claim="spot-old", instance="i-old", pods
 
 @pytest.fixture
 def watch(there: Cluster) -> Watch:
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": "cart-1",
-            "namespace": "otel-demo",
-            "ownerReferences": [{"kind": "ReplicaSet", "name": "cart", "controller": True}],
-        },
-        "spec": {"nodeName": WARNED.node},
-        "status": {"phase": "Running"},
-    }
-    there.front.objects.append(pod)
+    owned = {"ownerReferences": [{"kind": "ReplicaSet", "name": "cart", "controller": True}]}
+    there.front.add(POD, "cart-1", metadata=owned, spec={"nodeName": WARNED.node}, status={"phase": "Running"})
     return Watch(there.api, Timeline(), WARNED, before={"spot-old"})
 
 
 def has_node(there: Cluster, instance: str, *, tainted: bool) -> None:
     taints = [{"key": DISRUPTED, "effect": "NoSchedule"}] if tainted else []
     spec = {"providerID": f"aws:///eu-west-1a/{instance}", "taints": taints}
-    thing = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": WARNED.node}, "spec": spec}
-    there.front.objects[:] = [other for other in there.front.objects if other["kind"] != "Node"] + [thing]
+    there.front.objects[:] = [other for other in there.front.objects if other["kind"] != "Node"]
+    there.front.add(NODE, WARNED.node, spec=spec)
 
 
 def test_a_node_with_pods_is_tainted_and_not_drained(there: Cluster, watch: Watch) -> None:

@@ -14,7 +14,7 @@ from otel_on_spot.drills.spot_storm.course import Storm, choose_nodes
 from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
 from otel_on_spot.drills.spot_storm.watch import Watch
 from otel_on_spot.drills.timeline import Timeline
-from otel_on_spot.kubernetes.names import INSTANCE_TYPE, ZONE
+from otel_on_spot.kubernetes.names import DEPLOYMENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.conftest import Aws
@@ -124,37 +124,18 @@ def test_warnings_go_ten_a_request_and_what_is_refused_is_told(answers: dict[str
         warning.send(target, warning.QUEUE, instances)
 
 
-def thing(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:
-    namespace = {"namespace": "otel-demo"} if kind in ("Pod", "Deployment") else {}
-    return {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": name, **namespace, **more.pop("metadata", {})},
-    } | more
-
-
 def test_each_node_is_followed_to_its_end_and_not_by_its_name_alone(there: Cluster) -> None:
     cart = ("otel-demo", "Deployment", "cart")
     warned = [
         Candidate(node=f"n{number}", claim=f"claim-{number}", instance=f"i-{number}", workloads=(cart,))
         for number in (1, 2)
     ]
-    running = {"phase": "Running"}
-    owner = [{"kind": "ReplicaSet", "name": "cart", "controller": True}]
-    things = [thing("NodeClaim", found.claim, "karpenter.sh/v1") for found in warned]
-    things += [thing("Node", found.node, spec={"providerID": f"aws:///a/{found.instance}"}) for found in warned]
-    things += [
-        thing(
-            "Pod",
-            found.node,
-            metadata={"ownerReferences": owner},
-            spec={"nodeName": found.node},
-            status=running,
-        )
-        for found in warned
-    ]
-    deployment = thing("Deployment", "cart", "apps/v1", spec={"replicas": 2}, status={"readyReplicas": 1})
-    there.front.objects += [*things, deployment]
+    owned = {"ownerReferences": [{"kind": "ReplicaSet", "name": "cart", "controller": True}]}
+    for found in warned:
+        there.front.add(NODE_CLAIM, found.claim)
+        there.front.add(NODE, found.node, spec={"providerID": f"aws:///a/{found.instance}"})
+        there.front.add(POD, found.node, metadata=owned, spec={"nodeName": found.node}, status={"phase": "Running"})
+    deployment = there.front.add(DEPLOYMENT, "cart", spec={"replicas": 2}, status={"readyReplicas": 1})
     watch = Watch(there.api, Timeline(), warned, 0.0)
     assert not watch.heard()
     there.front.find("NodeClaim", "claim-1")["metadata"]["deletionTimestamp"] = "2026-11-26T08:00:00Z"

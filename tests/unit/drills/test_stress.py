@@ -13,7 +13,7 @@ from otel_on_spot.drills.lease import NotRestoredError
 from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.samples_csv import COLUMNS, as_csv
-from otel_on_spot.kubernetes.names import FRONT_PATH
+from otel_on_spot.kubernetes.names import FRONT_PATH, POD
 from otel_on_spot.report import Report
 from tests.unit.drills.drilled import found, statuses
 from tests.unit.drills.kubernetes_front import Answer
@@ -36,9 +36,7 @@ def test_it_scales_holds_and_puts_everything_back(platform: Platform) -> None:
 
 def test_on_demand_replicas_of_the_same_component_are_not_counted(platform: Platform) -> None:
     labels = {"app": "frontend", FRONT_PATH: "on-demand"}
-    metadata = {"name": "floor", "namespace": "otel-demo", "labels": labels}
-    floor = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": "Running"}}
-    platform.there.front.objects.append(floor)
+    floor = platform.there.front.add(POD, "floor", metadata={"labels": labels}, status={"phase": "Running"})
     report = platform.drill()
     assert statuses(report) == {"replicas": "ok", "held": "ok", "restored": "ok", "untouched": "ok"}
     assert max(sample.running for sample in platform.samples) == 5

@@ -8,7 +8,6 @@ import pytest
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.stress import prices
 from otel_on_spot.kubernetes.names import AUTOSCALER
-from tests.unit.drills.cluster import made
 from tests.unit.drills.stress_platform import Platform
 
 
@@ -21,9 +20,8 @@ def not_from_git(platform: Platform) -> None:
 
 
 def scaled_by_an_autoscaler(platform: Platform) -> None:
-    autoscaler = made(AUTOSCALER, "web", namespace="otel-demo")
-    autoscaler["spec"] = {"scaleTargetRef": {"kind": "Deployment", "name": "frontend"}}
-    platform.there.front.objects.append(autoscaler)
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": "frontend"}}
+    platform.there.front.add(AUTOSCALER, "web", spec=spec)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 
 from infra.names import StackNames
 from otel_on_spot.kubernetes.client import Api
-from otel_on_spot.kubernetes.names import EBS_DRIVER, ZONE
+from otel_on_spot.kubernetes.names import (
+    EBS_DRIVER,
+    NODE,
+    SNAPSHOT,
+    SNAPSHOT_CLASS,
+    STORAGE_CLASS,
+    VOLUME_ATTACHMENT,
+    VOLUME_CLAIM,
+    ZONE,
+)
 from otel_on_spot.lab.volumes.driver import ATTACHED, PROVISIONER, SELECTED_NODE, EbsDriver
 from otel_on_spot.lab.volumes.snapshots import BOUND, SnapshotController
 from tests.unit.drills.kubernetes_front import KubernetesFront, Object
@@ -27,37 +36,19 @@ class Storage:
         self.driver = EbsDriver(self.api, self.ec2, "otel-lab", self.lines.append)
         self.snapshots = SnapshotController(self.api, self.ec2, "otel-lab", Path("/none"), self.lines.append)
         for letter in "ab":
-            self.add(
-                "v1",
-                "Node",
-                f"node-{letter}",
-                labels={ZONE: f"eu-west-1{letter}"},
-                namespace="",
-                spec={"providerID": f"aws:///eu-west-1{letter}/i-{letter}"},
-            )
-        self.storage = self.add(
-            "storage.k8s.io/v1",
-            "StorageClass",
+            labels, spec = {ZONE: f"eu-west-1{letter}"}, {"providerID": f"aws:///eu-west-1{letter}/i-{letter}"}
+            self.front.add(NODE, f"node-{letter}", metadata={"labels": labels}, spec=spec)
+        self.storage = self.front.add(
+            STORAGE_CLASS,
             "gp3",
-            namespace="",
             reclaimPolicy="Delete",
             volumeBindingMode="WaitForFirstConsumer",
             parameters={"type": "gp3", "encrypted": "true", "tagSpecification_1": "environment=lab"},
         )
 
-    def add(
-        self, version: str, kind: str, name: str, *, namespace: str = SPACE, labels: Any = None, **fields: Any
-    ) -> Object:
-        where = {"namespace": namespace} if namespace else {}
-        metadata = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "labels": labels or {}, **where}
-        thing = {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
-        self.front.objects.append(thing)
-        return thing
-
     def claim(self, name: str = "data", node: str = "node-b", gib: int = 10, **spec: Any) -> Object:
-        made = self.add(
-            "v1",
-            "PersistentVolumeClaim",
+        made = self.front.add(
+            VOLUME_CLAIM,
             name,
             spec={
                 "accessModes": ["ReadWriteOncePod"],
@@ -82,13 +73,12 @@ class Storage:
     def attachment(self, volume: Object, node: str) -> Object:
         source = {"persistentVolumeName": volume["metadata"]["name"]}
         spec = {"attacher": EBS_DRIVER, "nodeName": node, "source": source}
-        return self.add("storage.k8s.io/v1", "VolumeAttachment", f"csi-{node}", namespace="", spec=spec)
+        return self.front.add(VOLUME_ATTACHMENT, f"csi-{node}", spec=spec)
 
     def snapshot(self, claim: str = "data", policy: str = "Delete") -> Object:
-        group = "snapshot.storage.k8s.io/v1"
-        self.add(group, "VolumeSnapshotClass", "gp3", namespace="", driver=EBS_DRIVER, deletionPolicy=policy)
+        self.front.add(SNAPSHOT_CLASS, "gp3", driver=EBS_DRIVER, deletionPolicy=policy)
         spec = {"volumeSnapshotClassName": "gp3", "source": {"persistentVolumeClaimName": claim}}
-        return self.add(group, "VolumeSnapshot", "snap", spec=spec)
+        return self.front.add(SNAPSHOT, "snap", spec=spec)
 
     def told(self) -> str:
         return " ".join(thing["message"] for thing in self.front.objects if thing["kind"] == "Event")
