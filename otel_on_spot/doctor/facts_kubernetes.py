@@ -323,7 +323,8 @@ class Application(Fact):
 
     ``automated``: automatic sync is on; ``operation``: phase of its last or running sync; ``problems``: its errors, the
     oldest of ``problems_since``; ``out_of_sync``: the first objects that differ from Git, as Kind/name;
-    ``sync_options``: of its sync policy, as Name=value.
+    ``sync_options``: of its sync policy, as Name=value. ``failed_tries`` of its last or running sync, which tries
+    ``tried_revision`` where ``wanted_revision`` is declared by now.
     """
 
     namespace: Namespace
@@ -340,6 +341,9 @@ class Application(Fact):
     health_since: Annotated[datetime | None, at("status", "health", "lastTransitionTime")] = None
     operation: Annotated[str, at("status", "operationState", "phase")] = ""
     operation_message: Annotated[ShortText, at("status", "operationState", "message")] = ""
+    failed_tries: Annotated[int, at("status", "operationState", "retryCount")] = 0
+    tried_revision: Annotated[str, at("status", "operationState", "operation", "sync", "source", "targetRevision")] = ""
+    wanted_revision: Annotated[str, at("spec", "source", "targetRevision")] = ""
     problems: Annotated[tuple[str, ...], at("status", "conditions"), computed(_errors, list)] = ()
     problems_since: Annotated[datetime | None, at("status", "conditions"), computed(_errors_since, list)] = None
     out_of_sync: Annotated[tuple[str, ...], at("status", "resources"), computed(_out_of_sync, list)] = ()

@@ -125,7 +125,7 @@ def _problem(facts: Facts, application: Application, holding: Hold | None) -> st
     if application.health in ("Degraded", "Missing") and not _passing(facts, application.health_since, SETTLING):
         return f"health {application.health}"
     if application.operation == "Running":
-        return ""
+        return _tries_what_is_no_longer_wanted(application)
     if (
         application.health == "Progressing"
         and application.health_since
@@ -136,6 +136,17 @@ def _problem(facts: Facts, application: Application, holding: Hold | None) -> st
         things = f" ({', '.join(application.out_of_sync)})" if application.out_of_sync else ""
         return f"{application.sync}{things}, and automatic sync does not put it right"
     return ""
+
+
+def _tries_what_is_no_longer_wanted(application: Application) -> str:
+    """A failed sync is tried again with the source that it began with, whatever has been declared since.
+
+    Source: https://github.com/argoproj/argo-cd/issues/28794
+    """
+    tried, wanted = application.tried_revision, application.wanted_revision
+    if not (application.failed_tries and tried and tried != wanted):
+        return ""
+    return f"its sync has failed at {tried}, and tries it again ({application.failed_tries}) where {wanted} is declared"
 
 
 def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:

@@ -274,3 +274,12 @@ def test_a_sidecars_probe_counts() -> None:
 
     probe = {"readinessProbe": {"httpGet": {"port": 80}}}
     assert [unprobed({}, {}), unprobed({}, probe), unprobed(probe)] == [True, False, False]
+
+
+def test_a_sync_that_is_tried_again_says_what_it_tries_and_what_is_declared() -> None:
+    source = {"source": {"targetRevision": "0123abc"}}
+    state = {"phase": "Running", "retryCount": 2, "operation": {"sync": source}}
+    spec = {"project": "p", "source": {"targetRevision": "0456def"}}
+    found = parse(Application, kubernetes(spec=spec, status={"operationState": state}))
+
+    assert (found.failed_tries, found.tried_revision, found.wanted_revision) == (2, "0123abc", "0456def")

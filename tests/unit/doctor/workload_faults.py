@@ -130,6 +130,7 @@ def vanished(*, terminated: float | None, born: float = 175, registered: str = "
 
 OF_LIVING = {**CNI, "node.k8s.amazonaws.com/instance_id": SPOT_NODE.instance_id}
 OUT_OF_SYNC = changed("applications", named("otel-demo"), sync="OutOfSync", out_of_sync=("Deployment/frontend",))
+TRIES: dict[str, Any] = {"operation": "Running", "failed_tries": 2, "tried_revision": "0123abc"}
 HUNG = added("terminating", terminating("Application", "otel-demo", 0.1, "resources-finalizer.argocd.argoproj.io"))
 
 FAULTS: dict[str, tuple[str, Change, str]] = {
@@ -247,6 +248,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "applications",
         changed("applications", named("otel-demo"), operation="Failed", operation_message="hook failed"),
         "hook failed",
+    ),
+    "a failed sync that tries what is no longer declared": (
+        "applications",
+        all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), **TRIES, wanted_revision="0456def")),
+        "its sync has failed at 0123abc, and tries it again (2) where 0456def is declared",
     ),
     "degraded": (
         "applications",
@@ -394,6 +400,13 @@ SOUND: dict[str, Change] = {
     ),
     "held between allow windows": all_of(OUT_OF_SYNC, held(every("0 3 * * *", kind="allow"))),
     "an allow window that is open": held(every("0 12 * * *", kind="allow", duration="2h")),
+    "a failed sync that tries what is declared": all_of(
+        OUT_OF_SYNC, changed("applications", named("otel-demo"), **TRIES, wanted_revision="0123abc")
+    ),
+    "a first sync of what is no longer declared": all_of(
+        OUT_OF_SYNC,
+        changed("applications", named("otel-demo"), **(TRIES | {"failed_tries": 0}), wanted_revision="0456def"),
+    ),
     "syncing": all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), operation="Running")),
     "a deletion just now": HUNG,
     "another project's Application": added(
