@@ -9,13 +9,14 @@ import boto3
 
 from otel_on_spot.drills import lease
 from otel_on_spot.drills.drill import Drill, start
+from otel_on_spot.kubernetes import names
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import Kind
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 
-DEPLOYMENT = "/apis/apps/v1/namespaces/otel-demo/deployments/frontend"
+DEPLOYMENT = names.DEPLOYMENT.path("otel-demo", "frontend")
 DEAD = "2147483646"
 """A process id that no machine has."""
 
@@ -30,20 +31,9 @@ class Cluster:
 
     def __init__(self) -> None:
         self.front = KubernetesFront()
-        self.front.objects = [
-            {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "AppProject",
-                "metadata": {"name": "platform", "namespace": "argocd", "resourceVersion": "p1"},
-                "spec": {"description": "The platform's own Applications"},
-            },
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": "frontend", "namespace": "otel-demo", "resourceVersion": "d1"},
-                "spec": {"replicas": 1},
-            },
-        ]
+        spec = {"description": "The platform's own Applications"}
+        self.front.add(names.PROJECT, "platform", metadata={"namespace": "argocd"}, spec=spec)
+        self.front.add(names.DEPLOYMENT, "frontend", spec={"replicas": 1})
         self.told: list[str] = []
         session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
         declared = replace(HEALTHY.declared, stack="lab")

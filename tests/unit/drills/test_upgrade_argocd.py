@@ -21,18 +21,12 @@ from otel_on_spot.kubernetes.names import (
     POD,
     PROJECT,
     TRACKING,
-    Kind,
 )
 from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import found, looked_at
 
 HERE, NEXT = "v3.4.6", "v3.5.3"
-
-
-def made(kind: Kind, name: str, namespace: str = "argocd", **more: Any) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": namespace, "resourceVersion": "1", "uid": f"uid-{name}"}
-    return {"apiVersion": kind.version, "kind": kind.kind, "metadata": metadata, **more}
 
 
 class ArgoCd:
@@ -43,29 +37,32 @@ class ArgoCd:
 
     def __init__(self, there: Cluster, fault: str = "") -> None:
         self.there, self.fault, self.moments = there, fault, count(1)
-        front = there.front
-        self.marker = made(CONFIG_MAP, "argocd-cm")
-        self.marker["metadata"]["labels"] = {"app.kubernetes.io/version": HERE}
+        front, own = there.front, {"namespace": "argocd"}
+        labels = {"app.kubernetes.io/version": HERE}
+        self.marker = front.add(CONFIG_MAP, "argocd-cm", metadata={**own, "labels": labels})
         self.crds = [
-            made(DEFINITION, kind.crd, "", status={"storedVersions": ["v1alpha1"]})
+            front.add(DEFINITION, kind.crd, metadata={"generation": 1}, status={"storedVersions": ["v1alpha1"]})
             for kind in (APPLICATION, APPLICATION_SET, PROJECT)
         ]
-        for crd in self.crds:
-            crd["metadata"]["generation"] = 1
         status = {
             "sync": {"status": "Synced"},
             "health": {"status": "Healthy"},
             "operationState": {"startedAt": "once"},
         }
         self.demo, self.root = (
-            made(APPLICATION, name, spec={"project": "platform", "source": {}}, status={**status, "reconciledAt": "0"})
+            front.add(
+                APPLICATION,
+                name,
+                metadata=own,
+                spec={"project": "platform", "source": {}},
+                status={**status, "reconciledAt": "0"},
+            )
             for name in ("otel-demo", "root")
         )
         self.frontend = front.find("Deployment", "frontend")
         self.frontend["metadata"]["annotations"] = {TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}
-        self.pod = made(POD, "cart-1", "otel-demo", spec={"nodeName": "ip-1"}, status={"phase": "Running"})
-        node = made(NODE, "ip-1", "", spec={})
-        front.objects += [self.marker, *self.crds, self.demo, self.root, self.pod, node]
+        self.pod = front.add(POD, "cart-1", spec={"nodeName": "ip-1"}, status={"phase": "Running"})
+        front.add(NODE, "ip-1", spec={})
         look = front.answer
 
         def answer(target: str) -> Any:

@@ -13,7 +13,7 @@ from otel_on_spot.drills.upgrade.run import UpgradeRun, make_plan
 from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.names import APP_NAME, APP_VERSION, DEFINITION, DEPLOYMENT, KARPENTER_KINDS
 from otel_on_spot.report import Report
-from tests.unit.drills.cluster import Cluster, made
+from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import found, statuses
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -27,17 +27,16 @@ class Karpenter:
         self.asked: list[str] = []
         self.hears, self.timeout = True, 30.0
         self.warned: list[Sequence[str]] = []
-        objects = there.front.objects
+        add, namespace = there.front.add, there.target.declared.karpenter_namespace
         labels = {APP_NAME: "karpenter", APP_VERSION: "1.14.3"}
-        self.deployment = made(DEPLOYMENT, "karpenter", namespace=there.target.declared.karpenter_namespace)
-        self.deployment["metadata"]["labels"] = labels
-        self.definitions = [made(DEFINITION, kind.crd, generation=1) for kind in KARPENTER_KINDS]
+        self.deployment = add(DEPLOYMENT, "karpenter", metadata={"namespace": namespace, "labels": labels})
+        self.definitions = [add(DEFINITION, kind.crd, metadata={"generation": 1}) for kind in KARPENTER_KINDS]
         pool, claim, node_class = KARPENTER_KINDS
-        self.claims = {name: made(claim, name, uid=f"uid-{name}") for name in ("spot-a", "spot-b", "data")}
-        for name, thing in self.claims.items():
-            thing["status"] = {**READY, "nodeName": f"ip-{name}"}
-        pools = [{**made(kind, "one"), "status": READY} for kind in (pool, node_class)]
-        objects += [self.deployment, *self.definitions, *self.claims.values(), *pools]
+        self.claims = {
+            name: add(claim, name, status={**READY, "nodeName": f"ip-{name}"}) for name in ("spot-a", "spot-b", "data")
+        }
+        for kind in (pool, node_class):
+            add(kind, "one", status=READY)
 
     @property
     def version(self) -> str:

@@ -9,6 +9,7 @@ import pytest
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.history import sources
 from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.names import EVENT
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.kubernetes_front import KubernetesFront
 
@@ -46,18 +47,10 @@ def instance(claim: str, *tags: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def event(reason: str, name: str) -> dict[str, Any]:
+def event(front: KubernetesFront, reason: str, name: str) -> None:
     then = (NOW - timedelta(minutes=6)).isoformat()
     about = {"kind": "NodeClaim", "name": name}
-    metadata = {"name": f"{name}-{reason}", "namespace": "default"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": metadata,
-        "involvedObject": about,
-        "reason": reason,
-        "firstTimestamp": then,
-    }
+    front.add(EVENT, f"{name}-{reason}", involvedObject=about, reason=reason, firstTimestamp=then)
 
 
 def of_ec2(ec2: Ec2) -> Any:
@@ -65,7 +58,7 @@ def of_ec2(ec2: Ec2) -> Any:
 
 
 def test_the_nodes_of_this_cluster_are_told_and_no_others(front: KubernetesFront) -> None:
-    front.objects = [event("SpotInterrupted", "spot-a")]
+    event(front, "SpotInterrupted", "spot-a")
     reservations = [{"Instances": [instance("spot-a", OWNED), instance("spot-theirs")]}]
     platform = of_ec2(Ec2(describe_instances=[{"Reservations": reservations}]))
     (life,) = sources.look(platform, Api(front.client)).lives
