@@ -128,10 +128,9 @@ class Addons(pulumi.ComponentResource):
             "aws-ebs-csi-driver": (args.stack_names.ebs_csi_role, EBS_CSI_POLICIES[args.volume_access]),
         }[addon]
         trust = roles.in_account(
+            args.stack_names,
             args.account_id,
-            lambda account: documents.pod_identity_trust(
-                account, args.stack_names.cluster, "kube-system", service_account
-            ),
+            lambda scope: documents.pod_identity_trust(scope, "kube-system", service_account),
         )
         role = roles.role(self, f"{name}-{key}", args.stack_names, role_name, trust)
         policy = iam.RolePolicyAttachment(

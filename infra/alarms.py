@@ -197,7 +197,9 @@ class Alarms(pulumi.ComponentResource):
                 enable_key_rotation=True,
                 deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
                 policy=in_account(
-                    args.account_id, lambda account_id: documents.alarm_key_policy(account_id, stack_names.partition)
+                    stack_names,
+                    args.account_id,
+                    lambda scope: documents.alarm_key_policy(scope.account_id, scope.partition),
                 ),
                 opts=child,
             ).arn
@@ -206,10 +208,9 @@ class Alarms(pulumi.ComponentResource):
             name=stack_names.alarm_topic,
             kms_master_key_id=key_arn,
             policy=in_account(
+                stack_names,
                 args.account_id,
-                lambda account_id: documents.alarm_topic_policy(
-                    stack_names.partition, stack_names.region, account_id, stack_names.alarm_topic
-                ),
+                lambda scope: documents.alarm_topic_policy(scope, stack_names.alarm_topic),
             ),
             opts=child,
         )

@@ -263,7 +263,9 @@ class Cluster(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
             policy=in_account(
-                args.account_id, lambda account: documents.key_policy(account, args.stack_names.partition)
+                args.stack_names,
+                args.account_id,
+                lambda scope: documents.key_policy(scope.account_id, scope.partition),
             ),
             opts=pulumi.ResourceOptions(parent=self, protect=config.deletion_protection),
         )

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
+
+from infra.names import StackNames
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
@@ -17,6 +20,40 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.ht
 def document(*statements: Statement) -> Document:
     """A policy document of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a document is about: one cluster in one region of one account."""
+
+    cluster: str
+    region: str
+    partition: str
+    account_id: str
+
+    @classmethod
+    def of(cls, stack_names: StackNames, account_id: str) -> "Scope":
+        """The stack's own cluster."""
+        where = {"region": stack_names.region, "partition": stack_names.partition}
+        return cls(cluster=stack_names.cluster, account_id=account_id, **where)
+
+    @property
+    def cluster_arn(self) -> str:
+        """ARN of the cluster, known before the cluster is."""
+        return self.arn("eks", f"cluster/{self.cluster}")
+
+    def arn(self, service: str, rest: str) -> str:
+        """ARN in the scope's account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{rest}"
+
+    def ec2(self, kind: str, account: str = "*") -> str:
+        """ARN pattern of all EC2 resources of a kind in the region."""
+        return f"arn:{self.partition}:ec2:{self.region}:{account}:{kind}/*"
+
+    @property
+    def owned(self) -> str:
+        """Tag key that says that a resource belongs to the cluster."""
+        return f"kubernetes.io/cluster/{self.cluster}"
 
 
 class Elements(TypedDict, total=False):
@@ -59,37 +96,33 @@ def cluster_trust() -> Document:
     return document(allow(principal={"Service": ["eks.amazonaws.com"]}, action=["sts:AssumeRole", "sts:TagSession"]))
 
 
-def pod_identity_trust(account_id: str, cluster: str, namespace: str, service_account: str) -> Document:
+def pod_identity_trust(scope: Scope, namespace: str, service_account: str) -> Document:
     """Trust policy: EKS Pod Identity may assume the role, for one service account of one cluster of the account.
 
     Sources: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html,
     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html#pod-id-abac-tags
-
-    Args:
-        account_id: of the cluster.
-        cluster: its name.
-        namespace: of the service account.
-        service_account: its name.
     """
     tags = {
-        "eks-cluster-name": cluster,
+        "eks-cluster-name": scope.cluster,
         "kubernetes-namespace": namespace,
         "kubernetes-service-account": service_account,
     }
-    condition = {"aws:SourceAccount": account_id} | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    condition = {"aws:SourceAccount": scope.account_id} | {
+        f"aws:RequestTag/{key}": value for key, value in tags.items()
+    }
     return service_trust(
         "pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession", condition={"StringEquals": condition}
     )
 
 
-def flow_log_trust(partition: str, region: str, account_id: str) -> Document:
+def flow_log_trust(scope: Scope) -> Document:
     """Trust policy: flow logs of this account and region may assume the role.
 
     Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
     """
     condition = {
-        "StringEquals": {"aws:SourceAccount": account_id},
-        "ArnLike": {"aws:SourceArn": f"arn:{partition}:ec2:{region}:{account_id}:vpc-flow-log/*"},
+        "StringEquals": {"aws:SourceAccount": scope.account_id},
+        "ArnLike": {"aws:SourceArn": scope.arn("ec2", "vpc-flow-log/*")},
     }
     return service_trust("vpc-flow-logs.amazonaws.com", condition=condition)
 
@@ -136,18 +169,12 @@ def queue_policy(queue_arn: str, rule_arns: Sequence[str]) -> Document:
     )
 
 
-def alarm_topic_policy(partition: str, region: str, account_id: str, topic: str) -> Document:
+def alarm_topic_policy(scope: Scope, topic: str) -> Document:
     """Policy of the topic of alarms: alarms of this account may publish, over TLS; nobody else by this policy.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
-
-    Args:
-        partition: of the region.
-        region: of topic and alarms.
-        account_id: of both.
-        topic: its name.
     """
-    arn = f"arn:{partition}:sns:{region}:{account_id}:{topic}"
+    arn = scope.arn("sns", topic)
     return document(
         allow(
             "AllowAlarmsOfThisAccount",
@@ -155,42 +182,36 @@ def alarm_topic_policy(partition: str, region: str, account_id: str, topic: str)
             action="sns:Publish",
             resource=arn,
             condition={
-                "StringEquals": {"aws:SourceAccount": account_id},
-                "ArnLike": {"aws:SourceArn": f"arn:{partition}:cloudwatch:{region}:{account_id}:alarm:*"},
+                "StringEquals": {"aws:SourceAccount": scope.account_id},
+                "ArnLike": {"aws:SourceArn": scope.arn("cloudwatch", "alarm:*")},
             },
         ),
         _deny_without_tls("sns:Publish", arn),
     )
 
 
-def experiment_trust(partition: str, region: str, account_id: str) -> Document:
+def experiment_trust(scope: Scope) -> Document:
     """Trust policy: experiments of AWS FIS in this account and region may assume the role.
 
     Source: https://docs.aws.amazon.com/fis/latest/userguide/getting-started-iam-service-role.html
     """
     condition = {
-        "StringEquals": {"aws:SourceAccount": account_id},
-        "ArnLike": {"aws:SourceArn": f"arn:{partition}:fis:{region}:{account_id}:experiment/*"},
+        "StringEquals": {"aws:SourceAccount": scope.account_id},
+        "ArnLike": {"aws:SourceArn": scope.arn("fis", "experiment/*")},
     }
     return service_trust("fis.amazonaws.com", condition=condition)
 
 
-def experiment_policy(partition: str, region: str, account_id: str, tags: Mapping[str, str]) -> Document:
-    """Permissions of an experiment's role: warn Spot instances with these tags, and nothing else.
+def experiment_policy(scope: Scope, tags: Mapping[str, str]) -> Document:
+    """Permissions of an experiment's role: warn Spot instances with all of these tags, and nothing else.
 
     Source: https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions
-
-    Args:
-        partition: of the region, such as ``aws``.
-        region: where the experiment warns instances.
-        account_id: whose instances they are.
-        tags: key -> value, all of which an instance has that may be warned.
     """
     return document(
         allow("FindInstances", resource="*", action="ec2:DescribeInstances"),
         allow(
             "WarnThisClustersSpotNodes",
-            resource=f"arn:{partition}:ec2:{region}:{account_id}:instance/*",
+            resource=scope.ec2("instance", account=scope.account_id),
             action="ec2:SendSpotInstanceInterruptions",
             condition={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
         ),
@@ -230,36 +251,31 @@ def _alarms_use_the_key(account_id: str) -> Statement:
     )
 
 
-def given_key_statements(partition: str, region: str, account_id: str, log_groups: Sequence[str]) -> list[Statement]:
+def given_key_statements(scope: Scope, log_groups: Sequence[str]) -> list[Statement]:
     """Statements that the policy of a key of ``encryption.kmsKeyArn`` needs: docs/kms-key.md shows them.
 
-    Who makes the cluster grants EKS the key, in a request of their own: kms:GrantIsForAWSResource does not hold there.
+    The key may be another account's. Who makes the cluster grants EKS the key, in a request of their own:
+    kms:GrantIsForAWSResource does not hold there.
     Sources: https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html,
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html,
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
-
-    Args:
-        partition: of the region.
-        region: of the stack.
-        account_id: of the stack; the key may be another account's.
-        log_groups: names of the log groups that the key encrypts.
     """
-    groups = [f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}" for group in log_groups]
+    groups = [scope.arn("logs", f"log-group:{group}") for group in log_groups]
     return [
         allow(
             "AllowWhoMakesTheCluster",
-            principal={"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            principal={"AWS": f"arn:{scope.partition}:iam::{scope.account_id}:root"},
             action=["kms:DescribeKey", "kms:CreateGrant"],
             resource="*",
         ),
         allow(
             "AllowLogsOfThisStack",
-            principal={"Service": f"logs.{region}.amazonaws.com"},
+            principal={"Service": f"logs.{scope.region}.amazonaws.com"},
             action=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
             resource="*",
             condition={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
         ),
-        _alarms_use_the_key(account_id),
+        _alarms_use_the_key(scope.account_id),
     ]
 
 

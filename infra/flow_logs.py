@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi
 from pulumi_aws import cloudwatch, ec2, iam
@@ -38,9 +37,7 @@ class FlowLogs(pulumi.ComponentResource):
             opts=child,
         )
         stack_names = args.stack_names
-        trust = roles.in_account(
-            args.account_id, partial(documents.flow_log_trust, stack_names.partition, stack_names.region)
-        )
+        trust = roles.in_account(stack_names, args.account_id, documents.flow_log_trust)
         role = roles.role(self, f"{name}-role", stack_names, stack_names.flow_log_role, trust)
         policy = iam.RolePolicy(
             f"{name}-policy",

@@ -15,8 +15,7 @@ import pulumi
 from pulumi_aws import eks
 
 from infra import documents, names, roles
-from infra.documents import Document, allow, compact, document
-from infra.karpenter.policies import Scope
+from infra.documents import Document, Scope, allow, compact, document
 
 CLUSTER_TAG: Final = "elbv2.k8s.aws/cluster"
 """The tag that the controller puts on everything that it makes: the cluster's name."""
@@ -71,14 +70,13 @@ class LoadBalancerRole(pulumi.ComponentResource):
         stack_names = args.stack_names
         service_account = (names.LOAD_BALANCER_CONTROLLER, names.LOAD_BALANCER_CONTROLLER)
         trust = roles.in_account(
+            stack_names,
             args.account_id,
-            lambda account_id: documents.pod_identity_trust(account_id, stack_names.cluster, *service_account),
+            lambda scope: documents.pod_identity_trust(scope, *service_account),
         )
         own = stack_names.load_balancer_role
         role = roles.role(self, f"{name}-role", stack_names, own, trust)
-        policy = pulumi.Output.from_input(args.account_id).apply(
-            lambda account_id: compact(load_balancer_policy(Scope.of(stack_names, account_id)))
-        )
+        policy = roles.in_account(stack_names, args.account_id, load_balancer_policy, compact)
         attachment = roles.attached_policy(self, f"{name}-policy", stack_names, own, policy, role)
         association = eks.PodIdentityAssociation(
             f"{name}-association",

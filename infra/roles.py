@@ -21,9 +21,23 @@ Source: https://karpenter.sh/v1.14/reference/cloudformation/#node-authorization
 """
 
 
-def in_account(account_id: pulumi.Input[str], document: Callable[[str], documents.Document]) -> pulumi.Output[str]:
-    """A document that names the account, as JSON, once the account is known."""
-    return pulumi.Output.from_input(account_id).apply(lambda account: json.dumps(document(account)))
+def in_account(
+    stack_names: StackNames,
+    account_id: pulumi.Input[str],
+    document: Callable[[documents.Scope], documents.Document],
+    written: Callable[[documents.Document], str] = json.dumps,
+) -> pulumi.Output[str]:
+    """A document that names the account, as JSON, once the account is known.
+
+    Args:
+        stack_names: of the stack that it is about.
+        account_id: its account.
+        document: what to write of both.
+        written: how.
+    """
+    return pulumi.Output.from_input(account_id).apply(
+        lambda account: written(document(documents.Scope.of(stack_names, account)))
+    )
 
 
 def role(

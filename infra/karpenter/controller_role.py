@@ -102,15 +102,15 @@ class ControllerRole(pulumi.ComponentResource):
     def _trust(args: ControllerRoleArgs) -> pulumi.Input[str]:
         service_account = (names.KARPENTER_NAMESPACE, names.KARPENTER_SERVICE_ACCOUNT)
 
-        def associated(account_id: str) -> documents.Document:
-            return documents.pod_identity_trust(account_id, args.stack_names.cluster, *service_account)
+        def associated(scope: Scope) -> documents.Document:
+            return documents.pod_identity_trust(scope, *service_account)
 
         if args.identity == "pod-identity":
-            return roles.in_account(args.account_id, associated)
+            return roles.in_account(args.stack_names, args.account_id, associated)
 
         def by_issuer(known: list[str]) -> str:
             account, provider_arn, issuer = known
-            also = associated(account)["Statement"] if args.identity == "both" else []
+            also = associated(Scope.of(args.stack_names, account))["Statement"] if args.identity == "both" else []
             annotated = documents.irsa_trust(provider_arn, issuer, *service_account)
             return json.dumps(documents.document(*also, *annotated["Statement"]))
 

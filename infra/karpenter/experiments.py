@@ -1,7 +1,6 @@
 """Experiments of AWS FIS for the Spot drills: EC2 itself warns the Spot nodes of this cluster that one has tagged."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import pulumi
@@ -40,14 +39,15 @@ class InterruptionExperiment(pulumi.ComponentResource):
         super().__init__("otel-on-spot:index:InterruptionExperiment", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         stack_names = args.stack_names
-        place = (stack_names.partition, stack_names.region)
-        trust = roles.in_account(args.account_id, partial(documents.experiment_trust, *place))
+        trust = roles.in_account(stack_names, args.account_id, documents.experiment_trust)
         role = roles.role(self, f"{name}-role", stack_names, stack_names.experiment_role, trust)
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
             policy=roles.in_account(
-                args.account_id, lambda account: documents.experiment_policy(*place, account, stack_names.owned_tags)
+                stack_names,
+                args.account_id,
+                lambda scope: documents.experiment_policy(scope, stack_names.owned_tags),
             ),
             opts=child,
         )

@@ -6,41 +6,9 @@ shifts (``settings.enableZonalShift`` is off).
 Source: https://karpenter.sh/v1.14/reference/cloudformation/
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-from infra import names
-from infra.documents import Document, allow, document
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scope:
-    """Scope of the controller's permissions: one cluster in one region of one account."""
-
-    cluster: str
-    region: str
-    partition: str
-    account_id: str
-
-    @classmethod
-    def of(cls, stack_names: names.StackNames, account_id: str) -> "Scope":
-        """The stack's own cluster."""
-        where = {"region": stack_names.region, "partition": stack_names.partition}
-        return cls(cluster=stack_names.cluster, account_id=account_id, **where)
-
-    @property
-    def cluster_arn(self) -> str:
-        """ARN of the cluster, known before the cluster is."""
-        return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster}"
-
-    def ec2(self, kind: str, account: str = "*") -> str:
-        """ARN pattern of all EC2 resources of a kind in the region."""
-        return f"arn:{self.partition}:ec2:{self.region}:{account}:{kind}/*"
-
-    @property
-    def owned(self) -> str:
-        """Tag key that says that a resource belongs to the cluster."""
-        return f"kubernetes.io/cluster/{self.cluster}"
+from infra.documents import Document, Scope, allow, document
 
 
 def controller_policies(scope: Scope, node_role_arn: str, queue_arn: str) -> dict[str, Document]:

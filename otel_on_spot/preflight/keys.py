@@ -144,7 +144,9 @@ def _shut_out(situation: Situation, arn: str, policy: str) -> Iterator[Finding]:
     ]
     if any(topic.inputs.get("kmsMasterKeyId") == arn for topic in situation.of_type(TOPIC)):
         uses.append(("cloudwatch.amazonaws.com", ALARMS, {"aws:SourceAccount": account}))
-    statements = documents.given_key_statements(partition, region, account, groups)
+    cluster = situation.default_tags.get("cluster", "")
+    scope = documents.Scope(cluster=cluster, region=region, partition=partition, account_id=account)
+    statements = documents.given_key_statements(scope, groups)
     needed = {statement["Principal"].get("Service"): statement for statement in statements}
     missing: dict[str, set[str]] = {}
     for service, actions, context in uses:

@@ -19,6 +19,7 @@ from access.deployer import deployer
 from access.scope import allow as allowing
 from access.scope import deny as denying
 from access.scope import document
+from infra.documents import Scope as DocumentScope
 from infra.documents import given_key_statements, key_policy, volumes_key_policy, volumes_key_statement
 from infra.names import OWNER_TAG
 from otel_on_spot.plan.record import record
@@ -32,6 +33,7 @@ from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[2]
 REGION, ACCOUNT, CLUSTER, ROLE = "eu-west-2", "123456789012", "preflight", "preflight-up"
+LIMITS = DocumentScope(cluster=CLUSTER, region=REGION, partition="aws", account_id=ACCOUNT)
 SCOPE = scope_of(CLUSTER, CLUSTER, REGION)
 BOUNDARY = SCOPE.boundary
 WANTED = {"cluster": CLUSTER, "environment": "dev", "managed-by": "pulumi", "cost-centre": "platform"}
@@ -401,7 +403,7 @@ def given(cloud: Cloud, fit: Situation) -> Situation:
     groups = [each.inputs["name"] for each in fit.of_type(keys.LOG_GROUP)]
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     through_iam = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
-    policy = document(through_iam, *given_key_statements("aws", REGION, ACCOUNT, groups))
+    policy = document(through_iam, *given_key_statements(LIMITS, groups))
     made = cloud.client("kms", REGION).create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
     return with_key(fit, made)
 

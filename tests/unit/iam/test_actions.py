@@ -73,9 +73,8 @@ def test_a_slip_in_the_table_would_be_found(action: str, row: dict[str, frozense
 
 
 def test_every_action_that_the_program_grants_has_an_entry() -> None:
-    scope = Scope(cluster="c", region="eu-west-1", partition="aws", account_id="111122223333")
-    told = [*controller_policies(scope, "arn:aws:iam::111122223333:role/n", "arn:aws:sqs:eu-west-1:1:q").values()]
-    told.append(documents.experiment_policy("aws", "eu-west-1", "111122223333", {"a": "b"}))
+    told = [*controller_policies(SCOPE, "arn:aws:iam::111122223333:role/n", "arn:aws:sqs:eu-west-1:1:q").values()]
+    told.append(documents.experiment_policy(SCOPE, {"a": "b"}))
     told.append(documents.flow_log_policy("arn:aws:logs:eu-west-1:111122223333:log-group:g"))
     asked = {action for each in told for statement in statements(each) for action in listed(statement["Action"])}
     assert len(asked) > 20
@@ -101,6 +100,7 @@ def test_a_call_is_held_to_its_row() -> None:
 
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
+SCOPE = Scope(cluster="c", region=REGION, partition="aws", account_id=ACCOUNT)
 TAGS = {"karpenter.sh/nodepool": "spot", "drill": "c"}
 
 
@@ -122,7 +122,7 @@ def test_an_experiment_may_interrupt_the_clusters_nodes_and_nothing_else() -> No
             actions.check(request)
         return [request.action for request in as_fis(tags) if not decide(request, caller)]
 
-    told = documents.experiment_policy("aws", REGION, ACCOUNT, TAGS)
+    told = documents.experiment_policy(SCOPE, TAGS)
     assert refused(told, TAGS) == []
     assert refused(told, {**TAGS, "drill": "another"}) == ["ec2:SendSpotInstanceInterruptions"]
     assert refused(told, {}) == ["ec2:SendSpotInstanceInterruptions"]
@@ -133,7 +133,7 @@ def test_an_experiment_may_interrupt_the_clusters_nodes_and_nothing_else() -> No
 
 @pytest.mark.parametrize("account", [ACCOUNT, "999988887777"])
 def test_fis_assumes_the_role_for_experiments_of_this_account_alone(account: str) -> None:
-    trust = documents.experiment_trust("aws", REGION, ACCOUNT)
+    trust = documents.experiment_trust(SCOPE)
     role = Resource(arn=f"arn:aws:iam::{ACCOUNT}:role/e", kind="role", policy=trust)
     source = f"arn:aws:fis:{REGION}:{account}:experiment/EXP1"
     keys = {"aws:SourceAccount": account, "aws:SourceArn": source}

@@ -144,6 +144,7 @@ def test_the_page_has_the_statements_that_the_key_policy_needs() -> None:
     shown, of_volumes = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     groups = [group.inputs["name"].replace("otel-prod", "otel-dev") for group in given().of_type(LOG_GROUP)]
 
-    told = documents.given_key_statements("aws", "eu-west-1", "123456789012", sorted(groups))
+    scope = documents.Scope(cluster="otel-dev", region="eu-west-1", partition="aws", account_id="123456789012")
+    told = documents.given_key_statements(scope, sorted(groups))
     assert json.loads(shown) == told
     assert json.loads(of_volumes) == documents.volumes_key_statement("eu-west-1", "123456789012")

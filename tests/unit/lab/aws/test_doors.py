@@ -54,7 +54,8 @@ REVIEWER = cast(
 def agent(aws: Endpoint, tables: Tables) -> Iterator[str]:
     """The agent with its add-on and one association: its URL."""
     account = aws.client("sts").get_caller_identity()["Account"]
-    arn = role(aws, "pod-role", documents.pod_identity_trust(account, CLUSTER, "kube-system", "karpenter"))
+    scope = documents.Scope(cluster=CLUSTER, region=REGION, partition="aws", account_id=account)
+    arn = role(aws, "pod-role", documents.pod_identity_trust(scope, "kube-system", "karpenter"))
     tables.put("addons", f"{CLUSTER}/{pod_identity.ADDON}", {"status": "ACTIVE"})
     tables.put("pod-identities", f"{CLUSTER}/kube-system/karpenter", {"roleArn": arn})
     server = pod_identity.server(
