@@ -23,9 +23,7 @@ class Run:
 class Kept:
     """The runs in a file, one a line, in their order.
 
-    Args:
-        file: of all runs.
-        karpenter: the version that is measured: runs of another one are none of these.
+    ``karpenter``: the version that is measured: runs of another one are none of these.
     """
 
     def __init__(self, file: Path, karpenter: str) -> None:

@@ -14,8 +14,7 @@ Log = Callable[[str], None]
 class Timeline:
     """Moments in the order in which they were seen. Threads may add to it.
 
-    Args:
-        log: gets a line for every moment.
+    ``log`` gets a line for every moment.
     """
 
     def __init__(self, log: Log = lambda _line: None) -> None:

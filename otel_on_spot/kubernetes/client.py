@@ -36,10 +36,8 @@ Object = dict[str, Any]
 class Api:
     """One API server. Counts its requests, so that the cost of a command is known; threads may share it.
 
-    Args:
-        client: sends the requests.
-        token: bearer token that takes the place of the client's own credentials.
-        seconds: time to connect, and to answer.
+    ``token``: bearer token that takes the place of the client's own credentials. ``seconds``: time to connect, and to
+    answer.
     """
 
     def __init__(self, client: ApiClient, token: str = "", seconds: tuple[float, float] = SECONDS) -> None:

@@ -61,11 +61,7 @@ def cluster_tag(cluster: str) -> str:
 class Kind:
     """A kind of objects.
 
-    Args:
-        version: the ``apiVersion`` of its objects.
-        kind: as objects name it.
-        plural: as API paths name it.
-        namespaced: objects are in namespaces.
+    ``version``: the ``apiVersion`` of its objects; ``kind``: as objects name it; ``plural``: as API paths name it.
     """
 
     version: str

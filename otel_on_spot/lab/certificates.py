@@ -30,8 +30,7 @@ USERS: Final = {
 class Authority:
     """The lab's certificate authority, made new.
 
-    Args:
-        folder: where everything is written.
+    Everything is written into ``folder``.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -29,12 +29,7 @@ class RefusedError(LabError):
 
 
 class Server:
-    """Serves commands. Each gets its arguments and ``log``, which takes a line of progress.
-
-    Args:
-        folder: of the lab.
-        commands: by name.
-    """
+    """Serves commands. Each gets its arguments and ``log``, which takes a line of progress."""
 
     def __init__(self, folder: Folder, commands: dict[str, Command]) -> None:
         self.commands = commands

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 class Engine:
     """A stack of a copy of the program, with a backend of the lab's own: nothing is written into the working tree.
 
-    Args:
-        folder: where backend, copy and the CLI's home are kept.
-        stack: its name.
-        cloud: the lab's, which runs.
+    ``folder``: where backend, copy and the CLI's home are kept. ``cloud``: the lab's, which runs.
 
     Raises:
         LabError: no usable ``pulumi`` on PATH.

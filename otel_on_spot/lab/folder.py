@@ -30,9 +30,8 @@ class NoLabError(LabError):
 class Folder:
     """The folder of the lab of this name.
 
-    Args:
-        name: the stack's name, or any other: two names are two labs.
-        state_home: parent of all labs; the user's by default.
+    ``name``: the stack's, or any other: two names are two labs. ``state_home``: parent of all labs; the user's by
+    default.
     """
 
     def __init__(self, name: str, state_home: Path | None = None) -> None:

@@ -34,10 +34,7 @@ TABLES = ("objects", "crds", "releases", "release-objects")
 class KubernetesApi(Kubernetes):
     """The Kubernetes API of the one cluster that the lab serves.
 
-    Args:
-        cloud: the simulated cloud that the cluster is part of.
-        cluster: the cluster's name.
-        kubeconfig: of a user who may do everything.
+    ``kubeconfig``: of a user who may do everything.
     """
 
     serves_itself: ClassVar[bool] = True

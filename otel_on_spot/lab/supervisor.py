@@ -74,9 +74,8 @@ class _Managed:
 class Supervisor:
     """Starts, watches and stops programs; threads may share it.
 
-    Args:
-        logs: folder of the logs, one a program; the one before is kept as ``.log.1``.
-        ended: called with a program's name and the reason when one that is not started again ends by itself.
+    ``logs``: folder of the logs, one a program; the one before is kept as ``.log.1``. ``ended`` is called with a
+    program's name and the reason when one that is not started again ends by itself.
     """
 
     def __init__(self, logs: Path, ended: Callable[[str, str], None] | None = None) -> None:

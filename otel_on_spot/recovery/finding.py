@@ -27,9 +27,7 @@ class Answer:
 class Searcher:
     """Looks things up in the accounts and regions of the stack's own providers.
 
-    Args:
-        state: of the stack.
-        log: gets a line when AWS is waited for.
+    ``log`` gets a line when AWS is waited for.
     """
 
     def __init__(self, state: State, log: Callable[[str], None]) -> None:

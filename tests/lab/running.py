@@ -44,9 +44,7 @@ def why_no_lab() -> str:
 class Lab:
     """The lab while it runs.
 
-    Args:
-        state_home: parent of its folder.
-        name: of the stack.
+    ``state_home``: parent of its folder. ``name``: of the stack.
     """
 
     def __init__(self, state_home: Path, name: str = STACK) -> None:

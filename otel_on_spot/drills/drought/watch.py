@@ -26,10 +26,7 @@ LONGEST: Final = 160
 class Follow:
     """Follows NodeClaims and pods through the samples of a watch.
 
-    Args:
-        drill: under way.
-        watch: of the drill's Deployment.
-        prices: of nodes.
+    ``watch``: of the drill's Deployment; ``prices``: of nodes.
 
     ``remembered``: EC2 refused a NodeClaim so shortly before that Karpenter need not ask again.
     """

@@ -47,10 +47,7 @@ def empty_types(nodes: Iterable[Node], running: Iterable[Pod], pool: str) -> set
 class NodeJoin:
     """One run of the drill.
 
-    Args:
-        drill: under way.
-        pool: the NodePool.
-        timeout: seconds from the pod until it runs.
+    ``timeout``: seconds from the pod until it runs.
 
     Raises:
         LeaseHeldError: somebody took the lease over.

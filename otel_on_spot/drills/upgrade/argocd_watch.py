@@ -56,10 +56,7 @@ def _operation(application: Object) -> str:
 class ApplicationWatch:
     """Applications, each time they are looked at.
 
-    Args:
-        api: the API server.
-        namespace: Argo CD's.
-        timeline: of the drill.
+    ``namespace``: Argo CD's.
 
     Attributes:
         during: what happens at the moment, as in ``v3.4.6 to v3.5.3``.

@@ -84,10 +84,7 @@ class _Move:
 class NodeWatch:
     """NodeClaims, pods and databases, each time they are looked at.
 
-    Args:
-        api: the API server.
-        timeline: of the drill.
-        declared: names of the stack: which workloads keep data.
+    ``declared`` says which workloads keep data.
     """
 
     def __init__(self, api: Api, timeline: Timeline, declared: Declared) -> None:

@@ -77,10 +77,7 @@ def newly_stored(before: Definitions, now: Definitions) -> tuple[str, ...]:
 class ClaimWatch:
     """NodeClaims that were there at the start, and those that became Ready since, each time they are looked at.
 
-    Args:
-        api: the API server.
-        timeline: of the drill.
-        claims: as they are now.
+    ``claims``: as they are now.
     """
 
     def __init__(self, api: Api, timeline: Timeline, claims: Collection[Object]) -> None:

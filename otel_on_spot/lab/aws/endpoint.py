@@ -16,8 +16,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Endpoint:
     """Clients on one region of moto; threads may share one.
 
-    Args:
-        url: moto's, as in ``http://127.0.0.1:15000``.
+    ``url``: moto's, as in ``http://127.0.0.1:15000``.
     """
 
     def __init__(self, url: str, region: str) -> None:

@@ -76,8 +76,7 @@ def _of_version(context: ReleaseContext, installation: Installation) -> ReleaseC
 class Upstream:
     """Argo CD's own manifests.
 
-    Args:
-        folder: ``manifests`` of its source.
+    ``folder``: ``manifests`` of its source.
     """
 
     def __init__(self, folder: Path) -> None:

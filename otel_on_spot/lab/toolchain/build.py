@@ -105,9 +105,8 @@ def compilers(cores: int, memory_mib: int) -> int:
 class BuildProgress:
     """Progress of all builds, in packages, with the time left: a bar on a terminal, else a line now and then.
 
-    Args:
-        console: where it is shown; default: standard error.
-        every_seconds: least time between two lines where the console is no terminal.
+    ``console``: where it is shown; default: standard error. ``every_seconds``: least time between two lines where the
+    console is no terminal.
     """
 
     def __init__(self, console: Console | None = None, every_seconds: float = 20.0) -> None:

@@ -31,8 +31,7 @@ GLOBAL_REGION: Final = "us-east-1"
 class Received:
     """One request that moto has received and not answered.
 
-    Args:
-        response: moto's own object of it.
+    ``response``: moto's own object of it.
     """
 
     def __init__(self, response: Any) -> None:
