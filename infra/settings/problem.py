@@ -25,6 +25,13 @@ def message(stack_file: str, problems: Sequence[Problem]) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str], *, most: int = 1, likeness: float = 0.6) -> str:
-    """A question to begin an advice with; empty where nothing that is known looks like it."""
+    """A question to begin an advice with; empty where nothing that is known looks like it.
+
+    Args:
+        given: what is not known.
+        known: what could have been meant.
+        most: answers at most.
+        likeness: from which on one is named, of 1.
+    """
     close = difflib.get_close_matches(given, list(known), n=most, cutoff=likeness)
     return f"did you mean {' or '.join(close)}? " if close else ""

@@ -43,7 +43,14 @@ def free(backend: Any, identity: str) -> int:
 
 
 def takes(backend: Any, identity: str, instance_type: str, zone: str) -> bool:
-    """True where a reservation is active, of this type and zone, and has room."""
+    """True where a reservation is active, of this type and zone, and has room.
+
+    Args:
+        backend: moto's EC2.
+        identity: of the reservation.
+        instance_type: of the instance.
+        zone: of the instance.
+    """
     found = reservations(backend).get(identity, {})
     of = (found.get("InstanceType"), found.get("AvailabilityZone"), found.get("State"))
     return of == (instance_type, zone, "active") and free(backend, identity) > 0
