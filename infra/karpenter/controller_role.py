@@ -8,8 +8,8 @@ import pulumi
 from pulumi_aws import eks, iam
 
 from infra import documents, names, roles
-from infra.documents import compact
-from infra.karpenter.policies import Scope, controller_policies
+from infra.documents import Scope, compact
+from infra.karpenter.policies import controller_policies
 
 Identity = Literal["pod-identity", "both", "irsa"]
 PARKED: Final = f"{names.KARPENTER_SERVICE_ACCOUNT}-parked"

@@ -89,33 +89,12 @@ def test_an_access_entry_takes_roles_and_users_that_are_there(known: Maker, arn:
     assert bool(found) is bool(why)
 
 
-@pytest.mark.parametrize(
-    ("service", "kind", "code"),
-    [
-        ("com.amazonaws.eu-west-1.sts", "Interface", ""),
-        ("com.amazonaws.eu-west-1.ecr.dkr", "Interface", ""),
-        ("com.amazonaws.eu-west-1.s3", "Gateway", ""),
-        ("com.amazonaws.eu-west-1.sqs2", "Interface", "InvalidServiceName"),
-        ("com.amazonaws.eu-west-2.sts", "Interface", "InvalidServiceName"),
-        ("com.amazonaws.eu-west-1.iam", "Interface", "InvalidServiceName"),
-        ("sts", "Interface", "InvalidServiceName"),
-        ("com.amazonaws.eu-west-1.sts", "Gateway", "InvalidParameter"),
-    ],
-)
-def test_an_endpoint_is_of_a_service_that_has_one_in_this_region(
-    aws: Maker, endpoints_vpc: Any, service: str, kind: str, code: str
-) -> None:
-    asked = {"vpcId": endpoints_vpc.id, "serviceName": service, "vpcEndpointType": kind}
-    if not code:
-        aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoint", **asked).delete()
-        return
-    with pytest.raises(ApiError, match=f"^{code}: "):
-        aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoint", **asked)
-
-
-@pytest.fixture(scope="module")
-def endpoints_vpc(aws: Maker) -> Any:
-    return aws.make("aws:ec2/vpc:Vpc", "endpoints", cidrBlock="10.61.0.0/16")
+@pytest.mark.parametrize(("service", "kind"), [("sts", "Interface"), ("ecr.dkr", "Interface"), ("s3", "Gateway")])
+def test_an_endpoint_is_of_a_service_that_has_one_in_this_region(aws: Maker, service: str, kind: str) -> None:
+    vpc = aws.make("aws:ec2/vpc:Vpc", "endpoints", cidrBlock="10.61.0.0/16")
+    asked = {"vpcId": vpc.id, "serviceName": f"com.amazonaws.eu-west-1.{service}", "vpcEndpointType": kind}
+    aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoint", **asked).delete()
+    vpc.delete()
 
 
 def test_every_service_that_karpenter_and_nodes_call_has_an_endpoint() -> None:

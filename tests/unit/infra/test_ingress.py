@@ -14,8 +14,8 @@ from access import scope as access
 from access.boundary import boundary
 from access.deployer import deployer
 from infra import documents, ingress, names
+from infra.documents import Scope
 from infra.existing_vpc import FoundSubnet, FoundVpc
-from infra.karpenter.policies import Scope
 from infra.load_balancers import CLUSTER_TAG, load_balancer_policy
 from infra.settings import parse
 from otel_on_spot.iam import allows

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.karpenter.policies import Scope, controller_policies
+from infra.documents import Scope
+from infra.karpenter.policies import controller_policies
 from otel_on_spot.doctor.denied_calls import explain
 from otel_on_spot.errors import ToolError
 from otel_on_spot.iam import messages

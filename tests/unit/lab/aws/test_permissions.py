@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.karpenter.policies import Scope, controller_policies
+from infra.documents import Scope
+from infra.karpenter.policies import controller_policies
 from otel_on_spot.iam import allows, messages
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from tests.unit.lab.aws.conftest import REGION, role, session_of
