@@ -86,11 +86,7 @@ def _platform(
 ) -> "Generator[tuple[Target, Api]]":
     """The platform of a stack; SIGTERM and SIGHUP end a drill in order, as Ctrl-C does.
 
-    Args:
-        stack: its name.
-        kube_context: context of the kubeconfig.
-        kubeconfig: the file.
-        same_cluster: refuse a kubeconfig that leads to another cluster than the stack's.
+    ``same_cluster``: refuse a kubeconfig that leads to another cluster than the stack's.
 
     Raises:
         DrillRefusedError: there is no cluster that answers, or it is another one.

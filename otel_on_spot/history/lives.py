@@ -158,14 +158,8 @@ def _life(
 ) -> Life:
     """One NodeClaim's life.
 
-    Args:
-        name: of the NodeClaim.
-        claim: where it is still there.
-        instance: where EC2 still lists it.
-        events: of the NodeClaim.
-        pods: for which it was launched.
-        moved: times of evictions by node; a later node may have the name of an earlier one.
-        now: when all of it was seen.
+    ``claim``: where it is still there. ``instance``: where EC2 still lists it. ``pods``: for which it was launched.
+    ``moved``: times of evictions by node; a later node may have the name of an earlier one.
     """
     labels = claim.labels if claim else {}
     tags = instance.tags if instance else {}

@@ -304,13 +304,7 @@ def _of_queue(
 ) -> list[float]:
     """Values of a queue's metric, oldest first; none where CloudWatch has no datapoint, or may not be asked.
 
-    Args:
-        cloudwatch: client.
-        queue: its name.
-        metric: of the namespace AWS/SQS.
-        statistic: Maximum, Sum and the like.
-        window: how far back.
-        period: seconds that a value is about.
+    ``metric``: of the namespace AWS/SQS. ``window``: how far back. ``period``: seconds that a value is about.
     """
     now = datetime.now(UTC)
     try:

@@ -132,11 +132,7 @@ class RestoreData:
     def _in_place(self, claim: str, began: float, what: str, elsewhere: str = "") -> Volume | None:
         """The volume where it is attached under its running pod; None where it is not in time.
 
-        Args:
-            claim: name of its claim.
-            began: when the step did, in the drill's seconds.
-            what: name of the moment.
-            elsewhere: node that it must not be on.
+        ``began``: when the step did, in the drill's seconds. ``elsewhere``: node that it must not be on.
         """
         found: Volume | None = None
 

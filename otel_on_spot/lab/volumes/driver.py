@@ -205,13 +205,7 @@ class EbsDriver:
     def _volume(self, claim: Object, storage: Object, name: str, zone: str, size: int, snapshot: str) -> str:
         """Id of the claim's EBS volume, made where it is not there yet.
 
-        Args:
-            claim: the claim.
-            storage: its class.
-            name: of its PersistentVolume.
-            zone: that it is made in.
-            size: in GiB.
-            snapshot: id of the EBS snapshot that it begins with; empty for none.
+        ``size`` is in GiB. ``snapshot``: id of the EBS snapshot that it begins with; empty for none.
         """
         asked = [{"Name": f"tag:{NAME_TAG}", "Values": [name]}]
         there = self.ec2.describe_volumes(Filters=asked)["Volumes"]
@@ -340,13 +334,7 @@ def class_tags(parameters: dict[str, str]) -> dict[str, str]:
 def _persistent_volume(claim: Object, storage: Object, name: str, zone: str, size: int, volume: str) -> Object:
     """The PersistentVolume of a claim, which the controller manager binds.
 
-    Args:
-        claim: the claim.
-        storage: its class.
-        name: of the PersistentVolume.
-        zone: of the EBS volume.
-        size: in GiB.
-        volume: id of the EBS volume.
+    ``size`` is in GiB. ``volume``: id of the EBS volume.
     """
     about = claim["metadata"]
     of = {key: about[key] for key in ("name", "namespace", "uid", "resourceVersion")}

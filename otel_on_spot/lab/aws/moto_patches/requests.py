@@ -216,11 +216,8 @@ def _launch(
 ) -> Iterator[Request]:
     """RunInstances and what it needs.
 
-    Args:
-        received: the request.
-        data: a launch template's data, or the request's own parameters.
-        asked: type -> tags that the request asks for.
-        there: the resources that are there already.
+    ``data``: a launch template's data, or the request's own parameters. ``asked``: type -> tags that the request asks
+    for.
     """
     told = specified(data.get("TagSpecifications"))
     own = {kind: tags for kind, tags in told.items() if kind in (*LAUNCHED, "spot-instances-request")}
