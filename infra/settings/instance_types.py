@@ -25,8 +25,13 @@ SAME_LABEL: Final = {
     "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "topology.ebs.csi.aws.com/zone": "topology.kubernetes.io/zone",
 }
-"""Labels that Karpenter reads as others (NormalizedLabels)."""
+"""Labels that Karpenter reads as others.
+
+Sources: NormalizedLabels of https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/labels.go, and what
+https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/pkg/operator/operator.go adds
+"""
 SUFFIXES: Final = (
     {"": Decimal(1), "m": Decimal("0.001")}
     | {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGT", 1)}

@@ -205,20 +205,20 @@ def _app_key(value: SecretStr | None) -> SecretStr | None:
     return checked
 
 
-def _not_a_boolean(value: object) -> object:
-    """True equals 1, so a plain Literal would take it.
+def _whole(value: object) -> object:
+    """True equals 1 and 30.0 equals 30, so a plain Literal would take them.
 
     Raises:
-        ValueError: it is true or false.
+        ValueError: it is true, false or a fraction.
     """
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+    if isinstance(value, bool | float):
+        raise ValueError("must be a whole number")
     return value
 
 
 RetentionDays = Annotated[
     Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
-    BeforeValidator(_not_a_boolean),
+    BeforeValidator(_whole),
 ]
 """Retention periods that CloudWatch accepts.
 

@@ -891,7 +891,16 @@ def pools_have_instance_types(pools: dict[str, Pool], network: Network) -> Itera
 def labels_are_met(pools: dict[str, Pool], network: Network, region: str) -> Iterator[Problem]:
     """A well-known label of a pool is a requirement: some node of its zones and capacity types can have its value."""
     for name, pool in pools.items():
-        placed = {instance_types.SAME_LABEL.get(key, key): value for key, value in pool.labels.items()}
+        placed: dict[str, str] = {}
+        for key, value in pool.labels.items():
+            label = instance_types.SAME_LABEL.get(key, key)
+            if placed.setdefault(label, value) != value:
+                yield Problem(
+                    f"pools.{name}.labels",
+                    f"{key}: {value}, and {label}: {placed[label]}",
+                    f"Karpenter reads {key} as another name of {label}: no node would have both values",
+                    "keep one of them",
+                )
         for label, values in (
             ("topology.kubernetes.io/zone", tuple(zone for zone in network.zones if zone in (pool.zones or (zone,)))),
             ("topology.kubernetes.io/region", (region,)),

@@ -29,14 +29,23 @@ RESERVED: Final[dict[str, str]] = {
     "eks:": "EKS",
     "kubernetes.io/": "Kubernetes and EC2NodeClass",
     "k8s.io/": "Kubernetes",
-    "node.k8s.aws/": "the VPC CNI",
-    "elbv2.k8s.aws/": "load balancers",
     "karpenter.sh/": "Karpenter",
     "karpenter.k8s.aws/": "Karpenter",
     "ebs.csi.aws.com/": "the EBS CSI driver",
     "otel-on-spot/": "this program",
 }
 """Beginnings of keys (in lower case) that are refused, or by which somebody finds what is theirs -> whose they are."""
+RESERVED_DOMAINS: Final[dict[str, str]] = {
+    "k8s.aws": "AWS's controllers for Kubernetes (the VPC CNI, load balancers)",
+    "k8s.amazonaws.com": "the VPC CNI",
+}
+"""Domains before the slash, with all below them -> whose they are.
+
+Sources: https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.21.1/pkg/awsutils/awsutils.go (node.k8s.amazonaws.com,
+cluster.k8s.amazonaws.com: network interfaces that nobody uses are found by these, and deleted),
+https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/ (elbv2, ingress,
+service, gateway)
+"""
 RESERVED_WHOLE: Final[dict[str, str]] = {"csivolumename": "the EBS CSI driver", "kubernetescluster": "Kubernetes"}
 """Whole keys of the same sort."""
 ADDED_ELSEWHERE: Final = (
@@ -76,6 +85,10 @@ def _refused(key: str) -> tuple[str, str] | None:
     lower = key.casefold()
     owner = RESERVED_WHOLE.get(lower) or next(
         (whose for prefix, whose in RESERVED.items() if lower.startswith(prefix)), None
+    )
+    domain = lower.partition("/")[0] if "/" in lower else ""
+    owner = owner or next(
+        (whose for name, whose in RESERVED_DOMAINS.items() if domain == name or domain.endswith(f".{name}")), None
     )
     if not key or len(key) > KEY_LENGTH:
         return f"a tag key has 1 to {KEY_LENGTH} characters", "shorten it"

@@ -8,6 +8,7 @@ An argument that no entry names is refused by its name: nothing is silently acce
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Final
 
 from otel_on_spot.program.resource_types import RELEASE
@@ -40,6 +41,40 @@ class Arguments:
                 )
             elif not same(value, self.only[name]):
                 yield name, f"{_NOT_SIMULATED} with another value than {self.only[name]!r} (given: {value!r})"
+
+
+RANGES: Final = frozenset({"cidrBlock", "cidrBlocks", "destinationCidrBlock", "publicAccessCidrs", "serviceIpv4Cidr"})
+"""Arguments of the AWS provider that are networks, wherever they stand."""
+
+
+def not_networks(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, reason) for each network that the provider itself refuses: none, or one with host bits.
+
+    Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/verify/validate.go
+    (ValidIPv4CIDRNetworkAddress, ValidCIDRNetworkAddress)
+    """
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            at = f"{path}.{name}" if path else name
+            if name not in RANGES:
+                yield from not_networks(inner, at)
+                continue
+            for text in inner if isinstance(inner, list | tuple) else (inner,):
+                if isinstance(text, str) and (why := _no_network(text)):
+                    yield at, why
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from not_networks(item, path)
+
+
+def _no_network(text: str) -> str:
+    try:
+        canonical = str(ip_network(text, strict=False))
+    except ValueError:
+        canonical = ""
+    if canonical == text and "/" in text:
+        return ""
+    return f'"{text}" is not a valid CIDR block' + (f'; did you mean "{canonical}"?' if canonical else "")
 
 
 _NOT_SIMULATED: Final = "the simulated cloud does not know this argument"

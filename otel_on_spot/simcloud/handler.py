@@ -19,7 +19,7 @@ from otel_on_spot.simcloud.api_errors import (
     UnfinishedError,
     of_client_error,
 )
-from otel_on_spot.simcloud.arguments import refuse_unknown
+from otel_on_spot.simcloud.arguments import not_networks, refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
 from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
@@ -240,7 +240,10 @@ class Handler:
             checked[key] = kept or _made_up(name, limit, seed)
             filled.append(key)
         checked[DEFAULTS] = sorted(filled)
-        return checked, [*refuse_unknown(self.token, checked), *self.failures(checked)]
+        refused = [*refuse_unknown(self.token, checked), *self.failures(checked)]
+        if self.token.startswith("aws:"):
+            refused += not_networks(checked)
+        return checked, refused
 
     def failures(self, inputs: Properties) -> list[tuple[str, str]]:  # noqa: ARG002 (for subclasses)
         """(property, reason) for inputs that the provider itself refuses."""

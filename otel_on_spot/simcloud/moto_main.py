@@ -117,6 +117,19 @@ class Memory:
             backends = get_backend(service)
             for account, regions in accounts.items():
                 dict.update(backends[account], regions)
+        for regions in state.get("iam", {}).values():
+            for backend in regions.values():
+                _count_attachments(backend)
+
+
+def _count_attachments(backend: Any) -> None:
+    """Policies that AWS manages are read anew and count from nothing; who has one attached is kept."""
+    from moto.iam.models import AWSManagedPolicy
+
+    for holder in (*backend.roles.values(), *backend.users.values(), *backend.groups.values()):
+        for policy in holder.managed_policies.values():
+            if isinstance(policy, AWSManagedPolicy):
+                policy.attachment_count += 1
 
 
 def _used(backend: Any) -> bool:

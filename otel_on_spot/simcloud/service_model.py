@@ -22,6 +22,7 @@ from botocore.loaders import create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.policy_documents import policy_refusal
 from otel_on_spot.simcloud.tag_rules import tag_refusal
 
 TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -315,7 +316,7 @@ class Requests:
         client.meta.events.register_last("before-call", self._before_call)
 
     def hold(self, operation: OperationModel, request: Mapping[str, Any]) -> None:
-        """Refuse a request that AWS's model, or what AWS says of tags, refuses.
+        """Refuse a request that AWS's model, or what AWS says of tags and policies, refuses.
 
         Raises:
             ApiError: in the service's own words.
@@ -323,7 +324,7 @@ class Requests:
         found = violations(operation, request)
         if found:
             raise refusal(operation, found)
-        if problem := tag_refusal(operation, request):
+        if problem := tag_refusal(operation, request) or policy_refusal(operation, request):
             raise problem
         self._count(self.held, operation)
 

@@ -19,10 +19,10 @@ from otel_on_spot.simcloud.authorization import RoleError, judged
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS
 from otel_on_spot.simcloud.cloud import Cloud
-from tests.simcloud.conftest import REGION, Maker
+from tests.simcloud.conftest import REGION, Maker, trust
 
 QUEUE = "aws:sqs/queue:Queue"
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUST = trust("ec2.amazonaws.com")
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 

@@ -77,6 +77,8 @@ def test_later_processes_see_the_same_cloud_and_only_one_may_run_it_at_a_time(tm
         assert second.client("kms", "eu-west-1").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"hush"
         assert second.tables.get("things", "a") == {"b": [1]}
         assert second.api_port == port
+        managed = second.client("iam", "eu-west-1").list_policies(Scope="AWS", OnlyAttached=True)["Policies"]
+        assert [(policy["Arn"], policy["AttachmentCount"]) for policy in managed] == [(arn, 1)]
         attached.delete()
         role.delete()
         assert role.read() is None

@@ -130,7 +130,13 @@ def test_a_role_that_does_not_trust_pod_identity_gets_no_association(aws: Maker,
 def test_a_node_group_of_types_that_ec2_does_not_describe_or_of_another_architecture_is_refused(
     cluster: Maker, types: list[str], image: str | None, why: str
 ) -> None:
-    inputs = {"clusterName": cluster.site.cluster, "nodeGroupName": "g", "instanceTypes": types, "amiType": image}
+    inputs: dict[str, Any] = {
+        "clusterName": cluster.site.cluster,
+        "nodeGroupName": "g",
+        "instanceTypes": types,
+        "amiType": image,
+    }
+    inputs["subnetIds"] = ["subnet-0123456789abcdef0"]
     with pytest.raises(ApiError, match=why):
         cluster.make("aws:eks/nodeGroup:NodeGroup", "typed", **inputs)
 

@@ -44,7 +44,7 @@ EC2 = {"Service": "ec2.amazonaws.com"}
 @pytest.fixture(scope="module")
 def there(aws: Maker) -> dict[str, Any]:
     """Ids of a network with two subnets, and of what else the requests name."""
-    vpc = aws.make(VPC, "taken", cidrBlock="10.66.0.0/16")
+    vpc = aws.make(VPC, "taken", cidrBlock="10.66.0.0/16", enableDnsHostnames=True)
     subnets = [
         aws.make(SUBNET, f"taken-{zone}", vpcId=vpc.id, cidrBlock=f"10.66.{index}.0/24", availabilityZone=zone)
         for index, zone in enumerate(("eu-west-1a", "eu-west-1b"))

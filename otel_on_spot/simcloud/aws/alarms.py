@@ -1,6 +1,8 @@
 """CloudWatch alarms, SNS topics and their subscriptions by moto; AWS budgets in a table. No alarm is evaluated here."""
 
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from typing_extensions import override
@@ -20,6 +22,55 @@ ARGUMENTS: Final = (
 """Arguments that PutMetricAlarm takes and DescribeAlarms answers as they are."""
 
 
+PERIODS: Final = (10, 20, 30)
+"""Periods shorter than a minute; a longer one is a whole number of minutes."""
+LONGEST: Final = {False: 86_400, True: 604_800}
+"""Seconds that an alarm looks back, with periods of an hour and more a week."""
+MISSING: Final = ("breaching", "notBreaching", "ignore", "missing")
+
+
+def _refused(inputs: Properties) -> Iterator[str]:
+    """What CloudWatch refuses of an alarm beyond its model; moto takes any.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    queries, periods = inputs.get("metricQueries") or [], int(inputs.get("evaluationPeriods") or 1)
+    if queries and any(inputs.get(key) for key in ("metricName", "namespace", "statistic", "period", "dimensions")):
+        yield "An alarm is on a metric, or on Metrics: not both."
+    if not queries:
+        for key in ("metricName", "namespace", "statistic", "period"):
+            if not inputs.get(key):
+                yield f"The parameter {key[0].upper() + key[1:]} is required where there are no Metrics."
+    elif (returned := sum(bool(query.get("returnData")) for query in queries)) != 1:
+        yield f"Exactly one element of the metrics list should return data: {returned} do."
+    for period in (*([inputs["period"]] if inputs.get("period") else []), *_periods(queries)):
+        seconds = int(period)
+        if seconds not in PERIODS and seconds % 60:
+            yield f"Period must be 10, 20, 30 or a multiple of 60: {seconds}"
+        if seconds * periods > LONGEST[seconds >= 3600]:
+            yield f"Metrics cannot be checked across more than {LONGEST[seconds >= 3600] // 86_400} day(s)"
+    for query in queries:
+        if not re.fullmatch("[a-z][a-zA-Z0-9_]{0,254}", query["id"]):
+            yield f"Invalid id {query['id']}: it begins with a small letter"
+    if inputs.get("treatMissingData") not in (None, *MISSING):
+        yield f"TreatMissingData {inputs['treatMissingData']} is none of {', '.join(MISSING)}"
+
+
+QUERY: Final = frozenset({"id", "expression", "label", "returnData", "metric"})
+METRIC: Final = frozenset({"namespace", "metricName", "dimensions", "period", "stat"})
+"""Arguments of a query, and of a metric in it, that are sent."""
+
+
+def _unknown(queries: list[Properties]) -> Iterator[str]:
+    for query in queries:
+        for block, known in ((query, QUERY), (query.get("metric") or {}, METRIC)):
+            yield from (key for key, value in block.items() if value is not None and key not in known)
+
+
+def _periods(queries: list[Properties]) -> list[Any]:
+    return [query["metric"]["period"] for query in queries if query.get("metric")]
+
+
 class MetricAlarm(Handler):
     """An alarm. AWS takes no action in another region or partition, moto does."""
 
@@ -37,6 +88,12 @@ class MetricAlarm(Handler):
 
     def _put(self, call: Call, inputs: Properties) -> None:
         self._within_reach(call.site.scope, inputs)
+        if unknown := sorted(_unknown(inputs.get("metricQueries") or [])):
+            raise ApiError(
+                "NotSimulated", f"{', '.join(unknown)} of a metric query: the simulated cloud does not know it"
+            )
+        if problem := next(_refused(inputs), ""):
+            raise ApiError("ValidationError", problem)
         asked = in_aws_form("cloudwatch", "PutMetricAlarmInput", {key: inputs.get(key) for key in ARGUMENTS})
         if inputs.get("dimensions"):
             asked["Dimensions"] = _dimensions(inputs["dimensions"])
@@ -178,6 +235,9 @@ class Topic(Handler):
         call.site.client("sns").delete_topic(TopicArn=identity)
 
 
+ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
 class TopicSubscription(Handler):
     """A subscription by e-mail. It waits for its confirmation, and for nobody's."""
 
@@ -186,6 +246,8 @@ class TopicSubscription(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        if not ADDRESS.fullmatch(inputs["endpoint"]):
+            raise ApiError("InvalidParameter", "Invalid parameter: Email address")
         made = call.site.client("sns").subscribe(
             TopicArn=inputs["topic"],
             Protocol=inputs["protocol"],
@@ -228,6 +290,8 @@ class Budget(Handler):
 
     @staticmethod
     def _hold(site: Site, operation: str, member: str, inputs: Properties, **more: Any) -> None:
+        if problem := next(_refused_budget(inputs), None):
+            raise problem
         account = {"AccountId": site.cloud.account}
         site.hold("budgets", operation, {**account, member: _as_asked(inputs), **more})
         for notification, subscribers in _notifications(inputs):
@@ -265,6 +329,48 @@ class Budget(Handler):
         name = identity.partition(":")[2]
         if call.site.cloud.tables.remove(TABLE, name) is None:
             raise ApiError("NotFoundException", f"Unable to delete budget: {name} - the budget doesn't exist.")
+
+
+NOTICES: Final = 5
+SUBSCRIBERS: Final = 10
+"""Of a budget, and by e-mail of a notice.
+
+Source: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
+"""
+FILTERS: Final = frozenset(
+    {
+        *("AZ", "BillingEntity", "CacheEngine", "CostCategory", "DatabaseEngine", "InstanceType", "InstanceTypeFamily"),
+        *("InvoicingEntity", "LegalEntityName", "LinkedAccount", "Operation", "OperatingSystem", "PurchaseType"),
+        *("Region", "ReservationId", "SavingsPlanArn", "Service", "TagKeyValue", "UsageType", "UsageTypeGroup"),
+    }
+)
+"""Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html (CostFilters)"""
+
+
+def _refused_budget(inputs: Properties) -> Iterator[ApiError]:
+    """What AWS Budgets refuses beyond its model: amounts, filters, notices."""
+    invalid, notices = "InvalidParameterException", list(_notifications(inputs))
+    try:
+        amount = Decimal(str(inputs["limitAmount"]))
+    except InvalidOperation:
+        amount = Decimal(0)
+    if amount <= 0:
+        yield ApiError(invalid, f"The budget limit {inputs['limitAmount']} is no positive number")
+    for row in inputs.get("costFilters") or ():
+        if row["name"] not in FILTERS:
+            yield ApiError(invalid, f"Unsupported filter key: {row['name']}")
+    if len(notices) > NOTICES:
+        yield ApiError("CreationLimitExceededException", f"A budget has at most {NOTICES} notifications")
+    told = [tuple(sorted((key, str(value)) for key, value in notice.items())) for notice, _ in notices]
+    if len(set(told)) < len(told):
+        yield ApiError("DuplicateRecordException", "A notification of the budget is listed twice")
+    for _, subscribers in notices:
+        addresses = [row["Address"] for row in subscribers if row["SubscriptionType"] == "EMAIL"]
+        if len(addresses) > SUBSCRIBERS:
+            yield ApiError("CreationLimitExceededException", f"At most {SUBSCRIBERS} addresses get a notification")
+        for address in addresses:
+            if not ADDRESS.fullmatch(address):
+                yield ApiError(invalid, f"Invalid email address: {address}")
 
 
 def _as_asked(inputs: Properties) -> dict[str, Any]:

@@ -1,13 +1,28 @@
 """S3 buckets and what is set on them, one resource of the provider each."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 from botocore import xform_name
 from typing_extensions import override
 
+from otel_on_spot.iam import statements
+from otel_on_spot.iam.conditions import listed
+from otel_on_spot.simcloud import policy_documents
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties, declared
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
+
+NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+RESERVED: Final = (
+    ("xn--", "sthree-", "amzn-s3-demo-"),
+    ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"),
+)
+"""Beginnings and ends of bucket names that S3 keeps.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+"""
 
 
 class Bucket(Handler):
@@ -20,6 +35,10 @@ class Bucket(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         name, region, s3 = inputs["bucket"], call.site.region, call.site.client("s3")
+        address = re.fullmatch(r"[0-9]+(\.[0-9]+){3}", name)
+        kept = name.startswith(RESERVED[0]) or name.endswith(RESERVED[1])
+        if not 3 <= len(name) <= 63 or not NAME.fullmatch(name) or address or kept:
+            raise ApiError("InvalidBucketName", f"The specified bucket is not valid: {name}")
         # us-east-1 is where a bucket is without a constraint, and is refused as one.
         place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **place)
@@ -127,18 +146,68 @@ class BucketPublicAccessBlock(_OnBucket):
     keys = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
+def _public_policies_are_blocked(call: Call, bucket: str) -> bool:
+    s3 = call.site.client("s3")
+    try:
+        told = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    except s3.exceptions.ClientError:  # it has none
+        return False
+    return bool(told.get("BlockPublicPolicy"))
+
+
 class BucketPolicy(_OnBucket):
-    """A bucket's own policy."""
+    """A bucket's own policy. moto takes one about other buckets, and a public one where that is blocked."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
     operations = ("PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy")
     keys = ("policy",)
 
+    @override
+    def ask(self, call: Call, operation: str, bucket: str, inputs: Properties) -> Properties:
+        if operation == self.operations[0]:
+            self._refuse(call, bucket, inputs["policy"])
+        return super().ask(call, operation, bucket, inputs)
+
+    @staticmethod
+    def _refuse(call: Call, bucket: str, policy: str) -> None:
+        """Refuse resources of another bucket, and what anybody may where public policies are blocked.
+
+        Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html,
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+
+        Raises:
+            ApiError: the policy has one of these.
+        """
+        if next(policy_documents.problems(policy, policy_documents.BUCKET), ""):
+            return  # the request is refused for it
+        own = f"arn:{call.site.scope.partition}:s3:::{bucket}"
+        for statement in statements(policy):
+            for resource in listed(statement.get("Resource") or []):
+                if resource != own and not resource.startswith(f"{own}/"):
+                    raise ApiError("MalformedPolicy", f"Policy has invalid resource: {resource}")
+            anybody = statement.get("Principal") in ("*", {"AWS": "*"}) and statement["Effect"] == "Allow"
+            if anybody and not statement.get("Condition") and _public_policies_are_blocked(call, bucket):
+                raise ApiError(
+                    "AccessDenied",
+                    "User is not authorized to perform s3:PutBucketPolicy because public policies are prevented by the "
+                    "BlockPublicPolicy setting in S3 Block Public Access.",
+                )
+
 
 class BucketLifecycle(_OnBucket):
-    """Expiry of a bucket's former versions, and of uploads that were never finished."""
+    """Expiry of a bucket's former versions, and of uploads that were never finished. moto takes rules of one id."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     operations = ("PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration", "DeleteBucketLifecycle")
     within = "lifecycleConfiguration"
     keys = ("rules",)
+
+    @override
+    def ask(self, call: Call, operation: str, bucket: str, inputs: Properties) -> Properties:
+        rules = inputs.get("rules") or []
+        if len({rule["id"] for rule in rules}) < len(rules):
+            raise ApiError("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
+        for rule in rules:
+            if (days := (rule.get("expiration") or {}).get("days")) is not None and int(days) < 1:
+                raise ApiError("InvalidArgument", "'Days' for Expiration action must be a positive integer")
+        return super().ask(call, operation, bucket, inputs)

@@ -1,10 +1,11 @@
 """The base of every handler of EC2; what its functions are asked for and answer."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from typing_extensions import override
 
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Site, all_tags, tag_list
 from otel_on_spot.simcloud.properties import Properties
 
@@ -41,6 +42,50 @@ class Ec2Handler(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         return self.retag(call, identity, state, new)
+
+
+NETWORKS: Final = {
+    "subnet": ("describe_subnets", "SubnetIds", "Subnets"),
+    "sg": ("describe_security_groups", "GroupIds", "SecurityGroups"),
+    "rtb": ("describe_route_tables", "RouteTableIds", "RouteTables"),
+    "nat": ("describe_nat_gateways", "NatGatewayIds", "NatGateways"),
+}
+"""Prefix of an id -> how EC2 describes what is of one network."""
+
+
+def network_of(site: Site, identity: str) -> str:
+    """The VPC of a subnet, a security group, a route table, a NAT gateway or an attached Internet gateway.
+
+    Raises:
+        ClientError: there is no such thing.
+    """
+    ec2, prefix = site.client("ec2"), identity.partition("-")[0]
+    if prefix == "igw":
+        (gateway,) = ec2.describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"]
+        return next((attached["VpcId"] for attached in gateway["Attachments"]), "")
+    describe, argument, member = NETWORKS[prefix]
+    return str(getattr(ec2, describe)(**{argument: [identity]})[member][0]["VpcId"])
+
+
+def refuse_other_networks(
+    site: Site, vpc: str, ids: Iterable[str], code: str = "InvalidParameterValue", of: str = ""
+) -> None:
+    """Refuse what is of another network than the one that it is put together with; moto takes it.
+
+    Args:
+        site: region.
+        vpc: the network.
+        ids: of subnets, security groups, route tables and gateways; of another kind, nothing is known.
+        code: of the refusal.
+        of: whose network it is; left out, the VPC's id.
+
+    Raises:
+        ApiError: one of them is of another network.
+    """
+    for identity in ids:
+        prefix = identity.partition("-")[0]
+        if (prefix == "igw" or prefix in NETWORKS) and network_of(site, identity) != vpc:
+            raise ApiError(code, f"{of or vpc} and {identity} belong to different networks")
 
 
 def filters_of(arguments: Mapping[str, Any], tags: str = "tags") -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Access to a cluster: access entries, policies on them, and who is in today. moto 5.2.5 has none of it."""
 
+import re
 import time
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from typing_extensions import override
@@ -10,10 +11,23 @@ from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.aws.eks_cluster import active_cluster
+from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, refuse_without_entries
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
 
+TYPES: Final = (*("STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"),)
+"""Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html"""
+RESERVED_USERS: Final = ("system:", "eks:", "aws:", "amazon:", "iam:")
+"""Source: https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html"""
+POLICIES: Final = frozenset(
+    f"AmazonEKS{name}Policy"
+    for name in (
+        *("Admin", "ClusterAdmin", "AdminView", "Edit", "View", "SecretReader", "AutoNode", "BlockStorage"),
+        *("BlockStorageCluster", "Compute", "ComputeCluster", "LoadBalancing", "LoadBalancingCluster", "Networking"),
+        *("NetworkingCluster", "Hybrid", "ClusterInsights"),
+    )
+)
+"""Source: https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html"""
 NODE_TYPES = ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX")
 
 
@@ -136,6 +150,31 @@ def _entry(site: Site, inputs: Properties) -> dict[str, Any]:
     return site.row("access-entries", f"{cluster}/{principal}", missing)
 
 
+def _refuse_names(inputs: Properties) -> None:
+    """Refuse groups and a user that Kubernetes and AWS keep to themselves.
+
+    Sources: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2968 (groups),
+    https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html (users, and what stands in them)
+
+    Raises:
+        ApiError: one of them is.
+    """
+    for group in inputs.get("kubernetesGroups") or ():
+        if group.startswith("system:"):
+            raise ApiError(
+                "InvalidParameterException",
+                f"The kubernetes group name {group} is invalid, it cannot start with system:",
+            )
+    user = inputs.get("userName") or ""
+    unknown = set(re.findall(r"\{\{(.*?)\}\}", user)) - {"AccountID", "SessionName", "SessionNameRaw"}
+    if user.startswith(RESERVED_USERS) or unknown:
+        raise ApiError(
+            "InvalidParameterException",
+            f"The username {user} is invalid: it starts with none of {', '.join(RESERVED_USERS)}, and has of templates "
+            "{{AccountID}} and {{SessionName}} alone",
+        )
+
+
 class AccessEntry(Handler):
     """A principal that the cluster knows."""
 
@@ -146,8 +185,11 @@ class AccessEntry(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
-        active_cluster(site, cluster)
+        refuse_without_entries(active_cluster(site, cluster))
         site.hold("eks", "CreateAccessEntry", eks_requests.create_access_entry(inputs, all_tags(site, inputs)))
+        if inputs["type"] not in TYPES:
+            raise ApiError("InvalidParameterException", f"The type {inputs['type']} is none of {', '.join(TYPES)}")
+        _refuse_names(inputs)
         if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
             raise ApiError(
                 "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
@@ -180,6 +222,7 @@ class AccessEntry(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         key = f"{new['clusterName']}/{new['principalArn']}"
         row = _entry(call.site, new)
+        _refuse_names(new)
         groups = new.get("kubernetesGroups") or []
         who = {"clusterName": new["clusterName"], "principalArn": new["principalArn"]}
         call.site.hold("eks", "UpdateAccessEntry", {**who, "kubernetesGroups": groups})
@@ -203,6 +246,18 @@ class AccessPolicyAssociation(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         call.site.hold("eks", "AssociateAccessPolicy", eks_requests.associate_access_policy(inputs))
+        refuse_without_entries(active_cluster(call.site, inputs["clusterName"]))
+        home = f"arn:{call.site.scope.partition}:eks::aws:cluster-access-policy/"
+        if inputs["policyArn"].removeprefix(home) not in POLICIES:
+            raise ApiError(
+                "InvalidParameterException", f"The policyArn {inputs['policyArn']} is none of EKS's: {home}..."
+            )
+        scope = inputs["accessScope"]
+        if (scope["type"] == "namespace") != bool(scope.get("namespaces")):
+            raise ApiError(
+                "InvalidParameterException",
+                f"An access scope of type {scope['type']}: one of type namespace names some, one of type cluster none",
+            )
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
         row = _entry(call.site, inputs)
         if row["type"] in NODE_TYPES:

@@ -1,8 +1,9 @@
 """EKS add-ons and pod identity associations. moto 5.2.5 has neither."""
 
 import hashlib
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -16,6 +17,9 @@ from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags
 from otel_on_spot.simcloud.properties import Properties, declared
 
 POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SERVICE_ACCOUNT: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
 NEED_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server", "snapshot-controller")
 """Add-ons with Deployments: they stay DEGRADED until there is a node for their pods."""
 
@@ -47,12 +51,36 @@ def associate(
         tags: of the association.
 
     Raises:
-        ApiError: the service account has a role already, or the role does not trust EKS Pod Identity.
+        ApiError: the names are none of Kubernetes', the service account has a role already, or the role does not trust
+            EKS Pod Identity.
     """
     key = f"{cluster}/{namespace}/{account}"
+    for what, name, form in (("namespace", namespace, NAMESPACE), ("serviceAccount", account, SERVICE_ACCOUNT)):
+        if not form.fullmatch(name):
+            raise ApiError("InvalidParameterException", f"The {what} {name} is no name that Kubernetes takes")
     if site.cloud.tables.get("pod-identities", key):
         raise ApiError(
             "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
+        )
+    refuse_role(site, role_arn)
+    identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
+    row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}
+    site.cloud.tables.put("pod-identities", key, row)
+    return identity
+
+
+def refuse_role(site: Site, role_arn: str) -> None:
+    """Refuse a role that EKS Pod Identity may not hand out.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html
+
+    Raises:
+        ApiError: it is of another account, or does not trust EKS Pod Identity.
+    """
+    if f":{site.cloud.account}:role/" not in role_arn:
+        raise ApiError(
+            "InvalidParameterException",
+            f"The role {role_arn} is not of the cluster's account: that one is a targetRoleArn",
         )
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
@@ -61,10 +89,72 @@ def associate(
             f"Trust policy of role {role_arn} is invalid: "
             f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
         )
-    identity = f"a-{hashlib.sha256(key.encode()).hexdigest()[:17]}"
-    row = {"id": identity, "roleArn": role_arn, "by": by, "tags": dict(tags or {})}
-    site.cloud.tables.put("pod-identities", key, row)
-    return identity
+
+
+ADDONS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(
+        (
+            *("coredns", "kube-proxy", "eks-pod-identity-agent", "eks-node-monitoring-agent", "metrics-server"),
+            *("snapshot-controller", "kube-state-metrics", "prometheus-node-exporter", "fluent-bit"),
+            *(
+                "amazon-sagemaker-hyperpod-training-operator",
+                "aws-guardduty-agent",
+                "aws-secrets-store-csi-driver-provider",
+            ),
+        ),
+        (),
+    ),
+    "vpc-cni": ("aws-node",),
+    "aws-ebs-csi-driver": ("ebs-csi-controller-sa",),
+    "aws-efs-csi-driver": ("efs-csi-controller-sa",),
+    "aws-fsx-csi-driver": ("fsx-csi-controller-sa",),
+    "aws-mountpoint-s3-csi-driver": ("s3-csi-driver-sa",),
+    "aws-network-flow-monitoring-agent": ("aws-network-flow-monitor-agent-service-account",),
+    "aws-privateca-connector-for-kubernetes": ("aws-privateca-issuer",),
+    "amazon-cloudwatch-observability": ("cloudwatch-agent",),
+    "adot": ("adot-col-prom-metrics", "adot-col-otlp-ingest", "adot-col-container-logs"),
+    "cert-manager": ("cert-manager",),
+    "external-dns": ("external-dns",),
+}
+"""Add-on of AWS's or the community's -> its service accounts that take a role. Vendors' have an underscore in the name.
+
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html,
+https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html,
+https://docs.aws.amazon.com/eks/latest/userguide/add-ons-iam.html
+"""
+VERSION: Final = re.compile(r"v(?P<minor>[0-9]+\.[0-9]+)\.[0-9]+-eksbuild\.[0-9]+")
+
+
+def _refuse_addon(cluster: str, row: Mapping[str, Any], inputs: Properties) -> None:
+    """Refuse an add-on that EKS has not, a version that is none of it, and roles for accounts that it has not.
+
+    Raises:
+        ApiError: it is.
+    """
+    name, version = inputs["addonName"], inputs.get("addonVersion") or ""
+    if "_" in name:
+        return
+    if name not in ADDONS:
+        raise ApiError("InvalidParameterException", f"Addon {name} specified is not supported")
+    found, minor = VERSION.fullmatch(version), row["inputs"].get("version")
+    # An add-on may be behind its control plane, as it is between the two steps of an upgrade.
+    ahead = name == "kube-proxy" and found and minor and _parts(found["minor"]) > _parts(minor)
+    if version and (not found or ahead):
+        raise ApiError(
+            "InvalidParameterException",
+            f"Addon version specified is not supported: {name} {version} for Kubernetes {minor} of cluster {cluster}",
+        )
+    for association in inputs.get("podIdentityAssociations") or ():
+        if association["serviceAccount"] not in ADDONS[name]:
+            raise ApiError(
+                "InvalidParameterException",
+                f"Service account {association['serviceAccount']} is not supported by add-on {name}: "
+                f"{', '.join(ADDONS[name]) or 'it takes no role'}",
+            )
+
+
+def _parts(minor: str) -> list[int]:
+    return [int(part) for part in minor.split(".")]
 
 
 class Addon(Handler):
@@ -76,6 +166,13 @@ class Addon(Handler):
     timeouts = Seconds(1200, 1200, 2400)
 
     @override
+    def failures(self, inputs: Properties) -> list[tuple[str, str]]:
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go
+        if inputs.get("resolveConflictsOnCreate") == "PRESERVE":
+            return [("resolveConflictsOnCreate", 'expected to be one of ["NONE" "OVERWRITE"], got PRESERVE')]
+        return []
+
+    @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, name = call.site, inputs["clusterName"], inputs["addonName"]
         active_cluster(site, cluster)
@@ -84,6 +181,7 @@ class Addon(Handler):
             raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
         site.hold("eks", "CreateAddon", eks_requests.create_addon(inputs, all_tags(site, inputs)))
         addon_configuration.check(name, inputs.get("configurationValues"))
+        _refuse_addon(cluster, active_cluster(site, cluster), inputs)
         self._associate(site, cluster, name, inputs)
         row = {
             "status": "CREATING",
@@ -126,6 +224,9 @@ class Addon(Handler):
         row = self._row(call.site, cluster, name)
         call.site.hold("eks", "UpdateAddon", eks_requests.update_addon(new))
         addon_configuration.check(name, new.get("configurationValues"))
+        _refuse_addon(cluster, active_cluster(call.site, cluster), new)
+        for association in new.get("podIdentityAssociations") or []:
+            refuse_role(call.site, association["roleArn"])
         self._release(call.site, cluster, name)
         self._associate(call.site, cluster, name, new)
         inputs = declared(new)
@@ -196,6 +297,7 @@ class PodIdentityAssociation(Handler):
         row = call.site.row("pod-identities", self._key(state), f"No pod identity association {identity}")
         asked = {"clusterName": new["clusterName"], "associationId": identity, "roleArn": new["roleArn"]}
         call.site.hold("eks", "UpdatePodIdentityAssociation", asked)
+        refuse_role(call.site, new["roleArn"])
         told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
         call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
         return {"roleArn": new["roleArn"]}

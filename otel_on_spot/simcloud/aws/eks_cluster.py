@@ -20,6 +20,8 @@ from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use, principals
+from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
+from otel_on_spot.simcloud.aws.keys import refuse_state
 from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties, declared
@@ -84,11 +86,11 @@ class Cluster(Handler):
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
             raise ApiError("InvalidParameterException", "Subnets specified must be in at least two different AZs")
         _refuse_network(site, name, network, subnets)
+        _refuse_places(site, network, subnets[0]["VpcId"])
+        _refuse_service_range(site, inputs, subnets[0]["VpcId"])
         _refuse_version_and_role(site, inputs)
-        if groups := network.get("securityGroupIds"):
-            site.client("ec2").describe_security_groups(GroupIds=groups)
         for encryption in self._encryption(inputs):
-            site.client("kms").describe_key(KeyId=encryption["provider"]["keyArn"])
+            refuse_state(site, encryption["provider"]["keyArn"], "InvalidParameterException")
             if encryption["resources"] != ["secrets"]:
                 raise ApiError(
                     "InvalidParameterException",
@@ -215,6 +217,12 @@ class Cluster(Handler):
         network = {"subnetIds": row["inputs"]["vpcConfig"]["subnetIds"], **new["vpcConfig"]}
         new = {**new, "vpcConfig": network}
         refuse_endpoint(network)
+        _refuse_places(call.site, network, row["vpc"])
+        had, wanted = (_mode(inputs) for inputs in (row["inputs"], new))
+        if MODES.index(wanted) < MODES.index(had):
+            raise ApiError(
+                "InvalidParameterException", f"Unsupported authentication mode update from {had} to {wanted}"
+            )
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
@@ -347,12 +355,78 @@ def _refuse_network(site: Site, name: str, network: Properties, subnets: list[di
     refuse_endpoint(network)
 
 
+MODES: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+"""Authentication modes, in the order in which a cluster goes; there is no way back.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
+"""
+
+
+def _mode(inputs: Properties) -> str:
+    return (inputs.get("accessConfig") or {}).get("authenticationMode") or MODES[0]
+
+
+def refuse_without_entries(row: Properties) -> None:
+    """Refuse a request about access entries of a cluster that counts none.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
+
+    Raises:
+        ApiError: the cluster's authentication mode is CONFIG_MAP.
+    """
+    if _mode(row["inputs"]) == MODES[0] and "accessConfig" in row["inputs"]:
+        raise ApiError(
+            "InvalidRequestException",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
+            "operation.",
+        )
+
+
+def _refuse_places(site: Site, network: Properties, vpc: str) -> None:
+    """A control plane's subnets and security groups are of one network, and there.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    """
+    ids = [*network["subnetIds"], *(network.get("securityGroupIds") or ())]
+    refuse_other_networks(site, vpc, ids, "InvalidParameterException", f"The cluster's VPC {vpc}")
+
+
+def _refuse_service_range(site: Site, inputs: Properties, vpc: str) -> None:
+    """Refuse a range of Services that is too large or too small, or that overlaps the network.
+
+    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+
+    Raises:
+        ApiError: it is.
+    """
+    asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
+    if not asked:
+        return
+    services = ipaddress.IPv4Network(asked)
+    if services.prefixlen not in SERVICE_PREFIXES:
+        raise ApiError("InvalidParameterException", f"The specified Service IPv4 CIDR {asked} is not /12 to /24")
+    (found,) = site.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    for association in found["CidrBlockAssociationSet"]:
+        if services.overlaps(ipaddress.IPv4Network(association["CidrBlock"])):
+            raise ApiError(
+                "InvalidParameterException",
+                f"The specified Service IPv4 CIDR {asked} overlaps with {association['CidrBlock']} of the VPC",
+            )
+
+
+SERVICE_PREFIXES: Final = range(12, 25)
+NETWORKS_OF_AN_ENDPOINT: Final = 40
+"""Source: https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"""
+
+
 def refuse_endpoint(network: Properties) -> None:
     """Refuse an API endpoint that is neither public nor private, and networks that no request comes from.
 
     Raises:
-        ApiError: it is one of both.
+        ApiError: it is one of both, or there are too many networks.
     """
+    if len(network.get("publicAccessCidrs") or ()) > NETWORKS_OF_AN_ENDPOINT:
+        raise ApiError("InvalidParameterException", f"publicAccessCidrs: at most {NETWORKS_OF_AN_ENDPOINT} CIDR blocks")
     public, private = network.get("endpointPublicAccess", True), network.get("endpointPrivateAccess", False)
     if not public and not private:
         raise ApiError("InvalidParameterException", "Private and public endpoint access cannot be false")

@@ -1,16 +1,19 @@
 """EKS managed node groups: over moto, with their instances, and the reasons for which nodes do not join."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
 from infra.settings import instance_types
+from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
@@ -162,6 +165,96 @@ def _refuse_types(inputs: Properties) -> None:
         )
 
 
+GROUP_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-_]{0,62}")
+"""Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html"""
+OLDER: Final = 3
+"""Minors that a node may be behind its control plane.
+
+Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
+"""
+OF_KUBERNETES: Final = ("kubernetes.io", "k8s.io")
+OF_NODES: Final = ("node.kubernetes.io", "kubelet.kubernetes.io")
+
+
+def _refuse_group(inputs: Properties, cluster: Mapping[str, Any]) -> None:
+    """Refuse names, sizes, labels, updates and minors that EKS refuses beyond its model; moto takes any.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html,
+    https://docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupUpdateConfig.html, for labels
+    https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
+
+    Raises:
+        ApiError: it is one of these.
+    """
+    if not GROUP_NAME.fullmatch(inputs["nodeGroupName"]):
+        raise ApiError(
+            "InvalidParameterException",
+            "The nodegroup name is 1 to 63 letters, digits, hyphens and underscores, and begins with a letter or digit",
+        )
+    size = {key: int(inputs["scalingConfig"][key]) for key in ("minSize", "desiredSize", "maxSize")}
+    if not size["minSize"] <= size["desiredSize"] <= size["maxSize"]:
+        small = "Minimum capacity can't be greater than desired size"
+        large = "Desired capacity can't be greater than max size"
+        raise ApiError("InvalidParameterException", small if size["minSize"] > size["desiredSize"] else large)
+    for label in inputs.get("labels") or {}:
+        domain = label.rpartition("/")[0]
+        foreign = domain.endswith(OF_KUBERNETES) and not domain.endswith(OF_NODES)
+        if foreign or domain.endswith("eks.amazonaws.com"):
+            raise ApiError("InvalidParameterException", f"Label cannot contain reserved prefixes [{domain}/]: {label}")
+    if len(inputs.get("updateConfig") or {}) > 1:
+        raise ApiError(
+            "InvalidParameterException", "Only one of maxUnavailable and maxUnavailablePercentage can be specified"
+        )
+    control_plane = cluster["inputs"].get("version")
+    if inputs.get("version") and control_plane:
+        behind = int(control_plane.split(".")[1]) - int(inputs["version"].split(".")[1])
+        if behind > OLDER:
+            raise ApiError(
+                "InvalidParameterException",
+                f"Requested Nodegroup version {inputs['version']} is more than {OLDER} minors behind {control_plane}",
+            )
+
+
+def _refuse_role(site: Site, role_arn: str) -> None:
+    """Refuse a node role that EC2 may not assume.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
+
+    Raises:
+        ApiError: its trust policy does not name EC2.
+    """
+    role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
+    if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", principal={"Service": "ec2.amazonaws.com"}):
+        raise ApiError(
+            "InvalidParameterException",
+            "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of "
+            f"nodeRole {role_arn}",
+        )
+
+
+def _refuse_template(site: Site, inputs: Properties) -> None:
+    """Refuse what is said in the launch template and in the request.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
+
+    Raises:
+        ApiError: something is.
+    """
+    template = inputs.get("launchTemplate")
+    if not template:
+        return
+    asked = {"LaunchTemplateId": template["id"], "Versions": [str(template.get("version") or "$Default")]}
+    found = site.client("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
+    data = found[0]["LaunchTemplateData"]
+    if data.get("InstanceType") and inputs.get("instanceTypes"):
+        raise ApiError("InvalidRequestException", "Cannot specify instance types in launch template and API request")
+    if data.get("ImageId") and (said := [key for key in ("amiType", "releaseVersion", "version") if inputs.get(key)]):
+        raise ApiError(
+            "InvalidParameterException",
+            f"You cannot specify {', '.join(said)} when you specify an image id within the launch template.",
+        )
+
+
 def _refuse_volumes(site: Site, members: Mapping[str, Any]) -> None:
     """Refuse instances whose volumes Auto Scaling cannot make.
 
@@ -239,21 +332,26 @@ class NodeGroup(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, name = call.site, inputs["clusterName"], inputs["nodeGroupName"]
         row = active_cluster(site, cluster)
+        if not inputs["subnetIds"]:
+            raise ApiError("InvalidParameterException", "Subnet Ids cannot be empty")
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("node-groups", key):
             raise ApiError(
                 "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {cluster}"
             )
         _refuse_types(inputs)
-        site.client("ec2").describe_subnets(SubnetIds=inputs["subnetIds"])
-        role = inputs["nodeRoleArn"].rpartition("/")[2]
-        site.client("iam").get_role(RoleName=role)
+        _refuse_group(inputs, row)
+        refuse_other_networks(site, row["vpc"], inputs["subnetIds"], "InvalidParameterException", f"Cluster {cluster}")
+        _refuse_role(site, inputs["nodeRoleArn"])
         template = inputs.get("launchTemplate")
+        if template and not template.get("id"):
+            raise ApiError("NotSimulated", "a launchTemplate by its name: the simulated cloud knows one by its id")
         if (
             template
             and not site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
         ):
             raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
+        _refuse_template(site, inputs)
         site.client("eks").create_nodegroup(**eks_requests.create_nodegroup(inputs, all_tags(site, inputs)))
         size = int(inputs["scalingConfig"]["desiredSize"])
         kinds = inputs.get("instanceTypes") or ["t3.medium"]
@@ -360,6 +458,8 @@ class NodeGroup(Handler):
         row = _row(site, cluster, name)
         for operation, request in eks_requests.update_nodegroup(row["inputs"], new):
             site.hold("eks", operation, request)
+        _refuse_group(new, active_cluster(site, cluster))
+        _refuse_template(site, new)
         wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
         more, tags = _started_from(site, new)
         if new.get("launchTemplate") != row["inputs"].get("launchTemplate"):
@@ -399,10 +499,12 @@ class NodeGroup(Handler):
 def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
     """AMI release of a group: the one asked for, or the one that it has, or the newest of its minor.
 
-    Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
+    Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html,
+    https://docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html (no way back)
 
     Raises:
-        ApiError: the release is of another minor than the group's, or that is newer than the control plane.
+        ApiError: the release is of another minor than the group's, that is newer than the control plane, or it is older
+            than the one that the group has.
     """
     control_plane = cluster["inputs"].get("version") or "1.35"
     minor = inputs.get("version") or (minor_of(had) if had else control_plane)
@@ -417,4 +519,14 @@ def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
             "InvalidParameterException",
             f"Requested release version {release} is not valid for kubernetes version {minor}",
         )
+    if had and _order(release) < _order(had):
+        raise ApiError(
+            "InvalidParameterException",
+            f"Requested release version {release} is older than {had}: a node group is not rolled back",
+        )
     return release
+
+
+def _order(release: str) -> tuple[int, str]:
+    """What a release is newer by: its minor and its day."""
+    return int(release.split(".")[1]), release.rpartition("-")[2]

@@ -1,19 +1,19 @@
 """VPC endpoints and flow logs."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from typing_extensions import override
 
 from infra.settings.rules import endpoint_services
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form
 
 GATEWAYS = ("s3", "dynamodb")
-PARTS = ("routeTableIds", "subnetIds", "securityGroupIds")
-"""Arguments of an endpoint that change in place."""
+PLACES = {"routeTableIds": "Route tables", "subnetIds": "Subnets", "securityGroupIds": "Security groups"}
 
 
 class VpcEndpoint(Ec2Handler):
@@ -28,11 +28,12 @@ class VpcEndpoint(Ec2Handler):
         ec2 = call.site.client("ec2")
         self._refuse_service(call.site, inputs)
         told = {key: inputs.get(key) for key in ("vpcId", "serviceName", "vpcEndpointType", "privateDnsEnabled")}
-        told |= {key: inputs.get(key) or None for key in (*PARTS, "dnsOptions", "policy")}
+        told |= {key: inputs.get(key) or None for key in (*PLACES, "dnsOptions", "policy")}
         asked = in_aws_form("ec2", "CreateVpcEndpointRequest", told, {"policy": "PolicyDocument"})
         asked["TagSpecifications"] = self.specification(call, inputs)
         self._refuse_private_names_of_s3(ec2, inputs)
         self._refuse_conflicts(ec2, inputs)
+        self._refuse_places(call.site, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
         identity = made["VpcEndpointId"]
         interfaces = [
@@ -68,6 +69,35 @@ class VpcEndpoint(Ec2Handler):
                 "InvalidParameter",
                 f"Endpoint type ({kind}) does not match available service types ([Interface]) of {name}.",
             )
+
+    @staticmethod
+    def _refuse_places(site: Site, inputs: Properties) -> None:
+        """An endpoint is in subnets and groups, or in tables, of its network; private names need the network's DNS.
+
+        Source: https://docs.aws.amazon.com/vpc/latest/privatelink/manage-dns-names.html
+
+        Raises:
+            ApiError: it is not.
+        """
+        vpc, gateway = inputs["vpcId"], inputs["vpcEndpointType"] == "Gateway"
+        for argument, words in PLACES.items():
+            if inputs.get(argument) and gateway != (argument == "routeTableIds"):
+                kind = "Gateway" if argument == "routeTableIds" else "Interface"
+                raise ApiError("InvalidParameter", f"{words} are only supported for {kind} type VPC Endpoints.")
+            refuse_other_networks(site, vpc, inputs.get(argument) or (), "InvalidParameter")
+        if not inputs.get("privateDnsEnabled"):
+            return
+        if gateway:
+            raise ApiError("InvalidParameter", "Private DNS is only supported for Interface type VPC Endpoints.")
+        ec2 = site.client("ec2")
+        for flag in ("enableDnsSupport", "enableDnsHostnames"):
+            told = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=flag)[flag[0].upper() + flag[1:]]
+            if not told["Value"]:
+                raise ApiError(
+                    "InvalidParameter",
+                    "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to "
+                    f"true for {vpc}",
+                )
 
     @staticmethod
     def _refuse_conflicts(ec2: Any, inputs: Properties) -> None:
@@ -140,14 +170,15 @@ class VpcEndpoint(Ec2Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         asked: dict[str, Any] = {}
-        for part in PARTS:
+        for part in PLACES:
             had, wanted = set(state.get(part) or []), set(new.get(part) or [])
             asked |= {f"add{part}": sorted(wanted - had) or None, f"remove{part}": sorted(had - wanted) or None}
         asked = in_aws_form("ec2", "ModifyVpcEndpointRequest", asked)
+        self._refuse_places(call.site, new)
         if asked:
             call.site.client("ec2").modify_vpc_endpoint(VpcEndpointId=identity, **asked)
         return {
-            **{part: new.get(part) for part in PARTS if part in new},
+            **{part: new.get(part) for part in PLACES if part in new},
             **self.retag(call, identity, state, new),
         }
 
@@ -159,6 +190,20 @@ class VpcEndpoint(Ec2Handler):
             "interfaces"
         ]:
             ec2.delete_network_interface(NetworkInterfaceId=interface)
+
+
+FIELDS: Final = frozenset(
+    {
+        *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets"),
+        *("bytes", "start", "end", "action", "log-status", "vpc-id", "subnet-id", "instance-id", "tcp-flags", "type"),
+        *("pkt-srcaddr", "pkt-dstaddr", "region", "az-id", "sublocation-type", "sublocation-id", "flow-direction"),
+        *("pkt-src-aws-service", "pkt-dst-aws-service", "traffic-path", "reject-reason", "resource-id"),
+        *("ecs-cluster-arn", "ecs-cluster-name", "ecs-container-instance-arn", "ecs-container-instance-id"),
+        *("ecs-container-id", "ecs-second-container-id", "ecs-service-name", "ecs-task-definition-arn", "ecs-task-arn"),
+        *("ecs-task-id", "encryption-status"),
+    }
+)
+"""Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html#flow-logs-fields"""
 
 
 class FlowLog(Ec2Handler):
@@ -174,6 +219,14 @@ class FlowLog(Ec2Handler):
             raise ApiError(
                 "InvalidParameter",
                 "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs",
+            )
+        fields = inputs.get("logFormat") or ""
+        if unknown := [field for field in re.findall(r"\$\{([^}]*)\}", fields) if field not in FIELDS]:
+            raise ApiError("InvalidParameter", f"Unknown fields provided: {', '.join(unknown)}")
+        _, _, service, region, *_ = f"{inputs['logDestination']}:::".split(":")
+        if (service, region) != ("logs", call.site.region):
+            raise ApiError(
+                "InvalidParameter", f"LogDestination {inputs['logDestination']} is no log group of {call.site.region}"
             )
         made = call.site.client("ec2").create_flow_logs(
             ResourceType="VPC",

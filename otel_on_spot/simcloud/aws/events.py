@@ -44,8 +44,21 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/AP
 """
 
 
-TARGETS_OF_A_RULE = 5
+PATTERN_LENGTH, TARGETS_OF_A_RULE = 2048, 5
 """Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html"""
+
+
+TARGET_SERVICES = frozenset(
+    {
+        *("apigateway", "appsync", "batch", "codebuild", "codepipeline", "ecs", "events", "execute-api", "firehose"),
+        *("glue", "imagebuilder", "inspector", "kinesis", "lambda", "logs", "redshift", "redshift-serverless"),
+        *("sagemaker", "sns", "sqs", "ssm", "ssm-incidents", "states"),
+    }
+)
+"""Services whose resources a rule leads to.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+"""
 
 
 class EventRule(Handler):
@@ -62,6 +75,8 @@ class EventRule(Handler):
     def _put(self, call: Call, inputs: Properties) -> str:
         if not inputs.get("eventPattern"):
             raise ApiError("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
+        if problem := _refused_pattern(inputs["eventPattern"]):
+            raise ApiError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {problem}")
         made = call.site.client("events").put_rule(
             Name=inputs["name"],
             EventPattern=inputs["eventPattern"],
@@ -96,6 +111,17 @@ class EventRule(Handler):
         call.site.client("events").delete_rule(Name=identity)
 
 
+def _refused_pattern(text: str) -> str:
+    """What EventBridge refuses of a pattern and moto takes; what stands inside an operator is not decided."""
+    if len(text) > PATTERN_LENGTH:
+        return f"it has {len(text)} of {PATTERN_LENGTH} characters"
+    try:
+        pattern = json.loads(text)
+    except ValueError:
+        return ""  # moto refuses it
+    return "Empty pattern is not allowed" if pattern == {} else ""
+
+
 class EventTarget(Handler):
     """A target of a rule's events."""
 
@@ -107,6 +133,18 @@ class EventTarget(Handler):
         targets = call.site.client("events").list_targets_by_rule(Rule=inputs["rule"])["Targets"]
         if len({*(target["Id"] for target in targets), inputs["targetId"]}) > TARGETS_OF_A_RULE:
             raise ApiError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+        _, partition, service, region, *_ = f"{inputs['arn']}:::".split(":")
+        if partition != call.site.scope.partition or service not in TARGET_SERVICES:
+            raise ApiError(
+                "ValidationException",
+                f"Parameter {inputs['arn']} is not valid. Reason: Provided Arn is not in correct format.",
+            )
+        if service == "sqs" and region != call.site.region:
+            raise ApiError(
+                "ValidationException",
+                f"Parameter {inputs['arn']} is not valid. Reason: a queue is of the "
+                f"rule's own region, {call.site.region}",
+            )
         answer = call.site.client("events").put_targets(
             Rule=inputs["rule"], Targets=[{"Id": inputs["targetId"], "Arn": inputs["arn"]}]
         )

@@ -9,10 +9,27 @@ from otel_on_spot.iam import allows
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Document
 from otel_on_spot.program.values import Unknown
+from otel_on_spot.simcloud import policy_documents
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
+
+KEY_POLICY_LIMIT: Final = 32 * 1024
+"""Bytes. Source: https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html"""
+
+
+def refuse_state(site: Site, key: str, code: str) -> None:
+    """Refuse a key of this account that is disabled, or waits for its deletion.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+
+    Raises:
+        ApiError: it is.
+    """
+    metadata = site.client("kms").describe_key(KeyId=key)["KeyMetadata"]
+    if metadata["KeyState"] != "Enabled":
+        raise ApiError(code, f"{metadata['Arn']} is {metadata['KeyState']}: it encrypts nothing")
 
 
 class Key(Handler):
@@ -53,6 +70,10 @@ class Key(Handler):
                 "MalformedPolicyDocumentException",
                 f"Policy contains a statement with one or more invalid principals: {', '.join(unknown)}",
             )
+        if next(policy_documents.problems(policy, policy_documents.KEY), ""):
+            return  # the request is refused for it
+        if len(policy) > KEY_POLICY_LIMIT:
+            raise ApiError("LimitExceededException", f"The key policy has {len(policy)} of {KEY_POLICY_LIMIT} bytes")
         root = f"arn:aws:iam::{call.site.cloud.account}:root"
         if allows(policy, "kms:PutKeyPolicy", principal={"AWS": root}):
             return
@@ -110,6 +131,8 @@ class Alias(Handler):
         kms = call.site.client("kms")
         if inputs["name"].startswith("alias/aws/"):
             raise ApiError("NotAuthorizedException", f"{inputs['name']}: the prefix alias/aws/ is reserved for AWS")
+        if kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion":
+            raise ApiError("KMSInvalidStateException", f"{inputs['targetKeyId']} is pending deletion.")
         kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["Arn"]
         return self.identity(call.site, inputs), {
@@ -159,7 +182,7 @@ class LogGroup(Handler):
         key = inputs.get("kmsKeyId") or ""
         if key and f":{call.site.cloud.account}:" in key:
             try:
-                call.site.client("kms").describe_key(KeyId=key)
+                refuse_state(call.site, key, "InvalidParameterException")
             except ClientError:
                 raise ApiError("InvalidParameterException", "The specified KMS Key Id could not be found.") from None
         more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}

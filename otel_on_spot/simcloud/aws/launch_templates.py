@@ -1,10 +1,12 @@
 """EC2 launch templates."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from typing_extensions import override
 
 from otel_on_spot.program.values import UNKNOWN
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties, changes, declared
@@ -33,6 +35,40 @@ https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/e
 """
 
 
+TAGGED: Final = ("instance", "volume", "network-interface", "spot-instances-request", "fleet", "elastic-gpu")
+"""What a template may tag.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplateTagSpecificationRequest.html
+"""
+NAME: Final = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
+"""Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html"""
+HOPS: Final = range(1, 65)
+"""Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplateInstanceMetadataOptionsRequest.html"""
+
+
+def _refuse(inputs: Properties) -> None:
+    """Names, tagged things and hops that EC2 refuses, beyond its model; moto takes any.
+
+    Raises:
+        ApiError: it refuses one.
+    """
+    if not NAME.fullmatch(inputs["name"]):
+        raise ApiError(
+            "InvalidLaunchTemplateName.MalformedException",
+            "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the "
+            "following characters: - ( ) . / _.",
+        )
+    for told in inputs.get("tagSpecifications") or ():
+        if told["resourceType"] not in TAGGED:
+            raise ApiError(
+                "InvalidParameterValue",
+                f"'{told['resourceType']}' is not a valid taggable resource type for this operation.",
+            )
+    hops = (inputs.get("metadataOptions") or {}).get("httpPutResponseHopLimit")
+    if hops is not None and int(hops) not in HOPS:
+        raise ApiError("InvalidParameterValue", f"HttpPutResponseHopLimit {hops} is not 1 to {HOPS[-1]}")
+
+
 class LaunchTemplate(Ec2Handler):
     """A launch template: every change of what it launches is a new version."""
 
@@ -42,6 +78,7 @@ class LaunchTemplate(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        _refuse(inputs)
         made = call.site.client("ec2").create_launch_template(
             LaunchTemplateName=inputs["name"],
             LaunchTemplateData=template_data(inputs),
@@ -79,6 +116,7 @@ class LaunchTemplate(Ec2Handler):
         ec2 = call.site.client("ec2")
         latest, default = int(state.get("latestVersion") or 1), int(state.get("defaultVersion") or 1)
         if any(path.partition(".")[0] not in NO_VERSION for path, _ in changes(state, old, new)):
+            _refuse(new)
             made = ec2.create_launch_template_version(LaunchTemplateId=identity, LaunchTemplateData=template_data(new))
             latest = int(made["LaunchTemplateVersion"]["VersionNumber"])
         if new.get("updateDefaultVersion"):

@@ -35,6 +35,10 @@ class Vpc(Ec2Handler):
         return vpc, self._known(call, vpc)
 
     def _dns(self, ec2: Any, vpc: str, inputs: Properties) -> None:
+        if inputs.get("enableDnsHostnames") and not inputs.get("enableDnsSupport", True):
+            raise ApiError(
+                "InvalidParameterCombination", "You can only enable DNS hostnames if DNS support is enabled."
+            )
         ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": bool(inputs.get("enableDnsSupport", True))})
         ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": bool(inputs.get("enableDnsHostnames"))})
 

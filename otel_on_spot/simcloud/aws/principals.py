@@ -43,12 +43,18 @@ def is_service(name: str, region: str) -> bool:
 
 
 def unknown(site: Site, policy: Any) -> list[str]:
-    """The principals of a policy that AWS does not find: ``"SERVICE":"nothing.amazonaws.com"``."""
+    """The principals of a policy that AWS does not find: ``"SERVICE":"nothing.amazonaws.com"``.
+
+    Of what is no policy there are none: the request is refused for that.
+    """
     return [f'"{kind.upper()}":"{name}"' for kind, name in _principals(policy) if not _exists(site, kind, name)]
 
 
 def _principals(policy: Any) -> Iterator[tuple[str, str]]:
-    statements = document(policy).get("Statement") or []
+    try:
+        statements = document(policy).get("Statement") or []
+    except ValueError:
+        return
     for statement in statements if isinstance(statements, list) else [statements]:
         for element in ("Principal", "NotPrincipal"):
             told = statement.get(element) or {}

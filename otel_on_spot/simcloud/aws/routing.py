@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, network_of, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
@@ -68,14 +68,20 @@ class Route(Handler):
         """A route has a target that is there, and leaves the network's own range alone; moto takes any.
 
         Raises:
-            ApiError: no target is given, the NAT gateway is not there, or the range is the network's own.
+            ApiError: no target is given or more than one, it is not there or of another network, or the range is the
+                network's own.
         """
-        if not any(inputs.get(target) for target in TARGETS):
-            raise ApiError("MissingParameter", "The request must contain one of the parameters: " + ", ".join(TARGETS))
+        targets = [inputs[target] for target in TARGETS if inputs.get(target)]
+        if len(targets) != 1:
+            raise ApiError(
+                "MissingParameter" if not targets else "InvalidParameterCombination",
+                "The request must contain exactly one of the parameters: " + ", ".join(TARGETS),
+            )
         ec2, nat = call.site.client("ec2"), inputs.get("natGatewayId")
         if nat and not ec2.describe_nat_gateways(Filters=[{"Name": "nat-gateway-id", "Values": [nat]}])["NatGateways"]:
             raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
         table = ec2.describe_route_tables(RouteTableIds=[inputs["routeTableId"]])["RouteTables"][0]
+        refuse_other_networks(call.site, table["VpcId"], targets, of=f"route table {inputs['routeTableId']}")
         (vpc,) = ec2.describe_vpcs(VpcIds=[table["VpcId"]])["Vpcs"]
         if inputs["destinationCidrBlock"] in [
             association["CidrBlock"] for association in vpc["CidrBlockAssociationSet"]
@@ -99,6 +105,7 @@ class Route(Handler):
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+        self._refuse(call, new)
         call.site.client("ec2").replace_route(**self._asked(new))
         return {key: new[key] for key in TARGETS if new.get(key)}
 
@@ -124,10 +131,16 @@ class RouteTableAssociation(Handler):
                 f"the specified association for route table {other['RouteTableId']} conflicts "
                 "with an existing association",
             )
+        self._refuse_other_network(call, inputs)
         made = call.site.client("ec2").associate_route_table(
             RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"]
         )
         return made["AssociationId"], {}
+
+    @staticmethod
+    def _refuse_other_network(call: Call, inputs: Properties) -> None:
+        table = inputs["routeTableId"]
+        refuse_other_networks(call.site, network_of(call.site, table), [inputs["subnetId"]], of=f"Route table {table}")
 
     def _of_subnet(self, call: Call, subnet: str) -> dict[str, Any] | None:
         tables = call.site.client("ec2").describe_route_tables(
@@ -149,6 +162,7 @@ class RouteTableAssociation(Handler):
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         ec2 = call.site.client("ec2")
+        self._refuse_other_network(call, new)
         ec2.replace_route_table_association(AssociationId=identity, RouteTableId=new["routeTableId"])
         return {"routeTableId": new["routeTableId"]}
 
@@ -200,7 +214,11 @@ class NatGateway(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        made = call.site.client("ec2").create_nat_gateway(
+        ec2, vpc = call.site.client("ec2"), network_of(call.site, inputs["subnetId"])
+        here = [{"Name": "attachment.vpc-id", "Values": [vpc]}]
+        if not ec2.describe_internet_gateways(Filters=here)["InternetGateways"]:
+            raise ApiError("Gateway.NotAttached", f"Network {vpc} has no Internet gateway attached")
+        made = ec2.create_nat_gateway(
             SubnetId=inputs["subnetId"],
             AllocationId=inputs["allocationId"],
             TagSpecifications=self.specification(call, inputs),

@@ -9,7 +9,7 @@ from typing_extensions import override
 from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
-from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
+from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
@@ -31,7 +31,13 @@ def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
     }
 
 
-PORTS = range(65536)
+PORTS, ICMP = range(65536), range(-1, 256)
+DESCRIPTION = re.compile(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{0,255}")
+RULES_OF_A_GROUP = 60
+"""Sources or destinations of each direction.
+
+Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+"""
 
 
 def _refuse_rule(rule: Properties) -> None:
@@ -40,15 +46,24 @@ def _refuse_rule(rule: Properties) -> None:
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
 
     Raises:
-        ApiError: EC2 refuses the protocol, or the range of ports.
+        ApiError: EC2 refuses the protocol, the range of ports or the description, or there is no source.
     """
     protocol = str(rule["protocol"]).lower()
+    if not DESCRIPTION.fullmatch(told := rule.get("description") or ""):
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Invalid rule description: {told[:80]}. Valid descriptions are strings less than 256 characters from the "
+            "following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )
+    if not (rule.get("cidrBlocks") or rule.get("securityGroups") or rule.get("self")):
+        raise ApiError("MissingParameter", "The rule names no source: cidrBlocks, securityGroups or self")
     if protocol not in ("-1", "tcp", "udp", "icmp", "icmpv6") and not (protocol.isdigit() and int(protocol) < 256):
         raise ApiError("InvalidParameterValue", f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
-    if protocol in ("tcp", "udp", "6", "17"):
-        low, high = int(rule["fromPort"]), int(rule["toPort"])
-        if low > high or low not in PORTS or high not in PORTS:
-            raise ApiError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
+    low, high = int(rule["fromPort"]), int(rule["toPort"])
+    if protocol in ("icmp", "icmpv6", "1", "58") and not (low in ICMP and high in ICMP):
+        raise ApiError("InvalidParameterValue", f"Invalid ICMP type/code ({low}:{high}): -1 to 255 are allowed")
+    if protocol in ("tcp", "udp", "6", "17") and (low > high or low not in PORTS or high not in PORTS):
+        raise ApiError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
 
 
 def _refuse_text(inputs: Properties) -> None:
@@ -65,7 +80,7 @@ def _refuse_text(inputs: Properties) -> None:
             f"Invalid value '{inputs['name']}' for groupName. Group names may not be in the format sg-*.",
         )
     for key, name in (("name", "GroupName"), ("description", "GroupDescription")):
-        if not re.fullmatch(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}", inputs[key]):
+        if not inputs[key] or not DESCRIPTION.fullmatch(inputs[key]):
             raise ApiError(
                 "InvalidParameterValue",
                 f"Value ({inputs[key]}) for parameter {name} is invalid: a-z, A-Z, 0-9, spaces and "
@@ -130,9 +145,25 @@ def rules_of(listed: list[Permission], group: str) -> list[Properties]:
     return rules
 
 
-def replace_rules(ec2: Any, described: Mapping[str, Any], inputs: Properties) -> None:
-    """Take all rules of a group away, as DescribeSecurityGroups shows it, and give it those of the inputs."""
-    group = described["GroupId"]
+def replace_rules(site: Site, described: Mapping[str, Any], inputs: Properties) -> None:
+    """Take all rules of a group away, as DescribeSecurityGroups shows it, and give it those of the inputs.
+
+    Raises:
+        ApiError: EC2 refuses a rule.
+    """
+    ec2, group = site.client("ec2"), described["GroupId"]
+    for direction in ("ingress", "egress"):
+        asked = permissions(inputs.get(direction), group)
+        sources = [
+            source for rule in asked for source in (*rule.get("IpRanges", ()), *rule.get("UserIdGroupPairs", ()))
+        ]
+        if len(sources) > RULES_OF_A_GROUP:
+            raise ApiError(
+                "RulesPerSecurityGroupLimitExceeded",
+                f"The maximum number of rules per security group has been reached: {RULES_OF_A_GROUP}",
+            )
+        groups = {source["GroupId"] for source in sources if "GroupId" in source} - {group}
+        refuse_other_networks(site, described["VpcId"], sorted(groups), "InvalidGroup.NotFound", f"group {group}")
     for before, rules, revoke, authorize in (
         (
             described["IpPermissions"],
@@ -164,6 +195,7 @@ class SecurityGroup(Ec2Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
         _refuse_text(inputs)
+        ec2.describe_vpcs(VpcIds=[inputs["vpcId"]])
         identity = ec2.create_security_group(
             GroupName=inputs["name"],
             Description=inputs["description"],
@@ -171,7 +203,7 @@ class SecurityGroup(Ec2Handler):
             TagSpecifications=self.specification(call, inputs),
         )["GroupId"]
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        replace_rules(ec2, group, inputs)
+        replace_rules(call.site, group, inputs)
         return identity, {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
 
     @override
@@ -188,7 +220,7 @@ class SecurityGroup(Ec2Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
         ec2 = call.site.client("ec2")
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        replace_rules(ec2, group, new)
+        replace_rules(call.site, group, new)
         rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
         return {**rules, **self.retag(call, identity, state, new)}
 
@@ -210,7 +242,7 @@ class DefaultSecurityGroup(SecurityGroup):
         here = [{"Name": "vpc-id", "Values": [inputs["vpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
         group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][0]
         identity = group["GroupId"]
-        replace_rules(ec2, group, inputs)
+        replace_rules(call.site, group, inputs)
         self.retag(call, identity, {}, inputs)
         return identity, {
             "arn": self.arn(call.site, identity),

@@ -34,6 +34,8 @@ def tags() -> Iterator[Row]:
         *("eks:cluster-name", "eks:nodegroup-name", "aws:x", "AWS:x", "Aws:cloudformation:stack-name"),
         *("k8s.io/cluster-autoscaler/enabled", "ebs.csi.aws.com/cluster-name", "ebs.csi.aws.com/cluster"),
         *("otel-on-spot/node-access", "otel-on-spot/drill", "otel-on-spot/x", "CSIVolumeName", "KubernetesCluster"),
+        *("node.k8s.amazonaws.com/instance_id", "cluster.k8s.amazonaws.com/name", "node.k8s.aws/no_manage"),
+        *("ingress.k8s.aws/stack", "service.k8s.aws/resource", "elbv2.k8s.aws/cluster", "Gateway.K8s.AWS/x"),
         *("", "k" * 129, " padded", "padded ", "tab\tkey", "new\nline"),
     ):
         yield "staging", "tags", {key: "x"}, "tags"
@@ -483,7 +485,7 @@ def places() -> Iterator[Row]:
         *(["com.amazonaws.eu-west-1.sts"], ["sts", "aws.sagemaker.eu-west-1.studio"], ["iam"], ["ec2", "route53"]),
     ):
         yield "dev", "network.interfaceEndpoints", services, "network.interfaceEndpoints"
-    for days in (0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1):
+    for days in (30.0, 0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1):
         yield "prod", "cluster.logRetentionDays", days, "cluster.logRetentionDays"
         yield "prod", "network.flowLogRetentionDays", days, "network.flowLogRetentionDays"
 
@@ -589,6 +591,14 @@ def never_met() -> Iterator[Row]:
         *(("topology.k8s.aws/zone-id", "eu-west-1a"), ("topology.k8s.aws/zone-id", "use1-az1")),
     ):
         yield "dev", at, {label: value}, at
+    for key, value in (("topology.ebs.csi.aws.com/zone", "eu-west-1c"), ("topology.ebs.csi.aws.com/zone", "x")):
+        yield "dev", at, {key: value}, at
+    for one, other, values in (
+        ("kubernetes.io/arch", "beta.kubernetes.io/arch", ("amd64", "arm64")),
+        ("topology.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone", ("eu-west-1a", "eu-west-1b")),
+        ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type", ("m7i.xlarge", "m7i.2xlarge")),
+    ):
+        yield "dev", at, {one: values[0], other: values[1]}, at
     for version, label in (
         *(("1.10.0", "placement-group-id"), ("1.9.0", "capacity-reservation-interruptible")),
         *(("1.9.2", "placement-group-partition"),),
@@ -717,6 +727,8 @@ KINDS = {
 }
 
 SOUND: list[tuple[str, str, Any]] = [
+    ("dev", "tags", {"k8s.aws": "x", "mink8s.aws/x": "y", "x.karpenter.sh/y": "z", "nk8s.amazonaws.com/x": "y"}),
+    ("dev", "pools.spot.labels", {"kubernetes.io/arch": "amd64", "beta.kubernetes.io/arch": "amd64"}),
     ("dev", "tags", {"CSIVolumeNames": "a=b", "contact": "me@acme.io: 24x7"}),
     ("dev", "nodeClass.volumeThroughputMibps+nodeClass.volumeIops+nodeClass.volumeGib", (2000, 20000, 2000)),
     ("staging", "persistence.volumes", {"kafka": {"gib": 20000, "restoreFrom": "kafka-data-x7k2p"}}),
@@ -805,6 +817,7 @@ SOUND: list[tuple[str, str, Any]] = [
     *(("dev", "pools.spot.labels", {key: value}) for key, value in (
         ("node.kubernetes.io/exclude-from-external-load-balancers", "true"), ("node-role.kubernetes.io/spot", ""),
         ("topology.kubernetes.io/zone", "eu-west-1a"), ("karpenter.k8s.aws/instance-family", "m7i"),
+        ("topology.ebs.csi.aws.com/zone", "eu-west-1b"), ("topology.ebs.csi.aws.com/region", "x"),
         ("karpenter.sh/capacity-type", "spot"), ("kubernetes.io/team", "x"),
         ("node-restriction.kubernetes.io/team", "x"),
         ("karpenter.k8s.aws/instance-hypervisor", "nitro"), ("karpenter.k8s.aws/instance-tenancy", "default"),
