@@ -17,7 +17,6 @@ from botocore.exceptions import ClientError
 
 from otel_on_spot.doctor.checks import CHECKS
 from otel_on_spot.doctor.collectors import aws as collectors
-from otel_on_spot.doctor.collectors.gathering import Gathered
 from otel_on_spot.doctor.examine import run_check
 from otel_on_spot.doctor.facts_aws import Addon, HealthIssue
 from otel_on_spot.simcloud.eks_answers import EksAnswers, issuer
@@ -104,14 +103,14 @@ def test_what_is_not_there_is_refused_as_eks_does(eks: Any) -> None:
 
 
 def test_the_doctor_reads_the_insights_that_do_not_pass(eks: Any, tmp_path: Path) -> None:
-    declared, gathered = replace(HEALTHY.declared, cluster="one"), Gathered()
-    assert collectors.insights(eks, declared, gathered) == ()
+    declared = replace(HEALTHY.declared, cluster="one")
+    assert collectors.insights(eks, declared) == ()
     tables = Tables(tmp_path / "tables.sqlite")
     for number, status in enumerate(("PASSING", "ERROR", "WARNING")):
         told = {"status": status, "reason": f"is {status}"}
         tables.put("insights", f"one/{number}", {"name": "n", "category": "MISCONFIGURATION", "insightStatus": told})
     tables.put("insights", "other/9", {"name": "n", "insightStatus": {"status": "ERROR"}})
-    found = collectors.insights(eks, declared, gathered)
+    found = collectors.insights(eks, declared)
     assert [(insight.id, insight.status, insight.reason) for insight in found] == [
         ("1", "ERROR", "is ERROR"),
         ("2", "WARNING", "is WARNING"),
@@ -130,7 +129,7 @@ def test_the_doctor_reads_health_versions_and_the_ends_of_support(eks: Any, tmp_
 
     gathered: Any = SimpleNamespace(wait={"clusters": (replace(cluster, version="1.35"),)}.get)
     expected = Addon(name="coredns", version="v1.13.2-eksbuild.4", status="DEGRADED", issues=known)
-    assert collectors.addons(eks, declared, gathered) == (expected,)
+    assert collectors.addons(eks, declared) == (expected,)
     (minor,) = collectors.kubernetes_versions(eks, gathered)
     assert (minor.version, f"{minor.standard_until:%Y-%m-%d}") == ("1.35", "2027-03-27")
 
@@ -159,8 +158,8 @@ def test_the_doctor_tells_a_known_bad_add_on_an_ill_node_group_and_the_end_of_su
         HEALTHY,
         taken_at=datetime(2026, 11, 26, tzinfo=UTC),
         clusters=(cluster,),
-        addons=collectors.addons(eks, declared, gathered),
-        node_groups=collectors.node_groups(eks, declared, gathered),
+        addons=collectors.addons(eks, declared),
+        node_groups=collectors.node_groups(eks, declared),
         kubernetes_versions=collectors.kubernetes_versions(eks, gathered),
     )
     told = {
