@@ -226,8 +226,8 @@ def applications(args: AppOfAppsArgs) -> dict[str, dict[str, Any]]:
         secret = names.demo_passwords(config.demo_passwords_version)
         own = own | {demo_chart.CHILD: {"values": passwords.laid_over(below, secret)}}
     told = {name: child.model_dump(by_alias=True, exclude_unset=True) for name, child in config.applications.items()}
-    if config.image_registries and (values := told.get(demo_chart.CHILD, {}).get("values")):
-        told[demo_chart.CHILD]["values"] = images.at_mirrors(values, config.image_registries)
+    if config.image_registries and (written := told.get(demo_chart.CHILD, {}).get("values")):
+        told[demo_chart.CHILD]["values"] = images.at_mirrors(written, config.image_registries)
     found = demo_chart.over(own, told)
     # A null takes a claim of the program's away; the chart has none below it that Helm could take away.
     claims = (found.get(demo_chart.CHILD, {}).get("values", {}).get("persistence") or {}).get("claims") or {}
