@@ -1096,7 +1096,9 @@ class GitOps(Model):
     )
 
 
-Emails = Distinct[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}$", max_length=254)]]
+_LOCAL_PART: Final = r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
+_DOMAIN: Final = r"([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?\.)+[a-zA-Z]{2,}"
+Emails = Distinct[Annotated[str, Field(pattern=rf"^{_LOCAL_PART}@{_DOMAIN}$", max_length=254)]]
 
 
 class Alarms(Model):
@@ -1269,15 +1271,12 @@ class Monitoring(Model):
         description="demo: the demo's Prometheus scrapes Karpenter and Argo CD and judges the alerts; operator: a "
         "Prometheus Operator that the cluster has does, by PrometheusRule and PodMonitors; none: nobody",
     )
-    operator_labels: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9./_-]*[A-Za-z0-9])?$", max_length=317)],
-        Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", max_length=63)],
-    ] = Field(
+    operator_labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict,
         description="labels by which that operator's Prometheus selects its rules and monitors",
         examples=[{"release": "kube-prometheus-stack"}],
     )
-    runbook_base_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)] | None = Field(
+    runbook_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=500)] | None = Field(
         None,
         description="address of this repository's files, which makes each alert's page a link",
         examples=["https://github.com/your-org/otel-on-spot/blob/main"],

@@ -290,10 +290,6 @@ def certificates_can_be_trusted(network: Network) -> Iterator[Problem]:
     if network.ca_bundle is None:
         return
     key, text = "network.caBundle", network.ca_bundle
-    pem = "certificates in PEM, one after the other: -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
-    if "PRIVATE KEY" in text:
-        yield Problem(key, "a private key", "what nodes trust is public: a stack file is in Git", f"give {pem}")
-        return
     if len(text.encode()) > LARGEST_BUNDLE:
         yield Problem(
             key,
@@ -301,6 +297,15 @@ def certificates_can_be_trusted(network: Network) -> Iterator[Problem]:
             f"at most {LARGEST_BUNDLE}: it goes into every node's user data, of which EC2 takes 16 KiB",
             "give the certificates that are needed, without comments and without the public ones",
         )
+    yield from _no_authorities(key, text)
+
+
+def _no_authorities(key: str, text: str) -> Iterator[Problem]:
+    """What is wrong with certificates that are to be trusted."""
+    pem = "certificates in PEM, one after the other: -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+    if "PRIVATE KEY" in text:
+        yield Problem(key, "a private key", "what is trusted is public: a stack file is in Git", f"give {pem}")
+        return
     blocks = CERTIFICATE.findall(text)
     if not blocks or len(blocks) != text.count("-----BEGIN"):
         yield Problem(key, f"{len(blocks)} certificates", "it is made of certificates alone", f"give {pem}")
@@ -1676,6 +1681,16 @@ def on_demand_floor_has_a_home(front_path: FrontPath, pools: dict[str, Pool], gi
         )
 
 
+OF_THE_PROTOCOL: Final = {
+    "connection", "content-encoding", "content-length", "content-type", "host", "keep-alive", "proxy-connection", "te",
+    "trailer", "transfer-encoding", "upgrade",
+}  # fmt: skip
+"""Headers that are the protocol's own.
+
+Source: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2, https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+"""
+
+
 @rule
 def otlp_backend_can_be_sent_to(monitoring: Monitoring, gitops: GitOps) -> Iterator[Problem]:
     """What is sent to another backend arrives, is not read on its way, and proves who sends it."""
@@ -1699,8 +1714,29 @@ def otlp_backend_can_be_sent_to(monitoring: Monitoring, gitops: GitOps) -> Itera
             "what leaves the cluster is encrypted",
             "use https://, or name a Service of the cluster: http://SERVICE.NAMESPACE.svc:PORT",
         )
-    if backend.ca_certificate is not None and backend.endpoint.startswith("http:"):
-        yield Problem(f"{key}.caCertificate", "a certificate", "http:// shows none", "use https://, or remove it")
+    if backend.host == "localhost" or backend.host.startswith(("127.", "169.254.")):
+        yield Problem(
+            endpoint,
+            backend.endpoint,
+            "for the collector this is its own pod or node",
+            "give the backend's own address",
+        )
+    if backend.ca_certificate is not None:
+        yield from _no_authorities(f"{key}.caCertificate", backend.ca_certificate)
+        if backend.endpoint.startswith("http:"):
+            yield Problem(f"{key}.caCertificate", "a certificate", "http:// shows none", "use https://, or remove it")
+    seen: set[str] = set()
+    for header in backend.headers:
+        name = header.lower()
+        if name in OF_THE_PROTOCOL or name.startswith("grpc-"):
+            yield Problem(
+                f"{key}.headers.{header}", header, "HTTP and gRPC write this one themselves", "name the vendor's own"
+            )
+        if name in seen:
+            yield Problem(
+                f"{key}.headers.{header}", header, "a header is there once, however it is written", "keep one of them"
+            )
+        seen.add(name)
     if bool(backend.headers) != (backend.headers_secret is not None):
         yield Problem(
             f"{key}.headersSecret",

@@ -424,7 +424,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_backend("protocol", "http"),
     of_backend("headersSecret", "otlp", headers={"api-key": "API_KEY"}),
     of_backend("headers", {"api-key": "API_KEY"}, headersSecret="otlp"),
-    of_backend("caCertificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    of_backend("caCertificate", AUTHORITY),
     *map(of_ingress, ("shop.scheme", "shop.inboundCidrs", "shop.certificateArn")),
     of_ingress("shop.webAclArn", WEB_ACL),
     of_ingress("shop.host"),

@@ -679,6 +679,11 @@ CASES: Final = (
         {9: SILENT, 13: _alerts("ReconcileSlow")},
     ),
     Case(
+        "Argo CD takes long to compare, and its container starts anew",
+        compared({"8": "0x40", **dict.fromkeys(("16", "+Inf"), "0+9x15 0+9x24")}),
+        {20: _alerts("ReconcileSlow"), 28: _alerts("ReconcileSlow")},
+    ),
+    Case(
         "Argo CD compares in a second, or does not for a while",
         compared(dict.fromkeys(("1", "8", "+Inf"), "0+9x20 180x20")),
         {15: SILENT, 38: SILENT},
@@ -896,6 +901,11 @@ CASES: Final = (
         "messages wait for a little more than half a minute",
         waited({"30": "0x30", "31": "0x30", "32": "0+10x30", "60": "0+10x30", "600": "0+10x30", "+Inf": "0+10x30"}),
         {8: _alerts("InterruptionSlow")},
+    ),
+    Case(
+        "messages wait, and Karpenter's container starts anew",
+        waited({"30": "0x40", **dict.fromkeys(("60", "600", "+Inf"), "0+10x15 0+10x24")}),
+        {18: _alerts("InterruptionSlow"), 25: _alerts("InterruptionSlow")},
     ),
     Case(
         "messages that waited are five minutes ago",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.regions import NOT_SUPPORTED, REGIONS
+from tests.engine.changes import AUTHORITY
 from tests.unit.settings.test_settings import committed
 
 Row = tuple[str, str, Any, str]
@@ -507,7 +508,10 @@ def notices() -> Iterator[Row]:
     ):
         yield "dev", "alarms", {"topicArn": bad}, key
     yield "dev", "alarms", {"topicArn": topic, "emails": ["a@b.org"]}, "alarms.emails"
-    for bad in ("on-call", "a@b", "@b.org", "a b@c.org", "a@b..org", "a@b.org,c@d.org", "", "a@" + "x" * 250 + ".org"):
+    for bad in (
+        *("on-call", "a@b", "@b.org", "a b@c.org", "a@b..org", "a@b.org,c@d.org", "", "a@" + "x" * 250 + ".org"),
+        *("a..b@c.org", ".a@b.org", "a.@b.org", "a@-b.org", "a@b-.org", "a@b.-c.org", "a@.b.org"),
+    ):
         yield "dev", "alarms", {"emails": [bad]}, "alarms.emails[0]"
         yield "dev", "costs", {"monthlyLimitUsd": 9, "budgetEmails": [bad]}, "costs.budgetEmails[0]"
     yield "dev", "alarms", {"emails": ["a@b.org", "a@b.org"]}, "alarms.emails"
@@ -658,7 +662,7 @@ def doors() -> Iterator[Row]:
         yield "dev", "tags", {"team": value}, "tags.team"
 
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+CERTIFICATE = AUTHORITY
 
 
 def backends() -> Iterator[Row]:
@@ -688,10 +692,37 @@ def backends() -> Iterator[Row]:
         ("api-key", "api-key"),
         ("api-key", "sk-0123"),
         ("a", ""),
+        *(
+            (header, "API_KEY")
+            for header in ("Host", "content-length", "Content-Type", "te", "grpc-timeout", "Connection")
+        ),
     ):
         given = {"endpoint": at, "headersSecret": "otlp", "headers": {header: key}}
         yield "dev", "monitoring", {"otlp": given}, f"monitoring.otlp.headers.{header}"
-    yield "dev", "monitoring", {"otlp": {"endpoint": at, "caCertificate": "ca.pem"}}, "monitoring.otlp.caCertificate"
+    twice = {"endpoint": at, "headersSecret": "otlp", "headers": {"api-key": "API_KEY", "API-Key": "OTHER"}}
+    yield "dev", "monitoring", {"otlp": twice}, "monitoring.otlp.headers.API-Key"
+    for bad in (
+        *(
+            "ca.pem",
+            "",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+            CERTIFICATE.replace("MII", "AAA", 1),
+        ),
+        *(CERTIFICATE + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", CERTIFICATE[:-30]),
+    ):
+        given = {"endpoint": at, "caCertificate": bad}
+        yield "dev", "monitoring", {"otlp": given}, "monitoring.otlp.caCertificate"
+    for host in ("localhost", "127.0.0.1", "127.1.2.3", "169.254.169.254"):
+        yield "prod", "monitoring", {"otlp": {"endpoint": f"https://{host}:4317"}}, "monitoring.otlp.endpoint"
+    for label in ("a/b/c", "x" * 64, "a.b/" + "x" * 64, "/a", "a/", "A.b/c", "x" * 254 + "/a"):
+        yield (
+            "dev",
+            "monitoring",
+            {"alerts": "operator", "operatorLabels": {label: "x"}},
+            f"monitoring.operatorLabels.{label}",
+        )
+    for bad in ("https://git.example.com/a?path=", "https://git.example.com/a#b", "git.example.com", "https://a b"):
+        yield "dev", "monitoring", {"alerts": "demo", "runbookBaseUrl": bad}, "monitoring.runbookBaseUrl"
     inside = {"endpoint": "http://backend.team.svc:4317", "caCertificate": CERTIFICATE}
     yield "dev", "monitoring", {"otlp": inside}, "monitoring.otlp.caCertificate"
     yield "dev", "monitoring", {"otlp": {"endpoint": at, "protocol": "zipkin"}}, "monitoring.otlp.protocol"
