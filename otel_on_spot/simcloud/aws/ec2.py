@@ -45,26 +45,40 @@ class Ec2Handler(Handler):
 
 
 NETWORKS: Final = {
-    "subnet": ("describe_subnets", "SubnetIds", "Subnets"),
-    "sg": ("describe_security_groups", "GroupIds", "SecurityGroups"),
-    "rtb": ("describe_route_tables", "RouteTableIds", "RouteTables"),
-    "nat": ("describe_nat_gateways", "NatGatewayIds", "NatGateways"),
+    "subnet": ("describe_subnets", "SubnetIds", "Subnets", "SubnetId"),
+    "sg": ("describe_security_groups", "GroupIds", "SecurityGroups", "GroupId"),
+    "rtb": ("describe_route_tables", "RouteTableIds", "RouteTables", "RouteTableId"),
+    "nat": ("describe_nat_gateways", "NatGatewayIds", "NatGateways", "NatGatewayId"),
 }
 """Prefix of an id -> how EC2 describes what is of one network."""
 
 
-def network_of(site: Site, identity: str) -> str:
-    """The VPC of a subnet, a security group, a route table, a NAT gateway or an attached Internet gateway.
+def networks_of(site: Site, ids: Iterable[str]) -> dict[str, str]:
+    """The VPC of each subnet, security group, route table, NAT gateway or attached Internet gateway, one call a kind.
+
+    Of another kind nothing is known, and it is left out.
 
     Raises:
-        ClientError: there is no such thing.
+        ClientError: one of them is not there.
     """
-    ec2, prefix = site.client("ec2"), identity.partition("-")[0]
-    if prefix == "igw":
-        (gateway,) = ec2.describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"]
-        return next((attached["VpcId"] for attached in gateway["Attachments"]), "")
-    describe, argument, member = NETWORKS[prefix]
-    return str(getattr(ec2, describe)(**{argument: [identity]})[member][0]["VpcId"])
+    ec2, found = site.client("ec2"), dict[str, str]()
+    by_kind: dict[str, list[str]] = {}
+    for identity in ids:
+        by_kind.setdefault(identity.partition("-")[0], []).append(identity)
+    for gateway in by_kind.pop("igw", ()):
+        (row,) = ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"]
+        found[gateway] = next((attached["VpcId"] for attached in row["Attachments"]), "")
+    for kind, asked in by_kind.items():
+        if kind in NETWORKS:
+            describe, argument, member, key = NETWORKS[kind]
+            rows = getattr(ec2, describe)(**{argument: sorted(set(asked))})[member]
+            found |= {row[key]: row["VpcId"] for row in rows}
+    return found
+
+
+def network_of(site: Site, identity: str) -> str:
+    """The VPC of one thing, as :func:`networks_of`."""
+    return networks_of(site, [identity])[identity]
 
 
 def refuse_other_networks(
@@ -82,9 +96,8 @@ def refuse_other_networks(
     Raises:
         ApiError: one of them is of another network.
     """
-    for identity in ids:
-        prefix = identity.partition("-")[0]
-        if (prefix == "igw" or prefix in NETWORKS) and network_of(site, identity) != vpc:
+    for identity, network in networks_of(site, ids).items():
+        if network != vpc:
             raise ApiError(code, f"{of or vpc} and {identity} belong to different networks")
 
 
