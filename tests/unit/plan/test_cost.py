@@ -306,11 +306,8 @@ def test_a_pool_grows_to_its_number_of_nodes_where_that_is_less_than_its_other_l
 def test_a_demo_that_is_off_asks_for_nothing_and_keeps_nothing() -> None:
     document = copy.deepcopy(as_document(recorded("staging")))
     for resource in document["resources"]:
-        helm = (
-            resource["inputs"].get("spec", {}).get("source", {}).get("helm")
-            if resource["type"] == APPLICATION
-            else None
-        )
+        of = resource["inputs"] if resource["type"] == APPLICATION.token else {}
+        helm = of.get("spec", {}).get("source", {}).get("helm")
         if helm and "applications:" in helm["values"]:
             values = yaml.safe_load(helm["values"])
             values["applications"].setdefault("otel-demo", {})["enabled"] = False
