@@ -242,7 +242,7 @@ def root_spec(args: AppOfAppsArgs) -> dict[str, Any]:
     Its values are text, not ``valuesObject``: a server-side apply that empties a free-form map leaves ``null`` behind,
     which would take every child's defaults away (https://github.com/kubernetes/kubernetes/issues/117447).
     A retry looks at the newest commit of a branch: one that mends a bad one does not wait for ten tries of it. Of a tag
-    or a commit there is no newer one: the tries of the old source go on until a sync by hand.
+    or a commit there is no newer one: the tries of the old source go on until somebody gives them up.
     Source: https://github.com/argoproj/argo-cd/issues/28794
     Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/cluster-bootstrapping/#ignoring-differences-in-child-applications
     """

@@ -55,6 +55,15 @@ def sync(application: Application) -> str:
     return patch(application.namespace, f"application {application.name}", "merge", change)
 
 
+def give_up(application: Application) -> str:
+    """The command that ends the tries of a failed sync: automatic sync begins anew, with what is declared by now.
+
+    A sync by hand would be merged into the one that is there, and keep its revision and its source.
+    """
+    change = {"operation": None, "status": {"operationState": None}}
+    return patch(application.namespace, f"application {application.name}", "merge", change)
+
+
 def _without(project: Project, position: int, schedule: str) -> str:
     """The command that removes a window: only where it still stands at this place."""
     place = f"/spec/syncWindows/{position}"
@@ -100,12 +109,16 @@ def applications(facts: Facts) -> CheckResult:
         problem = _problem(facts, application, holding)
         if problem:
             denied = holding is not None and not holding.manual
+            stale = bool(_tries_what_is_no_longer_wanted(application)) and application.automated
             findings.append(
                 Finding(
                     subject=application.name,
                     seen=f"{problem}; held by {holding.told()}" if holding else problem,
                     rule=rule,
-                    remedy=(describe(application), _windows_of(application) if denied else sync(application)),
+                    remedy=(
+                        describe(application),
+                        _windows_of(application) if denied else give_up(application) if stale else sync(application),
+                    ),
                     severity="critical" if application.health in ("Degraded", "Missing") else "warning",
                 )
             )
@@ -144,7 +157,7 @@ def _tries_what_is_no_longer_wanted(application: Application) -> str:
     Source: https://github.com/argoproj/argo-cd/issues/28794
     """
     tried, wanted = application.tried_revision, application.wanted_revision
-    if not (application.failed_tries and tried and tried != wanted):
+    if not (application.operation == "Running" and application.failed_tries and tried and tried != wanted):
         return ""
     return f"its sync has failed at {tried}, and tries it again ({application.failed_tries}) where {wanted} is declared"
 

@@ -137,6 +137,17 @@ def test_no_sync_is_advised_that_a_window_denies() -> None:
     assert "held by deny window 0 12 * * * for 2h, until 2026-11-23 14:00 UTC" in advice["denied"].seen
 
 
+def test_tries_of_what_is_no_longer_declared_are_given_up_not_merged_into() -> None:
+    """A merge patch of the operation would keep the revision and the source that are being tried."""
+    _, change, _ = workload_faults.FAULTS["a failed sync that tries what is no longer declared"]
+    (command,) = (line for line in found(change(HEALTHY))["applications"][0].remedy if "operation" in line)
+
+    assert json.loads(shlex.split(command)[-1].removeprefix("--patch=")) == {
+        "operation": None,
+        "status": {"operationState": None},
+    }
+
+
 def test_a_sync_is_advised_as_argo_cd_itself_would_start_it() -> None:
     """Up to Argo CD 3.4.7 the last sync's resources and results stand for its own: Succeeded, and no hook runs."""
     options = ("CreateNamespace=true", "ServerSideApply=true")
