@@ -61,7 +61,7 @@ CHECKED: Final[Mapping[str, Checked]] = {
         tags=("1.*",), source="https://github.com/docker-library/busybox/tree/dist-arm64v8"
     ),
     "registry.k8s.io/kubectl": Checked(
-        tags=("v1.*",), source="https://github.com/kubernetes/kubernetes/blob/v1.35.3/build/common.sh"
+        tags=("v1.*",), source="https://github.com/kubernetes/kubernetes/blob/v1.36.3/build/common.sh"
     ),
 }
 """Repository -> what was read. Of newer charts' images: postgres, jaeger 2 and the sidecar's 2.x were not."""

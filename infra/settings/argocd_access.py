@@ -24,7 +24,7 @@ ACTIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Resource of a policy -> its actions.
 
-Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/argocd/commands/admin/settings_rbac.go
+Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/argocd/commands/admin/settings_rbac.go
 """
 WITH_PATH: Final = frozenset({"action", "delete", "update"})
 """Actions on applications that may name a kind behind a slash, as in ``action/apps/Deployment/restart``."""

@@ -55,7 +55,7 @@ SYNC_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
 Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/
 """
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/util/kustomize/kustomize.go (KustomizationNames)"""
+"""Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/util/kustomize/kustomize.go (KustomizationNames)"""
 OF_ONE_SOURCE: Final = (
     "repo_url",
     "path",
@@ -290,7 +290,7 @@ def image_problems(gitops: GitOps) -> Iterator[Problem]:
 def normalized(url: str) -> str:
     """A repository's address as Argo CD compares it.
 
-    Source: NormalizeGitURL of https://github.com/argoproj/argo-cd/blob/v3.4.6/util/git/git.go
+    Source: NormalizeGitURL of https://github.com/argoproj/argo-cd/blob/v3.5.3/util/git/git.go
     """
     return url.strip().lower().removesuffix(".git").removeprefix("ssh://")
 
@@ -443,7 +443,7 @@ def _reference(key: str, source: Source, refs: list[str | None], gitops: GitOps)
 def _one_revision(key: str, child: Application, gitops: GitOps) -> Iterator[Problem]:
     """The repo server has one checkout of a repository that values files are read from.
 
-    Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/reposerver/repository/repository.go ("cannot reference a
+    Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/reposerver/repository/repository.go ("cannot reference a
     different revision of the same repository")
     """
     first: dict[str, str | None] = {}

@@ -426,7 +426,7 @@ class SystemNodeGroup(Model):
         None,
         description="AMI release of the node group, or left out for the newest at creation; prod must pin it, and "
         "moves it every month",
-        examples=["1.35.8-20260930"],
+        examples=["1.36.4-20260930"],
     )
     kubernetes_version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] | None = Field(
         None,
@@ -439,18 +439,18 @@ class SystemNodeGroup(Model):
 class Addons(Model):
     """EKS add-on versions, all pinned: a preview must not change because AWS published something.
 
-    The defaults are for 1.35, as new as public sources show: docs/versions.md has the source of each. What an account
+    The defaults are for 1.36, as new as public sources show: docs/versions.md has the source of each. What an account
     is offered: aws eks describe-addon-versions --kubernetes-version <version>.
     """
 
     vpc_cni: AddonVersion = Field("v1.23.2-eksbuild.1", description="version of the vpc-cni add-on")
     kube_proxy: AddonVersion = Field(
-        "v1.35.3-eksbuild.29", description="version of the kube-proxy add-on (same minor as the cluster)"
+        "v1.36.0-eksbuild.45", description="version of the kube-proxy add-on (same minor as the cluster)"
     )
     eks_pod_identity_agent: AddonVersion = Field(
         "v1.4.0-eksbuild.3", description="version of the eks-pod-identity-agent add-on"
     )
-    coredns: AddonVersion = Field("v1.14.6-eksbuild.4", description="version of the coredns add-on")
+    coredns: AddonVersion = Field("v1.14.7-eksbuild.11", description="version of the coredns add-on")
     aws_ebs_csi_driver: AddonVersion = Field(
         "v1.66.0-eksbuild.1", description="version of the aws-ebs-csi-driver add-on"
     )
@@ -481,7 +481,7 @@ class Cluster(Model):
         examples=["otel-dev"],
     )
     kubernetes_version: str = Field(
-        pattern=r"^1\.[0-9]{2}$", description="EKS minor version, quoted", examples=["1.35"]
+        pattern=r"^1\.[0-9]{2}$", description="EKS minor version, quoted", examples=["1.36"]
     )
     endpoint: Endpoint = Field(description="how the Kubernetes API is reached")
     admin_role_arns: Distinct[RoleArn] = Field(
@@ -841,7 +841,7 @@ class Rbac(Model):
 class ArgoCd(Model):
     """The Argo CD release."""
 
-    chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.2.2"])
+    chart_version: ChartVersion = Field(description="version of the argo-cd chart; exact in prod", examples=["10.9.5"])
     chart_repository: ChartRepository = Field(
         "https://argoproj.github.io/argo-helm",
         description="where the argo-cd chart lies: a Helm repository, https://, or a registry with its prefix, oci://",

@@ -1556,7 +1556,7 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
             "argocd.chartVersion",
             argocd.chart_version,
             "prod pins its chart versions",
-            "use an exact version, for example 10.2.2",
+            "use an exact version, for example 10.9.5",
         )
     if argocd.admin_enabled:
         yield Problem(

@@ -40,6 +40,7 @@ SUPPORTED_UNTIL: Final = {
     "1.33": ("2026-07-29", "2027-07-29"),
     "1.34": ("2026-12-02", "2027-12-02"),
     "1.35": ("2027-03-27", "2028-03-27"),
+    "1.36": ("2027-08-02", "2028-08-02"),
 }
 """Minor -> ends of its standard and of its extended support; of a newer one the cloud tells none, as a new one's.
 

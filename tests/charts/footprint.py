@@ -25,7 +25,7 @@ ROOT_VALUES = {
     "destinationServer": "https://kubernetes.default.svc",
 }
 
-# Source: the API reference of Kubernetes 1.35, and https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/
+# Source: the API reference of Kubernetes 1.36, and https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/
 CLUSTER_SCOPED = {
     ("", "Namespace"),
     ("", "PersistentVolume"),

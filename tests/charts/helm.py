@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-KUBERNETES_VERSION = "1.35.0"
+KUBERNETES_VERSION = "1.36.0"
 FETCH = "import sys, helm_python; helm_python.dependency_build(sys.argv[1])"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Values = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Every rendered object is one that Kubernetes 1.35 or Argo CD would accept."""
+"""Every rendered object is one that Kubernetes 1.36 or Argo CD would accept."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ from tests.charts.footprint import child_objects, root_objects
 from tests.charts.helm import KUBERNETES_VERSION
 from tests.charts.workloads import DATABASES
 
-# Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/manifests/crds/application-crd.yaml, the parts used here.
+# Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/manifests/crds/application-crd.yaml, the parts used here.
 STRING = {"type": "string", "minLength": 1}
 APPLICATION = {
     "type": "object",

@@ -119,7 +119,7 @@ def test_the_role_is_bound_to_the_account_of_the_hook_and_to_no_other(objects: l
 
 def test_the_image_is_the_official_one_pinned_and_needs_no_shell(objects: list[dict[str, Any]]):
     for container in containers(objects):
-        assert container["image"].startswith("registry.k8s.io/kubectl:v1.35.")
+        assert container["image"].startswith("registry.k8s.io/kubectl:v1.36.")
         assert "command" not in container
         assert not any(shell in arg for arg in container["args"] for shell in ("sh -c", "&&", "|", ";", "$("))
 

@@ -115,7 +115,7 @@ def test_the_wrappers_own_values_are_strict(shell: Wrapper, fault: dict[str, Any
 def lock_digest(dependencies: list[dict[str, Any]], locked: list[dict[str, Any]]) -> str:
     """The digest that Helm keeps in Chart.lock.
 
-    Source: https://github.com/helm/helm/blob/v3.19.5/internal/resolver/resolver.go (HashReq)
+    Source: https://github.com/helm/helm/blob/v4.2.1/internal/resolver/resolver.go (HashReq)
     """
     order = ("name", "version", "repository", "condition")
     pair = [[{key: entry[key] for key in order if key in entry} for entry in side] for side in (dependencies, locked)]

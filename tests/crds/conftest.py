@@ -13,7 +13,7 @@ import yaml
 from otel_on_spot.lab.toolchain.golang import Go, UnusableError
 
 KARPENTER = ("github.com/aws/karpenter-provider-aws", "v1.14.3", "pkg/apis/crds")
-ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.4.6", "manifests/crds")
+ARGOCD = ("github.com/argoproj/argo-cd/v3", "v3.5.3", "manifests/crds")
 FETCH_TIMEOUT_SECONDS = 600
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Argo CD's schemas are 3 MB: in Python alone they take twelve seconds."""

@@ -9,8 +9,12 @@ from typing import Any, Final
 
 from infra.settings.table import rows
 
-BASE: Final[Mapping[str, Any]] = {"network.flowLogs": True}
-"""What dev gets beside its stack file, so that a change of a dependent setting has something to change."""
+BASE: Final[Mapping[str, Any]] = {
+    "network.flowLogs": True,
+    "cluster.kubernetesVersion": "1.35",
+    "cluster.addons.kubeProxy": "v1.35.3-eksbuild.29",
+}
+"""What dev gets beside its stack file: something for a dependent setting to change, and a minor to go up from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +269,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     addon("vpcCni", "v1.23.3-eksbuild.1"),
     addon("kubeProxy", "v1.35.4-eksbuild.1"),
     addon("eksPodIdentityAgent", "v1.4.1-eksbuild.1"),
-    addon("coredns", "v1.14.7-eksbuild.1"),
+    addon("coredns", "v1.14.8-eksbuild.1"),
     addon("awsEbsCsiDriver", "v1.67.0-eksbuild.1"),
     addon("eksNodeMonitoringAgent", "v1.6.8-eksbuild.1"),
     addon("metricsServer", "v0.9.1-eksbuild.1"),

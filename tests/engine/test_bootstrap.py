@@ -100,6 +100,9 @@ def life(account: Cloud) -> Life:
             adminRoleArns=["arn:aws:iam::111122223333:role/platform-admin"],
             adminViewRoleArns=[role(STACK, "drift")],
             viewRoleArns=[role(STACK, "preview")],
+            kubernetesVersion="1.35",
+            addons={"kubeProxy": "v1.35.3-eksbuild.29"},
+            systemNodes={"releaseVersion": "1.35.8-20260930"},
         ),
         "karpenter": changed("karpenter", interruptionExperiments=True, spotServiceLinkedRole=True, identity="both"),
     }

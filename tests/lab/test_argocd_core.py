@@ -2,7 +2,7 @@
 
 ``argocd --core`` forwards ports to the pods of Argo CD's Redis and repo server. The lab runs both as processes, so the
 tests give it pods of those names, whose kubelet is a KWOK of their own that leads to the processes.
-Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/argocd/commands/headless/headless.go
+Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/argocd/commands/headless/headless.go
 """
 
 import json

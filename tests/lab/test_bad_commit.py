@@ -1,7 +1,7 @@
 """A bad commit, and how long the commit that mends it waits: for the root on a branch, and for a child at its commit.
 
 What Argo CD shows of a sync that failed and waits for its next try: phase Running, an end, and a count of tries.
-Source: processRequestedAppOperation of https://github.com/argoproj/argo-cd/blob/v3.4.6/controller/appcontroller.go
+Source: processRequestedAppOperation of https://github.com/argoproj/argo-cd/blob/v3.5.3/controller/appcontroller.go
 """
 
 import time

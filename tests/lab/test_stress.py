@@ -25,7 +25,7 @@ LONG = ("--hold", "300", "--why", "a test")
 SELF_HEAL_SECONDS = 330
 """The most that Argo CD waits before it heals the same commit again: its back-off grows with every revert before it.
 
-Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/argocd-application-controller/commands
+Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/argocd-application-controller/commands
 (--self-heal-backoff-cap-seconds, 300)
 """
 

@@ -161,7 +161,7 @@ def hold(windows: Iterable[SyncWindow], application: Application, now: datetime)
     A deny window that is open counts most; then an allow window that is; and where there are allow windows, none of
     them open, nothing is allowed. A sync by hand passes where every window that holds says so (manualSync).
     Source: SyncWindows.CanSync in
-    https://github.com/argoproj/argo-cd/blob/v3.4.6/pkg/apis/application/v1alpha1/types.go
+    https://github.com/argoproj/argo-cd/blob/v3.5.3/pkg/apis/application/v1alpha1/types.go
     """
     covering = [window for window in windows if covers(window, application)]
     by = _holding(covering, now)

@@ -66,7 +66,7 @@ RELEASE_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 LAST_CHANGE: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 """Annotation of an EndpointSlice: when the pod or Service changed that it was last written for.
 
-Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/staging/src/k8s.io/api/core/v1/annotation_key_constants.go
+Source: https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/api/core/v1/annotation_key_constants.go
 """
 SELF_HEAL_SECONDS: Final = 5.0
 """Argo CD waits that long before it heals again.

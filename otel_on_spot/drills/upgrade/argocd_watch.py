@@ -13,7 +13,7 @@ KINDS: Final = (APPLICATION, APPLICATION_SET, PROJECT)
 MARKER: Final = "argocd-cm"
 """ConfigMap that the chart labels with Argo CD's version.
 
-Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.2.2/charts/argo-cd/templates/_common.tpl (argo-cd.labels)
+Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.9.5/charts/argo-cd/templates/_common.tpl (argo-cd.labels)
 """
 BROKEN: Final = ("Degraded", "Missing", "Suspended")
 """States of health in which an Application is not whole.
@@ -59,7 +59,7 @@ class ApplicationWatch:
     ``namespace``: Argo CD's.
 
     Attributes:
-        during: what happens at the moment, as in ``v3.4.6 to v3.5.3``.
+        during: what happens at the moment, as in ``v3.5.3 to v3.6.1``.
         moving: the next version is not ready yet: what is said and done is the one's that is left.
         held: Application that differs from Git by the drill's own doing; empty where there is none.
         astray: Applications that were not Synced or not whole, each state of each move once.

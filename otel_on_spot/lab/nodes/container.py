@@ -25,7 +25,7 @@ def now() -> str:
 
 
 def image_command(image: str) -> str:
-    """Last part of an image's name, without tag and digest: of ``registry.k8s.io/kubectl:v1.35.4``, kubectl."""
+    """Last part of an image's name, without tag and digest: of ``registry.k8s.io/kubectl:v1.36.3``, kubectl."""
     return re.split(r"[:@]", image.rpartition("/")[2])[0]
 
 

@@ -30,7 +30,7 @@ from otel_on_spot.simcloud.tables import Tables
 BACKOFF_SECONDS = 7.0
 """Longest pause between two tries to register.
 
-Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/kubelet/kubelet_node_status.go
+Source: https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/kubelet/kubelet_node_status.go
 (registerWithAPIServer)
 """
 JITTER = 0.2

@@ -13,7 +13,7 @@ ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 MANAGED_ATTACHMENTS = "volumes.kubernetes.io/controller-managed-attach-detach"
 """By it the controller manager attaches the volumes of a node's pods; kubelets set it.
 
-Source: https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/volume/util/util.go
+Source: https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/volume/util/util.go
 """
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 """Taint effects of EKS in Kubernetes' words.
@@ -93,7 +93,7 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
     """The Node object, without its status.
 
     ``row``: as ``otel_on_spot.lab.aws.moto_patches.routes.instance_row`` has it. ``kubernetes_version``: of its
-    kubelet, such as ``v1.35.4``.
+    kubelet, such as ``v1.36.3``.
     """
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {

@@ -18,7 +18,7 @@ from otel_on_spot.lab.releases.installation import Installation, ReleaseContext,
 from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_OF_CHART
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_NEXT_CHART
 from otel_on_spot.simcloud.kubernetes_api import Object
 
 SOURCE: Final = "https://argoproj.github.io/argo-helm"
@@ -54,8 +54,7 @@ def next_chart(tools: Tools) -> tuple[str, str]:
     Raises:
         ApiError: it is not built.
     """
-    version = _next(tools).version(CONTROLLER)
-    return version, next(chart for chart, brings in ARGOCD_OF_CHART.items() if brings == version)
+    return _next(tools).version(CONTROLLER), ARGOCD_NEXT_CHART
 
 
 def _next(tools: Tools) -> Tools:
@@ -68,7 +67,7 @@ def _of_version(context: ReleaseContext, installation: Installation) -> ReleaseC
     Raises:
         ApiError: it is the next one, which is not built.
     """
-    if ARGOCD_OF_CHART.get(str(installation.inputs.get("version") or "")) != ARGOCD_NEXT.version:
+    if installation.inputs.get("version") != ARGOCD_NEXT_CHART:
         return context
     return replace(context, tools=_next(context.tools))
 

@@ -39,7 +39,7 @@ def render(
         chart_version: version that the chart is published under. In the source tree ``Chart.yaml`` may lag behind:
             upstream writes it when it publishes. Source:
             https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/hack/release/common.sh
-        kubernetes_version: of the API server, such as ``v1.35.4``.
+        kubernetes_version: of the API server, such as ``v1.36.3``.
         skip_crds: leave out the chart's CustomResourceDefinitions.
 
     Raises:
@@ -75,7 +75,7 @@ def owned(thing: Object, release: str, namespace: str, *, namespaced: bool) -> O
     """The object with the marks that Helm puts on what it makes.
 
     Source: https://helm.sh/docs/chart_best_practices/labels/ and
-    https://github.com/helm/helm/blob/v3.19.5/pkg/action/validate.go
+    https://github.com/helm/helm/blob/v4.2.1/pkg/action/validate.go
 
     Args:
         thing: as the chart renders it.

@@ -13,7 +13,7 @@ from otel_on_spot.lab.toolchain.build import cache_folder, copy_writable
 from otel_on_spot.lab.toolchain.golang import Go, ToolchainError, UnusableError
 from otel_on_spot.lab.toolchain.modules import ARGOCD
 
-# `argocd version --client --short` prints "argocd: v3.4.6+1234567".
+# `argocd version --client --short` prints "argocd: v3.5.3+1234567".
 # Source: https://argo-cd.readthedocs.io/en/stable/user-guide/commands/argocd_version/
 _VERSION = re.compile(r"\bv\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?")
 _SECONDS = 30
@@ -21,7 +21,7 @@ _SECONDS = 30
 
 @dataclass(frozen=True)
 class GivenArgocd:
-    """The given binary and the version that it prints, such as v3.4.6."""
+    """The given binary and the version that it prints, such as v3.5.3."""
 
     binary: Path
     version: str

@@ -10,9 +10,9 @@ import yaml
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1] / "go"
-# Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.2.2/charts/argo-cd/Chart.yaml (appVersion)
-# and https://github.com/argoproj/argo-helm/blob/argo-cd-10.9.5/charts/argo-cd/Chart.yaml
-ARGOCD_OF_CHART = {"10.2.2": "v3.4.6", "10.9.5": "v3.5.3"}
+# Source: https://github.com/argoproj/argo-helm/blob/argo-cd-10.2.2/charts/argo-cd/Chart.yaml (appVersion), and the same
+# file of the tags argo-cd-10.9.5 and argo-cd-10.10.0
+ARGOCD_OF_CHART = {"10.2.2": "v3.4.6", "10.9.5": "v3.5.3", "10.10.0": "v3.5.4"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ class Module:
 
     @cached_property
     def version(self) -> str:
-        """Pinned version of the upstream module, such as v1.35.4."""
+        """Pinned version of the upstream module, such as v1.36.3."""
         return self._line(rf"(?:require\s+|\s+){re.escape(self.upstream)}\s+(v\S+)", f"version of {self.upstream}")
 
     @cached_property
@@ -80,7 +80,7 @@ MODULES = (
         name="kubernetes",
         upstream="k8s.io/kubernetes",
         binaries={n: n for n in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")},
-        # Source: https://github.com/kubernetes/kubernetes/blob/v1.35.4/hack/lib/version.sh
+        # Source: https://github.com/kubernetes/kubernetes/blob/v1.36.3/hack/lib/version.sh
         variables=tuple(
             f"{package}.{variable}"
             for package in ("k8s.io/client-go/pkg/version", "k8s.io/component-base/version")
@@ -102,7 +102,7 @@ MODULES = (
         links=("argocd-repo-server", "argocd-git-ask-pass"),
         files={"argocd-manifests": "manifests"},
         package=".",
-        # Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/common/version.go
+        # Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/common/version.go
         variables=("github.com/argoproj/argo-cd/v3/common.version={number}",),
     ),
     Module(name="kwok", upstream="sigs.k8s.io/kwok", binaries={"kwok": "kwok"}),
@@ -115,10 +115,10 @@ MODULES = (
     ),
     Module(
         name="helm",
-        upstream="helm.sh/helm/v3",
+        upstream="helm.sh/helm/v4",
         binaries={"helm": "helm"},
-        # Source: https://github.com/helm/helm/blob/v3.19.5/Makefile
-        variables=("helm.sh/helm/v3/internal/version.version={version}",),
+        # Source: https://github.com/helm/helm/blob/v4.2.1/Makefile
+        variables=("helm.sh/helm/v4/internal/version.version={version}",),
     ),
     Module(name="etcd", upstream="go.etcd.io/etcd/server/v3", binaries={"etcd": "server"}),
     Module(
@@ -138,6 +138,8 @@ KARPENTER_NEXT = replace(KARPENTER, name="karpenter-next")
 """The Karpenter that ``drill upgrade`` moves to. It is built for who asks for it, and no part of the lab else."""
 ARGOCD_NEXT = replace(ARGOCD, name="argocd-next", binaries={"argocd-application-controller": "argocd-next"})
 """The Argo CD that ``drill upgrade --what argocd`` moves to: built as ``KARPENTER_NEXT`` is."""
+ARGOCD_NEXT_CHART = "0.0.0"
+"""Stands in the lab for the chart that brings ``ARGOCD_NEXT``: public sources show none, seen on 2026-11-26."""
 _DISCOVERY_BY_DNS = ("remove_all_sd", "enable_dns_sd")
 """Build tags: service discovery as the platform's scrape jobs use it, and no SDK of a cloud, half of the build.
 
@@ -172,7 +174,7 @@ ARGOCD_CLI = Module(
 def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...]:
     """One line for each tool whose version is not what the stack file pins; nothing where there is no such file.
 
-    ``versions``: what the lab runs, such as ``{"kube-apiserver": "v1.35.4"}``.
+    ``versions``: what the lab runs, such as ``{"kube-apiserver": "v1.36.3"}``.
     """
     stack = yaml.safe_load(stack_file.read_text(encoding="utf-8")) if stack_file.is_file() else None
 

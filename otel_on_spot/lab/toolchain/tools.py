@@ -43,7 +43,7 @@ class Tools:
         return self.paths[name]
 
     def version(self, name: str) -> str:
-        """The version of this binary, such as v1.35.4.
+        """The version of this binary, such as v1.36.3.
 
         Raises:
             LookupError: no tool of the lab has this name.

@@ -28,8 +28,7 @@ from otel_on_spot.simcloud.properties import Properties, declared
 
 EKS: Final = "eks.amazonaws.com"
 NEWEST_MINOR: Final = "1.36"
-"""Newer than the calendar of support that the cloud tells."""
-DEFAULT_MINOR = "1.35"
+DEFAULT_MINOR = "1.36"
 """The minor that EKS takes where none is asked for."""
 READ_BACK = (
     *("enabledClusterLogTypes", "deletionProtection", "accessConfig", "encryptionConfig", "upgradePolicy"),

@@ -15,7 +15,7 @@ from otel_on_spot.simcloud import eks_requests
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
-from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, minor_of
+from otel_on_spot.simcloud.aws.eks_cluster import DEFAULT_MINOR, active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
 from otel_on_spot.simcloud.aws.network import name_servers
 from otel_on_spot.simcloud.aws.network_acls import stopped, subnets_of
@@ -506,7 +506,7 @@ def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
         ApiError: the release is of another minor than the group's, that is newer than the control plane, or it is older
             than the one that the group has.
     """
-    control_plane = cluster["inputs"].get("version") or "1.35"
+    control_plane = cluster["inputs"].get("version") or DEFAULT_MINOR
     minor = inputs.get("version") or (minor_of(had) if had else control_plane)
     if float(minor) > float(control_plane):
         raise ApiError(

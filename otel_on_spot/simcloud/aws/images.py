@@ -16,13 +16,14 @@ FIRST_RELEASE: Final[Mapping[str, str]] = {
     "1.33": "20250529",
     "1.34": "20251002",
     "1.35": "20260128",
-    "1.36": "20260727",
+    "1.36": "20260610",
 }
 """Kubernetes minor -> date from which releases of AL2023 have a build for it.
 
-The day of EKS's release; of 1.36 the earliest build that public sources show, seen on 2026-11-26. Of 1.37 they show
-none.
-Sources: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html, https://endoflife.date/amazon-eks
+The day of EKS's release; of 1.36 the first release that has one, eight days later. Of 1.37 public sources show none,
+seen on 2026-11-26.
+Sources: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html, https://endoflife.date/amazon-eks,
+https://github.com/awslabs/amazon-eks-ami/blob/main/CHANGELOG.md
 """
 NEWEST: Final = "20260930"
 """Newest release that public sources show, for 1.35 and 1.36; seen on 2026-11-26."""

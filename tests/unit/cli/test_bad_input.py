@@ -67,7 +67,7 @@ SPOILT: dict[str, tuple[str, str]] = {
     "overlapping subnets": (replaced(DEV, "cidr: 10.10.0.0/16", "cidr: 10.10.0.0/19"), "network.cidr"),
     "one zone in prod": (replaced(PROD, "[eu-west-1a, eu-west-1b, eu-west-1c]", "[eu-west-1a]"), "network.zones"),
     "name of 80 characters": (replaced(DEV, "name: otel-dev", f"name: {'x' * 80}"), "cluster.name"),
-    "unsupported Kubernetes": (replaced(DEV, '"1.35"', '"1.29"'), "cluster.kubernetesVersion"),
+    "unsupported Kubernetes": (replaced(DEV, '"1.36"', '"1.29"'), "cluster.kubernetesVersion"),
     "ARN where a name belongs": (
         replaced(DEV, "name: otel-dev", "name: arn:aws:eks:eu-west-1:111122223333:cluster/x"),
         "cluster.name",

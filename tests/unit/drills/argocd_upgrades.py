@@ -8,14 +8,14 @@ from otel_on_spot.drills.upgrade.argocd_verdicts import ArgocdUpgrade, Astray, S
 from otel_on_spot.drills.upgrade.verdicts import Move
 from tests.unit.drills.fronts import KEPT
 
-UP = Move(before="v3.4.6", after="v3.5.3", at={"crds": 2.0, "controller": 4.0, "done": 9.0}, version="v3.5.3")
-BACK = Move(before="v3.5.3", after="v3.4.6", at={"crds": 1.0, "controller": 2.5, "done": 8.0}, version="v3.4.6")
+UP = Move(before="v3.5.3", after="v3.6.1", at={"crds": 2.0, "controller": 4.0, "done": 9.0}, version="v3.6.1")
+BACK = Move(before="v3.6.1", after="v3.5.3", at={"crds": 1.0, "controller": 2.5, "done": 8.0}, version="v3.5.3")
 HELD = Suspension(
     workload="otel-demo/frontend",
     application="otel-demo",
     before=1,
     after=2,
-    noticed=("v3.5.3", "v3.4.6"),
+    noticed=("v3.6.1", "v3.5.3"),
     reverted="",
     window=True,
     put_back=3.1,
@@ -23,7 +23,7 @@ HELD = Suspension(
 WELL = ArgocdUpgrade(
     moves=(UP, BACK),
     applications=5,
-    behind={"v3.4.6 to v3.5.3": (), "v3.5.3 to v3.4.6": ()},
+    behind={"v3.5.3 to v3.6.1": (), "v3.6.1 to v3.5.3": ()},
     astray=(),
     syncs=(),
     suspension=HELD,
@@ -31,7 +31,7 @@ WELL = ArgocdUpgrade(
     moved=(),
     changed=(),
     stored=(),
-    version="v3.4.6",
+    version="v3.5.3",
     timeout=300.0,
     front=KEPT,
 )
@@ -65,17 +65,17 @@ def unheld(**fault: Any) -> ArgocdUpgrade:
 
 IN_ORDER: dict[str, Callable[[], ArgocdUpgrade]] = {made.__name__: made for made in (argocd, same_crds, unsettled)}
 
-STRAYED = Astray(application="otel-demo", seen="OutOfSync by Deployment otel-demo/cart", during="v3.4.6 to v3.5.3")
+STRAYED = Astray(application="otel-demo", seen="OutOfSync by Deployment otel-demo/cart", during="v3.5.3 to v3.6.1")
 FAULTS: dict[str, tuple[ArgocdUpgrade, str, str]] = {
     "the new version does not start": (
         broken(moves=(replace(UP, error="not ready: panic"),), suspension=None),
         "moved",
-        "v3.4.6 to v3.5.3: not ready: panic",
+        "v3.5.3 to v3.6.1: not ready: panic",
     ),
     "the old version stays": (
-        broken(moves=(replace(UP, version="v3.4.6"), BACK)),
+        broken(moves=(replace(UP, version="v3.5.3"), BACK)),
         "moved",
-        "the controller is v3.4.6 after the update",
+        "the controller is v3.5.3 after the update",
     ),
     "the controllers come before their CRDs": (
         broken(moves=(replace(UP, at={"controller": 2.0, "crds": 5.0, "done": 9.0}), BACK)),
@@ -83,14 +83,14 @@ FAULTS: dict[str, tuple[ArgocdUpgrade, str, str]] = {
         "the controller changed 2.0 s after the start, the CRDs after 5.0 s",
     ),
     "a version compares nothing": (
-        broken(behind={"v3.4.6 to v3.5.3": ("otel-demo",), "v3.5.3 to v3.4.6": ()}),
+        broken(behind={"v3.5.3 to v3.6.1": ("otel-demo",), "v3.6.1 to v3.5.3": ()}),
         "compared",
-        "v3.4.6 to v3.5.3: Applications not compared with Git within 300 s: otel-demo",
+        "v3.5.3 to v3.6.1: Applications not compared with Git within 300 s: otel-demo",
     ),
     "another version sees a difference": (
         broken(astray=(STRAYED,)),
         "stays",
-        "otel-demo: OutOfSync by Deployment otel-demo/cart while Argo CD moved from v3.4.6 to v3.5.3",
+        "otel-demo: OutOfSync by Deployment otel-demo/cart while Argo CD moved from v3.5.3 to v3.6.1",
     ),
     "another version takes a workload for broken": (
         broken(astray=(replace(STRAYED, seen="Degraded"),)),
@@ -100,15 +100,15 @@ FAULTS: dict[str, tuple[ArgocdUpgrade, str, str]] = {
     "another version syncs what was Synced": (
         broken(syncs=(replace(STRAYED, seen="a sync began at 2026-11-26T18:00:00Z"),)),
         "syncs",
-        "a sync began at 2026-11-26T18:00:00Z while Argo CD moved from v3.4.6 to v3.5.3",
+        "a sync began at 2026-11-26T18:00:00Z while Argo CD moved from v3.5.3 to v3.6.1",
     ),
     "a version undoes what is suspended": (
-        unheld(reverted="it was 1 again in spite of it, with v3.5.3"),
+        unheld(reverted="it was 1 again in spite of it, with v3.6.1"),
         "suspended",
-        "by hand from 1 to 2: it was 1 again in spite of it, with v3.5.3",
+        "by hand from 1 to 2: it was 1 again in spite of it, with v3.6.1",
     ),
     "a version drops the deny window": (unheld(window=False), "suspended", "the deny window is gone"),
-    "a version does not see the scale": (unheld(noticed=("v3.5.3",)), "suspended", "nobody looked"),
+    "a version does not see the scale": (unheld(noticed=("v3.6.1",)), "suspended", "nobody looked"),
     "nothing is put back once the suspension is over": (
         unheld(put_back=None),
         "put-back",
@@ -119,7 +119,7 @@ FAULTS: dict[str, tuple[ArgocdUpgrade, str, str]] = {
         "pods",
         "otel-demo/cart-1: gone",
     ),
-    "it stays in the new version": (broken(version="v3.5.3"), "back", "Argo CD is v3.5.3"),
+    "it stays in the new version": (broken(version="v3.6.1"), "back", "Argo CD is v3.6.1"),
     "an Application is written anew": (
         broken(changed=("Application otel-demo",)),
         "back",

@@ -124,7 +124,7 @@ class KubernetesFront:
         if self.status != 200:
             return self.status, {"kind": "Status", "code": self.status}
         if split.path == "/version":
-            return 200, {"gitVersion": "v1.35.4"}
+            return 200, {"gitVersion": "v1.36.3"}
         parts = split.path.strip("/").split("/")
         group = parts[1] if parts[0] == "api" else f"{parts[1]}/{parts[2]}"
         rest = parts[2:] if parts[0] == "api" else parts[3:]

@@ -26,7 +26,7 @@ from otel_on_spot.report import Report
 from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.drilled import found, looked_at
 
-HERE, NEXT = "v3.4.6", "v3.5.3"
+HERE, NEXT = "v3.5.3", "v3.6.1"
 
 
 class ArgoCd:
@@ -148,7 +148,7 @@ def test_a_platform_that_took_both_moves_well_is_in_order_and_the_scale_is_put_b
     assert [*said] == [
         "moved", "order", "compared", "stays", "syncs", "suspended", "put-back", "pods", "back", "front-path",
     ]  # fmt: skip
-    assert said["suspended"] == "otel-demo/frontend by hand from 1 to 2, OutOfSync in v3.5.3 and v3.4.6, and left"
+    assert said["suspended"] == "otel-demo/frontend by hand from 1 to 2, OutOfSync in v3.6.1 and v3.5.3, and left"
     assert said["stays"] == "2 of 2 Applications Synced and Healthy in each version"
     moments = [moment.what for moment in report.moments]
     first = moments.index("scaled by hand")
@@ -163,19 +163,19 @@ def test_what_the_version_that_is_left_does_as_its_crds_change_is_told(argocd: C
     assert found(report) == {}
     told = looked_at(report)["syncs"]
     assert told.startswith("neither version synced anything; before the next one was ready, root: a sync began at ")
-    assert told.endswith(" (v3.4.6 to v3.5.3)")
+    assert told.endswith(" (v3.5.3 to v3.6.1)")
 
 
 @pytest.mark.parametrize(
     ("fault", "line", "said"),
     [
         ("does not start", "moved", "does not become ready: panic"),
-        ("stays", "moved", "the controller is v3.4.6 after the update"),
+        ("stays", "moved", "the controller is v3.5.3 after the update"),
         ("compares nothing", "compared", "not compared with Git within 0 s: root"),
-        ("sees a difference", "stays", "root: OutOfSync while Argo CD moved from v3.4.6 to v3.5.3"),
+        ("sees a difference", "stays", "root: OutOfSync while Argo CD moved from v3.5.3 to v3.6.1"),
         ("takes it for broken", "stays", "root: Degraded while"),
         ("syncs", "syncs", "root: a sync began at moment"),
-        ("undoes what is suspended", "suspended", "it was 1 again in spite of it, with v3.5.3"),
+        ("undoes what is suspended", "suspended", "it was 1 again in spite of it, with v3.6.1"),
         ("does not see the scale", "suspended", "nobody looked"),
         ("drops the window", "suspended", "the deny window is gone"),
         ("replaces a pod", "pods", "otel-demo/cart-1: gone"),
@@ -217,7 +217,7 @@ def test_a_drill_that_is_interrupted_moves_back_and_ends_the_suspension(
     ("disturb", "said"),
     [
         (lambda a: a.marker["metadata"].pop("labels"), "no ConfigMap argocd-cm says Argo CD's version"),
-        (lambda a: a.move(NEXT), "Argo CD is v3.5.3 already"),
+        (lambda a: a.move(NEXT), "Argo CD is v3.6.1 already"),
         (lambda a: a.root.update(operation={}), r"root \(Synced, Healthy, being synced\)"),
         (lambda a: setattr(a, "compare", lambda: a.root["status"].update(sync={})), r"root \(Unknown, Healthy\)"),
         (lambda a: a.frontend["metadata"].pop("annotations"), "whose scale no HPA owns"),
@@ -238,8 +238,8 @@ def test_a_dead_drills_version_is_left_to_an_update_and_said_so(there: Cluster, 
     running = argocd()
     step = moved(make_plan(there.target, there.api, NEXT).path, HERE, NEXT, "argocd")
 
-    assert take_back(there.target, there.api, step) == "is v3.4.6"
+    assert take_back(there.target, there.api, step) == "is v3.5.3"
     running.move(NEXT)
     assert version_of(there.api, "argocd") == NEXT
-    with pytest.raises(ElsewhereError, match=r"Argo CD is v3\.5\.3 and was v3\.4\.6: an update brings back"):
+    with pytest.raises(ElsewhereError, match=r"Argo CD is v3\.6\.1 and was v3\.5\.3: an update brings back"):
         take_back(there.target, there.api, step)

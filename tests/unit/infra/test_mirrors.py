@@ -70,7 +70,7 @@ def test_without_a_mirror_they_come_from_where_they_are_published(dev: Recording
         ("karpenter", "chartRepository", "oci://public.ecr.aws/karpenter/"),
         ("argocd", "chartRepository", "oci://user:password@registry.corp/argo"),
         ("karpenter", "imageRepository", f"oci://{MIRROR}/karpenter"),
-        ("argocd", "imageRepository", f"{MIRROR}/argocd:v3.4.6"),
+        ("argocd", "imageRepository", f"{MIRROR}/argocd:v3.5.3"),
         ("argocd", "imageRepository", f"{MIRROR}/argocd@sha256:0"),
         ("argocd", "redisImageRepository", "redis"),
         ("argocd", "redisImageRepository", f"{MIRROR}/Redis"),

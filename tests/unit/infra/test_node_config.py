@@ -174,7 +174,7 @@ def test_an_image_that_cannot_be_told_a_proxy_is_refused(build: str, refused: bo
     raw = committed("dev")
     raw["network"]["proxy"] = {"url": URL}
     raw["nodeClass"]["amiAlias"] = f"al2023@v{build}"
-    raw["cluster"].setdefault("systemNodes", {})["releaseVersion"] = f"1.35.2-{build}"
+    raw["cluster"].setdefault("systemNodes", {})["releaseVersion"] = f"1.36.2-{build}"
     _, problems = parse(raw)
     keys = ["nodeClass.amiAlias", "cluster.systemNodes.releaseVersion"]
 

@@ -53,7 +53,7 @@ class Answer(BaseHTTPRequestHandler):
             "/version": {
                 "major": "1",
                 "minor": "35",
-                "gitVersion": "v1.35.4",
+                "gitVersion": "v1.36.3",
                 "gitCommit": "",
                 "gitTreeState": "",
                 "buildDate": "",

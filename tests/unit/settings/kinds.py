@@ -184,7 +184,7 @@ def newer_fields() -> Iterator[Row]:
         yield "dev", "pools.data.budgets", budgets, key
     for addon in ("v01.14.6-eksbuild.4", "v1.14.06-eksbuild.4", "v1.14.6-eksbuild.04", "v1.14.6"):
         yield "dev", "cluster.addons", {"coredns": addon}, "cluster.addons.coredns"
-    for release in ("1.35.08-20260930", "01.35.8-20260930", "1.35.8"):
+    for release in ("1.36.08-20260930", "01.36.8-20260930", "1.36.8"):
         yield "dev", "cluster.systemNodes", {"releaseVersion": release}, "cluster.systemNodes.releaseVersion"
     for version in ("2.0.0", "2.14.1", "10.0.0", "0.37.0"):
         yield "dev", "karpenter.version", version, "karpenter.version"
@@ -461,7 +461,7 @@ def reach() -> Iterator[Row]:
         yield "prod", "network+karpenter.identity", (enclosed, identity), "karpenter.identity"
     for date in ("20261301", "20260230", "00000000", "99999999", "20260931", "20991231"):
         yield "dev", "nodeClass.amiAlias", f"al2023@v{date}", "nodeClass.amiAlias"
-        yield "dev", "cluster.systemNodes", {"releaseVersion": f"1.35.2-{date}"}, "cluster.systemNodes.releaseVersion"
+        yield "dev", "cluster.systemNodes", {"releaseVersion": f"1.36.2-{date}"}, "cluster.systemNodes.releaseVersion"
 
 
 def places() -> Iterator[Row]:
@@ -556,7 +556,7 @@ def foreign_digits() -> Iterator[Row]:
     yield "dev", "alarms", {"emails": ["\u00e9@b.org"]}, "alarms.emails[0]"
     yield "dev", "karpenter.version", "1.14.3".translate(digits), "karpenter.version"
     yield "dev", "nodeClass.amiAlias", "al2023@v" + "20260930".translate(digits), "nodeClass.amiAlias"
-    release = {"releaseVersion": "1.35.8-" + "20260930".translate(digits)}
+    release = {"releaseVersion": "1.36.8-" + "20260930".translate(digits)}
     yield "dev", "cluster.systemNodes", release, "cluster.systemNodes.releaseVersion"
 
 
@@ -812,7 +812,11 @@ SOUND: list[tuple[str, str, Any]] = [
     )),
     *(("dev", "pools.spot.expireAfter", text) for text in ("Never", "90s", "1h30m", "336h", "720h0m0s")),
     ("dev", "karpenter.version+pools.spot.consolidationPolicy", ("1.14.0", "Balanced")),
-    ("dev", "karpenter.version+pools.spot.limits", ("1.11.0", {"cpu": "100", "memory": "400Gi", "nodes": 10})),
+    (
+        "dev",
+        "karpenter.version+cluster.kubernetesVersion+cluster.addons+pools.spot.limits",
+        ("1.11.0", "1.35", {"kubeProxy": "v1.35.3-eksbuild.29"}, {"cpu": "100", "memory": "400Gi", "nodes": 10}),
+    ),
     ("prod", "pools.data.expireAfter+pools.data.expireAfterReason", ("720h", "they are replicas of another region")),
     ("dev", "pools.spot.expireAfterReason", "they may go at any hour"),
     ("dev", "pools.spot.zones", ["eu-west-1b"]),

@@ -100,8 +100,8 @@ def test_a_committed_stack_file_runs_on_any_backend(stack: str) -> None:
         ("dev", "cluster.name", "x" * 80, "cluster.name"),
         ("dev", "cluster.name", "arn:aws:eks:eu-west-1:111122223333:cluster/dev", "cluster.name"),
         ("dev", "cluster.name", None, "cluster.name"),
-        ("dev", "cluster.kubernetesVersion", 1.35, "cluster.kubernetesVersion"),
-        ("dev", "cluster.kubernetesVersion", "1.36", "cluster.addons.kubeProxy"),
+        ("dev", "cluster.kubernetesVersion", 1.36, "cluster.kubernetesVersion"),
+        ("dev", "cluster.kubernetesVersion", "1.35", "cluster.addons.kubeProxy"),
         ("dev", "cluster.endpoint.publicCidrs", ["0.0.0.0/0"], "cluster.endpoint.publicCidrs"),
         ("dev", "cluster.endpoint.publicCidrs", [], "cluster.endpoint.publicCidrs"),
         ("dev", "cluster.endpoint.private", False, "cluster.endpoint.private"),
@@ -112,13 +112,13 @@ def test_a_committed_stack_file_runs_on_any_backend(stack: str) -> None:
         ("dev", "cluster.logRetentionDays", 31, "cluster.logRetentionDays"),
         ("dev", "cluster.systemNodes", {"size": 1}, "cluster.systemNodes.size"),
         ("dev", "cluster.systemNodes", {"instanceTypes": ["m7g.large"]}, "cluster.systemNodes.instanceTypes"),
-        ("dev", "cluster.systemNodes", {"kubernetesVersion": "1.33"}, "cluster.systemNodes.kubernetesVersion"),
-        ("dev", "cluster.systemNodes", {"kubernetesVersion": "1.36"}, "cluster.systemNodes.kubernetesVersion"),
-        ("dev", "cluster.systemNodes", {"releaseVersion": "1.34.2-20260930"}, "cluster.systemNodes.releaseVersion"),
+        ("dev", "cluster.systemNodes", {"kubernetesVersion": "1.34"}, "cluster.systemNodes.kubernetesVersion"),
+        ("dev", "cluster.systemNodes", {"kubernetesVersion": "1.37"}, "cluster.systemNodes.kubernetesVersion"),
+        ("dev", "cluster.systemNodes", {"releaseVersion": "1.35.8-20260930"}, "cluster.systemNodes.releaseVersion"),
         (
             "dev",
             "cluster.systemNodes",
-            {"kubernetesVersion": "1.34", "releaseVersion": "1.35.8-20260930"},
+            {"kubernetesVersion": "1.35", "releaseVersion": "1.36.4-20260930"},
             "cluster.systemNodes.releaseVersion",
         ),
         ("prod", "cluster.systemNodes", {"size": 3}, "cluster.systemNodes.releaseVersion"),
@@ -182,7 +182,7 @@ def test_a_problem_says_what_was_given_the_rule_and_what_to_do() -> None:
     for part in (
         "karpenter.version",
         "given: 1.8.0",
-        "rule:  Kubernetes 1.35 needs Karpenter 1.9.0 or newer",
+        "rule:  Kubernetes 1.36 needs Karpenter 1.13.0 or newer",
         "do:    ",
     ):
         assert part in text

@@ -1,5 +1,5 @@
 // Command argocd is Argo CD's own command line, whose `--core` needs no API server of Argo CD's.
-// Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/main.go
+// Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/main.go
 package main
 
 import (

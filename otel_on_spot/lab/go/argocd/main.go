@@ -1,6 +1,6 @@
 // Command argocd is the part of Argo CD that the lab runs, as one binary that acts by the name it is called by.
 // The whole upstream binary works the same way.
-// Source: https://github.com/argoproj/argo-cd/blob/v3.4.6/cmd/main.go
+// Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/main.go
 package main
 
 import (

@@ -129,7 +129,7 @@ def _create(server: Server, thing: dict[str, Any]) -> None:
 
 
 def wanted(row: dict[str, Any]) -> dict[str, Any]:
-    return node(row, karpenter_registration(parse(USER_DATA), ROLE), "v1.35.4")
+    return node(row, karpenter_registration(parse(USER_DATA), ROLE), "v1.36.3")
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def joined(server: Server) -> Iterator[str]:
 def test_a_node_registers_itself_with_all_that_it_offers(server: Server, joined: str) -> None:
     there = server.ask("admin", "GET", joined)
     assert there["status"]["capacity"]["pods"] == "29"
-    assert there["status"]["nodeInfo"]["kubeletVersion"] == "v1.35.4"
+    assert there["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.3"
     assert there["spec"]["providerID"] == "aws:///eu-west-1b/i-1"
     assert {"key": "karpenter.sh/unregistered", "effect": "NoExecute"} in there["spec"]["taints"]
 

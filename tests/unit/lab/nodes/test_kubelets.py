@@ -66,7 +66,7 @@ def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets
         server=api.server,
         authority=api.authority,
         cloud_controller=api.client.as_user("cloud_controller"),
-        kubernetes_version="v1.35.4",
+        kubernetes_version="v1.36.3",
         tables=tables,
         boot_seconds=0,
     )

@@ -25,7 +25,7 @@ esac
 
 
 def container(name: str, *args: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "image": "registry.k8s.io/kubectl:v1.35.4", "args": list(args), **more}
+    return {"name": name, "image": "registry.k8s.io/kubectl:v1.36.3", "args": list(args), **more}
 
 
 def pod(*containers: dict[str, Any], inits: tuple[dict[str, Any], ...] = (), **spec: Any) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_what_cannot_be_run_ends_as_failed_with_the_reason_and_never_as_a_succes
 
 
 @pytest.mark.parametrize(
-    "image", ["kubectl", "registry.k8s.io/kubectl:v1.35.4", "host:5000/kubectl@sha256:0", "bitnami/kubectl:1.35"]
+    "image", ["kubectl", "registry.k8s.io/kubectl:v1.36.3", "host:5000/kubectl@sha256:0", "bitnami/kubectl:1.35"]
 )
 def test_an_image_of_kubectl_is_known_by_its_name(image: str) -> None:
     assert cannot_run(container("c", image=image)) == ""

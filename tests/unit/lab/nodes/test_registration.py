@@ -75,7 +75,7 @@ def test_an_instance_without_a_node_config_never_starts_a_kubelet(user_data: str
 
 
 def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None:
-    made = node(instance(), karpenter_registration(parse(USER_DATA), ROLE), "v1.35.4")
+    made = node(instance(), karpenter_registration(parse(USER_DATA), ROLE), "v1.36.3")
     labels = made["metadata"]["labels"]
     assert made["spec"] == {
         "providerID": "aws:///eu-west-1b/i-1",
@@ -93,7 +93,7 @@ def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None
 
 def test_a_node_of_a_managed_group_carries_what_eks_and_the_program_give_it() -> None:
     registration = group_registration("system", GROUP, "https://127.0.0.1:6443", "ami-1")
-    labels = node(instance(), registration, "v1.35.4")["metadata"]["labels"]
+    labels = node(instance(), registration, "v1.36.3")["metadata"]["labels"]
     assert (labels["eks.amazonaws.com/nodegroup"], labels["eks.amazonaws.com/capacityType"]) == ("system", "ON_DEMAND")
     assert labels["node-role"] == "system"
     assert registration.taints == [{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}]

@@ -19,7 +19,7 @@ def program_values() -> dict[str, Any]:
 def data(values: dict[str, Any], upstream: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
     return {
         config_map["metadata"]["name"]: config_map["data"]
-        for config_map in config_maps(values, upstream or {}, name="argocd", version="v3.4.6")
+        for config_map in config_maps(values, upstream or {}, name="argocd", version="v3.5.3")
     }
 
 

@@ -15,7 +15,7 @@ from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailedError, Program
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_OF_CHART, KARPENTER_NEXT
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_NEXT_CHART, KARPENTER_NEXT
 from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.3"}
@@ -70,7 +70,7 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
             binary.name: binary,
             **{name: tmp_path / name for name in ("karpenter", "helm", "kube-apiserver")},
         },
-        versions={"karpenter": "v1.14.3", binary.name: "v3.4.6", "kube-apiserver": "v1.35.4"},
+        versions={"karpenter": "v1.14.3", binary.name: "v3.5.3", "kube-apiserver": "v1.36.3"},
         karpenter_chart=tmp_path,
         karpenter_crd_chart=tmp_path,
         argocd_manifests=manifests,
@@ -124,13 +124,13 @@ def test_the_next_argo_cd_is_taken_where_its_chart_is_asked_for_and_refused_unti
     releases: Releases, tmp_path: Path
 ) -> None:
     context, cloud = releases._context, cast("Any", None)
-    chart = next(chart for chart, brings in ARGOCD_OF_CHART.items() if brings == ARGOCD_NEXT.version)
+    chart = ARGOCD_NEXT_CHART
 
     def of_version(chart_version: str) -> ReleaseContext:
         installation = Installation(cloud=cloud, cluster="c", inputs={"name": "argocd", "version": chart_version})
         return argocd._of_version(context, installation)
 
-    assert of_version("10.2.2") is context
+    assert of_version("10.9.5") is context
     assert of_version("") is context
     for refused in (lambda: of_version(chart), lambda: argocd.next_chart(context.tools)):
         with pytest.raises(ApiError, match=r'is not built\. .*make tools ARGS="--argocd-next"\. The lab may stay up'):
@@ -207,7 +207,7 @@ def test_a_config_key_that_is_not_known_is_told_not_dropped_in_silence(releases:
     releases.check({**ARGOCD, "values": {"configs": {"cm": {"exec.enabled": False, "new.key": 1}}}})
 
     assert len(told) == 1
-    assert "configs.cm.new.key is not known to Argo CD v3.4.6" in told[0]
+    assert "configs.cm.new.key is not known to Argo CD v3.5.3" in told[0]
 
 
 def test_a_controller_is_started_again_only_when_its_command_or_environment_changed(tmp_path: Path) -> None:

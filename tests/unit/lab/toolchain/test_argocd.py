@@ -9,7 +9,7 @@ from tests.unit.lab.toolchain.conftest import FakeGo
 
 BINARY = """#!/bin/sh
 [ "$(basename "$0")" = argocd-repo-server ] && echo "I am the repo server" && exit 0
-[ "$ARGOCD_BINARY_NAME $*" = "argocd version --client --short" ] && echo "argocd: v3.4.7+443415b" && exit 0
+[ "$ARGOCD_BINARY_NAME $*" = "argocd version --client --short" ] && echo "argocd: v3.5.7+443415b" && exit 0
 echo "unexpected: $*" >&2; exit 1
 """
 
@@ -18,9 +18,9 @@ echo "unexpected: $*" >&2; exit 1
 def stack_file(tmp_path: Path) -> Path:
     path = tmp_path / "Pulumi.lab.yaml"
     path.write_text("""config:
-  otel-on-spot:cluster: {kubernetesVersion: "1.35"}
+  otel-on-spot:cluster: {kubernetesVersion: "1.36"}
   otel-on-spot:karpenter: {version: 1.14.3}
-  otel-on-spot:argocd: {chartVersion: 10.2.2}
+  otel-on-spot:argocd: {chartVersion: 10.9.5}
 """)
     return path
 
@@ -39,7 +39,7 @@ def test_the_built_argo_cd_runs_where_none_is_given_and_is_what_the_program_pins
 ) -> None:
     tools = ensure(stack_file=stack_file)
 
-    assert tools.version("argocd-repo-server") == "v3.4.6"
+    assert tools.version("argocd-repo-server") == "v3.5.3"
     assert tools.notes == ()
 
 
@@ -48,11 +48,11 @@ def test_a_given_binary_is_run_by_the_names_of_its_programs_and_nothing_of_argo_
 ) -> None:
     tools = ensure(stack_file=stack_file)
 
-    assert tools.version("argocd-application-controller") == "v3.4.7"
+    assert tools.version("argocd-application-controller") == "v3.5.7"
     assert tools.path("argocd-repo-server").name == "argocd-repo-server"
     assert tools.path("argocd-repo-server").resolve() == binary
     assert tools.notes == (
-        "the program pins Argo CD v3.4.6 (chart 10.2.2 in Pulumi.lab.yaml), the lab runs v3.4.7; "
+        "the program pins Argo CD v3.5.3 (chart 10.9.5 in Pulumi.lab.yaml), the lab runs v3.5.7; "
         "ARGOCD=path runs a binary of yours",
     )
     assert "argocd" not in fake_go.calls("build")
@@ -64,7 +64,7 @@ def test_the_manifests_are_those_of_the_given_version_and_go_is_asked_once(fake_
 
     assert (tools.argocd_manifests / "crds").is_dir()
     asked = [call for call in fake_go.calls() if " mod download " in call and "argo-cd" in call]
-    assert [call.split()[-1] for call in asked] == ["github.com/argoproj/argo-cd/v3@v3.4.7"]
+    assert [call.split()[-1] for call in asked] == ["github.com/argoproj/argo-cd/v3@v3.5.7"]
 
 
 def test_manifests_that_cannot_be_had_are_refused_with_what_go_said(fake_go: FakeGo, binary: Path) -> None:
@@ -73,7 +73,7 @@ def test_manifests_that_cannot_be_had_are_refused_with_what_go_said(fake_go: Fak
         ensure()
     (fake_go.folder / "offline").touch()
 
-    with pytest.raises(ToolchainError, match=r"manifests of Argo CD v3\.4\.7 .*no route to host\n.*or unset ARGOCD"):
+    with pytest.raises(ToolchainError, match=r"manifests of Argo CD v3\.5\.7 .*no route to host\n.*or unset ARGOCD"):
         ensure()
     assert not list(fake_go.tools.glob("argocd-given/manifests/*"))
 
@@ -101,6 +101,6 @@ def test_what_is_no_argo_cd_is_a_problem_that_says_what_to_do(
 
     assert problem.given.startswith(f"{binary}: ")
     assert found in problem.given
-    assert problem.do == "give the path of such a file, or unset ARGOCD: v3.4.6 is built then"
+    assert problem.do == "give the path of such a file, or unset ARGOCD: v3.5.3 is built then"
     with pytest.raises(ToolchainError, match="1 problem, nothing was started\n  ARGOCD\n"):
         ensure()

@@ -12,6 +12,7 @@ from otel_on_spot.lab.toolchain.modules import (
     ARGOCD,
     ARGOCD_CLI,
     ARGOCD_NEXT,
+    ARGOCD_NEXT_CHART,
     ARGOCD_OF_CHART,
     COLLECTOR,
     KARPENTER,
@@ -23,9 +24,9 @@ from otel_on_spot.lab.toolchain.modules import (
 )
 
 ROOT = Path(__file__).parents[4]
-ARGOCD_RELEASED = "20260731"
-"""Day of v3.4.6. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.4.6.info"""
-RUNS = {"kube-apiserver": "v1.35.4", "argocd-application-controller": "v3.4.6", "karpenter": "v1.14.3"}
+ARGOCD_RELEASED = "20260914"
+"""Day of v3.5.3. Source: https://proxy.golang.org/github.com/argoproj/argo-cd/v3/@v/v3.5.3.info"""
+RUNS = {"kube-apiserver": "v1.36.3", "argocd-application-controller": "v3.5.3", "karpenter": "v1.14.3"}
 ASKED_FOR = (KARPENTER_NEXT, ARGOCD_NEXT, PROMETHEUS, COLLECTOR, ARGOCD_CLI)
 each = pytest.mark.parametrize("module", [*MODULES, *ASKED_FOR], ids=lambda module: module.name)
 
@@ -58,12 +59,12 @@ def test_what_a_module_builds_is_what_the_lab_takes_from_it(module: Module) -> N
 
 def test_the_lab_is_built_in_the_versions_that_it_was_proven_with() -> None:
     assert {module.name: module.version for module in MODULES} == {
-        "kubernetes": "v1.35.4",
+        "kubernetes": "v1.36.3",
         "karpenter": "v1.14.3",
-        "argocd": "v3.4.6",
+        "argocd": "v3.5.3",
         "kwok": "v0.8.0",
         "aws-iam-authenticator": "v0.6.13",
-        "helm": "v3.19.5",
+        "helm": "v4.2.1",
         "etcd": "v3.6.16",
         "miniredis": "v2.40.0",
         "external-snapshotter": "v8.6.0",
@@ -103,12 +104,13 @@ def test_the_next_karpenter_is_one_minor_further_and_no_tool_of_the_lab() -> Non
     assert f"operator.Version={further}" in KARPENTER_NEXT.linker_flags
 
 
-def test_the_next_argo_cd_is_one_minor_further_in_a_chart_and_no_tool_of_the_lab() -> None:
+def test_the_next_argo_cd_is_one_minor_further_and_no_tool_of_the_lab() -> None:
     here, further = (Version(module.version) for module in (ARGOCD, ARGOCD_NEXT))
 
     assert ARGOCD_NEXT not in MODULES
     assert (further.major, further.minor) == (here.major, here.minor + 1)
-    assert list(ARGOCD_OF_CHART.values()).count(ARGOCD_NEXT.version) == 1
+    assert ARGOCD_NEXT_CHART not in ARGOCD_OF_CHART
+    assert ARGOCD_NEXT.version not in ARGOCD_OF_CHART.values(), "a chart brings it: name that one"
     assert (ARGOCD_NEXT.folder / "main.go").read_text() == (ARGOCD.folder / "main.go").read_text().replace(
         ARGOCD.version, ARGOCD_NEXT.version
     )
@@ -125,10 +127,10 @@ def test_every_staging_module_of_kubernetes_has_the_minor_and_patch_of_kubernete
 def test_the_version_is_linked_into_the_binaries_that_print_one() -> None:
     flags = {module.name: module.linker_flags for module in MODULES}
 
-    assert "-X k8s.io/component-base/version.gitVersion=v1.35.4" in flags["kubernetes"]
-    assert "-X k8s.io/component-base/version.gitMinor=35" in flags["kubernetes"]
+    assert "-X k8s.io/component-base/version.gitVersion=v1.36.3" in flags["kubernetes"]
+    assert "-X k8s.io/component-base/version.gitMinor=36" in flags["kubernetes"]
     assert "-X sigs.k8s.io/karpenter/pkg/operator.Version=1.14.3" in flags["karpenter"]
-    assert "-X github.com/argoproj/argo-cd/v3/common.version=3.4.6" in flags["argocd"]
+    assert "-X github.com/argoproj/argo-cd/v3/common.version=3.5.3" in flags["argocd"]
     assert flags["etcd"] == "-s -w"
 
 
@@ -182,29 +184,29 @@ def test_argo_cds_engine_is_of_a_commit_as_old_as_argo_cd_itself() -> None:
         ({}, None),
         (
             {"argocd": "v3.2.11"},
-            "the program pins Argo CD v3.4.6 (chart 10.2.2 in Pulumi.lab.yaml), the lab runs v3.2.11; "
+            "the program pins Argo CD v3.5.3 (chart 10.9.5 in Pulumi.lab.yaml), the lab runs v3.2.11; "
             "ARGOCD=path runs a binary of yours",
         ),
-        ({"kubernetes": "1.3"}, "the program pins Kubernetes 1.3 (Pulumi.lab.yaml), the lab runs v1.35.4"),
+        ({"kubernetes": "1.3"}, "the program pins Kubernetes 1.3 (Pulumi.lab.yaml), the lab runs v1.36.3"),
         ({"karpenter": "1.14.10"}, "the program pins Karpenter 1.14.10 (Pulumi.lab.yaml), the lab runs v1.14.3"),
         (
             {"chart": "99.0.0"},
             "the program pins Argo CD of a version not known here (chart 99.0.0 in Pulumi.lab.yaml), "
-            "the lab runs v3.4.6; ARGOCD=path runs a binary of yours",
+            "the lab runs v3.5.3; ARGOCD=path runs a binary of yours",
         ),
     ],
 )
 def test_each_difference_from_a_stacks_pins_is_one_line(
     tmp_path: Path, change: dict[str, str], note: str | None
 ) -> None:
-    pins = {"kubernetes": "1.35", "karpenter": "1.14.3", "chart": "10.2.2", **change}
+    pins = {"kubernetes": "1.36", "karpenter": "1.14.3", "chart": "10.9.5", **change}
     path = tmp_path / "Pulumi.lab.yaml"
     path.write_text(
         f'config:\n  otel-on-spot:cluster: {{kubernetesVersion: "{pins["kubernetes"]}"}}\n'
         f"  otel-on-spot:karpenter: {{version: {pins['karpenter']}}}\n"
         f"  otel-on-spot:argocd: {{chartVersion: {pins['chart']}}}\n"
     )
-    runs = {**RUNS, "argocd-application-controller": change.get("argocd", "v3.4.6")}
+    runs = {**RUNS, "argocd-application-controller": change.get("argocd", "v3.5.3")}
     assert differences(runs, path) == ((note,) if note else ())
 
 
