@@ -29,9 +29,9 @@ HEAD = """\
 # What a setting changes
 
 For each setting of a stack file: one change of it on dev, which is a minor of Kubernetes behind its file here, and
-what `pulumi preview` says, by the real engine on the simulated cloud. Made by `python -m
-tests.engine.settings_changes`; the engine tier compares a few rows with it, a nightly job all of them. A change that
-the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is made together with that.
+what `pulumi preview` says, by the real engine on the simulated cloud. Made by
+`python -m tests.engine.settings_changes`; the engine tier compares a few rows with it, a nightly job all of them. A
+change that the rules tie to another one (a Kubernetes minor and its kube-proxy, say) is made together with that.
 
 - **in place**: the same thing, changed. Of the Karpenter ones (NodePool, EC2NodeClass) nodes may be drained and
   replaced afterwards, within the pools' budgets: a narrower requirement (types, sizes, zones, architectures) takes the
