@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from otel_on_spot.lab import addresses, isolation
+from otel_on_spot.lab.control_plane import STAGES
 from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI
 from tests.built import built
 from tests.lab.running import ROOT, Lab, condition, until
@@ -77,6 +78,7 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
     kwok = [
         str(lab.tools.path("kwok")),
         f"--kubeconfig={lab.folder.kubeconfig('kwok')}",
+        f"--config={STAGES}",
         f"--config={config}",
         "--manage-all-nodes=false",
         f"--manage-single-node={NODE}",
@@ -90,6 +92,9 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
         running.enter_context(beside(lab, kwok, {"HOME": str(tmp_path)}, tmp_path / "kwok.log"))
         try:
             lab.kubectl("apply", "--filename=-", text=json.dumps(objects()))
+            status = {"addresses": [{"type": "InternalIP", "address": addresses.LOOPBACK}]}
+            status |= {"daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET}}}
+            lab.kubectl("patch", "node", NODE, "--subresource=status", f"--patch={json.dumps({'status': status})}")
             until("the pods are Ready", lambda: all(ready(lab, name) for name in PODS))
             yield variables
         finally:
