@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, COLLECTOR, MODULES, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import (
+    ARGOCD_CLI,
+    ARGOCD_NEXT,
+    COLLECTOR,
+    KARPENTER_NEXT,
+    MODULES,
+    PROMETHEUS,
+)
 from tests import tiers
 from tests.ci import commands, workflows
 from tests.ci.workflows import REPOSITORY, parse, sources, workflow
@@ -212,7 +219,8 @@ def too_new_for_the_go_of(job: str, text: str) -> list[str]:
     step = next(
         step for step in parse(text)["jobs"][job]["steps"] if step.get("uses", "").startswith("actions/setup-go@")
     )
-    goes = {module.folder / "go.mod": module.go_line for module in (*MODULES, PROMETHEUS, COLLECTOR, ARGOCD_CLI)}
+    built = (*MODULES, KARPENTER_NEXT, ARGOCD_NEXT, PROMETHEUS, COLLECTOR, ARGOCD_CLI)
+    goes = {module.folder / "go.mod": module.go_line for module in built}
     return [
         path.parent.name for path, line in goes.items() if line > goes[REPOSITORY / step["with"]["go-version-file"]]
     ]
@@ -224,10 +232,10 @@ def test_the_go_of_a_job_is_new_enough_for_all_that_the_lab_builds(name, job):
 
 
 def test_a_go_that_is_too_old_for_a_module_is_seen():
-    older = with_fault(workflow("nightly"), "go/karpenter/go.mod", "go/kubernetes/go.mod")
+    older = with_fault(workflow("nightly"), "go/argocd-next/go.mod", "go/kubernetes/go.mod")
 
     assert too_new_for_the_go_of("lab", older) == [
-        *("karpenter", "argocd", "kwok", "etcd", "external-snapshotter"),
+        *("karpenter", "argocd", "karpenter-next", "argocd-next"),
         *("prometheus", "otel-collector", "argocd-cli"),
     ]
 
