@@ -92,8 +92,10 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
         running.enter_context(beside(lab, kwok, {"HOME": str(tmp_path)}, tmp_path / "kwok.log"))
         try:
             lab.kubectl("apply", "--filename=-", text=json.dumps(objects()))
-            status = {"addresses": [{"type": "InternalIP", "address": addresses.LOOPBACK}]}
-            status |= {"daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET}}}
+            status = {
+                "addresses": [{"type": "InternalIP", "address": addresses.LOOPBACK}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET}},
+            }
             lab.kubectl("patch", "node", NODE, "--subresource=status", f"--patch={json.dumps({'status': status})}")
             until("the pods are Ready", lambda: all(ready(lab, name) for name in PODS))
             yield variables

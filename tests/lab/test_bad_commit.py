@@ -25,7 +25,7 @@ def pauses() -> list[int]:
     """Seconds between the tries of a child's sync, as gitops/apps has them.
 
     Argo CD counts a failure before it reads the pause after it: the first one is twice the shortest.
-    Source: NextRetryAt of https://github.com/argoproj/argo-cd/blob/v3.4.6/pkg/apis/application/v1alpha1/types.go
+    Source: NextRetryAt of https://github.com/argoproj/argo-cd/blob/v3.5.3/pkg/apis/application/v1alpha1/types.go
     """
     retry = yaml.safe_load((ROOT / "gitops/apps/values.yaml").read_text())["retry"]
     first, longest = (_seconds(retry["backoff"][key]) for key in ("duration", "maxDuration"))
@@ -104,21 +104,6 @@ def bad_and_mending(lab: Lab, file: str, name: str) -> tuple[str, str]:
     bad = lab.commit(file, lambda template: appended(template, str(number)))
     until(f"the sync of {name} has failed, and waits for its next try", lambda: tries(lab, name, bad), SYNC_SECONDS)
     return bad, lab.commit(file, lambda template: appended(template, f'"{number}"'))
-
-
-def test_an_edit_that_the_api_server_refuses_is_no_sync_and_the_mending_commit_is_taken_at_once(clean: Lab) -> None:
-    bad = clean.commit(POLICIES, lambda template: template.replace("[Ingress, Egress]", "[Ingress, Egres]", 1))
-
-    def refused() -> bool:
-        conditions = {condition["type"] for condition in status(clean, CHILD).get("conditions") or []}
-        applied = clean.application(CHILD)["spec"]["source"]["targetRevision"] == bad
-        return applied and "ComparisonError" in conditions
-
-    until("the comparison tells it", refused, SYNC_SECONDS)
-    ended = status(clean, CHILD)["operationState"]
-    assert ended["phase"] == "Succeeded", "a sync is under way, which the mending commit would wait for"
-    mend = clean.commit(POLICIES, lambda template: appended(template.replace("Egres]", "Egress]", 1), '"living"'))
-    measured(clean, CHILD, mend, SYNC_SECONDS, "child, an edit of a living object")
 
 
 def test_the_roots_next_try_takes_the_mending_commit_from_its_branch(clean: Lab) -> None:
