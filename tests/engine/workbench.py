@@ -179,7 +179,8 @@ class Workbench:
         file.write_text(yaml.safe_dump(content))
         try:
             for key, value in secret.items():
-                self.run("config", "set", "--secret", "--config-file", str(file), key, "--", value)
+                into = ("--secret", "--config-file", str(file), "--stack", self.stack)
+                self.run("config", "set", *into, "--", key, value, stack_flag=False)
             yield file
         finally:
             file.unlink()
