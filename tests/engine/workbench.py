@@ -187,9 +187,13 @@ class Workbench:
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """Kill what a command left running, the engine's plugins included."""
+    """Kill what a command left running, the engine's plugins included: each has a group of its own in its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(folder.name)) == process.pid:
+                os.kill(int(folder.name), signal.SIGKILL)
     if process.poll() is None:
         process.wait()
     for stream in (process.stdout, process.stderr):
