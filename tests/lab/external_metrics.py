@@ -6,7 +6,6 @@ Source: https://github.com/kubernetes/metrics/tree/v0.35.0/pkg/apis/external_met
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from otel_on_spot.lab import addresses, http_server, isolation
-from tests.lab.running import ROOT, Lab, condition, until
+from otel_on_spot.lab import addresses, http_server
+from tests.lab.running import Lab, condition, until
 
 GROUP, VERSION = "external.metrics.k8s.io", "v1beta1"
 PORT = 6444
@@ -62,30 +61,18 @@ def served(lab: Lab, folder: Path) -> Generator[Load]:
     load = Load(folder / "load")
     keys = lab.folder.certificates
     files = [str(load.file), str(keys / "apiserver.crt"), str(keys / "apiserver.key")]
-    line = isolation.inside(lab.folder, [sys.executable, "-m", "tests.lab.external_metrics", *files])
-    variables = {**isolation.environment(lab.stack, lab.folder, lab.tools), "PYTHONPATH": str(ROOT)}
+    things = json.dumps({"apiVersion": "v1", "kind": "List", "items": [SERVICE, API_SERVICE]})
 
     def found() -> Any:
         return lab.get("apiservice", API_SERVICE["metadata"]["name"])
 
-    with (folder / "external-metrics.log").open("w") as log:
-        process = subprocess.Popen(line, env=variables, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    with lab.beside([sys.executable, "-m", "tests.lab.external_metrics", *files], folder / "external-metrics.log"):
         try:
-            lab.kubectl("apply", "--filename=-", text=json.dumps({**_LIST, "items": [SERVICE, API_SERVICE]}))
+            lab.kubectl("apply", "--filename=-", text=things)
             until("the metrics API answers", lambda: condition(found(), "Available") == "True", 90)
             yield load
         finally:
-            lab.kubectl(
-                "delete",
-                "--ignore-not-found",
-                "--filename=-",
-                text=json.dumps({**_LIST, "items": [API_SERVICE, SERVICE]}),
-            )
-            process.terminate()
-            process.wait(30)
-
-
-_LIST = {"apiVersion": "v1", "kind": "List"}
+            lab.kubectl("delete", "--ignore-not-found", "--filename=-", text=things)
 
 
 def _application(file: Path) -> Any:

@@ -79,12 +79,31 @@ class Lab:
     def inside(self, *command: str, check: bool = True, text: str | None = None, seconds: float = 120) -> str:
         """Output of a command in the lab's namespaces."""
         line = isolation.inside(self.folder, list(command))
-        variables = {**isolation.environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
-            line, env=variables, capture_output=True, text=True, input=text, timeout=seconds, check=False
+            line, env=self.variables, capture_output=True, text=True, input=text, timeout=seconds, check=False
         )
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.stdout[-500:]} {ended.stderr[-1500:]}"
         return ended.stdout
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment of a command in the lab, which may import from the working tree."""
+        return {**isolation.environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
+
+    @contextmanager
+    def beside(self, command: list[str], log: Path, variables: Mapping[str, str] | None = None) -> Generator[None]:
+        """A process in the lab's namespaces, for as long as this lasts. ``variables``: in place of the lab's own."""
+        line = isolation.inside(self.folder, command)
+        environment = dict(self.variables if variables is None else variables)
+        with log.open("w") as printed:
+            process = subprocess.Popen(
+                line, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT
+            )
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
 
     def otel_on_spot(
         self, *arguments: str, tree: Path = ROOT, text: str | None = None, seconds: float = 120

@@ -9,8 +9,8 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,20 +39,6 @@ def variables(lab: Lab, tmp_path: Path) -> Mapping[str, str]:
     given = isolation.environment(lab.stack, lab.folder, lab.tools)
     home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     return {**given, **home, "KUBECONFIG": str(kubeconfig), "PATH": f"{tool}{os.pathsep}{given['PATH']}"}
-
-
-@contextmanager
-def beside(lab: Lab, command: list[str], variables: Mapping[str, str], log: Path) -> Generator[None]:
-    """A process in the lab, for as long as this lasts."""
-    with log.open("w") as printed:
-        process = subprocess.Popen(
-            isolation.inside(lab.folder, command), env=dict(variables), stdout=printed, stderr=printed
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 @pytest.fixture
@@ -88,8 +74,8 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
         f"--server-address={addresses.LOOPBACK}:{KUBELET}",
     ]
     with ExitStack() as running:
-        running.enter_context(beside(lab, tls, as_the_labs, tmp_path / "repo-server.log"))
-        running.enter_context(beside(lab, kwok, {"HOME": str(tmp_path)}, tmp_path / "kwok.log"))
+        running.enter_context(lab.beside(tls, tmp_path / "repo-server.log", as_the_labs))
+        running.enter_context(lab.beside(kwok, tmp_path / "kwok.log", {"HOME": str(tmp_path)}))
         try:
             lab.kubectl("apply", "--filename=-", text=json.dumps(objects()))
             status = {
