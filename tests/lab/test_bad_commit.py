@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import durationpy
 import pytest
 import yaml
 
@@ -21,19 +22,15 @@ SYNC_SECONDS = 300
 COMMITS = count(1)
 
 
-def pauses() -> list[int]:
+def pauses() -> list[float]:
     """Seconds between the tries of a child's sync, as gitops/apps has them.
 
     Argo CD counts a failure before it reads the pause after it: the first one is twice the shortest.
     Source: NextRetryAt of https://github.com/argoproj/argo-cd/blob/v3.5.3/pkg/apis/application/v1alpha1/types.go
     """
     retry = yaml.safe_load((ROOT / "gitops/apps/values.yaml").read_text())["retry"]
-    first, longest = (_seconds(retry["backoff"][key]) for key in ("duration", "maxDuration"))
+    first, longest = (durationpy.from_str(retry["backoff"][key]).total_seconds() for key in ("duration", "maxDuration"))
     return [min(first * retry["backoff"]["factor"] ** failed, longest) for failed in range(1, retry["limit"] + 1)]
-
-
-def _seconds(duration: str) -> int:
-    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def appended(template: str, value: str) -> str:
