@@ -19,14 +19,7 @@ from typing import Any
 from otel_on_spot.lab.aws.capacity import Shortage, short, shortages
 from otel_on_spot.lab.aws.moto_patches import reservations
 from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
-
-
-def groups_of(template: dict[str, Any]) -> list[str]:
-    """Security groups of a launch template's data, of its own and of its interfaces, each once."""
-    found = list(template.get("SecurityGroupIds") or [])
-    for interface in template.get("NetworkInterfaces") or []:
-        found += interface.get("Groups") or []
-    return list(dict.fromkeys(found))
+from otel_on_spot.lab.aws.moto_patches.requests import groups_of
 
 
 def profile_of(template: dict[str, Any]) -> tuple[str | None, str | None]:

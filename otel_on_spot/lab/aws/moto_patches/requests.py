@@ -175,10 +175,11 @@ def _template(received: Received, told: Mapping[str, Any]) -> tuple[str, Mapping
     return template.id, template.get_version(told.get("Version") or template.default_version_number).data
 
 
-def _groups(data: Mapping[str, Any]) -> list[str]:
-    found = list(data.get("SecurityGroupIds") or ())
-    for interface in data.get("NetworkInterfaces") or ():
-        found += interface.get("Groups") or ()
+def groups_of(template: Mapping[str, Any]) -> list[str]:
+    """Security groups of a launch template's data, of its own and of its interfaces, each once."""
+    found = list(template.get("SecurityGroupIds") or [])
+    for interface in template.get("NetworkInterfaces") or []:
+        found += interface.get("Groups") or []
     return list(dict.fromkeys(found))
 
 
@@ -221,7 +222,7 @@ def _launch(
     """
     told = specified(data.get("TagSpecifications"))
     own = {kind: tags for kind, tags in told.items() if kind in (*LAUNCHED, "spot-instances-request")}
-    groups = [received.ec2(group) for group in _groups(data)]
+    groups = [received.ec2(group) for group in groups_of(data)]
     reserved = [received.ec2(identity) for identity in [target(data)] if identity]
     named = {resource.kind for resource in (*there, *groups)}
     default = [received.any(kind) for kind in ("security-group", "subnet", "image") if kind not in named]
