@@ -34,7 +34,7 @@ def load() -> Settings:
     configured = runtime_config.CONFIG.get() or runtime_config.get_config_env()
     raw = {key.removeprefix(prefix): value for key, value in configured.items() if key.startswith(prefix)}
     # Judged alone: what else is wrong with such a value could only be told by showing it.
-    if problems := [*_not_secret(prefix, raw), *_in_plain_text(prefix, raw)]:
+    if problems := list(_wrongly_kept(prefix, raw)):
         raise pulumi.RunError(message(f"Pulumi.{stack}.yaml", problems))
     settings, problems = parse(raw)
     if settings is None:
@@ -42,10 +42,15 @@ def load() -> Settings:
     return settings
 
 
-def _not_secret(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Settings that were given as secrets, whole or in a part, and that the program would write down in plain text."""
+def _wrongly_kept(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings given as secrets that the program would write down, and credentials given in plain text.
+
+    That a value was encrypted the engine says, or who runs the program without one.
+    """
+    marked = runtime_config.get_config_secret_keys_env()
     for key in raw:
-        if key not in SECRETS and _is_secret(f"{prefix}{key}"):
+        secret = f"{prefix}{key}" in marked or runtime_config.is_config_secret(f"{prefix}{key}")
+        if secret and key not in SECRETS:
             yield Problem(
                 key,
                 "[secret]",
@@ -54,12 +59,7 @@ def _not_secret(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
                 "take the secret out, or set the value without --secret; passwords belong in a store that the cluster "
                 "reads",
             )
-
-
-def _in_plain_text(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Credentials that the stack file, the project's or the command line says in plain text."""
-    for key in raw:
-        if key in SECRETS and not _is_secret(f"{prefix}{key}"):
+        elif key in SECRETS and not secret:
             yield Problem(
                 key,
                 "[secret], in plain text",
@@ -67,11 +67,6 @@ def _in_plain_text(prefix: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
                 f"revoke it, since it was readable; then: pulumi config set --secret {key}, which asks for it or takes "
                 "it from < FILE",
             )
-
-
-def _is_secret(key: str) -> bool:
-    """Whether the engine, or who runs the program without one, says that a key's value was encrypted."""
-    return key in runtime_config.get_config_secret_keys_env() or runtime_config.is_config_secret(key)
 
 
 def parse(raw: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
