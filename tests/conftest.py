@@ -2,14 +2,10 @@
 
 import gc
 import signal
-import sys
 
 import pytest
 
 from otel_on_spot.processes import collect_garbage_seldom
-
-sys.modules.setdefault("rfc3987_syntax", None)  # ty: ignore[no-matching-overload]
-"""jsonschema builds a grammar of IRIs when it is imported, for a format that nothing here checks: 1.4 CPU seconds."""
 
 gc.disable()  # until all tests are collected: looking through them and the SDKs again and again is a fifth of all time
 

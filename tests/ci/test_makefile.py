@@ -92,3 +92,11 @@ def test_an_environment_of_an_older_lock_is_brought_up_to_date(prepared: Path) -
 
     assert planned.returncode == 0, planned.stderr
     assert "--require-hashes -r requirements-tools.txt" in planned.stdout
+
+
+def test_no_process_builds_a_grammar_of_iris_when_it_imports_kubernetes() -> None:
+    """kubernetes imports kubernetes-validate where that is installed, it jsonschema, and that rfc3987-syntax: 1.2 s."""
+    locked = (REPOSITORY / "requirements-dev.txt").read_text()
+
+    assert "\njsonschema==" in locked
+    assert "rfc3987" not in locked
