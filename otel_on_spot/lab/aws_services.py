@@ -1,12 +1,11 @@
 """The programs that stand for what AWS runs itself: who may come in, credentials, nodes, volumes; and Git."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from otel_on_spot import project
-from otel_on_spot.lab import addresses
+from otel_on_spot.lab import addresses, options
 from otel_on_spot.lab.aws import authenticator
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.health import http_ok, tcp_open
@@ -30,41 +29,38 @@ def programs(
         authority: certificate of the lab's own authority.
         boot_seconds: how long an instance boots before its node joins.
     """
-    keys, tables = folder.certificates, str(folder.cloud / "tables.sqlite")
-    home = folder.path / "authenticator"
-    reviewer = ("--kubeconfig", str(folder.kubeconfig("authenticator")))
-    aws = ("--moto", moto, "--region", stack.region)
+    keys, home = folder.certificates, folder.path / "authenticator"
+    aws = {"moto": moto, "region": stack.region}
+    cluster = {"cluster": stack.cluster, "tables": folder.cloud / "tables.sqlite"}
+    reviewer = folder.kubeconfig("authenticator")
     sts_host, sts_port = addresses.STS_FRONT
     git_host, git_port = addresses.GIT
     agent_host, agent_port = addresses.POD_IDENTITY
-    standin = str(folder.kubeconfig("kubelet-standin"))
     return [
         _python(
             "access-entries",
-            ("otel_on_spot.lab.aws.access_entries", "--cluster", stack.cluster, "--tables", tables),
-            ("--entries", str(home / "entries.json"), "--mode", str(home / "mode.json")),
+            options.command("aws.access_entries", **cluster, entries=home / "entries.json", mode=home / "mode.json"),
             ready=(home / "mode.json").exists,
         ),
         _python(
             "sts-front",
-            ("otel_on_spot.lab.aws.sts_front", "--host", sts_host, "--port", str(sts_port), *aws, *reviewer),
-            ("--certificate", str(keys / "sts.crt"), "--key", str(keys / "sts.key")),
+            options.command(
+                "aws.sts_front", host=sts_host, port=sts_port, **aws, kubeconfig=reviewer,
+                certificate=keys / "sts.crt", key=keys / "sts.key",
+            ),
             ready=lambda: tcp_open(sts_host, sts_port),
         ),
         _python(
             "pod-identity-agent",
-            ("otel_on_spot.lab.aws.pod_identity", "--host", agent_host, "--port", str(agent_port), *aws, *reviewer),
-            ("--cluster", stack.cluster, "--tables", tables),
+            options.command(
+                "aws.pod_identity", host=agent_host, port=agent_port, **aws, **cluster, kubeconfig=reviewer
+            ),
             ready=lambda: tcp_open(agent_host, agent_port),
         ),
         Program(
             name=authenticator.NAME,
             command=authenticator.command(
-                tools.path("aws-iam-authenticator"),
-                home,
-                addresses.AUTHENTICATOR,
-                stack.cluster,
-                folder.kubeconfig("authenticator"),
+                tools.path("aws-iam-authenticator"), home, addresses.AUTHENTICATOR, stack.cluster, reviewer
             ),
             environment=authenticator.environment(stack.region, authority),
             ready=lambda: tcp_open(addresses.LOOPBACK, addresses.AUTHENTICATOR),
@@ -73,47 +69,33 @@ def programs(
         ),
         _python(
             "nodes",
-            (
-                "otel_on_spot.lab.nodes",
-                "--folder",
-                str(folder.nodes),
-                "--cluster",
-                stack.cluster,
-                *aws,
-                "--tables",
-                tables,
+            options.command(
+                "nodes", folder=folder.nodes, **cluster, **aws, kubeconfig=folder.kubeconfig("kubelet-standin"),
+                kubectl=tools.path("kubectl"), boot_seconds=boot_seconds,
             ),
-            ("--kubeconfig", standin, "--kubectl", str(tools.path("kubectl"))),
-            ("--boot-seconds", str(boot_seconds)),
         ),
         _python(
             "volumes",
-            ("otel_on_spot.lab.volumes", "--cluster", stack.cluster, *aws, "--tables", tables),
-            ("--kubeconfig", str(folder.kubeconfig("ebs-csi-driver")), "--definitions", str(tools.snapshot_crds)),
+            options.command(
+                "volumes", **cluster, **aws, kubeconfig=folder.kubeconfig("ebs-csi-driver"),
+                definitions=tools.snapshot_crds,
+            ),
         ),
         _python(
             "git",
-            (
-                "otel_on_spot.lab.gitops.server",
-                "--folder",
-                str(folder.git),
-                "--host",
-                git_host,
-                "--port",
-                str(git_port),
+            options.command(
+                "gitops.server", folder=folder.git, host=git_host, port=git_port, certificate=keys / "git.crt",
+                key=keys / "git.key",
             ),
-            ("--certificate", str(keys / "git.crt"), "--key", str(keys / "git.key")),
             ready=lambda: http_ok(f"https://{git_host}:{git_port}/healthz", ca=authority),
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _python(name: str, *parts: tuple[str, ...], ready: Callable[[], bool] | None = None) -> Program:
-    module, *first = parts[0]
-    rest = [word for part in parts[1:] for word in part]
+def _python(name: str, command: tuple[str, ...], ready: Callable[[], bool] | None = None) -> Program:
     return Program(
         name=name,
-        command=(sys.executable, "-m", module, *first, *rest),
+        command=command,
         environment={"PYTHONPATH": project.python_path(), "PYTHONUNBUFFERED": "1"},
         directory=project.root(),
         ready=ready,

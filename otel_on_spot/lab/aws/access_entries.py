@@ -12,7 +12,6 @@ Sources: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html,
 https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13/pkg/mapper/dynamicfile
 """
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from otel_on_spot.files import write_atomically
 from otel_on_spot.kubernetes.names import NODE_USERNAME
+from otel_on_spot.lab import options
 from otel_on_spot.simcloud.tables import Row, Tables
 
 SECONDS = 0.5
@@ -109,12 +109,7 @@ def refresh(tables: Tables, cluster: str, entries: Path, mode: Path) -> bool:
 
 def main() -> None:
     """Look until killed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cluster", required=True)
-    parser.add_argument("--tables", type=Path, required=True)
-    parser.add_argument("--entries", type=Path, required=True)
-    parser.add_argument("--mode", type=Path, required=True)
-    given = parser.parse_args()
+    given = options.given("cluster", "tables", "entries", "mode")
     tables = Tables(given.tables)
     while True:
         if refresh(tables, given.cluster, given.entries, given.mode):

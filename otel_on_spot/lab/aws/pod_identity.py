@@ -8,11 +8,9 @@ https://github.com/aws/eks-pod-identity-agent (handlers and errors),
 https://docs.aws.amazon.com/eks/latest/APIReference/API_auth_AssumeRoleForPodIdentity.html
 """
 
-import argparse
 import json
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 from werkzeug import Request, Response
@@ -20,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer
 
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
-from otel_on_spot.lab import http_server
+from otel_on_spot.lab import http_server, options
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefusedError
 from otel_on_spot.simcloud.tables import Tables
@@ -137,15 +135,7 @@ def server(address: tuple[str, int], associations: Associations, aws: Endpoint, 
 
 def main() -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, default=80)
-    parser.add_argument("--cluster", required=True)
-    parser.add_argument("--tables", type=Path, required=True, help="tables of the simulated cloud")
-    parser.add_argument("--moto", required=True, help="URL of the simulated AWS")
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="whose user may create TokenReviews")
-    given = parser.parse_args()
+    given = options.given("host", "port", "cluster", "tables", "moto", "region", "kubeconfig")
     associations = Associations(tables=Tables(given.tables), cluster=given.cluster)
     aws, reviewer = Endpoint(given.moto, given.region), Reviewer(given.kubeconfig)
     server((given.host, given.port), associations, aws, reviewer).serve_forever()

@@ -7,7 +7,6 @@ GetCallerIdentity in JSON, a refusal of keys that nobody has, and the checks of 
 are not verified.
 """
 
-import argparse
 import http.client
 import json
 import re
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer
 
-from otel_on_spot.lab import http_server
+from otel_on_spot.lab import http_server, options
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.token_review import Reviewer
 from otel_on_spot.lab.aws.web_identity import WebIdentityRefusedError, check
@@ -33,14 +32,6 @@ FORWARDED = (
 )
 UNKNOWN_KEY = b":user/moto</Arn>"
 """Part of moto's answer for a key that it never gave out."""
-
-
-def hosts(region: str) -> tuple[str, ...]:
-    """Host names that must lead to the front.
-
-    STS of the region and the global one, and EC2, which the authenticator asks for a node's name.
-    """
-    return (f"sts.{region}.amazonaws.com", "sts.amazonaws.com", f"ec2.{region}.amazonaws.com")
 
 
 def xml_error(code: str, message: str) -> bytes:
@@ -118,15 +109,7 @@ def _forward(request: Request, aws: Endpoint, body: bytes, credential: str) -> t
 
 def main() -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, default=443)
-    parser.add_argument("--certificate", type=Path, required=True)
-    parser.add_argument("--key", type=Path, required=True)
-    parser.add_argument("--moto", required=True, help="URL of the simulated AWS")
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="whose user may create TokenReviews")
-    given = parser.parse_args()
+    given = options.given("host", "port", "certificate", "key", "moto", "region", "kubeconfig")
     aws, reviewer = Endpoint(given.moto, given.region), Reviewer(given.kubeconfig)
     server((given.host, given.port), given.certificate, given.key, aws, reviewer).serve_forever()
 

@@ -3,19 +3,16 @@
 Smart HTTP over TLS, read only, by git's own ``http-backend``. Run as ``python -m otel_on_spot.lab.gitops.server``.
 """
 
-import argparse
 import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer
 
-from otel_on_spot.lab import http_server
+from otel_on_spot.lab import http_server, options
 
 SERVICE: Final = "git-upload-pack"
 PATHS: Final = re.compile(r"/(?P<repository>[A-Za-z0-9._-]+\.git)/(?P<rest>info/refs|git-upload-pack|HEAD)")
@@ -96,27 +93,11 @@ def _git_config(settings: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def main() -> int:
-    """Serve until a signal ends the process."""
-    parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.gitops.server", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="holds <name>.git")
-    parser.add_argument("--certificate", type=Path, required=True)
-    parser.add_argument("--key", type=Path, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    given = parser.parse_args()
-    if shutil.which("git") is None:
-        print("git: not on PATH; install Git 2.30 or newer", file=sys.stderr)
-        return 2
-    try:
-        made = server(given.folder, (given.host, given.port), (given.certificate, given.key))
-    except OSError as problem:
-        print(f"cannot serve {given.folder} on {given.host}:{given.port}: {problem}", file=sys.stderr)
-        return 1
-    print(f"serving {given.folder} on https://{given.host}:{given.port}", flush=True)
-    made.serve_forever()
-    return 0
+def main() -> None:
+    """Serve until killed."""
+    given = options.given("folder", "host", "port", "certificate", "key")
+    server(given.folder, (given.host, given.port), (given.certificate, given.key)).serve_forever()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

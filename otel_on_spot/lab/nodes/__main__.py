@@ -1,13 +1,12 @@
 """``python -m otel_on_spot.lab.nodes``: the nodes process."""
 
-import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.kubernetes import kubeconfig
 from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.lab import options
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.nodes.identity import Identities
 from otel_on_spot.lab.nodes.journal import Journal
@@ -33,16 +32,9 @@ def _version(api: Api) -> str:
 
 def main() -> None:
     """Play nodes until killed."""
-    parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.nodes")
-    parser.add_argument("--folder", type=Path, required=True, help="nodes.jsonl and what containers write go here")
-    parser.add_argument("--cluster", required=True)
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--moto", required=True, help="URL of the simulated AWS")
-    parser.add_argument("--tables", type=Path, required=True, help="tables of the simulated cloud")
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="of the user kubelet-standin")
-    parser.add_argument("--kubectl", type=Path, required=True)
-    parser.add_argument("--boot-seconds", type=float, default=5.0)
-    given = parser.parse_args()
+    given = options.given(
+        "folder", "cluster", "region", "moto", "tables", "kubeconfig", "kubectl", "boot_seconds"
+    )  # fmt: skip
     config, api = kubeconfig.read(given.kubeconfig), Api.from_kubeconfig(given.kubeconfig)
     aws = Endpoint(given.moto, given.region)
     cluster = Cluster(
