@@ -32,19 +32,15 @@ def up(
     Any stack runs in its own shape; what only AWS or another server can decide is set aside by name, and told.
     """
     from otel_on_spot.lab import lifecycle
+    from otel_on_spot.lab.control import UpOptions
     from otel_on_spot.lab.status import summary
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result = lifecycle.up(
-            stack,
-            dirty=dirty,
-            revision=revision,
-            boot_seconds=boot_seconds,
-            timeout_seconds=timeout,
-            engine=engine,
-            log=lambda line: typer.echo(f"  {line}"),
+        options = UpOptions(
+            dirty=dirty, revision=revision, boot_seconds=boot_seconds, timeout_seconds=timeout, engine=engine
         )
+        result = lifecycle.up(stack, options, log=lambda line: typer.echo(f"  {line}"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; nothing is left running") from None
     summary(stack, result)

@@ -9,7 +9,9 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,25 @@ OURS = "otel_on_spot"
 """Packages whose exceptions are written for people."""
 LONGEST_PATH = 100
 """Bytes of a Unix socket's address, less a little. Source: https://man7.org/linux/man-pages/man7/unix.7.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpOptions:
+    """How the command ``up`` brings a lab up.
+
+    Attributes:
+        dirty: Argo CD sees the working tree, not a commit.
+        revision: the commit that Argo CD sees.
+        boot_seconds: boot time of an instance.
+        timeout_seconds: how long the platform may take to be ready.
+        engine: apply by the pulumi CLI, not by the recorded graph.
+    """
+
+    dirty: bool = False
+    revision: str = "HEAD"
+    boot_seconds: float = 5.0
+    timeout_seconds: float = 900.0
+    engine: bool = False
 
 
 class RefusedError(LabError):
@@ -111,19 +132,14 @@ def ask(folder: Folder, command: str, *, log: Log = lambda _line: None, **argume
     )
 
 
-class _short:  # noqa: N801 (a context manager, used as a function)
+@contextmanager
+def _short(path: Path) -> Generator[Path]:
     """A path to a socket that fits into its address: through a descriptor of its folder where it is too long."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def __enter__(self) -> Path:
-        if len(str(self._path)) <= LONGEST_PATH:
-            return self._path
-        self._descriptor = os.open(self._path.parent, os.O_PATH)
-        return Path(f"/proc/self/fd/{self._descriptor}") / self._path.name
-
-    def __exit__(self, *_: object) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+    if len(str(path)) <= LONGEST_PATH:
+        yield path
+        return
+    descriptor = os.open(path.parent, os.O_PATH)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}") / path.name
+    finally:
+        os.close(descriptor)

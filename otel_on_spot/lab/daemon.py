@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_on_spot.lab.control import Log, Server
+from otel_on_spot.lab.control import Log, Server, UpOptions
 from otel_on_spot.lab.folder import Folder, LabError
 from otel_on_spot.lab.supervisor import Supervisor
 
@@ -107,36 +107,19 @@ class Daemon:
             **{name: _without_log(command) for name, command in silent.items()},
         }
 
-    def up(
-        self,
-        log: Log,
-        *,
-        stack: str,
-        dirty: bool,
-        revision: str,
-        boot_seconds: float,
-        timeout_seconds: float,
-        environment: dict[str, str],
-        engine: bool = False,
-    ) -> dict[str, Any]:
+    def up(self, log: Log, *, stack: str, environment: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
         """Bring the platform up, or bring a running one to what the working tree declares now.
 
         Args:
             log: takes a line of progress.
             stack: name of the stack.
-            dirty: Argo CD sees the working tree, not a commit.
-            revision: the commit that Argo CD sees.
-            boot_seconds: boot time of an instance.
-            timeout_seconds: how long the platform may take to be ready.
             environment: variables that the lab takes over.
-            engine: apply by the pulumi CLI.
+            options: those of ``UpOptions``; all but the timeout are set for as long as the platform runs.
         """
         os.environ.update(environment)
-        started = time.monotonic()
+        started, told = time.monotonic(), UpOptions(**options)
         if self.platform is None:
-            self.platform = self._platform(
-                log, stack, dirty=dirty, revision=revision, boot_seconds=boot_seconds, engine=engine
-            )
+            self.platform = self._platform(log, stack, told)
             self.platform.start()
             threading.Thread(target=self._watch_moto, args=(self.platform,), daemon=True).start()
             log(f"the control plane and the simulated AWS are there after {time.monotonic() - started:.0f} s")
@@ -149,30 +132,19 @@ class Daemon:
         log(f"applied after {time.monotonic() - started:.0f} s: {_counted(counts)}")
         from otel_on_spot.lab.readiness import wait_ready
 
-        status = wait_ready(self.platform.api, APPLICATIONS, timeout_seconds, log, self.ending)
+        status = wait_ready(self.platform.api, APPLICATIONS, told.timeout_seconds, log, self.ending)
         seconds = time.monotonic() - started
         self.folder.write_state(state="not ready" if status.waits_for else "up", seconds=seconds)
         return {"seconds": seconds, "operations": counts, **asdict(status)}
 
-    def _platform(
-        self, log: Log, stack: str, *, dirty: bool, revision: str, boot_seconds: float, engine: bool
-    ) -> Platform:
+    def _platform(self, log: Log, stack: str, options: UpOptions) -> Platform:
         from otel_on_spot import project
         from otel_on_spot.lab import stack as stacks
         from otel_on_spot.lab.platform import Platform
         from otel_on_spot.lab.toolchain import ensure
 
-        return Platform(
-            stacks.read(project.root(), stack),
-            self.folder,
-            ensure(),
-            self.supervisor,
-            boot_seconds=boot_seconds,
-            dirty=dirty,
-            revision=revision,
-            log=log,
-            engine=engine,
-        )
+        known = stacks.read(project.root(), stack)
+        return Platform(known, self.folder, ensure(), self.supervisor, options=options, log=log)
 
     def _watch_moto(self, platform: Platform) -> None:
         self._ended("moto", f"ended with exit code {platform.cloud.moto.wait()}")

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import psutil
 
 from otel_on_spot import project
 from otel_on_spot.lab import addresses, control, isolation, stack, toolchain
-from otel_on_spot.lab.control import Log
+from otel_on_spot.lab.control import Log, UpOptions
 from otel_on_spot.lab.folder import Folder, LabError, default_state_home
 from otel_on_spot.lab.supervisor import tail
 from otel_on_spot.processes import signal_group
@@ -25,26 +26,12 @@ STOP_SECONDS: Final = 60.0
 PASSED_ON: Final = ("ARGOCD", "DEMO_CHART", "XDG_CACHE_HOME", "HOME", "PATH")
 
 
-def up(
-    name: str,
-    *,
-    dirty: bool = False,
-    revision: str = "HEAD",
-    boot_seconds: float = 5.0,
-    timeout_seconds: float = 900.0,
-    engine: bool = False,
-    log: Log = print,
-    state_home: Path | None = None,
-) -> dict[str, Any]:
+def up(name: str, options: UpOptions, *, log: Log = print, state_home: Path | None = None) -> dict[str, Any]:
     """Bring the stack of this name up on this machine, or bring a running lab to what the tree declares now.
 
     Args:
         name: of the stack, and of the lab.
-        dirty: Argo CD sees the working tree, not a commit.
-        revision: the commit that Argo CD sees.
-        boot_seconds: boot time of an instance.
-        timeout_seconds: how long the platform may take to be ready.
-        engine: apply by the pulumi CLI, not by the recorded graph.
+        options: how.
         log: gets each line of progress.
         state_home: where labs keep their state; None takes the user's.
 
@@ -63,18 +50,7 @@ def up(
         start(folder, known.region, state_home)
     given = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     try:
-        return control.ask(
-            folder,
-            "up",
-            log=log,
-            stack=name,
-            dirty=dirty,
-            revision=revision,
-            boot_seconds=boot_seconds,
-            timeout_seconds=timeout_seconds,
-            environment=given,
-            engine=engine,
-        )
+        return control.ask(folder, "up", log=log, stack=name, environment=given, options=asdict(options))
     except BaseException:
         if started:
             down(name, state_home=state_home)

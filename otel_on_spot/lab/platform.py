@@ -13,7 +13,7 @@ from otel_on_spot.kubernetes.names import APPLICATION, REFRESH
 from otel_on_spot.lab import addresses, aws_services, control_plane, rbac
 from otel_on_spot.lab.aws import authenticator, capacity, images, moto_patches
 from otel_on_spot.lab.certificates import make
-from otel_on_spot.lab.control import Log
+from otel_on_spot.lab.control import Log, UpOptions
 from otel_on_spot.lab.engine import Engine
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.gitops import demo_chart
@@ -36,14 +36,7 @@ PATIENCE_SECONDS: Final = 900.0
 
 
 class Platform:
-    """One stack, running. Start it once; then ``apply`` as often as wanted.
-
-    Args:
-        boot_seconds: how long an instance boots before its node joins.
-        dirty: Argo CD sees the working tree's files, not its commit.
-        revision: the commit that Argo CD sees.
-        engine: apply by the pulumi CLI, not by the recorded graph.
-    """
+    """One stack, running. Start it once; then ``apply`` as often as wanted."""
 
     def __init__(
         self,
@@ -52,20 +45,16 @@ class Platform:
         tools: Tools,
         supervisor: Supervisor,
         *,
-        boot_seconds: float,
-        dirty: bool,
-        revision: str,
+        options: UpOptions,
         log: Log,
-        engine: bool = False,
     ) -> None:
         self.stack = stack
         self.folder = folder
         self.tools = tools
         self.supervisor = supervisor
         self.log = log
-        self.boot_seconds = boot_seconds
+        self.options = options
         self.recording: Recording | None = None
-        self._by_engine = engine
         self._engine: Engine | None = None
         chart = demo_chart.find(project.root(), os.environ)
         self.snapshot = Snapshot(
@@ -73,8 +62,8 @@ class Platform:
             project.root(),
             chart,
             branch=stack.revision,
-            dirty=dirty,
-            revision=revision,
+            dirty=options.dirty,
+            revision=options.revision,
         )
         self.commit = self.snapshot.refresh()
         log(chart.line)
@@ -109,7 +98,7 @@ class Platform:
             self.tools,
             moto=self.cloud.moto.url,
             authority=self.authority.ca_file,
-            boot_seconds=self.boot_seconds,
+            boot_seconds=self.options.boot_seconds,
         )
         for program in services:
             self.log(f"starting {program.name}")
@@ -172,7 +161,7 @@ class Platform:
             _forget_program()
             overrides = {**self.stack.overrides, **(overrides or {})}
             try:
-                if self._by_engine:
+                if self.options.engine:
                     self.engine.up(overrides)
                 else:
                     self.recording = graph.apply(
@@ -203,7 +192,7 @@ class Platform:
             ApplyError: something is still there; the text says why.
         """
         with self._applying:
-            if self._by_engine:
+            if self.options.engine:
                 self.engine.destroy()
             if self.recording is None:
                 return
@@ -227,7 +216,7 @@ class Platform:
 
     def urns(self) -> list[str]:
         """URNs of what is applied."""
-        if self._by_engine:
+        if self.options.engine:
             return self.engine.urns()
         return sorted(self.recording.by_urn) if self.recording else []
 

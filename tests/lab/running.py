@@ -60,9 +60,8 @@ class Lab:
 
     def up(self, **options: Any) -> dict[str, Any]:
         """Bring it up."""
-        return lifecycle.up(
-            self.stack.name, state_home=self.state_home, log=self.log_lines.append, dirty=True, **options
-        )
+        told = control.UpOptions(dirty=True, **options)
+        return lifecycle.up(self.stack.name, told, state_home=self.state_home, log=self.log_lines.append)
 
     def down(self) -> str:
         """End it."""
