@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -429,10 +429,10 @@ def upgrade(
     from otel_on_spot.lab.aws.images import RELEASES
     from otel_on_spot.lab.folder import LabError
 
-    asked: Any = None
+    after = chart = ""
     try:
         if what != Upgraded.nodes:
-            asked = control.ask(folder, f"next-{what}")
+            after, chart = control.ask(folder, "next", what=what)
     except LabError as problem:
         raise DrillRefusedError(str(problem)) from None
     seconds = UPGRADE_SECONDS[what] if timeout is None else timeout
@@ -441,19 +441,19 @@ def upgrade(
             nodes = node_run.make_node_plan(target, api, RELEASES)
             most, upgrading = 2 * seconds + 300, partial(node_run.NodeUpgradeRun, plan=nodes)
         elif what == Upgraded.argocd:
-            after, chart = asked
 
             def move_argocd(version: str) -> None:
-                control.ask(folder, "argocd", chart=chart if version == after else "")
+                changes = {"chartVersion": chart} if version == after else {}
+                control.ask(folder, "move", section="argocd", changes=changes)
 
             argocd = argocd_run.make_plan(target, api, after)
             most, upgrading = 5 * seconds + 300, partial(argocd_run.ArgocdUpgradeRun, plan=argocd, mover=move_argocd)
         else:
 
             def move_karpenter(version: str) -> None:
-                control.ask(folder, "karpenter", version=version)
+                control.ask(folder, "move", section="karpenter", changes={"version": version})
 
-            karpenter = run.make_plan(target, api, asked)
+            karpenter = run.make_plan(target, api, after)
             most, upgrading = 4 * seconds + 180, partial(run.UpgradeRun, plan=karpenter, mover=move_karpenter)
         with start(target, api, "upgrade", why=why, seconds=most, log=log) as running:
             report = upgrading(running, timeout=seconds, gap=gap, log=log).run()

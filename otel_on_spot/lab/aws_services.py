@@ -78,7 +78,7 @@ def programs(
             "volumes",
             options.command(
                 "volumes", **cluster, **aws, kubeconfig=folder.kubeconfig("ebs-csi-driver"),
-                definitions=tools.snapshot_crds,
+                definitions=tools.files["snapshot-crds"],
             ),
         ),
         _python(

@@ -87,8 +87,7 @@ class Daemon:
         """The commands by name. Each takes ``log``, which shows a line to the caller."""
         silent = {
             "publish": self.publish,
-            "next-argocd": self.next_argocd,
-            "next-karpenter": self.next_karpenter,
+            "next": self.next,
             "urns": self.urns,
             "event": self.event,
             "capacity": self.capacity,
@@ -100,8 +99,7 @@ class Daemon:
         return {
             "up": self.up,
             "apply": self.apply,
-            "argocd": self.argocd,
-            "karpenter": self.karpenter,
+            "move": self.move,
             "destroy": self.destroy,
             "stop": self.stop,
             **{name: _without_log(command) for name, command in silent.items()},
@@ -154,43 +152,24 @@ class Daemon:
         log("applying")
         return self._running_platform().apply(overrides)
 
-    def karpenter(self, log: Log, *, version: str) -> dict[str, int]:
-        """Apply the program with another version of Karpenter than the stack file's: operations by kind.
+    def move(self, log: Log, *, section: str, changes: dict[str, str]) -> dict[str, int]:
+        """Apply the program with other values in a section of the stack file, none brings it back: operations by kind.
 
         Raises:
-            ApiError: the lab does not have it.
+            ApiError: the lab does not have the version that they name.
         """
-        log(f"moving Karpenter to {version}")
-        return self._running_platform().apply_changed("karpenter", version=version)
+        log(f"moving {section} to {', '.join(changes.values()) or 'what the stack file says'}")
+        return self._running_platform().apply_changed(section, **changes)
 
-    def next_karpenter(self) -> str:
-        """Version of Karpenter that ``drill upgrade`` moves to.
-
-        Raises:
-            ApiError: it is not built.
-        """
-        from otel_on_spot.lab.releases import karpenter
-
-        return karpenter.next_version(self._running_platform().tools)
-
-    def argocd(self, log: Log, *, chart: str) -> dict[str, int]:
-        """Apply the program with another version of Argo CD's chart, or the stack file's: operations by kind.
-
-        Raises:
-            ApiError: the lab does not have it.
-        """
-        log(f"moving Argo CD to chart {chart}" if chart else "moving Argo CD back to the stack file's chart")
-        return self._running_platform().apply_changed("argocd", **({"chartVersion": chart} if chart else {}))
-
-    def next_argocd(self) -> tuple[str, str]:
-        """(version, chart) of Argo CD that ``drill upgrade`` moves to.
+    def next(self, *, what: str) -> tuple[str, str]:
+        """(version, value of the stack file) that ``drill upgrade`` moves ``karpenter`` or ``argocd`` to.
 
         Raises:
             ApiError: it is not built.
         """
-        from otel_on_spot.lab.releases import argocd
+        from otel_on_spot.lab.releases import argocd, karpenter
 
-        return argocd.next_chart(self._running_platform().tools)
+        return {"argocd": argocd.following, "karpenter": karpenter.following}[what](self._running_platform().tools)
 
     def destroy(self, log: Log) -> list[list[str]]:
         """Delete what the program declared: what is left in the simulated AWS."""

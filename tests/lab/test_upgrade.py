@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otel_on_spot.drills.lease import NAME as LEASE
-from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER, KARPENTER_NEXT
+from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER, KARPENTER_NEXT, Module
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
 
@@ -14,10 +14,10 @@ HERE, NEXT = (module.version.removeprefix("v") for module in (KARPENTER, KARPENT
 APART = "apart"
 
 
-@pytest.fixture
-def next_karpenter(lab: Lab) -> None:
-    if lab.tools.with_next_karpenter() is None:
-        pytest.skip(f'Karpenter {NEXT} is not built: run make tools ARGS="--next"')
+def require(lab: Lab, module: Module, option: str) -> None:
+    """Skip where what the drill moves to is not built."""
+    if lab.tools.moved_to(module) is None:
+        pytest.skip(f'{module.name} {module.version} is not built: run make tools ARGS="{option}"')
 
 
 @pytest.fixture
@@ -34,8 +34,9 @@ def version(lab: Lab) -> str:
 
 
 def test_karpenters_next_minor_and_back_lose_no_node_no_pod_and_no_warning(
-    lab: Lab, tmp_path: Path, next_karpenter: None, two_spot_nodes: None
+    lab: Lab, tmp_path: Path, two_spot_nodes: None
 ) -> None:
+    require(lab, KARPENTER_NEXT, "--next")
     seen = rehearse(lab, tmp_path, "upgrade", "--timeout", "120", keep="upgrade", seconds=280)
 
     assert set(seen.lines.values()) == {"ok"}, seen.told
@@ -47,15 +48,8 @@ def test_karpenters_next_minor_and_back_lose_no_node_no_pod_and_no_warning(
     assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
 
 
-@pytest.fixture
-def next_argocd(lab: Lab) -> None:
-    if lab.tools.with_next_argocd() is None:
-        pytest.skip(f'Argo CD {ARGOCD_NEXT.version} is not built: run make tools ARGS="--argocd-next"')
-
-
-def test_argo_cds_next_minor_and_back_sync_nothing_and_hold_a_suspension(
-    lab: Lab, tmp_path: Path, next_argocd: None
-) -> None:
+def test_argo_cds_next_minor_and_back_sync_nothing_and_hold_a_suspension(lab: Lab, tmp_path: Path) -> None:
+    require(lab, ARGOCD_NEXT, "--argocd-next")
     declared = lab.replicas()
 
     options = ("--what", "argocd", "--timeout", "150")

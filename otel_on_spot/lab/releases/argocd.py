@@ -14,7 +14,7 @@ from otel_on_spot.kubernetes.names import SECRET
 from otel_on_spot.lab import addresses
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
-from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, require_built
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, moved_to
 from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import LOADER
 from otel_on_spot.lab.toolchain import Tools
@@ -38,7 +38,7 @@ def check(context: ReleaseContext, installation: Installation) -> None:
         ApiError: the release wants the version that ``drill upgrade`` moves to, and that is not built.
     """
     context = _of_version(context, installation)
-    upstream = Upstream(context.tools.argocd_manifests)
+    upstream = Upstream(context.tools.files["argocd-manifests"])
     unknown = argocd_config.unknown_keys(installation.values, context.tools.path(CONTROLLER), upstream.params)
     for key in unknown:
         version = context.tools.version(CONTROLLER)
@@ -48,7 +48,7 @@ def check(context: ReleaseContext, installation: Installation) -> None:
         )
 
 
-def next_chart(tools: Tools) -> tuple[str, str]:
+def following(tools: Tools) -> tuple[str, str]:
     """(version, chart) of Argo CD that ``drill upgrade`` moves to.
 
     Raises:
@@ -58,7 +58,7 @@ def next_chart(tools: Tools) -> tuple[str, str]:
 
 
 def _next(tools: Tools) -> Tools:
-    return require_built(tools.with_next_argocd(), f"Argo CD {ARGOCD_NEXT.version}", "--argocd-next")
+    return moved_to(tools, ARGOCD_NEXT, f"Argo CD {ARGOCD_NEXT.version}", "--argocd-next")
 
 
 def _of_version(context: ReleaseContext, installation: Installation) -> ReleaseContext:
@@ -116,7 +116,7 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
         ApiError: the API server refuses, a process is not ready in time, or the next version is not built.
     """
     context = _of_version(context, installation)
-    upstream = Upstream(context.tools.argocd_manifests)
+    upstream = Upstream(context.tools.files["argocd-manifests"])
     installation.objects.apply(_objects(context, installation, upstream), deadline)
     for program in programs(context, installation, upstream.of(["Deployment", "StatefulSet"], PARTS)):
         context.processes.run(program, deadline, installation.name)

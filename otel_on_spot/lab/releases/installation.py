@@ -12,6 +12,7 @@ from otel_on_spot.lab.releases.identity import TokenFiles
 from otel_on_spot.lab.releases.objects import ReleaseDeadline, ReleaseObjects
 from otel_on_spot.lab.supervisor import ProcessFailedError, Program, Supervisor
 from otel_on_spot.lab.toolchain import Tools
+from otel_on_spot.lab.toolchain.modules import Module
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.cloud import Cloud
 
@@ -137,20 +138,22 @@ class Installation:
         return ReleaseObjects(self.cloud, self.api, self.name, self.namespace)
 
 
-def require_built(tools: Tools | None, program: str, option: str) -> Tools:
-    """The tools with the program that ``drill upgrade`` moves to.
+def moved_to(tools: Tools, module: Module, program: str, option: str) -> Tools:
+    """The tools with those of a module that ``drill upgrade`` moves to.
 
-    ``tools``: None where it is not built. ``program``: with its version, for people. ``option``: that builds it.
+    Args:
+        tools: the lab's.
+        module: such as ``KARPENTER_NEXT``.
+        program: its name, for people.
+        option: of the toolchain, that builds it.
 
     Raises:
         ApiError: it is not built.
     """
-    if tools is None:
-        raise ApiError(
-            "UnknownVersion",
-            f'{program} is not built. Build it, outside of the lab: make tools ARGS="{option}". The lab may stay up',
-        )
-    return tools
+    if (moved := tools.moved_to(module)) is None:
+        what = f'{program} is not built. Build it, outside of the lab: make tools ARGS="{option}". The lab may stay up'
+        raise ApiError("UnknownVersion", what)
+    return moved
 
 
 def search_path(*tools: Path) -> str:

@@ -10,7 +10,7 @@ from otel_on_spot.lab import addresses
 from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.identity import STS_AUDIENCE
-from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, require_built
+from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, moved_to
 from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.rendering import render
 from otel_on_spot.lab.supervisor import Program
@@ -35,18 +35,19 @@ def check(context: ReleaseContext, installation: Installation) -> None:
     _tools(context, installation)
 
 
-def next_version(tools: Tools) -> str:
-    """Version that ``drill upgrade`` moves to.
+def following(tools: Tools) -> tuple[str, str]:
+    """(version, the same as the stack file has it) that ``drill upgrade`` moves to.
 
     Raises:
         ApiError: it is not built.
     """
-    return _next(tools).version(PROGRAM).removeprefix("v")
+    version = _next(tools).version(PROGRAM).removeprefix("v")
+    return version, version
 
 
 def _next(tools: Tools) -> Tools:
     version = KARPENTER_NEXT.version.removeprefix("v")
-    return require_built(tools.with_next_karpenter(), f"Karpenter {version}", "--next")
+    return moved_to(tools, KARPENTER_NEXT, f"Karpenter {version}", "--next")
 
 
 def _tools(context: ReleaseContext, installation: Installation) -> Tools:
@@ -73,7 +74,7 @@ def _rendered(context: ReleaseContext, installation: Installation, *, crds: bool
     tools = _tools(context, installation)
     return render(
         tools.path("helm"),
-        tools.karpenter_crd_chart if crds else tools.karpenter_chart,
+        tools.files["karpenter-crd-chart" if crds else "karpenter-chart"],
         release=installation.name,
         namespace=installation.namespace,
         values=installation.values,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from otel_on_spot import project
@@ -18,18 +18,10 @@ class Tools:
 
     paths: Mapping[str, Path]
     versions: Mapping[str, str]
-    karpenter_chart: Path
-    """The real chart ``karpenter``."""
-    karpenter_crd_chart: Path
-    """The real chart ``karpenter-crd``."""
-    argocd_manifests: Path
-    """Upstream's ``manifests`` folder, of the version that runs."""
-    snapshot_crds: Path
-    """The CRDs of VolumeSnapshots, as the EKS add-on ``snapshot-controller`` brings them."""
-    next_karpenter: Path | None = None
-    """Folder of the Karpenter that ``drill upgrade`` moves to, whether or not it is built; None where nobody knows."""
-    next_argocd: Path | None = None
-    """Folder of the Argo CD that ``drill upgrade --what argocd`` moves to: as ``next_karpenter``."""
+    files: Mapping[str, Path]
+    """Folders of upstream's by the names that ``modules`` gives them; Argo CD's are of the version that runs."""
+    following: Mapping[str, Path] = field(default_factory=dict)
+    """Folder of each module that ``drill upgrade`` moves to, by name, whether or not it is built."""
     notes: tuple[str, ...] = ()
     """One line for each tool whose version is not what the stack pins."""
 
@@ -51,24 +43,16 @@ class Tools:
         self._refuse_unknown(name)
         return self.versions[name]
 
-    def with_next_karpenter(self) -> "Tools | None":
-        """The same tools with the Karpenter that ``drill upgrade`` moves to; None where it is not built."""
-        charts = {"karpenter_chart": "karpenter-chart", "karpenter_crd_chart": "karpenter-crd-chart"}
-        return self._with(KARPENTER_NEXT, self.next_karpenter, charts)
-
-    def with_next_argocd(self) -> "Tools | None":
-        """The same tools with the Argo CD that ``drill upgrade`` moves to; None where it is not built."""
-        return self._with(ARGOCD_NEXT, self.next_argocd, {"argocd_manifests": "argocd-manifests"})
-
-    def _with(self, module: Module, folder: Path | None, files: Mapping[str, str]) -> "Tools | None":
-        """The same tools with a module's and its files, by attribute; None where it is not built."""
+    def moved_to(self, module: Module) -> "Tools | None":
+        """The same tools with those of a module that ``drill upgrade`` moves to; None where it is not built."""
+        folder = self.following.get(module.name)
         if folder is None or not is_whole(module, folder):
             return None
         return replace(
             self,
             paths={**self.paths, **{name: folder / name for name in module.names}},
             versions={**self.versions, **dict.fromkeys(module.names, module.version)},
-            **{attribute: folder / name for attribute, name in files.items()},
+            files={**self.files, **{name: folder / name for name in module.files}},
         )
 
     def _refuse_unknown(self, name: str) -> None:
@@ -140,11 +124,7 @@ def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = N
     return Tools(
         paths=paths,
         versions=versions,
-        karpenter_chart=files["karpenter-chart"],
-        karpenter_crd_chart=files["karpenter-crd-chart"],
-        argocd_manifests=files["argocd-manifests"],
-        snapshot_crds=files["snapshot-crds"],
-        next_karpenter=place(KARPENTER_NEXT, go),
-        next_argocd=place(ARGOCD_NEXT, go),
+        files=files,
+        following={module.name: place(module, go) for module in (KARPENTER_NEXT, ARGOCD_NEXT)},
         notes=differences(versions, stack_file or project.root() / "Pulumi.lab.yaml"),
     )

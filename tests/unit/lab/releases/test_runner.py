@@ -15,7 +15,7 @@ from otel_on_spot.lab.releases.objects import ReleaseDeadline
 from otel_on_spot.lab.releases.runner import Releases
 from otel_on_spot.lab.supervisor import ProcessFailedError, Program
 from otel_on_spot.lab.toolchain import Tools
-from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_NEXT_CHART, KARPENTER_NEXT
+from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_NEXT_CHART, KARPENTER_NEXT, Module
 from otel_on_spot.simcloud.api_errors import ApiError, OperationCancelledError
 
 KARPENTER = {"name": "karpenter", "chart": "oci://public.ecr.aws/karpenter/karpenter", "version": "1.14.3"}
@@ -71,12 +71,8 @@ def releases(tmp_path: Path, told: list[str]) -> Releases:
             **{name: tmp_path / name for name in ("karpenter", "helm", "kube-apiserver")},
         },
         versions={"karpenter": "v1.14.3", binary.name: "v3.5.3", "kube-apiserver": "v1.36.3"},
-        karpenter_chart=tmp_path,
-        karpenter_crd_chart=tmp_path,
-        argocd_manifests=manifests,
-        snapshot_crds=manifests,
-        next_karpenter=tmp_path / "next",
-        next_argocd=tmp_path / "next-argocd",
+        files={"karpenter-chart": tmp_path, "karpenter-crd-chart": tmp_path, "argocd-manifests": manifests},
+        following={module.name: tmp_path / module.name for module in (KARPENTER_NEXT, ARGOCD_NEXT)},
     )
     supervisor: Any = Recorded(tmp_path / "log")
     return Releases(tools, tmp_path / "releases", supervisor, authority=tmp_path / "ca", log=told.append)
@@ -103,10 +99,10 @@ def test_another_chart_source_or_version_is_refused_by_name(
 NEXT = {**KARPENTER, "version": KARPENTER_NEXT.version.removeprefix("v")}
 
 
-def build_next(folder: Path) -> Path:
-    for name in (*KARPENTER_NEXT.names, *KARPENTER_NEXT.files):
-        (folder / "next" / name).mkdir(parents=True)
-    return folder / "next"
+def build(module: Module, folder: Path) -> Path:
+    for name in (*module.names, *module.files):
+        (folder / module.name / name).mkdir(parents=True)
+    return folder / module.name
 
 
 def test_the_next_karpenter_is_refused_until_it_is_built_with_what_builds_it(
@@ -115,7 +111,7 @@ def test_the_next_karpenter_is_refused_until_it_is_built_with_what_builds_it(
     with pytest.raises(ApiError, match=r'is not built\. .*make tools ARGS="--next"\. The lab may stay up'):
         releases.check(NEXT)
 
-    build_next(tmp_path)
+    build(KARPENTER_NEXT, tmp_path)
     releases.check(NEXT)
     releases.check(KARPENTER)
 
@@ -132,18 +128,17 @@ def test_the_next_argo_cd_is_taken_where_its_chart_is_asked_for_and_refused_unti
 
     assert of_version("10.9.5") is context
     assert of_version("") is context
-    for refused in (lambda: of_version(chart), lambda: argocd.next_chart(context.tools)):
+    for refused in (lambda: of_version(chart), lambda: argocd.following(context.tools)):
         with pytest.raises(ApiError, match=r'is not built\. .*make tools ARGS="--argocd-next"\. The lab may stay up'):
             refused()
 
-    for name in (*ARGOCD_NEXT.names, *ARGOCD_NEXT.files):
-        (tmp_path / "next-argocd" / name).mkdir(parents=True)
+    following = build(ARGOCD_NEXT, tmp_path)
 
-    assert argocd.next_chart(context.tools) == (ARGOCD_NEXT.version, chart)
+    assert argocd.following(context.tools) == (ARGOCD_NEXT.version, chart)
     tools = of_version(chart).tools
-    assert tools.path(CONTROLLER) == tmp_path / "next-argocd" / CONTROLLER
+    assert tools.path(CONTROLLER) == following / CONTROLLER
     assert tools.version(CONTROLLER) == ARGOCD_NEXT.version
-    assert tools.argocd_manifests == tmp_path / "next-argocd" / "argocd-manifests"
+    assert tools.files["argocd-manifests"] == following / "argocd-manifests"
     assert tools.path("helm") == context.tools.path("helm")
 
 
@@ -171,7 +166,7 @@ def test_a_repo_server_that_has_an_authority_of_its_clients_is_told_that_there_i
 def test_a_release_is_its_own_versions_chart_crds_and_program(
     releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, further: bool
 ) -> None:
-    following = build_next(tmp_path)
+    following = build(KARPENTER_NEXT, tmp_path)
     rendered: list[tuple[Path, str]] = []
     started: list[Program] = []
     deployment = {"kind": "Deployment", "metadata": {"name": "karpenter"}, "spec": {"template": {"spec": {}}}}

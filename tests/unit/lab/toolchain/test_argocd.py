@@ -62,7 +62,7 @@ def test_the_manifests_are_those_of_the_given_version_and_go_is_asked_once(fake_
     for _ in range(2):
         tools = ensure()
 
-    assert (tools.argocd_manifests / "crds").is_dir()
+    assert (tools.files["argocd-manifests"] / "crds").is_dir()
     asked = [call for call in fake_go.calls() if " mod download " in call and "argo-cd" in call]
     assert [call.split()[-1] for call in asked] == ["github.com/argoproj/argo-cd/v3@v3.5.7"]
 

@@ -72,39 +72,28 @@ def test_a_module_that_is_asked_for_is_built_alone_with_its_tags_and_only_once(f
     assert place(replace(PROMETHEUS, tags=()), Go.find()) != folder
 
 
-def test_the_next_karpenter_is_built_for_who_asks_for_it_and_a_running_lab_finds_it(fake_go: FakeGo) -> None:
+@pytest.mark.parametrize("module", [KARPENTER_NEXT, ARGOCD_NEXT], ids=lambda module: module.name)
+def test_what_the_drill_moves_to_is_built_for_who_asks_for_it_and_a_running_lab_finds_it(
+    fake_go: FakeGo, module: Module
+) -> None:
     tools = ensure()
-    assert "karpenter-next" not in fake_go.calls("build")
-    assert tools.with_next_karpenter() is None
+    assert module.name not in fake_go.calls("build")
+    assert tools.moved_to(module) is None
 
-    folder = ensure_module(KARPENTER_NEXT)
+    folder = ensure_module(module)
     (fake_go.folder / "bin" / "go").unlink()
 
-    found = tools.with_next_karpenter()
+    found = tools.moved_to(module)
     assert found is not None
-    assert (found.path("karpenter"), found.version("karpenter")) == (folder / "karpenter", KARPENTER_NEXT.version)
-    assert (found.karpenter_chart, found.karpenter_crd_chart) == (
-        folder / "karpenter-chart",
-        folder / "karpenter-crd-chart",
-    )
-    assert {name for name in NAMES if found.path(name) != tools.path(name)} == {"karpenter"}
-    shutil.rmtree(folder / "karpenter-crd-chart")
-    assert tools.with_next_karpenter() is None, "a harmed build counts as missing"
-
-
-def test_the_next_argo_cd_is_built_for_who_asks_for_it_with_its_own_manifests(fake_go: FakeGo) -> None:
-    tools = ensure()
-    assert tools.with_next_argocd() is None
-
-    folder = ensure_module(ARGOCD_NEXT)
-
-    found = tools.with_next_argocd()
-    assert found is not None
-    assert {name for name in NAMES if found.path(name) != tools.path(name)} == set(ARGOCD_NEXT.names)
-    assert {found.version(name) for name in ARGOCD_NEXT.names} == {ARGOCD_NEXT.version}
-    assert found.argocd_manifests == folder / "argocd-manifests" != tools.argocd_manifests
-    (folder / "argocd-repo-server").unlink()
-    assert tools.with_next_argocd() is None, "a harmed build counts as missing"
+    assert {name: found.path(name) for name in NAMES if found.path(name) != tools.path(name)} == {
+        name: folder / name for name in module.names
+    }
+    assert {found.version(name) for name in module.names} == {module.version}
+    assert {name: found.files[name] for name in tools.files if found.files[name] != tools.files[name]} == {
+        name: folder / name for name in module.files
+    }
+    shutil.rmtree(folder / list(module.files)[-1])
+    assert tools.moved_to(module) is None, "a harmed build counts as missing"
 
 
 def test_a_go_that_does_for_one_module_but_not_for_another_is_told_when_that_is_asked_for(
@@ -133,12 +122,12 @@ def test_each_binary_is_the_one_that_go_wrote_for_its_package(fake_go: FakeGo) -
 def test_the_upstream_charts_and_manifests_are_kept_and_can_be_removed_by_their_owner(fake_go: FakeGo) -> None:
     tools = ensure()
 
-    assert (tools.karpenter_chart / "Chart.yaml").read_text() == "name: karpenter\n"
-    assert tools.karpenter_chart.stat().st_mode & 0o200
-    assert (tools.karpenter_chart / "Chart.yaml").stat().st_mode & 0o200
-    assert tools.karpenter_crd_chart.is_dir()
-    assert (tools.argocd_manifests / "crds").is_dir()
-    assert tools.snapshot_crds.is_dir()
+    assert (tools.files["karpenter-chart"] / "Chart.yaml").read_text() == "name: karpenter\n"
+    assert tools.files["karpenter-chart"].stat().st_mode & 0o200
+    assert (tools.files["karpenter-chart"] / "Chart.yaml").stat().st_mode & 0o200
+    assert tools.files["karpenter-crd-chart"].is_dir()
+    assert (tools.files["argocd-manifests"] / "crds").is_dir()
+    assert tools.files["snapshot-crds"].is_dir()
 
 
 def test_a_module_that_is_there_for_its_files_is_downloaded_and_not_compiled(fake_go: FakeGo) -> None:
@@ -150,9 +139,9 @@ def test_a_module_that_is_there_for_its_files_is_downloaded_and_not_compiled(fak
         "external-snapshotter list -m -mod=readonly -f {{.Dir}} "
         "github.com/kubernetes-csi/external-snapshotter/client/v8",
     ]
-    shutil.rmtree(tools.snapshot_crds)
+    shutil.rmtree(tools.files["snapshot-crds"])
     assert ensure() == tools
-    assert tools.snapshot_crds.is_dir()
+    assert tools.files["snapshot-crds"].is_dir()
 
 
 def test_a_tool_that_the_lab_does_not_have_is_refused_with_the_ones_it_has(fake_go: FakeGo) -> None:
@@ -200,7 +189,7 @@ def test_a_harmed_build_counts_as_missing_and_is_replaced(fake_go: FakeGo, harm:
     if harm == "binary":
         tools.path("karpenter").unlink()
     else:
-        shutil.rmtree(tools.karpenter_crd_chart)
+        shutil.rmtree(tools.files["karpenter-crd-chart"])
 
     assert ensure() == tools
     assert fake_go.calls("build") == [*ALL, "karpenter"]
