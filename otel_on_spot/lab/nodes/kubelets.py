@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,8 @@ from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.kubernetes.names import NODE
 from otel_on_spot.lab.nodes.identity import Identities, NodeCredentialsError
 from otel_on_spot.lab.nodes.journal import Journal
-from otel_on_spot.lab.nodes.node_config import NodeConfigError, parse
-from otel_on_spot.lab.nodes.registration import (
-    GROUP_TAG,
-    KWOK_LABEL,
-    NodeRegistration,
-    group_registration,
-    karpenter_registration,
-    node,
-)
+from otel_on_spot.lab.nodes.node_config import NodeConfig, NodeConfigError, parse
+from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL, group_config, node
 from otel_on_spot.simcloud.tables import Tables
 
 BACKOFF_SECONDS = 7.0
@@ -51,7 +44,7 @@ class Kubelet:
     row: dict[str, Any]
     seen: float
     due: float
-    registration: NodeRegistration | None = None
+    config: NodeConfig | None = None
     attempts: int = 0
     joined: bool = False
     left: bool = False
@@ -79,12 +72,12 @@ class Cluster:
     boot_seconds: float
     apis: dict[tuple[str, str], Api] = field(default_factory=dict)
 
-    def api(self, registration: NodeRegistration, token: str) -> Api:
+    def api(self, config: NodeConfig, token: str) -> Api:
         """The API at the endpoint that the user data names, trusting the authority that it carries, as a node."""
-        key = (registration.endpoint, registration.certificate_authority)
+        key = (config.endpoint, config.certificate_authority)
         if key not in self.apis:
-            ca = base64.b64decode(registration.certificate_authority).decode() or self.authority
-            self.apis[key] = Api.of(registration.endpoint, ca)
+            ca = base64.b64decode(config.certificate_authority).decode() or self.authority
+            self.apis[key] = Api.of(config.endpoint, ca)
         return self.apis[key].as_user(token)
 
 
@@ -122,14 +115,9 @@ class Kubelets:
     def api_of(self, node_name: str) -> Api | None:
         """The API as a node whose instance runs and has joined; None for any other node."""
         for kubelet in list(self.known.values()):
-            if (
-                kubelet.node == node_name
-                and kubelet.joined
-                and kubelet.row["state"] == "running"
-                and kubelet.registration
-            ):
-                token = self.identities.token(kubelet.row["id"], kubelet.registration.role_arn)
-                return self.cluster.api(kubelet.registration, token)
+            if kubelet.node == node_name and kubelet.joined and kubelet.row["state"] == "running" and kubelet.config:
+                token = self.identities.token(kubelet.row["id"], kubelet.config.role_arn)
+                return self.cluster.api(kubelet.config, token)
         return None
 
     def _start(self, kubelet: Kubelet, work: Callable[[Kubelet], None]) -> None:
@@ -146,8 +134,8 @@ class Kubelets:
 
         self.pool.submit(run)
 
-    def _registration(self, kubelet: Kubelet) -> NodeRegistration | None:
-        """Registration of the instance; None where its node group is not there yet.
+    def _config(self, kubelet: Kubelet) -> NodeConfig | None:
+        """What the instance is told; None where its node group is not there yet.
 
         Raises:
             NodeCredentialsError: the instance's profile or its role is not there.
@@ -156,25 +144,26 @@ class Kubelets:
         row, group = kubelet.row, kubelet.row["tags"].get(GROUP_TAG)
         if group:
             found = self.cluster.tables.get("node-groups", f"{self.cluster.name}/{group}")
-            return None if found is None else group_registration(group, found, self.cluster.server, row["imageId"])
+            of = self.cluster
+            return None if found is None else group_config(of.name, group, found, of.server, row["imageId"])
         config = parse(row["userData"])
         if config.cluster != self.cluster.name:
             raise NodeConfigError(f"the user data is for cluster {config.cluster}")
-        return karpenter_registration(config, self.identities.profile_role(row["profile"]))
+        return replace(config, role_arn=self.identities.profile_role(row["profile"]))
 
     def _join(self, kubelet: Kubelet) -> None:
         row = kubelet.row
         kubelet.attempts += 1
         try:
-            kubelet.registration = kubelet.registration or self._registration(kubelet)
-            if kubelet.registration is None:
+            kubelet.config = kubelet.config or self._config(kubelet)
+            if kubelet.config is None:
                 return
-            token = self.identities.token(row["id"], kubelet.registration.role_arn)
-            self._register(kubelet, kubelet.registration, token)
+            token = self.identities.token(row["id"], kubelet.config.role_arn)
+            self._register(kubelet, kubelet.config, token)
         except (NodeCredentialsError, NodeConfigError) as problem:
             self._refused(kubelet, 0, str(problem))
         except HTTPError as problem:
-            endpoint = kubelet.registration.endpoint if kubelet.registration else self.cluster.server
+            endpoint = kubelet.config.endpoint if kubelet.config else self.cluster.server
             self._refused(kubelet, 0, f"{endpoint} does not answer: {problem}")
         except ApiException as refused:
             if refused.status == 401:
@@ -184,13 +173,13 @@ class Kubelets:
             kubelet.joined = True
             seconds = round(time.monotonic() - kubelet.seen, 3)
             self.journal.write(
-                "joined", instance=row["id"], role=kubelet.registration.role_arn, node=kubelet.node, type=row["type"],
+                "joined", instance=row["id"], role=kubelet.config.role_arn, node=kubelet.node, type=row["type"],
                 zone=row["zone"], seconds=seconds, attempt=kubelet.attempts,
             )  # fmt: skip
 
-    def _register(self, kubelet: Kubelet, registration: NodeRegistration, token: str) -> None:
-        wanted = node(kubelet.row, registration, self.cluster.kubernetes_version)
-        api, path = self.cluster.api(registration, token), NODE.path(name=kubelet.node)
+    def _register(self, kubelet: Kubelet, config: NodeConfig, token: str) -> None:
+        wanted = node(kubelet.row, config, self.cluster.kubernetes_version)
+        api, path = self.cluster.api(config, token), NODE.path(name=kubelet.node)
         try:
             api.create(NODE.path(), wanted)
         except ApiException as refused:
@@ -204,7 +193,7 @@ class Kubelets:
 
     def _refused(self, kubelet: Kubelet, status: int, message: str) -> None:
         kubelet.due = time.monotonic() + min(BACKOFF_SECONDS, 0.5 * 2 ** min(kubelet.attempts, 6))
-        role = kubelet.registration.role_arn if kubelet.registration else ""
+        role = kubelet.config.role_arn if kubelet.config else ""
         self.journal.write(
             "refused", instance=kubelet.row["id"], role=role, node=kubelet.node, status=status, message=message,
             attempt=kubelet.attempts,

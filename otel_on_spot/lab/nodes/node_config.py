@@ -1,4 +1,4 @@
-"""User data of an instance: nodeadm's NodeConfig.
+"""What an instance is told of the cluster that it joins: by its user data, nodeadm's NodeConfig, or its node group.
 
 Source: https://awslabs.github.io/amazon-eks-ami/nodeadm/doc/api/
 """
@@ -18,7 +18,7 @@ class NodeConfigError(ValueError):
 class NodeConfig:
     """The cluster to join, and as what.
 
-    ``taints`` are Kubernetes taints; ``max_pods`` is 0 where nodeadm computes it.
+    ``taints`` are Kubernetes taints; ``max_pods`` is 0 where nodeadm computes it; ``role_arn`` is the instance's.
     """
 
     cluster: str
@@ -27,6 +27,7 @@ class NodeConfig:
     labels: dict[str, str] = field(default_factory=dict)
     taints: list[dict[str, str]] = field(default_factory=list)
     max_pods: int = 0
+    role_arn: str = ""
 
 
 def _documents(user_data: str) -> list[Any]:

@@ -1,6 +1,5 @@
 """Registration of a kubelet: the Node of an instance that Karpenter launched, or that is of a managed node group."""
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -36,40 +35,13 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeRegistration:
-    """Endpoint, role, labels and taints with which an instance joins.
-
-    ``group`` is empty but for instances of a managed node group.
-    """
-
-    endpoint: str
-    role_arn: str
-    labels: dict[str, str]
-    taints: list[dict[str, str]]
-    max_pods: int = 0
-    certificate_authority: str = ""
-    group: str = ""
-
-
-def karpenter_registration(config: NodeConfig, role_arn: str) -> NodeRegistration:
-    """From the user data that Karpenter wrote."""
-    return NodeRegistration(
-        endpoint=config.endpoint,
-        role_arn=role_arn,
-        labels=config.labels,
-        taints=config.taints,
-        max_pods=config.max_pods,
-        certificate_authority=config.certificate_authority,
-    )
-
-
-def group_registration(name: str, group: dict[str, Any], endpoint: str, image: str) -> NodeRegistration:
-    """From a managed node group's row in the simulated cloud.
+def group_config(cluster: str, name: str, group: dict[str, Any], endpoint: str, image: str) -> NodeConfig:
+    """What EKS tells an instance of a managed node group, from the group's row in the simulated cloud.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
 
     Args:
+        cluster: its name.
         name: of the node group.
         group: its row in the table ``node-groups``; ``inputs`` are the resource's.
         endpoint: URL of the API server.
@@ -86,10 +58,11 @@ def group_registration(name: str, group: dict[str, Any], endpoint: str, image: s
         {"key": taint["key"], "value": taint.get("value") or "", "effect": EFFECTS[taint["effect"]]}
         for taint in told.get("taints") or []
     ]
-    return NodeRegistration(endpoint=endpoint, role_arn=told["nodeRoleArn"], labels=labels, taints=taints, group=name)
+    role = told["nodeRoleArn"]
+    return NodeConfig(cluster=cluster, endpoint=endpoint, role_arn=role, labels=labels, taints=taints)
 
 
-def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
+def node(row: dict[str, Any], config: NodeConfig, kubernetes_version: str) -> dict[str, Any]:
     """The Node object, without its status.
 
     ``row``: as ``otel_on_spot.lab.aws.moto_patches.routes.instance_row`` has it. ``kubernetes_version``: of its
@@ -97,7 +70,7 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
     """
     name, region = row["privateDnsName"], row["zone"][:-1]
     labels = {
-        **registration.labels,
+        **config.labels,
         HOSTNAME: name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": ARCHITECTURES[row["architecture"]],
@@ -110,17 +83,17 @@ def node(row: dict[str, Any], registration: NodeRegistration, kubernetes_version
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": labels, "annotations": {MANAGED_ATTACHMENTS: "true"}},
-        "spec": {"providerID": f"aws:///{row['zone']}/{row['id']}", "taints": registration.taints or None},
-        "status": status(row, registration, kubernetes_version),
+        "spec": {"providerID": f"aws:///{row['zone']}/{row['id']}", "taints": config.taints or None},
+        "status": status(row, config, kubernetes_version),
     }
 
 
-def status(row: dict[str, Any], registration: NodeRegistration, kubernetes_version: str) -> dict[str, Any]:
+def status(row: dict[str, Any], config: NodeConfig, kubernetes_version: str) -> dict[str, Any]:
     """Status of the node; its conditions are KWOK's to write."""
-    offered = machine(row, registration.max_pods)
+    capacity, allocatable = amounts(row, config.max_pods)
     return {
-        "capacity": offered.capacity,
-        "allocatable": offered.allocatable,
+        "capacity": capacity,
+        "allocatable": allocatable,
         "addresses": [
             {"type": "InternalIP", "address": row["privateIp"]},
             {"type": "InternalDNS", "address": row["privateDnsName"]},
@@ -141,48 +114,19 @@ def status(row: dict[str, Any], registration: NodeRegistration, kubernetes_versi
     }
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Amounts of a node: millicores, MiB, pods, GiB."""
+def amounts(row: dict[str, Any], max_pods: int = 0) -> tuple[dict[str, str], dict[str, str]]:
+    """(capacity, what of it is left for pods) of the machine of an instance.
 
-    cpu: int
-    memory: int
-    pods: int
-    disk: int = DISK_GIB
-
-    @property
-    def capacity(self) -> dict[str, str]:
-        """The Node's ``status.capacity``."""
-        return {
-            "cpu": f"{self.cpu // 1000}",
-            "memory": f"{self.memory}Mi",
-            "pods": f"{self.pods}",
-            "ephemeral-storage": f"{self.disk}Gi",
-        }
-
-    @property
-    def allocatable(self) -> dict[str, str]:
-        """Amounts that are left for pods.
-
-        Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go (kubeReserved)
-        """
-        cores = self.cpu // 1000
-        reserved = 60 * min(cores, 1) + 10 * min(max(cores - 1, 0), 1) + 5 * min(max(cores - 2, 0), 2)
-        reserved += ceil(2.5 * max(cores - 4, 0))
-        kept = 11 * self.pods + 255 + EVICTION_MIB
-        return self.capacity | {
-            "cpu": f"{self.cpu - reserved}m",
-            "memory": f"{self.memory - kept}Mi",
-            "ephemeral-storage": f"{int(self.disk * 0.85)}Gi",
-        }
-
-
-def machine(row: dict[str, Any], max_pods: int = 0) -> Machine:
-    """The machine of an instance's row (``otel_on_spot.lab.aws.moto_patches.routes.instance_row``).
-
-    ``max_pods`` where the user data says it.
+    ``row``: as in ``node``. ``max_pods`` where the user data says it.
+    Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go (kubeReserved)
     """
-    limit = 250 if row["vcpus"] > MANY_CPUS else 110
+    cores, limit = row["vcpus"], 250 if row["vcpus"] > MANY_CPUS else 110
     pods = max_pods or min(limit, row["interfaces"] * (row["addresses"] - 1) + 2)
     memory = row["memoryMib"] - ceil(row["memoryMib"] * VM_OVERHEAD)
-    return Machine(cpu=row["vcpus"] * 1000, memory=memory, pods=pods)
+    reserved = 60 * min(cores, 1) + 10 * min(max(cores - 1, 0), 1) + 5 * min(max(cores - 2, 0), 2)
+    reserved += ceil(2.5 * max(cores - 4, 0))
+    kept = 11 * pods + 255 + EVICTION_MIB
+    capacity = {"cpu": f"{cores}", "memory": f"{memory}Mi", "pods": f"{pods}", "ephemeral-storage": f"{DISK_GIB}Gi"}
+    disk = f"{int(DISK_GIB * 0.85)}Gi"
+    left = {"cpu": f"{1000 * cores - reserved}m", "memory": f"{memory - kept}Mi", "ephemeral-storage": disk}
+    return capacity, capacity | left

@@ -20,13 +20,13 @@ from otel_on_spot.lab import certificates
 from otel_on_spot.lab.aws.token_review import Reviewer, TokenRefusedError
 from otel_on_spot.lab.nodes.node_config import parse
 from otel_on_spot.lab.nodes.pod_run import PodRun
-from otel_on_spot.lab.nodes.registration import KWOK_LABEL, karpenter_registration, node
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, node
 from otel_on_spot.lab.rbac import manifests
 from otel_on_spot.simcloud.moto_process import free_port
 from otel_on_spot.waiting import wait_until
 from tests.unit.lab.nodes.conftest import instance
 from tests.unit.lab.nodes.test_pods import container, pod
-from tests.unit.lab.nodes.test_registration import ROLE, USER_DATA
+from tests.unit.lab.nodes.test_registration import USER_DATA
 
 TOOLS = ("etcd", "kube-apiserver", "kubectl")
 NODE = instance()["privateDnsName"]
@@ -129,7 +129,7 @@ def _create(server: Server, thing: dict[str, Any]) -> None:
 
 
 def wanted(row: dict[str, Any]) -> dict[str, Any]:
-    return node(row, karpenter_registration(parse(USER_DATA), ROLE), "v1.36.3")
+    return node(row, parse(USER_DATA), "v1.36.3")
 
 
 @pytest.fixture

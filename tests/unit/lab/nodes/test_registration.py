@@ -3,7 +3,7 @@
 import pytest
 
 from otel_on_spot.lab.nodes.node_config import NodeConfigError, parse
-from otel_on_spot.lab.nodes.registration import KWOK_LABEL, group_registration, karpenter_registration, machine, node
+from otel_on_spot.lab.nodes.registration import KWOK_LABEL, amounts, group_config, node
 from tests.unit.lab.nodes.conftest import instance
 
 ROLE = "arn:aws:iam::123456789012:role/node"
@@ -75,7 +75,7 @@ def test_an_instance_without_a_node_config_never_starts_a_kubelet(user_data: str
 
 
 def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None:
-    made = node(instance(), karpenter_registration(parse(USER_DATA), ROLE), "v1.36.3")
+    made = node(instance(), parse(USER_DATA), "v1.36.3")
     labels = made["metadata"]["labels"]
     assert made["spec"] == {
         "providerID": "aws:///eu-west-1b/i-1",
@@ -92,12 +92,12 @@ def test_a_node_of_karpenter_carries_its_labels_taints_and_provider_id() -> None
 
 
 def test_a_node_of_a_managed_group_carries_what_eks_and_the_program_give_it() -> None:
-    registration = group_registration("system", GROUP, "https://127.0.0.1:6443", "ami-1")
-    labels = node(instance(), registration, "v1.36.3")["metadata"]["labels"]
+    config = group_config("otel-lab", "system", GROUP, "https://127.0.0.1:6443", "ami-1")
+    labels = node(instance(), config, "v1.36.3")["metadata"]["labels"]
     assert (labels["eks.amazonaws.com/nodegroup"], labels["eks.amazonaws.com/capacityType"]) == ("system", "ON_DEMAND")
     assert labels["node-role"] == "system"
-    assert registration.taints == [{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}]
-    assert registration.role_arn == ROLE
+    assert config.taints == [{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}]
+    assert config.role_arn == ROLE
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,7 @@ def test_a_machine_offers_what_eks_says_of_its_type(
     Source: https://github.com/awslabs/amazon-eks-ami (eni-max-pods.txt) for m5.large, m5.xlarge;
     the limit is 250 for m5.24xlarge.
     """
-    offered = machine(instance(vcpus=vcpus, memoryMib=memory, interfaces=interfaces, addresses=addresses))
-    assert offered.pods == pods
-    assert offered.allocatable["cpu"] == allocatable_cpu
-    kept = offered.memory - int(offered.allocatable["memory"].removesuffix("Mi"))
-    assert kept == 11 * pods + 255 + 100
+    capacity, left = amounts(instance(vcpus=vcpus, memoryMib=memory, interfaces=interfaces, addresses=addresses))
+    assert (capacity["pods"], left["cpu"]) == (str(pods), allocatable_cpu)
+    kept, memory_left = (int(amount["memory"].removesuffix("Mi")) for amount in (capacity, left))
+    assert kept - memory_left == 11 * pods + 255 + 100
