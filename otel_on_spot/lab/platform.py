@@ -79,14 +79,8 @@ class Platform:
         """
         folder, stack = self.folder, self.stack
         self.authority = make(folder.certificates, stack.region)
-        keys = folder.certificates
-        webhook = authenticator.prepare(
-            folder.path / "authenticator",
-            addresses.AUTHENTICATOR,
-            self.authority.ca_file,
-            keys / "authenticator.crt",
-            keys / "authenticator.key",
-        )
+        home = folder.path / "authenticator"
+        webhook = authenticator.prepare(home, addresses.AUTHENTICATOR, folder.certificates)
         issuer = authenticator.issuer(stack.region, stack.cluster)
         for program in control_plane.programs(self.tools, folder, webhook=webhook, issuer=issuer):
             self.log(f"starting {program.name}")

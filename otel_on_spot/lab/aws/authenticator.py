@@ -23,79 +23,54 @@ def issuer(region: str, cluster: str) -> str:
     return f"https://oidc.eks.{region}.amazonaws.com/id/{unique}"
 
 
-def webhook(port: int, authority: Path) -> dict[str, Any]:
-    """The kubeconfig with which the API server asks the authenticator."""
-    return kubeconfig(
-        f"https://127.0.0.1:{port}/authenticate", authority, "apiserver", {}, cluster=NAME, context="webhook"
-    )
-
-
 def write(file: Path, content: dict[str, Any]) -> Path:
     """Write YAML that only its owner reads."""
     write_atomically(file, yaml.safe_dump(content, sort_keys=False))
     return file
 
 
-def prepare(folder: Path, port: int, authority: Path, certificate: Path, key: Path) -> Path:
-    """Make the authenticator's folder with its certificate, and the webhook's kubeconfig.
+def prepare(folder: Path, port: int, keys: Path) -> Path:
+    """Make the authenticator's folder with its certificate: the kubeconfig with which the API server asks it.
 
-    The API server reads it at its start.
-
-    Args:
-        folder: the authenticator's own, made where it is not there.
-        port: that it will serve on.
-        authority: PEM file by which the API server knows it.
-        certificate: PEM file, copied into the folder.
-        key: PEM file of the certificate's key, copied too.
+    The API server reads it at its start. ``port``: that the authenticator will serve on. ``keys``: the lab's
+    certificates.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for source, name in ((certificate, "cert.pem"), (key, "key.pem")):
-        shutil.copyfile(source, folder / name)
+    for source, name in (("crt", "cert.pem"), ("key", "key.pem")):
+        shutil.copyfile(keys / f"authenticator.{source}", folder / name)
         (folder / name).chmod(0o600)
-    return write(folder / "webhook.kubeconfig", webhook(port, authority))
-
-
-def settings(folder: Path, port: int, cluster: str, kubeconfig: Path) -> dict[str, Any]:
-    """The authenticator's own configuration.
-
-    Both backends are there from the start; ``mode.json`` then says which count.
-    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13#full-configuration-format
-
-    Args:
-        folder: its state, with ``entries.json`` and ``mode.json``.
-        port: that it serves on, at 127.0.0.1.
-        cluster: id that a token must be for: the cluster's name.
-        kubeconfig: by which it reads the ConfigMap ``aws-auth``.
-    """
-    return {
-        "clusterID": cluster,
-        "server": {
-            "partition": "aws",
-            "address": "127.0.0.1",
-            "port": port,
-            "hostname": "127.0.0.1",
-            "stateDir": str(folder),
-            "kubeconfigPregenerated": True,
-            "kubeconfig": str(kubeconfig),
-            "backendMode": ["DynamicFile", "EKSConfigMap"],
-            "dynamicfilepath": str(folder / "entries.json"),
-            "dynamicfileUserIDStrict": True,
-            "dynamicBackendModePath": str(folder / "mode.json"),
-        },
-    }
+    url = f"https://127.0.0.1:{port}/authenticate"
+    webhook = kubeconfig(url, keys / "ca.crt", "apiserver", {}, cluster=NAME, context="webhook")
+    return write(folder / "webhook.kubeconfig", webhook)
 
 
 def command(binary: Path, folder: Path, port: int, cluster: str, kubeconfig: Path) -> tuple[str, ...]:
     """The command of the server, its configuration written.
 
+    Both backends are there from the start; ``mode.json`` then says which count.
+    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator/tree/v0.6.13#full-configuration-format
+
     Args:
         binary: aws-iam-authenticator.
-        folder: its state; the configuration is written into it.
-        port: that it serves on.
+        folder: its state, with ``entries.json`` and ``mode.json``; the configuration is written into it.
+        port: that it serves on, at 127.0.0.1.
         cluster: id that a token must be for: the cluster's name.
         kubeconfig: by which it reads the ConfigMap ``aws-auth``.
     """
-    file = write(folder / "config.yaml", settings(folder, port, cluster, kubeconfig))
+    server = {
+        "partition": "aws",
+        "address": "127.0.0.1",
+        "port": port,
+        "hostname": "127.0.0.1",
+        "stateDir": str(folder),
+        "kubeconfigPregenerated": True,
+        "kubeconfig": str(kubeconfig),
+        "backendMode": ["DynamicFile", "EKSConfigMap"],
+        "dynamicfilepath": str(folder / "entries.json"),
+        "dynamicfileUserIDStrict": True,
+        "dynamicBackendModePath": str(folder / "mode.json"),
+    }
+    file = write(folder / "config.yaml", {"clusterID": cluster, "server": server})
     return (str(binary), "server", "--config", str(file), "--log-format", "json")
 
 

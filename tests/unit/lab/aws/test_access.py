@@ -109,8 +109,7 @@ def keys(tmp_path: Path) -> Path:
 
 def prepared(keys: Path, port: int) -> Path:
     """The authenticator's folder."""
-    crt, key = keys / "authenticator.crt", keys / "authenticator.key"
-    return authenticator.prepare(keys / "home", port, keys / "ca.crt", crt, key).parent
+    return authenticator.prepare(keys / "home", port, keys).parent
 
 
 def test_the_api_servers_webhook_trusts_the_labs_authority_and_asks_the_authenticators_port(keys: Path) -> None:
