@@ -58,6 +58,7 @@ STATEMENTS: list[tuple[str, list[dict[str, Any]], Outcome]] = [
     ("everybody", [statement(Principal="*", Resource="*")], ALLOWED),
     ("everybody, written otherwise", [statement(Principal={"AWS": "*"}, Resource="*")], ALLOWED),
     ("another principal", [statement(Principal={"Service": "ec2.amazonaws.com"}, Resource="*")], IMPLICIT),
+    ("a principal of another kind", [statement(Principal={"AWS": EVENTS["Service"]}, Resource="*")], IMPLICIT),
     ("all but another", [statement(NotPrincipal={"Service": "ec2.amazonaws.com"}, Resource="*")], ALLOWED),
     ("all but this", [statement(NotPrincipal=EVENTS, Resource="*")], IMPLICIT),
 ]

@@ -5,13 +5,11 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 import yaml
 
-from otel_on_spot.iam import allows
 from otel_on_spot.lab import certificates, rbac
 from otel_on_spot.lab.aws import access_entries, authenticator
 from otel_on_spot.simcloud.moto_process import free_port
@@ -168,30 +166,3 @@ def test_the_doors_may_review_tokens_and_read_aws_auth_and_nothing_else() -> Non
         (["tokenreviews"], None),
         (["configmaps"], ["aws-auth"]),
     ]
-
-
-@pytest.mark.parametrize(
-    ("statement", "expected"),
-    [
-        ({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}, True),
-        ({"Effect": "Allow", "Principal": {"Service": ["x", "ec2.amazonaws.com"]}, "Action": ["sts:*"]}, True),
-        ({"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}, False),
-        ({"Effect": "Allow", "Principal": {"AWS": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}, False),
-        ({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:TagSession"}, False),
-        ({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}, False),
-        (
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ec2.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": "1"}},
-            },
-            False,
-        ),
-    ],
-)
-def test_a_trust_policy_decides_who_may_assume(statement: dict[str, Any], expected: bool) -> None:
-    document = {"Version": "2012-10-17", "Statement": statement}
-    service = {"Service": "ec2.amazonaws.com"}
-    for form in (document, json.dumps(document)):
-        assert bool(allows(form, "sts:AssumeRole", context={}, principal=service)) is expected
