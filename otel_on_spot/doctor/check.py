@@ -1,12 +1,13 @@
 """Checks, their results, and what they share: required facts, ages, commands of a remedy."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Generator, Sized
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.findings import Finding
+from otel_on_spot.findings import Finding, format_count
 
 RUNBOOKS: Final = "docs/runbooks/doctor"
 
@@ -28,6 +29,10 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
 
 
+Judging = Generator[Finding, None, tuple[int, str]]
+"""What is wrong, one finding after another, and at the end how many things were looked at, and they in words."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A check of the doctor. ``needs``: the groups of facts without which it never judges."""
@@ -43,9 +48,32 @@ class Check:
         return f"{RUNBOOKS}/{self.id}.md"
 
 
-def check(identity: str, title: str, *needs: str) -> Callable[[Callable[[Facts], CheckResult]], Check]:
-    """Make a check of the function that judges. ``needs``: the groups of facts without which it never does."""
-    return lambda judge: Check(id=identity, title=title, needs=needs, judge=judge)
+def check(identity: str, title: str, *needs: str) -> Callable[[Callable[..., Judging]], Check]:
+    """Make a check of the function that judges: behind the facts it takes groups of them, by their names.
+
+    ``needs``: the groups without which it never judges, where what it calls asks for more than it is given.
+    """
+
+    def make(judging: Callable[..., Judging]) -> Check:
+        _, *given = inspect.signature(judging).parameters
+
+        def judge(facts: Facts) -> CheckResult:
+            going, findings = judging(facts, *(require(facts, group) for group in given)), []
+            while True:
+                try:
+                    findings.append(next(going))
+                except StopIteration as end:
+                    count, what = end.value
+                    return CheckResult(count=count, what=what, findings=tuple(findings))
+
+        return Check(id=identity, title=title, needs=needs or tuple(given), judge=judge)
+
+    return make
+
+
+def looked_at(things: Sized, singular: str, plural: str = "") -> tuple[int, str]:
+    """The end of a check that looked at things of one kind."""
+    return len(things), format_count(len(things), singular, plural)
 
 
 def require(facts: Facts, group: str) -> Any:

@@ -37,8 +37,9 @@ def parameters(function: Function) -> list[str]:
 
 
 def is_explained_elsewhere(function: Function) -> bool:
-    """An override by the method that it overrides, a rule's parameters by the settings whose keys they are."""
-    return any(ast.unparse(decorator) in ("override", "rule") for decorator in function.decorator_list)
+    """An override by the method that it overrides, a rule's parameters by the settings, a check's by the facts."""
+    decorators = (ast.unparse(decorator).partition("(")[0] for decorator in function.decorator_list)
+    return any(decorator in ("override", "rule", "check") for decorator in decorators)
 
 
 def unexplained(module: ast.Module) -> list[str]:

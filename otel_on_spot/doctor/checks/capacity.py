@@ -2,15 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from infra.schedules import ScheduleError, check_schedule, check_window
-from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
+from otel_on_spot.doctor.check import Judging, age, check, looked_at, update_command
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Located
+from otel_on_spot.doctor.facts_aws import AwsCluster, Located
 from otel_on_spot.doctor.facts_kubernetes import NodeClass, NodePool, PoolBudget
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, NODE_CLASS, NODE_POOL, POOL_LABEL
@@ -40,16 +40,22 @@ def resolves(terms: Iterable[Mapping[str, Any]], things: Iterable[Located]) -> l
     return [thing for thing in things if any(matches(term, thing) for term in wanted)]
 
 
-@check("discovery-tags", "Discovery tags", "clusters", "subnets", "security_groups", "node_classes")
-def discovery(facts: Facts) -> CheckResult:
+@check("discovery-tags", "Discovery tags")
+def discovery(
+    facts: Facts,
+    clusters: tuple[AwsCluster, ...],
+    subnets: tuple[Located, ...],
+    security_groups: tuple[Located, ...],
+    node_classes: tuple[NodeClass, ...],
+) -> Judging:
     """The selectors of every node class find subnets and a security group, in the cluster's own VPC."""
-    home = {cluster.vpc_id for cluster in require(facts, "clusters")}
-    subnets, groups = require(facts, "subnets"), require(facts, "security_groups")
-    findings, found_subnets, found_groups = [], set(), set()
-    for node_class in require(facts, "node_classes"):
+    home = {cluster.vpc_id for cluster in clusters}
+    found_subnets: set[str] = set()
+    found_groups: set[str] = set()
+    for node_class in node_classes:
         for kind, terms, things, found in (
             ("subnet", node_class.subnet_terms, subnets, found_subnets),
-            ("security group", node_class.group_terms, groups, found_groups),
+            ("security group", node_class.group_terms, security_groups, found_groups),
         ):
             chosen = resolves(terms, things)
             found |= {thing.id for thing in chosen}
@@ -57,32 +63,24 @@ def discovery(facts: Facts) -> CheckResult:
             # Whoever names subnets by their ids says which; others of a shared VPC are nobody's to miss.
             by_id = kind == "subnet" and all("id" in term for term in terms)
             untagged = [] if by_id else _forgotten(kind, things, chosen, home)
-            surplus = "" if by_id else _surplus(kind, chosen)
-            problem = ""
+            problem = "" if by_id else _surplus(kind, chosen)
             if not chosen:
                 problem = f"no {kind} matches {list(terms)}"
             elif strangers:
                 problem = f"{', '.join(strangers)} match{'es' if len(strangers) == 1 else ''} and lie in another VPC"
             elif untagged:
                 problem = f"{', '.join(untagged)} lost the discovery tag: no node is launched in its zone"
-            elif surplus:
-                problem = surplus
             if problem:
-                findings.append(
-                    Finding(
-                        subject=f"{node_class.name}: {kind}s",
-                        seen=problem,
-                        rule="the node class finds every private subnet and the cluster's security group, "
-                        "and no other VPC's",
-                        remedy=(update_command(facts),),
-                        severity="critical" if not chosen else "warning",
-                    )
+                yield Finding(
+                    subject=f"{node_class.name}: {kind}s",
+                    seen=problem,
+                    rule="the node class finds every private subnet and the cluster's security group, "
+                    "and no other VPC's",
+                    remedy=(update_command(facts),),
+                    severity="critical" if not chosen else "warning",
                 )
-    return CheckResult(
-        count=len(found_subnets) + len(found_groups),
-        what=f"{format_count(len(found_subnets), 'subnet')}, {format_count(len(found_groups), 'security group')}",
-        findings=tuple(findings),
-    )
+    what = f"{format_count(len(found_subnets), 'subnet')}, {format_count(len(found_groups), 'security group')}"
+    return len(found_subnets) + len(found_groups), what
 
 
 def _forgotten(kind: str, things: Iterable[Located], chosen: Iterable[Located], home: set[str]) -> list[str]:
@@ -136,36 +134,35 @@ def not_ready(facts: Facts, thing: NodeClass | NodePool) -> str:
     return told or "it has no conditions: Karpenter has not looked at it"
 
 
-def _ready(facts: Facts, group: str, kind: str, declared: Iterable[str], noun: str) -> tuple[int, tuple[Finding, ...]]:
-    """Number of objects, and a finding for each that is declared and not there, or not Ready."""
-    found: dict[str, NodeClass | NodePool] = {thing.name: thing for thing in require(facts, group)}
+def _ready(
+    facts: Facts, things: Sequence[NodeClass | NodePool], kind: str, declared: Iterable[str], noun: str
+) -> Iterator[Finding]:
+    """A finding for each object that is declared and not there, or not Ready."""
+    found = {thing.name: thing for thing in things}
     problems = {name: f"there is no such {kind}" for name in declared if name not in found}
     problems |= {name: why for name, thing in found.items() if (why := not_ready(facts, thing))}
     look = f"kubectl describe {kind.lower()} "
-    findings = (
-        Finding(
+    for name, why in problems.items():
+        yield Finding(
             subject=name,
             seen=why,
             rule=f"every {noun} of the program exists and is Ready",
             remedy=(look + name, update_command(facts)) if name in found else (update_command(facts),),
         )
-        for name, why in problems.items()
-    )
-    return len(found), tuple(findings)
 
 
-@check("node-classes", "Node classes Ready", "node_classes")
-def node_classes(facts: Facts) -> CheckResult:
+@check("node-classes", "Node classes Ready")
+def node_classes(facts: Facts, node_classes: tuple[NodeClass, ...]) -> Judging:
     """Every declared EC2NodeClass exists and is Ready."""
-    count, findings = _ready(facts, "node_classes", NODE_CLASS.kind, facts.declared.node_classes, "node class")
-    return CheckResult(count=count, what=format_count(count, "node class", "node classes"), findings=findings)
+    yield from _ready(facts, node_classes, NODE_CLASS.kind, facts.declared.node_classes, "node class")
+    return looked_at(node_classes, "node class", "node classes")
 
 
-@check("node-pools", "Node pools Ready", "node_pools")
-def node_pools(facts: Facts) -> CheckResult:
+@check("node-pools", "Node pools Ready")
+def node_pools(facts: Facts, node_pools: tuple[NodePool, ...]) -> Judging:
     """Every declared NodePool exists and is Ready."""
-    count, findings = _ready(facts, "node_pools", NODE_POOL.kind, facts.declared.pools, "NodePool")
-    return CheckResult(count=count, what=format_count(count, "pool"), findings=findings)
+    yield from _ready(facts, node_pools, NODE_POOL.kind, facts.declared.pools, "NodePool")
+    return looked_at(node_pools, "pool")
 
 
 def raised(limit: str) -> str:
@@ -174,57 +171,48 @@ def raised(limit: str) -> str:
     return limit if number is None else f"{math.ceil(float(number[0]) * 1.5)}{limit[number.end() :]}"
 
 
-@check("pool-limits", "Pool limits", "node_pools")
-def limits(facts: Facts) -> CheckResult:
+@check("pool-limits", "Pool limits")
+def limits(facts: Facts, node_pools: tuple[NodePool, ...]) -> Judging:
     """No pool uses four fifths of a limit, or more."""
     from kubernetes.utils.quantity import parse_quantity  # the package takes half a second to load
 
-    findings, told = [], []
-    pools: tuple[NodePool, ...] = require(facts, "node_pools")
-    for pool in pools:
+    told = []
+    for pool in node_pools:
         for resource, limit in pool.limits.items():
             most, used = parse_quantity(limit), parse_quantity(pool.used.get(resource, "0"))
             share = used / most if most else Decimal(1)
             told.append(share)
             if share >= NEARLY:
-                findings.append(
-                    Finding(
-                        subject=f"{pool.name}: {resource}",
-                        seen=f"{pool.used.get(resource, '0')} of {limit} used ({share:.0%})",
-                        rule=f"below {NEARLY:.0%}: at the limit the pool launches nothing, and pods stay Pending",
-                        remedy=(
-                            f"kubectl get nodeclaims -l {POOL_LABEL}={pool.name} -o wide",
-                            f"pulumi config set --stack {facts.declared.stack} --type string "
-                            f"--path 'otel-on-spot:pools.{pool.name}.limits.{resource}' {raised(limit)}",
-                            update_command(facts),
-                        ),
-                        severity="critical" if share >= 1 else "warning",
-                    )
+                yield Finding(
+                    subject=f"{pool.name}: {resource}",
+                    seen=f"{pool.used.get(resource, '0')} of {limit} used ({share:.0%})",
+                    rule=f"below {NEARLY:.0%}: at the limit the pool launches nothing, and pods stay Pending",
+                    remedy=(
+                        f"kubectl get nodeclaims -l {POOL_LABEL}={pool.name} -o wide",
+                        f"pulumi config set --stack {facts.declared.stack} --type string "
+                        f"--path 'otel-on-spot:pools.{pool.name}.limits.{resource}' {raised(limit)}",
+                        update_command(facts),
+                    ),
+                    severity="critical" if share >= 1 else "warning",
                 )
     fullest = f", the fullest at {max(told):.0%}" if told else ""
-    return CheckResult(count=len(told), what=f"{format_count(len(told), 'limit')}{fullest}", findings=tuple(findings))
+    return len(told), f"{format_count(len(told), 'limit')}{fullest}"
 
 
-@check("pool-budgets", "Budgets of pools", "node_pools")
-def budgets(facts: Facts) -> CheckResult:
+@check("pool-budgets", "Budgets of pools")
+def budgets(facts: Facts, node_pools: tuple[NodePool, ...]) -> Judging:
     """Karpenter can read every disruption budget of a pool: one that it cannot allows nothing, for any reason."""
-    pools: tuple[NodePool, ...] = require(facts, "node_pools")
-    findings = tuple(
-        Finding(
-            subject=f"{pool.name}: budget {budget.schedule or budget.nodes}",
-            seen=f"{problem}: Karpenter disrupts no node of the pool, for any reason: no drift, no new AMI",
-            rule="Karpenter reads the schedule and duration of every budget (robfig's cron, Go's durations), in UTC",
-            remedy=(
-                f"kubectl get nodepool {pool.name} -o jsonpath={{.spec.disruption.budgets}}",
-                update_command(facts),
-            ),
-        )
-        for pool in pools
-        for budget in pool.budgets
-        if (problem := _unreadable(budget))
-    )
-    count = sum(len(pool.budgets) for pool in pools)
-    return CheckResult(count=count, what=f"{format_count(count, 'budget')} of pools", findings=findings)
+    found = [(pool.name, budget) for pool in node_pools for budget in pool.budgets]
+    for pool, budget in found:
+        if problem := _unreadable(budget):
+            yield Finding(
+                subject=f"{pool}: budget {budget.schedule or budget.nodes}",
+                seen=f"{problem}: Karpenter disrupts no node of the pool, for any reason: no drift, no new AMI",
+                rule="Karpenter reads the schedule and duration of every budget (robfig's cron, Go's durations), "
+                "in UTC",
+                remedy=(f"kubectl get nodepool {pool} -o jsonpath={{.spec.disruption.budgets}}", update_command(facts)),
+            )
+    return len(found), f"{format_count(len(found), 'budget')} of pools"
 
 
 def _unreadable(budget: PoolBudget) -> str:

@@ -1,15 +1,16 @@
 """Checks of Karpenter's controller: that it runs, its identity, its permissions, its version."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
 from otel_on_spot.declared import actions
-from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
+from otel_on_spot.doctor.check import Judging, age, check, require, update_command
 from otel_on_spot.doctor.checks.node_access import node_roles
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Role
-from otel_on_spot.doctor.facts_kubernetes import Controller
+from otel_on_spot.doctor.facts_aws import Addon, Role
+from otel_on_spot.doctor.facts_kubernetes import Controller, CustomKinds
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import KARPENTER_KINDS, POD_IDENTITY
@@ -38,55 +39,46 @@ def controller_role_arn(facts: Facts) -> str:
 
 
 @check("controller-permissions", "Controller's permissions", "roles", "instance_profiles")
-def permissions(facts: Facts) -> CheckResult:
+def permissions(facts: Facts, roles: tuple[Role, ...]) -> Judging:
     """The controller's role has every declared policy with every declared action, and may pass the node roles."""
     declared = facts.declared
-    role: Role | None = next((role for role in require(facts, "roles") if role.name == declared.controller_role), None)
-    rule = "the controller's role has the program's policies, whole, and may pass the node role to EC2"
+    role = next((role for role in roles if role.name == declared.controller_role), None)
     restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
-    if role is None:
-        gone = Finding(
+    for problem in ["the role does not exist"] if role is None else _lacking(facts, role):
+        yield Finding(
             subject=declared.controller_role,
-            seen="the role does not exist",
-            rule=rule,
+            seen=problem,
+            rule="the controller's role has the program's policies, whole, and may pass the node role to EC2",
             remedy=(update_command(facts), restart),
         )
-        return CheckResult(count=0, what="no role", findings=(gone,))
-    problems = []
-    for name, wanted in declared.controller_policies.items():
+    if role is None:
+        return 0, "no role"
+    count = len(declared.controller_policies)
+    return count, f"{format_count(count, 'policy', 'policies')} of {declared.controller_role}"
+
+
+def _lacking(facts: Facts, role: Role) -> Iterator[str]:
+    """What the controller's role cannot do, in words."""
+    for name, wanted in facts.declared.controller_policies.items():
         if name not in role.policies:
-            problems.append(f"policy {name} is not attached ({', '.join(wanted[:3])}, ...)")
+            yield f"policy {name} is not attached ({', '.join(wanted[:3])}, ...)"
             continue
         lacking = [action for action in wanted if action not in actions(role.policies[name] or {})]
         if lacking:
-            problems.append(f"policy {name} lacks {', '.join(lacking)}")
+            yield f"policy {name} lacks {', '.join(lacking)}"
     documents = [document for document in (*role.policies.values(), *role.inline.values()) if document]
-    problems += [
-        f"no statement lets it pass {role.arn} (iam:PassRole)"
-        for role in node_roles(facts)
-        if not allows(documents, "iam:PassRole", role.arn)
-    ]
-    findings = tuple(
-        Finding(subject=declared.controller_role, seen=problem, rule=rule, remedy=(update_command(facts), restart))
-        for problem in problems
-    )
-    return CheckResult(
-        count=len(declared.controller_policies),
-        what=f"{format_count(len(declared.controller_policies), 'policy', 'policies')} of {declared.controller_role}",
-        findings=findings,
-    )
+    for passed in node_roles(facts):
+        if not allows(documents, "iam:PassRole", passed.arn):
+            yield f"no statement lets it pass {passed.arn} (iam:PassRole)"
 
 
 @check("controller-identity", "Controller's identity", "roles", "addons", "controllers", "pod_identities", "clusters")
-def identity(facts: Facts) -> CheckResult:
+def identity(facts: Facts, roles: tuple[Role, ...], addons: tuple[Addon, ...]) -> Judging:
     """The controller's service account gets the declared role, and the role trusts that way."""
     declared = facts.declared
     account = f"{declared.karpenter_namespace}/{declared.karpenter_service_account}"
     role_arn, way = controller_role_arn(facts), "IRSA" if declared.identity == "irsa" else "Pod Identity"
-    rule = f"service account {account} gets role {declared.controller_role} by {way}"
-    problem = ""
-    by_arn: dict[str, Role] = {known.arn: known for known in require(facts, "roles")}
-    role = by_arn.get(role_arn)
+    role = next((known for known in roles if known.arn == role_arn), None)
     mend: tuple[str, ...] = (update_command(facts),)
     if not role_arn:
         thing = "annotation eks.amazonaws.com/role-arn" if way == "IRSA" else "Pod Identity association"
@@ -97,14 +89,19 @@ def identity(facts: Facts) -> CheckResult:
         problem = f"{account} gets {role.name}"
     else:
         problem = _trust_problem(facts, role)
-    if not problem and way == "Pod Identity" and AGENT not in {addon.name for addon in require(facts, "addons")}:
+    if not problem and way == "Pod Identity" and AGENT not in {addon.name for addon in addons}:
         problem = f"the add-on {AGENT} is not there: associations have no effect"
     if not problem and way == "IRSA" and not declared.associated:
         problem = _leftover(facts)
         mend = _delete_association(facts) if problem else mend
-    restart = RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")
-    findings = (Finding(subject=account, seen=problem, rule=rule, remedy=(*mend, restart)),) if problem else ()
-    return CheckResult(count=1, what=f"{account} by {way}", findings=findings)
+    if problem:
+        yield Finding(
+            subject=account,
+            seen=problem,
+            rule=f"service account {account} gets role {declared.controller_role} by {way}",
+            remedy=(*mend, RESTART.format(namespace=declared.karpenter_namespace, name="karpenter")),
+        )
+    return 1, f"{account} by {way}"
 
 
 def _leftover(facts: Facts) -> str:
@@ -154,83 +151,65 @@ def is_down(facts: Facts, controller: Controller) -> bool:
     return controller.available < 1 and not starting
 
 
-@check("karpenter-running", "Karpenter runs", "controllers")
-def running(facts: Facts) -> CheckResult:
+@check("karpenter-running", "Karpenter runs")
+def running(facts: Facts, controllers: tuple[Controller, ...]) -> Judging:
     """The controller has an available replica and serves this cluster."""
-    declared = facts.declared
-    found: tuple[Controller, ...] = require(facts, "controllers")
-    rule = f"Karpenter runs in {declared.karpenter_namespace} and serves {declared.cluster}"
-    problems: list[tuple[str, tuple[str, ...]]] = []
+    declared, update = facts.declared, update_command(facts)
     logs = f"kubectl -n {declared.karpenter_namespace} logs deployment/karpenter --since=15m"
-    if not found:
-        problems.append(
-            (
-                "there is no Deployment of it: nothing launches, drains or handles an interruption",
-                (update_command(facts),),
-            )
-        )
-    for controller in found:
+    problems: list[tuple[str, ...]] = []
+    if not controllers:
+        problems.append(("there is no Deployment of it: nothing launches, drains or handles an interruption", update))
+    for controller in controllers:
         if is_down(facts, controller):
-            problems.append(
-                (
-                    f"{controller.available} of {controller.replicas} replicas are available",
-                    (logs, update_command(facts)),
-                )
-            )
+            problems.append((f"{controller.available} of {controller.replicas} replicas are available", logs, update))
         served = controller.environment.get("CLUSTER_NAME", "")
         if served != declared.cluster:
-            problems.append((f"CLUSTER_NAME is {served!r}", (update_command(facts),)))
-    findings = tuple(Finding(subject="karpenter", seen=text, rule=rule, remedy=remedy) for text, remedy in problems)
-    replicas = sum(controller.available for controller in found)
-    return CheckResult(count=len(found), what=format_count(replicas, "available replica"), findings=findings)
+            problems.append((f"CLUSTER_NAME is {served!r}", update))
+    for text, *remedy in problems:
+        yield Finding(
+            subject="karpenter",
+            seen=text,
+            rule=f"Karpenter runs in {declared.karpenter_namespace} and serves {declared.cluster}",
+            remedy=tuple(remedy),
+        )
+    return len(controllers), format_count(sum(found.available for found in controllers), "available replica")
 
 
-@check("karpenter-versions", "CRD and controller versions", "controllers", "custom_kinds")
-def versions(facts: Facts) -> CheckResult:
+@check("karpenter-versions", "CRD and controller versions")
+def versions(facts: Facts, controllers: tuple[Controller, ...], custom_kinds: CustomKinds) -> Judging:
     """CRDs are served, and controller and CRD chart have the declared version."""
-    kinds, declared = require(facts, "custom_kinds"), facts.declared
-    rule = f"controller and CRDs are both version {declared.karpenter_version}"
-    problems = [
-        f"CRD {name} is not there" for name in (kind.crd for kind in KARPENTER_KINDS) if name not in kinds.established
-    ]
-    problems += [f"CRD {name} is not served in v1" for name, served in kinds.established.items() if not served]
+    wanted, there = facts.declared.karpenter_version, custom_kinds.established
+    problems = [f"CRD {kind.crd} is not there" for kind in KARPENTER_KINDS if kind.crd not in there]
+    problems += [f"CRD {name} is not served in v1" for name, served in there.items() if not served]
     told = []
-    for controller in require(facts, "controllers"):
+    for controller in controllers:
         version = controller.version_label or controller.image.partition("@")[0].rpartition(":")[2]
         told.append(f"controller {version}")
-        if version != declared.karpenter_version:
+        if version != wanted:
             problems.append(f"the controller is version {version}")
-    for release in sorted(set(kinds.release_of.values())):
-        version = kinds.chart_versions.get(release, "")
+    for release in sorted(set(custom_kinds.release_of.values())):
+        version = custom_kinds.chart_versions.get(release, "")
         told.append(f"CRDs {version}" if version else f"CRDs of release {release}, whose record was not found")
-        if version and version != declared.karpenter_version:
+        if version and version != wanted:
             problems.append(f"the CRDs come from {release} version {version}")
-    findings = tuple(
-        Finding(subject="karpenter", seen=text, rule=rule, remedy=(update_command(facts),), severity="critical")
-        for text in problems
-    )
-    return CheckResult(count=len(kinds.established), what=", ".join(told) or "no controller, no CRD", findings=findings)
+    for text in problems:
+        rule = f"controller and CRDs are both version {wanted}"
+        yield Finding(subject="karpenter", seen=text, rule=rule, remedy=(update_command(facts),))
+    return len(there), ", ".join(told) or "no controller, no CRD"
 
 
-@check("spot-role", "Spot's service-linked role", "spot_roles")
-def spot_role(facts: Facts) -> CheckResult:
+@check("spot-role", "Spot's service-linked role")
+def spot_role(facts: Facts, spot_roles: tuple[str, ...]) -> Judging:
     """The account has the service-linked role without which EC2 launches no Spot instance."""
     spot = [name for name, pool in facts.declared.pools.items() if "spot" in pool.capacity_types]
-    found = require(facts, "spot_roles")
-    findings = ()
-    if spot and not found:
-        findings = (
-            Finding(
-                subject="AWSServiceRoleForEC2Spot",
-                seen=f"the account has no such role; {format_count(len(spot), 'pool')} may launch Spot "
-                f"({', '.join(spot)})",
-                rule="EC2 launches Spot instances with this service-linked role, once per account",
-                remedy=("aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",),
-            ),
+    if spot and not spot_roles:
+        yield Finding(
+            subject="AWSServiceRoleForEC2Spot",
+            seen=f"the account has no such role; {format_count(len(spot), 'pool')} may launch Spot ({', '.join(spot)})",
+            rule="EC2 launches Spot instances with this service-linked role, once per account",
+            remedy=("aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",),
         )
-    return CheckResult(
-        count=len(found), what=", ".join(found) or ("not needed" if not spot else "none"), findings=findings
-    )
+    return len(spot_roles), ", ".join(spot_roles) or ("not needed" if not spot else "none")
 
 
 CHECKS: Final = (permissions, identity, running, versions)

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
+from otel_on_spot.doctor.check import Judging, age, check, looked_at, require, update_command
 from otel_on_spot.doctor.checks.controller import is_down
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Terminating
-from otel_on_spot.findings import Finding, format_count, format_duration
+from otel_on_spot.findings import Finding, format_duration
 
 PATIENCE: Final = {
     "NodePool": timedelta(minutes=60),
@@ -21,11 +21,9 @@ KARPENTER: Final = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 
 @check("finalizers", "Deletions that do not end", "terminating", "controllers", "projects", "applications")
-def finalizers(facts: Facts) -> CheckResult:
+def finalizers(facts: Facts, terminating: tuple[Terminating, ...]) -> Judging:
     """Every deletion that was asked for has ended, or is on its way with somebody who serves its finalizers."""
-    found: tuple[Terminating, ...] = require(facts, "terminating")
-    findings = []
-    for deletion in found:
+    for deletion in terminating:
         cause = _cause(facts, deletion)
         waited = age(facts, deletion.since)
         if not cause and waited < PATIENCE.get(deletion.kind, OTHERWISE):
@@ -33,20 +31,13 @@ def finalizers(facts: Facts) -> CheckResult:
         place = f"-n {deletion.namespace} " if deletion.namespace else ""
         message = f"; {deletion.message}" if deletion.message else ""
         waits_for = ", ".join(deletion.finalizers) or "its dependents"
-        findings.append(
-            Finding(
-                subject=f"{deletion.kind} {deletion.name}",
-                seen=f"Terminating for {format_duration(waited)}, waits for {waits_for}"
-                f"{cause and f': {cause}'}{message}",
-                rule="whoever serves a finalizer lives longer than the object; never remove the finalizer first",
-                remedy=(f"kubectl {place}describe {deletion.kind.lower()} {deletion.name}", update_command(facts)),
-            )
+        yield Finding(
+            subject=f"{deletion.kind} {deletion.name}",
+            seen=f"Terminating for {format_duration(waited)}, waits for {waits_for}{cause and f': {cause}'}{message}",
+            rule="whoever serves a finalizer lives longer than the object; never remove the finalizer first",
+            remedy=(f"kubectl {place}describe {deletion.kind.lower()} {deletion.name}", update_command(facts)),
         )
-    return CheckResult(
-        count=len(found),
-        what=format_count(len(found), "deletion under way", "deletions under way"),
-        findings=tuple(findings),
-    )
+    return looked_at(terminating, "deletion under way", "deletions under way")
 
 
 def _cause(facts: Facts, deletion: Terminating) -> str:

@@ -1,13 +1,14 @@
 """Applications: in sync, healthy, suspended no longer than somebody said, and gone when they were deleted."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, age, check, require, update_command
+from otel_on_spot.doctor.check import Judging, age, check, require, update_command
 from otel_on_spot.doctor.checks.sync_windows import LOOKAHEAD, Hold, Suspension, hold, suspension_of, unreadable
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project, SyncWindow
+from otel_on_spot.doctor.facts_kubernetes import Application, DrillLease, Project
 from otel_on_spot.findings import Finding, format_count, format_duration
 
 AUTOMATED: Final = {"spec": {"syncPolicy": {"automated": {"prune": True, "selfHeal": True}}}}
@@ -88,17 +89,15 @@ def _windows_of(application: Application) -> str:
 
 
 @check("applications", "Applications in sync", "applications", "projects")
-def applications(facts: Facts) -> CheckResult:
+def applications(facts: Facts, applications: tuple[Application, ...]) -> Judging:
     """Every Application of the platform is Synced and Healthy, or on its way there."""
     declared = facts.declared
-    found = [application for application in require(facts, "applications") if application.project == declared.project]
+    found = [application for application in applications if application.project == declared.project]
     rule = "every Application of the platform is Synced and Healthy"
-    findings, suspended, syncing = [], 0, 0
+    suspended, syncing = 0, 0
     if declared.root_application not in {application.name for application in found}:
         gone = "there is no root Application: nothing deploys the platform"
-        findings.append(
-            Finding(subject=declared.root_application, seen=gone, rule=rule, remedy=(update_command(facts),))
-        )
+        yield Finding(subject=declared.root_application, seen=gone, rule=rule, remedy=(update_command(facts),))
     going = {deletion.name for deletion in facts.terminating or () if deletion.kind == "Application"}
     for application in found:
         if application.name in going:
@@ -110,22 +109,18 @@ def applications(facts: Facts) -> CheckResult:
         if problem:
             denied = holding is not None and not holding.manual
             stale = bool(_tries_what_is_no_longer_wanted(application)) and application.automated
-            findings.append(
-                Finding(
-                    subject=application.name,
-                    seen=f"{problem}; held by {holding.told()}" if holding else problem,
-                    rule=rule,
-                    remedy=(
-                        describe(application),
-                        _windows_of(application) if denied else give_up(application) if stale else sync(application),
-                    ),
-                    severity="critical" if application.health in ("Degraded", "Missing") else "warning",
-                )
+            yield Finding(
+                subject=application.name,
+                seen=f"{problem}; held by {holding.told()}" if holding else problem,
+                rule=rule,
+                remedy=(
+                    describe(application),
+                    _windows_of(application) if denied else give_up(application) if stale else sync(application),
+                ),
+                severity="critical" if application.health in ("Degraded", "Missing") else "warning",
             )
     told_too = "".join(f", {n} {what}" for n, what in ((suspended, "suspended"), (syncing, "syncing")) if n)
-    return CheckResult(
-        count=len(found), what=f"{format_count(len(found), 'Application')}{told_too}", findings=tuple(findings)
-    )
+    return len(found), f"{format_count(len(found), 'Application')}{told_too}"
 
 
 def _problem(facts: Facts, application: Application, holding: Hold | None) -> str:
@@ -167,98 +162,91 @@ def _passing(facts: Facts, since: datetime | None, patience: timedelta) -> bool:
     return since is not None and age(facts, since) < patience
 
 
-@check("suspensions", "Suspensions and leases", "applications", "projects", "drill_leases")
-def suspensions(facts: Facts) -> CheckResult:
+@check("suspensions", "Suspensions and leases")
+def suspensions(
+    facts: Facts,
+    applications: tuple[Application, ...],
+    projects: tuple[Project, ...],
+    drill_leases: tuple[DrillLease, ...],
+) -> Judging:
     """No suspension is without an end or past it, no window of the past comes back in a year, and no drill has died.
 
     Windows that come back are somebody's own; they are told where Argo CD cannot read them or they never open.
     """
-    declared = facts.declared
-    findings: list[Finding] = []
     leases, recurring = 0, 0
-    for project in require(facts, "projects"):
+    for project in projects:
         for position, window in enumerate(project.windows):
+            remedy = (_without(project, position, window.schedule),)
             if problem := unreadable(window):
-                findings.append(_unreadable(project, position, window, problem))
+                yield Finding(
+                    subject=f"AppProject {project.name}",
+                    seen=f"sync window {window.schedule!r} for {window.duration!r}: {problem}",
+                    rule="Argo CD reads every sync window: what one that it cannot read covers is never synced",
+                    remedy=remedy,
+                )
                 continue
             suspension = suspension_of(window, facts.taken_at)
             if suspension is None:
                 recurring += 1
                 continue
-            leases += suspension.active(facts.taken_at)
-            problem = _overdue(facts, suspension)
-            if problem:
-                findings.append(
-                    Finding(
-                        subject=f"AppProject {project.name}",
-                        seen=f"deny window {window.schedule} for {window.duration}: {problem}",
-                        rule="a suspension ends when its lease does, and its window is removed",
-                        remedy=(_without(project, position, window.schedule),),
-                        severity="critical" if suspension.active(facts.taken_at) else "warning",
-                    )
+            active = suspension.active(facts.taken_at)
+            leases += active
+            if problem := _overdue(facts, suspension):
+                yield Finding(
+                    subject=f"AppProject {project.name}",
+                    seen=f"deny window {window.schedule} for {window.duration}: {problem}",
+                    rule="a suspension ends when its lease does, and its window is removed",
+                    remedy=remedy,
+                    severity="critical" if active else "warning",
                 )
-    findings += [
-        Finding(
-            subject=f"Application {application.name}",
-            seen="automatic sync is off, and no lease ends that",
-            rule="a suspension is a deny window with an end; every Application of the platform syncs by itself",
-            remedy=(patch(application.namespace, f"application {application.name}", "merge", AUTOMATED),),
-            severity="warning",
-        )
-        for application in require(facts, "applications")
-        if application.project == declared.project and not application.automated
-    ]
-    findings += [finding for held in require(facts, "drill_leases") if (finding := _left_behind(facts, held))]
+    ours = [application for application in applications if application.project == facts.declared.project]
+    for application in ours:
+        if not application.automated:
+            yield Finding(
+                subject=f"Application {application.name}",
+                seen="automatic sync is off, and no lease ends that",
+                rule="a suspension is a deny window with an end; every Application of the platform syncs by itself",
+                remedy=(patch(application.namespace, f"application {application.name}", "merge", AUTOMATED),),
+                severity="warning",
+            )
+    for lease in drill_leases:
+        yield from _left_behind(facts, lease)
     ends = []
-    for application in require(facts, "applications"):
-        holding = held(facts, application) if application.project == declared.project else None
+    for application in ours:
+        holding = held(facts, application)
         if holding is None or any(map(unreadable, holding.windows)):
             continue
-        if holding.until is None:
-            findings.append(_never_open(application, holding))
-        else:
+        if holding.until is not None:
             ends.append(holding.until)
+            continue
+        yield Finding(
+            subject=f"Application {application.name}",
+            seen=f"{holding.told()}: nothing is synced for the next {LOOKAHEAD.days} days",
+            rule="sync windows let automatic syncs through at some time",
+            remedy=(_windows_of(application),),
+            severity="warning",
+        )
     what = f"{format_count(leases, 'lease')} held"
     if recurring:
         what += f", {format_count(recurring, 'recurring window')}"
     if ends:
         what += f", {format_count(len(ends), 'Application')} held until {max(ends).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return CheckResult(count=len(require(facts, "projects")), what=what, findings=tuple(findings))
+    return len(projects), what
 
 
-def _unreadable(project: Project, position: int, window: SyncWindow, problem: str) -> Finding:
-    return Finding(
-        subject=f"AppProject {project.name}",
-        seen=f"sync window {window.schedule!r} for {window.duration!r}: {problem}",
-        rule="Argo CD reads every sync window: what one that it cannot read covers is never synced",
-        remedy=(_without(project, position, window.schedule),),
-    )
-
-
-def _never_open(application: Application, holding: Hold) -> Finding:
-    return Finding(
-        subject=f"Application {application.name}",
-        seen=f"{holding.told()}: nothing is synced for the next {LOOKAHEAD.days} days",
-        rule="sync windows let automatic syncs through at some time",
-        remedy=(_windows_of(application),),
-        severity="warning",
-    )
-
-
-def _left_behind(facts: Facts, held: DrillLease) -> Finding | None:
+def _left_behind(facts: Facts, held: DrillLease) -> Iterator[Finding]:
     """A drill whose holder says nothing any more: it died, and what it changed is still so."""
     silent = timedelta() if held.renewed_at is None else age(facts, held.renewed_at)
-    if silent <= timedelta(seconds=held.seconds):
-        return None
-    why = f" ({held.why})" if held.why else ""
-    return Finding(
-        subject=f"Lease {held.namespace}/{held.name}",
-        seen=f"drill {held.drill} of {held.holder}{why} has said nothing for {format_duration(silent)}: "
-        "it died, and what it changed may still be so",
-        rule=f"a drill that runs renews its lease, every {held.seconds:.0f} s at least, and gives it up at its end",
-        remedy=(f"otel-on-spot drill restore --stack {facts.declared.stack}",),
-        severity="warning",
-    )
+    if silent > timedelta(seconds=held.seconds):
+        why = f" ({held.why})" if held.why else ""
+        yield Finding(
+            subject=f"Lease {held.namespace}/{held.name}",
+            seen=f"drill {held.drill} of {held.holder}{why} has said nothing for {format_duration(silent)}: "
+            "it died, and what it changed may still be so",
+            rule=f"a drill that runs renews its lease, every {held.seconds:.0f} s at least, and gives it up at its end",
+            remedy=(f"otel-on-spot drill restore --stack {facts.declared.stack}",),
+            severity="warning",
+        )
 
 
 def _overdue(facts: Facts, suspension: Suspension) -> str:

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, UnknownFactsError, age, aws_command, check, require, update_command
+from otel_on_spot.doctor.check import Judging, UnknownFactsError, age, aws_command, check, update_command
 from otel_on_spot.doctor.checks.node_access import node_role
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
-from otel_on_spot.doctor.facts_kubernetes import NodeClaim
+from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim
 from otel_on_spot.findings import Finding, format_count, format_duration
 from otel_on_spot.kubernetes.names import CLAIM_LABEL, POOL_LABEL
 
@@ -19,21 +19,21 @@ Source: https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/controller
 ALIVE: Final = ("pending", "running")
 
 
-@check("invisible-nodes", "Invisible nodes", "instances", "nodes", "node_claims")
-def invisible_nodes(facts: Facts) -> CheckResult:
+@check("invisible-nodes", "Invisible nodes")
+def invisible_nodes(
+    facts: Facts, instances: tuple[Instance, ...], nodes: tuple[Node, ...], node_claims: tuple[NodeClaim, ...]
+) -> Judging:
     """Every running instance that Karpenter or a node group launched for this cluster is a Node, or too young to be."""
-    instances: list[Instance] = [
+    found = [
         instance
-        for instance in require(facts, "instances")
+        for instance in instances
         if instance.state in ALIVE and facts.declared.owned_tag in instance.tags and _launched_as_node(instance)
     ]
-    nodes, claims = require(facts, "nodes"), require(facts, "node_claims")
     known = {node.instance_id for node in nodes if node.instance_id} | {node.name for node in nodes}
-    missing = [instance for instance in instances if instance.id not in known and instance.private_dns not in known]
+    missing = [instance for instance in found if instance.id not in known and instance.private_dns not in known]
     young = [instance for instance in missing if age(facts, instance.launched_at) < GRACE]
-    of: dict[str, NodeClaim] = {claim.instance_id: claim for claim in claims if claim.instance_id}
-    by_name = {claim.name: claim for claim in claims}
-    findings = []
+    of = {claim.instance_id: claim for claim in node_claims if claim.instance_id}
+    by_name = {claim.name: claim for claim in node_claims}
     for instance in missing:
         claim = of.get(instance.id) or by_name.get(instance.tags.get(CLAIM_LABEL, ""))
         if (
@@ -42,37 +42,29 @@ def invisible_nodes(facts: Facts) -> CheckResult:
             or (claim is not None and claim.deleted_at)
         ):
             continue  # too young; nobody's: an orphan, which has its own check; or Karpenter is terminating it
-        findings.append(_finding(facts, instance, claim))
+        condition = f"; NodeClaim {claim.name}: {_condition(claim)}" if claim else ""
+        yield Finding(
+            subject=instance.id,
+            seen=f"{instance.state} for {format_duration(age(facts, instance.launched_at))}, no Node{condition}; "
+            f"likely cause: {cause(facts, instance)}",
+            rule=f"an instance of {facts.declared.cluster} is a Node within {format_duration(GRACE)}",
+            remedy=(
+                update_command(facts),
+                *([f"kubectl delete nodeclaim {claim.name}"] if claim else []),
+                aws_command(facts, f"ec2 get-console-output --latest --instance-id {instance.id}"),
+            ),
+        )
     joining = f", {len(young)} still joining" if young else ""
-    return CheckResult(
-        count=len(instances), what=f"{format_count(len(instances), 'instance')}{joining}", findings=tuple(findings)
-    )
+    return len(found), f"{format_count(len(found), 'instance')}{joining}"
 
 
 def _launched_as_node(instance: Instance) -> bool:
     return POOL_LABEL in instance.tags or "eks:nodegroup-name" in instance.tags
 
 
-def _finding(facts: Facts, instance: Instance, claim: NodeClaim | None) -> Finding:
-    remedy = [update_command(facts)]
-    if claim is not None:
-        remedy.append(f"kubectl delete nodeclaim {claim.name}")
-    remedy.append(aws_command(facts, f"ec2 get-console-output --latest --instance-id {instance.id}"))
-    condition = _condition(claim)
-    return Finding(
-        subject=instance.id,
-        seen=(
-            f"{instance.state} for {format_duration(age(facts, instance.launched_at))}, no Node"
-            f"{f'; NodeClaim {claim.name}: {condition}' if claim else ''}; likely cause: {cause(facts, instance)}"
-        ),
-        rule=f"an instance of {facts.declared.cluster} is a Node within {format_duration(GRACE)}",
-        remedy=tuple(remedy),
-    )
-
-
-def _condition(claim: NodeClaim | None) -> str:
+def _condition(claim: NodeClaim) -> str:
     for kind in ("Launched", "Registered", "Initialized"):
-        found = next((condition for condition in claim.conditions if condition.type == kind), None) if claim else None
+        found = next((condition for condition in claim.conditions if condition.type == kind), None)
         if found is None or found.status != "True":
             return f"{kind}={found.status} {found.reason} {found.message}".strip() if found else f"{kind}=unset"
     return "Registered, and its Node is gone"

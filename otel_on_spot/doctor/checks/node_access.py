@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, UnknownFactsError, aws_command, check, require, update_command
+from otel_on_spot.doctor.check import Judging, UnknownFactsError, aws_command, check, looked_at, require, update_command
 from otel_on_spot.doctor.checks.support import issue_text
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import AccessEntry, AwsCluster, InstanceProfile, Role
-from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.findings import Finding
 from otel_on_spot.kubernetes.names import NODE_GROUPS, NODE_USERNAME
 
 NODE_ENTRY: Final = "EC2_LINUX"
@@ -34,36 +34,27 @@ def without_path(arn: str) -> str:
     return re.sub(r":role/.*$", ":role", head) + f"/{name}"
 
 
-@check("cluster", "Cluster", "clusters")
-def cluster(facts: Facts) -> CheckResult:
+@check("cluster", "Cluster")
+def cluster(facts: Facts, clusters: tuple[AwsCluster, ...]) -> Judging:
     """The cluster exists and serves."""
     name = facts.declared.cluster
-    found: tuple[AwsCluster, ...] = require(facts, "clusters")
+    found = clusters[0] if clusters else None
     rule = "the stack's EKS cluster exists and is ACTIVE, or UPDATING"
-    remedy = (aws_command(facts, f"eks describe-cluster --name {name}"), update_command(facts))
-    if not found:
-        problem = Finding(
-            subject=name, seen=f"no EKS cluster {name} in {facts.declared.region}", rule=rule, remedy=remedy
-        )
-        return CheckResult(count=0, what="no cluster", findings=(problem,))
-    cluster = found[0]
-    findings = ()
-    if cluster.status not in WORKING:
-        told = "".join(f"; {issue_text(issue)}" for issue in cluster.issues)
-        findings = (Finding(subject=name, seen=f"status {cluster.status}{told}", rule=rule, remedy=remedy),)
-    elif cluster.issues:
-        findings = tuple(
-            Finding(
-                subject=name,
-                seen=issue_text(issue),
-                rule="EKS names no issue of the cluster: with one it scales and updates no control plane",
-                remedy=remedy,
-            )
-            for issue in cluster.issues
-        )
-    updating = f", {cluster.status}" if cluster.status == "UPDATING" else ""
-    mode = cluster.authentication_mode or "CONFIG_MAP"
-    return CheckResult(count=1, what=f"{name}, Kubernetes {cluster.version}, {mode}{updating}", findings=findings)
+    problems: list[str] = []
+    if found is None:
+        problems.append(f"no EKS cluster {name} in {facts.declared.region}")
+    elif found.status not in WORKING:
+        problems.append("; ".join([f"status {found.status}", *map(issue_text, found.issues)]))
+    else:
+        rule = "EKS names no issue of the cluster: with one it scales and updates no control plane"
+        problems += map(issue_text, found.issues)
+    for problem in problems:
+        remedy = (aws_command(facts, f"eks describe-cluster --name {name}"), update_command(facts))
+        yield Finding(subject=name, seen=problem, rule=rule, remedy=remedy)
+    if found is None:
+        return 0, "no cluster"
+    updating = f", {found.status}" if found.status == "UPDATING" else ""
+    return 1, f"{name}, Kubernetes {found.version}, {found.authentication_mode or 'CONFIG_MAP'}{updating}"
 
 
 def node_roles(facts: Facts) -> tuple[Role, ...]:
@@ -79,33 +70,27 @@ def node_roles(facts: Facts) -> tuple[Role, ...]:
 
 
 @check("node-role", "Node role admitted", "clusters", "roles", "instance_profiles")
-def node_role(facts: Facts) -> CheckResult:
+def node_role(facts: Facts, clusters: tuple[AwsCluster, ...]) -> Judging:
     """The nodes' role is in ``aws-auth``, or in an access entry that is a node's and its own."""
-    roles = node_roles(facts)
-    declared = facts.declared
-    if not roles:
-        missing = Finding(
+    declared, used = facts.declared, node_roles(facts)
+    if not used:
+        yield Finding(
             subject=declared.node_role,
             seen=f"no IAM role {declared.node_role}",
             rule="the role that Karpenter's nodes use exists",
             remedy=(update_command(facts),),
         )
-        return CheckResult(count=0, what="no node role", findings=(missing,))
-    mode = next((cluster.authentication_mode for cluster in require(facts, "clusters")), "") or "CONFIG_MAP"
-    findings: list[Finding] = []
+        return 0, "no node role"
+    mode = next((cluster.authentication_mode for cluster in clusters), "") or "CONFIG_MAP"
     ways: list[str] = []
-    for role in roles:
+    for role in used:
         problems = {way: _problem(facts, role, way, mode) for way in MODES}
         admitted = [way for way, problem in problems.items() if not problem]
         ways += admitted
-        findings += [
-            _refused(facts, role, way, problems[way], admitted) for way in declared.node_access if problems[way]
-        ]
-    return CheckResult(
-        count=len(roles),
-        what=f"{', '.join(role.name for role in roles)} by {' and '.join(dict.fromkeys(ways)) or 'nothing'}",
-        findings=tuple(findings),
-    )
+        for way in declared.node_access:
+            if problems[way]:
+                yield _refused(facts, role, way, problems[way], admitted)
+    return len(used), f"{', '.join(role.name for role in used)} by {' and '.join(dict.fromkeys(ways)) or 'nothing'}"
 
 
 def _problem(facts: Facts, role: Role, way: str, mode: str) -> str:
@@ -203,27 +188,23 @@ def _entry_problem(facts: Facts, role: Role) -> str:
     return ""
 
 
-@check("instance-profile", "Instance profile", "instance_profiles", "roles")
-def instance_profile(facts: Facts) -> CheckResult:
+@check("instance-profile", "Instance profile")
+def instance_profile(facts: Facts, instance_profiles: tuple[InstanceProfile, ...], roles: tuple[Role, ...]) -> Judging:
     """Each profile that a node class names exists and holds a living role that trusts EC2, with the node policies."""
-    profiles: dict[str, InstanceProfile] = {profile.name: profile for profile in require(facts, "instance_profiles")}
-    roles: dict[str, Role] = {role.name: role for role in require(facts, "roles")}
+    profiles = {profile.name: profile for profile in instance_profiles}
+    by_name = {role.name: role for role in roles}
     wanted = {node_class.instance_profile for node_class in facts.node_classes or () if node_class.instance_profile}
     wanted = wanted or {facts.declared.instance_profile}
-    findings = []
     for name in sorted(wanted):
-        problem = _profile_problem(facts, profiles.get(name), roles)
-        if problem:
-            findings.append(
-                Finding(
-                    subject=name,
-                    seen=problem,
-                    rule="an instance profile that a node class names holds the node role, trusted by EC2, "
-                    "with its policies",
-                    remedy=(update_command(facts),),
-                )
+        if problem := _profile_problem(facts, profiles.get(name), by_name):
+            yield Finding(
+                subject=name,
+                seen=problem,
+                rule="an instance profile that a node class names holds the node role, trusted by EC2, "
+                "with its policies",
+                remedy=(update_command(facts),),
             )
-    return CheckResult(count=len(wanted), what=format_count(len(wanted), "instance profile"), findings=tuple(findings))
+    return looked_at(wanted, "instance profile")
 
 
 def _profile_problem(facts: Facts, profile: InstanceProfile | None, roles: dict[str, Role]) -> str:

@@ -5,9 +5,10 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require
+from otel_on_spot.doctor.check import Judging, age, aws_command, check, require
 from otel_on_spot.doctor.checks.two_minutes import selects
 from otel_on_spot.doctor.facts import Facts
+from otel_on_spot.doctor.facts_aws import Addon, AwsCluster
 from otel_on_spot.doctor.facts_kubernetes import Condition, Controller, Node, NodeClaim, NodePool
 from otel_on_spot.findings import Finding, Severity, format_count, format_duration
 from otel_on_spot.kubernetes.names import POOL_LABEL
@@ -105,60 +106,48 @@ def _told(facts: Facts, condition: Condition) -> str:
 
 
 @check("node-conditions", "Conditions of nodes", *NODES)
-def node_conditions(facts: Facts) -> CheckResult:
+def node_conditions(facts: Facts) -> Judging:
     """No condition of a node says for long that something is wrong; what Karpenter should repair has its own check."""
     found = _staying(facts)
-    findings = []
     for node in found:
-        if _overdue(facts, node):
-            continue
         lasting = [condition for condition in bad_conditions(node) if _age(facts, condition) >= LASTING]
-        if lasting:
+        if lasting and not _overdue(facts, node):
             broken = any((condition.type, condition.status) in REPAIRED for condition in lasting)
-            severity: Severity = "critical" if broken else "warning"
-            findings.append(
-                Finding(
-                    subject=node.name,
-                    seen="; ".join(_told(facts, condition) for condition in lasting),
-                    rule=f"no condition of the kubelet or of the node monitoring agent is bad for "
-                    f"{format_duration(LASTING)}",
-                    remedy=(f"kubectl describe node {node.name}",),
-                    severity=severity,
-                )
+            yield Finding(
+                subject=node.name,
+                seen="; ".join(_told(facts, condition) for condition in lasting),
+                rule=f"no condition of the kubelet or of the node monitoring agent is bad for "
+                f"{format_duration(LASTING)}",
+                remedy=(f"kubectl describe node {node.name}",),
+                severity="critical" if broken else "warning",
             )
     conditions = sum(len(node.conditions) for node in found)
-    what = f"{format_count(len(found), 'node')} with {format_count(conditions, 'condition')}"
-    return CheckResult(count=len(found), what=what, findings=tuple(findings))
+    return len(found), f"{format_count(len(found), 'node')} with {format_count(conditions, 'condition')}"
 
 
 @check("repair-held", "Repair of nodes", *NODES, "node_pools")
-def repair(facts: Facts) -> CheckResult:
+def repair(facts: Facts) -> Judging:
     """Karpenter replaces a node that is unhealthy, as soon as it no longer tolerates it."""
     found = [node for node in _staying(facts) if POOL_LABEL in node.labels]
-    findings = []
     for node in found:
         condition = _overdue(facts, node)
         if condition is None:
             continue
         pool = node.labels[POOL_LABEL]
-        findings.append(
-            Finding(
-                subject=node.name,
-                seen=f"{_told(facts, condition)}; not replaced: {'; '.join(_why_no_repair(facts, node, pool))}",
-                rule="Karpenter replaces an unhealthy node after "
-                f"{format_duration(REPAIRED[condition.type, condition.status])}, as long as at most "
-                f"{MOST_UNHEALTHY:.0%} of its pool's nodes are",
-                remedy=(
-                    f"kubectl get nodes -l {POOL_LABEL}={pool}",
-                    f"kubectl get events -A --field-selector involvedObject.name={node.name}",
-                    f"kubectl delete node {node.name}",
-                ),
-            )
+        yield Finding(
+            subject=node.name,
+            seen=f"{_told(facts, condition)}; not replaced: {'; '.join(_why_no_repair(facts, node, pool))}",
+            rule="Karpenter replaces an unhealthy node after "
+            f"{format_duration(REPAIRED[condition.type, condition.status])}, as long as at most "
+            f"{MOST_UNHEALTHY:.0%} of its pool's nodes are",
+            remedy=(
+                f"kubectl get nodes -l {POOL_LABEL}={pool}",
+                f"kubectl get events -A --field-selector involvedObject.name={node.name}",
+                f"kubectl delete node {node.name}",
+            ),
         )
     gate = "" if _repairs(facts) else "; NodeRepair is off"
-    return CheckResult(
-        count=len(found), what=f"{format_count(len(found), 'node')} of pools{gate}", findings=tuple(findings)
-    )
+    return len(found), f"{format_count(len(found), 'node')} of pools{gate}"
 
 
 def _why_no_repair(facts: Facts, node: Node, pool: str) -> list[str]:
@@ -238,11 +227,11 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
     return reasons
 
 
-@check("drift-age", "Age of drift", "node_claims")
-def drift(facts: Facts) -> CheckResult:
+@check("drift-age", "Age of drift")
+def drift(facts: Facts, node_claims: tuple[NodeClaim, ...]) -> Judging:
     """A node that drifted is replaced within a week and a day: an old AMI is an unpatched one."""
-    claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
-    findings, drifted = [], 0
+    claims = [claim for claim in node_claims if claim.deleted_at is None]
+    drifted = 0
     for claim in claims:
         condition = next((told for told in claim.conditions if (told.type, told.status) == ("Drifted", "True")), None)
         if condition is None:
@@ -251,22 +240,19 @@ def drift(facts: Facts) -> CheckResult:
         if _age(facts, condition) < DRIFTED:
             continue
         held = "; ".join(held_by(facts, claim.node, claim, "Drifted")) or "nothing that is seen holds it"
-        findings.append(
-            Finding(
-                subject=claim.name,
-                seen=f"{_told(facts, condition)}; {held}",
-                rule=f"a node that is no longer as declared is replaced within {format_duration(DRIFTED)}: the weekly "
-                "window of a budget has then passed",
-                remedy=(
-                    f"kubectl describe nodeclaim {claim.name}",
-                    f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
-                    f"kubectl delete nodeclaim {claim.name}",
-                ),
-                severity="warning",
-            )
+        yield Finding(
+            subject=claim.name,
+            seen=f"{_told(facts, condition)}; {held}",
+            rule=f"a node that is no longer as declared is replaced within {format_duration(DRIFTED)}: the weekly "
+            "window of a budget has then passed",
+            remedy=(
+                f"kubectl describe nodeclaim {claim.name}",
+                f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
+                f"kubectl delete nodeclaim {claim.name}",
+            ),
+            severity="warning",
         )
-    what = f"{format_count(len(claims), 'NodeClaim')}{f', {drifted} drifted' if drifted else ''}"
-    return CheckResult(count=len(claims), what=what, findings=tuple(findings))
+    return len(claims), f"{format_count(len(claims), 'NodeClaim')}{f', {drifted} drifted' if drifted else ''}"
 
 
 def _minor(version: str) -> tuple[int, int]:
@@ -275,34 +261,28 @@ def _minor(version: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-@check("version-skew", "Versions of kubelets and control plane", "clusters", "nodes", "addons")
-def skew(facts: Facts) -> CheckResult:
+@check("version-skew", "Versions of kubelets and control plane")
+def skew(facts: Facts, clusters: tuple[AwsCluster, ...], nodes: tuple[Node, ...], addons: tuple[Addon, ...]) -> Judging:
     """No kubelet, and no kube-proxy, is newer than the control plane, or as old as it may be."""
-    control = max((_minor(cluster.version) for cluster in require(facts, "clusters")), default=(0, 0))
-    nodes: tuple[Node, ...] = require(facts, "nodes")
+    control = max((_minor(cluster.version) for cluster in clusters), default=(0, 0))
     parts = [(node.name, "kubelet", node.kubelet) for node in nodes]
     # In the lab an add-on has a version of the lab's own.
     parts += [
-        (addon.name, "add-on", addon.version)
-        for addon in require(facts, "addons")
-        if addon.name == "kube-proxy" and not facts.simulated
+        (addon.name, "add-on", addon.version) for addon in addons if addon.name == "kube-proxy" and not facts.simulated
     ]
     judged = [(name, what, version) for name, what, version in parts if _minor(version) > (0, 0) and control > (0, 0)]
-    findings = tuple(
-        Finding(
-            subject=name,
-            seen=f"{what} {version}, control plane {control[0]}.{control[1]}: {problem[0]}",
-            rule=f"kubelet and kube-proxy are no newer than the control plane, and at most {SKEW} minors older",
-            remedy=_newer(facts, name, what),
-            severity=problem[1],
-        )
-        for name, what, version in judged
-        if (problem := _skew(control, _minor(version)))
-    )
+    for name, what, version in judged:
+        if problem := _skew(control, _minor(version)):
+            yield Finding(
+                subject=name,
+                seen=f"{what} {version}, control plane {control[0]}.{control[1]}: {problem[0]}",
+                rule=f"kubelet and kube-proxy are no newer than the control plane, and at most {SKEW} minors older",
+                remedy=_newer(facts, name, what),
+                severity=problem[1],
+            )
     versions = sorted({_minor(version) for _, _, version in judged})
     told = ", ".join(f"{major}.{minor}" for major, minor in versions)
-    what = f"{format_count(len(judged), 'version')}{f': {told}' if told else ''}"
-    return CheckResult(count=len(judged), what=what, findings=findings)
+    return len(judged), f"{format_count(len(judged), 'version')}{f': {told}' if told else ''}"
 
 
 def _skew(control: tuple[int, int], part: tuple[int, int]) -> tuple[str, Severity] | None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require
+from otel_on_spot.doctor.check import Judging, age, aws_command, check, looked_at, require
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer
+from otel_on_spot.doctor.facts_aws import Instance, Interface, LoadBalancer, Volume
 from otel_on_spot.doctor.facts_kubernetes import NodeClaim
 from otel_on_spot.findings import Finding, format_count, format_duration
 from otel_on_spot.kubernetes.names import CLAIM_LABEL, CLAIM_NAME_TAG, CLUSTER_TAG_PREFIX, POOL_LABEL, SERVICE_NAME
@@ -48,76 +48,61 @@ def cluster_of(tags: Mapping[str, str]) -> str:
     )
 
 
-def cluster_is_missing(facts: Facts, cluster: str) -> bool:
-    """True where no EKS cluster of that name is in the region."""
-    return bool(cluster) and cluster not in require(facts, "cluster_names")
-
-
 def missing_cluster(facts: Facts, cluster: str) -> str:
-    """Words for a cluster that is missing. One that is not EKS's own is not listed, so a person has to know."""
-    return f"region {facts.declared.region} has no EKS cluster {cluster}"
+    """Words for a cluster that is not in the region; empty where it is there, or none is named.
+
+    One that is not EKS's own is not listed, so a person has to know.
+    """
+    missing = cluster and cluster not in require(facts, "cluster_names")
+    return f"region {facts.declared.region} has no EKS cluster {cluster}" if missing else ""
 
 
 def is_own(facts: Facts, cluster: str) -> bool:
-    """True where the tags name this stack's cluster, and it is there."""
-    return cluster == facts.declared.cluster and not cluster_is_missing(facts, cluster)
+    """True where it is this stack's cluster, and it is there."""
+    return cluster == facts.declared.cluster and not missing_cluster(facts, cluster)
 
 
 @check("orphan-instances", "Orphaned instances", "instances", "cluster_names")
-def instances(facts: Facts) -> CheckResult:
+def instances(facts: Facts, instances: tuple[Instance, ...]) -> Judging:
     """Every instance that Karpenter launched has its cluster and its NodeClaim."""
-    found = [
-        instance
-        for instance in require(facts, "instances")
-        if POOL_LABEL in instance.tags and instance.state not in ENDING
-    ]
-    findings = []
+    found = [instance for instance in instances if POOL_LABEL in instance.tags and instance.state not in ENDING]
     for instance in found:
-        cluster, why = cluster_of(instance.tags), ""
-        if cluster_is_missing(facts, cluster):
-            why = missing_cluster(facts, cluster)
-        elif is_own(facts, cluster) and age(facts, instance.launched_at) > GRACE:
+        why = missing_cluster(facts, cluster_of(instance.tags))
+        if not why and is_own(facts, cluster_of(instance.tags)) and age(facts, instance.launched_at) > GRACE:
             claims = require(facts, "node_claims")
             known = {claim.instance_id for claim in claims} | {claim.name for claim in claims}
             if instance.id not in known and instance.tags.get(CLAIM_LABEL) not in known:
                 why = "no NodeClaim knows it: nothing will ever terminate it"
         if why:
-            findings.append(
-                Finding(
-                    subject=instance.id,
-                    seen=f"{instance.state} for {format_duration(age(facts, instance.launched_at))}; {why}",
-                    rule="an instance of Karpenter has its NodeClaim, or it is billed for ever",
-                    remedy=(aws_command(facts, f"ec2 terminate-instances --instance-ids {instance.id}"),),
-                )
+            yield Finding(
+                subject=instance.id,
+                seen=f"{instance.state} for {format_duration(age(facts, instance.launched_at))}; {why}",
+                rule="an instance of Karpenter has its NodeClaim, or it is billed for ever",
+                remedy=(aws_command(facts, f"ec2 terminate-instances --instance-ids {instance.id}"),),
             )
-    return CheckResult(count=len(found), what=format_count(len(found), "instance"), findings=tuple(findings))
+    return looked_at(found, "instance")
 
 
-@check("orphan-claims", "NodeClaims without instance", "node_claims", "instances")
-def claims(facts: Facts) -> CheckResult:
+@check("orphan-claims", "NodeClaims without instance")
+def claims(facts: Facts, node_claims: tuple[NodeClaim, ...], instances: tuple[Instance, ...]) -> Judging:
     """Every launched NodeClaim has its instance, or Karpenter has not had the time to notice that it went.
 
     One whose deletion was asked for is not judged: Karpenter ends its instance first, then lets it go.
     """
-    found: tuple[NodeClaim, ...] = require(facts, "node_claims")
-    instances: dict[str, Instance] = {instance.id: instance for instance in require(facts, "instances")}
-    findings = []
-    for claim in found:
+    by_id = {instance.id: instance for instance in instances}
+    for claim in node_claims:
         if not claim.instance_id or claim.deleted_at is not None:
             continue
-        until = _noticed_by(claim, instances.get(claim.instance_id))
+        until = _noticed_by(claim, by_id.get(claim.instance_id))
         if until is not None and until < facts.taken_at:
-            findings.append(
-                Finding(
-                    subject=claim.name,
-                    seen=f"{format_duration(age(facts, claim.created_at))} old; "
-                    f"instance {claim.instance_id} is not there",
-                    rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
-                    remedy=(f"kubectl delete nodeclaim {claim.name}",),
-                    severity="warning",
-                )
+            yield Finding(
+                subject=claim.name,
+                seen=f"{format_duration(age(facts, claim.created_at))} old; instance {claim.instance_id} is not there",
+                rule="a NodeClaim stands for an instance: Karpenter counts it against the pool's limits",
+                remedy=(f"kubectl delete nodeclaim {claim.name}",),
+                severity="warning",
             )
-    return CheckResult(count=len(found), what=format_count(len(found), "NodeClaim"), findings=tuple(findings))
+    return looked_at(node_claims, "NodeClaim")
 
 
 def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
@@ -139,13 +124,12 @@ def _noticed_by(claim: NodeClaim, instance: Instance | None) -> datetime | None:
     return max(gone_at, (registered.since or claim.created_at) + REGISTRATION) + GRACE
 
 
-@check("orphan-volumes", "Orphaned volumes", "volumes", "cluster_names")
-def volumes(facts: Facts) -> CheckResult:
+@check("orphan-volumes", "Orphaned volumes")
+def volumes(facts: Facts, volumes: tuple[Volume, ...], cluster_names: tuple[str, ...]) -> Judging:
     """Every volume of a claim that is attached to nothing has its PersistentVolume, and its cluster."""
-    found = require(facts, "volumes")
-    alone = tuple(require(facts, "cluster_names")) == (facts.declared.cluster,)
-    findings, unnamed = [], 0
-    for volume in found:
+    alone = tuple(cluster_names) == (facts.declared.cluster,)
+    unnamed = 0
+    for volume in volumes:
         cluster = cluster_of(volume.tags)
         if not cluster:
             # The driver tags the cluster only where it knows its name: with one cluster in the region, it is its.
@@ -153,57 +137,46 @@ def volumes(facts: Facts) -> CheckResult:
             unnamed += not alone
         if volume.state != "available":
             continue
-        why = ""
-        if cluster_is_missing(facts, cluster):
-            why = missing_cluster(facts, cluster)
-        elif not is_own(facts, cluster) or age(facts, volume.created_at) < GRACE:
-            continue
-        elif volume.id not in {pv.volume_id for pv in require(facts, "persistent_volumes")}:
-            why = "no PersistentVolume knows it"
+        why = missing_cluster(facts, cluster)
+        if not why and is_own(facts, cluster) and age(facts, volume.created_at) >= GRACE:
+            known = {pv.volume_id for pv in require(facts, "persistent_volumes")}
+            why = "" if volume.id in known else "no PersistentVolume knows it"
         if why:
-            findings.append(
-                Finding(
-                    subject=volume.id,
-                    seen=f"{volume.gib} GiB of claim {volume.tags.get(CLAIM_NAME_TAG, '?')}, "
-                    f"attached to nothing; {why}",
-                    rule="a volume of a claim has its PersistentVolume, or it is billed for ever. "
-                    "Snapshot it first if it may matter",
-                    remedy=(
-                        aws_command(facts, f"ec2 create-snapshot --volume-id {volume.id}"),
-                        aws_command(facts, f"ec2 delete-volume --volume-id {volume.id}"),
-                    ),
-                    severity="warning",
-                )
+            claim = volume.tags.get(CLAIM_NAME_TAG, "?")
+            yield Finding(
+                subject=volume.id,
+                seen=f"{volume.gib} GiB of claim {claim}, attached to nothing; {why}",
+                rule="a volume of a claim has its PersistentVolume, or it is billed for ever. "
+                "Snapshot it first if it may matter",
+                remedy=(
+                    aws_command(facts, f"ec2 create-snapshot --volume-id {volume.id}"),
+                    aws_command(facts, f"ec2 delete-volume --volume-id {volume.id}"),
+                ),
+                severity="warning",
             )
-    what = f"{format_count(len(found), 'volume')}{f', {unnamed} that name no cluster' if unnamed else ''}"
-    return CheckResult(count=len(found), what=what, findings=tuple(findings))
+    told = f", {unnamed} that name no cluster" if unnamed else ""
+    return len(volumes), f"{format_count(len(volumes), 'volume')}{told}"
 
 
 @check("orphan-load-balancers", "Orphaned load balancers", "load_balancers", "cluster_names")
-def load_balancers(facts: Facts) -> CheckResult:
+def load_balancers(facts: Facts, load_balancers: tuple[LoadBalancer, ...]) -> Judging:
     """Every load balancer that Kubernetes made has its Service, and its cluster."""
-    found = [balancer for balancer in require(facts, "load_balancers") if cluster_of(balancer.tags)]
-    findings = []
+    found = [balancer for balancer in load_balancers if cluster_of(balancer.tags)]
     for balancer in found:
-        cluster, why = cluster_of(balancer.tags), ""
+        why = missing_cluster(facts, cluster_of(balancer.tags))
         service = next((balancer.tags[key] for key in SERVICE_TAGS if key in balancer.tags), "")
-        if cluster_is_missing(facts, cluster):
-            why = missing_cluster(facts, cluster)
-        elif is_own(facts, cluster) and service:
+        if not why and service and is_own(facts, cluster_of(balancer.tags)):
             known = {f"{known.namespace}/{known.name}" for known in require(facts, "services")}
             why = "" if service in known else f"Service {service} is not there"
         if why:
-            findings.append(
-                Finding(
-                    subject=balancer.arn.rpartition("loadbalancer/")[2],
-                    seen=why,
-                    rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC "
-                    "from going",
-                    remedy=(aws_command(facts, _removal(balancer)),),
-                    severity="warning",
-                )
+            yield Finding(
+                subject=balancer.arn.rpartition("loadbalancer/")[2],
+                seen=why,
+                rule="a load balancer of a Service goes with it; left over, it is billed and keeps the VPC from going",
+                remedy=(aws_command(facts, _removal(balancer)),),
+                severity="warning",
             )
-    return CheckResult(count=len(found), what=format_count(len(found), "load balancer"), findings=tuple(findings))
+    return looked_at(found, "load balancer")
 
 
 def _removal(balancer: LoadBalancer) -> str:
@@ -214,32 +187,23 @@ def _removal(balancer: LoadBalancer) -> str:
 
 
 @check("orphan-interfaces", "Orphaned interfaces", "interfaces", "cluster_names")
-def interfaces(facts: Facts) -> CheckResult:
+def interfaces(facts: Facts, interfaces: tuple[Interface, ...]) -> Judging:
     """No network interface of a cluster is attached to nothing."""
     home = {cluster.vpc_id for cluster in facts.clusters or ()}
-    found = [
-        (interface, cluster)
-        for interface in require(facts, "interfaces")
-        if (cluster := _wanted_by(facts, interface, home))
-    ]
-    findings = []
+    found = [(interface, cluster) for interface in interfaces if (cluster := _wanted_by(facts, interface, home))]
     for interface, cluster in found:
-        former = f"; {missing_cluster(facts, cluster)}" if cluster_is_missing(facts, cluster) else ""
-        if not former and not _left_over(facts, interface, cluster):
-            continue
-        findings.append(
-            Finding(
+        former = missing_cluster(facts, cluster)
+        if former or _left_over(facts, interface, cluster):
+            told = f"; {former}" if former else ""
+            yield Finding(
                 subject=interface.id,
-                seen=f"{interface.description or 'no description'}: attached to nothing{former}",
+                seen=f"{interface.description or 'no description'}: attached to nothing{told}",
                 rule="an interface goes with what it was made for; left over, it keeps subnet and security group "
                 "from going",
                 remedy=(aws_command(facts, f"ec2 delete-network-interface --network-interface-id {interface.id}"),),
                 severity="warning",
             )
-        )
-    return CheckResult(
-        count=len(found), what=format_count(len(found), "unattached interface"), findings=tuple(findings)
-    )
+    return looked_at(found, "unattached interface")
 
 
 def _wanted_by(facts: Facts, interface: Interface, home: set[str]) -> str:

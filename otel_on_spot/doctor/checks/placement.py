@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.names import DEMO_NAMESPACE
-from otel_on_spot.doctor.check import CheckResult, age, check, require
+from otel_on_spot.doctor.check import Judging, age, check, looked_at, require
 from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_kubernetes import Budget, Pod
+from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod
 from otel_on_spot.findings import Finding, format_count, format_duration
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, FRONT_PATH, POOL_LABEL
 
@@ -37,21 +37,19 @@ def workloads(facts: Facts) -> list[Pod]:
 
 
 @check("stateful-pods", "Data on On-Demand", "pods", "nodes")
-def stateful(facts: Facts) -> CheckResult:
+def stateful(facts: Facts, nodes: tuple[Node, ...]) -> Judging:
     """No pod that keeps data runs on a Spot node."""
-    capacity = {node.name: node.labels.get(CAPACITY_TYPE, "") for node in require(facts, "nodes")}
+    capacity = {node.name: node.labels.get(CAPACITY_TYPE, "") for node in nodes}
     pods = [pod for pod in workloads(facts) if keeps_data(facts, pod) and pod.node]
-    findings = tuple(
-        Finding(
-            subject=f"{pod.namespace}/{pod.name}",
-            seen=f"{pod.owner[0]} {pod.owner[1]} keeps data and runs on Spot node {pod.node}",
-            rule="what keeps data runs on On-Demand nodes: AWS takes a Spot node back with two minutes' notice",
-            remedy=_back(facts, pod),
-        )
-        for pod in pods
-        if capacity.get(pod.node) == SPOT
-    )
-    return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} with data", findings=findings)
+    for pod in pods:
+        if capacity.get(pod.node) == SPOT:
+            yield Finding(
+                subject=f"{pod.namespace}/{pod.name}",
+                seen=f"{pod.owner[0]} {pod.owner[1]} keeps data and runs on Spot node {pod.node}",
+                rule="what keeps data runs on On-Demand nodes: AWS takes a Spot node back with two minutes' notice",
+                remedy=_back(facts, pod),
+            )
+    return len(pods), f"{format_count(len(pods), 'pod')} with data"
 
 
 def _back(facts: Facts, pod: Pod) -> tuple[str, ...]:
@@ -94,27 +92,24 @@ def kept_off_spot(facts: Facts, pod: Pod) -> str:
 
 
 @check("stateless-pods", "Stateless pods free for Spot", "pods")
-def stateless(facts: Facts) -> CheckResult:
+def stateless(facts: Facts) -> Judging:
     """No pod without data is kept off Spot, except the On-Demand replicas of the demo's front path."""
     if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
-        return CheckResult(count=0, what="no pool may launch Spot")
+        return 0, "no pool may launch Spot"
     pods = [pod for pod in workloads(facts) if not (keeps_data(facts, pod) or _of_floor(facts, pod))]
-    kept: dict[tuple[str, tuple[str, str]], tuple[str, int]] = {}
+    kept: dict[tuple[str, tuple[str, str]], list[str]] = {}
     for pod in pods:
-        why = kept_off_spot(facts, pod)
-        if why:
-            kept[pod.namespace, pod.owner] = (why, kept.get((pod.namespace, pod.owner), ("", 0))[1] + 1)
-    findings = tuple(
-        Finding(
+        if why := kept_off_spot(facts, pod):
+            kept.setdefault((pod.namespace, pod.owner), []).append(why)
+    for (namespace, owner), reasons in sorted(kept.items()):
+        yield Finding(
             subject=f"{namespace}/{owner[1]}",
-            seen=f"{format_count(count, 'pod')} of {owner[0]} {owner[1]}: {why}, and no data to keep",
+            seen=f"{format_count(len(reasons), 'pod')} of {owner[0]} {owner[1]}: {reasons[-1]}, and no data to keep",
             rule="what keeps no data may run on Spot: On-Demand costs about three times as much",
             remedy=(f"kubectl -n {namespace} get {RESOURCE.get(owner[0], 'pod')} {owner[1]} -o yaml",),
             severity="warning",
         )
-        for (namespace, owner), (why, count) in sorted(kept.items())
-    )
-    return CheckResult(count=len(pods), what=f"{format_count(len(pods), 'pod')} without data", findings=findings)
+    return len(pods), f"{format_count(len(pods), 'pod')} without data"
 
 
 def _of_floor(facts: Facts, pod: Pod) -> bool:
@@ -122,26 +117,23 @@ def _of_floor(facts: Facts, pod: Pod) -> bool:
     return pod.namespace == facts.declared.stateful_namespace and FRONT_PATH in pod.labels
 
 
-@check("disruption-budgets", "Disruption budgets", "budgets")
-def budgets(facts: Facts) -> CheckResult:
+@check("disruption-budgets", "Disruption budgets")
+def budgets(facts: Facts, budgets: tuple[Budget, ...]) -> Judging:
     """Every budget lets at least one pod go."""
-    found: tuple[Budget, ...] = require(facts, "budgets")
-    findings = tuple(
-        Finding(
-            subject=f"{budget.namespace}/{budget.name}",
-            seen=problem,
-            rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, "
-            "and a Spot node dies undrained",
-            remedy=(
-                f"kubectl -n {budget.namespace} describe poddisruptionbudget {budget.name}",
-                f"kubectl -n {budget.namespace} delete poddisruptionbudget {budget.name}",
-            ),
-            severity="warning",
-        )
-        for budget in found
-        if (problem := _blocks(facts, budget))
-    )
-    return CheckResult(count=len(found), what=format_count(len(found), "budget"), findings=findings)
+    for budget in budgets:
+        if problem := _blocks(facts, budget):
+            yield Finding(
+                subject=f"{budget.namespace}/{budget.name}",
+                seen=problem,
+                rule="a budget allows at least one eviction: otherwise drains wait for terminationGracePeriod, "
+                "and a Spot node dies undrained",
+                remedy=(
+                    f"kubectl -n {budget.namespace} describe poddisruptionbudget {budget.name}",
+                    f"kubectl -n {budget.namespace} delete poddisruptionbudget {budget.name}",
+                ),
+                severity="warning",
+            )
+    return looked_at(budgets, "budget")
 
 
 def _blocks(facts: Facts, budget: Budget) -> str:

@@ -2,18 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from otel_on_spot.doctor.check import CheckResult, age, aws_command, check, require, update_command
+from otel_on_spot.doctor.check import Judging, age, aws_command, check, update_command
 from otel_on_spot.doctor.checks.capacity import resolves
-from otel_on_spot.doctor.checks.interruption import declared_queue
 from otel_on_spot.doctor.checks.launches import QUOTAS
 from otel_on_spot.doctor.checks.nodes import held_by
 from otel_on_spot.doctor.checks.placement import SPOT, keeps_data, kept_off_spot, workloads
 from otel_on_spot.doctor.facts import Facts
-from otel_on_spot.doctor.facts_kubernetes import ClaimEvent, NodeClaim, NodePool, Pod
+from otel_on_spot.doctor.facts_aws import Instance, Located, Queue
+from otel_on_spot.doctor.facts_kubernetes import ClaimEvent, NodeClaim, NodeClass, NodePool, Pod
 from otel_on_spot.findings import Finding, format_count, format_duration
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, CLAIM_LABEL, POOL_LABEL, ZONE
 
@@ -56,26 +56,25 @@ DELIVERED: Final = timedelta(minutes=15)
 """Time after which CloudWatch counts a message for sure."""
 
 
-def _pools(facts: Facts, capacity_type: str) -> list[NodePool]:
-    pools: tuple[NodePool, ...] = require(facts, "node_pools")
-    return [pool for pool in pools if capacity_type in pool.capacity_types]
-
-
-@check("spot-diversity", "Width of Spot pools", "node_pools", "node_classes", "subnets")
-def diversity(facts: Facts) -> CheckResult:
+@check("spot-diversity", "Width of Spot pools")
+def diversity(
+    facts: Facts,
+    node_pools: tuple[NodePool, ...],
+    node_classes: tuple[NodeClass, ...],
+    subnets: tuple[Located, ...],
+) -> Judging:
     """Every Spot pool may launch enough types, in two zones: each type in a zone is a Spot pool of EC2's own."""
     # The catalogue takes a moment to load.
     from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, meeting
 
-    subnets = require(facts, "subnets")
     there = {
         subnet.zone
-        for node_class in require(facts, "node_classes")
+        for node_class in node_classes
         for subnet in resolves(node_class.subnet_terms, subnets)
         if subnet.zone
     }
-    pools = [pool for pool in _pools(facts, SPOT) if pool.requirements]
-    findings, told = [], []
+    pools = [pool for pool in node_pools if SPOT in pool.capacity_types and pool.requirements]
+    told = []
     for pool in pools:
         labels = ({"key": key, "operator": "In", "values": [value]} for key, value in pool.labels.items())
         terms = [*pool.requirements, *labels]
@@ -90,17 +89,15 @@ def diversity(facts: Facts) -> CheckResult:
         if there and len(zones) < 2:
             problems.append(f"{format_count(len(zones), 'zone')} ({', '.join(sorted(zones)) or 'none has a subnet'})")
         if problems:
-            findings.append(
-                Finding(
-                    subject=pool.name,
-                    seen="; ".join(problems),
-                    rule=f"a Spot pool may launch {SPOT_TO_SPOT_TYPES} types or more, in two zones or more: where one "
-                    "type in one zone runs dry, others are left",
-                    remedy=(f"kubectl get nodepool {pool.name} -o yaml", update_command(facts)),
-                    severity="warning",
-                )
+            yield Finding(
+                subject=pool.name,
+                seen="; ".join(problems),
+                rule=f"a Spot pool may launch {SPOT_TO_SPOT_TYPES} types or more, in two zones or more: where one "
+                "type in one zone runs dry, others are left",
+                remedy=(f"kubectl get nodepool {pool.name} -o yaml", update_command(facts)),
+                severity="warning",
             )
-    return CheckResult(count=len(pools), what="; ".join(told) or "no Spot pool", findings=tuple(findings))
+    return len(pools), "; ".join(told) or "no Spot pool"
 
 
 def _admits(term: Mapping[str, Any], zone: str) -> bool:
@@ -108,42 +105,45 @@ def _admits(term: Mapping[str, Any], zone: str) -> bool:
     return {"In": zone in values, "NotIn": zone not in values}.get(str(term["operator"]), True)
 
 
-@check("refused-launches", "Refused launches", "claim_events", "node_claims", "node_pools", "pods")
-def refusals(facts: Facts) -> CheckResult:
+@check("refused-launches", "Refused launches")
+def refusals(
+    facts: Facts,
+    claim_events: tuple[ClaimEvent, ...],
+    node_claims: tuple[NodeClaim, ...],
+    node_pools: tuple[NodePool, ...],
+    pods: tuple[Pod, ...],
+) -> Judging:
     """Launches succeed: EC2 refuses none for long while pods wait, none at a quota, and none for another reason."""
-    events: list[ClaimEvent] = [event for event in require(facts, "claim_events") if event.reason == REFUSED]
-    claims: tuple[NodeClaim, ...] = require(facts, "node_claims")
-    findings = [finding for claim in claims if (finding := _not_launched(facts, claim))]
+    events = [event for event in claim_events if event.reason == REFUSED]
+    for claim in node_claims:
+        yield from _not_launched(facts, claim)
     by_error = Counter(error for event in events for error in _errors(event))
-    refused = {error: format_count(count, "NodeClaim") for error, count in by_error.items()}
-    findings += [
-        Finding(
-            subject=error,
-            seen=f"EC2 refused {refused[error]} at the quota of {noun} vCPUs within the hour",
-            rule="the account's quotas leave room for what pods ask for",
-            remedy=(
-                aws_command(facts, f"service-quotas get-service-quota --service-code ec2 --quota-code {code}"),
-                "kubectl get nodepools",
-            ),
-        )
-        for code, (_, noun, error) in QUOTAS.items()
-        if error in refused
-    ]
-    waiting = [pod for pod in require(facts, "pods") if _waits(facts, pod)]
+    for code, (_, noun, error) in QUOTAS.items():
+        if error in by_error:
+            refused = format_count(by_error[error], "NodeClaim")
+            yield Finding(
+                subject=error,
+                seen=f"EC2 refused {refused} at the quota of {noun} vCPUs within the hour",
+                rule="the account's quotas leave room for what pods ask for",
+                remedy=(
+                    aws_command(facts, f"service-quotas get-service-quota --service-code ec2 --quota-code {code}"),
+                    "kubectl get nodepools",
+                ),
+            )
+    waiting = [pod for pod in pods if _waits(facts, pod)]
     latest = max((event.at for event in events if event.at), default=None)
     if waiting and latest and age(facts, latest) < RECENT:
-        findings.append(_dry(facts, events, waiting))
+        yield _dry(node_pools, events, waiting)
     told = f": {', '.join(f'{count} {error}' for error, count in sorted(by_error.items()))}" if by_error else ""
-    what = f"{format_count(len(events), 'refusal')} in the last hour{told}"
-    return CheckResult(count=len(claims), what=what, findings=tuple(findings))
+    return len(node_claims), f"{format_count(len(events), 'refusal')} in the last hour{told}"
 
 
-def _not_launched(facts: Facts, claim: NodeClaim) -> Finding | None:
+def _not_launched(facts: Facts, claim: NodeClaim) -> Iterator[Finding]:
     launched = next((condition for condition in claim.conditions if condition.type == "Launched"), None)
     if launched is None or launched.status == "True" or claim.deleted_at or age(facts, claim.created_at) < LAUNCHING:
-        return None
+        return
     told = " ".join(f"{launched.reason}: {launched.message}".split())
-    return Finding(
+    yield Finding(
         subject=claim.name,
         seen=f"not launched for {format_duration(age(facts, claim.created_at))}: {told}",
         rule="EC2 launches what Karpenter asks for; only a want of capacity is passed on to other types",
@@ -168,8 +168,8 @@ def _waits(facts: Facts, pod: Pod) -> bool:
     )
 
 
-def _dry(facts: Facts, events: list[ClaimEvent], waiting: list[Pod]) -> Finding:
-    pools = {pool.name: "/".join(pool.capacity_types) for pool in require(facts, "node_pools")}
+def _dry(node_pools: Iterable[NodePool], events: Sequence[ClaimEvent], waiting: Sequence[Pod]) -> Finding:
+    pools = {pool.name: "/".join(pool.capacity_types) for pool in node_pools}
     by_pool = Counter(event.claim.rpartition("-")[0] for event in events)
     told = ", ".join(f"{count} of pool {pool} ({pools.get(pool, '?')})" for pool, count in sorted(by_pool.items()))
     zones = sorted({zone for event in events for zone in ZONE_NAME.findall(event.message)})
@@ -188,8 +188,10 @@ def _dry(facts: Facts, events: list[ClaimEvent], waiting: list[Pod]) -> Finding:
     )
 
 
-@check("interruption-arrivals", "Warnings that arrived", "instances", "claim_events", "queues")
-def arrivals(facts: Facts) -> CheckResult:
+@check("interruption-arrivals", "Warnings that arrived")
+def arrivals(
+    facts: Facts, instances: tuple[Instance, ...], claim_events: tuple[ClaimEvent, ...], queues: tuple[Queue, ...]
+) -> Judging:
     """Warnings arrive: judged by instances that ended, without sending anything.
 
     Of a Spot instance that EC2 took back, Karpenter has an event. Whatever instance ends, EC2 says so to the queue.
@@ -197,12 +199,11 @@ def arrivals(facts: Facts) -> CheckResult:
     owned = facts.declared.owned_tag
     ended = [
         instance
-        for instance in require(facts, "instances")
+        for instance in instances
         if owned in instance.tags and POOL_LABEL in instance.tags and instance.state in ("shutting-down", "terminated")
     ]
-    heard = {event.claim for event in require(facts, "claim_events") if event.reason in HEARD}
-    queue = declared_queue(facts)
-    sent = queue.sent if queue else None
+    heard = {event.claim for event in claim_events if event.reason in HEARD}
+    sent = next((queue.sent for queue in queues if queue.name == facts.declared.interruption_queue), None)
     unheard = [
         instance
         for instance in ended
@@ -215,18 +216,14 @@ def arrivals(facts: Facts) -> CheckResult:
     silent = [
         instance for instance in ended if instance.changed_at and DELIVERED <= age(facts, instance.changed_at) < LISTED
     ]
-    problems = []
+    problem = ""
     if unheard:
         names = ", ".join(sorted(instance.id for instance in unheard)[:3])
-        problems.append(
-            f"EC2 took {format_count(len(unheard), 'Spot instance')} back ({names}), and Karpenter heard nothing"
-        )
+        problem = f"EC2 took {format_count(len(unheard), 'Spot instance')} back ({names}), and Karpenter heard nothing"
     elif silent and sent == 0:
-        problems.append(
-            f"{format_count(len(silent), 'instance')} ended within the hour, and no message was sent to the queue"
-        )
-    findings = tuple(
-        Finding(
+        problem = f"{format_count(len(silent), 'instance')} ended within the hour, and no message was sent to the queue"
+    if problem:
+        yield Finding(
             subject=facts.declared.interruption_queue,
             seen=problem,
             rule="EC2's notices reach the queue, and Karpenter handles them",
@@ -237,21 +234,18 @@ def arrivals(facts: Facts) -> CheckResult:
                 update_command(facts),
             ),
         )
-        for problem in problems
-    )
     told = f", {sent:.0f} messages sent" if sent is not None else ""
     back = sum(instance.reason_code in RECLAIMED for instance in ended)
-    what = f"{format_count(len(ended), 'instance')} ended, {back} taken back{told}"
-    return CheckResult(count=len(ended), what=what, findings=findings)
+    return len(ended), f"{format_count(len(ended), 'instance')} ended, {back} taken back{told}"
 
 
 @check("fallback-stuck", "Back from On-Demand", "node_claims", "node_pools", "pods")
-def fallback(facts: Facts) -> CheckResult:
+def fallback(facts: Facts, node_claims: tuple[NodeClaim, ...], node_pools: tuple[NodePool, ...]) -> Judging:
     """What fell back to On-Demand returns to Spot when Spot is there again."""
-    claims: list[NodeClaim] = [claim for claim in require(facts, "node_claims") if claim.deleted_at is None]
-    if all(pool.tainted for pool in _pools(facts, SPOT)):
-        return CheckResult(count=0, what="no open pool may launch Spot")
-    open_pools = {pool.name for pool in _pools(facts, "on-demand") if not pool.tainted}
+    claims = [claim for claim in node_claims if claim.deleted_at is None]
+    if all(pool.tainted for pool in node_pools if SPOT in pool.capacity_types):
+        return 0, "no open pool may launch Spot"
+    open_pools = {pool.name for pool in node_pools if "on-demand" in pool.capacity_types and not pool.tainted}
     open_pools -= {name for name, pool in facts.declared.pools.items() if pool.tainted}
     movable: dict[str, list[Pod]] = {}
     for pod in workloads(facts):
@@ -262,25 +256,24 @@ def fallback(facts: Facts) -> CheckResult:
         for claim in claims
         if claim.labels.get(CAPACITY_TYPE) == "on-demand" and claim.pool in open_pools and claim.node in movable
     ]
-    findings = tuple(
-        Finding(
-            subject=claim.name,
-            seen=f"{format_count(len(movable[claim.node]), 'pod')} that may run on Spot "
-            f"{'is' if len(movable[claim.node]) == 1 else 'are'} on On-Demand for "
-            f"{format_duration(age(facts, claim.created_at))}; {problem}; "
-            f"{'; '.join(held_by(facts, claim.node, claim, 'Underutilized')) or 'nothing that is seen holds it'}",
-            rule="On-Demand only while Spot is short: consolidation brings pods back, at about a third of the price",
-            remedy=(
-                f"kubectl describe nodeclaim {claim.name}",
-                f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
-                f"kubectl delete nodeclaim {claim.name}",
-            ),
-            severity="warning",
-        )
-        for claim in fallen
-        if (problem := _stuck(facts, claim, claims))
-    )
-    return CheckResult(count=len(fallen), what=f"{format_count(len(fallen), 'node')} of fall-back", findings=findings)
+    for claim in fallen:
+        if problem := _stuck(facts, claim, claims):
+            held = "; ".join(held_by(facts, claim.node, claim, "Underutilized")) or "nothing that is seen holds it"
+            count = len(movable[claim.node])
+            yield Finding(
+                subject=claim.name,
+                seen=f"{format_count(count, 'pod')} that may run on Spot {'is' if count == 1 else 'are'} on On-Demand "
+                f"for {format_duration(age(facts, claim.created_at))}; {problem}; {held}",
+                rule="On-Demand only while Spot is short: consolidation brings pods back, at about a third of the "
+                "price",
+                remedy=(
+                    f"kubectl describe nodeclaim {claim.name}",
+                    f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
+                    f"kubectl delete nodeclaim {claim.name}",
+                ),
+                severity="warning",
+            )
+    return len(fallen), f"{format_count(len(fallen), 'node')} of fall-back"
 
 
 def _stuck(facts: Facts, claim: NodeClaim, claims: Iterable[NodeClaim]) -> str:

@@ -1,10 +1,11 @@
 """Checks of what EKS runs: the add-ons' health and versions, and the support of the Kubernetes minor."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
 from infra.addon_faults import faults_of
-from otel_on_spot.doctor.check import CheckResult, aws_command, check, require, update_command
+from otel_on_spot.doctor.check import Judging, aws_command, check, looked_at, update_command
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Addon, AwsCluster, HealthIssue, Insight, KubernetesVersion, NodeGroup
 from otel_on_spot.findings import Finding, Severity, format_count, format_duration
@@ -30,123 +31,104 @@ def issue_text(issue: HealthIssue) -> str:
     return f"{issue.code}: {issue.message}{about}".strip()
 
 
-@check("add-ons", "Add-ons", "addons")
-def addons(facts: Facts) -> CheckResult:
+@check("add-ons", "Add-ons")
+def addons(facts: Facts, addons: tuple[Addon, ...]) -> Judging:
     """Every add-on works, without an issue of EKS's, in a version that is not known to be bad."""
-    found: tuple[Addon, ...] = require(facts, "addons")
     cluster = facts.declared.cluster
-    findings = []
-    for addon in found:
-        look = aws_command(facts, f"eks describe-addon --cluster-name {cluster} --addon-name {addon.name}")
-        if problem := _addon_problem(addon):
-            findings.append(
-                Finding(
-                    subject=addon.name,
-                    seen=problem,
-                    rule="every add-on is ACTIVE, or on its way there, EKS names no issue of it, and its version "
-                    "is none that is known to be bad",
-                    remedy=(
-                        look,
-                        "kubectl -n kube-system get pods -o wide",
-                        update_command(facts),
-                    ),
-                    severity="warning" if addon.status in WORKING_ADDON else "critical",
-                )
+    for addon in addons:
+        if problem := _problem(addon, _faults(addon)):
+            yield Finding(
+                subject=addon.name,
+                seen=problem,
+                rule="every add-on is ACTIVE, or on its way there, EKS names no issue of it, and its version "
+                "is none that is known to be bad",
+                remedy=(
+                    aws_command(facts, f"eks describe-addon --cluster-name {cluster} --addon-name {addon.name}"),
+                    "kubectl -n kube-system get pods -o wide",
+                    update_command(facts),
+                ),
+                severity="warning" if addon.status in WORKING_ADDON else "critical",
             )
-    return CheckResult(count=len(found), what=format_count(len(found), "add-on"), findings=tuple(findings))
+    return looked_at(addons, "add-on")
 
 
-def _addon_problem(addon: Addon) -> str:
-    issues = "; ".join((*map(issue_text, addon.issues), *_faults(addon)))
-    # Facts that an earlier version recorded have no status.
-    if addon.status and addon.status not in WORKING_ADDON:
-        return f"status {addon.status}{f': {issues}' if issues else ''}"
-    return issues
-
-
-def _faults(addon: Addon) -> list[str]:
-    return [
+def _faults(addon: Addon) -> Iterable[str]:
+    return (
         f"{addon.version} is older than {fault.mended}: {fault.what} ({fault.source}, seen {fault.seen})"
         for fault in faults_of(addon.name, addon.version)
-    ]
-
-
-@check("node-groups", "Node groups", "node_groups")
-def node_groups(facts: Facts) -> CheckResult:
-    """EKS names no issue of a managed node group."""
-    found: tuple[NodeGroup, ...] = require(facts, "node_groups")
-    cluster = facts.declared.cluster
-    findings = tuple(
-        Finding(
-            subject=group.name,
-            seen=problem,
-            rule="every node group is ACTIVE, or on its way there, and EKS names no issue of it",
-            remedy=(
-                aws_command(facts, f"eks describe-nodegroup --cluster-name {cluster} --nodegroup-name {group.name}"),
-                update_command(facts),
-            ),
-            severity="warning" if group.status in WORKING_ADDON else "critical",
-        )
-        for group in found
-        if (problem := _group_problem(group))
     )
-    return CheckResult(count=len(found), what=format_count(len(found), "node group"), findings=findings)
 
 
-def _group_problem(group: NodeGroup) -> str:
-    issues = "; ".join(map(issue_text, group.issues))
-    if group.status and group.status not in WORKING_ADDON:
-        return f"status {group.status}{f': {issues}' if issues else ''}"
+@check("node-groups", "Node groups")
+def node_groups(facts: Facts, node_groups: tuple[NodeGroup, ...]) -> Judging:
+    """EKS names no issue of a managed node group."""
+    where = f"--cluster-name {facts.declared.cluster}"
+    for group in node_groups:
+        if problem := _problem(group):
+            yield Finding(
+                subject=group.name,
+                seen=problem,
+                rule="every node group is ACTIVE, or on its way there, and EKS names no issue of it",
+                remedy=(
+                    aws_command(facts, f"eks describe-nodegroup {where} --nodegroup-name {group.name}"),
+                    update_command(facts),
+                ),
+                severity="warning" if group.status in WORKING_ADDON else "critical",
+            )
+    return looked_at(node_groups, "node group")
+
+
+def _problem(thing: Addon | NodeGroup, faults: Iterable[str] = ()) -> str:
+    issues = "; ".join((*map(issue_text, thing.issues), *faults))
+    # Facts that an earlier version recorded have no status.
+    if thing.status and thing.status not in WORKING_ADDON:
+        return f"status {thing.status}{f': {issues}' if issues else ''}"
     return issues
 
 
-@check("insights", "EKS's own insights", "insights")
-def insights(facts: Facts) -> CheckResult:
+@check("insights", "EKS's own insights")
+def insights(facts: Facts, insights: tuple[Insight, ...]) -> Judging:
     """EKS's own insights say of nothing that it is wrong, or that it would break at the next upgrade."""
-    found: tuple[Insight, ...] = require(facts, "insights")
     cluster = facts.declared.cluster
-    findings = tuple(
-        Finding(
+    failed = [insight for insight in insights if insight.status in ("ERROR", "WARNING")]
+    for insight in failed:
+        yield Finding(
             subject=f"{insight.category}: {insight.name}",
             seen=f"{insight.status}{f' for Kubernetes {insight.minor}' if insight.minor else ''}: {insight.reason}",
             rule="EKS finds nothing in the way of the next upgrade or the way back, and no misconfiguration",
             remedy=(aws_command(facts, f"eks describe-insight --cluster-name {cluster} --id {insight.id}"),),
             severity="warning",
         )
-        for insight in found
-        if insight.status in ("ERROR", "WARNING")
-    )
-    undecided = sum(insight.status == "UNKNOWN" for insight in found)
+    undecided = sum(insight.status == "UNKNOWN" for insight in insights)
     told = f", {undecided} that EKS does not know" if undecided else ""
-    what = f"{format_count(len(findings), 'insight')} that does not pass{told}" if found else "EKS finds nothing"
-    return CheckResult(count=len(found), what=what, findings=findings)
+    what = f"{format_count(len(failed), 'insight')} that does not pass{told}" if insights else "EKS finds nothing"
+    return len(insights), what
 
 
-@check("kubernetes-support", "Support of the Kubernetes minor", "clusters", "kubernetes_versions")
-def support(facts: Facts) -> CheckResult:
+@check("kubernetes-support", "Support of the Kubernetes minor")
+def support(
+    facts: Facts, clusters: tuple[AwsCluster, ...], kubernetes_versions: tuple[KubernetesVersion, ...]
+) -> Judging:
     """The cluster's minor is in standard support, for some time to come."""
-    minors = {minor.version: minor for minor in require(facts, "kubernetes_versions")}
-    findings, told = [], []
-    clusters: tuple[AwsCluster, ...] = require(facts, "clusters")
+    minors = {minor.version: minor for minor in kubernetes_versions}
+    told = []
     for cluster in clusters:
         minor = minors.get(cluster.version)
         until = minor.standard_until if minor else None
         told.append(f"{cluster.version}, standard support {f'until {until:%Y-%m-%d}' if until else 'of no known end'}")
         problem, severity = _support_problem(facts, cluster, minor)
         if problem:
-            findings.append(
-                Finding(
-                    subject=f"Kubernetes {cluster.version}",
-                    seen=problem,
-                    rule="the cluster runs a minor in standard support, with two months to move to the next",
-                    remedy=(
-                        aws_command(facts, f"eks describe-cluster-versions --cluster-versions {cluster.version}"),
-                        aws_command(facts, f"eks list-insights --cluster-name {cluster.name}"),
-                    ),
-                    severity=severity,
-                )
+            yield Finding(
+                subject=f"Kubernetes {cluster.version}",
+                seen=problem,
+                rule="the cluster runs a minor in standard support, with two months to move to the next",
+                remedy=(
+                    aws_command(facts, f"eks describe-cluster-versions --cluster-versions {cluster.version}"),
+                    aws_command(facts, f"eks list-insights --cluster-name {cluster.name}"),
+                ),
+                severity=severity,
             )
-    return CheckResult(count=len(clusters), what="; ".join(told) or "no cluster", findings=tuple(findings))
+    return len(clusters), "; ".join(told) or "no cluster"
 
 
 def _support_problem(facts: Facts, cluster: AwsCluster, minor: KubernetesVersion | None) -> tuple[str, Severity]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from otel_on_spot.doctor.check import CheckResult, check, require
+from otel_on_spot.doctor.check import Judging, check, require
 from otel_on_spot.doctor.checks.placement import RESOURCE, SPOT, keeps_data, workloads
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import Budget, Node, Pod, Service
@@ -37,6 +37,11 @@ class OnSpot:
             f"kubectl -n {self.namespace} get {workload} -o yaml",
             f"kubectl -n {self.namespace} get poddisruptionbudget",
         )
+
+    def is_selected_by(self, budget: Budget) -> bool:
+        """True where the budget is about its pods."""
+        selector = budget.selector if budget.namespace == self.namespace else None
+        return selector is not None and selects(selector, self.ready[0].labels)
 
 
 def on_spot(facts: Facts) -> list[OnSpot]:
@@ -76,13 +81,6 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def at_once(workload: OnSpot, budgets: Sequence[Budget]) -> int:
     """Pods of a workload that its budgets let go at once, all of it being healthy; the strictest decides."""
-    ours = [
-        budget
-        for budget in budgets
-        if budget.namespace == workload.namespace
-        and budget.selector is not None
-        and selects(budget.selector, workload.ready[0].labels)
-    ]
     return min(
         (
             evictable(
@@ -90,21 +88,31 @@ def at_once(workload: OnSpot, budgets: Sequence[Budget]) -> int:
                 max_unavailable=budget.max_unavailable,
                 min_available=budget.min_available,
             )
-            for budget in ours
+            for budget in budgets
+            if workload.is_selected_by(budget)
         ),
         default=len(workload.ready),
     )
 
 
+def services_of(pod: Pod, services: Sequence[Service]) -> list[Service]:
+    """Services that lead to a pod."""
+    return [
+        service
+        for service in services
+        if service.namespace == pod.namespace
+        and service.selector
+        and selects({"matchLabels": service.selector}, pod.labels)
+    ]
+
+
 @check("two-minutes", "Away within two minutes", "pods", "nodes", "budgets")
-def two_minutes(facts: Facts) -> CheckResult:
+def two_minutes(facts: Facts, budgets: tuple[Budget, ...]) -> Judging:
     """Every workload's pods leave a warned node before it is gone.
 
     A budget that never lets a pod go has a check of its own.
     """
     found = on_spot(facts)
-    budgets: tuple[Budget, ...] = require(facts, "budgets")
-    findings = []
     longest = 0.0
     for workload in found:
         share = greatest_share(pod.node for pod in workload.spot)
@@ -118,61 +126,49 @@ def two_minutes(facts: Facts) -> CheckResult:
             continue
         longest = max(longest, drain.seconds)
         if not drain.fits:
-            findings.append(
-                Finding(
-                    subject=f"{workload.namespace}/{workload.name}",
-                    seen=f"{format_count(share.pods, 'ready pod')} on Spot node {share.place}: {drain.arithmetic}",
-                    rule=f"steps of the budget x boot + preStop + grace are within the {WARNING_SECONDS} s of a "
-                    f"warning: {drain.remedy}",
-                    remedy=workload.remedy,
-                )
+            yield Finding(
+                subject=f"{workload.namespace}/{workload.name}",
+                seen=f"{format_count(share.pods, 'ready pod')} on Spot node {share.place}: {drain.arithmetic}",
+                rule=f"steps of the budget x boot + preStop + grace are within the {WARNING_SECONDS} s of a "
+                f"warning: {drain.remedy}",
+                remedy=workload.remedy,
             )
     told = f", at most {longest:.0f} s of {WARNING_SECONDS}" if found else ""
-    return CheckResult(
-        count=len(found), what=f"{format_count(len(found), 'workload')} on Spot{told}", findings=tuple(findings)
-    )
+    return len(found), f"{format_count(len(found), 'workload')} on Spot{told}"
 
 
-def with_beside(facts: Facts) -> list[OnSpot]:
+def with_beside(facts: Facts, services: Sequence[Service]) -> list[OnSpot]:
     """Workloads on Spot, with what answers the same Service beside them."""
     nodes = {node.name for node in require(facts, "nodes")}
-    services: tuple[Service, ...] = require(facts, "services")
     pods = [pod for pod in workloads(facts) if pod.ready and pod.node in nodes]
 
     def beside(workload: OnSpot) -> list[Pod]:
-        selectors = [
-            {"matchLabels": service.selector}
-            for service in services
-            if service.namespace == workload.namespace
-            and service.selector
-            and selects({"matchLabels": service.selector}, workload.ready[0].labels)
-        ]
+        before = services_of(workload.ready[0], services)
         return [
             pod
             for pod in pods
-            if pod.namespace == workload.namespace
-            and pod.owner != (workload.kind, workload.name)
-            and any(selects(selector, pod.labels) for selector in selectors)
+            if pod.owner != (workload.kind, workload.name)
+            and any(service in before for service in services_of(pod, services))
         ]
 
     return [replace(workload, beside=beside(workload)) for workload in on_spot(facts)]
 
 
 @check("blast-radius", "Blast radius", "pods", "nodes", "services")
-def blast_radius(facts: Facts) -> CheckResult:
+def blast_radius(facts: Facts, nodes: tuple[Node, ...], services: tuple[Service, ...]) -> Judging:
     """No single Spot node, and no single type in a zone, carries all that answers for a workload that has several.
 
     Pods of another workload behind the same Service count: On-Demand replicas of the front path are there for that.
     """
-    nodes: Mapping[str, Node] = {node.name: node for node in require(facts, "nodes")}
-    found = [workload for workload in with_beside(facts) if len(workload.ready) + len(workload.beside) > 1]
-    findings, greatest = [], {"node": 0, "zone": 0, "type x zone": 0}
+    by_name = {node.name: node for node in nodes}
+    found = [workload for workload in with_beside(facts, services) if len(workload.ready) + len(workload.beside) > 1]
+    greatest = {"node": 0, "zone": 0, "type x zone": 0}
     for workload in found:
         answering = (*workload.ready, *workload.beside)
         shares = {
             "node": greatest_share(pod.node for pod in answering),
-            "zone": greatest_share(nodes[pod.node].labels.get(ZONE, "") for pod in answering),
-            "type x zone": greatest_share(_spot_pool(nodes[pod.node]) for pod in answering),
+            "zone": greatest_share(by_name[pod.node].labels.get(ZONE, "") for pod in answering),
+            "type x zone": greatest_share(_spot_pool(by_name[pod.node]) for pod in answering),
         }
         greatest = {what: max(greatest[what], share.percent) for what, share in shares.items()}
         if shares["node"].percent == 100:
@@ -186,22 +182,16 @@ def blast_radius(facts: Facts) -> CheckResult:
             change = "a spread over topology.kubernetes.io/zone keeps them apart"
         else:
             continue
-        findings.append(
-            Finding(
-                subject=f"{workload.namespace}/{workload.name}",
-                seen=f"all {len(answering)} ready pods on {seen}",
-                rule=f"not all ready pods are on {rule}; {change}",
-                remedy=workload.remedy,
-                severity="warning",
-            )
+        yield Finding(
+            subject=f"{workload.namespace}/{workload.name}",
+            seen=f"all {len(answering)} ready pods on {seen}",
+            rule=f"not all ready pods are on {rule}; {change}",
+            remedy=workload.remedy,
+            severity="warning",
         )
     most = ", ".join(f"{percent} % on one {what}" for what, percent in greatest.items())
     told = f", at most {most}" if found else ""
-    return CheckResult(
-        count=len(found),
-        what=f"{format_count(len(found), 'workload')} with replicas on Spot{told}",
-        findings=tuple(findings),
-    )
+    return len(found), f"{format_count(len(found), 'workload')} with replicas on Spot{told}"
 
 
 def _spot_pool(node: Node) -> str:
