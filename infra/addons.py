@@ -46,11 +46,11 @@ OUTLIVED: Final = frozenset({"snapshot-controller"})
 
 Source: https://docs.aws.amazon.com/eks/latest/userguide/removing-an-add-on.html
 """
-SERVICE_ACCOUNTS: Final = {
+SERVICE_ACCOUNTS: Final[dict[str, tuple[Literal["vpc-cni", "ebs-csi"], str]]] = {
     "vpc-cni": ("vpc-cni", "aws-node"),
     "aws-ebs-csi-driver": ("ebs-csi", "ebs-csi-controller-sa"),
 }
-"""Add-on with a role of its own -> (part of the role's logical name, service account).
+"""Add-on with a role of its own -> (which, part of its logical name too; service account).
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html,
 https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
@@ -123,16 +123,13 @@ class Addons(pulumi.ComponentResource):
         """The add-on's own role, through Pod Identity: nodes do not lend it theirs."""
         child = pulumi.ResourceOptions(parent=self)
         key, service_account = SERVICE_ACCOUNTS[addon]
-        role_name, managed_policy = {
-            "vpc-cni": (args.stack_names.vpc_cni_role, "AmazonEKS_CNI_Policy"),
-            "aws-ebs-csi-driver": (args.stack_names.ebs_csi_role, EBS_CSI_POLICIES[args.volume_access]),
-        }[addon]
+        managed_policy = "AmazonEKS_CNI_Policy" if addon == "vpc-cni" else EBS_CSI_POLICIES[args.volume_access]
         trust = roles.in_account(
             args.stack_names,
             args.account_id,
             lambda scope: documents.pod_identity_trust(scope, "kube-system", service_account),
         )
-        role = roles.role(self, f"{name}-{key}", args.stack_names, role_name, trust)
+        role = roles.role(self, f"{name}-{key}", args.stack_names, args.stack_names.role(key), trust)
         policy = iam.RolePolicyAttachment(
             f"{name}-{key}", role=role.name, opts=child, policy_arn=args.stack_names.aws_policy(managed_policy)
         )

@@ -36,12 +36,12 @@ class Signal:
     namespace: str
     metric: str
     dimensions: dict[str, str]
-    statistic: str
-    above: float
-    period: int
-    periods: int
     means: str
     page: str
+    statistic: str = "Sum"
+    above: float = 0
+    period: int = 300
+    periods: int = 3
     share_of: str | None = None
     heartbeat: bool = False
 
@@ -71,8 +71,6 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
             namespace="AWS/Events",
             metric="FailedInvocations",
             dimensions={"RuleName": stack_names.interruption_rule(event)},
-            statistic="Sum",
-            above=0,
             period=60,
             periods=1,
             means=f"EventBridge could not put a {event} event into the interruption queue: it is lost",
@@ -87,10 +85,6 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
         namespace="AWS/SQS",
         metric="NumberOfEmptyReceives",
         dimensions={"QueueName": stack_names.interruption_queue},
-        statistic="Sum",
-        above=0,
-        period=300,
-        periods=3,
         means="nobody asks the interruption queue: Karpenter does not run, or may not read it, and no node is launched",
         page="docs/runbooks/doctor/karpenter-running.md",
         heartbeat=True,
@@ -107,10 +101,7 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
             metric="apiserver_request_total_5XX",
             share_of="apiserver_request_total",
             dimensions=cluster,
-            statistic="Sum",
             above=FAILED_SHARE,
-            period=300,
-            periods=3,
             means="the API server fails requests: no pod is placed, no node joins, and Argo CD changes nothing",
             page=control_plane,
         ),
@@ -119,10 +110,6 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
             namespace="AWS/EKS",
             metric="scheduler_schedule_attempts_ERROR",
             dimensions=cluster,
-            statistic="Sum",
-            above=0,
-            period=300,
-            periods=3,
             means="the scheduler itself fails: pods wait though there is room",
             page=control_plane,
         ),
@@ -133,8 +120,6 @@ def signals(stack_names: names.StackNames, events: Sequence[str]) -> list[Signal
             dimensions=cluster,
             statistic="Maximum",
             above=STORAGE_BYTES,
-            period=300,
-            periods=3,
             means="the cluster's database is nearly full: at 8 GiB nothing can be written any more",
             page=control_plane,
         ),

@@ -110,7 +110,7 @@ class Cluster(pulumi.ComponentResource):
 
         # By name: the role is made beside the control plane, and EKS maps it itself when the group is made.
         system_role_arn = pulumi.Output.from_input(args.account_id).apply(
-            lambda account: args.stack_names.role_arn(account, args.stack_names.system_node_role)
+            lambda account: args.stack_names.role_arn(account, "system-node")
         )
         control_plane = eks.Cluster(
             f"{name}-eks",
@@ -295,7 +295,7 @@ def _service_role(
     former = "eks:index:ServiceRole"
     role = iam.Role(
         f"{name}-service-role",
-        name=stack_names.cluster_role,
+        name=stack_names.role("cluster"),
         tags=stack_names.owner_tags,
         path=stack_names.iam_path,
         permissions_boundary=stack_names.permissions_boundary,

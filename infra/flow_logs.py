@@ -38,7 +38,7 @@ class FlowLogs(pulumi.ComponentResource):
         )
         stack_names = args.stack_names
         trust = roles.in_account(stack_names, args.account_id, documents.flow_log_trust)
-        role = roles.role(self, f"{name}-role", stack_names, stack_names.flow_log_role, trust)
+        role = roles.role(self, f"{name}-role", stack_names, stack_names.role("flow-logs"), trust)
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,

@@ -74,7 +74,7 @@ class LoadBalancerRole(pulumi.ComponentResource):
             args.account_id,
             lambda scope: documents.pod_identity_trust(scope, *service_account),
         )
-        own = stack_names.load_balancer_role
+        own = stack_names.role("load-balancers")
         role = roles.role(self, f"{name}-role", stack_names, own, trust)
         policy = roles.in_account(stack_names, args.account_id, load_balancer_policy, compact)
         attachment = roles.attached_policy(self, f"{name}-policy", stack_names, own, policy, role)

@@ -4,7 +4,7 @@ Only what a person or another system types has a physical name; everything else 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 from infra import regions
 
@@ -74,6 +74,14 @@ PROJECT: Final = "platform"
 SYSTEM_TAINT_KEY: Final = "CriticalAddonsOnly"
 """Taint of the system node group. Source: the tolerations of the karpenter and CoreDNS charts' defaults."""
 SYSTEM_NODE_LABEL: Final = ("node-role", "system")
+RoleUser = Literal[
+    "karpenter-node", "karpenter-controller", "system-node", "cluster", "vpc-cni", "ebs-csi", "flow-logs",
+    "experiments", "load-balancers",
+]  # fmt: skip
+"""Who assumes a role of the stack: Karpenter's nodes, whose instance profile has the name too, and its controller; the
+system nodes; EKS for the cluster; the VPC CNI's DaemonSet; the EBS CSI controller; what writes VPC flow logs;
+experiments of AWS FIS; and the AWS Load Balancer Controller, whose policy has the name too.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,65 +105,14 @@ class StackNames:
         """AWS partition of the region."""
         return regions.partition(self.region)
 
-    @property
-    def node_role(self) -> str:
-        """Name of the role that Karpenter's nodes use, and of its instance profile."""
-        return f"{self.cluster}-karpenter-node"
-
-    @property
-    def controller_role(self) -> str:
-        """Name of the role that Karpenter's controller assumes."""
-        return f"{self.cluster}-karpenter-controller"
-
-    @property
-    def cluster_role(self) -> str:
-        """Name of the role that EKS assumes to run the cluster."""
-        return f"{self.cluster}-cluster"
-
-    @property
-    def system_node_role(self) -> str:
-        """Name of the role of the system managed node group."""
-        return f"{self.cluster}-system-node"
-
-    @property
-    def vpc_cni_role(self) -> str:
-        """Name of the role of the VPC CNI's DaemonSet."""
-        return f"{self.cluster}-vpc-cni"
-
-    @property
-    def ebs_csi_role(self) -> str:
-        """Name of the role of the EBS CSI controller."""
-        return f"{self.cluster}-ebs-csi"
-
-    @property
-    def flow_log_role(self) -> str:
-        """Name of the role that writes VPC flow logs."""
-        return f"{self.cluster}-flow-logs"
-
-    @property
-    def experiment_role(self) -> str:
-        """Name of the role that experiments of AWS FIS assume."""
-        return f"{self.cluster}-experiments"
-
-    @property
-    def load_balancer_role(self) -> str:
-        """Name of the role of the AWS Load Balancer Controller, and of its policy."""
-        return f"{self.cluster}-load-balancers"
+    def role(self, user: RoleUser) -> str:
+        """Name of the role that somebody of the stack assumes."""
+        return f"{self.cluster}-{user}"
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Names of all roles that the program may make; its policies and profile are named, made and gone with them."""
-        return (
-            self.node_role,
-            self.controller_role,
-            self.system_node_role,
-            self.cluster_role,
-            self.vpc_cni_role,
-            self.ebs_csi_role,
-            self.flow_log_role,
-            self.experiment_role,
-            self.load_balancer_role,
-        )
+        return tuple(map(self.role, get_args(RoleUser)))
 
     @property
     def owner_tags(self) -> dict[str, str]:
@@ -208,9 +165,9 @@ class StackNames:
         """The tag that Karpenter puts on every instance that it launches for the cluster."""
         return {f"kubernetes.io/cluster/{self.cluster}": "owned"}
 
-    def role_arn(self, account_id: str, name: str) -> str:
+    def role_arn(self, account_id: str, user: RoleUser) -> str:
         """ARN of a role of this account, as it will be when the role is made."""
-        return f"arn:{self.partition}:iam::{account_id}:role{self.iam_path or '/'}{name}"
+        return f"arn:{self.partition}:iam::{account_id}:role{self.iam_path or '/'}{self.role(user)}"
 
     def aws_policy(self, name: str) -> str:
         """ARN of a policy that AWS manages."""
@@ -223,7 +180,7 @@ class StackNames:
             "environment": environment,
             "region": self.region,
             "interruptionQueue": self.interruption_queue,
-            "nodeRole": self.node_role,
+            "nodeRole": self.role("karpenter-node"),
         }
 
 

@@ -50,7 +50,7 @@ class SystemNodes(pulumi.ComponentResource):
     def __init__(self, name: str, args: SystemNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:SystemNodes", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role, attachments = node_role(self, name, args.stack_names, args.stack_names.system_node_role)
+        role, attachments = node_role(self, name, args.stack_names, args.stack_names.role("system-node"))
         template = ec2.LaunchTemplate(
             f"{name}-template",
             update_default_version=True,
@@ -73,7 +73,7 @@ class SystemNodes(pulumi.ComponentResource):
             ],
             tag_specifications=[
                 ec2.LaunchTemplateTagSpecificationArgs(
-                    resource_type=kind, tags=args.tags | {"Name": args.stack_names.system_node_role}
+                    resource_type=kind, tags=args.tags | {"Name": args.stack_names.role("system-node")}
                 )
                 for kind in TAGGED
             ],

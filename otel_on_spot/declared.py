@@ -138,7 +138,8 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
     stack_names = names.StackNames(cluster=exports["clusterName"], region=exports["region"])
     cluster = recording.of_type("eks:index:Cluster")[0].inputs
     mapped = [row["roleArn"].rpartition("/")[2] for row in cluster.get("roleMappings") or []]
-    ways = ("aws-auth",) if stack_names.node_role in mapped else ()
+    node_role = stack_names.role("karpenter-node")
+    ways = ("aws-auth",) if node_role in mapped else ()
     if any(entry.get("type") == "EC2_LINUX" for entry in (cluster.get("accessEntries") or {}).values()):
         ways = (*ways, "access-entry")
     demo = _workloads(recording, root)
@@ -148,11 +149,11 @@ def from_recording(recording: "Recording", *, root: Path) -> Declared:
         source="the plan of the stack's file",
         cluster=stack_names.cluster,
         region=stack_names.region,
-        node_role=stack_names.node_role,
+        node_role=node_role,
         instance_profile=recording.of_type("aws:iam/instanceProfile:InstanceProfile")[0].inputs["name"],
-        node_policies=_attached(recording, stack_names.node_role),
+        node_policies=_attached(recording, node_role),
         node_access=ways,
-        controller_role=stack_names.controller_role,
+        controller_role=stack_names.role("karpenter-controller"),
         controller_policies={
             resource.inputs["name"]: actions(json.loads(resource.inputs["policy"]))
             for resource in recording.of_type("aws:iam/policy:Policy")

@@ -52,7 +52,9 @@ class ControllerRole(pulumi.ComponentResource):
     def __init__(self, name: str, args: ControllerRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:ControllerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role = roles.role(self, f"{name}-role", args.stack_names, args.stack_names.controller_role, self._trust(args))
+        role = roles.role(
+            self, f"{name}-role", args.stack_names, args.stack_names.role("karpenter-controller"), self._trust(args)
+        )
         known = pulumi.Output.all(args.account_id, args.node_role_arn, args.queue_arn)
 
         def policy_document(group: str) -> pulumi.Output[str]:
@@ -92,7 +94,7 @@ class ControllerRole(pulumi.ComponentResource):
         self.granted = tuple(granted)
         # Written out, because the role's own ARN is unknown until it is made, and it goes into a chart's values.
         written = pulumi.Output.from_input(args.account_id).apply(
-            lambda account: args.stack_names.role_arn(account, args.stack_names.controller_role)
+            lambda account: args.stack_names.role_arn(account, "karpenter-controller")
         )
         self.service_account_role = written if args.identity != "pod-identity" else None
         self.arn = role.arn

@@ -40,7 +40,7 @@ class InterruptionExperiment(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         stack_names = args.stack_names
         trust = roles.in_account(stack_names, args.account_id, documents.experiment_trust)
-        role = roles.role(self, f"{name}-role", stack_names, stack_names.experiment_role, trust)
+        role = roles.role(self, f"{name}-role", stack_names, stack_names.role("experiments"), trust)
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,

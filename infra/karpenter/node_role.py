@@ -28,11 +28,11 @@ class KarpenterNodeRole(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KarpenterNodeRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("otel-on-spot:index:KarpenterNodeRole", name, None, opts)
-        role, attachments = node_role(self, name, args.stack_names, args.stack_names.node_role)
+        role, attachments = node_role(self, name, args.stack_names, args.stack_names.role("karpenter-node"))
         # An instance must not start before its role may do its work; no value carries that edge.
         profile = iam.InstanceProfile(
             f"{name}-profile",
-            name=args.stack_names.node_role,
+            name=args.stack_names.role("karpenter-node"),
             tags=args.stack_names.owner_tags,
             path=args.stack_names.iam_path,
             role=role.name,

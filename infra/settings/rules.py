@@ -1198,7 +1198,7 @@ def tags_are_taken(tags: dict[str, str]) -> Iterator[Problem]:
 def admitted_roles_are_of_their_own(cluster: Cluster, region: str, account_id: str | None) -> Iterator[Problem]:
     """Each role with an access entry is one of this partition, listed once, that EKS takes as a principal."""
     stack_names = names.StackNames(cluster=cluster.name, region=region)
-    ours = {stack_names.node_role.lower(), stack_names.system_node_role.lower()}
+    ours = {stack_names.role("karpenter-node").lower(), stack_names.role("system-node").lower()}
     listed = {
         "cluster.adminRoleArns": cluster.admin_role_arns,
         "cluster.adminViewRoleArns": cluster.admin_view_role_arns,

@@ -50,5 +50,5 @@ def test_nodes_are_mapped_without_the_path(bounded: Recording) -> None:
 def test_the_arn_of_a_role_follows_from_its_path() -> None:
     plain, pathed = (StackNames(cluster="c", region="eu-west-1", iam_path=path) for path in (None, "/a/b/"))
 
-    assert plain.role_arn("123456789012", plain.node_role) == "arn:aws:iam::123456789012:role/c-karpenter-node"
-    assert pathed.role_arn("123456789012", pathed.node_role) == "arn:aws:iam::123456789012:role/a/b/c-karpenter-node"
+    assert plain.role_arn("123456789012", "karpenter-node") == "arn:aws:iam::123456789012:role/c-karpenter-node"
+    assert pathed.role_arn("123456789012", "karpenter-node") == "arn:aws:iam::123456789012:role/a/b/c-karpenter-node"

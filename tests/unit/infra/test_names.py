@@ -34,7 +34,7 @@ def test_every_physical_name_fits_its_limit(cluster: str) -> None:
 def test_a_longer_cluster_name_than_the_door_lets_in_would_not_fit() -> None:
     stack_names = names.StackNames(cluster="x" * (names.CLUSTER_NAME_LIMIT + 25), region="eu-west-1")
 
-    assert len(stack_names.controller_role) > names.ROLE_NAME_LIMIT
+    assert len(stack_names.role("karpenter-controller")) > names.ROLE_NAME_LIMIT
 
 
 def test_partitions_follow_the_region() -> None:
