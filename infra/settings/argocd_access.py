@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from infra.settings.models import ArgoCd
-from infra.settings.problem import Problem
+from infra.settings.problem import Problem, rule
 
 CRUD: Final = frozenset({"create", "get", "update", "delete"})
 ACTIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -34,6 +34,7 @@ BUILT_IN_ROLES: Final = frozenset({"role:admin", "role:readonly"})
 DEFAULT_DOMAIN: Final = "argocd.internal"
 
 
+@rule
 def problems(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
     """Everything wrong with single sign-on and RBAC."""
     yield from _sign_on(argocd)

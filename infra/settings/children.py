@@ -7,7 +7,7 @@ from typing import Final
 from infra import demo_chart, names
 from infra.settings import placement
 from infra.settings.models import Application, GitOps, Source
-from infra.settings.problem import Problem
+from infra.settings.problem import Problem, rule
 
 BUILT_IN: Final[Mapping[str, str]] = {"cluster-base": "cluster-base", "otel-demo": names.DEMO_NAMESPACE}
 """Child of gitops/apps/values.yaml -> its namespace; a test compares them."""
@@ -86,6 +86,19 @@ GROUPS: Final[Mapping[str, str]] = {
 PINNED_REVISION: Final = re.compile(r"^(v\d+\.\d+\.\d+([.-][\w.]+)?|[0-9a-f]{40})$")
 
 
+@rule
+def prod_gitops(environment: str, gitops: GitOps) -> Iterator[Problem]:
+    """Prod deploys a revision that cannot move."""
+    if environment == "prod" and not PINNED_REVISION.fullmatch(gitops.revision):
+        yield Problem(
+            "gitops.revision",
+            gitops.revision,
+            "prod pins its Git revision: a branch moves",
+            "use a tag such as v1.2.3 or a full commit",
+        )
+
+
+@rule
 def problems(environment: str, gitops: GitOps) -> Iterator[Problem]:
     """Everything wrong with the children of a stack file."""
     for name, child in gitops.applications.items():
@@ -120,6 +133,7 @@ def _sources(key: str, child: Application) -> Iterator[tuple[str, Application | 
         yield f"{key}.sources[{index}]", source
 
 
+@rule
 def namespace_problems(gitops: GitOps) -> Iterator[Problem]:
     """Labels that two would write on one namespace, each undoing the other's, or that are not a child's to write."""
     said: dict[str, tuple[str, dict[str, str] | None]] = {names.ARGOCD_NAMESPACE: ("the program", None)}
@@ -151,6 +165,7 @@ def namespace_problems(gitops: GitOps) -> Iterator[Problem]:
             )
 
 
+@rule
 def built_in_problems(gitops: GitOps) -> Iterator[Problem]:
     """What the demo cannot do without: the classes of cluster-base, its own namespace, and the settings' own keys."""
     demo = gitops.applications.get(demo_chart.CHILD) or Application()
@@ -202,6 +217,7 @@ def built_in_problems(gitops: GitOps) -> Iterator[Problem]:
             )
 
 
+@rule
 def repository_problems(gitops: GitOps) -> Iterator[Problem]:
     """A password in plain text."""
     urls = {
@@ -223,6 +239,7 @@ def repository_problems(gitops: GitOps) -> Iterator[Problem]:
             )
 
 
+@rule
 def credential_problems(gitops: GitOps) -> Iterator[Problem]:
     """A password, token or private key in the values of a child, which Argo CD shows to whoever may look at it."""
     for name, child in gitops.applications.items():
@@ -258,6 +275,7 @@ def _below(value: object, key: str) -> Iterator[str]:
         yield from (f"{'.' if path else ''}{path}" for path in _credentials(value, key))
 
 
+@rule
 def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:
     """A version of the demo chart without values for it, and a variant of it that is not in Git."""
     if placement.demo_is_off(gitops):
@@ -271,10 +289,11 @@ def demo_chart_problems(gitops: GitOps) -> Iterator[Problem]:
             f"write it into {demo_chart.APPS}, in the same commit",
         )
     if found := demo_chart.problem():
-        rule, remedy = found
-        yield Problem("gitops.repository", gitops.repository, rule, remedy)
+        why, remedy = found
+        yield Problem("gitops.repository", gitops.repository, why, remedy)
 
 
+@rule
 def image_problems(gitops: GitOps) -> Iterator[Problem]:
     """Mirrors of registries that no image comes from."""
     for registry in gitops.image_registries:

@@ -6,7 +6,7 @@ from typing import Final
 from infra import regions
 from infra.settings import placement
 from infra.settings.models import ArgoCd, GitOps, Ingress, LoadBalancer, Network
-from infra.settings.problem import Problem
+from infra.settings.problem import Problem, rule
 
 SMALLEST_SUBNET: Final = 27
 """Prefix of the smallest subnet that an Application Load Balancer stands in.
@@ -18,6 +18,7 @@ OWN_CHILD: Final = "ingress"
 """Name of the Application that ``infra.ingress`` declares; a test compares the two."""
 
 
+@rule
 def problems(
     environment: str, region: str, account_id: str | None, ingress: Ingress, argocd: ArgoCd
 ) -> Iterator[Problem]:
@@ -40,6 +41,7 @@ def problems(
         yield from _argocd(ingress, argocd)
 
 
+@rule
 def network_problems(network: Network, ingress: Ingress) -> Iterator[Problem]:
     """Subnets that no load balancer fits into."""
     if network.existing is not None:
@@ -67,6 +69,7 @@ def network_problems(network: Network, ingress: Ingress) -> Iterator[Problem]:
             )
 
 
+@rule
 def demo_problems(gitops: GitOps, ingress: Ingress) -> Iterator[Problem]:
     """A shop's load balancer that leads to nobody, or whose traffic the network policy drops."""
     if ingress.load_balancers and OWN_CHILD in gitops.applications:

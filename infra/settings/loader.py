@@ -12,9 +12,9 @@ from pulumi.runtime import config as runtime_config
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from infra.settings import argocd_access, children, ingress, rules, tags  # noqa: F401 (each registers its rules)
 from infra.settings.models import Settings
-from infra.settings.problem import Problem, did_you_mean, message
-from infra.settings.rules import RULES
+from infra.settings.problem import RULES, Problem, did_you_mean, message
 
 SECRET_KEYS = frozenset(
     name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)

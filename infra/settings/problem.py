@@ -1,8 +1,20 @@
-"""A problem with the configuration, and how all of them are told at once."""
+"""A problem with the configuration, the rules that find one, and how all of them are told at once."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+Rule = Callable[..., Iterator["Problem"]]
+RULES: Final[dict[Rule, frozenset[str]]] = {}
+"""Rule -> the sections that it takes, by the names of its parameters. It runs when each of them is valid by itself."""
+
+
+def rule(function: Rule) -> Rule:
+    """Register a rule: it takes the sections that it judges, yields problems and never raises."""
+    RULES[function] = frozenset(inspect.signature(function).parameters)
+    return function
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""Rules across fields. A rule takes the sections that it judges, yields problems and never raises."""
+"""Rules across fields."""
 
-import inspect
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from ipaddress import IPv4Network, ip_network
@@ -16,9 +15,7 @@ from pydantic import SecretStr
 
 from infra import demo_chart, image_architectures, images, names, regions
 from infra.addon_faults import faults_of
-from infra.settings import argocd_access, children, instance_types, placement
-from infra.settings import ingress as ways_in
-from infra.settings import tags as tag_rules
+from infra.settings import instance_types, placement
 from infra.settings.models import (
     DEFAULT_GIB,
     Alarms,
@@ -29,7 +26,6 @@ from infra.settings.models import (
     FrontPath,
     GitOps,
     Iam,
-    Ingress,
     Karpenter,
     Monitoring,
     Network,
@@ -37,7 +33,7 @@ from infra.settings.models import (
     Persistence,
     Pool,
 )
-from infra.settings.problem import Problem, did_you_mean
+from infra.settings.problem import Problem, did_you_mean, rule
 from infra.subnets import SubnetLayout
 
 KARPENTER_FOR_KUBERNETES: Final[dict[str, tuple[tuple[int, int, int], tuple[int, int, int] | None]]] = {
@@ -73,17 +69,6 @@ OPEN_TO_ALL: Final = IPv4Network("0.0.0.0/0")
 def _open(pool: Pool) -> bool:
     """Whether any pod may land on a pool's nodes."""
     return all(taint.effect == "PreferNoSchedule" for taint in pool.taints)
-
-
-Rule = Callable[..., Iterator[Problem]]
-RULES: Final[dict[Rule, frozenset[str]]] = {}
-"""Rule -> the sections that it takes, by the names of its parameters. It runs when each of them is valid by itself."""
-
-
-def rule(function: Rule) -> Rule:
-    """Register a rule."""
-    RULES[function] = frozenset(inspect.signature(function).parameters)
-    return function
 
 
 def version(text: str) -> tuple[int, int, int]:
@@ -1189,12 +1174,6 @@ https://github.com/aws/amazon-vpc-cni-k8s/blob/master/scripts/gen_vpc_ip_limits.
 
 
 @rule
-def tags_are_taken(tags: dict[str, str]) -> Iterator[Problem]:
-    """Every target of the stack's tags takes them, and they override nothing of the program's."""
-    yield from tag_rules.problems(tags)
-
-
-@rule
 def admitted_roles_are_of_their_own(cluster: Cluster, region: str, account_id: str | None) -> Iterator[Problem]:
     """Each role with an access entry is one of this partition, listed once, that EKS takes as a principal."""
     stack_names = names.StackNames(cluster=cluster.name, region=region)
@@ -1387,18 +1366,6 @@ def endpoints_are_of_one_name_each(network: Network) -> Iterator[Problem]:
 
 
 @rule
-def children_can_be_deployed(environment: str, gitops: GitOps) -> Iterator[Problem]:
-    """Each child has a source and a destination that the AppProject admits."""
-    yield from children.problems(environment, gitops)
-    yield from children.built_in_problems(gitops)
-    yield from children.namespace_problems(gitops)
-    yield from children.repository_problems(gitops)
-    yield from children.credential_problems(gitops)
-    yield from children.image_problems(gitops)
-    yield from children.demo_chart_problems(gitops)
-
-
-@rule
 def volumes_have_a_database(environment: str, persistence: Persistence, gitops: GitOps) -> Iterator[Problem]:
     """Volumes belong to databases that run, and a snapshot to one volume; what prod keeps, it can bring back."""
     if persistence.backup and not persistence.enabled:
@@ -1568,44 +1535,6 @@ def prod_argocd(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
     if not argocd.high_availability:
         yield Problem(
             "argocd.highAvailability", "false", "prod runs Argo CD with replicas", "set highAvailability: true"
-        )
-
-
-@rule
-def argocd_access_holds(environment: str, argocd: ArgoCd) -> Iterator[Problem]:
-    """Whoever logs in comes back, and may do what a policy says that Argo CD reads."""
-    yield from argocd_access.problems(environment, argocd)
-
-
-@rule
-def load_balancers_are_let_in(
-    environment: str, region: str, account_id: str | None, ingress: Ingress, argocd: ArgoCd
-) -> Iterator[Problem]:
-    """A load balancer has its certificate, and is of the stack's own account and region."""
-    yield from ways_in.problems(environment, region, account_id, ingress, argocd)
-
-
-@rule
-def load_balancers_have_room(network: Network, ingress: Ingress) -> Iterator[Problem]:
-    """A load balancer fits into its subnets."""
-    yield from ways_in.network_problems(network, ingress)
-
-
-@rule
-def load_balancers_lead_somewhere(gitops: GitOps, ingress: Ingress) -> Iterator[Problem]:
-    """What enters reaches the shop."""
-    yield from ways_in.demo_problems(gitops, ingress)
-
-
-@rule
-def prod_gitops(environment: str, gitops: GitOps) -> Iterator[Problem]:
-    """Prod deploys a revision that cannot move."""
-    if environment == "prod" and not children.PINNED_REVISION.fullmatch(gitops.revision):
-        yield Problem(
-            "gitops.revision",
-            gitops.revision,
-            "prod pins its Git revision: a branch moves",
-            "use a tag such as v1.2.3 or a full commit",
         )
 
 

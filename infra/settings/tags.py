@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from infra.settings.problem import Problem
+from infra.settings.problem import Problem, rule
 
 KEY_LENGTH: Final = 128
 VALUE_LENGTH: Final = 256
@@ -56,7 +56,8 @@ ADDED_ELSEWHERE: Final = (
 AT_MOST: Final = TAGS_OF_A_RESOURCE - len(OURS) - len(ADDED_ELSEWHERE)
 
 
-def problems(tags: Mapping[str, str]) -> Iterator[Problem]:
+@rule
+def tags_are_taken(tags: Mapping[str, str]) -> Iterator[Problem]:
     """What some target of the stack's tags refuses, or what relies on a tag would miss."""
     if len(tags) > AT_MOST:
         yield Problem(

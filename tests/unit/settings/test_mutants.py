@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 from infra.settings import parse
 from infra.settings.loader import SECRET_KEYS
 from infra.settings.models import Settings
-from infra.settings.problem import message
-from infra.settings.rules import RULES
+from infra.settings.problem import RULES, message
 from infra.settings.table import json_schema
 from otel_on_spot import project
 from otel_on_spot.cli import app
