@@ -4,7 +4,7 @@ Each row is (stack, dotted path, value, the key that must be named). ``SOUND`` h
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from infra.regions import NOT_SUPPORTED, REGIONS
@@ -15,22 +15,26 @@ Row = tuple[str, str, Any, str]
 STATEFUL_TAINT = {"key": "dedicated", "value": "data", "effect": "NoSchedule"}
 
 
+def rows(stack: str, path: str, values: Iterable[Any], key: str = "") -> Iterator[Row]:
+    """A setting with each of these values; what must be named is the setting itself where no key is said."""
+    return ((stack, path, value, key or path) for value in values)
+
+
 def arn(account: str, role: str, partition: str = "aws") -> str:
     return f"arn:{partition}:iam::{account}:role/{role}"
 
 
 def tags() -> Iterator[Row]:
     for key in ("environment", "cluster", "managed-by", "Name"):
-        for spelt in (key, key.upper(), key.title(), key.swapcase()):
-            yield "dev", "tags", {spelt: "x"}, "tags"
+        yield from rows("dev", "tags", ({spelt: "x"} for spelt in (key, key.upper(), key.title(), key.swapcase())))
     for key in (
         *(
             "kubernetes.io/cluster/x",
             "kubernetes.io/cluster/otel-dev",
             "kubernetes.io/cluster/",
-            "kubernetes.io/role/elb",
+            "karpenter.sh/nodepool",
         ),
-        *("kubernetes.io/created-for/pvc/name", "Kubernetes.io/Cluster/x", "karpenter.sh/nodepool"),
+        *("kubernetes.io/role/elb", "kubernetes.io/created-for/pvc/name", "Kubernetes.io/Cluster/x"),
         *("karpenter.sh/nodeclaim", "karpenter.sh/discovery", "karpenter.k8s.aws/ec2nodeclass", "eks:eks-cluster-name"),
         *("eks:cluster-name", "eks:nodegroup-name", "aws:x", "AWS:x", "Aws:cloudformation:stack-name"),
         *("k8s.io/cluster-autoscaler/enabled", "ebs.csi.aws.com/cluster-name", "ebs.csi.aws.com/cluster"),
@@ -43,151 +47,68 @@ def tags() -> Iterator[Row]:
     for bad in "!\"#$%&'()*,;<>?[\\]^`{|}~\u20ac\u00a7\u2713\0\x7f\u200b\U0001f600":
         yield "dev", "tags", {f"cost{bad}centre": "x"}, "tags"
         yield "prod", "tags", {"cost-centre": f"a{bad}b"}, "tags.cost-centre"
-    yield "dev", "tags", {"cost-centre": "x" * 257}, "tags.cost-centre"
-    for value in ("aws:x", "AWS:x"):
-        yield "dev", "tags", {"cost-centre": value}, "tags.cost-centre"
-    for first, second in (
-        ("team", "Team"),
-        ("cost-centre", "Cost-Centre"),
-        ("a/b", "A/B"),
-        ("x", "X"),
-        ("\u00e9", "\u00c9"),
-    ):
-        yield "dev", "tags", {first: "1", second: "1"}, "tags"
-    for number in (40, 45, 50, 51, 200):
-        yield "prod", "tags", {f"tag-{index}": "x" for index in range(number)}, "tags"
+    yield from rows("dev", "tags", ({"cost-centre": bad} for bad in ("x" * 257, "aws:x", "AWS:x")), "tags.cost-centre")
+    same = (("team", "Team"), ("cost-centre", "Cost-Centre"), ("a/b", "A/B"), ("x", "X"), ("\u00e9", "\u00c9"))
+    yield from rows("dev", "tags", (dict.fromkeys(pair, "1") for pair in same))
+    yield from rows("prod", "tags", ({f"tag-{index}": "x" for index in range(many)} for many in (40, 45, 50, 51, 200)))
 
 
 def schedules() -> Iterator[Row]:
+    spot, data = "pools.spot.budgets", "pools.data.budgets"
     for text in (
-        *(
-            "30 10 * * 1-7",
-            "0 7 * * 7",
-            "0 7 * * 0-7",
-            "0 7 * * 6-1",
-            "0 7 * * fri-mon",
-            "0 7 * * monday",
-            "60 7 * * *",
-        ),
+        *("30 10 * * 1-7", "0 7 * * 7", "0 7 * * 0-7", "0 7 * * 6-1", "0 7 * * fri-mon", "0 7 * * monday"),
         *("0 24 * * *", "0 7 0 * *", "0 7 32 * *", "0 7 * 0 *", "0 7 * 13 *", "0 7 * january *", "*/0 * * * *"),
         *("0 7 * * 1#2", "0 7 L * *", "0 7 15W * *", "0 7 * * 5L", "-1 7 * * *", "0 7-5 * * *", "1.5 7 * * *"),
-        *(
-            "0 7 * *",
-            "0 7 * * * *",
-            "0 0 7 * * mon-fri",
-            "0 7 * * mon fri",
-            "a b c d e",
-            "0 7 * * */8/2",
-            "1-2-3 * * * *",
-        ),
-        *("@every 1h", "@reboot", "@Daily", "@dailyx", "@", "daily", "every day", "TZ=Europe/Berlin 0 7 * * *"),
-        *("CRON_TZ=UTC 0 7 * * *", "0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6,9,11 *", ", * * * *", "", " ", "@daily "),
-        *(
-            "0 7 * * mon-",
-            "0 7 * * -fri",
-            "0:30 7 * * *",
-            "0 7 ** * *",
-            "H 7 * * *",
-            "07:00",
-            "0 7 * * mo",
-            "0 7 * * 1-5-",
-        ),
+        *("0 7 * *", "0 7 * * * *", "0 0 7 * * mon-fri", "0 7 * * mon fri", "a b c d e", "60 7 * * *"),
+        *("0 7 * * */8/2", "1-2-3 * * * *", "@every 1h", "@reboot", "@Daily", "@dailyx", "@", "daily", "every day"),
+        *("TZ=Europe/Berlin 0 7 * * *", "CRON_TZ=UTC 0 7 * * *", "0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6,9,11 *"),
+        *(", * * * *", "", " ", "@daily ", "0 7 * * mon-", "0 7 * * -fri", "0:30 7 * * *", "0 7 ** * *"),
+        *("H 7 * * *", "07:00", "0 7 * * mo", "0 7 * * 1-5-"),
     ):
-        yield (
-            "dev",
-            "pools.spot.budgets",
-            [{"nodes": "0", "schedule": text, "duration": "1h"}],
-            "pools.spot.budgets[0].schedule",
-        )
-        yield (
-            "prod",
-            "pools.data.budgets",
-            [{"nodes": "1"}, {"nodes": "0", "schedule": text, "duration": "11h"}],
-            ("pools.data.budgets[1].schedule"),
-        )
+        yield "dev", spot, [{"nodes": "0", "schedule": text, "duration": "1h"}], f"{spot}[0].schedule"
+        budgets = [{"nodes": "1"}, {"nodes": "0", "schedule": text, "duration": "11h"}]
+        yield "prod", data, budgets, f"{data}[1].schedule"
     for text in (
-        "0h",
-        "0m",
-        "0h0m",
-        "90s",
-        "30m1h",
-        "1d",
-        "1.5h",
-        "-1h",
-        "",
-        "1H",
-        "11",
-        "Never",
-        "9999999h",
-        "1h 30m",
-        "1w",
+        *("0h", "0m", "0h0m", "90s", "30m1h", "1d", "1.5h", "-1h", "", "1H", "11", "Never", "9999999h", "1h 30m", "1w"),
     ):
-        yield (
-            "dev",
-            "pools.spot.budgets",
-            [{"nodes": "0", "schedule": "@daily", "duration": text}],
-            ("pools.spot.budgets[0].duration"),
-        )
+        yield "dev", spot, [{"nodes": "0", "schedule": "@daily", "duration": text}], f"{spot}[0].duration"
+    durations = ("14d", "1.5h", "-1h", "", "5", "5 m", "1h 30m", "2562048h", "never", "5ms", "1w", "h", "5M", "NEVER")
     for key in ("consolidateAfter", "expireAfter", "terminationGracePeriod"):
-        for text in (
-            "14d",
-            "1.5h",
-            "-1h",
-            "",
-            "5",
-            "5 m",
-            "1h 30m",
-            "2562048h",
-            "never",
-            "5ms",
-            "1w",
-            "h",
-            "5M",
-            "NEVER",
-        ):
-            yield "dev", f"pools.spot.{key}", text, f"pools.spot.{key}"
-    for text in ("0s", "0m", "0h0m0s"):
-        yield "dev", "pools.spot.expireAfter", text, "pools.spot.expireAfter"
-    yield "dev", "pools.spot.terminationGracePeriod", "Never", "pools.spot.terminationGracePeriod"
+        yield from rows("dev", f"pools.spot.{key}", durations)
+    yield from rows("dev", "pools.spot.expireAfter", ("0s", "0m", "0h0m0s"))
+    yield from rows("dev", "pools.spot.terminationGracePeriod", ("Never",))
 
 
 def newer_fields() -> Iterator[Row]:
-    for version in ("1.9.0", "1.9.1", "1.10.0", "1.12.3", "1.13.0", "1.13.9"):
-        yield (
-            "dev",
-            "karpenter.version+pools.spot.consolidationPolicy",
-            (version, "Balanced"),
-            ("pools.spot.consolidationPolicy"),
-        )
-    for version in ("1.9.0", "1.13.0", "1.14.0", "1.14.1", "1.14.3"):
-        for reasons in (["Unhealthy"], ["Drifted", "Unhealthy"]):
-            yield (
-                "dev",
-                "karpenter.version+pools.data.budgets",
-                (version, [{"nodes": "1", "reasons": reasons}]),
-                ("pools.data.budgets[0].reasons"),
-            )
-    for version in ("1.9.0", "1.12.0", "1.13.0", "1.13.9"):
-        room = {"cpu": "2", "memory": "4Gi"}
-        yield "dev", "karpenter.version+karpenter.headroom", (version, room), "karpenter.headroom"
-    for version in ("1.9.0", "1.9.3", "1.10.0", "1.10.9"):
-        limits = {"cpu": "100", "memory": "400Gi", "nodes": 10}
-        yield "dev", "karpenter.version+pools.spot.limits", (version, limits), "pools.spot.limits.nodes"
+    for path, value, key, versions in (
+        ("pools.spot.consolidationPolicy", "Balanced", "", ("1.9.0", "1.9.1", "1.10.0", "1.12.3", "1.13.0", "1.13.9")),
+        *(
+            ("pools.data.budgets", [{"nodes": "1", "reasons": reasons}], "pools.data.budgets[0].reasons", versions)
+            for versions in (("1.9.0", "1.13.0", "1.14.0", "1.14.1", "1.14.3"),)
+            for reasons in (["Unhealthy"], ["Drifted", "Unhealthy"])
+        ),
+        ("karpenter.headroom", {"cpu": "2", "memory": "4Gi"}, "", ("1.9.0", "1.12.0", "1.13.0", "1.13.9")),
+        (
+            "pools.spot.limits",
+            {"cpu": "100", "memory": "400Gi", "nodes": 10},
+            "pools.spot.limits.nodes",
+            ("1.9.0", "1.9.3", "1.10.0", "1.10.9"),
+        ),
+    ):
+        yield from rows("dev", f"karpenter.version+{path}", ((version, value) for version in versions), key or path)
     for version in ("1.2.0", "1.3.0", "1.5.9"):
         old = (version, "1.32", {"kubeProxy": "v1.32.1-eksbuild.1"})
         before = "karpenter.version+cluster.kubernetesVersion+cluster.addons"
         yield "dev", f"{before}+karpenter.minValuesPolicy", (*old, "BestEffort"), "karpenter.minValuesPolicy"
         yield "dev", f"{before}+pools.data.capacityTypes", (*old, ["reserved"]), "pools.data.capacityTypes"
     for reasons in (["Drifted", "Drifted"], ["Empty"] * 51, ["Expired"]):
-        budgets = [{"nodes": "1", "reasons": reasons}]
         key = "pools.data.budgets[0].reasons" + ("[0]" if reasons == ["Expired"] else "")
-        yield "dev", "pools.data.budgets", budgets, key
-    for addon in ("v01.14.6-eksbuild.4", "v1.14.06-eksbuild.4", "v1.14.6-eksbuild.04", "v1.14.6"):
-        yield "dev", "cluster.addons", {"coredns": addon}, "cluster.addons.coredns"
+        yield "dev", "pools.data.budgets", [{"nodes": "1", "reasons": reasons}], key
+    addons = ("v01.14.6-eksbuild.4", "v1.14.06-eksbuild.4", "v1.14.6-eksbuild.04", "v1.14.6")
+    yield from rows("dev", "cluster.addons", ({"coredns": addon} for addon in addons), "cluster.addons.coredns")
     for release in ("1.36.08-20260930", "01.36.8-20260930", "1.36.8"):
         yield "dev", "cluster.systemNodes", {"releaseVersion": release}, "cluster.systemNodes.releaseVersion"
-    for version in ("2.0.0", "2.14.1", "10.0.0", "0.37.0"):
-        yield "dev", "karpenter.version", version, "karpenter.version"
+    yield from rows("dev", "karpenter.version", ("2.0.0", "2.14.1", "10.0.0", "0.37.0"))
 
 
 def administrators() -> Iterator[Row]:
@@ -248,26 +169,17 @@ def boundaries() -> Iterator[Row]:
 
 
 def capacity() -> Iterator[Row]:
-    for categories in (["zz"], ["q"], ["c", "zz"], ["cmr"], ["mac"], ["spot", "m"]):
-        yield "dev", "pools.spot.instanceCategories", categories, "pools.spot.instanceCategories"
-    for generation in range(9, 21):
-        yield "dev", "pools.spot.instanceGenerationAbove", generation, "pools.spot.instanceGenerationAbove"
+    yield from rows(
+        "dev", "pools.spot.instanceCategories", (["zz"], ["q"], ["c", "zz"], ["cmr"], ["mac"], ["spot", "m"])
+    )
+    yield from rows("dev", "pools.spot.instanceGenerationAbove", range(9, 21))
+    kinds, above = "pools.spot.instanceCategories", "pools.spot.instanceGenerationAbove"
     for category, generation in (("t", 4), ("z", 1), ("x", 8), ("i", 8), ("d", 3), ("h", 1)):
-        yield (
-            "dev",
-            "pools.spot.instanceCategories+pools.spot.instanceGenerationAbove",
-            ([category], generation),
-            ("pools.spot.instanceGenerationAbove"),
-        )
-    for stack, categories, families in itertools.product(
-        ("dev", "staging", "prod"), (["t"], ["h"], ["z"], ["c", "t"], ["r"]), (30, 40, 50)
-    ):
-        yield (
-            stack,
-            "pools.spot.instanceCategories+pools.spot.instanceFamiliesAtLeast+pools.spot.instanceGenerationAbove",
-            ((categories, families, 1)),
-            "pools.spot.instanceFamiliesAtLeast",
-        )
+        yield "dev", f"{kinds}+{above}", ([category], generation), above
+    few = "pools.spot.instanceFamiliesAtLeast"
+    for stack in ("dev", "staging", "prod"):
+        chosen = itertools.product((["t"], ["h"], ["z"], ["c", "t"], ["r"]), (30, 40, 50), (1,))
+        yield from rows(stack, f"{kinds}+{few}+{above}", chosen, few)
     for cpu, memory in (("999m", "400Gi"), ("500m", "400Gi"), ("0.5", "8Gi"), ("100m", "1Ti")):
         yield "dev", "pools.spot.limits", {"cpu": cpu, "memory": memory}, "pools.spot.limits.cpu"
     for cpu, memory in (("100", "400"), ("100", "400Mi"), ("100", "1Gi"), ("8", "1.5Gi"), ("100", "400k")):
@@ -286,14 +198,10 @@ def capacity() -> Iterator[Row]:
         *(("karpenter.k8s.aws/instance-tenancy", "host"), ("node.kubernetes.io/windows-build", "10.0.20348")),
     ):
         yield "dev", "pools.spot.labels", {label: value}, "pools.spot.labels"
+    nodes = "cluster.systemNodes"
     for kind in ("m7i.huge", "m77i.large", "m7i.larg", "m7x.large", "t1.nano", "zz9.large"):
-        yield "dev", "cluster.systemNodes", {"instanceTypes": [kind]}, "cluster.systemNodes.instanceTypes"
-        yield (
-            "prod",
-            "cluster.systemNodes",
-            {"size": 3, "instanceTypes": ["m7i.large", kind]},
-            ("cluster.systemNodes.instanceTypes"),
-        )
+        yield "dev", nodes, {"instanceTypes": [kind]}, f"{nodes}.instanceTypes"
+        yield "prod", nodes, {"size": 3, "instanceTypes": ["m7i.large", kind]}, f"{nodes}.instanceTypes"
 
 
 def shapes() -> Iterator[Row]:
@@ -304,10 +212,9 @@ def shapes() -> Iterator[Row]:
             yield stack, f"{at}.minVcpus", 500, f"{at}.minVcpus"
             yield stack, f"{at}.maxMemoryGib", 1, f"{at}.maxMemoryGib"
             yield stack, f"{at}.minVcpus+{at}.maxVcpus", (49, 63), f"{at}.maxVcpus"
-            for family in ("m77i", "c6inn", "zz9"):
-                yield stack, f"{at}.excludedInstanceFamilies", ["m5n", family], f"{at}.excludedInstanceFamilies"
-            for zones in (["eu-west-1f"], ["us-east-1a"], ["eu-west-1a", "eu-west-1z"]):
-                yield stack, f"{at}.zones", zones, f"{at}.zones"
+            unknown = (["m5n", family] for family in ("m77i", "c6inn", "zz9"))
+            yield from rows(stack, f"{at}.excludedInstanceFamilies", unknown)
+            yield from rows(stack, f"{at}.zones", (["eu-west-1f"], ["us-east-1a"], ["eu-west-1a", "eu-west-1z"]))
             few = f"{at}.instanceTypesAtLeast+{at}.maxVcpus+{at}.instanceCategories"
             yield stack, few, (50, 4, ["c"]), f"{at}.instanceTypesAtLeast"
     for stack in ("dev", "lab"):
@@ -338,8 +245,7 @@ def node_classes() -> Iterator[Row]:
     for throughput in (751, 800, 1000):
         yield "dev", f"{at}.volumeThroughputMibps", throughput, f"{at}.volumeThroughputMibps"
         yield "prod", f"{at}.volumeThroughputMibps+{at}.volumeIops", (throughput, 3000), f"{at}.volumeThroughputMibps"
-    yield "dev", f"{at}.volumeThroughputMibps", 124, f"{at}.volumeThroughputMibps"
-    yield "dev", f"{at}.volumeThroughputMibps", 1001, f"{at}.volumeThroughputMibps"
+    yield from rows("dev", f"{at}.volumeThroughputMibps", (124, 1001))
     yield "dev", f"{at}.volumeIops+{at}.volumeGib", (10001, 20), f"{at}.volumeIops"
     yield "dev", f"{at}.parallelImagePulls", 1, f"{at}.parallelImagePulls"
     for high, low in ((80, 80), (85, 90), (50, 60)):
@@ -347,29 +253,21 @@ def node_classes() -> Iterator[Row]:
         yield "dev", f"{at}.kubelet", given, f"{at}.kubelet.imageGCLowThresholdPercent"
     yield "dev", f"{at}.kubelet", {"imageGCLowThresholdPercent": 85}, f"{at}.kubelet.imageGCLowThresholdPercent"
     yield "dev", f"{at}.kubelet", {"systemReserved": {"gpu": "1"}}, f"{at}.kubelet.systemReserved.gpu"
-    yield (
-        "dev",
-        f"{at}.kubelet",
-        {"evictionHard": {"memory.available": "110%"}},
-        (f"{at}.kubelet.evictionHard.memory.available"),
-    )
-    for kept in (
+    signal = {"evictionHard": {"memory.available": "110%"}}
+    yield "dev", f"{at}.kubelet", signal, f"{at}.kubelet.evictionHard.memory.available"
+    kept = (
         {"systemReserved": {"cpu": "8"}},
         {"systemReserved": {"cpu": "4500m"}, "kubeReserved": {"cpu": "3500m"}},
         {"kubeReserved": {"memory": "64Gi"}},
         {"systemReserved": {"memory": "40Gi"}, "kubeReserved": {"memory": "25Gi"}},
-    ):
-        yield "dev", f"{at}.kubelet", kept, f"{at}.kubelet"
+    )
+    yield from rows("dev", f"{at}.kubelet", kept)
     for percent in ("5.125%", "0.0001%", "99.999%"):
         signal = {"evictionHard": {"nodefs.available": percent}}
         yield "dev", f"{at}.kubelet", signal, f"{at}.kubelet.evictionHard.nodefs.available"
     both = "pools.data.capacityTypes+nodeClass.capacityReservations"
-    for reservation in (
-        {},
-        {"ownerId": "444455556666"},
-        {"id": "cr-1", "tags": {"a": "b"}},
-        {"id": "cr-1", "ownerId": "444455556666"},
-    ):
+    owned = {"ownerId": "444455556666"}
+    for reservation in ({}, owned, {"id": "cr-1", "tags": {"a": "b"}}, {"id": "cr-1", **owned}):
         yield "dev", both, (["reserved"], [reservation]), f"{at}.capacityReservations[0]"
     yield "dev", "pools.data.capacityTypes", ["on-demand", "reserved"], "pools.data.capacityTypes"
     yield "prod", f"{at}.capacityReservations", [{"id": "cr-1"}], f"{at}.capacityReservations"
@@ -402,10 +300,8 @@ def expiry() -> Iterator[Row]:
         for age in ("720h", "24h", "1m"):
             yield stack, "pools.data.expireAfter", age, "pools.data.expireAfterReason"
         yield stack, "pools.data.expireAfterReason", "they may go at any hour", "pools.data.expireAfterReason"
-    for age in ("336h", "24h"):
-        yield "prod", "pools.spot.expireAfter", age, "pools.spot.expireAfterReason"
-    yield "prod", "pools.on-demand.expireAfterReason", "short", "pools.on-demand.expireAfterReason"
-    yield "prod", "pools.on-demand.expireAfterReason", None, "pools.on-demand.expireAfterReason"
+    yield from rows("prod", "pools.spot.expireAfter", ("336h", "24h"), "pools.spot.expireAfterReason")
+    yield from rows("prod", "pools.on-demand.expireAfterReason", ("short", None))
     yield "prod", "pools.on-demand.expireAfter", "Never", "pools.on-demand.expireAfterReason"
 
 
@@ -430,30 +326,20 @@ def labels() -> Iterator[Row]:
     long = f"{'a.' * 126}bc/x"  # 254 characters before the slash
     yield "dev", "pools.spot.startupTaints", [{"key": long}], "pools.spot.startupTaints[0].key"
     yield "dev", "pools.spot.labels", {long: "x"}, f"pools.spot.labels.{long}"
-    for many in (2**31, 2**32, 2**32 + 1, 10**12):
-        yield "dev", "pools.spot.budgets", [{"nodes": str(many)}], "pools.spot.budgets[0].nodes"
-    yield "dev", "pools.spot.architectures", ["amd64", "amd64"], "pools.spot.architectures"
+    many = ([{"nodes": str(count)}] for count in (2**31, 2**32, 2**32 + 1, 10**12))
+    yield from rows("dev", "pools.spot.budgets", many, "pools.spot.budgets[0].nodes")
+    yield from rows("dev", "pools.spot.architectures", (["amd64", "amd64"],))
 
 
 def reach() -> Iterator[Row]:
-    for cidr in (
-        "10.0.0.0/16",
-        "172.16.5.0/24",
-        "192.168.1.0/24",
-        "127.0.0.1/32",
-        "169.254.0.0/16",
-        "100.64.0.0/16",
+    reserved = (
+        *("10.0.0.0/16", "172.16.5.0/24", "192.168.1.0/24", "127.0.0.1/32", "169.254.0.0/16", "100.64.0.0/16"),
         "224.0.0.0/8",
-    ):
-        for stack in ("dev", "staging"):
-            yield stack, "cluster.endpoint.publicCidrs", ["93.184.216.0/24", cidr], "cluster.endpoint.publicCidrs"
-    yield (
-        "dev",
-        "cluster.endpoint.publicCidrs",
-        [f"93.184.{index}.0/24" for index in range(41)],
-        "cluster.endpoint.publicCidrs",
     )
-    yield "prod", "karpenter.identity", "irsa", "karpenter.identity"
+    for stack in ("dev", "staging"):
+        yield from rows(stack, "cluster.endpoint.publicCidrs", (["93.184.216.0/24", cidr] for cidr in reserved))
+    yield from rows("dev", "cluster.endpoint.publicCidrs", ([f"93.184.{index}.0/24" for index in range(41)],))
+    yield from rows("prod", "karpenter.identity", ("irsa",))
     subnets = ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718", "subnet-2a1b2c3d4e5f60718"]
     existing = {"vpcId": "vpc-0f0e0d0c1a2b3c4d5", "privateSubnetIds": subnets, "wayOut": "endpoints"}
     enclosed = {"zones": committed("prod")["network"]["zones"], "existing": existing}
@@ -469,26 +355,19 @@ def places() -> Iterator[Row]:
         for region in REGIONS[partition]:
             yield "dev", "region+network.zones", (region, [f"{region}a", f"{region}b"]), "region"
     for region in (
-        "eu-west-9",
-        "us-east-3",
-        "eu-east-1",
-        "us-gov-north-1",
-        "ap-southwest-1",
-        "mars-west-1",
-        "us-west-10",
+        *("eu-west-9", "us-east-3", "eu-east-1", "us-gov-north-1", "ap-southwest-1", "mars-west-1", "us-west-10"),
     ):
         yield "dev", "region+network.zones", (region, [f"{region}a", f"{region}b"]), "region"
-    yield "prod", "accountId", None, "accountId"
-    for services in (["s3", "s3"], ["dynamodb", "s3", "dynamodb"]):
-        yield "dev", "network.gatewayEndpoints", services, "network.gatewayEndpoints"
-    for services in (
+    yield from rows("prod", "accountId", (None,))
+    yield from rows("dev", "network.gatewayEndpoints", (["s3", "s3"], ["dynamodb", "s3", "dynamodb"]))
+    services = (
         *(["ecr.api", "ecr-api"], ["sts", "sts"], ["ecr.dkr", "ecr-dkr", "s3"]),
         *(["com.amazonaws.eu-west-1.sts"], ["sts", "aws.sagemaker.eu-west-1.studio"], ["iam"], ["ec2", "route53"]),
-    ):
-        yield "dev", "network.interfaceEndpoints", services, "network.interfaceEndpoints"
-    for days in (30.0, 0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1):
-        yield "prod", "cluster.logRetentionDays", days, "cluster.logRetentionDays"
-        yield "prod", "network.flowLogRetentionDays", days, "network.flowLogRetentionDays"
+    )
+    yield from rows("dev", "network.interfaceEndpoints", services)
+    days = (30.0, 0, 2, 10, 31, 364, 366, 730, 732, 1095, 1826, 3650, 3654, -1)
+    yield from rows("prod", "cluster.logRetentionDays", days)
+    yield from rows("prod", "network.flowLogRetentionDays", days)
 
 
 def notices() -> Iterator[Row]:
@@ -515,13 +394,8 @@ def notices() -> Iterator[Row]:
         yield "dev", "alarms", {"emails": [bad]}, "alarms.emails[0]"
         yield "dev", "costs", {"monthlyLimitUsd": 9, "budgetEmails": [bad]}, "costs.budgetEmails[0]"
     yield "dev", "alarms", {"emails": ["a@b.org", "a@b.org"]}, "alarms.emails"
-    yield (
-        "dev",
-        "costs",
-        {"monthlyLimitUsd": 9, "budgetEmails": [f"a{n}@b.org" for n in range(11)]},
-        "costs.budgetEmails",
-    )
-    yield "dev", "costs", {"budgetEmails": ["a@b.org"]}, "costs.budgetEmails"
+    many = {"monthlyLimitUsd": 9, "budgetEmails": [f"a{n}@b.org" for n in range(11)]}
+    yield from rows("dev", "costs", (many, {"budgetEmails": ["a@b.org"]}), "costs.budgetEmails")
     gov = ["us-gov-west-1a", "us-gov-west-1b"]
     of_gov = ("us-gov-west-1", gov, {"monthlyLimitUsd": 9, "budgetEmails": ["a@b.org"]})
     yield "dev", "region+network.zones+costs", of_gov, "costs.budgetEmails"
@@ -565,14 +439,7 @@ def projects() -> Iterator[Row]:
     for bad in ("*", "kube-*", "Kube", "a_b", "-x", "x" * 64, "", "a.b", "!x", "[ab]", "?", "a b"):
         yield "dev", "gitops.namespaces", [bad], "gitops.namespaces[0]"
     for bad in (
-        "*",
-        "**",
-        "https://*",
-        "!https://github.com/x",
-        "",
-        "https://github.com/acme/*",
-        "[a-z]*",
-        " https://a.b",
+        *("*", "**", "https://*", "!https://github.com/x", "", "https://github.com/acme/*", "[a-z]*", " https://a.b"),
     ):
         yield "dev", "gitops.sourceRepositories", [bad], "gitops.sourceRepositories[0]"
     for bad in ("*", "*.example.com", "Cert-Manager.io", "a b", "-a"):
@@ -603,20 +470,19 @@ def never_met() -> Iterator[Row]:
         ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type", ("m7i.xlarge", "m7i.2xlarge")),
     ):
         yield "dev", at, {one: values[0], other: values[1]}, at
-    for version, label in (
-        *(("1.10.0", "placement-group-id"), ("1.9.0", "capacity-reservation-interruptible")),
-        *(("1.9.2", "placement-group-partition"),),
-    ):
+    later = {
+        "placement-group-id": "1.10.0",
+        "capacity-reservation-interruptible": "1.9.0",
+        "placement-group-partition": "1.9.2",
+    }
+    for label, version in later.items():
         yield "dev", f"karpenter.version+{at}", (version, {f"{prefix}/{label}": "x"}), at
     old = "karpenter.version+cluster.kubernetesVersion+cluster.addons"
     for label in ("kubernetes.io/team", "x.k8s.io/team", f"{prefix}/instance-tenancy"):
         given = ("1.8.8", "1.34", {"kubeProxy": "v1.34.3-eksbuild.1"}, {label: "default"})
         yield "dev", f"{old}+{at}", given, at
-    for kept in (
-        {"evictionHard": {"memory.available": "64Gi"}},
-        {"kubeReserved": {"ephemeral-storage": "60Gi"}},
-    ):
-        yield "dev", "nodeClass.kubelet", kept, "nodeClass.kubelet"
+    kept = ({"evictionHard": {"memory.available": "64Gi"}}, {"kubeReserved": {"ephemeral-storage": "60Gi"}})
+    yield from rows("dev", "nodeClass.kubelet", kept)
     for snapshot in ("postgresql-data", "opensearch-data"):
         volumes = {"kafka": {"restoreFrom": snapshot}}
         yield "staging", "persistence.volumes", volumes, "persistence.volumes.kafka.restoreFrom"
@@ -631,10 +497,8 @@ def system_types() -> Iterator[Row]:
         *("d3.xlarge", "d3en.xlarge", "g4ad.xlarge", "g4ad.2xlarge"),
     ):
         yield "dev", "cluster.systemNodes", {"instanceTypes": ["m7i.large", kind]}, at
-    for categories in (["cc"], ["cr"], ["hs"], ["m", "cg"]):
-        yield "dev", "pools.spot.instanceCategories", categories, "pools.spot.instanceCategories"
-    for family in ("cc2", "g2", "p2", "g3s"):
-        yield "dev", "pools.spot.excludedInstanceFamilies", [family], "pools.spot.excludedInstanceFamilies"
+    yield from rows("dev", "pools.spot.instanceCategories", (["cc"], ["cr"], ["hs"], ["m", "cg"]))
+    yield from rows("dev", "pools.spot.excludedInstanceFamilies", (["cc2"], ["g2"], ["p2"], ["g3s"]))
     for kind in ("a1.large", "t4g.nano", "t4g.small", "m7i.large"):
         given = {"amiType": "AL2023_ARM_64_STANDARD", "instanceTypes": ["m7g.large", kind]}
         yield "dev", "cluster.systemNodes", given, at
@@ -647,113 +511,67 @@ def system_types() -> Iterator[Row]:
 def doors() -> Iterator[Row]:
     """Networks that EKS does not take, endpoints of services that are none, and tags that volumes would not have."""
     at = "cluster.endpoint.publicCidrs"
-    for cidr in ("172.0.0.0/8", "192.0.0.0/8", "100.0.0.0/8", "192.168.0.0/15", "192.0.0.0/24", "192.88.99.0/25"):
-        yield "dev", at, [cidr], at
-    yield "dev", at, ["8.8.8.0/24", "8.8.8.0/24"], at
-    yield "prod", "cluster.endpoint.runnerCidrs", ["10.30.0.0/16", "10.30.0.0/16"], "cluster.endpoint.runnerCidrs"
+    reserved = ("172.0.0.0/8", "192.0.0.0/8", "100.0.0.0/8", "192.168.0.0/15", "192.0.0.0/24", "192.88.99.0/25")
+    yield from rows("dev", at, (*([cidr] for cidr in reserved), ["8.8.8.0/24", "8.8.8.0/24"]))
+    yield from rows("prod", "cluster.endpoint.runnerCidrs", (["10.30.0.0/16", "10.30.0.0/16"],))
     for service in (
         *("ecr", "ecr.apis", "ecr.drk", "sqss", "ec2-messages", "sts.amazonaws.com", "eksauth", "cloudwatch", "waf"),
         *("elb", "elasticloadbalancingv2", "sso", "health", "dynamo", "ecr.public", "s3-control", "sts-fipss"),
     ):
         yield "dev", "network.interfaceEndpoints", ["sts", service], "network.interfaceEndpoints"
-    for key in ("a=b", "x=", "=x"):
-        yield "dev", "tags", {key: "v"}, "tags"
-    for value in (" lead", "trail "):
-        yield "dev", "tags", {"team": value}, "tags.team"
-
-
-CERTIFICATE = AUTHORITY
+    yield from rows("dev", "tags", ({"a=b": "v"}, {"x=": "v"}, {"=x": "v"}))
+    yield from rows("dev", "tags", ({"team": " lead"}, {"team": "trail "}), "tags.team")
 
 
 def backends() -> Iterator[Row]:
+    def told(key: str, values: Iterable[dict[str, Any]], stack: str = "dev") -> Iterator[Row]:
+        return rows(stack, "monitoring", ({"otlp": value} for value in values), f"monitoring.otlp.{key}")
+
     at, secret = "https://otlp.example.com:4317", {"headersSecret": "otlp", "headers": {"api-key": "API_KEY"}}
-    for bad in (
+    addresses = (
         *("", "otlp.example.com:4317", "grpc://otlp.example.com:4317", "https://", "https://otlp.example.com:0"),
-        *(
-            "https://key@otlp.example.com",
-            "https://otlp.example.com?key=x",
-            "https://otlp..example.com",
-            "https://a b.com",
-        ),
+        *("https://key@otlp.example.com", "https://otlp.example.com?key=x", "https://otlp..example.com"),
         *("https://otlp.example.com:65536", "https://otlp.example.com:99999", "https://-a.com", "https://a_b.com"),
         *("http://otlp.example.com:4317", "http://backend:4317", "http://otlp.svc:4317", "http://10.0.0.1:4317"),
-        *("http://backend.team.svc.example.com:4317", "https://otlp.example.com/v1/traces"),
-    ):
-        yield "dev", "monitoring", {"otlp": {"endpoint": bad}}, "monitoring.otlp.endpoint"
-    for half in ("headersSecret", "headers"):
-        given = {"endpoint": at, half: secret[half]}
-        yield "prod", "monitoring", {"otlp": given}, "monitoring.otlp.headersSecret"
-    for bad in ("Otlp", "otlp/key", "", "-otlp"):
-        given = {"endpoint": at, **secret, "headersSecret": bad}
-        yield "dev", "monitoring", {"otlp": given}, "monitoring.otlp.headersSecret"
+        *("http://backend.team.svc.example.com:4317", "https://otlp.example.com/v1/traces", "https://a b.com"),
+    )
+    yield from told("endpoint", ({"endpoint": bad} for bad in addresses))
+    halves = ("headersSecret", "headers")
+    yield from told("headersSecret", ({"endpoint": at, half: secret[half]} for half in halves), "prod")
+    yield from told(
+        "headersSecret", ({"endpoint": at, **secret, "headersSecret": bad} for bad in ("Otlp", "otlp/key", "", "-otlp"))
+    )
+    own = ("Host", "content-length", "Content-Type", "te", "grpc-timeout", "Connection")
     for header, key in (
-        ("api key", "API_KEY"),
-        ("", "API_KEY"),
-        ("api-key", "api-key"),
-        ("api-key", "sk-0123"),
-        ("a", ""),
-        *(
-            (header, "API_KEY")
-            for header in ("Host", "content-length", "Content-Type", "te", "grpc-timeout", "Connection")
-        ),
+        *(("api-key", "api-key"), ("api-key", "sk-0123"), ("a", "")),
+        *((header, "API_KEY") for header in ("api key", "", *own)),
     ):
-        given = {"endpoint": at, "headersSecret": "otlp", "headers": {header: key}}
-        yield "dev", "monitoring", {"otlp": given}, f"monitoring.otlp.headers.{header}"
+        yield from told(f"headers.{header}", ({"endpoint": at, "headersSecret": "otlp", "headers": {header: key}},))
     twice = {"endpoint": at, "headersSecret": "otlp", "headers": {"api-key": "API_KEY", "API-Key": "OTHER"}}
-    yield "dev", "monitoring", {"otlp": twice}, "monitoring.otlp.headers.API-Key"
-    for bad in (
-        *(
-            "ca.pem",
-            "",
-            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
-            CERTIFICATE.replace("MII", "AAA", 1),
-        ),
-        *(CERTIFICATE + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", CERTIFICATE[:-30]),
-    ):
-        given = {"endpoint": at, "caCertificate": bad}
-        yield "dev", "monitoring", {"otlp": given}, "monitoring.otlp.caCertificate"
-    for host in ("localhost", "127.0.0.1", "127.1.2.3", "169.254.169.254"):
-        yield "prod", "monitoring", {"otlp": {"endpoint": f"https://{host}:4317"}}, "monitoring.otlp.endpoint"
+    yield from told("headers.API-Key", (twice,))
+    certificates = (
+        *("ca.pem", "", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", AUTHORITY.replace("MII", "AAA", 1)),
+        *(AUTHORITY + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", AUTHORITY[:-30]),
+    )
+    yield from told("caCertificate", ({"endpoint": at, "caCertificate": bad} for bad in certificates))
+    hosts = ("localhost", "127.0.0.1", "127.1.2.3", "169.254.169.254")
+    yield from told("endpoint", ({"endpoint": f"https://{host}:4317"} for host in hosts), "prod")
     for label in ("a/b/c", "x" * 64, "a.b/" + "x" * 64, "/a", "a/", "A.b/c", "x" * 254 + "/a"):
-        yield (
-            "dev",
-            "monitoring",
-            {"alerts": "operator", "operatorLabels": {label: "x"}},
-            f"monitoring.operatorLabels.{label}",
-        )
+        given = {"alerts": "operator", "operatorLabels": {label: "x"}}
+        yield "dev", "monitoring", given, f"monitoring.operatorLabels.{label}"
     for bad in ("https://git.example.com/a?path=", "https://git.example.com/a#b", "git.example.com", "https://a b"):
         yield "dev", "monitoring", {"alerts": "demo", "runbookBaseUrl": bad}, "monitoring.runbookBaseUrl"
-    inside = {"endpoint": "http://backend.team.svc:4317", "caCertificate": CERTIFICATE}
-    yield "dev", "monitoring", {"otlp": inside}, "monitoring.otlp.caCertificate"
-    yield "dev", "monitoring", {"otlp": {"endpoint": at, "protocol": "zipkin"}}, "monitoring.otlp.protocol"
-    yield "dev", "monitoring", {"otlp": {}}, "monitoring.otlp.endpoint"
+    yield from told("caCertificate", ({"endpoint": "http://backend.team.svc:4317", "caCertificate": AUTHORITY},))
+    yield from told("protocol", ({"endpoint": at, "protocol": "zipkin"},))
+    yield from told("endpoint", ({},))
 
 
 KINDS = {
     kind.__name__: list(kind())
     for kind in (
-        tags,
-        schedules,
-        newer_fields,
-        administrators,
-        viewers,
-        boundaries,
-        capacity,
-        shapes,
-        node_classes,
-        expiry,
-        placements,
-        labels,
-        reach,
-        places,
-        notices,
-        given_keys,
-        foreign_digits,
-        projects,
-        never_met,
-        system_types,
-        doors,
-        backends,
+        *(tags, schedules, newer_fields, administrators, viewers, boundaries, capacity, shapes, node_classes, expiry),
+        *(placements, labels, reach, places, notices, given_keys, foreign_digits, projects, never_met, system_types),
+        *(doors, backends),
     )
 }
 
@@ -786,7 +604,7 @@ SOUND: list[tuple[str, str, Any]] = [
         {"endpoint": "https://otlp.example.com/otlp/v1", "protocol": "http"}, {"endpoint": "https://10.0.0.1:4317"},
         {"endpoint": "http://backend.team.svc:4317"}, {"endpoint": "http://b.t.svc.cluster.local", "protocol": "http"},
         {"endpoint": "https://a.b", "headersSecret": "otlp", "headers": {"Authorization": "TOKEN", "x-team": "TEAM_2"}},
-        {"endpoint": "https://backend.team.svc:4317", "caCertificate": CERTIFICATE},
+        {"endpoint": "https://backend.team.svc:4317", "caCertificate": AUTHORITY},
     )),
     *(("prod", "encryption", {"kmsKeyArn": f"arn:aws:kms:eu-west-1:{rest}"}) for rest in (
         "444455556666:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab", "123456789012:key/mrk-" + "0123456789abcdef" * 2,
