@@ -47,9 +47,7 @@ def kubeconfig(
     }
 
 
-def eks_kubeconfig(
-    name: str, endpoint: str, ca: str, region: str, *, role: str | None = None, profile: str | None = None
-) -> dict[str, Any]:
+def eks_kubeconfig(name: str, endpoint: str, ca: str, region: str) -> dict[str, Any]:
     """Contents of the kubeconfig that pulumi-eks makes: ``aws eks get-token`` gives the token.
 
     Source: https://github.com/pulumi/pulumi-eks/blob/master/nodejs/eks/cluster/cluster.ts (generateKubeconfig)
@@ -59,12 +57,8 @@ def eks_kubeconfig(
         endpoint: URL of its API server.
         ca: base64 data of its certificate authority.
         region: AWS region.
-        role: ARN of a role to assume.
-        profile: AWS profile.
     """
     arguments = ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
-    arguments += ["--role", role] if role else []
-    arguments += ["--profile", profile] if profile else []
     execute = {
         "apiVersion": EXEC_VERSION,
         "command": "aws",

@@ -222,8 +222,6 @@ def _shaped(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
             return {} if registration.inputs.get("type") else {"type": "STANDARD"}
         case "aws:eks/nodeGroup:NodeGroup":
             return {"nodeGroupName": physical_name(registration, "nodeGroupName"), "status": "ACTIVE"}
-        case "aws:ec2/securityGroupRule:SecurityGroupRule":
-            return {"securityGroupRuleId": f"sgr-{urn_hash}"}
         case token if token == CLUSTER:
             return _cluster(registration, scope)
         case token if is_release(token):

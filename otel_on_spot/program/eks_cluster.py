@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from otel_on_spot.kubernetes.kubeconfig import eks_kubeconfig
 from otel_on_spot.program import urns
-from otel_on_spot.program.eks_children import Child, children, subnet_ids
+from otel_on_spot.program.eks_children import Child, children
 from otel_on_spot.program.recording import Registration
 from otel_on_spot.program.values import (
     UNKNOWN,
@@ -28,8 +28,6 @@ TYPE: Final = "eks:index:Cluster"
 THUMBPRINT: Final = "9e99a48a9960b14926bb7f3b02e22da2b0ab7280"
 """The real provider asks the issuer's server for it, which neither a plan nor a simulated cloud has."""
 REFERENCE: Final = re.compile(r"\$\{([\w.-]+)\}")
-PASSED_ON: Final = ("publicSubnetIds", "privateSubnetIds", "tags", "nodeSecurityGroupTags")
-"""Arguments that are outputs too."""
 
 T = TypeVar("T")
 
@@ -151,13 +149,12 @@ class _Expansion(Generic[T]):
         if reference == "cluster.thumbprint":
             return self.maker.combined(lambda _: THUMBPRINT, self._fact("cluster.identities"))
         if reference == "cluster.kubeconfig":
-            return self._kubeconfig(profile=(self.plain.get("providerCredentialOpts") or {}).get("profileName"))
+            return self._kubeconfig()
         return self.maker.output(self.made[key], name)
 
-    def _kubeconfig(self, profile: str | None = None) -> Any:
-        role = (self.plain.get("providerCredentialOpts") or {}).get("roleArn")
+    def _kubeconfig(self) -> Any:
         facts = [self._fact(f"cluster.{name}") for name in ("name", "endpoint", "certificateAuthority", "arn")]
-        return self.maker.combined(_kubeconfig, *facts, self._filled(role), self._filled(profile))
+        return self.maker.combined(_kubeconfig, *facts)
 
     def _outputs(self) -> dict[str, Any]:
         def reference(key: str, argument: str = "") -> Any:
@@ -171,21 +168,18 @@ class _Expansion(Generic[T]):
         combined, cluster, given = self.maker.combined, reference("cluster"), self.arguments.get
         made_by_eks = combined(lambda network: network["clusterSecurityGroupId"], self._fact("cluster.vpcConfig"))
         group, text, issuer = self.plain.get("clusterSecurityGroup"), self._kubeconfig(), self._fact("cluster.issuer")
-        instance_role = reference("instance-role", "instanceRole")
         shared = {
             "awsProvider": self.maker.aws_provider,
             "kubeconfig": combined(json.loads, text),
-            "clusterSecurityGroup": reference("cluster-group", "clusterSecurityGroup"),
-            "instanceRoles": [*(given("instanceRoles") or ([] if instance_role is None else [instance_role]))],
+            "clusterSecurityGroup": given("clusterSecurityGroup"),
+            "instanceRoles": [],
         }
         return shared | {
             "eksCluster": cluster,
             "kubeconfigJson": text,
-            "clusterSecurityGroupId": self._filled(group["id"]) if group else fact("cluster-group", "id", made_by_eks),
-            "nodeSecurityGroup": reference("node-group"),
-            "nodeSecurityGroupId": fact("node-group", "id", made_by_eks),
-            "eksClusterIngressRule": reference("eksClusterIngressRule"),
-            "clusterIngressRuleId": fact("eksClusterIngressRule", "securityGroupRuleId", ""),
+            "clusterSecurityGroupId": self._filled(group["id"]) if group else made_by_eks,
+            "nodeSecurityGroupId": made_by_eks,
+            "clusterIngressRuleId": "",
             "defaultNodeGroupAsgName": "",
             "fargateProfileId": "",
             "fargateProfileStatus": "",
@@ -193,14 +187,14 @@ class _Expansion(Generic[T]):
             "oidcProviderArn": fact("oidc", "arn", ""),
             "oidcProviderUrl": issuer,
             "oidcIssuer": combined(lambda url: url.removeprefix("https://"), issuer),
-            "core": {key: given(key) for key in PASSED_ON}
-            | shared
+            "core": shared
             | {
                 "cluster": cluster,
                 "clusterIamRole": reference("role", "serviceRole"),
                 "endpoint": self._fact("cluster.endpoint"),
                 "vpcId": given("vpcId"),
-                "subnetIds": self._filled(subnet_ids(self.plain)),
+                "privateSubnetIds": given("privateSubnetIds"),
+                "subnetIds": given("privateSubnetIds"),
                 "provider": reference("kubernetes"),
                 "nodeGroupOptions": {"version": given("version")},
                 "storageClasses": {},
@@ -231,10 +225,8 @@ def _issuer(identities: Any) -> str:
     return identities[0]["oidcs"][0]["issuer"]
 
 
-def _kubeconfig(
-    name: str, endpoint: str, authority: Mapping[str, str], arn: str, role: str | None, profile: str | None
-) -> str:
-    content = eks_kubeconfig(name, endpoint, authority["data"], arn.split(":")[3], role=role, profile=profile)
+def _kubeconfig(name: str, endpoint: str, authority: Mapping[str, str], arn: str) -> str:
+    content = eks_kubeconfig(name, endpoint, authority["data"], arn.split(":")[3])
     return json.dumps(content, separators=(",", ":"))
 
 

@@ -224,21 +224,6 @@ AWS: Final[dict[str, ResourceType]] = {
         name=("name", 255),
         computed=("arn", "ownerId", "vpcId", "ingress", "egress"),
     ),
-    "aws:ec2/securityGroupRule:SecurityGroupRule": ResourceType(
-        replace_on=(
-            "cidrBlocks",
-            "fromPort",
-            "ipv6CidrBlocks",
-            "prefixListIds",
-            "protocol",
-            "securityGroupId",
-            "self",
-            "sourceSecurityGroupId",
-            "toPort",
-            "type",
-        ),
-        id_prefix="sgrule",
-    ),
     "aws:ec2/subnet:Subnet": ResourceType(
         replace_on=(
             "availabilityZone",

@@ -24,7 +24,7 @@ from typing_extensions import override
 from otel_on_spot.program import eks_cluster
 from otel_on_spot.program.eks_children import Child
 
-READ = ("arn", "name", "endpoint", "certificateAuthority", "identities", "vpcConfig", "securityGroupRuleId")
+READ = ("arn", "name", "endpoint", "certificateAuthority", "identities", "vpcConfig")
 """Outputs of children that other children, or the program, read."""
 
 
