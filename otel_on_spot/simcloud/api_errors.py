@@ -14,6 +14,13 @@ class ApiError(Exception):
         self.sentence = sentence
 
 
+class InvalidParameterError(ApiError):
+    """A service, EKS among them, does not take a parameter."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("InvalidParameterException", sentence)
+
+
 class NotFoundError(ApiError):
     """The thing asked for is not there."""
 

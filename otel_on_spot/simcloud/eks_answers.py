@@ -143,7 +143,7 @@ class EksAnswers:
         if row is None or answer.status_code != 200:
             return answer
         body = json.loads(answer.get_data())
-        asked = eks_requests.create_nodegroup(row["inputs"], row["tags"])
+        asked = eks_requests.request("CreateNodegroup", row["inputs"], row["tags"])
         left = ("diskSize",) if "launchTemplate" in asked else ()  # the template decides it
         body["nodegroup"] = {
             **{key: value for key, value in {**body["nodegroup"], **NODE_GROUP_DEFAULTS}.items() if key not in left},
@@ -163,7 +163,7 @@ class EksAnswers:
         if row is None:
             return None
         who = {"clusterName": cluster, "addonName": name}
-        asked = eks_requests.create_addon({**who, **(row.get("inputs") or {})}, row["tags"])
+        asked = eks_requests.request("CreateAddon", {**who, **(row.get("inputs") or {})}, row["tags"])
         told = {
             key: value for key, value in asked.items() if key not in ("resolveConflicts", "podIdentityAssociations")
         }

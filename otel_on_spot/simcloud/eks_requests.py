@@ -25,22 +25,31 @@ NAMES: Final = {
 """The provider's name of a member -> EKS's."""
 
 
-def _members(shape: str, inputs: Mapping[str, Any], *leave: str) -> Request:
-    told = {k: v for k, v in inputs.items() if k not in OUR_OWN and k not in leave and not k.startswith("__")}
-    return {
-        member: in_aws_form("eks", shape, {member: value})[member]
-        for key, value in told.items()
-        for member in [NAMES.get(key, key)]
-        if value is not None
-    }
+LEFT: Final = {
+    "CreateNodegroup": ("forceUpdateVersion",),
+    "CreateAddon": ("preserve", "resolveConflictsOnUpdate"),
+    "UpdateAddon": ("preserve", "resolveConflictsOnCreate", "resolveConflictsOnUpdate"),
+    "UpdateAccessEntry": ("type",),
+}
+"""Operation -> inputs of its resource that another operation takes."""
+
+
+def request(operation: str, inputs: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Request:
+    """The request of an operation: what a resource declares under EKS's names, with these tags."""
+    left, asked = (*OUR_OWN, *LEFT.get(operation, ())), {}
+    for key, value in inputs.items():
+        member = NAMES.get(key, key)
+        if value is not None and key not in left and not key.startswith("__"):
+            asked[member] = in_aws_form("eks", f"{operation}Request", {member: value})[member]
+    return asked if tags is None else {**asked, "tags": dict(tags)}
 
 
 def create_cluster(inputs: Mapping[str, Any], tags: Mapping[str, str]) -> Request:
     """CreateCluster."""
-    asked = _members("CreateClusterRequest", inputs)
+    asked = request("CreateCluster", inputs, tags)
     if inputs.get("enabledClusterLogTypes"):
         asked["logging"] = {"clusterLogging": [{"types": list(inputs["enabledClusterLogTypes"]), "enabled": True}]}
-    return {**asked, "tags": dict(tags)}
+    return asked
 
 
 def logging(inputs: Mapping[str, Any]) -> Request:
@@ -68,14 +77,9 @@ def update_cluster(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
             yield "UpdateClusterConfig", {"name": name, part: value}
 
 
-def create_nodegroup(inputs: Mapping[str, Any], tags: Mapping[str, str]) -> Request:
-    """CreateNodegroup."""
-    return {**_members("CreateNodegroupRequest", inputs, "forceUpdateVersion"), "tags": dict(tags)}
-
-
 def update_nodegroup(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Request]]:
     """(operation, request) for what of a node group changes: its configuration, and what its nodes are started from."""
-    before, after = create_nodegroup(old, {}), create_nodegroup(new, {})
+    before, after = request("CreateNodegroup", old), request("CreateNodegroup", new)
     who = {"clusterName": after["clusterName"], "nodegroupName": after["nodegroupName"]}
     config: Request = {
         part: after[part]
@@ -101,29 +105,8 @@ def update_nodegroup(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
         yield "UpdateNodegroupVersion", {**who, **launched, **force}
 
 
-def create_addon(inputs: Mapping[str, Any], tags: Mapping[str, str]) -> Request:
-    """CreateAddon."""
-    left = ("preserve", "resolveConflictsOnUpdate")
-    return {**_members("CreateAddonRequest", inputs, *left), "tags": dict(tags)}
-
-
 def update_addon(inputs: Mapping[str, Any]) -> Request:
     """UpdateAddon."""
     conflicts = inputs.get("resolveConflictsOnUpdate")
-    asked = _members("UpdateAddonRequest", inputs, "preserve", "resolveConflictsOnCreate", "resolveConflictsOnUpdate")
+    asked = request("UpdateAddon", inputs)
     return {**asked, "resolveConflicts": conflicts} if conflicts else asked
-
-
-def create_access_entry(inputs: Mapping[str, Any], tags: Mapping[str, str]) -> Request:
-    """CreateAccessEntry."""
-    return {**_members("CreateAccessEntryRequest", inputs), "tags": dict(tags)}
-
-
-def associate_access_policy(inputs: Mapping[str, Any]) -> Request:
-    """AssociateAccessPolicy."""
-    return _members("AssociateAccessPolicyRequest", inputs)
-
-
-def create_association(inputs: Mapping[str, Any], tags: Mapping[str, str]) -> Request:
-    """CreatePodIdentityAssociation."""
-    return {**_members("CreatePodIdentityAssociationRequest", inputs), "tags": dict(tags)}

@@ -22,7 +22,7 @@ from otel_on_spot.simcloud.api_errors import (
 from otel_on_spot.simcloud.arguments import not_networks, refuse_unknown
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.operations import Subject
-from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes
+from otel_on_spot.simcloud.properties import DEFAULTS, Change, Properties, changes, declared
 
 T = TypeVar("T")
 READ_SECONDS: Final = 300.0
@@ -181,8 +181,15 @@ class Handler:
         """State as the cloud has it, over the old state; None where it is gone."""
         raise NotImplementedError
 
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:  # noqa: ARG002 (for subclasses)
-        """Change it in place: new outputs.
+    def update(
+        self,
+        call: Call,  # noqa: ARG002 (for subclasses)
+        identity: str,  # noqa: ARG002 (for subclasses)
+        state: Properties,
+        old: Properties,
+        new: Properties,
+    ) -> Properties | None:
+        """Change it in place: outputs that are not the new inputs; None where there are none.
 
         Of a type that is only ever replaced, the engine asks it for nothing but to go on with a creation whose end went
         wrong (init errors in the state): the provider's update has nothing to do then.
@@ -202,7 +209,30 @@ class Handler:
             raise NotImplementedError(
                 f"{self.token}: no update of {', '.join(asked)}. Name them in program/resource_types.py"
             )
-        return {}
+        return None
+
+    def retag(
+        self, call: Call, state: Properties, new: Properties, service: str, what: str = "resource", **which: str
+    ) -> None:
+        """Make the tags those that are wanted, by a service's two operations.
+
+        Args:
+            call: under way.
+            state: its outputs, with the tags that it has in ``tagsAll``.
+            new: the inputs that are wanted.
+            service: such as ``iam``.
+            what: is tagged, as the operations have it: ``role`` of TagRole and UntagRole.
+            which: the argument that says which one.
+        """
+        client, wanted = call.site.client(service), all_tags(call.site, new)
+        if gone := gone_tags(call.site, state, new):
+            getattr(client, f"untag_{what}")(**which, TagKeys=gone)
+        if wanted:
+            getattr(client, f"tag_{what}")(**which, Tags=self.tags_as_sent(wanted))
+
+    def tags_as_sent(self, tags: Mapping[str, str]) -> Any:
+        """Tags in the form of the type's service."""
+        return tag_list(tags)
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         """Remove it.
@@ -324,7 +354,8 @@ class Handler:
 
         def act(call: Call) -> Properties:
             self._authorize(attempt, "update", identity, state, new)
-            outputs = {**state, **self.update(call, identity, state, old, new)}
+            wanted = {key: value for key, value in declared(new).items() if value is not None}
+            outputs = {**state, **wanted, **(self.update(call, identity, state, old, new) or {})}
             for key in old:
                 if key not in new and key not in self.facts.computed:
                     outputs.pop(key, None)

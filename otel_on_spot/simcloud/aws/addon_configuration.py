@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 
 Schema = Mapping[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -129,14 +129,15 @@ def check(addon: str, configuration: str | None) -> None:
     """Take configuration values as EKS does; none, or an empty text, are nothing to look at.
 
     Raises:
-        ApiError: they are no JSON, or the add-on's schema refuses them; or no public source shows its schema.
+        InvalidParameterError: they are no JSON, or the add-on's schema refuses them.
+        ApiError: no public source shows its schema.
     """
     if not configuration:
         return
     try:
         values = json.loads(configuration)
     except json.JSONDecodeError:
-        raise ApiError("InvalidParameterException", "ConfigurationValue is not in valid JSON format") from None
+        raise InvalidParameterError("ConfigurationValue is not in valid JSON format") from None
     if addon not in SCHEMAS:
         raise ApiError(
             "NotSimulated",
@@ -144,10 +145,9 @@ def check(addon: str, configuration: str | None) -> None:
             "add what `aws eks describe-addon-configuration` tells to simcloud/aws/addon_configuration.py",
         )
     if problems := list(_problems("$", values, SCHEMAS[addon])):
-        raise ApiError(
-            "InvalidParameterException",
+        raise InvalidParameterError(
             "ConfigurationValue provided in request is not supported: Json schema validation failed with error: "
-            f"[{', '.join(problems)}]",
+            f"[{', '.join(problems)}]"
         )
 
 

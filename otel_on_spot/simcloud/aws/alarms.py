@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
@@ -137,14 +137,9 @@ class MetricAlarm(Handler):
         return None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._put(call, new)
-        cloudwatch, arn = call.site.client("cloudwatch"), state["arn"]
-        wanted = all_tags(call.site, new)
-        if gone := gone_tags(call.site, state, new):
-            cloudwatch.untag_resource(ResourceARN=arn, TagKeys=gone)
-        cloudwatch.tag_resource(ResourceARN=arn, Tags=tag_list(wanted))
-        return {key: new[key] for key in (*ARGUMENTS, "dimensions", "metricQueries") if key in new}
+        self.retag(call, state, new, "cloudwatch", ResourceARN=state["arn"])
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -222,13 +217,9 @@ class Topic(Handler):
         return {**found, **own_tags(call.site, state, tags_of(listed))}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._set(call, identity, new, old)
-        sns, wanted = call.site.client("sns"), all_tags(call.site, new)
-        if gone := gone_tags(call.site, state, new):
-            sns.untag_resource(ResourceArn=identity, TagKeys=gone)
-        sns.tag_resource(ResourceArn=identity, Tags=tag_list(wanted))
-        return {key: new[key] for key in ATTRIBUTES if key in new}
+        self.retag(call, state, new, "sns", ResourceArn=identity)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -11,7 +11,7 @@ from otel_on_spot.iam.conditions import listed
 from otel_on_spot.simcloud import policy_documents
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
-from otel_on_spot.simcloud.properties import Properties, declared
+from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
 NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -60,9 +60,8 @@ class Bucket(Handler):
         return {"bucket": identity, **own_tags(call.site, state, tags)}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._tag(call, identity, new)
-        return {"tags": new["tags"]} if "tags" in new else {}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -102,9 +101,8 @@ class _OnBucket(Handler):
         return {"bucket": identity, **{key: found[key] for key in self.keys if key in found}}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self.ask(call, self.operations[0], identity, new)
-        return declared(new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -1,47 +1,71 @@
 """The base of every handler of EC2; what its functions are asked for and answer."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from botocore import xform_name
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.handler import Call, Handler, Site, all_tags, tag_list
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.handler import Call, Handler, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
+from otel_on_spot.simcloud.service_model import in_provider_form
 
 
 class Ec2Handler(Handler):
-    """Something of EC2 with tags, which are what an update changes."""
+    """Something of EC2 with tags, which are what an update changes.
+
+    Attributes:
+        kind: its type in tag specifications.
+        noun: its name in EC2's operations, such as ``InternetGateway`` of DescribeInternetGateways.
+        key: the member that is its id.
+        told: inputs that EC2 tells under their own names.
+    """
 
     taggable = True
-    kind: str
+    kind: ClassVar[str]
+    noun: ClassVar[str]
+    key: ClassVar[str]
+    told: ClassVar[tuple[str, ...]] = ()
+
+    def described(self, call: Call, identity: str) -> dict[str, Any]:
+        """The resource as EC2 describes it.
+
+        Raises:
+            NotFoundError: it is gone, or as good as gone.
+        """
+        plural = f"{self.noun}es" if self.noun.endswith("s") else f"{self.noun}s"
+        describe = getattr(call.site.client("ec2"), xform_name(f"Describe{plural}"))
+        for row in describe(**{f"{self.key}s": [identity]})[plural]:
+            if row.get("State") != "deleted":
+                return row
+        raise NotFoundError(f"Invalid{self.key}.NotFound", f"The {self.kind} ID '{identity}' does not exist")
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        row = self.described(call, identity)
+        found = in_provider_form(row)
+        return {**{key: found[key] for key in self.told}, **own_tags(call.site, state, tags_of(row.get("Tags")))}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        getattr(call.site.client("ec2"), xform_name(f"Delete{self.noun}"))(**{self.key: identity})
 
     def specification(self, call: Call, inputs: Properties) -> list[dict[str, Any]]:
         """TagSpecifications of a create call."""
         tags = all_tags(call.site, inputs)
         return [{"ResourceType": self.kind, "Tags": tag_list(tags)}] if tags else []
 
-    def retag(self, call: Call, identity: str, state: Properties, new: Properties) -> Properties:
-        """Make the tags those that are wanted.
-
-        Args:
-            call: under way.
-            identity: id of the resource.
-            state: its outputs, with the tags that it has in ``tagsAll``.
-            new: the inputs that are wanted.
-        """
-        wanted, had = all_tags(call.site, new), state.get("tagsAll") or {}
-        ec2 = call.site.client("ec2")
-        gone = [{"Key": key} for key in had if key not in wanted]
-        if gone:
-            ec2.delete_tags(Resources=[identity], Tags=gone)
-        if wanted:
-            ec2.create_tags(Resources=[identity], Tags=tag_list(wanted))
-        return {"tags": new.get("tags") or {}, "tagsAll": wanted}
-
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        return self.retag(call, identity, state, new)
+    def update(
+        self, call: Call, identity: str, state: Properties, old: Properties, new: Properties
+    ) -> Properties | None:
+        ec2 = call.site.client("ec2")
+        if gone := gone_tags(call.site, state, new):
+            ec2.delete_tags(Resources=[identity], Tags=[{"Key": key} for key in gone])
+        if wanted := all_tags(call.site, new):
+            ec2.create_tags(Resources=[identity], Tags=tag_list(wanted))
+        return None
 
 
 NETWORKS: Final = {

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, refuse_without_entries
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -35,10 +35,10 @@ def _role_id(site: Site, arn: str) -> str:
     """Unique id of a role or user of this account; of another account's, nothing is known.
 
     Raises:
-        ApiError: an access entry takes no such principal.
+        InvalidParameterError: an access entry takes no such principal.
     """
     if why := principals.why_no_entry(site, arn):
-        raise ApiError("InvalidParameterException", f"The specified principalArn is invalid: {why}")
+        raise InvalidParameterError(f"The specified principalArn is invalid: {why}")
     made = principals.entity(site, arn)
     return str(made.get("RoleId") or made.get("UserId") or "")
 
@@ -157,21 +157,17 @@ def _refuse_names(inputs: Properties) -> None:
     https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html (users, and what stands in them)
 
     Raises:
-        ApiError: one of them is.
+        InvalidParameterError: one of them is.
     """
     for group in inputs.get("kubernetesGroups") or ():
         if group.startswith("system:"):
-            raise ApiError(
-                "InvalidParameterException",
-                f"The kubernetes group name {group} is invalid, it cannot start with system:",
-            )
+            raise InvalidParameterError(f"The kubernetes group name {group} is invalid, it cannot start with system:")
     user = inputs.get("userName") or ""
     unknown = set(re.findall(r"\{\{(.*?)\}\}", user)) - {"AccountID", "SessionName", "SessionNameRaw"}
     if user.startswith(RESERVED_USERS) or unknown:
-        raise ApiError(
-            "InvalidParameterException",
+        raise InvalidParameterError(
             f"The username {user} is invalid: it starts with none of {', '.join(RESERVED_USERS)}, and has of templates "
-            "{{AccountID}} and {{SessionName}} alone",
+            "{{AccountID}} and {{SessionName}} alone"
         )
 
 
@@ -186,9 +182,9 @@ class AccessEntry(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
         refuse_without_entries(active_cluster(site, cluster))
-        site.hold("eks", "CreateAccessEntry", eks_requests.create_access_entry(inputs, all_tags(site, inputs)))
+        site.hold("eks", "CreateAccessEntry", eks_requests.request("CreateAccessEntry", inputs, all_tags(site, inputs)))
         if inputs["type"] not in TYPES:
-            raise ApiError("InvalidParameterException", f"The type {inputs['type']} is none of {', '.join(TYPES)}")
+            raise InvalidParameterError(f"The type {inputs['type']} is none of {', '.join(TYPES)}")
         _refuse_names(inputs)
         if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
             raise ApiError(
@@ -200,9 +196,8 @@ class AccessEntry(Handler):
             "tags": all_tags(site, inputs),
         }
         if inputs["type"] in NODE_TYPES and (more["groups"] or more["userName"]):
-            raise ApiError(
-                "InvalidParameterException",
-                f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}",
+            raise InvalidParameterError(
+                f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}"
             )
         remember_entry(site, cluster, principal, inputs["type"], "user", **more)
         return self.identity(site, inputs), {
@@ -219,15 +214,15 @@ class AccessEntry(Handler):
         return None if row is None else {"type": row["type"], **own_tags(call.site, state, row.get("tags") or {})}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         key = f"{new['clusterName']}/{new['principalArn']}"
         row = _entry(call.site, new)
         _refuse_names(new)
         groups = new.get("kubernetesGroups") or []
-        who = {"clusterName": new["clusterName"], "principalArn": new["principalArn"]}
-        call.site.hold("eks", "UpdateAccessEntry", {**who, "kubernetesGroups": groups})
-        call.site.cloud.tables.put("access-entries", key, {**row, "groups": groups, "tags": all_tags(call.site, new)})
-        return {"kubernetesGroups": groups} if groups else {}
+        asked = eks_requests.request("UpdateAccessEntry", {**new, "kubernetesGroups": groups})
+        call.site.hold("eks", "UpdateAccessEntry", asked)
+        told = {"groups": groups, "userName": new.get("userName") or row.get("userName") or ""}
+        call.site.cloud.tables.put("access-entries", key, {**row, **told, "tags": all_tags(call.site, new)})
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -245,18 +240,15 @@ class AccessPolicyAssociation(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        call.site.hold("eks", "AssociateAccessPolicy", eks_requests.associate_access_policy(inputs))
+        call.site.hold("eks", "AssociateAccessPolicy", eks_requests.request("AssociateAccessPolicy", inputs))
         refuse_without_entries(active_cluster(call.site, inputs["clusterName"]))
         home = f"arn:{call.site.scope.partition}:eks::aws:cluster-access-policy/"
         if inputs["policyArn"].removeprefix(home) not in POLICIES:
-            raise ApiError(
-                "InvalidParameterException", f"The policyArn {inputs['policyArn']} is none of EKS's: {home}..."
-            )
+            raise InvalidParameterError(f"The policyArn {inputs['policyArn']} is none of EKS's: {home}...")
         scope = inputs["accessScope"]
         if (scope["type"] == "namespace") != bool(scope.get("namespaces")):
-            raise ApiError(
-                "InvalidParameterException",
-                f"An access scope of type {scope['type']}: one of type namespace names some, one of type cluster none",
+            raise InvalidParameterError(
+                f"An access scope of type {scope['type']}: one of type namespace names some, one of type cluster none"
             )
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
         row = _entry(call.site, inputs)

@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 from otel_on_spot.simcloud.aws import addon_configuration
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -51,13 +51,13 @@ def associate(
         tags: of the association.
 
     Raises:
-        ApiError: the names are none of Kubernetes', the service account has a role already, or the role does not trust
-            EKS Pod Identity.
+        InvalidParameterError: the names are none of Kubernetes', or the role does not trust EKS Pod Identity.
+        ApiError: the service account has a role already.
     """
     key = f"{cluster}/{namespace}/{account}"
     for what, name, form in (("namespace", namespace, NAMESPACE), ("serviceAccount", account, SERVICE_ACCOUNT)):
         if not form.fullmatch(name):
-            raise ApiError("InvalidParameterException", f"The {what} {name} is no name that Kubernetes takes")
+            raise InvalidParameterError(f"The {what} {name} is no name that Kubernetes takes")
     if site.cloud.tables.get("pod-identities", key):
         raise ApiError(
             "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
@@ -75,19 +75,15 @@ def refuse_role(site: Site, role_arn: str) -> None:
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html
 
     Raises:
-        ApiError: it is of another account, or does not trust EKS Pod Identity.
+        InvalidParameterError: it is of another account, or does not trust EKS Pod Identity.
     """
     if f":{site.cloud.account}:role/" not in role_arn:
-        raise ApiError(
-            "InvalidParameterException",
-            f"The role {role_arn} is not of the cluster's account: that one is a targetRoleArn",
-        )
+        raise InvalidParameterError(f"The role {role_arn} is not of the cluster's account: that one is a targetRoleArn")
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
-        raise ApiError(
-            "InvalidParameterException",
+        raise InvalidParameterError(
             f"Trust policy of role {role_arn} is invalid: "
-            f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession",
+            f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession"
         )
 
 
@@ -129,27 +125,25 @@ def _refuse_addon(cluster: str, row: Mapping[str, Any], inputs: Properties) -> N
     """Refuse an add-on that EKS has not, a version that is none of it, and roles for accounts that it has not.
 
     Raises:
-        ApiError: it is.
+        InvalidParameterError: it is.
     """
     name, version = inputs["addonName"], inputs.get("addonVersion") or ""
     if "_" in name:
         return
     if name not in ADDONS:
-        raise ApiError("InvalidParameterException", f"Addon {name} specified is not supported")
+        raise InvalidParameterError(f"Addon {name} specified is not supported")
     found, minor = VERSION.fullmatch(version), row["inputs"].get("version")
     # An add-on may be behind its control plane, as it is between the two steps of an upgrade.
     ahead = name == "kube-proxy" and found and minor and _parts(found["minor"]) > _parts(minor)
     if version and (not found or ahead):
-        raise ApiError(
-            "InvalidParameterException",
-            f"Addon version specified is not supported: {name} {version} for Kubernetes {minor} of cluster {cluster}",
+        raise InvalidParameterError(
+            f"Addon version specified is not supported: {name} {version} for Kubernetes {minor} of cluster {cluster}"
         )
     for association in inputs.get("podIdentityAssociations") or ():
         if association["serviceAccount"] not in ADDONS[name]:
-            raise ApiError(
-                "InvalidParameterException",
+            raise InvalidParameterError(
                 f"Service account {association['serviceAccount']} is not supported by add-on {name}: "
-                f"{', '.join(ADDONS[name]) or 'it takes no role'}",
+                f"{', '.join(ADDONS[name]) or 'it takes no role'}"
             )
 
 
@@ -179,7 +173,7 @@ class Addon(Handler):
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("addons", key):
             raise ApiError("ResourceInUseException", f"Addon already exists: {name}")
-        site.hold("eks", "CreateAddon", eks_requests.create_addon(inputs, all_tags(site, inputs)))
+        site.hold("eks", "CreateAddon", eks_requests.request("CreateAddon", inputs, all_tags(site, inputs)))
         addon_configuration.check(name, inputs.get("configurationValues"))
         _refuse_addon(cluster, active_cluster(site, cluster), inputs)
         self._associate(site, cluster, name, inputs)
@@ -219,7 +213,7 @@ class Addon(Handler):
         return {**seen, **own_tags(call.site, state, row["tags"])}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         cluster, _, name = identity.partition(":")
         row = self._row(call.site, cluster, name)
         call.site.hold("eks", "UpdateAddon", eks_requests.update_addon(new))
@@ -229,11 +223,8 @@ class Addon(Handler):
             refuse_role(call.site, association["roleArn"])
         self._release(call.site, cluster, name)
         self._associate(call.site, cluster, name, new)
-        inputs = declared(new)
-        call.site.cloud.tables.put(
-            "addons", f"{cluster}/{name}", {**row, "inputs": inputs, "tags": all_tags(call.site, new)}
-        )
-        return inputs
+        told = {"inputs": declared(new), "tags": all_tags(call.site, new)}
+        call.site.cloud.tables.put("addons", f"{cluster}/{name}", {**row, **told})
 
     @staticmethod
     def _row(site: Site, cluster: str, name: str) -> dict[str, Any]:
@@ -271,7 +262,9 @@ class PodIdentityAssociation(Handler):
         site, cluster = call.site, inputs["clusterName"]
         active_cluster(site, cluster)
         site.hold(
-            "eks", "CreatePodIdentityAssociation", eks_requests.create_association(inputs, all_tags(site, inputs))
+            "eks",
+            "CreatePodIdentityAssociation",
+            eks_requests.request("CreatePodIdentityAssociation", inputs, all_tags(site, inputs)),
         )
         what = (inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"])
         identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
@@ -293,14 +286,13 @@ class PodIdentityAssociation(Handler):
         return {"roleArn": row["roleArn"], **own_tags(call.site, state, row.get("tags") or {})}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         row = call.site.row("pod-identities", self._key(state), f"No pod identity association {identity}")
         asked = {"clusterName": new["clusterName"], "associationId": identity, "roleArn": new["roleArn"]}
         call.site.hold("eks", "UpdatePodIdentityAssociation", asked)
         refuse_role(call.site, new["roleArn"])
         told = {"roleArn": new["roleArn"], "tags": all_tags(call.site, new)}
         call.site.cloud.tables.put("pod-identities", self._key(state), {**row, **told})
-        return {"roleArn": new["roleArn"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -18,7 +18,7 @@ from otel_on_spot.iam.conditions import listed
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 from otel_on_spot.simcloud.aws import in_use, principals
 from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.keys import refuse_state
@@ -83,7 +83,7 @@ class Cluster(Handler):
         _require_same_addresses(site, inputs)
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
-            raise ApiError("InvalidParameterException", "Subnets specified must be in at least two different AZs")
+            raise InvalidParameterError("Subnets specified must be in at least two different AZs")
         _refuse_network(site, name, network, subnets)
         _refuse_places(site, network, subnets[0]["VpcId"])
         _refuse_service_range(site, inputs, subnets[0]["VpcId"])
@@ -91,10 +91,7 @@ class Cluster(Handler):
         for encryption in self._encryption(inputs):
             refuse_state(site, encryption["provider"]["keyArn"], "InvalidParameterException")
             if encryption["resources"] != ["secrets"]:
-                raise ApiError(
-                    "InvalidParameterException",
-                    f"Unsupported resources {encryption['resources']}: [secrets] is supported",
-                )
+                raise InvalidParameterError(f"Unsupported resources {encryption['resources']}: [secrets] is supported")
         asked = {"version": DEFAULT_MINOR, **eks_requests.create_cluster(inputs, all_tags(site, inputs))}
         site.client("eks").create_cluster(**{**asked, **_service_addresses(site, inputs)})
         vpc = subnets[0]["VpcId"]
@@ -219,9 +216,7 @@ class Cluster(Handler):
         _refuse_places(call.site, network, row["vpc"])
         had, wanted = (_mode(inputs) for inputs in (row["inputs"], new))
         if MODES.index(wanted) < MODES.index(had):
-            raise ApiError(
-                "InvalidParameterException", f"Unsupported authentication mode update from {had} to {wanted}"
-            )
+            raise InvalidParameterError(f"Unsupported authentication mode update from {had} to {wanted}")
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
@@ -230,8 +225,7 @@ class Cluster(Handler):
         row["tags"] = all_tags(call.site, new)
         call.site.cloud.tables.put("clusters", identity, row)
         self._log_group(call.site, identity, new)
-        known = self._known(call.site, identity, new, row)
-        return {**row["inputs"], **known}
+        return self._known(call.site, identity, new, row)
 
     @staticmethod
     def _move_minor(site: Site, name: str, row: dict[str, Any], wanted: str) -> None:
@@ -241,7 +235,8 @@ class Cluster(Handler):
         https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
 
         Raises:
-            ApiError: EKS refuses the way.
+            InvalidParameterError: it is no step of one minor, or too late for the way back.
+            ApiError: node groups are in the way.
         """
         had = row["inputs"].get("version") or DEFAULT_MINOR
         if wanted == had:
@@ -251,11 +246,9 @@ class Cluster(Handler):
         steps = _minor(wanted) - _minor(had)
         raised = row.get("raised") or {}
         if steps not in (1, -1) or (steps == -1 and raised.get("from") != wanted):
-            raise ApiError(
-                "InvalidParameterException", f"Unsupported Kubernetes minor version update from {had} to {wanted}"
-            )
+            raise InvalidParameterError(f"Unsupported Kubernetes minor version update from {had} to {wanted}")
         if steps == -1 and time.time() - raised["at"] > ROLLBACK_SECONDS:
-            raise ApiError("InvalidParameterException", f"The rollback window of 7 days of cluster {name} is over")
+            raise InvalidParameterError(f"The rollback window of 7 days of cluster {name} is over")
         if steps == -1 and (newer := sorted(key for key, minor in minors.items() if minor == had)):
             raise ApiError(
                 "InvalidRequestException",
@@ -275,7 +268,7 @@ class Cluster(Handler):
         Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 
         Raises:
-            ApiError: the subnets are in other zones, or not in all of them.
+            InvalidParameterError: the subnets are in other zones, or not in all of them.
         """
         ec2, had = site.client("ec2"), row["inputs"]["vpcConfig"]["subnetIds"]
         if set(wanted) == set(had):
@@ -285,10 +278,9 @@ class Cluster(Handler):
             for ids in (wanted, had)
         )
         if zones != of_creation:
-            raise ApiError(
-                "InvalidParameterException",
+            raise InvalidParameterError(
                 f"Provided subnets belong to the AZs '{','.join(zones)}'. But they should belong to the exact "
-                f"set of AZs '{','.join(of_creation)}' in which subnets were provided during cluster creation.",
+                f"set of AZs '{','.join(of_creation)}' in which subnets were provided during cluster creation."
             )
         self._attach(site, name, row, [subnet for subnet in wanted if subnet not in had])
         found = ec2.describe_network_interfaces(NetworkInterfaceIds=row["interfaces"])["NetworkInterfaces"]
@@ -396,20 +388,19 @@ def _refuse_service_range(site: Site, inputs: Properties, vpc: str) -> None:
     Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 
     Raises:
-        ApiError: it is.
+        InvalidParameterError: it is.
     """
     asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     if not asked:
         return
     services = ipaddress.IPv4Network(asked)
     if services.prefixlen not in SERVICE_PREFIXES:
-        raise ApiError("InvalidParameterException", f"The specified Service IPv4 CIDR {asked} is not /12 to /24")
+        raise InvalidParameterError(f"The specified Service IPv4 CIDR {asked} is not /12 to /24")
     (found,) = site.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"]
     for association in found["CidrBlockAssociationSet"]:
         if services.overlaps(ipaddress.IPv4Network(association["CidrBlock"])):
-            raise ApiError(
-                "InvalidParameterException",
-                f"The specified Service IPv4 CIDR {asked} overlaps with {association['CidrBlock']} of the VPC",
+            raise InvalidParameterError(
+                f"The specified Service IPv4 CIDR {asked} overlaps with {association['CidrBlock']} of the VPC"
             )
 
 
@@ -422,19 +413,16 @@ def refuse_endpoint(network: Properties) -> None:
     """Refuse an API endpoint that is neither public nor private, and networks that no request comes from.
 
     Raises:
-        ApiError: it is one of both, or there are too many networks.
+        InvalidParameterError: it is one of both, or there are too many networks.
     """
     if len(network.get("publicAccessCidrs") or ()) > NETWORKS_OF_AN_ENDPOINT:
-        raise ApiError("InvalidParameterException", f"publicAccessCidrs: at most {NETWORKS_OF_AN_ENDPOINT} CIDR blocks")
+        raise InvalidParameterError(f"publicAccessCidrs: at most {NETWORKS_OF_AN_ENDPOINT} CIDR blocks")
     public, private = network.get("endpointPublicAccess", True), network.get("endpointPrivateAccess", False)
     if not public and not private:
-        raise ApiError("InvalidParameterException", "Private and public endpoint access cannot be false")
+        raise InvalidParameterError("Private and public endpoint access cannot be false")
     wrong = [cidr for cidr in network.get("publicAccessCidrs") or [] if public and _is_private(cidr)]
     if wrong:
-        raise ApiError(
-            "InvalidParameterException",
-            f"The following CIDRs are not allowed in publicAccessCidrs: {', '.join(wrong)}",
-        )
+        raise InvalidParameterError(f"The following CIDRs are not allowed in publicAccessCidrs: {', '.join(wrong)}")
 
 
 def _is_private(cidr: str) -> bool:
@@ -505,20 +493,19 @@ def _refuse_version_and_role(site: Site, inputs: Properties) -> None:
     """Refuse a minor that EKS has not, and a role that it may not assume; moto takes any.
 
     Raises:
-        ApiError: EKS has no such minor, or the role does not trust it.
+        InvalidParameterError: EKS has no such minor, or the role does not trust it.
     """
     minor = inputs.get("version") or DEFAULT_MINOR
     if minor not in {*SUPPORTED_UNTIL, NEWEST_MINOR}:
-        raise ApiError("InvalidParameterException", f"unsupported Kubernetes version {minor}")
+        raise InvalidParameterError(f"unsupported Kubernetes version {minor}")
     role = site.client("iam").get_role(RoleName=inputs["roleArn"].rpartition("/")[2])["Role"]
     for statement in statements(role["AssumeRolePolicyDocument"]):
         services = listed((statement.get("Principal") or {}).get("Service") or [])
         if statement["Effect"] == "Allow" and EKS in services and "sts:AssumeRole" in listed(statement["Action"]):
             return
-    raise ApiError(
-        "InvalidParameterException",
+    raise InvalidParameterError(
         f"Role with arn: {inputs['roleArn']}, could not be assumed because it does not exist or the trusted entity is "
-        "not correct",
+        "not correct"
     )
 
 
@@ -526,12 +513,11 @@ def _require_same_addresses(site: Site, inputs: Properties) -> None:
     asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     served = site.cloud.service_cidr
     if asked and not any(ipaddress.IPv4Network(asked).subnet_of(ipaddress.IPv4Network(block)) for block in PRIVATE[:3]):
-        raise ApiError("InvalidParameterException", f"The specified Service IPv4 CIDR {asked} is not a private one")
+        raise InvalidParameterError(f"The specified Service IPv4 CIDR {asked} is not a private one")
     if asked and served and asked != served:
-        raise ApiError(
-            "InvalidParameterException",
+        raise InvalidParameterError(
             f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
-            f"Declare that range, or none",
+            f"Declare that range, or none"
         )
 
 

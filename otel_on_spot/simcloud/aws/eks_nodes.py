@@ -12,7 +12,7 @@ from infra.settings import instance_types
 from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import DEFAULT_MINOR, active_cluster, minor_of
@@ -150,7 +150,8 @@ def _refuse_types(inputs: Properties) -> None:
     https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1494
 
     Raises:
-        ApiError: which they are.
+        ApiError: EC2 does not describe one.
+        InvalidParameterError: one does not boot the image.
     """
     image = inputs.get("amiType") or "AL2023_x86_64_STANDARD"
     known = {kind.name: kind.arch for kind, _ in instance_types.catalogue()}
@@ -159,10 +160,7 @@ def _refuse_types(inputs: Properties) -> None:
             raise ApiError("Ec2LaunchTemplateInvalidConfiguration", f"The specified instance type {name} is not valid")
     arch = "arm64" if "ARM_64" in image else "amd64"
     if other := [name for name in inputs.get("instanceTypes") or () if known[name] != arch]:
-        raise ApiError(
-            "InvalidParameterException",
-            f"[{', '.join(other)}] is not a valid instance type for requested amiType {image}",
-        )
+        raise InvalidParameterError(f"[{', '.join(other)}] is not a valid instance type for requested amiType {image}")
 
 
 GROUP_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-_]{0,62}")
@@ -184,34 +182,30 @@ def _refuse_group(inputs: Properties, cluster: Mapping[str, Any]) -> None:
     https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 
     Raises:
-        ApiError: it is one of these.
+        InvalidParameterError: it is one of these.
     """
     if not GROUP_NAME.fullmatch(inputs["nodeGroupName"]):
-        raise ApiError(
-            "InvalidParameterException",
-            "The nodegroup name is 1 to 63 letters, digits, hyphens and underscores, and begins with a letter or digit",
+        raise InvalidParameterError(
+            "The nodegroup name is 1 to 63 letters, digits, hyphens and underscores, and begins with a letter or digit"
         )
     size = {key: int(inputs["scalingConfig"][key]) for key in ("minSize", "desiredSize", "maxSize")}
     if not size["minSize"] <= size["desiredSize"] <= size["maxSize"]:
         small = "Minimum capacity can't be greater than desired size"
         large = "Desired capacity can't be greater than max size"
-        raise ApiError("InvalidParameterException", small if size["minSize"] > size["desiredSize"] else large)
+        raise InvalidParameterError(small if size["minSize"] > size["desiredSize"] else large)
     for label in inputs.get("labels") or {}:
         domain = label.rpartition("/")[0]
         foreign = domain.endswith(OF_KUBERNETES) and not domain.endswith(OF_NODES)
         if foreign or domain.endswith("eks.amazonaws.com"):
-            raise ApiError("InvalidParameterException", f"Label cannot contain reserved prefixes [{domain}/]: {label}")
+            raise InvalidParameterError(f"Label cannot contain reserved prefixes [{domain}/]: {label}")
     if len(inputs.get("updateConfig") or {}) > 1:
-        raise ApiError(
-            "InvalidParameterException", "Only one of maxUnavailable and maxUnavailablePercentage can be specified"
-        )
+        raise InvalidParameterError("Only one of maxUnavailable and maxUnavailablePercentage can be specified")
     control_plane = cluster["inputs"].get("version")
     if inputs.get("version") and control_plane:
         behind = int(control_plane.split(".")[1]) - int(inputs["version"].split(".")[1])
         if behind > OLDER:
-            raise ApiError(
-                "InvalidParameterException",
-                f"Requested Nodegroup version {inputs['version']} is more than {OLDER} minors behind {control_plane}",
+            raise InvalidParameterError(
+                f"Requested Nodegroup version {inputs['version']} is more than {OLDER} minors behind {control_plane}"
             )
 
 
@@ -221,14 +215,13 @@ def _refuse_role(site: Site, role_arn: str) -> None:
     Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
 
     Raises:
-        ApiError: its trust policy does not name EC2.
+        InvalidParameterError: its trust policy does not name EC2.
     """
     role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
     if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", principal={"Service": "ec2.amazonaws.com"}):
-        raise ApiError(
-            "InvalidParameterException",
+        raise InvalidParameterError(
             "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of "
-            f"nodeRole {role_arn}",
+            f"nodeRole {role_arn}"
         )
 
 
@@ -238,7 +231,8 @@ def _refuse_template(site: Site, inputs: Properties) -> None:
     Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
 
     Raises:
-        ApiError: something is.
+        ApiError: the instance type is.
+        InvalidParameterError: the image is.
     """
     template = inputs.get("launchTemplate")
     if not template:
@@ -249,9 +243,8 @@ def _refuse_template(site: Site, inputs: Properties) -> None:
     if data.get("InstanceType") and inputs.get("instanceTypes"):
         raise ApiError("InvalidRequestException", "Cannot specify instance types in launch template and API request")
     if data.get("ImageId") and (said := [key for key in ("amiType", "releaseVersion", "version") if inputs.get(key)]):
-        raise ApiError(
-            "InvalidParameterException",
-            f"You cannot specify {', '.join(said)} when you specify an image id within the launch template.",
+        raise InvalidParameterError(
+            f"You cannot specify {', '.join(said)} when you specify an image id within the launch template."
         )
 
 
@@ -333,7 +326,7 @@ class NodeGroup(Handler):
         site, cluster, name = call.site, inputs["clusterName"], inputs["nodeGroupName"]
         row = active_cluster(site, cluster)
         if not inputs["subnetIds"]:
-            raise ApiError("InvalidParameterException", "Subnet Ids cannot be empty")
+            raise InvalidParameterError("Subnet Ids cannot be empty")
         key = f"{cluster}/{name}"
         if site.cloud.tables.get("node-groups", key):
             raise ApiError(
@@ -352,7 +345,7 @@ class NodeGroup(Handler):
         ):
             raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
         _refuse_template(site, inputs)
-        site.client("eks").create_nodegroup(**eks_requests.create_nodegroup(inputs, all_tags(site, inputs)))
+        site.client("eks").create_nodegroup(**eks_requests.request("CreateNodegroup", inputs, all_tags(site, inputs)))
         size = int(inputs["scalingConfig"]["desiredSize"])
         kinds = inputs.get("instanceTypes") or ["t3.medium"]
         _make_profile(site, inputs)
@@ -478,7 +471,7 @@ class NodeGroup(Handler):
             "release": _release(cluster_row, new, row["release"]),
         }
         site.cloud.tables.put("node-groups", key, row)
-        return {**row["inputs"], **self._known(site, new, str(row["release"]), str(row["status"]))}
+        return self._known(site, new, str(row["release"]), str(row["status"]))
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -503,26 +496,21 @@ def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
     https://docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html (no way back)
 
     Raises:
-        ApiError: the release is of another minor than the group's, that is newer than the control plane, or it is older
-            than the one that the group has.
+        InvalidParameterError: the group's minor is newer than the control plane, or the release is of another minor or
+            older than the one that the group has.
     """
     control_plane = cluster["inputs"].get("version") or DEFAULT_MINOR
     minor = inputs.get("version") or (minor_of(had) if had else control_plane)
     if float(minor) > float(control_plane):
-        raise ApiError(
-            "InvalidParameterException",
-            f"Requested Nodegroup version {minor} is newer than the cluster version {control_plane}",
+        raise InvalidParameterError(
+            f"Requested Nodegroup version {minor} is newer than the cluster version {control_plane}"
         )
     release = inputs.get("releaseVersion") or (had if minor_of(had) == minor else f"{minor}.2-{DAY}")
     if minor_of(release) != minor:
-        raise ApiError(
-            "InvalidParameterException",
-            f"Requested release version {release} is not valid for kubernetes version {minor}",
-        )
+        raise InvalidParameterError(f"Requested release version {release} is not valid for kubernetes version {minor}")
     if had and _order(release) < _order(had):
-        raise ApiError(
-            "InvalidParameterException",
-            f"Requested release version {release} is older than {had}: a node group is not rolled back",
+        raise InvalidParameterError(
+            f"Requested release version {release} is older than {had}: a node group is not rolled back"
         )
     return release
 

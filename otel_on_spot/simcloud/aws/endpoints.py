@@ -8,9 +8,9 @@ from typing_extensions import override
 from infra.settings.rules import endpoint_services
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, refuse_other_networks
-from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site
 from otel_on_spot.simcloud.properties import Properties
-from otel_on_spot.simcloud.service_model import in_aws_form
+from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
 GATEWAYS = ("s3", "dynamodb")
 PLACES = {"routeTableIds": "Route tables", "subnetIds": "Subnets", "securityGroupIds": "Security groups"}
@@ -20,7 +20,7 @@ class VpcEndpoint(Ec2Handler):
     """A gateway or interface endpoint. moto gives interface endpoints no network interfaces; AWS does, and so do we."""
 
     token = "aws:ec2/vpcEndpoint:VpcEndpoint"
-    kind = "vpc-endpoint"
+    kind, noun, key = "vpc-endpoint", "VpcEndpoint", "VpcEndpointId"
     seconds = Seconds(60, 30, 60)
 
     @override
@@ -157,38 +157,31 @@ class VpcEndpoint(Ec2Handler):
                 )
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        endpoint = call.site.client("ec2").describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"][0]
-        if endpoint.get("State") == "deleted":
-            return None
-        lists = {"routeTableIds": endpoint.get("RouteTableIds") or [], "subnetIds": endpoint.get("SubnetIds") or []}
-        return {
-            **{key: value for key, value in lists.items() if state.get(key)},
-            **own_tags(call.site, state, tags_of(endpoint.get("Tags"))),
-        }
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        endpoint = in_provider_form(self.described(call, identity))
+        lists = {key: endpoint.get(key) or [] for key in ("routeTableIds", "subnetIds") if state.get(key)}
+        return {**super().read(call, identity, state), **lists}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         asked: dict[str, Any] = {}
         for part in PLACES:
             had, wanted = set(state.get(part) or []), set(new.get(part) or [])
             asked |= {f"add{part}": sorted(wanted - had) or None, f"remove{part}": sorted(had - wanted) or None}
-        asked = in_aws_form("ec2", "ModifyVpcEndpointRequest", asked)
+        of_itself = ("policy", "dnsOptions", "privateDnsEnabled")
+        asked |= {key: new.get(key) for key in of_itself if new.get(key) != state.get(key)}
+        asked = in_aws_form("ec2", "ModifyVpcEndpointRequest", asked, {"policy": "PolicyDocument"})
         self._refuse_places(call.site, new)
         if asked:
             call.site.client("ec2").modify_vpc_endpoint(VpcEndpointId=identity, **asked)
-        return {
-            **{part: new.get(part) for part in PLACES if part in new},
-            **self.retag(call, identity, state, new),
-        }
+        super().update(call, identity, state, old, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         ec2 = call.site.client("ec2")
         ec2.delete_vpc_endpoints(VpcEndpointIds=[identity])
-        for interface in (call.site.cloud.tables.remove("endpoint-interfaces", identity) or {"interfaces": []})[
-            "interfaces"
-        ]:
+        made = call.site.cloud.tables.remove("endpoint-interfaces", identity) or {"interfaces": []}
+        for interface in made["interfaces"]:
             ec2.delete_network_interface(NetworkInterfaceId=interface)
 
 
@@ -210,7 +203,8 @@ class FlowLog(Ec2Handler):
     """A flow log; nothing of it changes in place but its tags."""
 
     token = "aws:ec2/flowLog:FlowLog"
-    kind = "vpc-flow-log"
+    kind, noun, key = "vpc-flow-log", "FlowLog", "FlowLogId"
+    told = ("trafficType",)
     seconds = Seconds(3, 1, 2)
 
     @override
@@ -245,15 +239,6 @@ class FlowLog(Ec2Handler):
             "logDestinationType": "cloud-watch-logs",
             "logFormat": inputs.get("logFormat") or "",
         }
-
-    @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        found = call.site.client("ec2").describe_flow_logs(FlowLogIds=[identity])["FlowLogs"]
-        return (
-            {"trafficType": found[0]["TrafficType"], **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
-            if found
-            else None
-        )
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

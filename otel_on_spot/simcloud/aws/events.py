@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,7 +10,7 @@ from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 REUSE_SECONDS = 60
@@ -99,12 +100,9 @@ class EventRule(Handler):
         }
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        events, arn = call.site.client("events"), self._put(call, new)  # of a rule that is there it leaves the tags
-        if gone := gone_tags(call.site, state, new):
-            events.untag_resource(ResourceARN=arn, TagKeys=gone)
-        events.tag_resource(ResourceARN=arn, Tags=tag_list(all_tags(call.site, new)))
-        return {key: new[key] for key in ("eventPattern", "description", "state") if key in new}
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
+        arn = self._put(call, new)  # of a rule that is there it leaves the tags
+        self.retag(call, state, new, "events", ResourceARN=arn)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -160,9 +158,8 @@ class EventTarget(Handler):
         return None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self.create(call, new)
-        return {"arn": new["arn"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -232,13 +229,14 @@ class Queue(Handler):
         return {**seen, "policy": found.get("Policy", ""), **own_tags(call.site, state, tags)}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        sqs, url = call.site.client("sqs"), moto_url(call.site, identity)
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=self._attributes(new))
-        if gone := gone_tags(call.site, state, new):
-            sqs.untag_queue(QueueUrl=url, TagKeys=gone)
-        sqs.tag_queue(QueueUrl=url, Tags=all_tags(call.site, new))
-        return {key: new[key] for key in ATTRIBUTES if key in new}
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
+        url = moto_url(call.site, identity)
+        call.site.client("sqs").set_queue_attributes(QueueUrl=url, Attributes=self._attributes(new))
+        self.retag(call, state, new, "sqs", "queue", QueueUrl=url)
+
+    @override
+    def tags_as_sent(self, tags: Mapping[str, str]) -> Mapping[str, str]:
+        return tags
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -283,9 +281,8 @@ class QueuePolicy(Handler):
         return {"policy": found["Policy"]} if found.get("Policy") else None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._set(call, identity, new["policy"])
-        return {"policy": new["policy"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

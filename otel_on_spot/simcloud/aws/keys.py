@@ -1,5 +1,6 @@
 """KMS keys and aliases, log groups, and whether a volume can be made with a key."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -10,7 +11,7 @@ from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Document
 from otel_on_spot.program.values import Unknown
 from otel_on_spot.simcloud import policy_documents
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -51,7 +52,7 @@ class Key(Handler):
         kms = call.site.client("kms")
         asked: dict[str, Any] = {
             "Description": inputs.get("description") or "",
-            "Tags": [{"TagKey": k, "TagValue": v} for k, v in all_tags(call.site, inputs).items()],
+            "Tags": self.tags_as_sent(all_tags(call.site, inputs)),
         }
         if inputs.get("policy"):
             self._not_locked_out(call, inputs["policy"])
@@ -99,19 +100,18 @@ class Key(Handler):
         }
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         kms = call.site.client("kms")
         kms.update_key_description(KeyId=identity, Description=new.get("description") or "")
         (kms.enable_key_rotation if new.get("enableKeyRotation") else kms.disable_key_rotation)(KeyId=identity)
         if new.get("policy"):
             self._not_locked_out(call, new["policy"])
             kms.put_key_policy(KeyId=identity, PolicyName="default", Policy=new["policy"])
-        if gone := gone_tags(call.site, state, new):
-            kms.untag_resource(KeyId=identity, TagKeys=gone)
-        kms.tag_resource(
-            KeyId=identity, Tags=[{"TagKey": k, "TagValue": v} for k, v in all_tags(call.site, new).items()]
-        )
-        return {key: new[key] for key in ("description", "enableKeyRotation", "policy") if key in new}
+        self.retag(call, state, new, "kms", KeyId=identity)
+
+    @override
+    def tags_as_sent(self, tags: Mapping[str, str]) -> list[dict[str, str]]:
+        return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -131,13 +131,13 @@ class Alias(Handler):
         kms = call.site.client("kms")
         if inputs["name"].startswith("alias/aws/"):
             raise ApiError("NotAuthorizedException", f"{inputs['name']}: the prefix alias/aws/ is reserved for AWS")
-        if kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion":
+        target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]
+        if target["KeyState"] == "PendingDeletion":
             raise ApiError("KMSInvalidStateException", f"{inputs['targetKeyId']} is pending deletion.")
         kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
-        target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]["Arn"]
         return self.identity(call.site, inputs), {
             "arn": self.arn(call.site, inputs["name"], inputs),
-            "targetKeyArn": target,
+            "targetKeyArn": target["Arn"],
         }
 
     @override
@@ -148,9 +148,8 @@ class Alias(Handler):
         return None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         call.site.client("kms").update_alias(AliasName=identity, TargetKeyId=new["targetKeyId"])
-        return {"targetKeyId": new["targetKeyId"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -178,13 +177,13 @@ class LogGroup(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         logs = call.site.client("logs")
         if inputs["name"].lower().startswith("aws/"):
-            raise ApiError("InvalidParameterException", "Log groups starting with AWS/ are reserved for AWS.")
+            raise InvalidParameterError("Log groups starting with AWS/ are reserved for AWS.")
         key = inputs.get("kmsKeyId") or ""
         if key and f":{call.site.cloud.account}:" in key:
             try:
                 refuse_state(call.site, key, "InvalidParameterException")
             except ClientError:
-                raise ApiError("InvalidParameterException", "The specified KMS Key Id could not be found.") from None
+                raise InvalidParameterError("The specified KMS Key Id could not be found.") from None
         more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}
         logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs), **more)
         self._retain(logs, inputs)
@@ -197,10 +196,9 @@ class LogGroup(Handler):
     def _retain(logs: Any, inputs: Properties) -> None:
         days = int(inputs.get("retentionInDays") or 0)
         if days and days not in RETENTIONS:
-            raise ApiError(
-                "InvalidParameterException",
+            raise InvalidParameterError(
                 f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
-                f"Member must satisfy enum value set: [{', '.join(map(str, RETENTIONS))}]",
+                f"Member must satisfy enum value set: [{', '.join(map(str, RETENTIONS))}]"
             )
         if days:
             logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=days)
@@ -218,7 +216,7 @@ class LogGroup(Handler):
         return None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         logs = call.site.client("logs")
         self._retain(logs, new)
         if new.get("kmsKeyId") and new["kmsKeyId"] != state.get("kmsKeyId"):
@@ -228,7 +226,6 @@ class LogGroup(Handler):
         if gone := gone_tags(call.site, state, new):
             logs.untag_log_group(logGroupName=identity, tags=gone)
         logs.tag_log_group(logGroupName=identity, tags=all_tags(call.site, new))
-        return {key: new[key] for key in ("retentionInDays", "kmsKeyId") if key in new}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -8,7 +8,7 @@ from typing_extensions import override
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
-from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, tag_list
 from otel_on_spot.simcloud.properties import Properties, changes, declared
 from otel_on_spot.simcloud.service_model import in_aws_form
 
@@ -73,7 +73,7 @@ class LaunchTemplate(Ec2Handler):
     """A launch template: every change of what it launches is a new version."""
 
     token = "aws:ec2/launchTemplate:LaunchTemplate"
-    kind = "launch-template"
+    kind, noun, key = "launch-template", "LaunchTemplate", "LaunchTemplateId"
     seconds = Seconds(2, 2, 1)
 
     @override
@@ -86,23 +86,13 @@ class LaunchTemplate(Ec2Handler):
             TagSpecifications=self.specification(call, inputs),
         )["LaunchTemplate"]
         identity = made["LaunchTemplateId"]
-        call.site.cloud.tables.put("launch-templates", identity, {"versions": 1})
-        return identity, {
-            "arn": self.arn(call.site, identity),
-            "latestVersion": 1,
-            "defaultVersion": 1,
-        }
+        return identity, {"arn": self.arn(call.site, identity), "latestVersion": 1, "defaultVersion": 1}
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        found = call.site.client("ec2").describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]
-        if not found:
-            return None
-        versions = {
-            "latestVersion": found[0]["LatestVersionNumber"],
-            "defaultVersion": found[0]["DefaultVersionNumber"],
-        }
-        return {**versions, **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        row = self.described(call, identity)
+        versions = {"latestVersion": row["LatestVersionNumber"], "defaultVersion": row["DefaultVersionNumber"]}
+        return {**super().read(call, identity, state), **versions}
 
     @override
     def preview(self, state: Properties, new: Properties, site: Site) -> Properties:
@@ -122,9 +112,5 @@ class LaunchTemplate(Ec2Handler):
         if new.get("updateDefaultVersion"):
             ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=str(latest))
             default = latest
-        versions = {"latestVersion": latest, "defaultVersion": default}
-        return {**declared(new), **versions, **self.retag(call, identity, state, new)}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("ec2").delete_launch_template(LaunchTemplateId=identity)
+        super().update(call, identity, state, old, new)
+        return {"latestVersion": latest, "defaultVersion": default}

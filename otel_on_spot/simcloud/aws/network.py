@@ -8,7 +8,7 @@ from typing_extensions import override
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
-from otel_on_spot.simcloud.handler import Call, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Seconds, Site, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_provider_form
 
@@ -17,7 +17,8 @@ class Vpc(Ec2Handler):
     """A VPC. moto deletes one with an Internet gateway or security groups in it; AWS does not, nor do we."""
 
     token = "aws:ec2/vpc:Vpc"
-    kind = "vpc"
+    kind, noun, key = "vpc", "Vpc", "VpcId"
+    told = ("cidrBlock",)
     seconds = Seconds(24, 5, 3)
 
     @override
@@ -61,31 +62,25 @@ class Vpc(Ec2Handler):
         }
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        ec2 = call.site.client("ec2")
-        vpc = ec2.describe_vpcs(VpcIds=[identity])["Vpcs"][0]
-        return {
-            "cidrBlock": vpc["CidrBlock"],
-            **_names(ec2, identity),
-            **own_tags(call.site, state, tags_of(vpc.get("Tags"))),
-        }
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        return {**super().read(call, identity, state), **_names(call.site.client("ec2"), identity)}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._dns(call.site.client("ec2"), identity, new)
-        return self.retag(call, identity, state, new)
+        super().update(call, identity, state, old, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_vpc(call.site, identity)
-        call.site.client("ec2").delete_vpc(VpcId=identity)
+        super().delete(call, identity, state)
 
 
 class InternetGateway(Ec2Handler):
     """An Internet gateway of a VPC. AWS does not detach one while public addresses are mapped through it."""
 
     token = "aws:ec2/internetGateway:InternetGateway"
-    kind = "internet-gateway"
+    kind, noun, key = "internet-gateway", "InternetGateway", "InternetGatewayId"
     seconds = Seconds(3, 2, 12)
 
     @override
@@ -107,30 +102,26 @@ class InternetGateway(Ec2Handler):
         }
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        gateway = call.site.client("ec2").describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"][
-            0
-        ]
-        attached = gateway.get("Attachments") or [{}]
-        return {"vpcId": attached[0].get("VpcId", ""), **own_tags(call.site, state, tags_of(gateway.get("Tags")))}
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        attached = self.described(call, identity).get("Attachments") or [{}]
+        return {**super().read(call, identity, state), "vpcId": attached[0].get("VpcId", "")}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         ec2 = call.site.client("ec2")
         if state.get("vpcId") != new.get("vpcId"):
             if state.get("vpcId"):
                 ec2.detach_internet_gateway(InternetGatewayId=identity, VpcId=state["vpcId"])
             if new.get("vpcId"):
                 ec2.attach_internet_gateway(InternetGatewayId=identity, VpcId=new["vpcId"])
-        return {"vpcId": new.get("vpcId"), **self.retag(call, identity, state, new)}
+        super().update(call, identity, state, old, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        ec2 = call.site.client("ec2")
         if state.get("vpcId"):
             in_use.refuse_detach(call.site, identity, state["vpcId"])
-            ec2.detach_internet_gateway(InternetGatewayId=identity, VpcId=state["vpcId"])
-        ec2.delete_internet_gateway(InternetGatewayId=identity)
+            call.site.client("ec2").detach_internet_gateway(InternetGatewayId=identity, VpcId=state["vpcId"])
+        super().delete(call, identity, state)
 
 
 PREFIXES = range(16, 29)
@@ -141,7 +132,8 @@ class Subnet(Ec2Handler):
     """A subnet. moto deletes one that network interfaces live in; AWS does not, nor do we."""
 
     token = "aws:ec2/subnet:Subnet"
-    kind = "subnet"
+    kind, noun, key = "subnet", "Subnet", "SubnetId"
+    told = ("vpcId", "cidrBlock", "availabilityZone", "mapPublicIpOnLaunch")
     seconds = Seconds(12, 2, 5)
 
     @override
@@ -175,26 +167,15 @@ class Subnet(Ec2Handler):
         }
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        subnet = call.site.client("ec2").describe_subnets(SubnetIds=[identity])["Subnets"][0]
-        return {
-            "vpcId": subnet["VpcId"],
-            "cidrBlock": subnet["CidrBlock"],
-            "availabilityZone": subnet["AvailabilityZone"],
-            "mapPublicIpOnLaunch": subnet["MapPublicIpOnLaunch"],
-            **own_tags(call.site, state, tags_of(subnet.get("Tags"))),
-        }
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         public = {"Value": bool(new.get("mapPublicIpOnLaunch"))}
         call.site.client("ec2").modify_subnet_attribute(SubnetId=identity, MapPublicIpOnLaunch=public)
-        return self.retag(call, identity, state, new)
+        super().update(call, identity, state, old, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_subnet(call.site, identity)
-        call.site.client("ec2").delete_subnet(SubnetId=identity)
+        super().delete(call, identity, state)
 
 
 def _names(ec2: Any, vpc: str) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.iam import document
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 MANAGED_POLICY_LIMIT = 6144
@@ -121,11 +121,8 @@ class Role(Handler):
             iam.put_role_permissions_boundary(RoleName=identity, PermissionsBoundary=boundary)
         elif not boundary and state.get("permissionsBoundary"):
             iam.delete_role_permissions_boundary(RoleName=identity)
-        if gone := gone_tags(call.site, state, new):
-            iam.untag_role(RoleName=identity, TagKeys=gone)
-        iam.tag_role(RoleName=identity, Tags=tag_list(all_tags(call.site, new)))
-        kept = {key: new[key] for key in ("assumeRolePolicy", "description", "tags") if key in new}
-        return {**kept, "permissionsBoundary": boundary}
+        self.retag(call, state, new, "iam", "role", RoleName=identity)
+        return {"permissionsBoundary": boundary}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -185,9 +182,8 @@ class RolePolicy(Handler):
         return {"policy": document_of(found["PolicyDocument"])}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self.create(call, new)
-        return {"policy": new["policy"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -230,7 +226,7 @@ class Policy(Handler):
         return {"policy": document_of(version["Document"]), **own_tags(call.site, state, tags)}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._fits(new["policy"])
         iam = call.site.client("iam")
         versions = [v for v in iam.list_policy_versions(PolicyArn=identity)["Versions"] if not v["IsDefaultVersion"]]
@@ -239,10 +235,7 @@ class Policy(Handler):
                 PolicyArn=identity, VersionId=min(versions, key=lambda v: v["CreateDate"])["VersionId"]
             )
         iam.create_policy_version(PolicyArn=identity, PolicyDocument=new["policy"], SetAsDefault=True)
-        if gone := gone_tags(call.site, state, new):
-            iam.untag_policy(PolicyArn=identity, TagKeys=gone)
-        iam.tag_policy(PolicyArn=identity, Tags=tag_list(all_tags(call.site, new)))
-        return {"policy": new["policy"]}
+        self.retag(call, state, new, "iam", "policy", PolicyArn=identity)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -287,16 +280,13 @@ class InstanceProfile(Handler):
         return {"role": roles[0] if roles else "", **own_tags(call.site, state, tags_of(profile.get("Tags")))}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         iam = call.site.client("iam")
         if state.get("role") != new.get("role"):
             if state.get("role"):
                 iam.remove_role_from_instance_profile(InstanceProfileName=identity, RoleName=state["role"])
             iam.add_role_to_instance_profile(InstanceProfileName=identity, RoleName=new["role"])
-        if gone := gone_tags(call.site, state, new):
-            iam.untag_instance_profile(InstanceProfileName=identity, TagKeys=gone)
-        iam.tag_instance_profile(InstanceProfileName=identity, Tags=tag_list(all_tags(call.site, new)))
-        return {"role": new.get("role")}
+        self.retag(call, state, new, "iam", "instance_profile", InstanceProfileName=identity)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -332,8 +322,7 @@ class ServiceLinkedRole(Handler):
         made = iam.create_service_linked_role(
             AWSServiceName=inputs["awsServiceName"], Description=inputs.get("description") or ""
         )["Role"]
-        if tags := all_tags(call.site, inputs):
-            iam.tag_role(RoleName=made["RoleName"], Tags=tag_list(tags))
+        self.retag(call, {}, inputs, "iam", "role", RoleName=made["RoleName"])
         return made["Arn"], {
             "arn": made["Arn"],
             "name": made["RoleName"],
@@ -348,14 +337,10 @@ class ServiceLinkedRole(Handler):
         return own_tags(call.site, state, tags_of(role.get("Tags")))
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        iam, name = call.site.client("iam"), identity.rpartition("/")[2]
-        iam.update_role(RoleName=name, Description=new.get("description") or "")
-        if gone := gone_tags(call.site, state, new):
-            iam.untag_role(RoleName=name, TagKeys=gone)
-        if tags := all_tags(call.site, new):
-            iam.tag_role(RoleName=name, Tags=tag_list(tags))
-        return {}
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
+        name = identity.rpartition("/")[2]
+        call.site.client("iam").update_role(RoleName=name, Description=new.get("description") or "")
+        self.retag(call, state, new, "iam", "role", RoleName=name)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -396,7 +381,8 @@ class OpenIdConnectProvider(Handler):
         call.site.client("iam").update_open_id_connect_provider_thumbprint(
             OpenIDConnectProviderArn=identity, ThumbprintList=new.get("thumbprintLists") or []
         )
-        return {"thumbprintLists": new.get("thumbprintLists") or []}
+        self.retag(call, state, new, "iam", "open_id_connect_provider", OpenIDConnectProviderArn=identity)
+        return {"clientIdLists": state["clientIdLists"], "thumbprintLists": new.get("thumbprintLists") or []}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, network_of, refuse_other_networks
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
@@ -19,7 +19,8 @@ class RouteTable(Ec2Handler):
     """A route table."""
 
     token = "aws:ec2/routeTable:RouteTable"
-    kind = "route-table"
+    kind, noun, key = "route-table", "RouteTable", "RouteTableId"
+    told = ("vpcId",)
     seconds = Seconds(6, 2, 3)
 
     @override
@@ -34,15 +35,6 @@ class RouteTable(Ec2Handler):
             "routes": [],
             "propagatingVgws": [],
         }
-
-    @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        table = call.site.client("ec2").describe_route_tables(RouteTableIds=[identity])["RouteTables"][0]
-        return {"vpcId": table["VpcId"], **own_tags(call.site, state, tags_of(table.get("Tags")))}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("ec2").delete_route_table(RouteTableId=identity)
 
 
 class Route(Handler):
@@ -104,10 +96,9 @@ class Route(Handler):
         return None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._refuse(call, new)
         call.site.client("ec2").replace_route(**self._asked(new))
-        return {key: new[key] for key in TARGETS if new.get(key)}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -160,11 +151,10 @@ class RouteTableAssociation(Handler):
         return {"routeTableId": association["RouteTableId"]}
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         ec2 = call.site.client("ec2")
         self._refuse_other_network(call, new)
         ec2.replace_route_table_association(AssociationId=identity, RouteTableId=new["routeTableId"])
-        return {"routeTableId": new["routeTableId"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -175,7 +165,8 @@ class Eip(Ec2Handler):
     """A public address. moto releases one in use; AWS does not, nor do we."""
 
     token = "aws:ec2/eip:Eip"
-    kind = "elastic-ip"
+    kind, noun, key = "elastic-ip", "Address", "AllocationId"
+    told = ("publicIp",)
     seconds = Seconds(2, 2, 2)
 
     @override
@@ -193,13 +184,6 @@ class Eip(Ec2Handler):
         }
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        found = call.site.client("ec2").describe_addresses(AllocationIds=[identity])["Addresses"]
-        if not found:
-            raise NotFoundError("InvalidAllocationID.NotFound", identity)
-        return {"publicIp": found[0]["PublicIp"], **own_tags(call.site, state, tags_of(found[0].get("Tags")))}
-
-    @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_address(call.site, identity)
         call.site.client("ec2").release_address(AllocationId=identity)
@@ -209,7 +193,8 @@ class NatGateway(Ec2Handler):
     """A NAT gateway. moto leaves its network interface behind when it is deleted; AWS takes it away, and so do we."""
 
     token = "aws:ec2/natGateway:NatGateway"
-    kind = "natgateway"
+    kind, noun, key = "natgateway", "NatGateway", "NatGatewayId"
+    told = ("subnetId",)
     seconds = Seconds(110, 2, 60)
 
     @override
@@ -232,23 +217,12 @@ class NatGateway(Ec2Handler):
         }
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        found = call.site.client("ec2").describe_nat_gateways(NatGatewayIds=[identity])["NatGateways"]
-        alive = [nat for nat in found if nat["State"] != "deleted"]
-        return (
-            {"subnetId": alive[0]["SubnetId"], **own_tags(call.site, state, tags_of(alive[0].get("Tags")))}
-            if alive
-            else None
-        )
-
-    @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        ec2 = call.site.client("ec2")
-        found = ec2.describe_nat_gateways(NatGatewayIds=[identity])["NatGateways"]
-        ec2.delete_nat_gateway(NatGatewayId=identity)
-        for address in found[0].get("NatGatewayAddresses", []) if found else []:
+        addresses = self.described(call, identity).get("NatGatewayAddresses", [])
+        super().delete(call, identity, state)
+        for address in addresses:
             if in_use.interfaces(call.site, "network-interface-id", address["NetworkInterfaceId"]):
-                ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
+                call.site.client("ec2").delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
 
 
 ROUTE: Final = (

@@ -10,7 +10,7 @@ from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of, refuse_other_networks
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, own_tags, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
 from otel_on_spot.simcloud.properties import Properties
 
 Permission = dict[str, Any]
@@ -164,31 +164,19 @@ def replace_rules(site: Site, described: Mapping[str, Any], inputs: Properties) 
             )
         groups = {source["GroupId"] for source in sources if "GroupId" in source} - {group}
         refuse_other_networks(site, described["VpcId"], sorted(groups), "InvalidGroup.NotFound", f"group {group}")
-    for before, rules, revoke, authorize in (
-        (
-            described["IpPermissions"],
-            inputs.get("ingress"),
-            ec2.revoke_security_group_ingress,
-            ec2.authorize_security_group_ingress,
-        ),
-        (
-            described["IpPermissionsEgress"],
-            inputs.get("egress"),
-            ec2.revoke_security_group_egress,
-            ec2.authorize_security_group_egress,
-        ),
-    ):
-        if before:
-            revoke(GroupId=group, IpPermissions=before)
-        if after := permissions(rules, group):
-            authorize(GroupId=group, IpPermissions=after)
+    for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
+        if before := described[member]:
+            getattr(ec2, f"revoke_security_group_{direction}")(GroupId=group, IpPermissions=before)
+        if after := permissions(inputs.get(direction), group):
+            getattr(ec2, f"authorize_security_group_{direction}")(GroupId=group, IpPermissions=after)
 
 
 class SecurityGroup(Ec2Handler):
     """A security group with its rules inline. moto deletes one in use; AWS does not, nor do we."""
 
     token = "aws:ec2/securityGroup:SecurityGroup"
-    kind = "security-group"
+    kind, noun, key = "security-group", "SecurityGroup", "GroupId"
+    told = ("description",)
     seconds = Seconds(4, 2, 4)
 
     @override
@@ -202,32 +190,26 @@ class SecurityGroup(Ec2Handler):
             VpcId=inputs["vpcId"],
             TagSpecifications=self.specification(call, inputs),
         )["GroupId"]
-        group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        replace_rules(call.site, group, inputs)
+        replace_rules(call.site, self.described(call, identity), inputs)
         return identity, {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        group = call.site.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        return {
-            "description": group["Description"],
-            "ingress": rules_of(group["IpPermissions"], identity),
-            "egress": rules_of(group["IpPermissionsEgress"], identity),
-            **own_tags(call.site, state, tags_of(group.get("Tags"))),
-        }
+    def read(self, call: Call, identity: str, state: Properties) -> Properties:
+        group = self.described(call, identity)
+        rules = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
+        told = {key: rules_of(group[member], identity) for key, member in rules.items()}
+        return {**super().read(call, identity, state), **told}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        ec2 = call.site.client("ec2")
-        group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
-        replace_rules(call.site, group, new)
-        rules = {"ingress": new.get("ingress") or [], "egress": new.get("egress") or []}
-        return {**rules, **self.retag(call, identity, state, new)}
+        replace_rules(call.site, self.described(call, identity), new)
+        super().update(call, identity, state, old, new)
+        return {direction: new.get(direction) or [] for direction in ("ingress", "egress")}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         in_use.refuse_group(call.site, identity)
-        call.site.client("ec2").delete_security_group(GroupId=identity)
+        super().delete(call, identity, state)
 
 
 class DefaultSecurityGroup(SecurityGroup):
@@ -243,7 +225,7 @@ class DefaultSecurityGroup(SecurityGroup):
         group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][0]
         identity = group["GroupId"]
         replace_rules(call.site, group, inputs)
-        self.retag(call, identity, {}, inputs)
+        Ec2Handler.update(self, call, identity, {}, {}, inputs)
         return identity, {
             "arn": self.arn(call.site, identity),
             "name": "default",
@@ -275,9 +257,8 @@ class Tag(Handler):
         return {"value": found[0]["Value"]} if found else None
 
     @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self.create(call, new)
-        return {"value": new["value"]}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
