@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, TypeVar
 
 from botocore.exceptions import ClientError
+from typing_extensions import override
 
 from otel_on_spot.program import resource_types
 from otel_on_spot.program.resource_types import ProviderScope, ResourceType, resource_type
@@ -450,6 +451,40 @@ class Handler:
             )
         except ClientError as problem:
             raise of_client_error(problem) from problem
+
+
+class Kept(Handler):
+    """A type that moto does not serve: kept in a table, by the last part of its id.
+
+    Attributes:
+        table: the table's name.
+        kept: inputs that are kept, beside the tags.
+        missing: code and sentence of the refusal to delete what is not there.
+    """
+
+    taggable = True
+    table: ClassVar[str]
+    kept: ClassVar[tuple[str, ...]]
+    missing: ClassVar[tuple[str, str]]
+
+    def keep(self, call: Call, name: str, inputs: Properties) -> None:
+        """Write the inputs."""
+        row = {key: inputs.get(key) for key in self.kept}
+        call.site.cloud.tables.put(self.table, name, {**row, "tags": all_tags(call.site, inputs)})
+
+    @override
+    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
+        row = call.site.cloud.tables.get(self.table, identity.rpartition(":")[2])
+        if row is None:
+            return None
+        return {**{key: row[key] for key in self.kept}, **own_tags(call.site, state, row["tags"])}
+
+    @override
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        name = identity.rpartition(":")[2]
+        if call.site.cloud.tables.remove(self.table, name) is None:
+            code, sentence = self.missing
+            raise ApiError(code, sentence.format(name))
 
 
 def _unless_gone(act: Callable[[], T]) -> T | None:

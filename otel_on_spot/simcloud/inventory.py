@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import yaml
 
@@ -38,82 +38,70 @@ def _tables(cloud: Cloud) -> Iterator[tuple[str, str]]:
             yield table, key
 
 
+LISTED: Final = (
+    ("vpc", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
+    ("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
+    ("security-group", "ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
+    ("route-table", "ec2", "describe_route_tables", "RouteTables", "RouteTableId"),
+    ("network-interface", "ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+    ("address", "ec2", "describe_addresses", "Addresses", "AllocationId"),
+    ("volume", "ec2", "describe_volumes", "Volumes", "VolumeId"),
+    ("launch-template", "ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    ("flow-log", "ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
+    ("internet-gateway", "ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    ("nat-gateway", "ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    ("vpc-endpoint", "ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("bucket", "s3", "list_buckets", "Buckets", "Name"),
+    ("role", "iam", "list_roles", "Roles", "RoleName"),
+    ("instance-profile", "iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"),
+    ("oidc-provider", "iam", "list_open_id_connect_providers", "OpenIDConnectProviderList", "Arn"),
+    ("alarm", "cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("topic", "sns", "list_topics", "Topics", "TopicArn"),
+    ("subscription", "sns", "list_subscriptions", "Subscriptions", "Endpoint"),
+    ("rule", "events", "list_rules", "Rules", "Name"),
+    ("log-group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("alias", "kms", "list_aliases", "Aliases", "AliasName"),
+)
+"""(kind, service, method, member of its answer, name or id)."""
+
+
 def _aws(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
-    ec2 = cloud.client("ec2", region)
-    vpcs = ec2.describe_vpcs()["Vpcs"]
-    default = {vpc["VpcId"] for vpc in vpcs if vpc["IsDefault"]}
-
-    def ours(kind: str, rows: list[dict[str, Any]], key: str) -> Iterator[tuple[str, str]]:
-        for row in rows:
-            if row.get("VpcId") not in default and not row.get("IsDefault"):
-                yield kind, row[key]
-
-    yield from ours("vpc", vpcs, "VpcId")
-    yield from ours("subnet", ec2.describe_subnets()["Subnets"], "SubnetId")
-    yield from ours("security-group", ec2.describe_security_groups()["SecurityGroups"], "GroupId")
-    yield from ours("route-table", ec2.describe_route_tables()["RouteTables"], "RouteTableId")
-    yield from ours("network-interface", ec2.describe_network_interfaces()["NetworkInterfaces"], "NetworkInterfaceId")
-    yield from ours("address", ec2.describe_addresses()["Addresses"], "AllocationId")
-    yield from ours("volume", ec2.describe_volumes()["Volumes"], "VolumeId")
-    yield from ours("launch-template", ec2.describe_launch_templates()["LaunchTemplates"], "LaunchTemplateId")
-    yield from ours("flow-log", ec2.describe_flow_logs()["FlowLogs"], "FlowLogId")
-    for bucket in cloud.client("s3", region).list_buckets()["Buckets"]:
-        yield "bucket", bucket["Name"]
-    for gateway in ec2.describe_internet_gateways()["InternetGateways"]:
-        if not any(attached["VpcId"] in default for attached in gateway["Attachments"]):
-            yield "internet-gateway", gateway["InternetGatewayId"]
-    for nat in ec2.describe_nat_gateways()["NatGateways"]:
-        if nat["State"] != "deleted":
-            yield "nat-gateway", nat["NatGatewayId"]
-    for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
-        if endpoint.get("State") != "deleted":
-            yield "vpc-endpoint", endpoint["VpcEndpointId"]
+    ec2, kms = cloud.client("ec2", region), cloud.client("kms", region)
+    default = {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["IsDefault"]}
+    for kind, service, method, member, key in LISTED:
+        rows = getattr(cloud.client(service, region), method)()[member]
+        yield from ((kind, row[key]) for row in rows if not _is_the_accounts(row, default))
     for reservation in ec2.describe_instances()["Reservations"]:
         for instance in reservation["Instances"]:
             if instance["State"]["Name"] not in ("terminated", "shutting-down"):
                 yield "instance", instance["InstanceId"]
-    yield from _elsewhere(cloud, region)
-
-
-def _elsewhere(cloud: Cloud, region: str) -> Iterator[tuple[str, str]]:
-    iam, kms = cloud.client("iam", region), cloud.client("kms", region)
-    # A role that a service made its own is the account's, and outlives every stack.
-    own = (role for role in iam.list_roles()["Roles"] if not role["Path"].startswith("/aws-service-role/"))
-    yield from (("role", role["RoleName"]) for role in own)
-    yield from (("policy", policy["Arn"]) for policy in iam.list_policies(Scope="Local")["Policies"])
-    yield from (
-        ("instance-profile", profile["InstanceProfileName"])
-        for profile in iam.list_instance_profiles()["InstanceProfiles"]
-    )
-    yield from (
-        ("oidc-provider", provider["Arn"])
-        for provider in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    )
-    yield from (
-        ("queue", url.rpartition("/")[2]) for url in cloud.client("sqs", region).list_queues().get("QueueUrls", [])
-    )
-    alarms = cloud.client("cloudwatch", region).describe_alarms()["MetricAlarms"]
-    yield from (("alarm", alarm["AlarmName"]) for alarm in alarms)
-    sns = cloud.client("sns", region)
-    yield from (("topic", topic["TopicArn"]) for topic in sns.list_topics()["Topics"])
-    yield from (("subscription", row["Endpoint"]) for row in sns.list_subscriptions()["Subscriptions"])
-    yield from (("rule", rule["Name"]) for rule in cloud.client("events", region).list_rules()["Rules"])
-    yield from (
-        ("log-group", group["logGroupName"])
-        for group in cloud.client("logs", region).describe_log_groups()["logGroups"]
-    )
-    aliases = kms.list_aliases()["Aliases"]
+    policies = cloud.client("iam", region).list_policies(Scope="Local")["Policies"]
+    yield from (("policy", policy["Arn"]) for policy in policies)
+    queues = cloud.client("sqs", region).list_queues().get("QueueUrls", [])
+    yield from (("queue", url.rpartition("/")[2]) for url in queues)
     # Made by AWS when it is first needed, for a volume that is encrypted without a key of its own.
-    aws_keys = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
-    for key in kms.list_keys()["Keys"]:
-        if (
-            key["KeyId"] not in aws_keys
-            and kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
-        ):
-            yield "key", key["KeyId"]
-    for alias in aliases:
-        if not alias["AliasName"].startswith("alias/aws/"):
-            yield "alias", alias["AliasName"]
+    aws_keys = {
+        alias.get("TargetKeyId") for alias in kms.list_aliases()["Aliases"] if alias["AliasName"].startswith(AWS_ALIAS)
+    }
+    for key in {key["KeyId"] for key in kms.list_keys()["Keys"]} - aws_keys:
+        if kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] != "PendingDeletion":
+            yield "key", key
+
+
+AWS_ALIAS: Final = "alias/aws/"
+
+
+def _is_the_accounts(row: Mapping[str, Any], default: set[str]) -> bool:
+    """True of what no stack makes: the default VPC and what is in it, AWS's own roles and aliases, what is deleted."""
+    networks = {row.get("VpcId"), *(attached.get("VpcId") for attached in row.get("Attachments") or ())}
+    return (
+        bool(networks & default)
+        or bool(row.get("IsDefault"))
+        or row.get("State") == "deleted"
+        # A role that a service made its own is the account's, and outlives every stack.
+        or str(row.get("Path")).startswith("/aws-service-role/")
+        or str(row.get("AliasName")).startswith(AWS_ALIAS)
+    )
 
 
 RANDOM = (

@@ -22,6 +22,7 @@ from otel_on_spot.kubernetes.names import (
 )
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws.eks_access import admitted_by
+from otel_on_spot.simcloud.aws.eks_cluster import cluster_row
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.aws.keys import why_no_volume
 from otel_on_spot.simcloud.handler import Site
@@ -37,30 +38,26 @@ def cluster_site(cloud: Any, cluster: str) -> Site:
     """The site of a cluster of the cloud, in its region.
 
     Raises:
-        ApiError: there is no such cluster.
+        NotFoundError: there is no such cluster.
     """
-    row = cloud.tables.get("clusters", cluster)
-    if row is None:
-        raise ApiError("ResourceNotFoundException", f"No cluster found for name: {cluster}.")
-    return Site(cloud, region=row["region"], cluster=cluster)
+    return Site(cloud, region=cluster_row(Site(cloud), cluster)["region"], cluster=cluster)
+
+
+def _discovered(site: Site, kind: str, member: str, key: str) -> list[str]:
+    """Ids of what carries the tag by which Karpenter finds it.
+
+    Raises:
+        ApiError: nothing does.
+    """
+    selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
+    found = getattr(site.client("ec2"), f"describe_{kind}s")(Filters=selector)[member]
+    if not found:
+        raise ApiError(f"{member}NotFound", f"no {kind.replace('_', ' ')} carries {DISCOVERY}={site.cluster}")
+    return sorted(row[key] for row in found)
 
 
 def _private_subnets(site: Site) -> list[str]:
-    selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
-    found = sorted(subnet["SubnetId"] for subnet in site.client("ec2").describe_subnets(Filters=selector)["Subnets"])
-    if not found:
-        raise ApiError("SubnetsNotFound", f"no subnet carries {DISCOVERY}={site.cluster}")
-    return found
-
-
-def _discovered_groups(site: Site) -> list[str]:
-    selector = [{"Name": f"tag:{DISCOVERY}", "Values": [site.cluster]}]
-    found = sorted(
-        group["GroupId"] for group in site.client("ec2").describe_security_groups(Filters=selector)["SecurityGroups"]
-    )
-    if not found:
-        raise ApiError("SecurityGroupsNotFound", f"no security group carries {DISCOVERY}={site.cluster}")
-    return found
+    return _discovered(site, "subnet", "Subnets", "SubnetId")
 
 
 def launch_nodes(site: Site, pool: str, count: int = 1) -> list[Object]:
@@ -110,7 +107,7 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
         "eks:eks-cluster-name": site.cluster,
         cluster_tag(site.cluster): "owned",
     }
-    instance = launch(site, subnet, _discovered_groups(site), NODE_TYPE, tags)
+    instance = launch(site, subnet, _discovered(site, "security_group", "SecurityGroups", "GroupId"), NODE_TYPE, tags)
     joined = bool(admitted_by(site, site.cluster, role))
     claim = {
         "apiVersion": "karpenter.sh/v1",

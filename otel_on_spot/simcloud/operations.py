@@ -80,6 +80,7 @@ class Operations:
 
         Raises:
             ApiError: the cloud, or the fault plan, refused.
+            UnfinishedError: a creation was refused after the cloud made the resource.
         """
         line = Operation(operation, subject.token, subject.name, subject.urn, self.clock.now())
 
@@ -88,14 +89,22 @@ class Operations:
             self.clock.sleep(seconds, cancelled)
 
         struck = self.faults.strikes(subject.token, subject.name, operation)
-        try:
+
+        def strike(stage: str) -> None:
             for fault in struck:
-                if fault.stage == "before":
+                if fault.stage == stage:
                     self._strike(fault, line, spend, timeout, cancelled)
+
+        try:
+            strike("before")
             result = act(spend)
-            for fault in struck:
-                if fault.stage == "after":
-                    self._strike_after(fault, line, spend, timeout, cancelled, result)
+            try:
+                strike("after")
+            except ApiError as refusal:
+                # The resource was made, and the caller must know it.
+                if operation == "create" and isinstance(result, tuple):
+                    raise UnfinishedError(result[0], result[1], refusal) from refusal
+                raise
             line.result = "ok"
             return result
         except Exception as problem:
@@ -127,28 +136,6 @@ class Operations:
             if attempt >= allowed:
                 raise ApiError(code, f"{rule}; gave up after {allowed} retries")
             spend(pauses[min(attempt, len(pauses) - 1)])
-
-    def _strike_after(
-        self,
-        fault: Fault,
-        line: Operation,
-        spend: Callable[[float], None],
-        timeout: float,
-        cancelled: threading.Event,
-        result: object,
-    ) -> None:
-        """The resource was created, and the caller must know it.
-
-        Raises:
-            UnfinishedError: a creation was refused after the cloud made the resource.
-            ApiError: another operation was refused.
-        """
-        try:
-            self._strike(fault, line, spend, timeout, cancelled)
-        except ApiError as refusal:
-            if line.operation == "create" and isinstance(result, tuple):
-                raise UnfinishedError(result[0], result[1], refusal) from refusal
-            raise
 
     def _write(self, line: Operation) -> None:
         with self._lock:

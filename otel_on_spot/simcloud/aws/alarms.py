@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.program.resource_types import ProviderScope
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Kept, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
@@ -258,26 +258,23 @@ class TopicSubscription(Handler):
         call.site.client("sns").unsubscribe(SubscriptionArn=identity)
 
 
-TABLE: Final = "budgets"
-KEPT: Final = ("budgetType", "timeUnit", "limitAmount", "limitUnit", "costFilters", "notifications")
-
-
-class Budget(Handler):
+class Budget(Kept):
     """A budget of the account, by its name. moto knows no change of one, no tags and no subscribers."""
 
     token = "aws:budgets/budget:Budget"
-    taggable = True
+    table = "budgets"
+    kept = ("budgetType", "timeUnit", "limitAmount", "limitUnit", "costFilters", "notifications")
+    missing = ("NotFoundException", "Unable to delete budget: {} - the budget doesn't exist.")
     seconds = Seconds(2, 1, 1)
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         name, account = inputs["name"], call.site.cloud.account
         self._hold(call.site, "CreateBudget", "Budget", inputs, ResourceTags=tag_list(all_tags(call.site, inputs)))
-        if call.site.cloud.tables.get(TABLE, name):
+        if call.site.cloud.tables.get(self.table, name):
             raise ApiError("DuplicateRecordException", f"Error creating budget: {name} - the budget already exists.")
-        self._write(call, name, inputs)
-        arn = self.arn(call.site, name, inputs)
-        return self.identity(call.site, inputs), {"accountId": account, "arn": arn}
+        self.keep(call, name, inputs)
+        return self.identity(call.site, inputs), {"accountId": account, "arn": self.arn(call.site, name, inputs)}
 
     @staticmethod
     def _hold(site: Site, operation: str, member: str, inputs: Properties, **more: Any) -> None:
@@ -286,40 +283,13 @@ class Budget(Handler):
         account = {"AccountId": site.cloud.account}
         site.hold("budgets", operation, {**account, member: _as_asked(inputs), **more})
         for notification, subscribers in _notifications(inputs):
-            site.hold(
-                "budgets",
-                "CreateNotification",
-                {
-                    **account,
-                    "BudgetName": inputs["name"],
-                    "Notification": notification,
-                    "Subscribers": subscribers,
-                },
-            )
-
-    @staticmethod
-    def _write(call: Call, name: str, inputs: Properties) -> None:
-        kept = {key: inputs.get(key) for key in KEPT}
-        call.site.cloud.tables.put(TABLE, name, {**kept, "tags": all_tags(call.site, inputs)})
+            told = {"BudgetName": inputs["name"], "Notification": notification, "Subscribers": subscribers}
+            site.hold("budgets", "CreateNotification", {**account, **told})
 
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        row = call.site.cloud.tables.get(TABLE, identity.partition(":")[2])
-        if row is None:
-            return None
-        return {**{key: row[key] for key in KEPT}, **own_tags(call.site, state, row["tags"])}
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._hold(call.site, "UpdateBudget", "NewBudget", new)
-        self._write(call, identity.partition(":")[2], new)
-        return {key: new.get(key) for key in KEPT}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        name = identity.partition(":")[2]
-        if call.site.cloud.tables.remove(TABLE, name) is None:
-            raise ApiError("NotFoundException", f"Unable to delete budget: {name} - the budget doesn't exist.")
+        self.keep(call, identity.rpartition(":")[2], new)
 
 
 NOTICES: Final = 5

@@ -7,11 +7,10 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags
+from otel_on_spot.simcloud.handler import Call, Kept, Seconds, all_tags
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form
 
-TABLE = "experiment-templates"
 KEPT = ("description", "roleArn", "stopConditions", "targets", "actions")
 
 
@@ -45,11 +44,13 @@ def request(operation: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return in_aws_form("fis", f"{operation}ExperimentTemplateRequest", told)
 
 
-class ExperimentTemplate(Handler):
+class ExperimentTemplate(Kept):
     """A template. AWS refuses one whose action names a target that it lacks, and so do we."""
 
     token = "aws:fis/experimentTemplate:ExperimentTemplate"
-    taggable = True
+    table = "experiment-templates"
+    kept = KEPT
+    missing = ("ResourceNotFoundException", "ExperimentTemplate {} not found")
     seconds = Seconds(2, 1, 1)
 
     @override
@@ -58,7 +59,7 @@ class ExperimentTemplate(Handler):
         call.site.hold("fis", "CreateExperimentTemplate", asked)
         self._whole(inputs)
         identity = f"EXT{secrets.token_hex(8)}"
-        self._write(call, identity, inputs)
+        self.keep(call, identity, inputs)
         return identity, {}
 
     @staticmethod
@@ -71,26 +72,8 @@ class ExperimentTemplate(Handler):
                     "ValidationException", f"Action {action['name']} names target {wanted}, which is not there"
                 )
 
-    @staticmethod
-    def _write(call: Call, identity: str, inputs: Properties) -> None:
-        kept = {key: inputs.get(key) for key in KEPT}
-        call.site.cloud.tables.put(TABLE, identity, {**kept, "tags": all_tags(call.site, inputs)})
-
     @override
-    def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        row = call.site.cloud.tables.get(TABLE, identity)
-        if row is None:
-            return None
-        return {**{key: row[key] for key in KEPT}, **own_tags(call.site, state, row["tags"])}
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         call.site.hold("fis", "UpdateExperimentTemplate", {**request("Update", new), "id": identity})
         self._whole(new)
-        self._write(call, identity, new)
-        return {key: new.get(key) for key in KEPT}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        if call.site.cloud.tables.remove(TABLE, identity) is None:
-            raise ApiError("ResourceNotFoundException", f"ExperimentTemplate {identity} not found")
+        self.keep(call, identity, new)

@@ -132,10 +132,6 @@ class Asked:
         if self.tags:
             yield call("ec2:CreateTags", self.fresh(kind), **{"ec2:CreateAction": action})
 
-    def retag(self, kind: str) -> Iterator[Request]:
-        """The provider's update of the tags of something of EC2."""
-        yield from self.retag_by("ec2:CreateTags", self.own(kind))
-
     def retag_by(self, tag: str, resource: Resource) -> Iterator[Request]:
         """The provider's update of tags, by the action that sets them: what is gone, then what is new."""
         gone = sorted(set(self.held) - set(self.tags))
@@ -284,7 +280,7 @@ def _make(kind: str, create: str, *within: Of) -> Calls:
 
 
 def _retag_ec2(kind: str) -> Calls:
-    return lambda asked: asked.retag(kind)
+    return lambda asked: asked.retag_by("ec2:CreateTags", asked.own(kind))
 
 
 def _vpc_read(asked: Asked) -> Iterator[Request]:
@@ -294,6 +290,8 @@ def _vpc_read(asked: Asked) -> Iterator[Request]:
 
 
 _VPC: Final = _named("vpc", "vpcId")
+_SUBNET: Final = _named("subnet", "subnetId")
+_TABLE: Final = _named("route-table", "routeTableId")
 _GATEWAY: Final = _itself("internet-gateway")
 
 
@@ -310,7 +308,7 @@ def _gateway_update(asked: Asked) -> Iterator[Request]:
             yield call("ec2:DetachInternetGateway", _GATEWAY(asked), asked.ec2("vpc", before))
         if after:
             yield call("ec2:AttachInternetGateway", _GATEWAY(asked), asked.ec2("vpc", after))
-    yield from asked.retag("internet-gateway")
+    yield from _retag_ec2("internet-gateway")(asked)
 
 
 def _gateway_delete(asked: Asked) -> Iterator[Request]:
@@ -322,11 +320,7 @@ def _gateway_delete(asked: Asked) -> Iterator[Request]:
 def _subnet_update(asked: Asked) -> Iterator[Request]:
     if bool(asked.state.get("mapPublicIpOnLaunch")) != bool(asked.inputs.get("mapPublicIpOnLaunch")):
         yield call("ec2:ModifySubnetAttribute", asked.own("subnet"))
-    yield from asked.retag("subnet")
-
-
-def _association(action: str) -> Calls:
-    return _call(action, _named("route-table", "routeTableId"), _named("subnet", "subnetId"))
+    yield from _retag_ec2("subnet")(asked)
 
 
 RULES: Final = (("ingress", "Ingress"), ("egress", "Egress"))
@@ -347,7 +341,7 @@ def _group_update(asked: Asked) -> Iterator[Request]:
                 yield call(f"ec2:RevokeSecurityGroup{direction}", group)
             if after:
                 yield call(f"ec2:AuthorizeSecurityGroup{direction}", group)
-    yield from asked.retag("security-group")
+    yield from _retag_ec2("security-group")(asked)
 
 
 def _default_group(asked: Asked) -> Iterator[Request]:
@@ -426,14 +420,14 @@ def _endpoint_update(asked: Asked) -> Iterator[Request]:
         named += [asked.ec2(kind, identity) for identity in sorted(changed)]
     if named:
         yield call("ec2:ModifyVpcEndpoint", asked.own("vpc-endpoint"), *named)
-    yield from asked.retag("vpc-endpoint")
+    yield from _retag_ec2("vpc-endpoint")(asked)
 
 
 def _template_update(asked: Asked) -> Iterator[Request]:
     yield call("ec2:CreateLaunchTemplateVersion", asked.own("launch-template"))
     if asked.inputs.get("updateDefaultVersion"):
         yield call("ec2:ModifyLaunchTemplate", asked.own("launch-template"))
-    yield from asked.retag("launch-template")
+    yield from _retag_ec2("launch-template")(asked)
 
 
 # EKS
@@ -896,53 +890,67 @@ def _bucket_create(asked: Asked) -> Iterator[Request]:
         yield call("s3:PutBucketTagging", _bucket(asked))
 
 
-def _set_on_bucket(what: str, delete: str = "") -> Operations:
-    """Something that is put on a bucket, and removed by the same permission where it has none of its own."""
-    put = _on(_bucket, f"s3:Put{what}")
-    return Operations(
-        create=put,
-        read=_on(_bucket, f"s3:Get{what}"),
-        update=put,
-        delete=_on(_bucket, f"s3:{delete}") if delete else put,
-    )
+def _set_on_bucket(what: str, remove: str = "") -> Operations:
+    return _set_on(_bucket, f"s3:Put{what}", f"s3:Get{what}", remove)
+
+
+def _of_ec2(kind: str, noun: str, *within: Of, **others: Calls) -> Operations:
+    """Something of EC2 that has tags: made within others, described, tagged anew and deleted, all by its noun.
+
+    Args:
+        kind: its type in IAM's table.
+        noun: its name in EC2's operations, such as ``RouteTable`` of CreateRouteTable.
+        within: what its creation names.
+        others: operation -> its calls, where they are not these.
+    """
+    of_it: dict[str, Calls] = {
+        "create": _make(kind, f"Create{noun}", *within),
+        "read": _only(f"ec2:Describe{noun}s"),
+        "update": _retag_ec2(kind),
+        "delete": _on(_itself(kind), f"ec2:Delete{noun}"),
+    }
+    return Operations(**of_it | others)
+
+
+def _set_on(of: Of, put: str, get: str, remove: str = "") -> Operations:
+    """Something that is put on another resource by one permission, and removed by it where none is its own."""
+    return Operations(create=_on(of, put), read=_on(of, get), update=_on(of, put), delete=_on(of, remove or put))
 
 
 OPERATIONS: Final[Mapping[str, Operations]] = {
-    "aws:ec2/vpc:Vpc": Operations(
+    "aws:ec2/vpc:Vpc": _of_ec2(
+        "vpc",
+        "Vpc",
         create=_in_turn(_make("vpc", "CreateVpc"), _on(_made("vpc"), "ec2:ModifyVpcAttribute")),
         read=_vpc_read,
         update=_in_turn(_on(_itself("vpc"), "ec2:ModifyVpcAttribute"), _retag_ec2("vpc")),
-        delete=_on(_itself("vpc"), "ec2:DeleteVpc"),
     ),
-    "aws:ec2/internetGateway:InternetGateway": Operations(
+    "aws:ec2/internetGateway:InternetGateway": _of_ec2(
+        "internet-gateway",
+        "InternetGateway",
         create=_gateway_create,
-        read=_only("ec2:DescribeInternetGateways"),
         update=_gateway_update,
         delete=_gateway_delete,
     ),
-    "aws:ec2/subnet:Subnet": Operations(
+    "aws:ec2/subnet:Subnet": _of_ec2(
+        "subnet",
+        "Subnet",
         create=_in_turn(_make("subnet", "CreateSubnet", _VPC), _on(_made("subnet"), "ec2:ModifySubnetAttribute")),
-        read=_only("ec2:DescribeSubnets"),
         update=_subnet_update,
         delete=_in_turn(_only("ec2:DescribeNetworkInterfaces"), _on(_itself("subnet"), "ec2:DeleteSubnet")),
     ),
-    "aws:ec2/routeTable:RouteTable": Operations(
-        create=_make("route-table", "CreateRouteTable", _VPC),
-        read=_only("ec2:DescribeRouteTables"),
-        update=_retag_ec2("route-table"),
-        delete=_on(_itself("route-table"), "ec2:DeleteRouteTable"),
-    ),
+    "aws:ec2/routeTable:RouteTable": _of_ec2("route-table", "RouteTable", _VPC),
     "aws:ec2/route:Route": Operations(
-        create=_on(_named("route-table", "routeTableId"), "ec2:CreateRoute"),
+        create=_on(_TABLE, "ec2:CreateRoute"),
         read=_only("ec2:DescribeRouteTables"),
-        update=_on(_named("route-table", "routeTableId"), "ec2:ReplaceRoute"),
-        delete=_on(_named("route-table", "routeTableId"), "ec2:DeleteRoute"),
+        update=_on(_TABLE, "ec2:ReplaceRoute"),
+        delete=_on(_TABLE, "ec2:DeleteRoute"),
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": Operations(
-        create=_association("ec2:AssociateRouteTable"),
+        create=_call("ec2:AssociateRouteTable", _TABLE, _SUBNET),
         read=_only("ec2:DescribeRouteTables"),
-        update=_association("ec2:ReplaceRouteTableAssociation"),
-        delete=_association("ec2:DisassociateRouteTable"),
+        update=_call("ec2:ReplaceRouteTableAssociation", _TABLE, _SUBNET),
+        delete=_call("ec2:DisassociateRouteTable", _TABLE, _SUBNET),
     ),
     "aws:ec2/eip:Eip": Operations(
         create=_make("elastic-ip", "AllocateAddress"),
@@ -950,34 +958,22 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         update=_retag_ec2("elastic-ip"),
         delete=_on(_itself("elastic-ip"), "ec2:ReleaseAddress"),
     ),
-    "aws:ec2/natGateway:NatGateway": Operations(
-        create=_make(
-            "natgateway",
-            "CreateNatGateway",
-            _named("subnet", "subnetId"),
-            _named("elastic-ip", "allocationId"),
-        ),
-        read=_only("ec2:DescribeNatGateways"),
-        update=_retag_ec2("natgateway"),
-        delete=_on(_itself("natgateway"), "ec2:DeleteNatGateway"),
-    ),
-    "aws:ec2/securityGroup:SecurityGroup": Operations(
+    "aws:ec2/natGateway:NatGateway": _of_ec2("natgateway", "NatGateway", _SUBNET, _named("elastic-ip", "allocationId")),
+    "aws:ec2/securityGroup:SecurityGroup": _of_ec2(
+        "security-group",
+        "SecurityGroup",
         create=_in_turn(
             _make("security-group", "CreateSecurityGroup", _VPC),
             _on(_made("security-group"), "ec2:RevokeSecurityGroupEgress"),
             lambda asked: _authorize(asked, _made("security-group")(asked)),
         ),
-        read=_only("ec2:DescribeSecurityGroups"),
         update=_group_update,
         delete=_in_turn(
             _only("ec2:DescribeNetworkInterfaces"), _on(_itself("security-group"), "ec2:DeleteSecurityGroup")
         ),
     ),
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Operations(
-        create=_default_group,
-        read=_only("ec2:DescribeSecurityGroups"),
-        update=_default_group,
-        delete=lambda _: (),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _of_ec2(
+        "security-group", "SecurityGroup", create=_default_group, update=_default_group, delete=_only()
     ),
     "aws:ec2/tag:Tag": Operations(
         create=_tag("ec2:CreateTags"),
@@ -985,28 +981,30 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         update=_tag("ec2:CreateTags"),
         delete=_tag("ec2:DeleteTags"),
     ),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": Operations(
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _of_ec2(
+        "vpc-endpoint",
+        "VpcEndpoint",
         create=_endpoint_create,
         read=_only("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
         update=_endpoint_update,
         delete=_on(_itself("vpc-endpoint"), "ec2:DeleteVpcEndpoints"),
     ),
-    "aws:ec2/flowLog:FlowLog": Operations(
+    "aws:ec2/flowLog:FlowLog": _of_ec2(
+        "vpc-flow-log",
+        "FlowLog",
         # Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
         create=_in_turn(
             _make("vpc-flow-log", "CreateFlowLogs", _VPC),
             _pass_role("vpc-flow-logs.amazonaws.com", "iamRoleArn"),
             _only("logs:CreateLogDelivery"),
         ),
-        read=_only("ec2:DescribeFlowLogs"),
-        update=_retag_ec2("vpc-flow-log"),
         delete=_in_turn(_on(_itself("vpc-flow-log"), "ec2:DeleteFlowLogs"), _only("logs:DeleteLogDelivery")),
     ),
-    "aws:ec2/launchTemplate:LaunchTemplate": Operations(
-        create=_make("launch-template", "CreateLaunchTemplate"),
+    "aws:ec2/launchTemplate:LaunchTemplate": _of_ec2(
+        "launch-template",
+        "LaunchTemplate",
         read=_only("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
         update=_template_update,
-        delete=_on(_itself("launch-template"), "ec2:DeleteLaunchTemplate"),
     ),
     "aws:eks/cluster:Cluster": Operations(
         create=_cluster_create,
@@ -1066,12 +1064,7 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         update=_in_turn(_on(_queue, "sqs:SetQueueAttributes"), _retag("sqs:TagQueue", _queue)),
         delete=_on(_queue, "sqs:DeleteQueue"),
     ),
-    "aws:sqs/queuePolicy:QueuePolicy": Operations(
-        create=_on(_queue_of, "sqs:SetQueueAttributes"),
-        read=_on(_queue_of, "sqs:GetQueueAttributes"),
-        update=_on(_queue_of, "sqs:SetQueueAttributes"),
-        delete=_on(_queue_of, "sqs:SetQueueAttributes"),
-    ),
+    "aws:sqs/queuePolicy:QueuePolicy": _set_on(_queue_of, "sqs:SetQueueAttributes", "sqs:GetQueueAttributes"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Operations(
         create=_in_turn(
             _on(_alarm, "cloudwatch:DescribeAlarms"), _alarm_put, _tag_new("cloudwatch:TagResource", _alarm)
@@ -1171,7 +1164,7 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         delete=_on(_bucket, "s3:DeleteBucket"),
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _set_on_bucket("LifecycleConfiguration"),
-    "aws:s3/bucketPolicy:BucketPolicy": _set_on_bucket("BucketPolicy", "DeleteBucketPolicy"),
+    "aws:s3/bucketPolicy:BucketPolicy": _set_on_bucket("BucketPolicy", "s3:DeleteBucketPolicy"),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _set_on_bucket("BucketPublicAccessBlock"),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _set_on_bucket(
         "EncryptionConfiguration"
