@@ -169,20 +169,6 @@ def test_every_function_that_is_answered_has_its_arguments() -> None:
     assert registry.ANSWERS.keys() <= FUNCTIONS.keys()
 
 
-def test_a_rule_of_a_security_group_has_no_argument_that_is_dropped(aws: Maker) -> None:
-    vpc = aws.make("aws:ec2/vpc:Vpc", "ruled", cidrBlock="10.65.0.0/16")
-    rule = {"protocol": "tcp", "fromPort": 1, "toPort": 1, "ipv6CidrBlocks": ["::/0"]}
-    with pytest.raises(ApiError, match="NotSimulated: ipv6CidrBlocks of a rule"):
-        aws.make("aws:ec2/securityGroup:SecurityGroup", "ruled", vpcId=vpc.id, ingress=[rule])
-
-
-def test_a_member_that_a_block_does_not_have_is_refused_by_aws_model(aws: Maker) -> None:
-    with pytest.raises(
-        ApiError, match=r"UnknownParameter: The parameter LaunchTemplateData\.metadataOptions\.httpColour"
-    ):
-        aws.make("aws:ec2/launchTemplate:LaunchTemplate", "odd", metadataOptions={"httpColour": "red"})
-
-
 def test_the_page_lists_what_is_not_decided() -> None:
     page = (ROOT / "docs" / "simulated-cloud.md").read_text()
     listed = page.partition("<!-- undecided:begin -->\n")[2].partition("<!-- undecided:end -->")[0]

@@ -10,7 +10,6 @@ from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.aws.eks_cluster import refuse_endpoint
 from otel_on_spot.simcloud.aws.endpoints import endpoint_services
-from otel_on_spot.simcloud.aws.keys import RETENTIONS
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
 from tests.simcloud.conftest import Maker, trust
@@ -61,17 +60,6 @@ def test_a_principal_that_aws_does_not_find_is_refused_in_every_policy(
     assert principals.unknown(known.site, trusting(principal)) == unknown
 
 
-def test_unknown_principals_are_refused_by_iam_kms_and_sqs_in_their_own_words(known: Maker) -> None:
-    wrong = trusting({"Service": "ec3.amazonaws.com"})
-    with pytest.raises(ApiError, match=r'MalformedPolicyDocument: Invalid principal in policy: "SERVICE":"ec3'):
-        known.make("aws:iam/role:Role", "wrong", name="wrong", assumeRolePolicy=wrong)
-    with pytest.raises(ApiError, match=r"MalformedPolicyDocumentException.*invalid principals"):
-        known.make("aws:kms/key:Key", "wrong", policy=wrong)
-    queue = known.make("aws:sqs/queue:Queue", "principals", name="principals")
-    with pytest.raises(ApiError, match="InvalidAttributeValue: Invalid value for the parameter Policy"):
-        known.make("aws:sqs/queuePolicy:QueuePolicy", "wrong", queueUrl=queue.id, policy=wrong)
-
-
 @pytest.mark.parametrize(
     ("arn", "why"),
     [
@@ -111,32 +99,6 @@ def test_every_service_that_karpenter_and_nodes_call_has_an_endpoint() -> None:
         "kms",
         "s3",
     } <= endpoint_services()
-
-
-@pytest.mark.parametrize("days", [2, 15, 100, 3654])
-def test_a_log_group_keeps_events_for_one_of_the_listed_times(aws: Maker, days: int) -> None:
-    assert days not in RETENTIONS
-    with pytest.raises(
-        ApiError, match=r"InvalidParameterException: 1 validation error detected: Value '\d+' at 'reten"
-    ):
-        aws.make("aws:cloudwatch/logGroup:LogGroup", "kept", name=f"kept-{days}", retentionInDays=days)
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [
-        ("messageRetentionSeconds", 59),
-        ("messageRetentionSeconds", 1209601),
-        ("visibilityTimeoutSeconds", 43201),
-        ("delaySeconds", 901),
-        ("receiveWaitTimeSeconds", 21),
-        ("maxMessageSize", 1023),
-        ("kmsDataKeyReusePeriodSeconds", 59),
-    ],
-)
-def test_an_attribute_of_a_queue_outside_its_range_is_refused(aws: Maker, argument: str, value: int) -> None:
-    with pytest.raises(ApiError, match="InvalidAttributeValue: Invalid value for the parameter"):
-        aws.make("aws:sqs/queue:Queue", "ranged", name=f"ranged-{argument}", **{argument: value})
 
 
 @pytest.mark.parametrize("days", [6, 31])

@@ -101,46 +101,6 @@ def test_a_rule_with_targets_is_not_deleted(aws: Maker) -> None:
         made.delete()
 
 
-def test_a_role_that_does_not_trust_pod_identity_gets_no_association(aws: Maker, cluster: Maker) -> None:
-    aws.make("aws:iam/role:Role", "stranger", name="stranger", assumeRolePolicy=trust("ec2.amazonaws.com"))
-    wanted = {"clusterName": cluster.site.cluster, "namespace": "kube-system", "serviceAccount": "karpenter"}
-    arn = f"arn:aws:iam::{aws.site.cloud.account}:role/"
-    with pytest.raises(ApiError, match=r"Trust policy of role .*stranger is invalid"):
-        aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}stranger")
-    document = trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
-    aws.make("aws:iam/role:Role", "friend", name="friend", assumeRolePolicy=document)
-    aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "a", **wanted, roleArn=f"{arn}friend")
-    with pytest.raises(ApiError, match="ResourceInUseException"):
-        aws.make("aws:eks/podIdentityAssociation:PodIdentityAssociation", "b", **wanted, roleArn=f"{arn}friend")
-
-
-@pytest.mark.parametrize(
-    ("types", "image", "why"),
-    [
-        (["m7i.large", "cc2.8xlarge"], None, "Ec2LaunchTemplateInvalidConfiguration: The specified instance type cc2"),
-        (["m7i.larg"], None, "The specified instance type m7i.larg is not valid"),
-        (
-            ["m7i.large", "t4g.medium"],
-            None,
-            r"\[t4g.medium\] is not a valid instance type for requested amiType AL2023_x",
-        ),
-        (["m7i.large"], "AL2023_ARM_64_STANDARD", r"\[m7i.large\] is not a valid .* amiType AL2023_ARM_64_STANDARD"),
-    ],
-)
-def test_a_node_group_of_types_that_ec2_does_not_describe_or_of_another_architecture_is_refused(
-    cluster: Maker, types: list[str], image: str | None, why: str
-) -> None:
-    inputs: dict[str, Any] = {
-        "clusterName": cluster.site.cluster,
-        "nodeGroupName": "g",
-        "instanceTypes": types,
-        "amiType": image,
-    }
-    inputs["subnetIds"] = ["subnet-0123456789abcdef0"]
-    with pytest.raises(ApiError, match=why):
-        cluster.make("aws:eks/nodeGroup:NodeGroup", "typed", **inputs)
-
-
 def test_nodes_do_not_join_while_the_network_plugin_has_no_credentials(aws: Maker, cluster: Maker) -> None:
     role = aws.make("aws:iam/role:Role", "no-cni", name="no-cni", assumeRolePolicy=trust("ec2.amazonaws.com"))
     policy = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"

@@ -11,7 +11,6 @@ from pydantic.alias_generators import to_camel
 from otel_on_spot.simcloud.api_errors import ApiError, UnfinishedError
 from otel_on_spot.simcloud.aws import alarms, security_groups
 from tests.simcloud.conftest import Maker, trust
-from tests.simcloud.test_taken_by_moto import filled
 
 IAM = "arn:aws:iam::123456789012:"
 VPC, SUBNET, TABLE, ROUTE = (
@@ -24,6 +23,8 @@ ENDPOINT, FLOW_LOG, TEMPLATE = (
     "aws:ec2/flowLog:FlowLog",
     "aws:ec2/launchTemplate:LaunchTemplate",
 )
+POLICY_OF_IAM, INLINE, QUEUES = "aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy", "aws:sqs/queue:Queue"
+ALIAS, LOGS = "aws:kms/alias:Alias", "aws:cloudwatch/logGroup:LogGroup"
 ROLE, ATTACHMENT, KEY = "aws:iam/role:Role", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:kms/key:Key"
 CLUSTER, NODES = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"
 ENTRY, ACCESS = "aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
@@ -66,7 +67,38 @@ def there(aws: Maker) -> dict[str, Any]:
     cluster = aws.make(CLUSTER, "req", name="req", **asked)
     aws.make(CLUSTER, "req-map", name="req-map", **{**asked, "accessConfig": {"authenticationMode": "CONFIG_MAP"}})
     aws.make(ENTRY, "req", clusterName="req", principalArn=f"{IAM}role/req-people", type="STANDARD")
+    named = aws.make(VPC, "taken", cidrBlock="10.66.0.0/16", enableDnsHostnames=True)
+    subnets = [
+        aws.make(SUBNET, f"taken-{zone}", vpcId=named.id, cidrBlock=f"10.66.{index}.0/24", availabilityZone=zone)
+        for index, zone in enumerate(("eu-west-1a", "eu-west-1b"))
+    ]
+    used_table = aws.make(TABLE, "taken", vpcId=named.id)
+    used_gateway = aws.make(GATEWAY, "taken", vpcId=named.id)
+    for name, kind, more in (
+        ("sts", "Interface", {"subnetIds": [subnets[0].id], "privateDnsEnabled": True}),
+        ("s3", "Gateway", {"routeTableIds": [used_table.id]}),
+    ):
+        service = f"com.amazonaws.eu-west-1.{name}"
+        aws.make(ENDPOINT, f"taken-{name}", vpcId=named.id, serviceName=service, vpcEndpointType=kind, **more)
+    for name, service in (("taken-nodes", "ec2.amazonaws.com"), ("taken-control", "eks.amazonaws.com")):
+        aws.make(ROLE, name, name=name, assumeRolePolicy=trust(service))
+    for index in range(10):
+        policy = aws.make(POLICY_OF_IAM, f"taken-{index}", name=f"taken-{index}", policy=granting())
+        aws.make(ATTACHMENT, f"taken-{index}", role="taken-nodes", policyArn=policy.id)
+    aws.make(RULE, "taken", name="taken", eventPattern='{"source":["aws.ec2"]}')
+    queue = "arn:aws:sqs:eu-west-1:123456789012:taken"
+    for index in range(5):
+        aws.make(TARGET, f"taken-{index}", rule="taken", arn=queue, targetId=f"t{index}")
+    live_key = aws.make(KEY, "taken", description="taken")
     return {
+        "named": named.id,
+        "x": subnets[0].id,
+        "y": subnets[1].id,
+        "used-table": used_table.id,
+        "used-gateway": used_gateway.id,
+        "live-key": live_key.id,
+        "live-arn": live_key.outputs["arn"],
+        "queue": queue,
         "vpc": vpc.id,
         "other": other.id,
         "a": a.id,
@@ -148,7 +180,125 @@ def statement(**told: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", **told}]})
 
 
+GROUP_OF = {"vpcId": "{named}", "name": "taken", "description": "taken"}
+FROM_A_TO_B = {"subnetIds": ["{x}", "{y}"]}
+CONTROL_PLANE = {"name": "taken", "roleArn": f"{IAM}role/taken-control", "vpcConfig": FROM_A_TO_B}
+ROUTED = {"routeTableId": "{used-table}", "destinationCidrBlock": "1.0.0.0/8"}
+IN_ZONE = {"vpcId": "{named}", "cidrBlock": "10.66.9.0/24", "availabilityZone": "eu-west-1a"}
+EC2, NOBODY = {"Service": "ec2.amazonaws.com"}, {"Service": "ec3.amazonaws.com"}
+GONE = "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
+
+
+def granting(**more: Any) -> str:
+    allowed = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+
+
+def trusting(**more: Any) -> str:
+    allowed = {"Effect": "Allow", "Action": "sts:AssumeRole", **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
+def tcp(low: int, high: int, protocol: str = "tcp") -> list[dict[str, Any]]:
+    return [{"protocol": protocol, "fromPort": low, "toPort": high, "cidrBlocks": ["10.0.0.0/8"]}]
+
+
+def endpoint(service: str, kind: str = "Interface", **more: Any) -> dict[str, Any]:
+    named = {"serviceName": f"com.amazonaws.eu-west-1.{service}", "vpcEndpointType": kind}
+    return {"vpcId": "{named}", **named, **more}
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
+    (SUBNET, {**IN_ZONE, "availabilityZone": "eu-west-2a"}, "following availability"),
+    (SUBNET, {**IN_ZONE, "cidrBlock": "10.66.9.0/29"}, r"InvalidSubnet\.Range"),
+    (SUBNET, {**IN_ZONE, "cidrBlock": "10.66.0.128/25"}, r"InvalidSubnet\.Conflict"),
+    (GATEWAY, {"vpcId": "{named}"}, "already has an internet gateway attached"),
+    (ROUTE, ROUTED, "MissingParameter"),
+    (ROUTE, {**ROUTED, "natGatewayId": "nat-0123456789abcdef0"}, r"InvalidNatGatewayID\.NotFound"),
+    (ROUTE, {**ROUTED, "destinationCidrBlock": "10.66.0.0/16", "gatewayId": "{used-gateway}"}, "RouteAlreadyExists"),
+    (GROUP, {**GROUP_OF, "name": "sg-taken"}, r"format sg-\*"),
+    (GROUP, {**GROUP_OF, "description": "caf\u00e9"}, "GroupDescription is invalid"),
+    (GROUP, {**GROUP_OF, "name": "a|b"}, "GroupName is invalid"),
+    (GROUP, {**GROUP_OF, "name": "taken-b", "ingress": tcp(9, 1)}, r"port range \(9:1\)"),
+    (GROUP, {**GROUP_OF, "name": "taken-c", "egress": tcp(1, 65536)}, r"port range \(1:65536\)"),
+    (GROUP, {**GROUP_OF, "name": "taken-d", "ingress": tcp(1, 1, "tpc")}, "Unknown protocol"),
+    (ENDPOINT, endpoint("sqs2"), "^InvalidServiceName: "),
+    (ENDPOINT, endpoint("iam"), "^InvalidServiceName: "),
+    (ENDPOINT, {**endpoint("sts"), "serviceName": "com.amazonaws.eu-west-2.sts"}, "^InvalidServiceName: "),
+    (ENDPOINT, {**endpoint("sts"), "serviceName": "sts"}, "^InvalidServiceName: "),
+    (ENDPOINT, endpoint("sts", "Gateway"), "^InvalidParameter: "),
+    (ENDPOINT, endpoint("sts", subnetIds=["{y}"], privateDnsEnabled=True), "conflicting DNS domain"),
+    (ENDPOINT, endpoint("sqs", subnetIds=["{x}", "{x}"]), "DuplicateSubnetsInSameZone"),
+    (ENDPOINT, endpoint("s3", "Gateway", routeTableIds=["{used-table}"]), "RouteAlreadyExists"),
+    (FLOW_LOG, of(LOG, iamRoleArn=None, logDestination=LOGS_HERE), "DeliverLogsPermissionArn"),
+    (ROLE, {"name": "taken-nodes", "assumeRolePolicy": trusting(Principal=EC2)}, "EntityAlreadyExists"),
+    (POLICY_OF_IAM, {"name": "taken", "policy": granting(Effect="Maybe")}, "MalformedPolicyDocument"),
+    (
+        POLICY_OF_IAM,
+        {"name": "taken", "policy": granting(Resource=[f"arn:aws:s3:::bucket-{n}/*" for n in range(300)])},
+        r"LimitExceeded.*6144",
+    ),
+    (
+        KEY,
+        {"policy": granting(Principal={"Service": "eks.amazonaws.com"}, Action="kms:*")},  # it locks its owner out
+        "MalformedPolicyDocument",
+    ),
+    (CLUSTER, {**CONTROL_PLANE, "vpcConfig": {"subnetIds": ["{x}"]}}, "two different AZs"),
+    (ROLE, {"name": "taken", "assumeRolePolicy": trusting(Principal=EC2, Resource="*")}, "prohibited field Resource"),
+    (ROLE, {"name": "taken", "assumeRolePolicy": trusting()}, "Missing required field Principal"),
+    (
+        ROLE,
+        {"name": "taken", "assumeRolePolicy": trusting(Principal=EC2, Action="s3:GetObject")},
+        "may only specify STS",
+    ),
+    (
+        ROLE,
+        {
+            "name": "taken",
+            "assumeRolePolicy": trusting(
+                Principal=EC2, Condition={"StringEquals": {"aws:SourceArn": ["x" * 100] * 30}}
+            ),
+        },
+        "ACLSizePerRole: 2048",
+    ),
+    (ATTACHMENT, {"role": "taken-nodes", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "PoliciesPerRole: 10"),
+    (POLICY_OF_IAM, {"name": "taken", "policy": granting(Principal="*")}, "should not specify a principal"),
+    (POLICY_OF_IAM, {"name": "taken", "policy": granting(Sid="a b")}, "must be alpha-numeric"),
+    (INLINE, {"role": "taken-nodes", "name": "taken", "policy": granting(Sid="a-b")}, "must be alpha-numeric"),
+    (
+        INLINE,
+        {
+            "role": "taken-nodes",
+            "name": "taken",
+            "policy": granting(Resource=[f"arn:aws:s3:::{'x' * 50}{index}" for index in range(200)]),
+        },
+        "Maximum policy size of 10240 bytes",
+    ),
+    (RULE, {"name": "taken-too"}, "EventPattern or ScheduleExpression"),
+    (TARGET, {"rule": "taken", "arn": "{queue}", "targetId": "sixth"}, "LimitExceededException"),
+    (QUEUES, {"name": "taken.fifo"}, "alphanumeric characters"),
+    (
+        QUEUES,
+        {"name": "taken", "sqsManagedSseEnabled": True, "kmsMasterKeyId": "alias/aws/sqs"},
+        "one type of server-side encryption",
+    ),
+    (ALIAS, {"name": "alias/aws/taken", "targetKeyId": "{live-key}"}, "reserved for AWS"),
+    (LOGS, {"name": "aws/taken"}, "reserved for AWS"),
+    (LOGS, {"name": "/taken", "kmsKeyId": GONE}, "could not be found"),
+    (CLUSTER, {**CONTROL_PLANE, "roleArn": f"{IAM}role/taken-nodes"}, "trusted entity is not correct"),
+    (CLUSTER, {**CONTROL_PLANE, "version": "1.20"}, "unsupported Kubernetes version"),
+    (CLUSTER, {**CONTROL_PLANE, "version": "1.99"}, "unsupported Kubernetes version"),
+    (
+        CLUSTER,
+        {**CONTROL_PLANE, "vpcConfig": {**FROM_A_TO_B, "securityGroupIds": ["sg-0123456789abcdef0"]}},
+        r"InvalidGroup\.NotFound",
+    ),
+    (
+        CLUSTER,
+        {**CONTROL_PLANE, "encryptionConfig": {"resources": ["pods"], "provider": {"keyArn": "{live-arn}"}}},
+        "Unsupported resources",
+    ),
+    (CLUSTER, {**CONTROL_PLANE, "kubernetesNetworkConfig": {"serviceIpv4Cidr": "8.8.0.0/16"}}, "is not a private one"),
     (VPC, {"cidrBlock": "10.69.0.0/16", "enableDnsSupport": False, "enableDnsHostnames": True}, "DNS hostnames if DNS"),
     (NAT, {"allocationId": "{vpc}", "subnetId": "{elsewhere}"}, r"Gateway\.NotAttached"),
     *(
@@ -162,6 +312,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (GROUP, one_rule(description="it's"), "Invalid rule description"),
     (GROUP, one_rule(description="x" * 256), "Invalid rule description"),
     (GROUP, one_rule(cidrBlocks=[]), "names no source"),
+    (GROUP, one_rule(ipv6CidrBlocks=["::/0"]), "NotSimulated: ipv6CidrBlocks of a rule"),
     (GROUP, one_rule(protocol="icmp", fromPort=300), "Invalid ICMP type/code"),
     (GROUP, one_rule(cidrBlocks=None, securityGroups=["{foreign}"]), r"InvalidGroup\.NotFound.*different networks"),
     (GROUP, one_rule(cidrBlocks=[f"10.{n}.0.0/16" for n in range(61)]), "RulesPerSecurityGroupLimitExceeded"),
@@ -179,10 +330,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (FLOW_LOG, of(LOG, logDestination=LOGS_HERE.replace("eu-west-1", "us-east-1")), "no log group of eu-west-1"),
     (TEMPLATE, {"name": "req-tag", "tagSpecifications": [{"resourceType": "vpc", "tags": {"a": "b"}}]}, "taggable"),
     (TEMPLATE, {"name": "req-hop", "metadataOptions": {"httpPutResponseHopLimit": 65}}, "is not 1 to 64"),
+    (TEMPLATE, {"name": "req-odd", "metadataOptions": {"httpColour": "red"}}, r"parameter LaunchTemplateData.*Colour"),
     (TEMPLATE, {"name": "a b"}, "InvalidLaunchTemplateName"),
     (TEMPLATE, {"name": "ab"}, "InvalidLaunchTemplateName"),
-    ("aws:kms/alias:Alias", {"name": "alias/req", "targetKeyId": "{key}"}, "pending deletion"),
-    ("aws:cloudwatch/logGroup:LogGroup", {"name": "/req", "kmsKeyId": "{key-arn}"}, "is PendingDeletion"),
+    (ALIAS, {"name": "alias/req", "targetKeyId": "{key}"}, "pending deletion"),
+    (LOGS, {"name": "/req", "kmsKeyId": "{key-arn}"}, "is PendingDeletion"),
     ("aws:iam/serviceLinkedRole:ServiceLinkedRole", {"awsServiceName": "nothing.amazonaws.com"}, "Invalid AWS service"),
     (
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
@@ -191,6 +343,33 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (KEY, {"policy": "{"}, "invalid Json"),
     (KEY, {"policy": statement(Action="kms:*", Resource="*", Sid="x" * 33000)}, "LimitExceededException"),
+    (ROLE, {"name": "req-2", "assumeRolePolicy": trusting(Principal=NOBODY)}, 'Invalid principal.*E":"ec3'),
+    (KEY, {"policy": trusting(Principal=NOBODY)}, "MalformedPolicyDocumentException.*invalid principals"),
+    (
+        "aws:sqs/queuePolicy:QueuePolicy",
+        {"queueUrl": "x", "policy": trusting(Principal=NOBODY)},
+        "parameter Policy: pr",
+    ),
+    *(
+        (
+            LOGS,
+            {"name": f"kept-{days}", "retentionInDays": days},
+            r"Exception: 1 validation error detected: Value '\d+'",
+        )
+        for days in (2, 15, 100, 3654)
+    ),
+    *(
+        (QUEUES, {"name": "req", argument: value}, "InvalidAttributeValue: Invalid value for the parameter")
+        for argument, value in (
+            ("messageRetentionSeconds", 59),
+            ("messageRetentionSeconds", 1209601),
+            ("visibilityTimeoutSeconds", 43201),
+            ("delaySeconds", 901),
+            ("receiveWaitTimeSeconds", 21),
+            ("maxMessageSize", 1023),
+            ("kmsDataKeyReusePeriodSeconds", 59),
+        )
+    ),
     (RULE, {"name": "req-2", "eventPattern": "{}"}, "Empty pattern"),
     (RULE, {"name": "req-2", "eventPattern": json.dumps({"source": ["x" * 2048]})}, "of 2048 characters"),
     (TARGET, {"rule": "req", "targetId": "t", "arn": QUEUE.replace("eu-west-1", "us-east-1")}, "the rule's own region"),
@@ -283,6 +462,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         (ADDON, of(CNI, addonName=name, podIdentityAssociations=[{"serviceAccount": "x", "roleArn": "y"}]), why)
         for name, why in (("vpc-cni", "aws-node"), ("kube-proxy", "takes no role"))
     ),
+    (IDENTITY, of(POD, roleArn=f"{IAM}role/req-nodes"), r"Trust policy of role .*req-nodes is invalid"),
     (IDENTITY, of(POD, namespace="A B"), "is no name that Kubernetes takes"),
     (IDENTITY, of(POD, serviceAccount="A_B"), "is no name that Kubernetes takes"),
     (IDENTITY, of(POD, roleArn="arn:aws:iam::444455556666:role/x"), "not of the cluster's account"),
@@ -298,6 +478,15 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (NODES, of(SYSTEM, updateConfig={"maxUnavailable": 1, "maxUnavailablePercentage": 10}), "Only one of"),
     (NODES, of(SYSTEM, version="1.31"), "more than 3 minors behind"),
+    *(
+        (NODES, of(SYSTEM, instanceTypes=["m7i.large", other], amiType=image), why)
+        for other, image, why in (
+            ("cc2.8xlarge", None, "Ec2LaunchTemplateInvalidConfiguration: The specified instance type cc2"),
+            ("m7i.larg", None, "The specified instance type m7i.larg is not valid"),
+            ("t4g.medium", None, r"\[t4g.medium\] is not a valid instance type for requested amiType AL2023_x"),
+            ("m7g.large", "AL2023_ARM_64_STANDARD", r"\[m7i.large\] is not a valid .* amiType AL2023_ARM_64_STANDARD"),
+        )
+    ),
     (NODES, of(SYSTEM, nodeGroupName="x" * 64), "1 to 63"),
     (NODES, of(SYSTEM, nodeGroupName="a b"), "1 to 63"),
     (
@@ -311,6 +500,15 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "cannot specify amiType",
     ),
 ]
+
+
+def filled(value: Any, ids: dict[str, Any]) -> Any:
+    """Inputs with ids in place of ``{name}``."""
+    if isinstance(value, dict):
+        return {key: filled(below, ids) for key, below in value.items()}
+    if isinstance(value, list):
+        return [filled(below, ids) for below in value]
+    return ids[value[1:-1]] if isinstance(value, str) and value[1:-1] in ids and value[0] == "{" else value
 
 
 @pytest.mark.parametrize(("token", "inputs", "why"), CASES)
@@ -337,6 +535,8 @@ def test_a_change_of_a_cluster_that_eks_refuses(there: dict[str, Any], change: d
 def test_an_association_keeps_its_role_where_the_new_one_does_not_trust_pods(aws: Maker, there: dict[str, Any]) -> None:
     assert there["cluster"]
     made = aws.make(IDENTITY, "kept", **of(POD, serviceAccount="kept"))
+    with pytest.raises(ApiError, match="ResourceInUseException"):
+        aws.make(IDENTITY, "again", **of(POD, serviceAccount="kept"))
     accounts = [{"serviceAccount": "aws-node", "roleArn": f"{IAM}role/req-pods"}]
     addon = aws.make(ADDON, "kept", **of(CNI, podIdentityAssociations=accounts))
     with pytest.raises(ApiError, match="Trust policy of role"):
@@ -402,3 +602,17 @@ def test_a_block_that_is_read_by_hand_has_no_argument_that_is_dropped(block: str
 def test_an_addon_is_not_made_to_preserve(aws: Maker) -> None:
     _, failures = aws._handler(ADDON).check("x", {}, {"resolveConflictsOnCreate": "PRESERVE"}, b"")
     assert [name for name, _ in failures] == ["resolveConflictsOnCreate"]
+
+
+def test_a_service_has_a_gateway_and_an_interface_with_its_private_name(aws: Maker, there: dict[str, Any]) -> None:
+    made = aws.make(
+        ENDPOINT,
+        "both-ways",
+        vpcId=there["named"],
+        serviceName="com.amazonaws.eu-west-1.s3",
+        vpcEndpointType="Interface",
+        subnetIds=[there["x"]],
+        privateDnsEnabled=True,
+        dnsOptions={"privateDnsOnlyForInboundResolverEndpoint": True},
+    )
+    made.delete()
