@@ -146,7 +146,7 @@ def frontends(lab: Lab) -> dict[str, float]:
             lab.scale_frontend(FRONTENDS)
             seen = set(before)
             while True:
-                ready = lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas", 0)
+                ready = lab.ready("frontend", "otel-demo")
                 if set(lab.claims()) - seen:
                     seen |= set(lab.claims())
                     claimed = time.monotonic() - started
@@ -181,10 +181,7 @@ def crowded(lab: Lab) -> Generator[None]:
 
 
 def _until_ready(lab: Lab, name: str, replicas: int) -> None:
-    def ready() -> int:
-        return lab.get("deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
-
-    until(f"{replicas} pods of {name} run", lambda: ready() == replicas, 3 * PATIENCE_SECONDS)
+    until(f"{replicas} pods of {name} run", lambda: lab.ready(name) == replicas, 3 * PATIENCE_SECONDS)
 
 
 def doctor(lab: Lab) -> dict[str, float]:

@@ -12,12 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from bench.lab import measures
 from otel_on_spot.lab import addresses
 from tests.lab.rehearsals import Rehearsed, rehearse
-from tests.lab.running import ROOT, Lab, until
+from tests.lab.running import Lab, until
 
 Numbers = dict[str, Any]
 REPLICAS: Final = 50
@@ -34,7 +32,7 @@ def fallback(lab: Lab) -> Numbers:
 
 def thousand(lab: Lab) -> Numbers:
     """1,000 pods in a drought, with an On-Demand pool that has room for them."""
-    pools = yaml.safe_load((ROOT / f"Pulumi.{lab.stack.name}.yaml").read_text())["config"]["otel-on-spot:pools"]
+    pools = lab.config("pools")
     pools["on-demand"]["limits"] = pools["spot"]["limits"]
     lab.apply(pools=pools)
     try:
@@ -56,8 +54,8 @@ def heap(lab: Lab) -> Numbers:
     peak: Numbers = {"resident": 0.0}
     try:
         started = time.monotonic()
-        while _ready(lab) < measures.PODS:
-            assert time.monotonic() - started < PATIENCE_SECONDS, f"{_ready(lab)} of {measures.PODS} pods run"
+        while lab.ready(NAME) < measures.PODS:
+            assert time.monotonic() - started < PATIENCE_SECONDS, f"{lab.ready(NAME)} of {measures.PODS} pods run"
             told = measures.karpenter_metrics(lab)
             resident = _mib(told, "process_resident_memory_bytes")
             if resident > 1.05 * peak["resident"]:
@@ -167,8 +165,7 @@ def cpu_seconds(lab: Lab) -> dict[str, float]:
         "        used[name] += (int(fields[11]) + int(fields[12])) / ticks\n"
         "print(json.dumps(used))"
     )
-    (pid,) = (row["pid"] for row in lab.ask("processes") if row["name"] == "karpenter")
-    return json.loads(lab.inside(sys.executable, "-c", code, str(pid)))
+    return json.loads(lab.inside(sys.executable, "-c", code, str(lab.process("karpenter")["pid"])))
 
 
 def _in_a_drought(lab: Lab, replicas: int, *, cpu: str, memory: str) -> Numbers:
@@ -177,7 +174,7 @@ def _in_a_drought(lab: Lab, replicas: int, *, cpu: str, memory: str) -> Numbers:
         lab.wants_node(NAME, cpu=cpu, memory=memory, replicas=replicas, pool="")
         try:
             started = time.monotonic()
-            while (running := _ready(lab)) < replicas and time.monotonic() - started < PATIENCE_SECONDS:
+            while (running := lab.ready(NAME)) < replicas and time.monotonic() - started < PATIENCE_SECONDS:
                 time.sleep(0.3)
             seconds = time.monotonic() - started
             claims = [claim for name, claim in lab.claims().items() if name not in before]
@@ -225,10 +222,6 @@ def _boot(claim: Any) -> float:
         if entry["status"] == "True"
     }
     return (at["Registered"] - at["Launched"]).total_seconds() if {"Registered", "Launched"} <= at.keys() else 0.0
-
-
-def _ready(lab: Lab) -> int:
-    return lab.get("deployment", NAME, measures.NAMESPACE)["status"].get("readyReplicas", 0)
 
 
 def _rehearsed(lab: Lab, name: str, *options: str) -> Rehearsed:

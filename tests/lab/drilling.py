@@ -8,7 +8,6 @@ import time
 from typing import ClassVar
 
 from otel_on_spot.lab import isolation
-from otel_on_spot.lab.isolation import environment
 from tests.lab import captures
 from tests.lab.running import ROOT, STACK, Lab
 
@@ -25,7 +24,7 @@ class Drilling:
         line = isolation.inside(
             lab.folder, [sys.executable, "-m", "otel_on_spot", "--verbose", *arguments, "--stack", STACK]
         )
-        variables = {**environment(lab.stack, lab.folder, lab.tools), "PYTHONPATH": str(ROOT), "COLUMNS": "110"}
+        variables = {**lab.variables, "COLUMNS": "110"}
         self._process = subprocess.Popen(
             line, env=variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
         )

@@ -61,18 +61,14 @@ def served(lab: Lab, folder: Path) -> Generator[Load]:
     load = Load(folder / "load")
     keys = lab.folder.certificates
     files = [str(load.file), str(keys / "apiserver.crt"), str(keys / "apiserver.key")]
-    things = json.dumps({"apiVersion": "v1", "kind": "List", "items": [SERVICE, API_SERVICE]})
 
     def found() -> Any:
         return lab.get("apiservice", API_SERVICE["metadata"]["name"])
 
-    with lab.beside([sys.executable, "-m", "tests.lab.external_metrics", *files], folder / "external-metrics.log"):
-        try:
-            lab.kubectl("apply", "--filename=-", text=things)
-            until("the metrics API answers", lambda: condition(found(), "Available") == "True", 90)
-            yield load
-        finally:
-            lab.kubectl("delete", "--ignore-not-found", "--filename=-", text=things)
+    command = [sys.executable, "-m", "tests.lab.external_metrics", *files]
+    with lab.beside(command, folder / "external-metrics.log"), lab.there(SERVICE, API_SERVICE):
+        until("the metrics API answers", lambda: condition(found(), "Available") == "True", 90)
+        yield load
 
 
 def _application(file: Path) -> Any:

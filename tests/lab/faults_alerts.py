@@ -80,11 +80,9 @@ def a_node_that_may_not_end(lab: Lab) -> Iterator[None]:
     lab.wants_node("held")
     node = until("a node runs", lambda: lab.runs("held"), 60)
     claim = until("its NodeClaim", lambda: lab.claim_of_node(node))["metadata"]["name"]
-    held = made(lab, no_eviction("held"))
-    next(held)
-    lab.kubectl("delete", "nodeclaim", claim, "--wait=false")
-    yield
-    next(held, None)
+    with lab.there(no_eviction("held")):
+        lab.kubectl("delete", "nodeclaim", claim, "--wait=false")
+        yield
     lab.no_longer_wants_node("held")
 
 
@@ -101,7 +99,7 @@ def a_node_class_without_an_image(lab: Lab) -> Iterator[None]:
 def spot_is_short(lab: Lab) -> Iterator[None]:
     """A pod that names no pool falls back to On-Demand. Its node goes with it: it has room for what comes next."""
     with lab.short_of("spot"):
-        lab.kubectl("apply", "--filename=-", text=json.dumps(large("dry")))
+        lab.put(large("dry"))
         yield
         until("it runs On-Demand", lambda: lab.runs("dry"), 120)
     lab.no_longer_wants_node("dry")
@@ -135,7 +133,8 @@ def a_workload_never_becomes_ready_while_syncs_are_off(lab: Lab) -> Iterator[Non
     until("it is back", lambda: faults_cluster.healthy(lab), 90)
 
 
-def refused(lab: Lab, user: str, deployment: str) -> Iterator[None]:
+@contextmanager
+def refused(lab: Lab, user: str, deployment: str) -> Generator[None]:
     """A policy refuses what a service account (``namespace:name``) changes in a Deployment of the demo."""
     group, name = "admissionregistration.k8s.io", f"refuses-{user.partition(':')[2]}"
     account = f"system:serviceaccount:{user}"
@@ -157,26 +156,22 @@ def refused(lab: Lab, user: str, deployment: str) -> Iterator[None]:
         "metadata": {"name": name},
         "spec": {"policyName": name, "validationActions": ["Deny"]},
     }
-    placed = made(lab, policy, binding)
-    next(placed)
 
     def refuses() -> bool:
         probe = ("annotate", "deployment", deployment, "--namespace=otel-demo", "--dry-run=server", "--overwrite")
         return "annotated" not in lab.kubectl(*probe, "x=y", f"--as={account}", check=False)
 
-    until("the policy holds", refuses, 30)
-    yield
-    next(placed, None)
+    with lab.there(policy, binding):
+        until("the policy holds", refuses, 30)
+        yield
 
 
 @seeding
 def a_policy_refuses_what_argo_cd_writes(lab: Lab) -> Iterator[None]:
     """Of one Deployment, which is scaled by hand: Argo CD tries to take that back."""
-    placed = refused(lab, "argocd:argocd-application-controller", "quote")
-    next(placed)
-    lab.kubectl("scale", "deployment/quote", "--namespace=otel-demo", "--replicas=2")
-    yield
-    next(placed, None)
+    with refused(lab, "argocd:argocd-application-controller", "quote"):
+        lab.kubectl("scale", "deployment/quote", "--namespace=otel-demo", "--replicas=2")
+        yield
     lab.kubectl("scale", "deployment/quote", "--namespace=otel-demo", "--replicas=1")
     until("the Application is synced", lambda: faults_cluster.healthy(lab), 120)
 
@@ -190,12 +185,10 @@ def synced_by_hand(lab: Lab) -> None:
 @seeding
 def the_guard_of_databases_may_not_place_them(lab: Lab) -> Iterator[None]:
     """Lesson 2: a policy refuses what its hook patches, and a sync runs the hook."""
-    placed = refused(lab, "otel-demo:stateful-placement", "postgresql")
-    next(placed)
-    until("nothing of the demo is to be healed", lambda: faults_cluster.healthy(lab), 120)
-    synced_by_hand(lab)
-    yield
-    next(placed, None)
+    with refused(lab, "otel-demo:stateful-placement", "postgresql"):
+        until("nothing of the demo is to be healed", lambda: faults_cluster.healthy(lab), 120)
+        synced_by_hand(lab)
+        yield
 
     def over() -> bool:
         """No sync is under way; the last one went well, or one more is asked for."""

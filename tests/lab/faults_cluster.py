@@ -18,10 +18,8 @@ KARPENTER = ("deployment", "karpenter", "kube-system")
 
 def made(lab: Lab, *things: dict[str, Any]) -> Iterator[None]:
     """Objects, while the fault lasts."""
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)})
-    lab.kubectl("apply", "--filename=-", text=text)
-    yield
-    lab.kubectl("delete", "--filename=-", "--ignore-not-found", "--timeout=60s", text=text)
+    with lab.there(*things):
+        yield
 
 
 def patched(lab: Lab, kind: str, name: str, namespace: str, seeded: Any, before: Any) -> Iterator[None]:
@@ -251,9 +249,9 @@ def an_application_hangs_on_its_finalizer(lab: Lab) -> Iterator[None]:
     metadata = {"name": "gone", "namespace": "argocd"}
     project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata, "spec": spec}
     hanging = application(lab, "hanging", "gone", finalizers=["resources-finalizer.argocd.argoproj.io"])
-    lab.kubectl("apply", "--filename=-", text=json.dumps(hanging))
+    lab.put(hanging)
     lab.kubectl("delete", "application.argoproj.io", "hanging", "--namespace=argocd", "--wait=false")
     yield
-    lab.kubectl("apply", "--filename=-", text=json.dumps(project))
+    lab.put(project)
     until("it goes with its project there", lambda: lab.application("hanging") is None, 60)
     lab.kubectl("delete", "appproject", "gone", "--namespace=argocd")

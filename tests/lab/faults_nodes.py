@@ -173,7 +173,7 @@ def fall_back_stays_when_spot_is_back(lab: Lab) -> Iterator[None]:
     budgets = lab.get("nodepool", "on-demand")["spec"]["disruption"].get("budgets")
     lab.patch("nodepool", "on-demand", {"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}})
     with lab.short_of("spot"):
-        lab.kubectl("apply", "--filename=-", text=json.dumps(large("fallen")))
+        lab.put(large("fallen"))
         until("it runs on On-Demand", lambda: lab.runs("fallen"), 120)
     # On no node that is there, so that one is launched; smaller than the types that were refused.
     nodes = [node["metadata"]["name"] for node in lab.get("nodes")]

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from otel_on_spot.drill_lease import NAME as DRILL_LEASE
 from otel_on_spot.drills.drought.course import FORGETS_SECONDS
 from otel_on_spot.drills.drought.watch import REFUSED
@@ -90,7 +92,9 @@ class Lab:
         return {**isolation.environment(self.stack, self.folder, self.tools), "PYTHONPATH": str(ROOT)}
 
     @contextmanager
-    def beside(self, command: list[str], log: Path, variables: Mapping[str, str] | None = None) -> Generator[None]:
+    def beside(
+        self, command: list[str], log: Path, variables: Mapping[str, str] | None = None
+    ) -> Generator[subprocess.Popen[bytes]]:
         """A process in the lab's namespaces, for as long as this lasts. ``variables``: in place of the lab's own."""
         line = isolation.inside(self.folder, command)
         environment = dict(self.variables if variables is None else variables)
@@ -99,7 +103,7 @@ class Lab:
                 line, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT
             )
             try:
-                yield
+                yield process
             finally:
                 process.terminate()
                 process.wait(timeout=30)
@@ -151,14 +155,47 @@ class Lab:
         """Output of kubectl."""
         return self.inside("kubectl", *arguments, check=check, text=text)
 
-    def get(self, kind: str, name: str = "", namespace: str = "") -> Any:
-        """An object, or the list of all of a kind; None where the one is not there."""
+    def get(self, kind: str, name: str = "", namespace: str = "", selector: str = "") -> Any:
+        """An object, or the list of all of a kind, or of a selector; None where the one is not there."""
         where = ["--namespace", namespace] if namespace else ["--all-namespaces"] if not name else []
+        where += [f"--selector={selector}"] if selector else []
         told = self.kubectl("get", kind, *filter(None, [name]), *where, "--ignore-not-found", "--output=json")
         if not told:
             return None if name else []
         found = json.loads(told)
         return found if name else found["items"]
+
+    def put(self, *things: Mapping[str, Any]) -> None:
+        """Make or change objects by hand."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+        self.kubectl("apply", "--filename=-", text=text)
+
+    @contextmanager
+    def there(self, *things: Mapping[str, Any]) -> Generator[None]:
+        """Objects, for as long as this lasts."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+        try:
+            self.put(*things)
+            yield
+        finally:
+            self.kubectl("delete", "--filename=-", "--ignore-not-found", "--timeout=60s", text=text)
+
+    def config(self, section: str) -> Any:
+        """A section of the stack file."""
+        told = yaml.safe_load((ROOT / f"Pulumi.{self.stack.name}.yaml").read_text())
+        return told["config"][f"otel-on-spot:{section}"]
+
+    def ready(self, deployment: str, namespace: str = "default") -> int:
+        """Ready replicas of a Deployment."""
+        return self.get("deployment", deployment, namespace)["status"].get("readyReplicas", 0)
+
+    def process(self, name: str) -> dict[str, Any]:
+        """One of the lab's processes, as ``status`` tells it."""
+        return next(row for row in self.ask("processes") if row["name"] == name)
+
+    def lease(self) -> Any:
+        """The lease that a drill holds; None where none does."""
+        return self.get("lease.coordination.k8s.io", DRILL_LEASE, "argocd")
 
     def patch(self, kind: str, name: str, patch: Mapping[str, Any], namespace: str = "") -> None:
         """Merge something into an object, by hand."""
@@ -194,7 +231,7 @@ class Lab:
         }
         spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
         thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
-        self.kubectl("apply", "--namespace=default", "--filename=-", text=json.dumps(thing))
+        self.put(thing)
 
     def no_longer_wants_node(self, name: str) -> None:
         """Take such a Deployment away, and the node that it ran on: the next one gets a node of its own."""
@@ -228,8 +265,8 @@ class Lab:
 
     def pod_of(self, name: str) -> Any:
         """The pod of such a Deployment that is not going."""
-        listed = json.loads(self.kubectl("get", "pods", "--namespace=default", f"--selector=app={name}", "-o", "json"))
-        alive = [item for item in listed["items"] if not item["metadata"].get("deletionTimestamp")]
+        listed = self.get("pods", namespace="default", selector=f"app={name}")
+        alive = [item for item in listed if not item["metadata"].get("deletionTimestamp")]
         return alive[0] if alive else None
 
     def runs(self, name: str) -> str:
@@ -359,11 +396,10 @@ class SharedLab:
     def _unclean(self) -> list[str]:
         try:
             status = self.lab.ask("status")
-            own = self._listed("deployments.apps,nodeclaims.karpenter.sh", "default")
-            capacity = self._listed("ec2nodeclasses.karpenter.k8s.aws,nodepools.karpenter.sh", "default")
-            argocd = self._listed(
-                "applications.argoproj.io,appprojects.argoproj.io,leases.coordination.k8s.io", "argocd"
-            )
+            own = self.lab.get("deployments.apps,nodeclaims.karpenter.sh", namespace="default")
+            capacity = self.lab.get("ec2nodeclasses.karpenter.k8s.aws,nodepools.karpenter.sh", namespace="default")
+            kinds = "applications.argoproj.io,appprojects.argoproj.io,leases.coordination.k8s.io"
+            argocd = self.lab.get(kinds, namespace="argocd")
         except (LabError, AssertionError, ValueError) as problem:
             return [str(problem)]
         suspended = [thing for thing in argocd if thing["kind"] == "Application" and not automated(thing)]
@@ -386,9 +422,6 @@ class SharedLab:
         return int(
             self.lab.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=asked)["Attributes"][asked[0]]
         )
-
-    def _listed(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
-        return json.loads(self.lab.kubectl("get", kinds, f"--namespace={namespace}", "--output=json"))["items"]
 
     def _restore(self) -> None:
         """Take away what tests leave, apply the program, ask the doctor; a new lab where that does not help."""

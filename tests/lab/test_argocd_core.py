@@ -44,8 +44,7 @@ def variables(lab: Lab, tmp_path: Path) -> Mapping[str, str]:
 @pytest.fixture
 def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """The environment, with pods of Redis and the repo server, on their own node, that ports can be forwarded to."""
-    row = next(row for row in lab.ask("status")["processes"] if row["name"] == "argocd-repo-server")
-    told = lab.inside("cat", f"/proc/{row['pid']}/environ").rstrip("\0").split("\0")
+    told = lab.inside("cat", f"/proc/{lab.process('argocd-repo-server')['pid']}/environ").rstrip("\0").split("\0")
     as_the_labs = dict(line.split("=", 1) for line in told)
     tls = [str(lab.tools.path("argocd-repo-server")), "--address", addresses.LOOPBACK, "--port", str(REPO_SERVER)]
     tls += ["--metrics-address", addresses.LOOPBACK, "--metrics-port", str(REPO_SERVER_METRICS)]
@@ -77,7 +76,7 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
         running.enter_context(lab.beside(tls, tmp_path / "repo-server.log", as_the_labs))
         running.enter_context(lab.beside(kwok, tmp_path / "kwok.log", {"HOME": str(tmp_path)}))
         try:
-            lab.kubectl("apply", "--filename=-", text=json.dumps(objects()))
+            lab.put(*objects())
             status = {
                 "addresses": [{"type": "InternalIP", "address": addresses.LOOPBACK}],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET}},
@@ -95,11 +94,11 @@ def ready(lab: Lab, name: str) -> bool:
     return condition(lab.get("pod", name, "argocd"), "Ready") == "True"
 
 
-def objects() -> dict[str, object]:
+def objects() -> list[dict[str, object]]:
     """The node, which nothing else is scheduled on, and its pods."""
     taints = [{"key": "lab.otel-on-spot/argocd-core", "effect": effect} for effect in ("NoSchedule", "NoExecute")]
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "spec": {"taints": taints}}
-    pods = [
+    pods: list[dict[str, object]] = [
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -112,7 +111,7 @@ def objects() -> dict[str, object]:
         }
         for name in PODS
     ]
-    return {"apiVersion": "v1", "kind": "List", "items": [node, *pods]}
+    return [node, *pods]
 
 
 def shell(lab: Lab, variables: Mapping[str, str], script: str) -> str:

@@ -1,14 +1,12 @@
 """Lesson 4: Argo CD reverts a manual scale; a suspension holds at the right level, and only there."""
 
-import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.lab.external_metrics import served
 from tests.lab.faults_alerts import synced_by_hand
-from tests.lab.running import ROOT, Lab, stays, until
+from tests.lab.running import Lab, stays, until
 
 HOLDS_SECONDS = 30
 
@@ -65,7 +63,7 @@ def test_a_killed_argocd_controller_comes_back_and_heals(lab: Lab) -> None:
     lab.ask("kill", name="argocd-application-controller")
     lab.kubectl("delete", "priorityclass", name)
     until("Argo CD makes it again", lambda: lab.get("priorityclasses.scheduling.k8s.io", name), 120)
-    row = next(process for process in lab.ask("processes") if process["name"] == "argocd-application-controller")
+    row = lab.process("argocd-application-controller")
     assert (row["state"], row["restarts"] >= 1) == ("running", True)
 
 
@@ -102,26 +100,22 @@ def test_an_autoscaler_follows_its_load_where_the_child_ignores_replicas_and_is_
     lab: Lab, declared: int, tmp_path: Path
 ) -> None:
     replicas = {"group": "apps", "kind": "Deployment", "name": "frontend", "jsonPointers": ["/spec/replicas"]}
-    gitops = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:gitops"]
     assert declared < 4
     try:
         with served(lab, tmp_path) as load:
             load.set(4 * A_REPLICAS_LOAD)
-            lab.kubectl("apply", "--filename=-", text=json.dumps(AUTOSCALER))
+            lab.put(AUTOSCALER)
             until("the autoscaler scales up", lambda: lab.replicas() == 4, 90)
             until("Argo CD puts it back", lambda: lab.replicas() == declared, 60)
 
-            lab.apply(gitops=gitops | {"applications": {"otel-demo": {"ignoreDifferences": [replicas]}}})
+            lab.apply(gitops=lab.config("gitops") | {"applications": {"otel-demo": {"ignoreDifferences": [replicas]}}})
             until("the child ignores them", lambda: lab.application("otel-demo")["spec"].get("ignoreDifferences"), 120)
             # A sync that has begun without them still takes the replicas back.
             until("no sync of before is under way", lambda: ended(lab), 120)
             until("the autoscaler scales up once more", lambda: lab.replicas() == 4, 90)
             load.set(6 * A_REPLICAS_LOAD)
             until("and further", lambda: lab.replicas() == 6, 90)
-            until(
-                "its pods run",
-                lambda: lab.get("deployment", "frontend", "otel-demo")["status"].get("readyReplicas") == 6,
-            )
+            until("its pods run", lambda: lab.ready("frontend", "otel-demo") == 6)
             stays("6 replicas", lambda: lab.replicas() == 6, HOLDS_SECONDS)
             before = ended(lab)
             synced_by_hand(lab)

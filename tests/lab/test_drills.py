@@ -3,33 +3,24 @@
 What they say when all is well, where they stop when it is not, and what they leave behind.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from otel_on_spot.drills.lease import NAME
 from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
 from tests.lab import faults_access, faults_cloud, faults_nodes
 from tests.lab.rehearsals import rehearse
-from tests.lab.running import ROOT, Lab, until
-
-
-def nothing_is_left(lab: Lab) -> bool:
-    return lab.get("lease.coordination.k8s.io", NAME, "argocd") is None
+from tests.lab.running import Lab, until
 
 
 def no_node_is_left(lab: Lab, before: set[str]) -> bool:
     """Neither the pod nor a NodeClaim that is not going."""
-    pods = json.loads(lab.kubectl("get", "pods", "--namespace=default", "--selector=otel-on-spot/drill", "-o", "json"))
+    pods = lab.get("pods", namespace="default", selector="otel-on-spot/drill")
     new = [claim for name, claim in lab.claims().items() if name not in before]
-    return (
-        not pods["items"] and all(entry["metadata"].get("deletionTimestamp") for entry in new) and nothing_is_left(lab)
-    )
+    return not pods and all(entry["metadata"].get("deletionTimestamp") for entry in new) and lab.lease() is None
 
 
 def claims_of(lab: Lab, pool: str) -> dict[str, str]:
@@ -107,7 +98,7 @@ def test_a_scale_by_hand_is_put_back_and_timed(lab: Lab, tmp_path: Path) -> None
     assert seen.code == 0
     assert seen.moments["scaled by hand"] < seen.moments["put back"] <= seen.moments["Synced"]
     assert lab.replicas() == declared
-    assert nothing_is_left(lab)
+    assert lab.lease() is None
 
 
 def test_a_suspended_application_is_found_and_the_drill_puts_the_scale_back_itself(lab: Lab, tmp_path: Path) -> None:
@@ -118,7 +109,7 @@ def test_a_suspended_application_is_found_and_the_drill_puts_the_scale_back_itse
         assert "automatic sync of Application otel-demo is off" in seen.said("reverted"), seen.told
         assert "Application otel-demo: automatic sync is off" in seen.said("suspensions")
         assert lab.replicas() == declared, "the drill leaves its scale behind"
-        assert nothing_is_left(lab)
+        assert lab.lease() is None
     until("all is in sync", lambda: lab.application("otel-demo")["status"]["sync"]["status"] == "Synced")
 
 
@@ -135,7 +126,7 @@ def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_i
     assert 0 < served < looks, "one replica: away while its node boots"
     assert looks > 5
     assert "100% is waived: lab declares 1 of frontend-proxy and 1 of frontend" in seen.looked_at("front-path")
-    assert nothing_is_left(lab)
+    assert lab.lease() is None
 
 
 def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(
@@ -149,7 +140,7 @@ def test_every_spot_node_is_warned_at_once_and_the_front_path_is_counted(
     assert told["least answering"].startswith("0 ready endpoints: 1, 0 at"), "one replica: away while its node boots"
     spot = {name for name in before if name.startswith("spot-")}
     assert not spot & set(lab.claims())
-    assert nothing_is_left(lab)
+    assert lab.lease() is None
 
 
 @pytest.fixture
@@ -157,7 +148,7 @@ def spot_nodes(lab: Lab, demo_on_spot: None) -> Iterator[dict[str, dict[str, str
     """Three Spot nodes or more, with a pod each that needs its own: labels by NodeClaim."""
     name = "apart"
     lab.wants_node(name, cpu="3", replicas=3, apart=True)
-    until("all three run", lambda: lab.get("deployment", name, "default")["status"].get("readyReplicas") == 3, 180)
+    until("all three run", lambda: lab.ready(name) == 3, 180)
     yield {claim: lab.get("nodeclaim", claim)["metadata"]["labels"] for claim in claims_of(lab, "spot")}
     lab.kubectl("delete", "deployment", name, "--namespace=default")
 
@@ -184,7 +175,7 @@ def test_a_part_of_the_spot_nodes_is_warned_at_once(
     there = lab.claims().keys() & spot_nodes.keys()
     assert not wanted & there
     assert len(spot_nodes.keys() - there) >= count
-    assert nothing_is_left(lab)
+    assert lab.lease() is None
 
 
 @pytest.fixture
@@ -210,11 +201,7 @@ def test_a_floor_on_demand_serves_every_look_while_all_of_spot_is_warned_and_is_
     served, looks = (int(word) for word in (seen.report or {})["measures"]["front path"].split()[:3:2])
     assert served == looks > 5
     lab.kubectl("scale", "deployment/frontend-on-demand", "--namespace=otel-demo", "--replicas=0")
-
-    def healed() -> bool:
-        return lab.get("deployment", "frontend-on-demand", "otel-demo")["status"].get("readyReplicas") == 1
-
-    until("Argo CD puts its replica back", healed, 120)
+    until("Argo CD puts its replica back", lambda: lab.ready("frontend-on-demand", "otel-demo") == 1, 120)
 
 
 @pytest.fixture
@@ -257,13 +244,13 @@ def test_pods_fall_back_while_spot_is_away_and_capacity_is_given_back(
     assert lab.get("nodepool", "spot")["spec"] == pool
     ask = f"import urllib.request as r; print(r.urlopen({MOTO_URL + '/lab/capacity'!r}).read().decode())"
     assert lab.inside(sys.executable, "-c", ask) == "[]\n"
-    assert nothing_is_left(lab)
+    assert lab.lease() is None
 
 
 @pytest.fixture
 def without_a_shape(lab: Lab) -> Iterator[None]:
     """The Spot pool as it was before it had a shape: hundreds of types."""
-    pools = yaml.safe_load((ROOT / f"Pulumi.{lab.stack.name}.yaml").read_text())["config"]["otel-on-spot:pools"]
+    pools = lab.config("pools")
     for key in ("minVcpus", "maxVcpus", "localStorage", "excludedInstanceFamilies"):
         del pools["spot"][key]
     lab.apply(pools=pools)
@@ -333,8 +320,7 @@ def ledger(lab: Lab) -> Iterator[str]:
             "resources": {"requests": {"storage": "1Gi"}},
         },
     }
-    for thing in (volume, claim):
-        lab.kubectl("apply", "--filename=-", text=json.dumps(thing))
+    lab.put(volume, claim)
     lab.wants_node("ledger", cpu="10m", memory="8Mi")
     mount = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "ledger"}}]}
     lab.patch("deployment", "ledger", {"spec": {"template": {"spec": mount}}}, "default")

@@ -1,12 +1,10 @@
 """Spot runs dry: pods run On-Demand after one round of refusals, and room that was kept free needs no launch."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
-from tests.lab.running import ROOT, Lab, condition, until
+from tests.lab.running import Lab, condition, until
 
 NAME, REPLICAS = "drought", 50
 PATIENCE_SECONDS = 100.0
@@ -39,14 +37,10 @@ def pool_of(thing: dict[str, dict[str, dict[str, str]]]) -> str:
 def test_without_spot_fifty_frontends_run_on_demand_after_one_round_of_refusals(lab: Lab, no_spot: None) -> None:
     before = refused(lab)
     lab.wants_node(NAME, cpu="200m", memory="250Mi", pool="", replicas=REPLICAS)  # as prod's frontend
-
-    def ready() -> bool:
-        return lab.get("deployment", NAME, "default")["status"].get("readyReplicas", 0) == REPLICAS
-
-    until(f"{REPLICAS} frontends run", ready, PATIENCE_SECONDS)
+    until(f"{REPLICAS} frontends run", lambda: lab.ready(NAME) == REPLICAS, PATIENCE_SECONDS)
     nodes = {node["metadata"]["name"]: pool_of(node) for node in lab.get("nodes") if karpenters(node)}
-    pods = json.loads(lab.kubectl("get", "pods", "--namespace=default", f"--selector=app={NAME}", "-o", "json"))
-    homes = [nodes.get(pod["spec"]["nodeName"], "") for pod in pods["items"]]
+    pods = lab.get("pods", namespace="default", selector=f"app={NAME}")
+    homes = [nodes.get(pod["spec"]["nodeName"], "") for pod in pods]
 
     assert "on-demand" in homes
     assert set(homes) <= {"spot", "on-demand"}  # the nodes that were there take some
@@ -56,8 +50,7 @@ def test_without_spot_fifty_frontends_run_on_demand_after_one_round_of_refusals(
 @pytest.fixture
 def headroom(lab: Lab) -> Iterator[None]:
     """Room for the pod that ``wants_node`` makes, as a stack file declares it."""
-    karpenter = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]["otel-on-spot:karpenter"]
-    lab.apply(karpenter=karpenter | {"headroom": {"cpu": "7", "memory": "2Gi"}})
+    lab.apply(karpenter=lab.config("karpenter") | {"headroom": {"cpu": "7", "memory": "2Gi"}})
     yield
     lab.apply()
 
@@ -93,10 +86,9 @@ def reservation(lab: Lab) -> Iterator[str]:
         InstanceMatchCriteria="targeted",
     )
     identity = made["CapacityReservation"]["CapacityReservationId"]
-    config = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]
-    pools = config["otel-on-spot:pools"]
+    pools = lab.config("pools")
     pools["on-demand"]["capacityTypes"] = ["on-demand", "reserved"]
-    lab.apply(pools=pools, nodeClass=config["otel-on-spot:nodeClass"] | {"capacityReservations": [{"id": identity}]})
+    lab.apply(pools=pools, nodeClass=lab.config("nodeClass") | {"capacityReservations": [{"id": identity}]})
     yield identity
     for name in ("reserved", "beyond"):
         lab.no_longer_wants_node(name)

@@ -144,6 +144,6 @@ def test_a_killed_karpenter_comes_back_and_handles_what_arrived_meanwhile(
     lab.ask("event", event=events.spot_interruption(REGION, instance_of(claim)))
     # The message may have gone to the killed one's last request: it comes back after the queue's visibility timeout.
     until("the pod moves", lambda: lab.moved(NAME, claim), 240)
-    row = next(process for process in lab.ask("processes") if process["name"] == "karpenter")
+    row = lab.process("karpenter")
     assert row["restarts"] >= 1
     assert row["state"] == "running"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.lab.running import ROOT, STACK, Lab, condition, stays, until
+from tests.lab.running import Lab, condition, stays, until
 
 NODE_ROLE = "arn:aws:iam::123456789012:role/otel-lab-karpenter-node"
 
@@ -55,7 +55,7 @@ def test_a_role_that_aws_auth_lost_is_refused_and_an_update_brings_its_nodes_in(
 def test_a_role_whose_access_entry_is_gone_is_refused_and_an_update_brings_its_nodes_in(
     lab: Lab, workload: str
 ) -> None:
-    cluster = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())["config"]["otel-on-spot:cluster"]
+    cluster = lab.config("cluster")
     both, entries = {**cluster, "nodeAccess": "both"}, {**cluster, "nodeAccess": "access-entry"}
     lab.apply(cluster=both)
     lab.apply(cluster=entries)

@@ -19,7 +19,7 @@ from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud.kubernetes import access
 from tests.lab.faults import CLUSTER, doctor, role_arn
 from tests.lab.faults_access import policy_changed
-from tests.lab.running import ROOT, STACK, Lab, until
+from tests.lab.running import Lab, until
 
 TAGGED = "karpenter.k8s.aws/tagged"
 WANTED = "permitted"
@@ -282,7 +282,7 @@ class Reader:
 
 
 def test_who_only_reads_is_let_read_and_no_more_by_the_real_api_server(lab: Lab, tmp_path: Path) -> None:
-    settings = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())["config"]["otel-on-spot:cluster"]
+    settings = lab.config("cluster")
     for role in (DRIFT, PREVIEW):
         trust = {"Version": "2012-10-17", "Statement": []}
         lab.aws("iam", "create_role", RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))

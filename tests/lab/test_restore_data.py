@@ -1,13 +1,11 @@
 """Volumes of the databases under the real scheduler, controller manager, Karpenter and Argo CD; in staging's shape."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otel_on_spot.drills.lease import NAME
 from otel_on_spot.simcloud.inventory import TABLES
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
@@ -41,13 +39,11 @@ def data_nodes(lab: Lab) -> dict[str, Any]:
 
 def claim_of(lab: Lab, database: str) -> str:
     """Name of the claim that a database's running pod mounts; empty while there is none."""
-    pods = json.loads(
-        lab.kubectl("get", "pods", f"--namespace={SPACE}", f"--selector=opentelemetry.io/name={database}", "-o", "json")
-    )
+    pods = lab.get("pods", namespace=SPACE, selector=f"opentelemetry.io/name={database}")
     return next(
         (
             volume["persistentVolumeClaim"]["claimName"]
-            for pod in pods["items"]
+            for pod in pods
             if pod["status"]["phase"] == "Running" and not pod["metadata"].get("deletionTimestamp")
             for volume in pod["spec"]["volumes"]
             if "persistentVolumeClaim" in volume
@@ -65,13 +61,11 @@ def of_driver(lab: Lab, what: str, **asked: Any) -> list[dict[str, Any]]:
 def nothing_of_the_drill(lab: Lab) -> bool:
     """Its snapshot, claim and pods are gone, its volume and EBS snapshot too, no node is closed, and no lease held."""
     kinds = "pods,persistentvolumeclaims,volumesnapshots.snapshot.storage.k8s.io"
-    left = json.loads(lab.kubectl("get", kinds, f"--namespace={SPACE}", "--selector=otel-on-spot/drill", "-o", "json"))
+    left = lab.get(kinds, namespace=SPACE, selector="otel-on-spot/drill")
     copies = [volume for volume in of_driver(lab, "volumes") if volume.get("SnapshotId")]
     made = of_driver(lab, "snapshots", OwnerIds=["self"])
     closed = [node for node in lab.get("nodes") if node["spec"].get("unschedulable")]
-    return not (left["items"] or copies or made or closed) and (
-        lab.get("lease.coordination.k8s.io", NAME, "argocd") is None
-    )
+    return not (left or copies or made or closed or lab.lease())
 
 
 def attached(lab: Lab) -> dict[str, str]:

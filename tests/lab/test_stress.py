@@ -16,7 +16,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from otel_on_spot.drills.lease import NAME
 from tests.lab.drilling import Drilling
 from tests.lab.running import Lab, until
 
@@ -33,13 +32,13 @@ Source: https://github.com/argoproj/argo-cd/blob/v3.5.3/cmd/argocd-application-c
 @pytest.fixture(autouse=True)
 def as_before(lab: Lab) -> Iterator[int]:
     def declared() -> int:
-        settled = lab.replicas() < 3 and synced(lab) and not windows(lab) and lease(lab) is None
+        settled = lab.replicas() < 3 and synced(lab) and not windows(lab) and lab.lease() is None
         return lab.replicas() if settled else 0
 
     before = until("the platform is as declared", declared, 120)
     yield before
     Drilling.end_all()
-    if lease(lab) is not None or windows(lab):  # a failed test: the next one begins as every test does
+    if lab.lease() is not None or windows(lab):  # a failed test: the next one begins as every test does
         restored(lab, "--force")
 
 
@@ -47,16 +46,12 @@ def windows(lab: Lab) -> list[dict[str, Any]]:
     return lab.get("appproject", "platform", "argocd")["spec"].get("syncWindows") or []
 
 
-def lease(lab: Lab) -> Any:
-    return lab.get("lease", NAME, "argocd")
-
-
 def synced(lab: Lab) -> bool:
     return lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
 
 
 def steps(lab: Lab) -> list[str]:
-    held = lease(lab)
+    held = lab.lease()
     assert held is not None
     return [step["kind"] for step in json.loads(held["metadata"]["annotations"]["otel-on-spot/steps"])]
 
@@ -69,7 +64,7 @@ def restored(lab: Lab, *options: str) -> Drilling:
 
 def nothing_is_left(lab: Lab, before: int) -> None:
     assert windows(lab) == []
-    assert lease(lab) is None
+    assert lab.lease() is None
     until("the frontend is as declared", lambda: lab.replicas() == before, 15)
     until("its Application is Synced", lambda: synced(lab), 60)
 
@@ -140,8 +135,7 @@ def dies_between_scaling_back_and_removing_the_window(lab: Lab) -> None:
     """Nobody may write an AppProject for a while, so that it waits exactly there."""
     running = Drilling(lab, *FEW, *LONG)
     running.says("holding for 300 s")
-    lab.kubectl("apply", "--filename=-", text=json.dumps(UNREACHABLE))
-    try:
+    with lab.there(UNREACHABLE):
         time.sleep(1)  # until the API server asks it
         running.press(signal.SIGTERM)
         running.says("suspended: no answer (500 ")
@@ -149,8 +143,6 @@ def dies_between_scaling_back_and_removing_the_window(lab: Lab) -> None:
         assert len(windows(lab)) == 1
         assert steps(lab) == ["window"]
         assert lab.replicas() < 3
-    finally:
-        lab.kubectl("delete", "--filename=-", text=json.dumps(UNREACHABLE))
 
 
 UNREACHABLE = {

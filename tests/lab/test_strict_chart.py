@@ -4,22 +4,16 @@ A plain nodeSelector is refused; databases stand on On-Demand, everything else o
 """
 
 import json
-from typing import Any
 
 import yaml
 
-from tests.lab.running import ROOT, STACK, Lab, stays, until
+from tests.lab.running import Lab, stays, until
 
 DATABASES = {"kafka", "opensearch", "postgresql", "prometheus", "valkey-cart"}
 CAPACITY, POOL = "karpenter.sh/capacity-type", "karpenter.sh/nodepool"
 PLACEMENT = {CAPACITY: "on-demand", POOL: "data"}
 SEVERAL_RESYNCS_SECONDS = 45
 """The lab compares every 20 s (`timeout.reconciliation`), AWS's default is three minutes: ten minutes there."""
-
-
-def gitops(values: dict[str, Any]) -> dict[str, Any]:
-    own = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())["config"]["otel-on-spot:gitops"]
-    return {**own, "applications": {"otel-demo": {"values": values}}}
 
 
 def state(lab: Lab) -> tuple[str, str]:
@@ -30,13 +24,6 @@ def state(lab: Lab) -> tuple[str, str]:
 def message(lab: Lab) -> str:
     return " ".join(
         condition["message"] for condition in lab.application("otel-demo")["status"].get("conditions") or []
-    )
-
-
-def workload_of(pod: dict[str, Any]) -> str:
-    return (
-        pod["metadata"]["labels"].get("app.kubernetes.io/component")
-        or pod["metadata"]["labels"]["app.kubernetes.io/name"]
     )
 
 
@@ -64,7 +51,7 @@ def test_every_database_runs_on_demand_and_everything_else_on_spot(lab: Lab) -> 
 def test_a_plain_node_selector_is_refused_by_the_schema_and_the_wrapper_syncs_again_without_it(lab: Lab) -> None:
     plain = {"opentelemetry-demo": {"nodeSelector": {CAPACITY: "on-demand"}}}
     try:
-        lab.apply(gitops=gitops(plain))
+        lab.apply(gitops=lab.config("gitops") | {"applications": {"otel-demo": {"values": plain}}})
         until("Argo CD reports the schema's error", lambda: "nodeSelector" in message(lab), 60)
         assert "additional" in message(lab).lower(), message(lab)
     finally:

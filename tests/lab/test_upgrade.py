@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from otel_on_spot.drills.lease import NAME as LEASE
 from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER, KARPENTER_NEXT, Module
 from tests.lab.rehearsals import rehearse
 from tests.lab.running import Lab, until
@@ -24,7 +23,7 @@ def require(lab: Lab, module: Module, option: str) -> None:
 def two_spot_nodes(lab: Lab) -> Iterator[None]:
     """Two Spot nodes with a pod of their own: one is warned, one must stay."""
     lab.wants_node(APART, cpu="3", replicas=2, apart=True)
-    until("both pods run", lambda: lab.get("deployment", APART, "default")["status"].get("readyReplicas", 0) == 2)
+    until("both pods run", lambda: lab.ready(APART) == 2)
     yield
     lab.no_longer_wants_node(APART)
 
@@ -45,7 +44,7 @@ def test_karpenters_next_minor_and_back_lose_no_node_no_pod_and_no_warning(
     assert seen.looked_at("heard").split()[0] not in ("0", "1"), "a warning in each restart"
     assert seen.moments["crds"] < seen.moments["controller"] < seen.moments["warned"] < seen.moments["heard"]
     assert version(lab) == HERE
-    assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
+    assert lab.lease() is None
 
 
 def test_argo_cds_next_minor_and_back_sync_nothing_and_hold_a_suspension(lab: Lab, tmp_path: Path) -> None:
@@ -65,7 +64,7 @@ def test_argo_cds_next_minor_and_back_sync_nothing_and_hold_a_suspension(lab: La
     assert lab.replicas() == declared
     assert lab.get("configmap", "argocd-cm", "argocd")["metadata"]["labels"]["app.kubernetes.io/version"] == here
     assert not lab.get("appproject", "platform", "argocd")["spec"].get("syncWindows")
-    assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
+    assert lab.lease() is None
 
 
 def alias(lab: Lab) -> object:
@@ -87,4 +86,4 @@ def test_the_other_ami_and_back_replace_every_node_within_the_budgets_and_move_n
     assert not there.keys() & after.keys(), "each node is another one"
     assert {claim["status"]["imageID"] for claim in after.values()} == images, "of the release that it was"
     assert alias(lab) == before
-    assert lab.get("lease.coordination.k8s.io", LEASE, "argocd") is None
+    assert lab.lease() is None

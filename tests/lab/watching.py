@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Collection, Generator
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 import yaml
 
-from otel_on_spot.lab import addresses, isolation
+from otel_on_spot.lab import addresses
 from otel_on_spot.lab.toolchain.modules import PROMETHEUS
 from otel_on_spot.waiting import wait_until
 from tests.built import built
@@ -198,13 +197,8 @@ def watching(lab: Lab, folder: Path, times: int | None = None, port: int = PORT)
         f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=auto-reload-config",
         f"--config.auto-reload-interval={EVERY}",
     ]  # fmt: skip
-    line = isolation.inside(lab.folder, command)
-    variables = isolation.environment(lab.stack, lab.folder, lab.tools)
-    with (folder / "log").open("w") as log, subprocess.Popen(line, env=variables, stdout=log, stderr=log) as process:
-        try:
-            assert wait_until(lambda: watch.ask("alerts") is not None, 60, every=1.0), (folder / "log").read_text()
-            assert process.poll() is None, (folder / "log").read_text()
-            yield watch
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    log = folder / "log"
+    with lab.beside(command, log) as process:
+        assert wait_until(lambda: watch.ask("alerts") is not None, 60, every=1.0), log.read_text()
+        assert process.poll() is None, log.read_text()
+        yield watch
