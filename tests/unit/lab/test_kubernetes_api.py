@@ -3,22 +3,21 @@
 Its answers become the cloud's, and nobody pretends beside it.
 """
 
-import json
-import threading
-from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from otel_on_spot.kubernetes import kubeconfig
-from otel_on_spot.lab import certificates
+from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
 from otel_on_spot.simcloud.kubernetes.controllers import reconcile, why_stuck
+from otel_on_spot.simcloud.moto_process import free_port
+from tests.unit.lab.conftest import ApiServer
 
 MAP: dict[str, Any] = {
     "apiVersion": "v1",
@@ -26,6 +25,7 @@ MAP: dict[str, Any] = {
     "metadata": {"name": "settings", "namespace": "default"},
     "data": {"a": "1"},
 }
+Answers = dict[str, tuple[int, Any]]
 VERBS = ["get", "list", "patch", "delete"]
 RESOURCES = {
     "kind": "APIResourceList",
@@ -34,70 +34,34 @@ RESOURCES = {
 }
 
 
-class Recording(ThreadingHTTPServer):
-    """An API server that serves ConfigMaps, writes down requests and answers writes as told."""
+@pytest.fixture
+def answers(api_server: ApiServer) -> Answers:
+    """What the API server says to each verb, beside that it serves ConfigMaps; nothing is there where it says nothing.
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.requests: list[tuple[str, str, Any]] = []
-        self.answers: dict[str, tuple[int, Any]] = {}
+    ``api_server.asked`` has the requests of objects alone.
+    """
+    given: Answers = {}
+    known = {
+        "/version": {"gitVersion": "v1.36.3"},
+        "/apis": {"kind": "APIGroupList", "groups": []},
+        "/api/v1": RESOURCES,
+    }
 
+    def answer(verb: str, path: str, _body: Any) -> tuple[int, Any]:
+        if verb == "GET" and path in known:
+            api_server.asked.pop()
+            return 200, known[path]
+        missing = {"kind": "Status", "reason": "NotFound", "message": f"{path} not found", "code": 404}
+        return given.get(verb, (404, missing))
 
-class Answer(BaseHTTPRequestHandler):
-    server: Recording  # ty: ignore[incompatible-mutable-override]
-
-    def reply(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0].rstrip("/")
-        known: dict[str, Any] = {
-            "/version": {
-                "major": "1",
-                "minor": "35",
-                "gitVersion": "v1.36.3",
-                "gitCommit": "",
-                "gitTreeState": "",
-                "buildDate": "",
-                "goVersion": "",
-                "compiler": "",
-                "platform": "",
-            },
-            "/api": {"kind": "APIVersions", "versions": ["v1"]},
-            "/apis": {"kind": "APIGroupList", "groups": []},
-            "/api/v1": RESOURCES,
-        }
-        if path in known and self.command == "GET":
-            status, content = 200, known[path]
-        else:
-            self.server.requests.append((self.command, self.path, json.loads(body) if body else None))
-            missing = {"kind": "Status", "reason": "NotFound", "message": f"{path} not found", "code": 404}
-            status, content = self.server.answers.get(self.command, (404, missing))
-        text = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_PATCH = do_DELETE = reply  # noqa: N815 (the names that http.server calls)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    api_server.answer = answer
+    return given
 
 
 @pytest.fixture
-def server() -> Generator[Recording]:
-    made = Recording()
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
-
-
-@pytest.fixture
-def api(server: Recording, tmp_path: Path) -> Generator[KubernetesApi]:
-    authority = certificates.Authority(tmp_path).ca_file
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    file = kubeconfig.write(tmp_path / "kubeconfig", kubeconfig.kubeconfig(url, authority, "u", {"token": "t"}))
+def api(api_server: ApiServer, answers: Answers, tmp_path: Path) -> Iterator[KubernetesApi]:
+    user = kubeconfig.kubeconfig(api_server.server, api_server.authority, "u", {"token": "t"})
+    file = kubeconfig.write(tmp_path / "kubeconfig", user)
     cloud = Cloud(tmp_path / "cloud", kubernetes=lambda cloud, name: KubernetesApi(cloud, name, kubeconfig=file))
     cloud.tables.put("clusters", "c", {"status": "ACTIVE", "region": "eu-west-1", "inputs": {"vpcConfig": {}}})
     made = cloud.kubernetes("c")
@@ -110,23 +74,24 @@ def status(code: int, reason: str, message: str, **details: Any) -> tuple[int, d
     return code, {"kind": "Status", "reason": reason, "message": message, "code": code, "details": details}
 
 
-def test_apply_is_server_side_with_its_manager_and_force(api: KubernetesApi, server: Recording) -> None:
-    server.answers["PATCH"] = (200, {**MAP, "metadata": {**MAP["metadata"], "uid": "u", "managedFields": [{}]}})
+def test_apply_is_server_side_with_its_manager_and_force(
+    api: KubernetesApi, answers: Answers, api_server: ApiServer
+) -> None:
+    answers["PATCH"] = (200, {**MAP, "metadata": {**MAP["metadata"], "uid": "u", "managedFields": [{}]}})
 
     made = api.apply(MAP, "pulumi-kubernetes", force=True)
 
-    verb, path, body = server.requests[-1]
-    assert (verb, path.partition("?")[0]) == ("PATCH", "/api/v1/namespaces/default/configmaps/settings")
-    assert "fieldManager=pulumi-kubernetes" in path
-    assert "force=true" in path
-    assert body == MAP
+    path = "/api/v1/namespaces/default/configmaps/settings"
+    assert api_server.asked[-1] == ("PATCH", path, MAP, "t")
+    assert "fieldManager=pulumi-kubernetes" in api_server.queries[-1]
+    assert "force=true" in api_server.queries[-1]
     assert made["metadata"]["uid"] == "u"
     assert "managedFields" not in made["metadata"]
 
 
-def test_a_conflict_names_managers_and_fields(api: KubernetesApi, server: Recording) -> None:
+def test_a_conflict_names_managers_and_fields(api: KubernetesApi, answers: Answers) -> None:
     cause = {"reason": "FieldManagerConflict", "message": 'conflict with "helm"', "field": ".data.a"}
-    server.answers["PATCH"] = status(409, "Conflict", "Apply failed", causes=[cause])
+    answers["PATCH"] = status(409, "Conflict", "Apply failed", causes=[cause])
 
     with pytest.raises(
         ApiError, match=r'ConfigMap settings: Apply failed with 1 conflict.*data\.a \(conflict with "helm"\)'
@@ -138,9 +103,9 @@ def test_a_conflict_names_managers_and_fields(api: KubernetesApi, server: Record
 
 @pytest.mark.parametrize(("code", "reason"), [(403, "Forbidden"), (422, "Invalid")])
 def test_what_the_api_server_refuses_is_refused_in_its_words(
-    api: KubernetesApi, server: Recording, code: int, reason: str
+    api: KubernetesApi, answers: Answers, code: int, reason: str
 ) -> None:
-    server.answers["PATCH"] = status(code, reason, "because of a rule")
+    answers["PATCH"] = status(code, reason, "because of a rule")
 
     with pytest.raises(ApiError, match="because of a rule") as told:
         api.apply(MAP, "somebody")
@@ -158,8 +123,8 @@ def test_a_kind_that_is_not_served_is_no_match(api: KubernetesApi) -> None:
     assert told.value.code == "NoMatch"
 
 
-def test_a_missing_namespace_is_refused_and_not_taken_for_gone(api: KubernetesApi, server: Recording) -> None:
-    server.answers["PATCH"] = status(404, "NotFound", 'namespaces "default" not found')
+def test_a_missing_namespace_is_refused_and_not_taken_for_gone(api: KubernetesApi, answers: Answers) -> None:
+    answers["PATCH"] = status(404, "NotFound", 'namespaces "default" not found')
 
     with pytest.raises(ApiError, match="namespaces") as told:
         api.apply(MAP, "somebody")
@@ -167,11 +132,11 @@ def test_a_missing_namespace_is_refused_and_not_taken_for_gone(api: KubernetesAp
     assert not isinstance(told.value, NotFoundError)
 
 
-def test_a_deletion_is_foreground_and_of_what_is_gone_gone(api: KubernetesApi, server: Recording) -> None:
+def test_a_deletion_is_foreground_and_of_what_is_gone_gone(api: KubernetesApi, api_server: ApiServer) -> None:
     with pytest.raises(NotFoundError):
         api.delete(MAP)
 
-    verb, _, body = server.requests[-1]
+    verb, _, body, _ = api_server.asked[-1]
     assert (verb, body["propagationPolicy"]) == ("DELETE", "Foreground")
 
 
@@ -180,21 +145,21 @@ def test_an_object_that_is_not_there_is_none(api: KubernetesApi) -> None:
     assert api.collect(MAP)
 
 
-def test_nobody_pretends_beside_real_controllers(api: KubernetesApi, server: Recording) -> None:
-    before = list(server.requests)
+def test_nobody_pretends_beside_real_controllers(api: KubernetesApi, api_server: ApiServer) -> None:
+    before = list(api_server.asked)
 
     reconcile(Site(cast("Cloud", api.cloud), cluster="c"))
 
-    assert server.requests == before
+    assert api_server.asked == before
 
 
-def test_why_an_object_is_stuck_is_told_by_its_conditions_and_finalizers(api: KubernetesApi, server: Recording) -> None:
+def test_why_an_object_is_stuck_is_told_by_its_conditions_and_finalizers(api: KubernetesApi, answers: Answers) -> None:
     conditions = [
         {"type": "Drained", "status": "False", "message": "a pod has a budget"},
         {"type": "Ready", "status": "True", "message": "fine"},
     ]
     metadata = {**MAP["metadata"], "finalizers": ["karpenter.sh/termination"]}
-    server.answers["GET"] = (200, {**MAP, "metadata": metadata, "status": {"conditions": conditions}})
+    answers["GET"] = (200, {**MAP, "metadata": metadata, "status": {"conditions": conditions}})
 
     why = why_stuck(Site(cast("Cloud", api.cloud), cluster="c"), MAP)
 
@@ -204,12 +169,11 @@ def test_why_an_object_is_stuck_is_told_by_its_conditions_and_finalizers(api: Ku
 
 
 def test_a_server_that_is_away_for_long_is_unreachable(
-    api: KubernetesApi, server: Recording, monkeypatch: pytest.MonkeyPatch
+    api: KubernetesApi, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.require_reachable()
     monkeypatch.setattr("otel_on_spot.lab.kubernetes_api.GRACE_SECONDS", 0.1)
-    server.shutdown()
-    server.server_close()
+    api.client = Api.of(f"https://127.0.0.1:{free_port()}", api_server.authority)
 
     with pytest.raises(ApiError, match="cluster is unreachable"):
         api.require_reachable()

@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,6 +22,7 @@ from otel_on_spot.lab.aws.token_review import Reviewer, ServiceAccount
 from otel_on_spot.lab.nodes.identity import cluster_token
 from otel_on_spot.simcloud.tables import Tables
 from tests.unit.lab.aws.conftest import CLUSTER, REGION, KnownTokens, role, session_of
+from tests.unit.lab.conftest import serving
 
 ISSUER = f"oidc.eks.{REGION}.amazonaws.com/id/ABC"
 KARPENTER, OTHER = ServiceAccount("kube-system", "karpenter", "karpenter-0"), ServiceAccount("default", "default")
@@ -61,10 +61,8 @@ def agent(aws: Endpoint, tables: Tables) -> Iterator[str]:
     server = pod_identity.server(
         ("127.0.0.1", 0), pod_identity.Associations(tables=tables, cluster=CLUSTER), aws, REVIEWER
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1/credentials"
-    server.shutdown()
-    server.server_close()
+    with serving(server) as port:
+        yield f"http://127.0.0.1:{port}/v1/credentials"
     aws.client("iam").delete_role(RoleName="pod-role")
 
 
@@ -119,10 +117,8 @@ def front(aws: Endpoint, tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext]]
     authority = certificates.Authority(tmp_path)
     crt, key = authority.issue("sts", "sts.amazonaws.com", ("127.0.0.1",))
     server = sts_front.server(("127.0.0.1", 0), crt, key, aws, REVIEWER)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_address[1]}/", ssl.create_default_context(cafile=str(authority.ca_file))
-    server.shutdown()
-    server.server_close()
+    with serving(server) as port:
+        yield f"https://127.0.0.1:{port}/", ssl.create_default_context(cafile=str(authority.ca_file))
 
 
 def through(front: tuple[str, ssl.SSLContext], query: str, **headers: str) -> str:

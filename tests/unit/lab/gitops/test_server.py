@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,12 +11,8 @@ from otel_on_spot.lab import certificates
 from otel_on_spot.lab.gitops.demo_chart import DemoChart
 from otel_on_spot.lab.gitops.server import server
 from otel_on_spot.lab.gitops.snapshot import Snapshot
+from tests.unit.lab.conftest import serving
 from tests.unit.repository import git
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    authority = certificates.Authority(folder)
-    return authority.issue("git", "git", ("127.0.0.1",))
 
 
 @pytest.fixture
@@ -29,11 +24,9 @@ def snapshot(source: Path, chart: DemoChart, tmp_path: Path) -> Snapshot:
 
 @pytest.fixture
 def url(snapshot: Snapshot, tmp_path: Path) -> Generator[str]:
-    made = server(snapshot.repository.parent, ("127.0.0.1", 0), certificate(tmp_path))
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    yield f"https://127.0.0.1:{made.server_address[1]}/otel-on-spot.git"
-    made.shutdown()
-    made.server_close()
+    certificate = certificates.Authority(tmp_path).issue("git", "git", ("127.0.0.1",))
+    with serving(server(snapshot.repository.parent, ("127.0.0.1", 0), certificate)) as port:
+        yield f"https://127.0.0.1:{port}/otel-on-spot.git"
 
 
 def client(tmp_path: Path, *arguments: str, ca: bool = True) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,8 @@ from otel_on_spot.lab.nodes.kubelets import Cluster, Kubelets, boot_seconds
 from otel_on_spot.lab.nodes.registration import GROUP_TAG, KWOK_LABEL
 from otel_on_spot.lab.nodes.state_changes import StateChanges
 from otel_on_spot.simcloud.tables import Tables
-from tests.unit.lab.nodes.conftest import Api, instance
+from tests.unit.lab.conftest import ApiServer
+from tests.unit.lab.nodes.conftest import instance
 from tests.unit.lab.nodes.test_registration import GROUP, ROLE, USER_DATA
 
 NODES = "/api/v1/nodes"
@@ -60,7 +61,7 @@ def tables(tmp_path: Path) -> Iterator[Tables]:
 
 
 @pytest.fixture
-def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets:
+def kubelets(api: ApiServer, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets:
     cluster = Cluster(
         name="otel-lab",
         server=api.server,
@@ -74,7 +75,7 @@ def kubelets(api: Api, roles: Roles, tables: Tables, tmp_path: Path) -> Kubelets
     return Kubelets(cluster, cast("Identities", roles), journal, pool)
 
 
-def launched(api: Api, **more: Any) -> dict[str, Any]:
+def launched(api: ApiServer, **more: Any) -> dict[str, Any]:
     user_data = USER_DATA.replace("https://127.0.0.1:6443", api.server).replace("certificateAuthority: Y2E=", "x: y")
     return instance(userData=user_data, **more)
 
@@ -83,7 +84,7 @@ def of_group(**more: Any) -> dict[str, Any]:
     return instance(tags={GROUP_TAG: "system"}, profile="", **more)
 
 
-def posted(api: Api) -> list[tuple[str, str]]:
+def posted(api: ApiServer) -> list[tuple[str, str]]:
     return [
         (body["metadata"]["name"], token)
         for method, path, body, token in api.asked
@@ -91,7 +92,7 @@ def posted(api: Api) -> list[tuple[str, str]]:
     ]
 
 
-def test_an_instance_joins_as_its_role(kubelets: Kubelets, api: Api, tmp_path: Path) -> None:
+def test_an_instance_joins_as_its_role(kubelets: Kubelets, api: ApiServer, tmp_path: Path) -> None:
     kubelets.look([launched(api)], time.monotonic())
     assert posted(api) == [(instance()["privateDnsName"], f"i-1 as {ROLE}")]
     line = next(read(tmp_path, "joined"))
@@ -100,7 +101,7 @@ def test_an_instance_joins_as_its_role(kubelets: Kubelets, api: Api, tmp_path: P
     assert len(posted(api)) == 1
 
 
-def test_an_instance_boots_first(kubelets: Kubelets, api: Api) -> None:
+def test_an_instance_boots_first(kubelets: Kubelets, api: ApiServer) -> None:
     kubelets.cluster.boot_seconds = 30
     now = time.monotonic()
     for passed in (0, 29):
@@ -118,7 +119,7 @@ def test_boots_differ_by_instance_and_are_the_same_twice() -> None:
 
 
 def test_whoever_is_not_admitted_is_refused_tries_again_and_joins_when_it_is(
-    kubelets: Kubelets, api: Api, roles: Roles, tmp_path: Path
+    kubelets: Kubelets, api: ApiServer, roles: Roles, tmp_path: Path
 ) -> None:
     api.answer = lambda method, path, body: (401, {"message": "Unauthorized"})
     now = time.monotonic()
@@ -134,7 +135,7 @@ def test_whoever_is_not_admitted_is_refused_tries_again_and_joins_when_it_is(
     assert next(read(tmp_path, "joined"))["attempt"] == 3
 
 
-def test_the_pause_between_tries_grows_to_seven_seconds_and_no_further(kubelets: Kubelets, api: Api) -> None:
+def test_the_pause_between_tries_grows_to_seven_seconds_and_no_further(kubelets: Kubelets, api: ApiServer) -> None:
     api.answer = lambda method, path, body: (401, {"message": "Unauthorized"})
     pauses = []
     for turn in range(8):
@@ -153,7 +154,7 @@ def test_the_pause_between_tries_grows_to_seven_seconds_and_no_further(kubelets:
     ],
 )
 def test_an_instance_that_was_told_nothing_of_this_cluster_never_tries(
-    kubelets: Kubelets, api: Api, tmp_path: Path, more: dict[str, str], message: str
+    kubelets: Kubelets, api: ApiServer, tmp_path: Path, more: dict[str, str], message: str
 ) -> None:
     kubelets.look([instance(**more)], time.monotonic())
     assert posted(api) == []
@@ -163,7 +164,7 @@ def test_an_instance_that_was_told_nothing_of_this_cluster_never_tries(
 
 
 def test_an_instance_without_a_role_has_no_credentials(
-    kubelets: Kubelets, api: Api, roles: Roles, tmp_path: Path
+    kubelets: Kubelets, api: ApiServer, roles: Roles, tmp_path: Path
 ) -> None:
     roles.problem = "instance profile p has no role"
     kubelets.look([launched(api)], time.monotonic())
@@ -172,7 +173,7 @@ def test_an_instance_without_a_role_has_no_credentials(
 
 
 def test_an_endpoint_that_is_not_there_is_a_refusal_without_status(
-    kubelets: Kubelets, api: Api, tmp_path: Path
+    kubelets: Kubelets, api: ApiServer, tmp_path: Path
 ) -> None:
     gone = launched(api)["userData"].replace(api.server, "https://127.0.0.1:1")
     kubelets.look([instance(userData=gone)], time.monotonic())
@@ -182,7 +183,7 @@ def test_an_endpoint_that_is_not_there_is_a_refusal_without_status(
 
 @pytest.mark.parametrize(("holder", "joins"), [("eu-west-1a/i-old", False), ("eu-west-1b/i-1", True)])
 def test_a_node_that_is_there_already_is_taken_over_by_its_own_instance_alone(
-    kubelets: Kubelets, api: Api, tmp_path: Path, holder: str, joins: bool
+    kubelets: Kubelets, api: ApiServer, tmp_path: Path, holder: str, joins: bool
 ) -> None:
     there = {"spec": {"providerID": f"aws:///{holder}"}}
     api.answer = lambda method, path, body: (409, {"message": "exists"}) if method == "POST" else (200, there)
@@ -192,7 +193,7 @@ def test_a_node_that_is_there_already_is_taken_over_by_its_own_instance_alone(
 
 
 def test_a_managed_group_joins_when_its_row_is_there(
-    kubelets: Kubelets, api: Api, tables: Tables, tmp_path: Path
+    kubelets: Kubelets, api: ApiServer, tables: Tables, tmp_path: Path
 ) -> None:
     kubelets.look([of_group()], time.monotonic())
     assert api.asked == []
@@ -202,7 +203,7 @@ def test_a_managed_group_joins_when_its_row_is_there(
     assert posted(api) == [(instance()["privateDnsName"], f"i-1 as {ROLE}")]
 
 
-def written(api: Api) -> list[tuple[str, str]]:
+def written(api: ApiServer) -> list[tuple[str, str]]:
     return [(method, token) for method, _, _, token in api.asked if method in ("PATCH", "DELETE")]
 
 
@@ -214,7 +215,7 @@ def written(api: Api) -> list[tuple[str, str]]:
     ],
 )
 def test_kwok_lets_a_node_go_when_its_instance_stops_and_the_node_of_an_ended_one_is_deleted(
-    kubelets: Kubelets, api: Api, state: str, told: list[tuple[str, str]]
+    kubelets: Kubelets, api: ApiServer, state: str, told: list[tuple[str, str]]
 ) -> None:
     now = time.monotonic()
     kubelets.look([launched(api)], now)
@@ -226,7 +227,7 @@ def test_kwok_lets_a_node_go_when_its_instance_stops_and_the_node_of_an_ended_on
     assert written(api) == told
 
 
-def test_the_node_of_a_managed_group_goes_with_its_instance(kubelets: Kubelets, api: Api, tables: Tables) -> None:
+def test_the_node_of_a_managed_group_goes_with_its_instance(kubelets: Kubelets, api: ApiServer, tables: Tables) -> None:
     tables.put("node-groups", "otel-lab/system", GROUP)
     now = time.monotonic()
     kubelets.look([of_group()], now)
@@ -234,7 +235,7 @@ def test_the_node_of_a_managed_group_goes_with_its_instance(kubelets: Kubelets, 
     assert written(api) == [("PATCH", "cloud_controller"), ("DELETE", "cloud_controller")]
 
 
-def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: Api) -> None:
+def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: ApiServer) -> None:
     now = time.monotonic()
     kubelets.look([launched(api)], now)
     kubelets.look([], now)
@@ -243,7 +244,7 @@ def test_an_instance_that_ec2_has_forgotten_is_gone(kubelets: Kubelets, api: Api
     assert kubelets.known == {}
 
 
-def test_only_a_joined_node_of_a_running_instance_is_played(kubelets: Kubelets, api: Api) -> None:
+def test_only_a_joined_node_of_a_running_instance_is_played(kubelets: Kubelets, api: ApiServer) -> None:
     now, name = time.monotonic(), instance()["privateDnsName"]
     assert kubelets.api_of(name) is None
     kubelets.look([launched(api)], now)

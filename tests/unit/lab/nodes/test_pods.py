@@ -11,7 +11,7 @@ from otel_on_spot.kubernetes.kubeconfig import Kubeconfig
 from otel_on_spot.lab.nodes.container import Container, cannot_run
 from otel_on_spot.lab.nodes.pod_run import PodRun
 from otel_on_spot.lab.nodes.pods import of_a_job
-from tests.unit.lab.nodes.conftest import Api
+from tests.unit.lab.conftest import ApiServer
 
 KUBECTL = """#!/bin/sh
 echo "$0 $*" >> "$HOME/calls"
@@ -42,7 +42,7 @@ def kubectl(tmp_path: Path) -> Path:
     return file
 
 
-def run_of(api: Api, kubectl: Path, told: dict[str, Any]) -> PodRun:
+def run_of(api: ApiServer, kubectl: Path, told: dict[str, Any]) -> PodRun:
     def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
         return (201, {"status": {"token": "pods-own"}}) if path.endswith("/token") else (200, {})
 
@@ -51,15 +51,15 @@ def run_of(api: Api, kubectl: Path, told: dict[str, Any]) -> PodRun:
     return PodRun(told, lambda: api.client.as_user("node"), kubeconfig, kubectl, kubectl.parent / "pod")
 
 
-def last_status(api: Api) -> dict[str, Any]:
+def last_status(api: ApiServer) -> dict[str, Any]:
     return [body for method, _, body, _ in api.asked if method == "PATCH"][-1]["status"]
 
 
-def codes(api: Api, which: str = "containerStatuses") -> dict[str, Any]:
+def codes(api: ApiServer, which: str = "containerStatuses") -> dict[str, Any]:
     return {status["name"]: status["state"].get("terminated", {}).get("exitCode") for status in last_status(api)[which]}
 
 
-def test_init_containers_run_in_order_before_the_others(api: Api, kubectl: Path) -> None:
+def test_init_containers_run_in_order_before_the_others(api: ApiServer, kubectl: Path) -> None:
     run = run_of(api, kubectl, pod(container("c", "third"), inits=(container("a", "first"), container("b", "second"))))
     assert run.run() == "Succeeded"
     calls = (kubectl.parent / "pod" / "calls").read_text().splitlines()
@@ -68,7 +68,7 @@ def test_init_containers_run_in_order_before_the_others(api: Api, kubectl: Path)
 
 
 def test_a_mounted_config_map_is_read_as_the_node_and_its_files_are_where_the_arguments_say(
-    api: Api, kubectl: Path
+    api: ApiServer, kubectl: Path
 ) -> None:
     told = pod(
         container(
@@ -88,12 +88,12 @@ def test_a_mounted_config_map_is_read_as_the_node_and_its_files_are_where_the_ar
     assert {token for _, where, _, token in api.asked if where == path} == {"node"}
 
 
-def test_containers_run_at_the_same_time(api: Api, kubectl: Path) -> None:
+def test_containers_run_at_the_same_time(api: ApiServer, kubectl: Path) -> None:
     run = run_of(api, kubectl, pod(container("a", "together", "x", "y"), container("b", "together", "y", "x")))
     assert run.run() == "Succeeded"
 
 
-def test_a_failed_init_container_fails_the_pod_and_nothing_after_it_runs(api: Api, kubectl: Path) -> None:
+def test_a_failed_init_container_fails_the_pod_and_nothing_after_it_runs(api: ApiServer, kubectl: Path) -> None:
     run = run_of(api, kubectl, pod(container("c", "third"), inits=(container("a", "fail"), container("b", "second"))))
     assert run.run() == "Failed"
     ended = last_status(api)["initContainerStatuses"][0]["state"]["terminated"]
@@ -102,12 +102,12 @@ def test_a_failed_init_container_fails_the_pod_and_nothing_after_it_runs(api: Ap
     assert "second" not in (kubectl.parent / "pod" / "calls").read_text()
 
 
-def test_one_failed_container_fails_the_pod_with_its_own_exit_code(api: Api, kubectl: Path) -> None:
+def test_one_failed_container_fails_the_pod_with_its_own_exit_code(api: ApiServer, kubectl: Path) -> None:
     assert run_of(api, kubectl, pod(container("a", "ok"), container("b", "fail"))).run() == "Failed"
     assert codes(api) == {"a": 0, "b": 3}
 
 
-def test_a_container_acts_as_the_pods_own_service_account_bound_to_the_pod(api: Api, kubectl: Path) -> None:
+def test_a_container_acts_as_the_pods_own_service_account_bound_to_the_pod(api: ApiServer, kubectl: Path) -> None:
     run_of(
         api, kubectl, pod(container("c", "env", env=[{"name": "HOME", "value": "/tmp"}, {"name": "A", "value": "b"}]))
     ).run()
@@ -122,13 +122,13 @@ def test_a_container_acts_as_the_pods_own_service_account_bound_to_the_pod(api: 
     assert "AWS_ACCESS_KEY_ID" not in said
 
 
-def test_a_pod_without_a_token_gets_none(api: Api, kubectl: Path) -> None:
+def test_a_pod_without_a_token_gets_none(api: ApiServer, kubectl: Path) -> None:
     run_of(api, kubectl, pod(container("c", "env"), automountServiceAccountToken=False)).run()
     assert not [path for _, path, _, _ in api.asked if path.endswith("/token")]
     assert "KUBECONFIG" not in (kubectl.parent / "pod" / "c.log").read_text()
 
 
-def test_a_deleted_pods_processes_are_ended(api: Api, kubectl: Path) -> None:
+def test_a_deleted_pods_processes_are_ended(api: ApiServer, kubectl: Path) -> None:
     run = run_of(api, kubectl, pod(container("c", "sleep"), terminationGracePeriodSeconds=5))
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(run.run()))
@@ -159,7 +159,7 @@ def test_a_deleted_pods_processes_are_ended(api: Api, kubectl: Path) -> None:
     ],
 )
 def test_what_cannot_be_run_ends_as_failed_with_the_reason_and_never_as_a_success(
-    api: Api, kubectl: Path, spec: dict[str, Any], why: str
+    api: ApiServer, kubectl: Path, spec: dict[str, Any], why: str
 ) -> None:
     assert why in cannot_run(spec)
     assert run_of(api, kubectl, pod(spec)).run() == "Failed"
