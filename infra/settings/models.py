@@ -569,6 +569,15 @@ class Karpenter(Model):
         description="what happens to minValues that cannot be met: Strict leaves the pod Pending (or to another pool), "
         "BestEffort launches with less choice",
     )
+    batch_max_duration: Duration = Field(
+        "10s",
+        description="longest that Karpenter collects Pending pods before it looks for nodes: while pods keep coming, a "
+        "drought's rounds of refusals are this far apart; longer makes fewer, larger nodes",
+        examples=["4s"],
+    )
+    batch_idle_duration: Duration = Field(
+        "1s", description="time without a new Pending pod after which Karpenter looks at once", examples=["1s"]
+    )
     headroom: Headroom | None = Field(
         None,
         description="room that is kept free, by Karpenter's alpha CapacityBuffer: it costs as much as a node that runs "

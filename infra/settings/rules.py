@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from infra import demo_chart, image_architectures, images, names, regions
+from infra import demo_chart, image_architectures, images, names, regions, schedules
 from infra.addon_faults import faults_of
 from infra.settings import instance_types, placement
 from infra.settings.models import (
@@ -729,6 +729,10 @@ its pkg/apis/crds/karpenter.sh_nodepools.yaml. Karpenter itself puts those of Ku
 MOST_LABELS: Final = 100
 
 
+LONGEST_BATCH_SECONDS: Final = 30
+"""A quarter of a Spot node's warning; the rest is for its successor's boot and for what runs there to become ready."""
+
+
 def restricted_label(key: str) -> bool:
     """True where Karpenter refuses a pool with this label."""
     domain = key.partition("/")[0] if "/" in key else ""
@@ -929,6 +933,38 @@ def labels_are_met(pools: dict[str, Pool], network: Network, region: str) -> Ite
                     "only nodes of capacity type reserved have this label: no node would meet it",
                     "add reserved to capacityTypes, or remove the label",
                 )
+
+
+@rule
+def batches_are_seconds(karpenter: Karpenter) -> Iterator[Problem]:
+    """Karpenter collects Pending pods for some seconds, and no longer than a warned node's pods can wait.
+
+    Source: pkg/controllers/provisioning/batcher.go in https://github.com/kubernetes-sigs/karpenter (v1.14.3)
+    """
+    idle, longest = (
+        schedules.nanoseconds(text) for text in (karpenter.batch_idle_duration, karpenter.batch_max_duration)
+    )
+    if not idle:
+        yield Problem(
+            "karpenter.batchIdleDuration",
+            karpenter.batch_idle_duration,
+            "each pod would be a batch of its own, and get a node of its own",
+            "take 1s, which is Karpenter's own",
+        )
+    if longest < idle:
+        yield Problem(
+            "karpenter.batchMaxDuration",
+            karpenter.batch_max_duration,
+            f"a batch ends after its batchIdleDuration ({karpenter.batch_idle_duration}) at the soonest",
+            f"take {karpenter.batch_idle_duration} or more",
+        )
+    if longest > LONGEST_BATCH_SECONDS * 10**9:
+        yield Problem(
+            "karpenter.batchMaxDuration",
+            karpenter.batch_max_duration,
+            f"at most {LONGEST_BATCH_SECONDS}s: pods of a warned Spot node wait for it too, and have two minutes",
+            "take 10s, which is Karpenter's own, or less",
+        )
 
 
 @rule

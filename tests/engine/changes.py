@@ -283,6 +283,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("karpenter.nodeRepair", False),
     change("karpenter.spotToSpotConsolidation", True),
     change("karpenter.minValuesPolicy", "BestEffort"),
+    change("karpenter.batchMaxDuration", "5s"),
+    change("karpenter.batchIdleDuration", "2s"),
     change("karpenter.headroom.cpu", "2", **{"karpenter.headroom.memory": "4Gi"}),
     change("karpenter.headroom.memory", "4Gi", **{"karpenter.headroom.cpu": "2"}),
     change("karpenter.headroom.chunks", 2, **{"karpenter.headroom.cpu": "2", "karpenter.headroom.memory": "4Gi"}),

@@ -110,6 +110,7 @@ def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared
         "version": "1.14.3",
         "spotToSpotConsolidation": True,
         "minValuesPolicy": "BestEffort",
+        "batchMaxDuration": "4s",
         "headroom": {"cpu": "2", "memory": "4Gi", "chunks": 3},
     }
     plan = record("dev", config_overrides={"karpenter": asked})
@@ -120,6 +121,8 @@ def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared
 
     assert given["featureGates"] == {"nodeRepair": False, "spotToSpotConsolidation": True, "capacityBuffer": True}
     assert given["minValuesPolicy"] == "BestEffort"
+    assert given["batchMaxDuration"] == "4s"
+    assert "batchIdleDuration" not in given
     assert buffer.inputs["spec"] == {"podTemplateRef": {"name": chunk.inputs["metadata"]["name"]}, "replicas": 3}
     assert buffer.inputs["metadata"]["namespace"] == chunk.inputs["metadata"]["namespace"]
     assert plan.reaches(buffer, chunk)

@@ -111,6 +111,14 @@ def newer_fields() -> Iterator[Row]:
     yield from rows("dev", "karpenter.version", ("2.0.0", "2.14.1", "10.0.0", "0.37.0"))
 
 
+def batches() -> Iterator[Row]:
+    idle, longest = "karpenter.batchIdleDuration", "karpenter.batchMaxDuration"
+    yield from rows("dev", idle, ("0s", "0m", "10", "1.5s", "-1s", "Never", ""))
+    yield from rows("dev", longest, ("0s", "31s", "1m", "2h", "10", "500ms", "Never"))
+    yield "dev", f"{idle}+{longest}", ("5s", "4s"), longest
+    yield "dev", idle, "11s", longest
+
+
 def administrators() -> Iterator[Row]:
     key = "cluster.adminRoleArns"
     role = arn("111122223333", "platform-admin")
@@ -569,7 +577,19 @@ def backends() -> Iterator[Row]:
 KINDS = {
     kind.__name__: list(kind())
     for kind in (
-        *(tags, schedules, newer_fields, administrators, viewers, boundaries, capacity, shapes, node_classes, expiry),
+        *(
+            tags,
+            schedules,
+            newer_fields,
+            administrators,
+            batches,
+            viewers,
+            boundaries,
+            capacity,
+            shapes,
+            node_classes,
+            expiry,
+        ),
         *(placements, labels, reach, places, notices, given_keys, foreign_digits, projects, never_met, system_types),
         *(doors, backends),
     )

@@ -222,6 +222,7 @@ RULE_OF = {
     "labels_are_met": "never_met",
     "prod_spot_pools": "shapes",
     "headroom_fits_a_node": "shapes",
+    "batches_are_seconds": "batches",
     "expiry_has_a_reason": "expiry",
     "databases_have_the_pool_that_they_select": "placements",
     "node_class_is_taken": "node_classes",
