@@ -206,8 +206,16 @@ def _no_spot(lab: Lab) -> Generator[None]:
 
 
 def _only_what_was_there(lab: Lab) -> None:
-    """Take away the nodes that nothing needs any more, not by the pools' budgets, a tenth at a time."""
-    of_demo = {pod["spec"].get("nodeName") for pod in lab.get("pods") if pod["metadata"]["namespace"] == "otel-demo"}
+    """Take away the nodes that nothing needs any more, not by the pools' budgets, a tenth at a time.
+
+    Each node has the demo's collector, of a DaemonSet: it needs none.
+    """
+    of_demo = {
+        pod["spec"].get("nodeName")
+        for pod in lab.get("pods")
+        if pod["metadata"]["namespace"] == "otel-demo"
+        and pod["metadata"].get("ownerReferences", [{}])[0].get("kind") != "DaemonSet"
+    }
     empty = [name for name, claim in lab.claims().items() if claim.get("status", {}).get("nodeName") not in of_demo]
     if empty:
         lab.kubectl("delete", "nodeclaims", "--ignore-not-found", "--wait=false", *empty)
