@@ -68,7 +68,7 @@ def heap(lab: Lab) -> Numbers:
         claims = len(set(lab.claims()) - before)
         return {"seconds": seconds, "claims": claims, "CPU seconds": cpu_after - cpu, **peak}
     finally:
-        lab.kubectl("delete", "deployment", NAME, f"--namespace={measures.NAMESPACE}")
+        _no_pods(lab)
         _only_what_was_there(lab)
 
 
@@ -191,7 +191,7 @@ def _in_a_drought(lab: Lab, replicas: int, *, cpu: str, memory: str) -> Numbers:
                 "refused": len(refused - before),
             }
         finally:
-            lab.kubectl("delete", "deployment", NAME, f"--namespace={measures.NAMESPACE}")
+            _no_pods(lab)
 
 
 @contextmanager
@@ -203,6 +203,11 @@ def _no_spot(lab: Lab) -> Generator[None]:
             yield
     finally:
         _only_what_was_there(lab)
+
+
+def _no_pods(lab: Lab) -> None:
+    """Delete the pods before their nodes: Karpenter launches others for pods of a node that goes."""
+    lab.kubectl("delete", "deployment", NAME, f"--namespace={measures.NAMESPACE}", "--cascade=foreground")
 
 
 def _only_what_was_there(lab: Lab) -> None:
