@@ -175,7 +175,7 @@ def drift(
 
     Exit codes: 0 put back, 1 not put back, 2 it could not begin.
     """
-    from otel_on_spot.drills.drift.run import make_plan, run
+    from otel_on_spot.drills.drift import make_plan, run
     from otel_on_spot.drills.drill import start
 
     with _platform(stack, kube_context, kubeconfig) as (target, api):
@@ -302,8 +302,8 @@ def spot_storm(
     Exit codes: 0 all promises held, 1 not all, 2 it could not begin.
     """
     from otel_on_spot.drills.drill import start
-    from otel_on_spot.drills.spot_storm.course import Storm
     from otel_on_spot.drills.spot_storm.run import nodes_of, run
+    from otel_on_spot.drills.spot_storm.verdicts import Storm
 
     storm = Storm(zone=zone, instance_type=instance_type, everything=everything)
     with _platform(stack, kube_context, kubeconfig) as (target, api):

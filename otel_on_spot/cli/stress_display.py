@@ -13,8 +13,7 @@ from rich.table import Table
 from otel_on_spot.cli.output import log
 from otel_on_spot.drills.stress.plot import svg
 from otel_on_spot.drills.stress.run import Keep
-from otel_on_spot.drills.stress.samples_csv import as_csv
-from otel_on_spot.drills.stress.watch import OnSample, Sample
+from otel_on_spot.drills.stress.watch import OnSample, Sample, as_csv
 from otel_on_spot.files import write_text
 from otel_on_spot.report import Moment
 

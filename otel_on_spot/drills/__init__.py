@@ -8,9 +8,10 @@ leftovers        what interrupted drills left, put back
 front_path       what a stack promises of it, looks at it all along
 shortage         capacity that a drill takes away
 diagnosis        why a drill stopped: the doctor's checks
+drift            who puts a change by hand back, and how fast
+pods             what the pods have in common that drills make
 stress/             many replicas for a while, automatic sync suspended
 node_join/          does a node join, and how long does each step take
-drift/              who puts a change by hand back, and how fast
 spot_storm/         many Spot nodes warned at once
 drought/            Spot taken away, and given back
 restore_data/       a database's volume restored beside it, and moved

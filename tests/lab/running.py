@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from otel_on_spot.drill_lease import NAME as DRILL_LEASE
-from otel_on_spot.drills.drought.course import FORGETS_SECONDS
+from otel_on_spot.drills.drought.verdicts import FORGETS_SECONDS
 from otel_on_spot.drills.drought.watch import REFUSED
 from otel_on_spot.lab import control, isolation, lifecycle, stack, toolchain
 from otel_on_spot.lab.folder import Folder, LabError

@@ -7,11 +7,10 @@ from typing import Final
 from infra.settings.instance_types import meeting
 from otel_on_spot.drills import diagnosis, undo
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
-from otel_on_spot.drills.drought import pods
-from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Course
-from otel_on_spot.drills.drought.verdicts import CHECKS, measures, verdicts
+from otel_on_spot.drills.drought.verdicts import CHECKS, FORGETS_SECONDS, ON_DEMAND, Course, measures, verdicts
 from otel_on_spot.drills.drought.watch import Follow, remembers, running
 from otel_on_spot.drills.front_path import FrontProbe, require_served
+from otel_on_spot.drills.pods import CONTAINER, LABEL, NAMESPACE, spec
 from otel_on_spot.drills.resilience import CONNECTION_ERRORS, describe
 from otel_on_spot.drills.shortage import (
     SPOT,
@@ -23,6 +22,7 @@ from otel_on_spot.drills.shortage import (
     require_something_left,
     requirements,
 )
+from otel_on_spot.drills.stress.preconditions import Workload
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.drills.stress.run import Keep
 from otel_on_spot.drills.stress.watch import EVERY_SECONDS, OnSample, Watch
@@ -35,12 +35,54 @@ from otel_on_spot.spot_arithmetic import most_rounds
 from otel_on_spot.target import Target
 from otel_on_spot.waiting import Deadline
 
+DRILL: Final = "drought"
 MODEL: Final = "frontend"
 """Workload of the demo whose requests the pods take."""
 TOLD_SECONDS: Final = 60.0
 """How long pods may wait, where nothing at all is to be had, until somebody says why."""
 BESIDE_SECONDS: Final = 180.0
 """Seconds of the lease beyond waiting: to begin, and to put things back."""
+
+
+def deployment(name: str, replicas: int, model: Workload) -> Object:
+    """A Deployment of pods that request what the model's do and name no pool: they go where it would.
+
+    They are ended at once, and nothing is behind them: what it takes away is theirs alone.
+    """
+    cpu, memory = model.requests
+    requests = {"cpu": f"{int(cpu * 1000)}m", "memory": str(int(memory))}
+    like, labels = model.template["spec"], {LABEL: DRILL, "app": name}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": spec(
+            {**CONTAINER, "resources": {"requests": requests}},
+            nodeSelector=dict(like.get("nodeSelector") or {}),
+            tolerations=list(like.get("tolerations") or []),
+        ),
+    }
+    return {
+        "apiVersion": DEPLOYMENT.version,
+        "kind": DEPLOYMENT.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }
+
+
+def held(vcpus: int, mib: int, model: Workload, replicas: int) -> int:
+    """How many of the drill's pods a node holds, its own daemons not counted.
+
+    Args:
+        vcpus: of the node.
+        mib: of the node: its memory.
+        model: what a pod asks for.
+        replicas: pods of the drill: no node holds more.
+    """
+    cpu, memory = model.requests
+    return min(
+        replicas,
+        int(vcpus // cpu) if cpu else replicas,
+        int(mib * 2**20 // memory) if memory else replicas,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +113,7 @@ class Plan:
     by_switch: bool
     types: int
     most_rounds: int
-    model: pods.Workload
+    model: Workload
 
 
 def longest_seconds(options: Options) -> float:
@@ -94,8 +136,16 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
             f"there is no Deployment {MODEL} in namespace {namespace}: what a pod of the front path asks for is not "
             f"known. See otel-on-spot doctor --stack {target.declared.stack} --only applications"
         )
-    model = pods.model_of(namespace, MODEL, found)
-    if not pods.asks_for_something(model):
+    model = Workload(
+        namespace=namespace,
+        name=MODEL,
+        path=DEPLOYMENT.path(namespace, MODEL),
+        selector="",
+        before=found["spec"].get("replicas", 1),
+        application="",
+        template=found["spec"]["template"],
+    )
+    if not any(model.requests):
         raise DrillRefusedError(f"Deployment {namespace}/{MODEL} requests nothing: its pods need no node")
     require_served(target, api)
     pools = list(api.list(NODE_POOL.path()))
@@ -119,9 +169,9 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
     )
     spot = [pool for pool in concerned(shortage, pools) if SPOT in capacity_types(pool)]
     types = {kind.name: kind for pool in spot for kind in meeting(requirements(pool))}.values()
-    held = (pods.held(kind.vcpus, kind.mib, model, options.replicas) for kind in types)
+    fitting = (held(kind.vcpus, kind.mib, model, options.replicas) for kind in types)
     return Plan(
-        steps=steps, by_switch=by_switch, types=len(types), most_rounds=most_rounds(filter(None, held)), model=model
+        steps=steps, by_switch=by_switch, types=len(types), most_rounds=most_rounds(filter(None, fitting)), model=model
     )
 
 
@@ -166,7 +216,14 @@ class Drought:
         self._drill, self._options, self._plan, self._log = drill, options, plan, log
         self._name = f"drill-drought-{int(time.time())}"
         self._prices = Prices(drill.target)
-        self._work = pods.as_workload(self._name, plan.model)
+        self._work = replace(
+            plan.model,
+            namespace=NAMESPACE,
+            name=self._name,
+            path=DEPLOYMENT.path(NAMESPACE, self._name),
+            selector=f"app={self._name}",
+            before=0,
+        )
         self._watch = Watch(drill, self._work, self._prices, on_sample)
         self._follow = Follow(drill, self._watch, self._prices)
         self._namespace = drill.declared.stateful_namespace
@@ -231,7 +288,7 @@ class Drought:
     def _scale(self) -> None:
         drill, path = self._drill, self._work.path
         drill.lease.record_undo(undo.created(path))
-        thing = pods.deployment(self._name, self._options.replicas, self._plan.model)
+        thing = deployment(self._name, self._options.replicas, self._plan.model)
         drill.api.create(path.rpartition("/")[0], thing)
         cpu, memory = self._work.requests
         drill.timeline.add(

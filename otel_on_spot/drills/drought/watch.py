@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions, moment
 from otel_on_spot.drills.drill import Drill
-from otel_on_spot.drills.drought.course import FORGETS_SECONDS, ON_DEMAND, Launch, Move, Spent
+from otel_on_spot.drills.drought.verdicts import FORGETS_SECONDS, ON_DEMAND, Launch, Move, Spent
 from otel_on_spot.drills.stress.prices import Prices
 from otel_on_spot.drills.stress.watch import Sample, Watch, claim_of
 from otel_on_spot.kubernetes.client import Api, Object

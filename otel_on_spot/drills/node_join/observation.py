@@ -8,7 +8,7 @@ from typing import Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions, moment
 from otel_on_spot.doctor.facts_kubernetes import Condition
-from otel_on_spot.drills.node_join.pod import NAMESPACE
+from otel_on_spot.drills.pods import NAMESPACE
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, EVENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 

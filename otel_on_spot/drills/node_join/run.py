@@ -1,8 +1,8 @@
 """Makes a pod that wants a node of its own, follows the node, and takes both back."""
 
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_on_spot.doctor.collectors.kubernetes import moment, pods
 from otel_on_spot.doctor.fact import parse_all
@@ -10,18 +10,77 @@ from otel_on_spot.doctor.facts_kubernetes import Node, Pod
 from otel_on_spot.drills import diagnosis
 from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.node_join.observation import Observation, nominated, observe, words
-from otel_on_spot.drills.node_join.pod import NAMESPACE, manifest
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts
+from otel_on_spot.drills.pods import LABEL, NAMESPACE, pod
 from otel_on_spot.drills.undo import Step, created
 from otel_on_spot.kubernetes.client import Api, Object
-from otel_on_spot.kubernetes.names import INSTANCE_TYPE, NODE, NODE_CLAIM, NODE_POOL, POD, POOL_LABEL
+from otel_on_spot.kubernetes.names import (
+    HOSTNAME,
+    INSTANCE_TYPE,
+    NODE,
+    NODE_CLAIM,
+    NODE_POOL,
+    POD,
+    POD_NAME,
+    POOL_LABEL,
+)
 from otel_on_spot.report import Report, Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+DRILL: Final = "node-join"
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+NOT_OF_A_DAEMON_SET: Final = (
+    {"key": "controller-revision-hash", "operator": "DoesNotExist"},
+    {"key": POD_NAME, "operator": "Exists"},
+)
+"""Either of both: DaemonSets and StatefulSets set the first label on their pods, only StatefulSets the second."""
 SPARE_SECONDS: Final = 120
 """Seconds that the pod may outlive the drill."""
+
+
+def manifest(
+    name: str, pool: str, taints: Iterable[Mapping[str, Any]], empty_types: Iterable[str], seconds: int
+) -> Object:
+    """A small pod for which Karpenter must launch a node: anti-affinity keeps it from every pod but a DaemonSet's.
+
+    The scheduler keeps other pods off its node for the same reason. A node that is empty would still do for it, so the
+    instance types of such nodes are ruled out: Karpenter allows no pod to rule out nodes by name.
+
+    Args:
+        name: of the pod.
+        pool: name of the NodePool.
+        taints: of the pool, which the pod tolerates.
+        empty_types: instance types of the pool's nodes that run nothing.
+        seconds: after which the kubelet ends it, if nobody has.
+    """
+    types = sorted(set(empty_types))
+    elsewhere = {"matchExpressions": [{"key": INSTANCE_TYPE, "operator": "NotIn", "values": types}]}
+    alone = [
+        {
+            "topologyKey": HOSTNAME,
+            "namespaceSelector": {},
+            "labelSelector": {"matchExpressions": [expression]},
+        }
+        for expression in NOT_OF_A_DAEMON_SET
+    ]
+    affinity: Object = {"podAntiAffinity": {REQUIRED: alone}}
+    if types:
+        affinity["nodeAffinity"] = {REQUIRED: {"nodeSelectorTerms": [elsewhere]}}
+    return pod(
+        {"name": name, "namespace": NAMESPACE, "labels": {LABEL: DRILL}},
+        seconds,
+        nodeSelector={POOL_LABEL: pool},
+        tolerations=[toleration(taint) for taint in taints],
+        affinity=affinity,
+    )
+
+
+def toleration(taint: Mapping[str, Any]) -> dict[str, Any]:
+    """A toleration of a taint and no other."""
+    value = {"operator": "Equal", "value": taint["value"]} if taint.get("value") else {"operator": "Exists"}
+    return {"key": taint["key"], "effect": taint["effect"], **value}
 
 
 def pool_of(api: Api, name: str) -> Object:

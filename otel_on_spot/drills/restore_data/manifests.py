@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from otel_on_spot.drills.node_join.pod import CONTAINER, LABEL
+from otel_on_spot.drills import pods
 from otel_on_spot.drills.restore_data.volumes import Database
 from otel_on_spot.kubernetes.client import Object
-from otel_on_spot.kubernetes.names import DO_NOT_DISRUPT, POD, SNAPSHOT, VOLUME_CLAIM
+from otel_on_spot.kubernetes.names import SNAPSHOT, VOLUME_CLAIM
 
 DRILL: Final = "restore-data"
 
@@ -47,20 +47,14 @@ def pod(database: Database, name: str, claimed: str, seconds: int) -> Object:
         claimed: name of the claim.
         seconds: after which the kubelet ends it, if nobody has.
     """
-    container = {**CONTAINER, "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}]}
-    metadata = {**_metadata(database, name), "annotations": {DO_NOT_DISRUPT: "true"}}
-    spec = {
-        "activeDeadlineSeconds": seconds,
-        "automountServiceAccountToken": False,
-        "containers": [container],
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65535, "seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 0,
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claimed}}],
+    return pods.pod(
+        _metadata(database, name),
+        seconds,
+        {**pods.CONTAINER, "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}]},
+        volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": claimed}}],
         **database.placement,
-    }
-    return {"apiVersion": POD.version, "kind": POD.kind, "metadata": metadata, "spec": spec}
+    )
 
 
 def _metadata(database: Database, name: str) -> Object:
-    return {"name": name, "namespace": database.namespace, "labels": {LABEL: DRILL}}
+    return {"name": name, "namespace": database.namespace, "labels": {pods.LABEL: DRILL}}

@@ -2,11 +2,10 @@
 
 preconditions  what it finds, and why it may not begin
 window         the deny window that suspends automatic sync
-watch          what is looked at all along
+watch          what is looked at all along: samples, also as CSV
 prices         what the nodes cost
 run            the drill itself
 verification   whether everything is as before
 verdicts       what was promised, and what was seen
-samples_csv    the samples as CSV
 plot           the samples as a picture
 """

@@ -1,7 +1,9 @@
 """The watch of the stress drill: the workload's replicas and pods, Karpenter's claims and nodes, what they cost."""
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -27,6 +29,20 @@ from otel_on_spot.kubernetes.names import (
 
 EVERY_SECONDS: Final = 2.0
 SPOT, ON_DEMAND = "spot", "on-demand"
+COLUMNS: Final = (
+    "time",
+    "seconds",
+    "replicas_wanted",
+    "pods_running",
+    "pods_pending",
+    "nodes_spot",
+    "nodes_on_demand",
+    "nodes_other",
+    "claims",
+    "cost_usd_per_hour",
+    "unpriced",
+    "event",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,3 +239,29 @@ class Watch:
         moments = self._drill.timeline.moments
         new, self._reported = moments[self._reported :], len(moments)
         return "; ".join(moment.what for moment in new)
+
+
+def as_csv(samples: Sequence[Sample]) -> str:
+    """The text of the file. ``time`` is UTC; the cost is empty where nothing has a price."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for sample in samples:
+        spot, on_demand = sample.nodes.get(SPOT, 0), sample.nodes.get(ON_DEMAND, 0)
+        writer.writerow(
+            (
+                f"{sample.at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+                f"{sample.seconds:.1f}",
+                sample.wanted,
+                sample.running,
+                sample.pending,
+                spot,
+                on_demand,
+                sum(sample.nodes.values()) - spot - on_demand,
+                len(sample.claims),
+                "" if sample.cost is None else f"{sample.cost:.4f}",
+                sample.unpriced,
+                sample.event,
+            )
+        )
+    return out.getvalue()

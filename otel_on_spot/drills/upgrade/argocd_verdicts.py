@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Front
-from otel_on_spot.drills.upgrade.verdicts import RUNBOOK, Move, moved, order, pods_stay
+from otel_on_spot.drills.upgrade.verdicts import RUNBOOK, Move, back, moved, order, pods_stay
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
 
@@ -193,19 +193,11 @@ def _put_back(seen: Suspension, upgrade: ArgocdUpgrade) -> Verdict:
 
 def _back(seen: ArgocdUpgrade) -> Verdict:
     first = seen.moves[0].before
-    problems = [
+    problems = (
         *([f"{PRODUCT} is {seen.version or 'gone'}"] if seen.version != first else []),
         *(f"{name} is not what it was" for name in seen.changed),
         *(f"objects are kept in another version: {kept}" for kept in seen.stored),
-    ]
-    finding = Finding(
-        subject=f"{PRODUCT} {first}",
-        seen="; ".join(problems),
-        rule="a minor can be taken back: the older controllers read what the newer ones wrote",
-        remedy=(
-            "kubectl -n argocd get applications,appprojects",
-            "make lab  # brings back what the stack file declares",
-        ),
     )
-    what = f"{first} again, Applications and AppProjects as before" if not problems else "not as before"
-    return _verdict("back", "Back as before", what, *([finding] if problems else []))
+    rule = "a minor can be taken back: the older controllers read what the newer ones wrote"
+    what = f"{first} again, Applications and AppProjects as before"
+    return back(f"{PRODUCT} {first}", problems, rule, what, "kubectl -n argocd get applications,appprojects")

@@ -12,9 +12,9 @@ from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import Step
-from otel_on_spot.drills.upgrade.budgets import DRIFTED, allowed
 from otel_on_spot.drills.upgrade.node_verdicts import Course, NodeUpgrade, verdicts
-from otel_on_spot.drills.upgrade.node_watch import NodeWatch, image_of, image_releases, leaving
+from otel_on_spot.drills.upgrade.node_watch import NodeWatch, allowed, image_of, image_releases, leaving
+from otel_on_spot.drills.upgrade.verdicts import DRIFTED
 from otel_on_spot.drills.upgrade.watch import unready
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import NODE_CLAIM, NODE_CLASS, NODE_POOL, POOL_LABEL

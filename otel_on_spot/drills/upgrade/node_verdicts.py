@@ -6,8 +6,7 @@ from functools import partial
 from typing import Final
 
 from otel_on_spot.drills.front_path import Front
-from otel_on_spot.drills.upgrade.budgets import DRIFTED
-from otel_on_spot.drills.upgrade.verdicts import CONSOLIDATED, RUNBOOK
+from otel_on_spot.drills.upgrade.verdicts import CONSOLIDATED, DRIFTED, RUNBOOK, back
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.report import Verdict, verdict_of
 
@@ -280,11 +279,6 @@ def _back(seen: NodeUpgrade) -> Verdict:
         *(f"its alias is another: {found}" for found in seen.changed),
         *(f"{kind} is not Ready" for kind in seen.unready),
     )
-    finding = Finding(
-        subject="EC2NodeClass",
-        seen="; ".join(problems),
-        rule="the alias is what it was, and NodePools and EC2NodeClasses are Ready",
-        remedy=("kubectl get nodepools,ec2nodeclasses", "make lab  # brings back what the stack file declares"),
-    )
-    what = "the alias as it was, NodePools and EC2NodeClasses Ready" if not problems else "not as before"
-    return _verdict("back", "Back as before", what, *([finding] if problems else []))
+    rule = "the alias is what it was, and NodePools and EC2NodeClasses are Ready"
+    what = "the alias as it was, NodePools and EC2NodeClasses Ready"
+    return back("EC2NodeClass", problems, rule, what, "kubectl get nodepools,ec2nodeclasses")

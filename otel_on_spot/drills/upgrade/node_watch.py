@@ -1,18 +1,20 @@
 """The watch over nodes, pods and databases while Karpenter replaces nodes by those of another AMI release."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 
+from infra.schedules import ScheduleError, nanoseconds, parse_schedule
 from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.fact import parse_all
-from otel_on_spot.doctor.facts_kubernetes import NodePool, Pod
+from otel_on_spot.doctor.facts_kubernetes import NodePool, Pod, PoolBudget
 from otel_on_spot.drills.shortage import SPOT
 from otel_on_spot.drills.timeline import Timeline
-from otel_on_spot.drills.upgrade.budgets import DRIFTED, allowed
 from otel_on_spot.drills.upgrade.node_verdicts import Again, Away, Course, Left
+from otel_on_spot.drills.upgrade.verdicts import DRIFTED
 from otel_on_spot.drills.upgrade.watch import DISRUPTION_REASON, is_ready, reason_of
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, NODE_CLAIM, NODE_CLASS, NODE_POOL, POD, POOL_LABEL
@@ -31,6 +33,32 @@ STAYS: Final = ("DaemonSet", "Node", "Job")
 """Owners of pods that do not move: they are of their node, or end by themselves."""
 Owner = tuple[str, str, str]
 """Namespace, kind and name of a workload."""
+
+
+def allowed(budgets: Sequence[PoolBudget], nodes: int, now: datetime) -> int | None:
+    """Drifted nodes of a pool that its budgets let go at once, as Karpenter counts them; None where none says.
+
+    A percentage of the pool's nodes is rounded up, and a budget with a schedule holds within its window alone.
+    Source: GetAllowedDisruptionsByReason and IsActive of
+    https://github.com/kubernetes-sigs/karpenter/blob/v1.14.3/pkg/apis/v1/nodepool.go
+    """
+    concerned = [budget for budget in budgets if not budget.reasons or DRIFTED in budget.reasons]
+    try:
+        return min((_nodes(budget, nodes) for budget in concerned if _is_active(budget, now)), default=None)
+    except ScheduleError:
+        return 0  # Karpenter lets nothing go by a budget that it cannot read
+
+
+def _nodes(budget: PoolBudget, nodes: int) -> int:
+    share = budget.nodes.removesuffix("%")
+    return ceil(int(share) * nodes / 100) if share != budget.nodes else int(share)
+
+
+def _is_active(budget: PoolBudget, now: datetime) -> bool:
+    if budget.schedule is None or budget.duration is None:
+        return True
+    came = parse_schedule(budget.schedule).latest(now)
+    return came is not None and now - came < timedelta(microseconds=nanoseconds(budget.duration) / 1000)
 
 
 def image_releases(node_classes: Iterable[Object]) -> dict[str, str]:

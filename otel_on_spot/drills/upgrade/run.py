@@ -9,9 +9,8 @@ from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.front_path import FrontProbe, require_served
 from otel_on_spot.drills.resilience import signals_deferred
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
-from otel_on_spot.drills.spot_interruption.run import collect_facts
+from otel_on_spot.drills.spot_interruption.run import collect_facts, waiting
 from otel_on_spot.drills.spot_interruption.warning import channel, send
-from otel_on_spot.drills.spot_interruption.watch import waiting
 from otel_on_spot.drills.timeline import Log
 from otel_on_spot.drills.undo import moved
 from otel_on_spot.drills.upgrade.moving import Mover, Product

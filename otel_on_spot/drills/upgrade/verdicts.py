@@ -21,6 +21,8 @@ ORDER: Final = (
     "start"
 )
 ORDERED: Final = ("kubectl get crds -l app.kubernetes.io/managed-by=Helm",)
+DRIFTED: Final = "Drifted"
+"""Reason of a node that is not as its pool and node class say any more."""
 CONSOLIDATED: Final = ("Empty", "Underutilized")
 """Reasons for which Karpenter takes a node away in any version: pools say so.
 
@@ -261,16 +263,28 @@ def _workloads(seen: Upgrade) -> Verdict:
 
 def _back(seen: Upgrade) -> Verdict:
     first = seen.moves[0].before
-    problems = [
+    problems = (
         *([f"the controller is {seen.version}"] if seen.version != first else []),
         *(f"{name} is not Ready" for name in seen.unready),
         *(f"objects are kept in another version: {kept}" for kept in seen.stored),
-    ]
-    finding = Finding(
-        subject=f"Karpenter {first}",
-        seen="; ".join(problems),
-        rule="a minor can be taken back: the older controller reads what the newer one wrote",
-        remedy=("kubectl get nodepools,ec2nodeclasses", "make lab  # brings back what the stack file declares"),
     )
-    what = f"{first} again, NodePools and EC2NodeClasses Ready" if not problems else "not as before"
-    return _verdict("back", "Back as before", what, *([finding] if problems else []))
+    rule = "a minor can be taken back: the older controller reads what the newer one wrote"
+    what = f"{first} again, NodePools and EC2NodeClasses Ready"
+    return back(f"Karpenter {first}", problems, rule, what, "kubectl get nodepools,ec2nodeclasses")
+
+
+def back(subject: str, problems: Sequence[str], rule: str, what: str, look: str) -> Verdict:
+    """Whether everything is as it was.
+
+    Args:
+        subject: what was moved.
+        problems: what is not as before.
+        rule: that this breaks.
+        what: is as before, in words.
+        look: the command that shows it.
+    """
+    remedy = (look, "make lab  # brings back what the stack file declares")
+    finding = Finding(subject=subject, seen="; ".join(problems), rule=rule, remedy=remedy)
+    if problems:
+        return _verdict("back", "Back as before", "not as before", finding)
+    return _verdict("back", "Back as before", what)

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from otel_on_spot.doctor.collectors.kubernetes import conditions
 from otel_on_spot.drills.timeline import Timeline
-from otel_on_spot.drills.upgrade.budgets import DRIFTED
-from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone
+from otel_on_spot.drills.upgrade.verdicts import DRIFTED, Drifted, Gone
 from otel_on_spot.kubernetes.client import Api, Object
 from otel_on_spot.kubernetes.names import (
     APP_NAME,

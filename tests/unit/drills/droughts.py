@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from otel_on_spot.drills.drought.course import Course, Launch, Move, Spent
+from otel_on_spot.drills.drought.verdicts import Course, Launch, Move, Spent
 from otel_on_spot.drills.shortage import Shortage
 from tests.unit.drills.fronts import KEPT
 

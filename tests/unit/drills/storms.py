@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from otel_on_spot.drills.front_path import Sample
-from otel_on_spot.drills.spot_storm.course import Seen, Storm
+from otel_on_spot.drills.spot_storm.verdicts import Seen, Storm
 from tests.unit.drills.fronts import KEPT, WAIVED, front
 
 NODES = ("a", "b", "c")

@@ -9,10 +9,10 @@ import pytest
 
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
-from otel_on_spot.drills.drift import run
-from otel_on_spot.drills.drift.verdicts import Drift, verdicts, why_not
+from otel_on_spot.drills.drift import Drift, make_plan, verdicts, why_not
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.kubernetes.client import Api
+from otel_on_spot.kubernetes.names import TRACKING
 from otel_on_spot.target import Target
 from tests.unit.doctor.changes import HEALTHY, added, changed, named
 
@@ -105,7 +105,7 @@ class Deployments(Api):
         return self.thing
 
 
-TRACKED = {"metadata": {"annotations": {run.TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
+TRACKED = {"metadata": {"annotations": {TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
 
 
 PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_api=None, context="")
@@ -122,11 +122,11 @@ PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_ap
 )
 def test_what_proves_nothing_is_refused(thing: Any, replicas: int | None, said: str) -> None:
     with pytest.raises(DrillRefusedError, match=said):
-        run.make_plan(PLATFORM, Deployments(thing), "frontend", replicas)
+        make_plan(PLATFORM, Deployments(thing), "frontend", replicas)
 
 
 def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it() -> None:
     api = Deployments({**TRACKED, "spec": {"replicas": 3}})
-    found = run.make_plan(PLATFORM, api, "shop/frontend", None)
+    found = make_plan(PLATFORM, api, "shop/frontend", None)
     assert (found.before, found.after, found.application) == (3, 4, "otel-demo")
     assert api.asked == ["/apis/apps/v1/namespaces/shop/deployments/frontend"]

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from otel_on_spot.drills.drought.course import Course, rounds_of
-from otel_on_spot.drills.drought.verdicts import measures, verdicts
+from otel_on_spot.drills.drought.verdicts import Course, measures, rounds_of, verdicts
 from tests.unit.drills.droughts import drought, everything, zone
 
 

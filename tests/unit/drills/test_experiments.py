@@ -8,7 +8,7 @@ from botocore.stub import ANY, Stubber
 
 from infra import names
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.drills.spot_interruption import experiment
+from otel_on_spot.drills.spot_interruption.warning import experiment_failure, require_experiment, start_experiment
 from otel_on_spot.drills.undo import Step, tagged, take_back
 from otel_on_spot.kubernetes.client import Api
 from otel_on_spot.target import Target, with_outputs
@@ -32,7 +32,7 @@ def test_the_instance_is_tagged_before_the_experiment_starts_and_both_are_writte
     written: list[Step] = []
     answers["ec2"].add_response("create_tags", {}, {"Resources": ["i-a"], "Tags": TAGS})
     answers["fis"].add_response("start_experiment", BEGUN, {"experimentTemplateId": "EXT1", "clientToken": ANY})
-    assert experiment.start(platform(), written.append, ["i-a"]) == "EXP1"
+    assert start_experiment(platform(), written.append, ["i-a"]) == "EXP1"
     assert [step.kind for step in written] == ["tags", "experiment"]
 
 
@@ -45,13 +45,13 @@ def test_what_aws_refuses_is_told_with_what_it_takes_and_the_tag_is_written_down
     with pytest.raises(
         DrillRefusedError, match=r"AccessDeniedException: no\. It takes fis:StartExperiment on template EXT1"
     ):
-        experiment.start(platform(), written.append, ["i-a"])
+        start_experiment(platform(), written.append, ["i-a"])
     assert [step.kind for step in written] == ["tags"]
 
 
 def test_a_stack_without_the_setting_is_refused_with_what_to_set() -> None:
     with pytest.raises(DrillRefusedError, match=r"Set `karpenter\.interruptionExperiments: true` in Pulumi\.lab\.yaml"):
-        experiment.require(platform(template=""))
+        require_experiment(platform(template=""))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,6 @@ def test_the_tag_is_taken_off_whatever_became_of_the_instance(
 def test_an_experiment_that_failed_says_why(answers: dict[str, Stubber]) -> None:
     state = {"status": "failed", "reason": "Target resolution returned empty set"}
     answers["fis"].add_response("get_experiment", {"experiment": {"id": "EXP1", "state": state}})
-    assert experiment.failure(platform(), "EXP1") == "experiment EXP1 failed: Target resolution returned empty set"
+    assert experiment_failure(platform(), "EXP1") == "experiment EXP1 failed: Target resolution returned empty set"
     answers["fis"].add_response("get_experiment", BEGUN)
-    assert experiment.failure(platform(), "EXP1") == ""
+    assert experiment_failure(platform(), "EXP1") == ""

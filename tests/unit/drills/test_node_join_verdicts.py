@@ -10,7 +10,7 @@ import pytest
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.doctor.facts_kubernetes import Node, Pod
-from otel_on_spot.drills.node_join import pod as pods
+from otel_on_spot.drills.node_join import run as pods
 from otel_on_spot.drills.node_join.observation import combine, nominated, words
 from otel_on_spot.drills.node_join.run import empty_types
 from otel_on_spot.drills.node_join.verdicts import STEPS, Joining, verdicts

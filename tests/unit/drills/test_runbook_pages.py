@@ -6,7 +6,7 @@ import pytest
 
 from otel_on_spot.doctor.check import Check
 from otel_on_spot.doctor.checks import CHECKS
-from otel_on_spot.drills.drift import verdicts as drift
+from otel_on_spot.drills import drift
 from otel_on_spot.drills.drought import verdicts as drought
 from otel_on_spot.drills.node_join import verdicts as node_join
 from otel_on_spot.drills.restore_data import verdicts as restore_data

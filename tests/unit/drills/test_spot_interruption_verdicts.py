@@ -11,8 +11,8 @@ from otel_on_spot.doctor.facts_kubernetes import Node, NodeClaim, Pod, Terminati
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.spot_interruption import warning
 from otel_on_spot.drills.spot_interruption.candidates import Candidate, choose, judge_nodes
+from otel_on_spot.drills.spot_interruption.run import is_whole
 from otel_on_spot.drills.spot_interruption.verdicts import Interruption, verdicts
-from otel_on_spot.drills.spot_interruption.watch import is_whole
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
 from tests.unit.doctor.changes import HEALTHY
 from tests.unit.drills.interruptions import SEEN, room

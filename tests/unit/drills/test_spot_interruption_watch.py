@@ -3,7 +3,7 @@
 import pytest
 
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
-from otel_on_spot.drills.spot_interruption.watch import DISRUPTED, Watch
+from otel_on_spot.drills.spot_interruption.run import DISRUPTED, Watch
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.kubernetes.names import NODE, POD
 from tests.unit.drills.cluster import Cluster

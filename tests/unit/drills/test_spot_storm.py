@@ -10,9 +10,8 @@ from botocore.stub import ANY, Stubber
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.spot_interruption import warning
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
-from otel_on_spot.drills.spot_storm.course import Storm, choose_nodes
-from otel_on_spot.drills.spot_storm.verdicts import checks, measures, verdicts
-from otel_on_spot.drills.spot_storm.watch import Watch
+from otel_on_spot.drills.spot_storm.run import Watch
+from otel_on_spot.drills.spot_storm.verdicts import Storm, checks, choose_nodes, measures, verdicts
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.kubernetes.names import DEPLOYMENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 from tests.unit.doctor.changes import HEALTHY

@@ -12,7 +12,7 @@ from otel_on_spot.drills.drill import Drill, DrillRefusedError
 from otel_on_spot.drills.lease import NotRestoredError
 from otel_on_spot.drills.stress import run
 from otel_on_spot.drills.stress.plot import svg
-from otel_on_spot.drills.stress.samples_csv import COLUMNS, as_csv
+from otel_on_spot.drills.stress.watch import COLUMNS, as_csv
 from otel_on_spot.kubernetes.names import FRONT_PATH, POD
 from otel_on_spot.report import Report
 from tests.unit.drills.drilled import found, statuses

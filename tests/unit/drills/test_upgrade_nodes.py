@@ -12,9 +12,9 @@ from otel_on_spot.doctor.facts_kubernetes import PoolBudget
 from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.undo import make_change, take_back
 from otel_on_spot.drills.upgrade import node_run
-from otel_on_spot.drills.upgrade.budgets import allowed
 from otel_on_spot.drills.upgrade.node_run import NodeUpgradeRun, make_node_plan
 from otel_on_spot.drills.upgrade.node_verdicts import verdicts
+from otel_on_spot.drills.upgrade.node_watch import allowed
 from otel_on_spot.kubernetes.names import NODE_CLAIM, NODE_CLASS, NODE_POOL, POD
 from otel_on_spot.report import Report
 from otel_on_spot.waiting import wait_until
