@@ -69,10 +69,10 @@ def test_outside_of_a_lab_it_is_refused_and_says_whose_the_version_is(monkeypatc
 def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passed_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, problem: LabError
 ) -> None:
-    asked: list[tuple[Path, str]] = []
+    asked: list[tuple[Path, str, str]] = []
 
-    def ask(folder: Folder, command: str) -> str:
-        asked.append((folder.path, command))
+    def ask(folder: Folder, command: str, *, what: str) -> str:
+        asked.append((folder.path, command, what))
         raise problem
 
     monkeypatch.setenv(isolation.LAB, str(tmp_path / "own"))
@@ -82,7 +82,7 @@ def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passe
 
     assert ended.exit_code == 2
     assert str(problem) in " ".join(ended.output.split())
-    assert asked == [(tmp_path / "own", f"next-{what}")]
+    assert asked == [(tmp_path / "own", "next", what)]
 
 
 class FakeApi:
