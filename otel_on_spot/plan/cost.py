@@ -355,19 +355,48 @@ def _assumed(key: str, plan: _Plan) -> float:
     return by_environment.get(plan.environment, by_environment["other"])
 
 
-def _service(region: _Region, key: str, what: str, amount: float, *kinds: Kind) -> Iterator[Line]:
-    if not amount:
-        return
-    price = region.service(key)
-    month = amount * price.usd
-    yield Line(
+def _service(
+    region: _Region,
+    key: str,
+    what: str,
+    amount: float,
+    *kinds: Kind,
+    counts: tuple[float, float, float] = (1, 1, 1),
+) -> Iterator[Line]:
+    """Line of a service; none where nothing of it is taken.
+
+    Args:
+        region: its prices.
+        key: of the service in the price list.
+        what: it is paid for.
+        amount: of its units a month.
+        kinds: how the quantity is known.
+        counts: times that amount with the demo, at rest, and at the limits.
+    """
+    if amount:
+        taken = tuple(count * amount for count in counts)
+        yield _line(what, prices()["services"][key]["unit"], region.service(key), taken, *kinds)
+
+
+def _line(what: str, unit: str, price: _Price, amounts: Sequence[float], *kinds: Kind) -> Line:
+    """A line of one price.
+
+    Args:
+        what: is paid for.
+        unit: of the amounts.
+        price: of one.
+        amounts: a month with the demo, at rest, and at the limits.
+        kinds: how the quantity is known.
+    """
+    expected, rest, limits = (amount * price.usd for amount in amounts)
+    return Line(
         what=what,
-        quantity=amount,
-        unit=prices()["services"][key]["unit"],
+        quantity=amounts[0],
+        unit=unit,
         unit_price=price.usd,
-        expected=month,
-        rest=month,
-        limits=month,
+        expected=expected,
+        rest=rest,
+        limits=limits,
         kinds=(price.kind, *kinds),
         sources=price.sources,
         date=price.date,
@@ -389,7 +418,7 @@ def _system_nodes(plan: _Plan, region: _Region) -> Iterator[Line]:
             for template in templates[:1]
             for mapping in template.get("blockDeviceMappings", ())
         )
-        yield from _volumes("system nodes' volumes", region, volume, size, size, most)
+        yield from _service(region, "gp3-volume", "system nodes' volumes", volume, counts=(size, size, most))
 
 
 def _node_line(
@@ -405,53 +434,14 @@ def _node_line(
         kinds: how the quantity is known.
         spot: on Spot.
     """
-    expected, rest, limits = (count * region.hours for count in counts)
+    hours = [count * region.hours for count in counts]
     price, extremes = region.spot(node) if spot else (region.instance(node), None)
-    return Line(
-        what=f"{what}, {node.kind.name}",
-        quantity=expected,
-        unit="instance-hour",
-        unit_price=price.usd,
-        expected=expected * price.usd,
-        rest=rest * price.usd,
-        limits=limits * price.usd,
-        kinds=(price.kind, *kinds),
-        sources=price.sources,
-        date=price.date,
-        range=(expected * extremes[0], expected * extremes[1]) if extremes else None,
-    )
-
-
-def _volumes(
-    what: str,
-    region: _Region,
-    amount: float,
-    expected: float,
-    rest: float,
-    limits: float,
-    service: str = "gp3-volume",
-) -> Iterator[Line]:
-    if not amount:
-        return
-    price = region.service(service)
-    yield Line(
-        what=what,
-        quantity=expected * amount,
-        unit=prices()["services"][service]["unit"],
-        unit_price=price.usd,
-        expected=expected * amount * price.usd,
-        rest=rest * amount * price.usd,
-        limits=limits * amount * price.usd,
-        kinds=(price.kind,),
-        sources=price.sources,
-        date=price.date,
-    )
+    line = _line(f"{what}, {node.kind.name}", "instance-hour", price, hours, *kinds)
+    return replace(line, range=(hours[0] * extremes[0], hours[0] * extremes[1])) if extremes else line
 
 
 def _pools(plan: _Plan, region: _Region, workloads: Sequence[Workload]) -> Iterator[Line]:
-    pools = {
-        pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs(NODE_POOL.token)
-    }  # fmt: skip
+    pools = {pool["metadata"]["name"]: pool["spec"] for pool in plan.inputs(NODE_POOL.token)}
     classes = plan.inputs("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
     disks = [mapping["ebs"] for found in classes[:1] for mapping in found["spec"].get("blockDeviceMappings", ())]
     disk = {
@@ -511,9 +501,10 @@ def _data(plan: _Plan, region: _Region) -> Iterator[Line]:
         return
     told = persistence(plan.resources)
     gib = sum(claim["gib"] for claim in (told.get("claims") or {}).values())
-    yield from _volumes("volumes of the databases", region, gib, 1, 0, 1)
+    yield from _service(region, "gp3-volume", "volumes of the databases", gib, counts=(1, 0, 1))
     if backup := told.get("backup"):
-        yield from _volumes("backups of the databases", region, gib, 1, 0, backup["keep"], "ebs-snapshot")
+        keep = (1, 0, backup["keep"])
+        yield from _service(region, "ebs-snapshot", "backups of the databases", gib, counts=keep)
 
 
 def persistence(resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -604,7 +595,7 @@ def _pool(
     yield _node_line(label, node, region, (count, rest, most), "packed", spot=spot)
     for service, amount in disk.items():
         what = f"volumes of pool {name}{DISKS[service]}"
-        yield from _volumes(what, region, amount, count, rest, most, service)
+        yield from _service(region, service, what, amount, counts=(count, rest, most))
 
 
 def _candidates(requirements: Iterable[Mapping[str, Any]], region: _Region) -> list[_Node]:

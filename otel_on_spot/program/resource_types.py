@@ -468,12 +468,6 @@ AWS: Final[dict[str, ResourceType]] = {
         name=("name", 80),
         computed=("arn", "url", "policy", "kmsDataKeyReusePeriodSeconds", "sqsManagedSseEnabled"),
     ),
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ResourceType(
-        replace_on=("securityGroupId",), id_prefix="sgr"
-    ),
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ResourceType(
-        replace_on=("securityGroupId",), id_prefix="sgr"
-    ),
     "aws:sqs/queuePolicy:QueuePolicy": ResourceType(replace_on=("queueUrl",), id="{queueUrl}"),
 }
 """AWS's types by their token."""
