@@ -5,11 +5,10 @@ import pulumi_aws as aws
 
 from infra import ingress, names
 from infra import settings as configuration
-from infra.alarms import Alarms, AlarmsArgs
+from infra.alarms import Alarms, AlarmsArgs, MonthlyBudget, MonthlyBudgetArgs
 from infra.app_of_apps import AppOfApps, AppOfAppsArgs
 from infra.argocd import ArgoCd, ArgoCdArgs
 from infra.before_anything import refuse_placeholders, refuse_taken_names, refuse_zones
-from infra.budget import MonthlyBudget, MonthlyBudgetArgs
 from infra.cluster import Cluster, ClusterArgs
 from infra.existing_vpc import existing_vpc
 from infra.karpenter.capacity import Capacity, CapacityArgs
@@ -18,9 +17,15 @@ from infra.karpenter.controller_role import ControllerRole, ControllerRoleArgs
 from infra.karpenter.experiments import InterruptionExperiment, InterruptionExperimentArgs
 from infra.karpenter.interruption import EVENTS, InterruptionQueue, InterruptionQueueArgs
 from infra.karpenter.node_role import KarpenterNodeRole, KarpenterNodeRoleArgs
-from infra.living import control_plane_zones, living_cluster, tell_tag_changes
+from infra.living import (
+    IDENTITY,
+    NODE_ACCESS,
+    control_plane_zones,
+    living_cluster,
+    refuse_direct_jump,
+    tell_tag_changes,
+)
 from infra.load_balancers import LoadBalancerRole, LoadBalancerRoleArgs
-from infra.migrations import IDENTITY, NODE_ACCESS, refuse_direct_jump
 from infra.network import ExistingNetwork, ExistingNetworkArgs, Network, NetworkArgs
 from infra.node_config import archive, node_config, proxy_environment
 

@@ -1,7 +1,9 @@
 """The environment as it lives, where it does, and what AWS would refuse to change on it.
 
 Asked once, before the first resource; the rest is arithmetic. What AWS refuses only in the middle of an update is
-refused here, at the preview, with the way out.
+refused here, at the preview, with the way out. So is a jump from one end of a migration to the other: the cluster's
+security group has a tag for each, written when what it says has happened, so that an update that failed halfway leaves
+the old value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -425,3 +427,58 @@ def image_path(minor: str, architecture: str, release: str) -> str:
         "recommended" if release == "latest" else f"amazon-eks-node-al2023-{architecture}-standard-{minor}-{release}"
     )
     return f"{ami_folder(minor, architecture)}/{image}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """A setting, its tag, its two ends (between them is both), and what would happen in a jump from one to another."""
+
+    key: str
+    tag: str
+    ends: tuple[str, str]
+    rule: str
+
+
+IDENTITY: Final = Migration(
+    key="karpenter.identity",
+    tag=names.IDENTITY_TAG,
+    ends=("pod-identity", "irsa"),
+    rule="the role would trust the new way alone before the controller's pods have it: those that run lose their "
+    "credentials, and a rollout that fails goes back to them",
+)
+NODE_ACCESS: Final = Migration(
+    key="cluster.nodeAccess",
+    tag=names.NODE_ACCESS_TAG,
+    ends=("aws-auth", "access-entry"),
+    rule="the ConfigMap and the access entries have no order within one update, so that running nodes could lose their "
+    "access",
+)
+
+
+def refuse_direct_jump(
+    migration: Migration, wanted: str, stack_names: names.StackNames, opts: pulumi.InvokeOptions
+) -> None:
+    """From one end to the other goes through the value between: the cloud says at which end it is, if there is one.
+
+    Args:
+        migration: of the setting.
+        wanted: its value.
+        stack_names: of the stack.
+        opts: with the provider to ask.
+
+    Raises:
+        pulumi.RunError: the cluster is at the other end; no resource was declared yet.
+    """
+    if wanted not in migration.ends:
+        return
+    former = migration.ends[1 - migration.ends.index(wanted)]
+    # The plural function: it answers with an empty list where the other one fails, as before the first update.
+    found = ec2.get_security_groups(tags=stack_names.discovery_tags | {migration.tag: former}, opts=opts)
+    if found.ids:
+        problem = Problem(
+            migration.key,
+            f"{wanted}, and the cluster {stack_names.cluster} is at {former}",
+            migration.rule,
+            f"set {migration.key}: both, run pulumi up, then set {wanted} and run it again",
+        )
+        raise pulumi.RunError(f"Pulumi.{pulumi.get_stack()}.yaml: 1 problem, nothing was changed\n{problem}")

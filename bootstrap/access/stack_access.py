@@ -10,11 +10,11 @@ from pulumi_aws import iam
 from access import names
 from access.boundary import boundary
 from access.deployer import deployer
+from access.github import environment, trust
 from access.reader import reader
 from access.scope import POLICY_SIZE_LIMIT, Document, Scope
 from access.settings import Repository
 from access.state import state_policy
-from access.trust import environment, trust
 
 READERS = ("preview", "drift")
 SESSION_HOURS_OF_A_READER = 1

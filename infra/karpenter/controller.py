@@ -90,7 +90,7 @@ class KarpenterController(pulumi.ComponentResource):
                 # Headless: nothing waits for its endpoints, which are the pods of the release.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release]),
             )
-        # Rolled out, then written: what the tag says has happened, see infra/migrations.py.
+        # Rolled out, then written: what the tag says has happened, see infra/living.py.
         ec2.Tag(
             f"{name}-identity",
             resource_id=args.security_group_id,

@@ -236,7 +236,7 @@ def _show_images(recording: "Recording", *, as_json: bool, sizes: bool) -> None:
     """Print each image with the workloads that run it, and the architectures that it is known to be built for."""
     from infra import image_architectures
     from otel_on_spot.plan import image_sizes
-    from otel_on_spot.plan.images import images
+    from otel_on_spot.plan.workloads import images
 
     found = images(recording, project.root())
     pulled = []

@@ -4,22 +4,186 @@ The SDK's own classes say which outputs a type always has; a table gives those w
 engine knows only what it was given: computed outputs are unknown.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar, Final, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import rpc
 
-from otel_on_spot.plan.existing_vpc import AssumedVpc
-from otel_on_spot.plan.identities import arn, identifier, object_name, physical_name, short_hash
+from otel_on_spot.kubernetes.names import INTERNAL_BALANCER_ROLE, PUBLIC_BALANCER_ROLE
 from otel_on_spot.program import urns
 from otel_on_spot.program.recording import Registration, RegistrationError
-from otel_on_spot.program.resource_types import ProviderScope, is_release
+from otel_on_spot.program.resource_types import ProviderScope, fields, is_release, resource_type
 from otel_on_spot.program.values import UNKNOWN, Secret, revealed
+
+
+def short_hash(urn: str) -> str:
+    """Seventeen hexadecimal digits that belong to a URN: the same in every run."""
+    return hashlib.sha256(urn.encode()).hexdigest()[:17]
+
+
+def physical_name(registration: Registration, key: str = "name") -> str:
+    """The name given under ``key``, or the one that Pulumi's auto-naming would make: seven random digits behind.
+
+    A secret name counts as not given: an id or an ARN would tell it.
+    """
+    given = registration.inputs.get(key)
+    return given if isinstance(given, str) else f"{registration.name}-{short_hash(registration.urn)[:7]}"
+
+
+def object_name(registration: Registration) -> str:
+    """The name of a Kubernetes object: the one given, or the one that Pulumi's auto-naming would make."""
+    metadata = revealed(registration.inputs.get("metadata"))
+    given = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return given if isinstance(given, str) else physical_name(registration)
+
+
+def identifier(registration: Registration, scope: ProviderScope, *, preview: bool) -> str:
+    """The physical id; none at preview."""
+    if preview:
+        return ""
+    if registration.import_id:
+        return registration.import_id
+    if registration.type.startswith("kubernetes:"):
+        return _object_id(registration)
+    facts, own = resource_type(registration.type), short_hash(registration.urn)
+    if facts.id_prefix == "arn":
+        return arn(registration, scope, "")
+    if facts.id_prefix:
+        return f"{facts.id_prefix}-{own}"
+    try:
+        return facts.id.format_map(_fields(registration, scope)) or own
+    except KeyError:  # an input that is secret: an id would tell it
+        return own
+
+
+def _object_id(registration: Registration) -> str:
+    inputs = revealed(registration.inputs)
+    within = inputs if is_release(registration.type) else inputs.get("metadata") or {}
+    namespace = within.get("namespace")
+    name = physical_name(registration) if is_release(registration.type) else object_name(registration)
+    return f"{namespace}/{name}" if isinstance(namespace, str) else name
+
+
+def arn(registration: Registration, scope: ProviderScope, identity: str) -> str:
+    """The resource's ARN by the table, or a plausible one for a type that the table lacks."""
+    service = registration.type.split(":")[1].split("/")[0]
+    pattern = resource_type(registration.type).arn or f"arn:{{partition}}:{service}:{{region}}:{{account}}:{{name}}"
+    known = _fields(registration, scope) | {"id": identity, "hash": short_hash(registration.urn)}
+    return pattern.format_map(_Named(known))
+
+
+class _Named(dict[str, Any]):
+    """Unknowns by their names: a secret stays one."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def _fields(registration: Registration, scope: ProviderScope) -> dict[str, Any]:
+    made_up = {key: physical_name(registration, key) for key in ("name", "nodeGroupName", "targetId")}
+    return fields(registration.inputs, scope) | made_up
+
+
+PRIVATE_TABLE, PUBLIC_TABLE = "rtb-private", "rtb-public"
+TARGETS: Final = (
+    *("carrierGatewayId", "coreNetworkArn", "destinationPrefixListId", "egressOnlyGatewayId", "gatewayId"),
+    *("instanceId", "ipv6CidrBlock", "localGatewayId", "natGatewayId", "networkInterfaceId", "odbNetworkArn"),
+    *("transitGatewayId", "vpcEndpointId", "vpcPeeringConnectionId"),
+)
+"""What a route of the provider's function says beside its range; empty where it is not so."""
+
+
+@dataclass
+class AssumedVpc:
+    """Answers about ``network.existing``.
+
+    Ids lie in the zones in the order in which both are given; of tags, each zone has one subnet.
+    """
+
+    network: Mapping[str, Any] = field(default_factory=dict)
+    _zones: dict[str, str] = field(default_factory=dict)
+    _public: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, config: Mapping[str, str], project: str) -> "AssumedVpc":
+        """The one that a stack's configuration names; what is wrong in it is the settings' to refuse."""
+        try:
+            network = json.loads(config.get(f"{project}:network") or "{}")
+        except ValueError:
+            network = {}
+        return cls(network if isinstance(network, dict) else {})
+
+    def invoked(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of a function of the provider; None where it is about something else."""
+        filters = {told["name"]: told["values"] for told in arguments.get("filters") or ()}
+        match token.rpartition(":")[2]:
+            case "getVpcs":
+                return {"ids": filters["vpc-id"], "id": "vpcs"}
+            case "getVpc":
+                return {
+                    "cidrBlock": "10.0.0.0/16",
+                    "cidrBlockAssociations": [],
+                    "enableDnsSupport": True,
+                    "enableDnsHostnames": True,
+                    "mainRouteTableId": PRIVATE_TABLE,
+                    "dhcpOptionsId": "dopt-plan",
+                    "ownerId": ProviderScope().account,
+                }
+            case "getVpcDhcpOptions":
+                return {"domainNameServers": ["AmazonProvidedDNS"]}
+            case "getSubnets":
+                return {"ids": self._subnets(filters), "id": "subnets"}
+            case "getSubnet":
+                subnet = arguments["id"]
+                role = PUBLIC_BALANCER_ROLE if subnet in self._public else INTERNAL_BALANCER_ROLE
+                return {
+                    "vpcId": self._existing.get("vpcId"),
+                    "availabilityZone": self._zones[subnet],
+                    "cidrBlock": "10.0.0.0/20",
+                    "availableIpAddressCount": 4091,
+                    "tags": {role: "1"},
+                }
+            case "getVpcEndpoint":
+                return {"id": "vpce-plan"}
+            case "getRouteTables":
+                public = not self._public.isdisjoint(filters["association.subnet-id"])
+                return {"ids": [PUBLIC_TABLE if public else PRIVATE_TABLE], "id": "tables"}
+            case "getRouteTable":
+                return self._table(arguments["routeTableId"])
+        return None
+
+    @property
+    def _existing(self) -> Mapping[str, Any]:
+        return self.network.get("existing") or {}
+
+    def _subnets(self, filters: Mapping[str, list[str]]) -> list[str]:
+        given, zones = filters.get("subnet-id"), list(self.network["zones"])
+        tags = {name.removeprefix("tag:"): values[0] for name, values in filters.items() if name.startswith("tag:")}
+        public = bool(given or tags) and (given, tags) == (
+            self._existing.get("publicSubnetIds"),
+            self._existing.get("publicSubnetTags") or {},
+        )
+        ids = given or [f"subnet-{short_hash(f'{zone} {sorted(tags.items())}')}" for zone in zones]
+        self._zones |= {subnet: zones[place % len(zones)] for place, subnet in enumerate(ids)}
+        self._public |= set(ids) if public else set()
+        return ids
+
+    def _table(self, identity: str) -> dict[str, Any]:
+        public = identity == PUBLIC_TABLE
+        target = {"gatewayId": "igw-plan"} if public else {"natGatewayId": "nat-plan"}
+        return {
+            "associations": [
+                {"subnetId": subnet, "main": False} for subnet in self._zones if (subnet in self._public) is public
+            ],
+            "routes": [dict.fromkeys(TARGETS, "") | {"cidrBlock": "0.0.0.0/0"} | target],
+        }
+
 
 CLUSTER: Final = "aws:eks/cluster:Cluster"
 ARN_IS_READ: Final = {CLUSTER, "aws:iam/role:Role", "aws:iam/openIdConnectProvider:OpenIdConnectProvider"}

@@ -16,7 +16,7 @@ from rich.table import Table
 from infra.settings.instance_types import SPOT_TO_SPOT_TYPES, InstanceType, meeting, prices_of, quantity
 from otel_on_spot.kubernetes.names import APPLICATION, CAPACITY_TYPE, NODE_POOL
 from otel_on_spot.plan.cost import AWS_PROVIDER, demo_values, environment_tag
-from otel_on_spot.plan.services import Service, on_spot
+from otel_on_spot.plan.workloads import Service, on_spot
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.program.resource_types import RELEASE, SUBNET, subnet_zones
 from otel_on_spot.program.values import revealed

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_on_spot.errors import ToolError
-from otel_on_spot.plan.answers import MadeUp
-from otel_on_spot.plan.existing_vpc import AssumedVpc
+from otel_on_spot.plan.answers import AssumedVpc, MadeUp
 from otel_on_spot.program import runner
 from otel_on_spot.program.monitor import Monitor
 from otel_on_spot.program.recording import Recording

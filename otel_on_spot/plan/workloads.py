@@ -1,19 +1,24 @@
-"""What the demo asks of its nodes: requests, replicas and placement, as the wrapper chart's values declare them.
+"""What the demo asks of its nodes, by the wrapper chart's values: requests, placement, images, and how pods leave them.
 
 No chart is rendered: the wrapper states every container's requests itself, so its values are enough.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from infra import demo_chart
+import yaml
+
+from infra import demo_chart, names
 from infra.demo_chart import over
+from infra.images import named
 from infra.settings.instance_types import quantity
 from otel_on_spot.errors import ToolError
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE
+from otel_on_spot.program.recording import Recording
+from otel_on_spot.spot_arithmetic import DEFAULT_GRACE_SECONDS, WARNING_SECONDS, Drain, evictable
 
 CHART: Final = "gitops/charts/otel-demo"
 CONTAINERS_OF_SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -153,3 +158,144 @@ def _at(values: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     for key in path.split("/"):
         values = values.get(key) or {}
     return values
+
+
+HOSTNAME: Final = "kubernetes.io/hostname"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A workload of the demo that may run on Spot.
+
+    ``budget``: its budget's maxUnavailable, empty where it has none. ``grace_seconds`` holds ``pre_stop_seconds``.
+    ``on_demand``: replicas beside them behind the same Service that no Spot warning takes.
+    """
+
+    workload: Workload
+    budget: str = ""
+    pre_stop_seconds: int = 0
+    grace_seconds: int = DEFAULT_GRACE_SECONDS
+    on_demand: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the workload, and of its Service."""
+        return self.workload.name
+
+    @property
+    def most_on_a_node(self) -> int:
+        """Replicas that one node may carry."""
+        return 1 if self.workload.apart else self.workload.replicas
+
+    @cached_property
+    def drain(self) -> Drain:
+        """The drain of a node that carries as many as it may."""
+        return Drain(
+            pods=self.most_on_a_node,
+            at_once=min(
+                self.most_on_a_node, evictable(self.workload.replicas + self.on_demand, max_unavailable=self.budget)
+            ),
+            pre_stop_seconds=self.pre_stop_seconds,
+            grace_seconds=self.grace_seconds,
+        )
+
+    @cached_property
+    def problem(self) -> tuple[str, str]:
+        """What does not hold, and what to change; empty where all holds."""
+        if not self.drain.fits:
+            return f"{self.drain.arithmetic}, more than the {WARNING_SECONDS} s of a warning", self.drain.remedy
+        if self.workload.replicas > 1 and not self.workload.apart and not self.on_demand:
+            return (
+                f"one node may carry all {self.workload.replicas} replicas: its interruption takes the Service",
+                f"keep replicas apart: required anti-affinity by {HOSTNAME}, as in values-prod.yaml",
+            )
+        return "", ""
+
+
+def on_spot(root: Path, environment: str, more: Mapping[str, Any] | None = None) -> tuple[Service, ...]:
+    """Services that may run on Spot; none where the project has no wrapper chart. Databases are never counted on Spot.
+
+    Args:
+        root: the project.
+        environment: whose values are laid over the wrapper chart's.
+        more: values that the stack file gives the demo, laid over both.
+
+    Raises:
+        ToolError: the environment has no values.
+    """
+    if not (root / CHART).is_dir():
+        return ()
+    values = over(wrapper_values(root, environment), more or {})
+    return tuple(_services(values, workloads(root, environment, more)))
+
+
+def _services(values: Mapping[str, Any], demo: tuple[Workload, ...]) -> Iterator[Service]:
+    stateful = {database["name"] for database in values.get("stateful") or ()}
+    budgets = values.get("disruptionBudgets") or {}
+    floor = on_demand_floor(values)
+    budgeted = {*(budgets.get("workloads") or ()), *floor}
+    for workload in demo:
+        name = workload.name
+        if name in stateful or workload.pool or workload.node_selector.get(CAPACITY_TYPE, "spot") != "spot":
+            continue
+        pre_stop, grace = _end(name, values)
+        yield Service(
+            workload=workload,
+            budget=str(budgets.get("maxUnavailable", "")) if name in budgeted else "",
+            pre_stop_seconds=pre_stop,
+            grace_seconds=grace,
+            on_demand=floor.get(name, 0),
+        )
+
+
+def _end(name: str, values: Mapping[str, Any]) -> tuple[int, int]:
+    """(preStop, grace) in seconds: the wrapper's podLifecycle where it lists the workload, else its chart's."""
+    lifecycle = values.get("podLifecycle") or {}
+    if lifecycle.get("enabled") and name in (lifecycle.get("workloads") or {}):
+        return lifecycle["preStopSleepSeconds"], lifecycle["terminationGracePeriodSeconds"]
+    path = CONTAINERS_OF_SUBCHARTS.get(name, (f"components/{name}",))[0]
+    own: Any = values["opentelemetry-demo"]
+    for key in path.split("/"):
+        own = own.get(key) or {}
+    hook = ((own.get("lifecycleHooks") or {}).get("preStop") or {}).get("sleep") or {}
+    return hook.get("seconds") or 0, own.get("terminationGracePeriodSeconds") or DEFAULT_GRACE_SECONDS
+
+
+ROOT_APPLICATION, INGRESS_APPLICATION = "platform-root", "ingress-application"
+CONTROLLER_IMAGE = "public.ecr.aws/eks/aws-load-balancer-controller"
+
+
+def images(recording: Recording, root: Path) -> dict[str, list[str]]:
+    """Image with its tag -> the workloads that run it, of the children in the recorded stack; both sorted.
+
+    Raises:
+        ToolError: the plan has no root Application, or the wrapper chart is not there.
+    """
+    found = next((r for r in recording if r.name == ROOT_APPLICATION), None)
+    if found is None:
+        raise ToolError(f"the plan has no {ROOT_APPLICATION}: nothing says which children there are")
+    listed = of_values(yaml.load(found.inputs["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader), root)
+    balancers = next((r for r in recording if r.name == INGRESS_APPLICATION), None)
+    if balancers is not None:
+        told = yaml.load(balancers.inputs["spec"]["source"]["helm"]["values"], Loader=yaml.CSafeLoader)
+        listed[_of_load_balancers(told["controller"])] = [names.LOAD_BALANCER_CONTROLLER]
+    return dict(sorted(listed.items()))
+
+
+def _of_load_balancers(controller: Mapping[str, Any]) -> str:
+    """The controller's image: its chart's, whose version is the image's with a v before it, or that of a mirror."""
+    given = ((controller.get("values") or {}).get("image") or {}).get("repository") or CONTROLLER_IMAGE
+    return f"{given}:v{controller['chartVersion']}"
+
+
+def of_values(told: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
+    """The same, from the values that the root Application passes.
+
+    Raises:
+        ToolError: the wrapper chart is not there.
+    """
+    child = told["applications"].get("otel-demo", {})
+    if not child.get("enabled", True):
+        return {}
+    values = over(wrapper_values(root, told["clusterMetadata"]["environment"]), child.get("values") or {})
+    return named(demo_chart.without_nulls(values), demo_chart.app_version(root), demo_chart.variant(root))

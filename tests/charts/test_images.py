@@ -10,7 +10,7 @@ from infra.images import DEMO, REPOSITORIES, demo_values, mirrored, named, norma
 from infra.images import TURNED_ON as REAL_TURNED_ON
 from infra.settings import parse
 from infra.settings.children import IMAGE_REGISTRIES
-from otel_on_spot.plan.images import of_values
+from otel_on_spot.plan.workloads import of_values
 from tests.charts.demo_chart import REPOSITORY, Wrapper, contracts, of_version
 from tests.charts.test_capacity import containers, pod_specs
 from tests.charts.workloads import workloads

@@ -172,7 +172,7 @@ def test_karpenters_identity_does_not_jump_and_without_the_guard_the_rollout_can
     with pytest.raises(ProgramError, match=r"set karpenter\.identity: both, run pulumi up, then set irsa"):
         dev.writes(**irsa)
     assert len(dev.cloud.operations.read()) == before
-    with mock.patch("infra.migrations.refuse_direct_jump"), pytest.raises(graph.ApplyError) as stuck:
+    with mock.patch("infra.living.refuse_direct_jump"), pytest.raises(graph.ApplyError) as stuck:
         dev.writes(**irsa)
     assert "does not trust pods.eks.amazonaws.com, whose association its pods have" in str(stuck.value)
     assert ("update", "Role:karpenter-controller-role") in dev.writes()

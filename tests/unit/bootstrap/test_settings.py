@@ -14,10 +14,10 @@ import yaml
 from access import github
 from access.boundary import boundary
 from access.deployer import ATTACHED, deployer
+from access.github import ENVIRONMENTS, environment, subject
 from access.reader import reader
 from access.scope import POLICY_SIZE_LIMIT, Scope
 from access.settings import Settings, parse
-from access.trust import ENVIRONMENTS, environment, subject
 from infra.documents import volumes_key_policy
 from otel_on_spot.iam import allows
 from tests.unit.conftest import recorded

@@ -28,7 +28,7 @@ from infra.settings import parse
 from infra.settings.models import ExistingVpc, Network
 from otel_on_spot.lab import stack as lab_stack
 from otel_on_spot.plan import cost, pools
-from otel_on_spot.plan.existing_vpc import AssumedVpc
+from otel_on_spot.plan.answers import AssumedVpc
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of

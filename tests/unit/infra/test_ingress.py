@@ -21,10 +21,10 @@ from infra.settings import parse
 from otel_on_spot.iam import allows
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.plan import cost
-from otel_on_spot.plan.images import images
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.record import record
 from otel_on_spot.plan.verdict import stack_of
+from otel_on_spot.plan.workloads import images
 from otel_on_spot.preflight import certificates
 from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.program.recording import Recording, Registration

@@ -12,7 +12,7 @@ from otel_on_spot.plan import cost
 from otel_on_spot.plan.manifests import as_document
 from otel_on_spot.plan.pools import report, service_rows
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.services import Service, on_spot
+from otel_on_spot.plan.workloads import Service, on_spot
 from otel_on_spot.program.recording import Recording
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import changed, committed, keys_of

@@ -18,8 +18,7 @@ from otel_on_spot.cli import app
 from otel_on_spot.plan import pools
 from otel_on_spot.plan.pools import CapacityReport, PoolReport, report, rows
 from otel_on_spot.plan.record import record
-from otel_on_spot.plan.services import Service, on_spot
-from otel_on_spot.plan.workloads import CHART
+from otel_on_spot.plan.workloads import CHART, Service, on_spot
 from tests.unit.conftest import STACKS, recorded
 
 ROOT = project.root()

@@ -20,7 +20,7 @@ from otel_on_spot.program.values import holds_unknown, revealed
 OURS = "otel-on-spot:index:"
 MODULES = {
     "Network": "infra.network",
-    "FlowLogs": "infra.flow_logs",
+    "FlowLogs": "infra.network",
     "Cluster": "infra.cluster",
     "SystemNodes": "infra.system_nodes",
     "Addons": "infra.addons",
