@@ -25,13 +25,23 @@ NODE_ROLE, CONTROLLER_ROLE = "otel-lab-karpenter-node", "otel-lab-karpenter-cont
 ENTRY = AccessEntry(principal_arn=role_arn(NODE_ROLE), type="EC2_LINUX", created_at=NOW)
 BY_ENTRY = all_of(declares(node_access=("access-entry",)), without("aws_auth"), given("access_entries", ENTRY))
 """The healthy lab, had it been declared with an access entry."""
+
+
+def controller_role(**values: object) -> Change:
+    return changed("roles", named(CONTROLLER_ROLE), **values)
+
+
+def associated(role: str) -> Change:
+    """Pod Identity gives Karpenter this role."""
+    found = PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(role))
+    return given("pod_identities", found)
+
+
 IRSA = all_of(
     declares(identity="irsa"),
     without("pod_identities"),
     changed("controllers", service_account_role=role_arn(CONTROLLER_ROLE)),
-    changed(
-        "roles",
-        named(CONTROLLER_ROLE),
+    controller_role(
         trust={
             "Statement": [
                 {
@@ -141,18 +151,14 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "EC2 not trusted": ("instance-profile", changed("roles", named(NODE_ROLE), trust={}), "ec2.amazonaws.com"),
     "policy detached": (
         "controller-permissions",
-        changed(
-            "roles",
-            named(CONTROLLER_ROLE),
+        controller_role(
             policies=lambda had: {key: one for key, one in had.items() if "interruption" not in key},
         ),
         "interruption is not attached",
     ),
     "PassRole to another role": (
         "controller-permissions",
-        changed(
-            "roles",
-            named(CONTROLLER_ROLE),
+        controller_role(
             policies=lambda had: {
                 key: one
                 if "iam-integration" not in key
@@ -163,18 +169,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "iam:PassRole",
     ),
     "no association": ("controller-identity", without("pod_identities"), "no Pod Identity association"),
-    "association of another role": (
-        "controller-identity",
-        given(
-            "pod_identities",
-            PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(NODE_ROLE)),
-        ),
-        f"gets {NODE_ROLE}",
-    ),
+    "association of another role": ("controller-identity", associated(NODE_ROLE), f"gets {NODE_ROLE}"),
     "no agent": ("controller-identity", without("addons", lambda one: "agent" in one.name), "add-on"),
     "role does not trust Pod Identity": (
         "controller-identity",
-        changed("roles", named(CONTROLLER_ROLE), trust={}),
+        controller_role(trust={}),
         "does not allow pods.eks.amazonaws.com",
     ),
     "no IRSA annotation": (
@@ -186,10 +185,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "controller-identity",
         all_of(
             IRSA,
-            given(
-                "pod_identities",
-                PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(CONTROLLER_ROLE)),
-            ),
+            associated(CONTROLLER_ROLE),
         ),
         "is left, and goes before IRSA",
     ),
@@ -220,11 +216,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         of_kinds(chart_versions={"kube-system/karpenter-crd": "1.8.0"}),
         "kube-system/karpenter-crd version 1.8.0",
     ),
-    "CRD missing": (
-        "karpenter-versions",
-        of_kinds(established={}),
-        "nodepools.karpenter.sh is not there",
-    ),
+    "CRD missing": ("karpenter-versions", of_kinds(established={}), "nodepools.karpenter.sh is not there"),
 }
 SOUND: dict[str, Change] = {
     "a cluster that is being updated": changed("clusters", status="UPDATING"),
@@ -233,12 +225,7 @@ SOUND: dict[str, Change] = {
     "a minor with two months left": minor(days=61),
     "a minor of which AWS tells nothing": without("kubernetes_versions"),
     "an association that the program declares beside IRSA": all_of(
-        IRSA,
-        declares(associated=True),
-        given(
-            "pod_identities",
-            PodIdentity(namespace="kube-system", service_account="karpenter", role_arn=role_arn(CONTROLLER_ROLE)),
-        ),
+        IRSA, declares(associated=True), associated(CONTROLLER_ROLE)
     ),
     "a controller whose node was drained just now": changed(
         "controllers", available=0, available_since=NOW - timedelta(seconds=40)

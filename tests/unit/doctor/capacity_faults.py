@@ -81,7 +81,7 @@ def died(reason_code: str) -> Change:
 
 def budgeted(**values: Any) -> Change:
     """A pool has this budget too."""
-    return changed("node_pools", named("data"), budgets=lambda had: (*had, PoolBudget(nodes="0", **values)))
+    return pool(budgets=lambda had: (*had, PoolBudget(nodes="0", **values)))
 
 
 def encrypted(key: EncryptionKey | None, named_as: str = "alias/queue") -> Change:
@@ -99,6 +99,23 @@ def key_of(*principals: dict[str, str], actions: tuple[str, ...] = ("kms:*",), *
     return EncryptionKey(named="", arn="arn:aws:kms:eu-west-1:123456789012:key/k", policy=policy, **values)
 
 
+def reads(queue: str) -> Change:
+    """The controller reads this queue."""
+    return changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": queue})
+
+
+def subnet(letter: str, **values: Any) -> Change:
+    return changed("subnets", named(f"otel-lab-private-{letter}"), **values)
+
+
+def rule(name: str, **values: Any) -> Change:
+    return changed("rules", named(f"otel-lab-{name}"), **values)
+
+
+def pool(**values: Any) -> Change:
+    return changed("node_pools", named("data"), **values)
+
+
 EVENTS = {"Service": "events.amazonaws.com"}
 KARPENTER = {"AWS": role_arn("otel-lab-karpenter-controller")}
 ACCOUNT_ITSELF = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
@@ -111,15 +128,11 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "one subnet lost its tag": (
         "discovery-tags",
-        changed("subnets", named("otel-lab-private-a"), tags={"kubernetes.io/role/internal-elb": "1"}),
+        subnet("a", tags={"kubernetes.io/role/internal-elb": "1"}),
         "lost the discovery tag",
     ),
     "group lost its tag": ("discovery-tags", changed("security_groups", tags={}), "no security group matches"),
-    "another VPC's subnet": (
-        "discovery-tags",
-        changed("subnets", named("otel-lab-private-b"), vpc_id="vpc-other"),
-        "another VPC",
-    ),
+    "another VPC's subnet": ("discovery-tags", subnet("b", vpc_id="vpc-other"), "another VPC"),
     "another group of the cluster's tag": (
         "discovery-tags",
         added("security_groups", replace(one_of("security_groups"), id="sg-2")),
@@ -130,16 +143,8 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         added("subnets", replace(one_of("subnets"), id="subnet-2", tags={"karpenter.sh/discovery": "otel-lab"})),
         "subnet-2 carries it too, and no private subnet's tag",
     ),
-    "a subnet that is nearly full": (
-        "subnet-addresses",
-        changed("subnets", named("otel-lab-private-a"), free_addresses=119),
-        "119 addresses free",
-    ),
-    "a subnet that is full": (
-        "subnet-addresses",
-        changed("subnets", named("otel-lab-private-b"), free_addresses=1),
-        "1 address free",
-    ),
+    "a subnet that is nearly full": ("subnet-addresses", subnet("a", free_addresses=119), "119 addresses free"),
+    "a subnet that is full": ("subnet-addresses", subnet("b", free_addresses=1), "1 address free"),
     "the account's key for EBS": ("launch-failures", died("Client.InternalError"), "the root volume's KMS key"),
     "too many volumes": ("launch-failures", died("Client.VolumeLimitExceeded"), "quota of EBS storage"),
     "a schedule that Karpenter cannot read": (
@@ -168,38 +173,18 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         condition("InstanceProfileReady", "False", "no such profile"),
         "InstanceProfileReady=False",
     ),
-    "node class gone": (
-        "node-classes",
-        all_of(declares(node_classes=("default", "gpu"))),
-        "no such EC2NodeClass",
-    ),
+    "node class gone": ("node-classes", all_of(declares(node_classes=("default", "gpu"))), "no such EC2NodeClass"),
     "pool gone": ("node-pools", without("node_pools", named("data")), "no such NodePool"),
-    "pool never looked at": ("node-pools", changed("node_pools", named("data"), conditions=()), "no conditions"),
+    "pool never looked at": ("node-pools", pool(conditions=()), "no conditions"),
     "node class that is never decided": ("node-classes", undecided("node_classes", 300), "Ready=Unknown"),
     "pool that is never decided": ("node-pools", undecided("node_pools", 300), "Ready=Unknown"),
-    "pool that nobody looks at": (
-        "node-pools",
-        changed("node_pools", named("data"), conditions=(), created_at=LONG_AGO),
-        "no conditions",
-    ),
+    "pool that nobody looks at": ("node-pools", pool(conditions=(), created_at=LONG_AGO), "no conditions"),
     "invisible": ("invisible-nodes", INVISIBLE, "Registered=Unknown"),
     "no Spot role": ("spot-role", without("spot_roles"), "no such role"),
     "queue gone": ("interruption-queue", without("queues"), "does not exist"),
-    "another queue read": (
-        "interruption-queue",
-        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": "other"}),
-        "reads other",
-    ),
-    "an ARN for a name": (
-        "interruption-queue",
-        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": "arn:aws:sqs:eu:1:q"}),
-        "a name is asked for",
-    ),
-    "no queue read": (
-        "interruption-queue",
-        changed("controllers", environment=lambda had: {**had, "INTERRUPTION_QUEUE": ""}),
-        "interruption handling is off",
-    ),
+    "another queue read": ("interruption-queue", reads("other"), "reads other"),
+    "an ARN for a name": ("interruption-queue", reads("arn:aws:sqs:eu:1:q"), "a name is asked for"),
+    "no queue read": ("interruption-queue", reads(""), "interruption handling is off"),
     "encrypted with AWS's own key": (
         "interruption-key",
         encrypted(key_of(manager="AWS"), "alias/aws/sqs"),
@@ -229,7 +214,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "no queue policy": ("interruption-policy", changed("queues", policy={}), "no policy"),
     "a rule may not send": (
         "interruption-policy",
-        changed("rules", named("otel-lab-rebalance"), arn="arn:aws:events:eu-west-1:1:rule/otel-lab-rebalance"),
+        rule("rebalance", arn="arn:aws:events:eu-west-1:1:rule/otel-lab-rebalance"),
         "does not let otel-lab-rebalance send",
     ),
     "a rule is gone": (
@@ -237,29 +222,13 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         without("rules", named("otel-lab-spot-interruption")),
         "rule does not exist",
     ),
-    "a rule is off": (
-        "interruption-rules",
-        changed("rules", named("otel-lab-rebalance"), state="DISABLED"),
-        "DISABLED",
-    ),
-    "a rule matches nothing": (
-        "interruption-rules",
-        changed("rules", named("otel-lab-rebalance"), pattern={"source": ["aws.ec3"]}),
-        "its pattern",
-    ),
-    "a rule without target": (
-        "interruption-rules",
-        changed("rules", named("otel-lab-state-change"), targets=()),
-        "targets are none",
-    ),
+    "a rule is off": ("interruption-rules", rule("rebalance", state="DISABLED"), "DISABLED"),
+    "a rule matches nothing": ("interruption-rules", rule("rebalance", pattern={"source": ["aws.ec3"]}), "its pattern"),
+    "a rule without target": ("interruption-rules", rule("state-change", targets=()), "targets are none"),
     "an old message": ("interruption-backlog", changed("queues", oldest_seconds=240.0), "240 s"),
     "messages that nobody takes": ("interruption-backlog", changed("queues", waiting=(3, 3)), "3 messages waiting"),
     "ever more messages": ("interruption-backlog", changed("queues", waiting=(1, 3, 3, 4)), "4 messages waiting"),
-    "nearly at the limit": (
-        "pool-limits",
-        changed("node_pools", named("data"), used={"cpu": "28", "memory": "1Gi"}),
-        "28 of 32 used (88%)",
-    ),
+    "nearly at the limit": ("pool-limits", pool(used={"cpu": "28", "memory": "1Gi"}), "28 of 32 used (88%)"),
 }
 SOUND: dict[str, Change] = {
     "an instance that is joining": all_of(
@@ -268,7 +237,7 @@ SOUND: dict[str, Change] = {
     "an instance that Karpenter is terminating": all_of(INVISIBLE, deleted(20)),
     "node classes that are being looked at": undecided("node_classes", 20),
     "pools that are being looked at": undecided("node_pools", 20),
-    "a pool that was just made": changed("node_pools", named("data"), conditions=(), created_at=NOW),
+    "a pool that was just made": pool(conditions=(), created_at=NOW),
     "a burst of messages, taken one after another": changed("queues", waiting=(40, 33)),
     "a burst of messages, some of them taken": changed("queues", waiting=(40, 41), in_flight=10),
     "a message just now": changed("queues", oldest_seconds=2.0, waiting=(1, 0)),
@@ -291,8 +260,7 @@ SOUND: dict[str, Change] = {
     ),
     "an instance that somebody terminated": died("Client.UserInitiatedShutdown"),
     "another cluster's instance that died": added(
-        "instances",
-        replace(POOL_NODE, id="i-dead", state="terminated", reason_code="Client.InternalError", tags={}),
+        "instances", replace(POOL_NODE, id="i-dead", state="terminated", reason_code="Client.InternalError", tags={})
     ),
     "a descriptor for a schedule": budgeted(schedule="@daily", duration="10h"),
     "quotas that AWS does not tell": without("quotas"),

@@ -75,6 +75,12 @@ NOT_KERNEL = of_node(condition("KernelReady", "False", 45, "soft lockup"))
 HOUR = 60
 
 
+def core_dns(*more: str) -> Change:
+    """CoreDNS has a replica on the system node, and one on each of these."""
+    others = (replace(CORE_DNS, name=f"coredns-{number}", node=node) for number, node in enumerate(more, start=2))
+    return added("pods", CORE_DNS, *others)
+
+
 def claim_of(kind: str, name: str, node: str, minutes: float) -> NodeClaim:
     """A NodeClaim of a capacity type, launched so many minutes ago."""
     at = minutes_ago(minutes)
@@ -255,7 +261,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "version-skew",
         all_of(
             lambda facts: replace(facts, simulated=False),
-            added("pods", CORE_DNS, replace(CORE_DNS, name="coredns-2", node=OTHER_SYSTEM_NODE.name)),
+            core_dns(OTHER_SYSTEM_NODE.name),
             changed("addons", named("kube-proxy"), version="v1.31.2-eksbuild.4"),
         ),
         "add-on v1.31.2-eksbuild.4, control plane 1.35",
@@ -273,18 +279,18 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "a webhook that nobody ever answered": ("webhooks", added("webhooks", WEBHOOK), "has no ready endpoint"),
     "all of CoreDNS on one node": (
         "coredns",
-        added("pods", CORE_DNS, replace(CORE_DNS, name="coredns-2")),
+        core_dns(SYSTEM_NODE.name),
         f"all 2 replicas are on node {SYSTEM_NODE.name}",
     ),
     "all of CoreDNS in one zone": (
         "coredns",
         all_of(
             added("nodes", replace(SYSTEM_NODE, name="third")),
-            added("pods", CORE_DNS, replace(CORE_DNS, name="coredns-2", node="third")),
+            core_dns("third"),
         ),
         "all 2 replicas are in zone",
     ),
-    "one replica of CoreDNS": ("coredns", added("pods", CORE_DNS), "one replica"),
+    "one replica of CoreDNS": ("coredns", core_dns(), "one replica"),
     "no CoreDNS": (
         "coredns",
         all_of(
@@ -352,11 +358,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         wide(only("topology.kubernetes.io/zone", "eu-west-1b")),
         "1 zone (eu-west-1b)",
     ),
-    "an insight": (
-        "insights",
-        given("insights", INSIGHT),
-        "ERROR for Kubernetes 1.36: Deprecated API usage detected",
-    ),
+    "an insight": ("insights", given("insights", INSIGHT), "ERROR for Kubernetes 1.36: Deprecated API usage detected"),
     "a node group that is degraded": (
         "node-groups",
         changed("node_groups", status="DEGRADED", issues=(HealthIssue(code="NodeCreationFailure", message="no"),)),
@@ -386,7 +388,7 @@ SOUND: dict[str, Change] = {
     "fall-back just now": fallen_back(20, 10),
     "fall-back while Spot is short": fallen_back(5 * HOUR),
     "a floor that is kept on On-Demand": all_of(
-        fallen_back(3 * HOUR, 40, claims=("data",), selector={"karpenter.sh/nodepool": "on-demand"}),
+        fallen_back(3 * HOUR, 40, claims=("data",), selector={"karpenter.sh/nodepool": "on-demand"})
     ),
     "fall-back of a cluster without a Spot pool": all_of(
         fallen_back(3 * HOUR, 40), changed("node_pools", named("spot"), capacity_types=("on-demand",))
@@ -417,8 +419,8 @@ SOUND: dict[str, Change] = {
     "a kubelet of no known version": changed("nodes", is_spot_node, kubelet="fake"),
     "a webhook whose pod moves": added("webhooks", replace(WEBHOOK, changed_at=minutes_ago(1))),
     "a webhook that answers": added("webhooks", replace(WEBHOOK, endpoints=1)),
-    "CoreDNS on two nodes": added("pods", CORE_DNS, replace(CORE_DNS, name="coredns-2", node=OTHER_SYSTEM_NODE.name)),
-    "CoreDNS while a replica is placed": added("pods", CORE_DNS, replace(CORE_DNS, name="coredns-2", node="")),
+    "CoreDNS on two nodes": core_dns(OTHER_SYSTEM_NODE.name),
+    "CoreDNS while a replica is placed": core_dns(""),
     "a worker without readiness behind no Service": web(SPOT_NODE.name, unprobed=True),
     "another namespace's Service": all_of(
         web(SPOT_NODE.name, unprobed=True), added("services", replace(WEB_SERVICE, namespace="other"))

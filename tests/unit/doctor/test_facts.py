@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from otel_on_spot.doctor.fact import parse, parse_all
-from otel_on_spot.doctor.facts import dump, load
+from otel_on_spot.doctor.facts import Facts, dump, load
 from otel_on_spot.doctor.facts_aws import Instance, Located, Queue, Role
 from otel_on_spot.doctor.facts_kubernetes import (
     Application,
@@ -36,24 +37,19 @@ def kubernetes(spec: Any = None, status: Any = None, **metadata: Any) -> dict[st
     return {"metadata": {"name": "a", "namespace": "b", **metadata}, "spec": spec, "status": status}
 
 
-def test_recorded_facts_are_read_as_they_were_written(tmp_path) -> None:
+def described(state: str = "running", **more: Any) -> dict[str, Any]:
+    """An instance as EC2 tells it."""
+    return {"InstanceId": "i-1", "State": {"Name": state}, "LaunchTime": "2026-11-26T03:41:55Z", **more}
+
+
+ENDED = parse(Instance, described("terminated", StateTransitionReason="User initiated (2026-11-26 03:44:06 GMT)"))
+
+
+@pytest.mark.parametrize("facts", [HEALTHY, replace(HEALTHY, instances=(ENDED,))], ids=["healthy", "a termination"])
+def test_recorded_facts_are_read_as_they_were_written(facts: Facts, tmp_path: Path) -> None:
     file = tmp_path / "facts.json"
-    file.write_text(dump(HEALTHY))
-    assert load(file) == HEALTHY
-
-
-def test_the_time_of_a_termination_is_read_as_it_was_written(tmp_path) -> None:
-    described = {
-        "InstanceId": "i-1",
-        "State": {"Name": "terminated"},
-        "LaunchTime": "2026-11-26T03:41:55Z",
-        "StateTransitionReason": "User initiated (2026-11-26 03:44:06 GMT)",
-    }
-    ended = replace(HEALTHY, instances=(parse(Instance, described),))
-    file = tmp_path / "facts.json"
-    file.write_text(dump(ended))
-
-    assert load(file) == ended
+    file.write_text(dump(facts))
+    assert load(file) == facts
 
 
 def test_a_null_counts_as_absent() -> None:
@@ -223,21 +219,15 @@ def test_a_volume_is_the_one_of_ebs(spec: dict[str, Any], volume: str) -> None:
 
 
 def test_an_instance_tells_whether_it_is_spot() -> None:
-    described = {
-        "InstanceId": "i-1",
-        "State": {"Name": "running"},
-        "LaunchTime": NOON,
-        "Tags": [{"Key": "a", "Value": "b"}],
-    }
-    found = parse_all(Instance, [described, {**described, "InstanceLifecycle": "spot"}])
+    tags = [{"Key": "a", "Value": "b"}]
+    found = parse_all(Instance, [described(Tags=tags), described(InstanceLifecycle="spot")])
     assert [entry.spot for entry in found] == [False, True]
     assert found[0].tags == {"a": "b"}
 
 
 def test_an_instance_that_died_at_launch_tells_why() -> None:
     reason = {"Code": "Client.InternalError", "Message": "Client.InternalError: Client error on launch"}
-    described = {"InstanceId": "i-1", "State": {"Name": "terminated"}, "LaunchTime": NOON, "StateReason": reason}
-    found = parse(Instance, described)
+    found = parse(Instance, described("terminated", StateReason=reason))
     assert (found.state, found.reason_code, found.reason) == ("terminated", reason["Code"], reason["Message"])
 
 

@@ -128,8 +128,23 @@ def vanished(*, terminated: float | None, born: float = 175, registered: str = "
     return all_of(added("node_claims", claim), added("instances", replace(gone, changed_at=at)))
 
 
+def demo(**values: Any) -> Change:
+    """The demo's Application is so."""
+    return changed("applications", named("otel-demo"), **values)
+
+
+def crowded(**budget: Any) -> Change:
+    """Three of four pods on one Spot node, and a budget that lets one go at once."""
+    return all_of(web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", replace(ROOM_FOR_ONE, **budget)))
+
+
+def pod(**values: Any) -> Change:
+    """A pod of a Deployment is there too."""
+    return added("pods", replace(POD, **values))
+
+
 OF_LIVING = {**CNI, "node.k8s.amazonaws.com/instance_id": SPOT_NODE.instance_id}
-OUT_OF_SYNC = changed("applications", named("otel-demo"), sync="OutOfSync", out_of_sync=("Deployment/frontend",))
+OUT_OF_SYNC = demo(sync="OutOfSync", out_of_sync=("Deployment/frontend",))
 TRIES: dict[str, Any] = {"operation": "Running", "failed_tries": 2, "tried_revision": "0123abc"}
 HUNG = added("terminating", terminating("Application", "otel-demo", 0.1, "resources-finalizer.argocd.argoproj.io"))
 
@@ -139,56 +154,37 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         changed("pods", lambda one: one.owner == ("StatefulSet", "opensearch"), node=SPOT_NODE.name),
         "StatefulSet opensearch keeps data and runs on Spot",
     ),
-    "a claim on Spot": (
-        "stateful-pods",
-        added("pods", replace(POD, node=SPOT_NODE.name, claims=("data",))),
-        "keeps data",
-    ),
+    "a claim on Spot": ("stateful-pods", pod(node=SPOT_NODE.name, claims=("data",)), "keeps data"),
     "selector off Spot": (
         "stateless-pods",
-        added("pods", replace(POD, selector={"karpenter.sh/capacity-type": "on-demand"})),
+        pod(selector={"karpenter.sh/capacity-type": "on-demand"}),
         "nodeSelector karpenter.sh/capacity-type: on-demand",
     ),
     "pool off Spot": (
         "stateless-pods",
-        added("pods", replace(POD, selector={"karpenter.sh/nodepool": "data"})),
+        pod(selector={"karpenter.sh/nodepool": "data"}),
         "nodeSelector karpenter.sh/nodepool: data",
     ),
     "affinity off Spot": (
         "stateless-pods",
-        added(
-            "pods",
-            replace(
-                POD,
-                required=(
-                    {
-                        "matchExpressions": [
-                            {"key": "karpenter.sh/capacity-type", "operator": "NotIn", "values": ["spot"]}
-                        ]
-                    },
-                ),
-            ),
+        pod(
+            required=(
+                {"matchExpressions": [{"key": "karpenter.sh/capacity-type", "operator": "NotIn", "values": ["spot"]}]},
+            )
         ),
         "required node affinity",
     ),
     "a budget that drains too slowly": (
         "two-minutes",
-        all_of(web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", ROOM_FOR_ONE)),
+        crowded(),
         "3 steps x 40 s boot + 0 s preStop + 30 s grace = 150 s",
     ),
     "a budget of nearly all that drains too slowly": (
         "two-minutes",
-        all_of(
-            web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name),
-            added(
-                "budgets",
-                replace(
-                    ROOM_FOR_ONE,
-                    max_unavailable="",
-                    min_available="75%",
-                    selector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]},
-                ),
-            ),
+        crowded(
+            max_unavailable="",
+            min_available="75%",
+            selector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]},
         ),
         "3 ready pods on Spot node",
     ),
@@ -221,14 +217,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "a pod off Spot that says it is of the front path, in another namespace": (
         "stateless-pods",
-        added(
-            "pods",
-            replace(
-                POD,
-                selector={"karpenter.sh/capacity-type": "on-demand"},
-                labels={"otel-on-spot/front-path": "on-demand"},
-            ),
-        ),
+        pod(selector={"karpenter.sh/capacity-type": "on-demand"}, labels={"otel-on-spot/front-path": "on-demand"}),
         "nodeSelector karpenter.sh/capacity-type: on-demand",
     ),
     "all replicas on one type in one zone": (
@@ -244,43 +233,21 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "no root": ("applications", without("applications", named("platform")), "no root Application"),
     "out of sync": ("applications", OUT_OF_SYNC, "OutOfSync (Deployment/frontend)"),
-    "sync failed": (
-        "applications",
-        changed("applications", named("otel-demo"), operation="Failed", operation_message="hook failed"),
-        "hook failed",
-    ),
+    "sync failed": ("applications", demo(operation="Failed", operation_message="hook failed"), "hook failed"),
     "a failed sync that tries what is no longer declared": (
         "applications",
-        all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), **TRIES, wanted_revision="0456def")),
+        all_of(OUT_OF_SYNC, demo(**TRIES, wanted_revision="0456def")),
         "its sync has failed at 0123abc, and tries it again (2) where 0456def is declared",
     ),
-    "degraded": (
-        "applications",
-        changed("applications", named("otel-demo"), health="Degraded", health_since=LONG_AGO),
-        "health Degraded",
-    ),
-    "missing, and nothing syncs": (
-        "applications",
-        changed("applications", named("otel-demo"), health="Missing", health_since=LONG_AGO),
-        "health Missing",
-    ),
+    "degraded": ("applications", demo(health="Degraded", health_since=LONG_AGO), "health Degraded"),
+    "missing, and nothing syncs": ("applications", demo(health="Missing", health_since=LONG_AGO), "health Missing"),
     "comparison fails for long": (
         "applications",
-        changed(
-            "applications", named("otel-demo"), problems=("ComparisonError: no such path",), problems_since=LONG_AGO
-        ),
+        demo(problems=("ComparisonError: no such path",), problems_since=LONG_AGO),
         "no such path",
     ),
-    "comparison failed": (
-        "applications",
-        changed("applications", named("otel-demo"), problems=("ComparisonError: no such path",)),
-        "no such path",
-    ),
-    "suspended without an end": (
-        "suspensions",
-        changed("applications", named("otel-demo"), automated=False),
-        "no lease ends that",
-    ),
+    "comparison failed": ("applications", demo(problems=("ComparisonError: no such path",)), "no such path"),
+    "suspended without an end": ("suspensions", demo(automated=False), "no lease ends that"),
     "lease past its end": (
         "suspensions",
         held(window(-30, "2h", f"stress until={(NOW - timedelta(minutes=10)).isoformat()}")),
@@ -400,18 +367,14 @@ SOUND: dict[str, Change] = {
     ),
     "held between allow windows": all_of(OUT_OF_SYNC, held(every("0 3 * * *", kind="allow"))),
     "an allow window that is open": held(every("0 12 * * *", kind="allow", duration="2h")),
-    "a failed sync that tries what is declared": all_of(
-        OUT_OF_SYNC, changed("applications", named("otel-demo"), **TRIES, wanted_revision="0123abc")
-    ),
+    "a failed sync that tries what is declared": all_of(OUT_OF_SYNC, demo(**TRIES, wanted_revision="0123abc")),
     "a first sync of what is no longer declared": all_of(
-        OUT_OF_SYNC,
-        changed("applications", named("otel-demo"), **(TRIES | {"failed_tries": 0}), wanted_revision="0456def"),
+        OUT_OF_SYNC, demo(**(TRIES | {"failed_tries": 0}), wanted_revision="0456def")
     ),
-    "syncing": all_of(OUT_OF_SYNC, changed("applications", named("otel-demo"), operation="Running")),
+    "syncing": all_of(OUT_OF_SYNC, demo(operation="Running")),
     "a deletion just now": HUNG,
     "another project's Application": added(
-        "applications",
-        replace(one_of("applications"), name="theirs", project="theirs", sync="OutOfSync"),
+        "applications", replace(one_of("applications"), name="theirs", project="theirs", sync="OutOfSync")
     ),
     "replicas of which one is not on Spot": web(SPOT_NODE.name, SYSTEM_NODE.name),
     "replicas on one Spot node, and one of another workload behind their Service": all_of(
@@ -436,22 +399,13 @@ SOUND: dict[str, Change] = {
         web(SPOT_NODE.name, TWIN.name),
     ),
     "slow databases, off Spot": web(SYSTEM_NODE.name, SYSTEM_NODE.name, grace_seconds=300),
-    "pods of a budget that has room": all_of(
-        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", replace(ROOM_FOR_ONE, max_unavailable="2"))
-    ),
-    "a budget of other pods": all_of(
-        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name),
-        added("budgets", replace(ROOM_FOR_ONE, selector={"matchLabels": {"app": "other"}})),
-    ),
-    "a budget of another namespace": all_of(
-        web(*3 * [SPOT_NODE.name], SYSTEM_NODE.name), added("budgets", replace(ROOM_FOR_ONE, namespace="other"))
-    ),
+    "pods of a budget that has room": crowded(max_unavailable="2"),
+    "a budget of other pods": crowded(selector={"matchLabels": {"app": "other"}}),
+    "a budget of another namespace": crowded(namespace="other"),
     "a pod that takes exactly two minutes": web(SPOT_NODE.name, grace_seconds=70, pre_stop_seconds=10),
     "a rollout": added("budgets", replace(BUDGET, max_unavailable="1", desired=1, healthy=1, allowed_since=NOW)),
     "a budget of no pod": added("budgets", replace(BUDGET, expected=0)),
-    "a claim on On-Demand": all_of(
-        added("pods", replace(POD, claims=("data",), selector={"karpenter.sh/capacity-type": "on-demand"})),
-    ),
+    "a claim on On-Demand": all_of(pod(claims=("data",), selector={"karpenter.sh/capacity-type": "on-demand"})),
     "a volume just made": added("volumes", replace(VOLUME, created_at=NOW, tags=OURS)),
     "a volume in use": added("volumes", replace(VOLUME, state="in-use", tags=OURS)),
     "a volume with its PersistentVolume": all_of(
@@ -482,26 +436,18 @@ SOUND: dict[str, Change] = {
         added("load_balancers", replace(BALANCER, tags={"team": "other"})),
         added("interfaces", replace(INTERFACE, vpc_id=HOME, description="ELB net/web/0a", tags={})),
     ),
-    "a database that leaves Spot": added(
-        "pods", replace(POD, node=SPOT_NODE.name, claims=("data",), deleted_at=NOW - timedelta(seconds=20))
-    ),
-    "a pod of before a rollout": added(
-        "pods", replace(POD, selector={"karpenter.sh/capacity-type": "on-demand"}, deleted_at=NOW)
-    ),
-    "Missing while it is synced for the first time": changed(
-        "applications",
-        named("otel-demo"),
+    "a database that leaves Spot": pod(node=SPOT_NODE.name, claims=("data",), deleted_at=NOW - timedelta(seconds=20)),
+    "a pod of before a rollout": pod(selector={"karpenter.sh/capacity-type": "on-demand"}, deleted_at=NOW),
+    "Missing while it is synced for the first time": demo(
         health="Missing",
         health_since=LONG_AGO,
         sync="OutOfSync",
         operation="Running",
     ),
-    "Degraded while its autoscaler has no metrics yet": changed(
-        "applications", named("otel-demo"), health="Degraded", health_since=NOW - timedelta(seconds=40)
+    "Degraded while its autoscaler has no metrics yet": demo(
+        health="Degraded", health_since=NOW - timedelta(seconds=40)
     ),
-    "a comparison that failed while the repository server moved": changed(
-        "applications",
-        named("otel-demo"),
+    "a comparison that failed while the repository server moved": demo(
         problems=("ComparisonError: connection refused",),
         problems_since=NOW - timedelta(minutes=1),
     ),
@@ -513,7 +459,6 @@ SOUND: dict[str, Change] = {
         changed("controllers", available=0, available_since=NOW - timedelta(seconds=40)),
     ),
     "an instance of Karpenter's, just launched": added(
-        "instances",
-        replace(INSTANCE, launched_at=NOW, tags={**OURS, "karpenter.sh/nodepool": "spot"}),
+        "instances", replace(INSTANCE, launched_at=NOW, tags={**OURS, "karpenter.sh/nodepool": "spot"})
     ),
 }

@@ -10,41 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import ApiClient, Configuration
 
+from otel_on_spot.kubernetes import names
 from otel_on_spot.kubernetes.names import Kind
 
 Object = dict[str, Any]
-PLURALS = {
-    "Node": "nodes",
-    "Pod": "pods",
-    "Namespace": "namespaces",
-    "Service": "services",
-    "ConfigMap": "configmaps",
-    "Secret": "secrets",
-    "ServiceAccount": "serviceaccounts",
-    "PersistentVolume": "persistentvolumes",
-    "PersistentVolumeClaim": "persistentvolumeclaims",
-    "StorageClass": "storageclasses",
-    "VolumeAttachment": "volumeattachments",
-    "CSIDriver": "csidrivers",
-    "CSINode": "csinodes",
-    "VolumeSnapshot": "volumesnapshots",
-    "VolumeSnapshotClass": "volumesnapshotclasses",
-    "VolumeSnapshotContent": "volumesnapshotcontents",
-    "Deployment": "deployments",
-    "PodDisruptionBudget": "poddisruptionbudgets",
-    "CustomResourceDefinition": "customresourcedefinitions",
-    "NodePool": "nodepools",
-    "NodeClaim": "nodeclaims",
-    "EC2NodeClass": "ec2nodeclasses",
-    "Application": "applications",
-    "AppProject": "appprojects",
-    "Lease": "leases",
-    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
-    "EndpointSlice": "endpointslices",
-    "Event": "events",
-    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
-    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
-}
+PLURALS = {kind.kind: kind.plural for kind in vars(names).values() if isinstance(kind, Kind)}
 Answer = tuple[int, Object]
 CONFLICT: Answer = (409, {"kind": "Status", "code": 409, "message": "the object has been modified"})
 

@@ -4,17 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import SyncWindow
 from otel_on_spot.drills.drift import Drift, make_plan, verdicts, why_not
 from otel_on_spot.drills.drill import DrillRefusedError
-from otel_on_spot.kubernetes.client import Api
-from otel_on_spot.kubernetes.names import TRACKING
-from otel_on_spot.target import Target
+from otel_on_spot.kubernetes.names import DEPLOYMENT, TRACKING
 from tests.unit.doctor.changes import HEALTHY, added, changed, named
+from tests.unit.drills.cluster import Cluster
 
 SEEN = Drift(
     deployment="otel-demo/frontend",
@@ -93,40 +91,28 @@ def test_a_window_of_another_project_is_not_the_reason() -> None:
     assert why_not(added("projects", other)(HEALTHY), "otel-demo") == ""
 
 
-class Deployments(Api):
-    """An API with one Deployment, or none."""
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-        self.asked: list[str] = []
-
-    def get(self, path: str, accept: str = "", **query: str) -> Any:
-        self.asked.append(path)
-        return self.thing
-
-
-TRACKED = {"metadata": {"annotations": {TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}}
-
-
-PLATFORM = Target(declared=HEALTHY.declared, session=boto3.Session(), cluster_api=None, context="")
+TRACKED = {"annotations": {TRACKING: "otel-demo:apps/Deployment:otel-demo/frontend"}}
 
 
 @pytest.mark.parametrize(
-    ("thing", "replicas", "said"),
+    ("metadata", "name", "replicas", "said"),
     [
-        (None, None, "no Deployment frontend in namespace otel-demo"),
-        ({"metadata": {}, "spec": {"replicas": 1}}, None, "no Application declares it and nobody would put it back"),
-        ({**TRACKED, "spec": {"replicas": 3}}, 3, "has 3 already"),
+        (TRACKED, "cart", None, "no Deployment cart in namespace otel-demo"),
+        ({}, "frontend", None, "no Application declares it and nobody would put it back"),
+        (TRACKED, "frontend", 1, "has 1 already"),
     ],
     ids=["no such Deployment", "nobody's", "nothing to change"],
 )
-def test_what_proves_nothing_is_refused(thing: Any, replicas: int | None, said: str) -> None:
+def test_what_proves_nothing_is_refused(
+    there: Cluster, metadata: Any, name: str, replicas: int | None, said: str
+) -> None:
+    there.front.find("Deployment", "frontend")["metadata"] |= metadata
     with pytest.raises(DrillRefusedError, match=said):
-        make_plan(PLATFORM, Deployments(thing), "frontend", replicas)
+        make_plan(there.target, there.api, name, replicas)
 
 
-def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it() -> None:
-    api = Deployments({**TRACKED, "spec": {"replicas": 3}})
-    found = make_plan(PLATFORM, api, "shop/frontend", None)
+def test_one_replica_more_is_the_default_and_the_application_is_the_one_that_tracks_it(there: Cluster) -> None:
+    there.front.add(DEPLOYMENT, "web", metadata={"namespace": "shop", **TRACKED}, spec={"replicas": 3})
+    found = make_plan(there.target, there.api, "shop/web", None)
     assert (found.before, found.after, found.application) == (3, 4, "otel-demo")
-    assert api.asked == ["/apis/apps/v1/namespaces/shop/deployments/frontend"]
+    assert found.path == "/apis/apps/v1/namespaces/shop/deployments/web"

@@ -30,6 +30,7 @@ def test_a_platform_that_took_both_moves_well_is_in_order_and_says_what_was_seen
     assert [verdict.id for verdict in verdicts(WELL)] == IDS
     assert said(WELL, "moved") == "1.14.3 to 1.15.0 in 9 s, 1.15.0 to 1.14.3 in 8 s"
     assert said(WELL, "order") == "3.0 s before (1.14.3 to 1.15.0), 2.5 s before (1.15.0 to 1.14.3)"
+    assert said(same_crds(), "order") == "the CRDs are the same in both versions"
     assert said(WELL, "heard") == "2 warnings in a restart, the last one handled after 31.0 s"
     assert said(WELL, "nodeclaims") == "2 of 3 NodeClaims stayed; 1 consolidated, as in any version"
     assert said(WELL, "drift") == "hash versions: EC2NodeClass v5 → v6 → v5, NodePool v3"
@@ -42,10 +43,6 @@ def test_warnings_that_were_not_handled_are_not_counted_as_handled() -> None:
     assert said(replace(WELL, warned=(lost, WARNED)), "heard").startswith(
         "2 warnings in a restart, the last one handled after 4.0 s, 1 not handled | "
     )
-
-
-def test_crds_that_do_not_differ_have_no_order() -> None:
-    assert said(same_crds(), "order") == "the CRDs are the same in both versions"
 
 
 def test_outside_of_a_lab_it_is_refused_and_says_whose_the_version_is(monkeypatch: pytest.MonkeyPatch) -> None:
