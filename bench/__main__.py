@@ -34,24 +34,19 @@ print(json.dumps([name for name in sys.modules if name.split(".")[0] in {sdks!r}
 PLAN = "from otel_on_spot.plan.record import record; record({stack!r})"
 GROWTH = """
 import json, time, yaml
+from bench.engine.measures import with_applications, with_pools
 from otel_on_spot.plan.record import record
-config = yaml.safe_load(open("Pulumi.dev.yaml"))["config"]
-pools = config["otel-on-spot:pools"]
-git = config["otel-on-spot:gitops"]
-def with_pools(n):
-    extra = {{f"spot-{{i}}": pools["spot"] for i in range(n)}}
-    return {{"pools": extra | {{"data": pools["data"]}}}}
-def with_applications(n):
-    application = {{"path": "gitops/charts/cluster-base", "namespace": "cluster-base"}}
-    return {{"gitops": git | {{"applications": {{f"app-{{i}}": application for i in range(n)}}}}}}
+told = yaml.safe_load(open("Pulumi.dev.yaml"))["config"]
+config = {{section: told[f"otel-on-spot:{{section}}"] for section in ("pools", "gitops")}}
 record("dev")
 rows = []
-for kind, make, sizes in (("pools", with_pools, {pools}), ("applications", with_applications, {applications})):
+for kind, of_size, sizes in (("pools", with_pools, {pools}), ("applications", with_applications, {applications})):
     for size in sizes:
-        times = []
+        overrides, times = dict(config), []
+        of_size(size)(overrides)
         for _ in range({runs}):
             started = time.perf_counter()
-            record("dev", config_overrides=make(size))
+            record("dev", config_overrides=overrides)
             times.append(time.perf_counter() - started)
         rows.append([kind, size, times])
 print(json.dumps(rows))

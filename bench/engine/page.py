@@ -1,12 +1,12 @@
 """The page of the measurements, from the rows of ``bench.engine.measures``. Ratios are computed here."""
 
 import math
+import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from bench.engine.growth_page import environments, growth, table
 from bench.engine.measures import UNLIMITED
 
 CHAIN_AIM: Final = 1.05
@@ -14,6 +14,9 @@ SERIAL_AIM: Final = 0.15
 PENALTY_TOLD: Final = 1.01
 """From this on, what the default parallelism costs is told."""
 COMMAND: Final = "make bench-engine"
+HEADER: Final = (
+    "resources", "preview: s", "CPU s", "MiB", "up: s", "CPU s", "MiB", "of it engine", "program",
+)  # fmt: skip
 Row = Mapping[str, Any]
 Kept = Mapping[str, Sequence[Row]]
 
@@ -42,9 +45,9 @@ def page(kept: Kept, *, cores: int) -> str:
     if kept.get("parallel"):
         parts += _parallel(kept["parallel"], _headlines(kept.get("makespan", ())), cores)
     if kept.get("growth"):
-        parts += growth(kept["growth"])
+        parts += _growth(kept["growth"])
     if kept.get("environments"):
-        parts += environments(kept["environments"])
+        parts += _environments(kept["environments"])
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -259,3 +262,76 @@ def _advice(headlines: Sequence[Row], default: int) -> list[str]:
 def _share(seconds: float, row: Row) -> str:
     best = min(computed for _, computed in row["computed"])
     return "can get stuck" if math.isinf(seconds) else f"{seconds:.0f} ({seconds / best - 1:+.1%})"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Markdown, numbers to the right."""
+    return [
+        f"| {' | '.join(header)} |",
+        f"|---|{'---:|' * (len(header) - 1)}",
+        *(f"| {' | '.join(r)} |" for r in rows),
+        "",
+    ]
+
+
+def _growth(rows: Sequence[Row]) -> list[str]:
+    """Preview and up by what grows."""
+    lines = []
+    for what, size in dict.fromkeys((row["what"], row["size"]) for row in rows):
+        runs = [row for row in rows if (row["what"], row["size"]) == (what, size)]
+        lines.append([f"{what}: {size}", *_times(runs)])
+    return [
+        "## Growth",
+        "",
+        f"dev with more and more of something, on a cloud that takes no time; medians. {_memory()} {_load(rows)}",
+        "Applications are values of the root Application: no resources.",
+        "",
+        *table(("", *HEADER), lines),
+    ]
+
+
+def _environments(rows: Sequence[Row]) -> list[str]:
+    """Preview and up of the first, the middle and the last environment, and the median of all."""
+    chosen = sorted({1, (len(rows) + 1) // 2, len(rows)})
+    lines = [
+        [f"number {row['environment']}", *_times([row]), f"{row['list']['seconds']:.1f}"]
+        for row in rows
+        if row["environment"] in chosen
+    ]
+    lines.append(["median of all", *_times(rows), f"{statistics.median(row['list']['seconds'] for row in rows):.1f}"])
+    return [
+        f"## {len(rows)} environments in one backend",
+        "",
+        f"One after another, each on a cloud of its own, all in one file backend. {_memory()} {_load(rows)}",
+        "",
+        *table(("environment", *HEADER, "`stack ls`: s"), lines),
+    ]
+
+
+def _times(runs: Sequence[Row]) -> list[str]:
+    def median(part: str, key: str) -> float:
+        return statistics.median(run[part][key] for run in runs)
+
+    told = [f"{runs[0]['resources']}"]
+    for part in ("preview", "up"):
+        told += [
+            f"{median(part, 'seconds'):.1f}",
+            f"{median(part, 'cpu_seconds'):.1f}",
+            f"{median(part, 'all_mib'):.0f}",
+        ]
+    return [*told, f"{median('up', 'engine_mib'):.0f}", f"{median('up', 'program_mib'):.0f}"]
+
+
+def _memory() -> str:
+    return (
+        "MiB: the greatest resident sum of all processes of the command, shared pages counted for each; the cloud "
+        "stands outside."
+    )
+
+
+def _load(rows: Sequence[Row]) -> str:
+    loads = [row["load"] for row in rows]
+    return (
+        f"The machine had other work too (load average {min(loads):.0f} to {max(loads):.0f}): read CPU seconds rather "
+        "than seconds."
+    )

@@ -65,7 +65,7 @@ class MeasuredWorkspace(Workspace):
         Raises:
             CommandError: it did not.
         """
-        log, before = self.folder / "command.log", _cpu_of_children()
+        log, before = self.folder / "command.log", sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         with log.open("w") as output:
             started = time.monotonic()
             process = subprocess.Popen(
@@ -88,12 +88,7 @@ class MeasuredWorkspace(Workspace):
             raise CommandError(
                 f"pulumi {' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-3000:]}"
             )
-        return Command(seconds, _cpu_of_children() - before, *peaks)
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+        return Command(seconds, sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before, *peaks)
 
 
 def _watched(process: subprocess.Popen[bytes]) -> tuple[float, float, float]:

@@ -23,19 +23,18 @@ def tools_from_nothing() -> dict[str, float]:
         folder = Path(name)
         caches = {"XDG_CACHE_HOME": "cache", "GOMODCACHE": "modules", "GOCACHE": "compiled"}
         environment = {**os.environ, **{key: str(folder / value) for key, value in caches.items()}}
-        before, started = _cpu(), time.monotonic()
+        before, started = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]), time.monotonic()
         try:
             subprocess.run([sys.executable, "-m", "otel_on_spot.lab.toolchain"], cwd=ROOT, env=environment, check=True)
-            found = {"seconds": time.monotonic() - started, "CPU seconds": _cpu() - before, "GiB": _gib(folder)}
+            found = {
+                "seconds": time.monotonic() - started,
+                "CPU seconds": sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before,
+                "GiB": _gib(folder),
+            }
         finally:
             # Go's modules are read-only; only Go takes them away.
             subprocess.run(["go", "clean", "-modcache"], cwd=folder, env=environment, check=False)
     return found
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _gib(folder: Path) -> float:

@@ -27,25 +27,24 @@ def test_a_step_starts_when_the_last_of_its_needs_is_done():
     }
 
 
-def test_the_longest_chain_names_its_steps_in_their_order():
-    assert longest(SECONDS, NEEDS) == Chain(781, ("vpc", "subnet", "cluster", "group", "chart"))
-
-
-def test_the_longest_chain_is_of_seconds_not_of_steps():
-    seconds = {"a": 1.0, "b": 1.0, "c": 1.0, "long": 5.0, "end": 1.0}
-    assert longest(seconds, {"b": {"a"}, "c": {"b"}, "end": {"c", "long"}}) == Chain(6, ("long", "end"))
-
-
-def test_the_longest_chain_may_end_anywhere():
-    assert longest({"a": 1.0, "b": 2.0, "aside": 9.0}, {"b": {"a"}}) == Chain(9, ("aside",))
-
-
-def test_of_equally_long_chains_the_first_by_name_is_told():
-    assert longest({"b": 2.0, "a": 2.0, "end": 1.0}, {"end": {"b", "a"}}).steps == ("a", "end")
-
-
-def test_no_steps_take_no_time():
-    assert longest({}, {}) == Chain(0, ())
+@pytest.mark.parametrize(
+    ("seconds", "needs", "chain"),
+    [
+        (SECONDS, NEEDS, Chain(781, ("vpc", "subnet", "cluster", "group", "chart"))),
+        # Of seconds, not of steps.
+        (
+            {"a": 1.0, "b": 1.0, "c": 1.0, "long": 5.0, "end": 1.0},
+            {"b": {"a"}, "c": {"b"}, "end": {"c", "long"}},
+            Chain(6, ("long", "end")),
+        ),
+        ({"a": 1.0, "b": 2.0, "aside": 9.0}, {"b": {"a"}}, Chain(9, ("aside",))),
+        ({"b": 2.0, "a": 2.0, "end": 1.0}, {"end": {"b", "a"}}, Chain(3, ("a", "end"))),
+        ({}, {}, Chain(0, ())),
+    ],
+    ids=["in their order", "of seconds", "ends anywhere", "of two alike the first by name", "of nothing"],
+)
+def test_the_longest_chain_names_its_steps(seconds, needs, chain):
+    assert longest(seconds, needs) == chain
 
 
 def test_steps_that_wait_for_each_other_are_refused_by_name():
