@@ -2,7 +2,7 @@
 
 import fnmatch
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,15 +77,3 @@ def shortages(folder: Path) -> list[Shortage]:
 def set_shortages(folder: Path, now: Iterable[Shortage]) -> None:
     """Say what is short; an empty list brings all capacity back. It counts from the next launch on."""
     write_atomically(folder / FILE, json.dumps([asdict(shortage) for shortage in now]))
-
-
-def short(now: Sequence[Shortage], capacity_type: str, instance_type: str, zone: str) -> Shortage | None:
-    """The shortage that an offering falls under; None where it has capacity.
-
-    Args:
-        now: the shortages, the first that covers the offering counts.
-        capacity_type: ``spot`` or ``on-demand``.
-        instance_type: such as ``m7g.large``.
-        zone: its name, such as ``eu-west-1a``.
-    """
-    return next((shortage for shortage in now if shortage.covers(capacity_type, instance_type, zone)), None)

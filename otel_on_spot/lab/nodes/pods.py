@@ -93,9 +93,8 @@ class Pods:
         with self._lock:
             run = self.running.get(identity)
             if run is not None:
-                if pod["metadata"].get("deletionTimestamp") and not run.cancelled.is_set():
-                    run.cancelled.set()
-                    threading.Thread(target=run.cancel, daemon=True).start()
+                if pod["metadata"].get("deletionTimestamp"):
+                    _cancel(run)
                 return
             if identity in self._done or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
                 return
@@ -164,6 +163,12 @@ class Pods:
         with self._lock:
             self.waiting.pop(identity, None)
             run = self.running.get(identity)
-        if run is not None and not run.cancelled.is_set():
-            run.cancelled.set()
-            threading.Thread(target=run.cancel, daemon=True).start()
+        if run is not None:
+            _cancel(run)
+
+
+def _cancel(run: PodRun) -> None:
+    """Stop a pod's containers, in the background."""
+    if not run.cancelled.is_set():
+        run.cancelled.set()
+        threading.Thread(target=run.cancel, daemon=True).start()

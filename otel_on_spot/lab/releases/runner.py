@@ -64,10 +64,9 @@ class Releases:
                 f"release {inputs.get('name')}: chart {chart} from {told or 'nowhere'!r}; "
                 f"the lab has the one of {SOURCES[chart]}. Name that one",
             )
-        if chart == "argo-cd":
-            argocd.check(self._context, _installation(None, "", inputs))
-        else:
-            karpenter.check(self._context, _installation(None, "", inputs))
+        nowhere: Any = None
+        check = argocd.check if chart == "argo-cd" else karpenter.check
+        check(self._context, Installation(cloud=nowhere, cluster="", inputs=inputs))
 
     def installed(
         self, cloud: Cloud, cluster: str, inputs: dict[str, Any], *, seconds: float, cancelled: threading.Event
@@ -85,19 +84,15 @@ class Releases:
             ApiError: it is not ready in time, or something refuses it.
         """
         deadline = ReleaseDeadline(seconds, cancelled)
-        installation = _installation(cloud, cluster, inputs)
+        installation = Installation(cloud=cloud, cluster=cluster, inputs=inputs)
         act = {"karpenter-crd": karpenter.crds_installed, "karpenter": karpenter.installed, "argo-cd": argocd.installed}
         act[chart_name(inputs)](self._context, installation, deadline)
 
     def deleted(self, cloud: Cloud, cluster: str, inputs: dict[str, Any]) -> None:
         """Stop what the release runs and remove what it made."""
         act = {"karpenter-crd": karpenter.crds_removed, "karpenter": karpenter.removed, "argo-cd": argocd.removed}
-        act[chart_name(inputs)](self._context, _installation(cloud, cluster, inputs))
+        act[chart_name(inputs)](self._context, Installation(cloud=cloud, cluster=cluster, inputs=inputs))
 
     def close(self) -> None:
         """Stop renewing tokens. Processes are the supervisor's."""
         self._context.tokens.close()
-
-
-def _installation(cloud: Any, cluster: str, inputs: dict[str, Any]) -> Installation:
-    return Installation(cloud=cloud, cluster=cluster, inputs=inputs)

@@ -18,14 +18,14 @@ from types import FrameType
 from otel_on_spot.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from otel_on_spot.lab.toolchain import ToolchainError, check, ensure, ensure_module, message
 from otel_on_spot.lab.toolchain.golang import UnusableError
-from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, ARGOCD_NEXT, COLLECTOR, KARPENTER_NEXT, PROMETHEUS
+from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI, ARGOCD_NEXT, COLLECTOR, KARPENTER_NEXT, PROMETHEUS, Module
 
 _ALONE = {
     "alerts": PROMETHEUS,
-    "argocd_cli": ARGOCD_CLI,
-    "argocd_next": ARGOCD_NEXT,
     "collector": COLLECTOR,
     "next": KARPENTER_NEXT,
+    "argocd-next": ARGOCD_NEXT,
+    "argocd-cli": ARGOCD_CLI,
 }
 """Option -> the module that it builds, which is no part of the lab's platform."""
 
@@ -35,11 +35,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m otel_on_spot.lab.toolchain", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only check whether the lab can start on this machine")
     parser.add_argument("--folder", type=Path, default=Path.home(), help="parent folder of the lab's state")
-    parser.add_argument("--alerts", action="store_true", help="build Prometheus and promtool")
-    parser.add_argument("--collector", action="store_true", help="build the collector")
-    parser.add_argument("--next", action="store_true", help="build drill upgrade's Karpenter")
-    parser.add_argument("--argocd-next", action="store_true", help="build drill upgrade's Argo CD")
-    parser.add_argument("--argocd-cli", action="store_true", help="build Argo CD's command line")
+    for name, module in _ALONE.items():
+        what = f"build {', '.join(module.names)} {module.version}"
+        parser.add_argument(f"--{name}", action="append_const", dest="alone", const=module, default=[], help=what)
     return parser
 
 
@@ -47,7 +45,7 @@ def _main() -> int:
     options = parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    alone = [module for asked, module in _ALONE.items() if getattr(options, asked)]
+    alone: list[Module] = options.alone
     if not alone and (problems := check(options.folder)):
         print(f"error: {message(problems)}", file=sys.stderr)
         return EXIT_INCOMPLETE

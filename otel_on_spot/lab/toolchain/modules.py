@@ -181,23 +181,16 @@ def differences(versions: Mapping[str, str], stack_file: Path) -> tuple[str, ...
     def pin(section: str, setting: str) -> str:
         return str(((stack or {}).get("config", {}).get(f"otel-on-spot:{section}") or {}).get(setting, ""))
 
-    chart, kubernetes, karpenter = (
-        pin("argocd", "chartVersion"),
-        pin("cluster", "kubernetesVersion"),
-        pin("karpenter", "version"),
+    chart, file = pin("argocd", "chartVersion"), stack_file.name
+    argocd = chart and ARGOCD_OF_CHART.get(chart, "of a version not known here")
+    pins = (
+        ("Argo CD", argocd, f"chart {chart} in {file}", "argocd-application-controller"),
+        ("Kubernetes", pin("cluster", "kubernetesVersion"), file, "kube-apiserver"),
+        ("Karpenter", pin("karpenter", "version"), file, "karpenter"),
     )
-    argocd_runs, kubernetes_runs, karpenter_runs = (
-        versions[tool] for tool in ("argocd-application-controller", "kube-apiserver", "karpenter")
+    return tuple(
+        f"the program pins {name} {pinned} ({where}), the lab runs {versions[tool]}"
+        + ("; ARGOCD=path runs a binary of yours" if name == "Argo CD" else "")
+        for name, pinned, where, tool in pins
+        if pinned and not f"{versions[tool]}.".startswith(f"v{pinned.removeprefix('v')}.")
     )
-    argocd = ARGOCD_OF_CHART.get(chart, "of a version not known here")
-    notes = {
-        f"the program pins Argo CD {argocd} (chart {chart} in {stack_file.name}), the lab runs {argocd_runs}; "
-        "ARGOCD=path runs a binary of yours": chart and argocd != argocd_runs,
-        f"the program pins Kubernetes {kubernetes} ({stack_file.name}), the lab runs {kubernetes_runs}": (
-            kubernetes and not kubernetes_runs.startswith(f"v{kubernetes}.")
-        ),
-        f"the program pins Karpenter {karpenter} ({stack_file.name}), the lab runs {karpenter_runs}": (
-            karpenter and karpenter_runs != f"v{karpenter}"
-        ),
-    }
-    return tuple(note for note, differs in notes.items() if differs)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from otel_on_spot.lab.aws.capacity import Shortage, short, shortages
+from otel_on_spot.lab.aws.capacity import Shortage, shortages
 from otel_on_spot.lab.aws.moto_patches import reservations
 from otel_on_spot.lab.aws.moto_patches.prices import on_demand_price, spot_price
 from otel_on_spot.lab.aws.moto_patches.requests import groups_of
@@ -57,7 +57,8 @@ def refusal(backend: Any, now: Sequence[Shortage], capacity_type: str, spec: Any
     if reserved := reservations.target(template_of(backend, spec)):
         taken = reservations.takes(backend, reserved, spec.instance_type, zone)
         return None if taken else (reservations.CODE, reservations.MESSAGE)
-    shortage = short(now, capacity_type, spec.instance_type, zone)
+    covering = (shortage for shortage in now if shortage.covers(capacity_type, spec.instance_type, zone))
+    shortage = next(covering, None)
     return None if shortage is None else (shortage.code, shortage.message(spec.instance_type, zone))
 
 

@@ -458,6 +458,6 @@ def test_each_option_builds_what_it_names_and_several_build_all_of_theirs(
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["toolchain", "--alerts", "--collector", "--argocd-cli"])
     assert command._main() == 0
-    assert [module.name for module in built] == ["prometheus", "argocd-cli", "otel-collector"]
+    assert [module.name for module in built] == ["prometheus", "otel-collector", "argocd-cli"]
     printed = capsys.readouterr().out
     assert all(f"folder/{name}" in printed for module in built for name in module.names)
