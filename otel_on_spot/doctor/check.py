@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Generator, Sized
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, Final
 
 from otel_on_spot.doctor.facts import Facts
@@ -33,6 +34,22 @@ Judging = Generator[Finding, None, tuple[int, str]]
 """What is wrong, one finding after another, and at the end how many things were looked at, and they in words."""
 
 
+def result_of(judging: Callable[..., Judging]) -> Callable[..., CheckResult]:
+    """Make a function that judges return its result."""
+
+    @wraps(judging)
+    def judge(*arguments: Any, **options: Any) -> CheckResult:
+        going, findings = judging(*arguments, **options), []
+        while True:
+            try:
+                findings.append(next(going))
+            except StopIteration as end:
+                count, what = end.value
+                return CheckResult(count=count, what=what, findings=tuple(findings))
+
+    return judge
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A check of the doctor. ``needs``: the groups of facts without which it never judges."""
@@ -58,13 +75,7 @@ def check(identity: str, title: str, *needs: str) -> Callable[[Callable[..., Jud
         _, *given = inspect.signature(judging).parameters
 
         def judge(facts: Facts) -> CheckResult:
-            going, findings = judging(facts, *(require(facts, group) for group in given)), []
-            while True:
-                try:
-                    findings.append(next(going))
-                except StopIteration as end:
-                    count, what = end.value
-                    return CheckResult(count=count, what=what, findings=tuple(findings))
+            return result_of(judging)(facts, *(require(facts, group) for group in given))
 
         return Check(id=identity, title=title, needs=needs or tuple(given), judge=judge)
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from infra import ingress
 from otel_on_spot.aws_errors import error_code
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.findings import Finding
 from otel_on_spot.kubernetes.names import APPLICATION
 from otel_on_spot.preflight.situation import Situation
@@ -17,7 +17,8 @@ PAGE: Final = "docs/expose-the-shop.md"
 NOT_SEEN: Final = ("ResourceNotFoundException", "InvalidArnException")
 
 
-def given(situation: Situation) -> CheckResult:
+@result_of
+def given(situation: Situation) -> Judging:
     """Each certificate of ``ingress`` is issued, and covers the host of its load balancer.
 
     Raises:
@@ -25,9 +26,8 @@ def given(situation: Situation) -> CheckResult:
     """
     wanted = dict(_wanted(situation))
     if not wanted:
-        return CheckResult(count=0, what="none: nothing is reached by a load balancer with TLS")
+        return 0, "none: nothing is reached by a load balancer with TLS"
     acm = situation.client("acm")
-    findings = []
     for host, arn in wanted.items():
         try:
             problems = list(_unfit(acm.describe_certificate(CertificateArn=arn)["Certificate"], host))
@@ -38,8 +38,8 @@ def given(situation: Situation) -> CheckResult:
             problems = [(told, "the certificate is there, in the account and region of the stack")]
         for seen, rule in problems:
             command = situation.command(f"acm describe-certificate --certificate-arn {arn}")
-            findings.append(Finding(subject=f"{host}: {arn}", seen=seen, rule=rule, remedy=(command, f"see {PAGE}")))
-    return CheckResult(count=len(wanted), what=", ".join(wanted), findings=tuple(findings))
+            yield Finding(subject=f"{host}: {arn}", seen=seen, rule=rule, remedy=(command, f"see {PAGE}"))
+    return len(wanted), ", ".join(wanted)
 
 
 def _wanted(situation: Situation) -> Iterator[tuple[str, str]]:

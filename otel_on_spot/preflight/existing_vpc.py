@@ -8,7 +8,7 @@ from infra.existing_vpc import INSTEAD_OF_A_WAY_OUT, UNSEEN, FoundSubnet, FoundV
 from infra.settings.models import ExistingVpc
 from infra.settings.problem import Problem
 from otel_on_spot.aws_errors import unless_absent
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.preflight.situation import Situation
@@ -25,35 +25,30 @@ OTHER_TARGETS = (
 )
 
 
-def given(situation: Situation) -> CheckResult:
+@result_of
+def given(situation: Situation) -> Judging:
     """The VPC of ``network.existing`` and its subnets lack nothing, as the program will judge it at the preview."""
     planned = situation.of_type(EXISTING_NETWORK)
     if not planned:
-        return CheckResult(count=0, what="none: the stack makes a VPC of its own")
+        return 0, "none: the stack makes a VPC of its own"
     told = planned[0].inputs
     zones = tuple(told["zones"])
     fields = {field.alias or name for name, field in ExistingVpc.model_fields.items()}
     existing = ExistingVpc.model_validate({key: value for key, value in told.items() if key in fields})
     found = _found(situation, existing, zones)
     new = not any(_is_there(situation, cluster.inputs["name"]) for cluster in situation.of_type(CLUSTER))
-    findings = tuple(
-        Finding(subject=problem.key, seen=problem.given, rule=problem.rule, remedy=(problem.do, f"see {PAGE}"))
-        for problem in (
-            *problems_of(existing, zones, situation.region, found, new=new),
-            *(_acl_problems(situation, existing, found) if found else ()),
-        )
-    )
+    for problem in (
+        *problems_of(existing, zones, situation.region, found, new=new),
+        *(_acl_problems(situation, existing, found) if found else ()),
+    ):
+        yield Finding(subject=problem.key, seen=problem.given, rule=problem.rule, remedy=(problem.do, f"see {PAGE}"))
     subnets = (*found.private, *found.public) if found else ()
     free = ", ".join(
         f"{sum(subnet.free for subnet in found.private if subnet.zone == zone)} addresses free in {zone}"
         for zone in zones
         if found
     )
-    return CheckResult(
-        count=len(subnets),
-        what=f"{existing.vpc_id}, {format_count(len(subnets), 'subnet')}; {free or 'not there'}",
-        findings=findings,
-    )
+    return len(subnets), f"{existing.vpc_id}, {format_count(len(subnets), 'subnet')}; {free or 'not there'}"
 
 
 def _acl_problems(situation: Situation, existing: ExistingVpc, found: FoundVpc) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.findings import Finding
 from otel_on_spot.preflight.account import is_real
 from otel_on_spot.preflight.situation import Situation
@@ -37,7 +37,8 @@ def fetch(path: str) -> tuple[int, Any]:
         return refused.code, None
 
 
-def repository(situation: Situation, ask: Fetch = fetch) -> CheckResult:
+@result_of
+def repository(situation: Situation, ask: Fetch = fetch) -> Judging:
     """The repository of the bootstrap's file is GitHub's, with the ids and names that the roles trust.
 
     Raises:
@@ -46,10 +47,10 @@ def repository(situation: Situation, ask: Fetch = fetch) -> CheckResult:
     config = stack_file.read(situation.root, situation.recording.stack)
     told = json.loads(config.values.get(f"{config.project}:repository") or "{}")
     if not told:
-        return CheckResult(count=0, what="the stack trusts no repository")
+        return 0, "the stack trusts no repository"
     name = f"{told['owner']}/{told['name']}"
     if not is_real(situation):
-        return CheckResult(count=1, what=f"{name}; GitHub is not asked for a simulated cloud")
+        return 1, f"{name}; GitHub is not asked for a simulated cloud"
     status, found = ask(f"/repositories/{told['id']}")
     if status not in (200, 404):
         raise OSError(f"GitHub answered {status} for the repository {told['id']}")
@@ -59,18 +60,15 @@ def repository(situation: Situation, ask: Fetch = fetch) -> CheckResult:
         there = {"full_name": str(found["full_name"]).lower(), "owner": found["owner"]["id"]}
         if here != there:
             seen = f"the repository {told['id']} is {found['full_name']}, of the owner {found['owner']['id']}"
-    findings = ()
     if seen:
-        findings = (
-            Finding(
-                subject=f"repository: {name}, id {told['id']}, ownerId {told['ownerId']}",
-                seen=seen,
-                rule="roles trust the jobs of one repository by its ids and names: with others, no job of yours gets "
-                "in, and another's might",
-                remedy=(
-                    f"gh api repos/{name} --jq '.owner.id, .id'",
-                    "a private repository: give a token that may read it, GH_TOKEN=$(gh auth token)",
-                ),
+        yield Finding(
+            subject=f"repository: {name}, id {told['id']}, ownerId {told['ownerId']}",
+            seen=seen,
+            rule="roles trust the jobs of one repository by its ids and names: with others, no job of yours gets in, "
+            "and another's might",
+            remedy=(
+                f"gh api repos/{name} --jq '.owner.id, .id'",
+                "a private repository: give a token that may read it, GH_TOKEN=$(gh auth token)",
             ),
         )
-    return CheckResult(count=1, what=name, findings=findings)
+    return 1, name

@@ -1,14 +1,14 @@
 """The company's keys that the stack is given: whether each is there, fit, and lets in the services that use it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from infra import documents
 from otel_on_spot.aws_errors import error_code
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.findings import Finding
 from otel_on_spot.iam import allows
 from otel_on_spot.iam.decisions import Caller
@@ -45,20 +45,23 @@ Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-require
 """
 
 
-def given(situation: Situation) -> CheckResult:
+@result_of
+def given(situation: Situation) -> Judging:
     """The keys of ``encryption`` are there, enabled and symmetric, in the stack's region, and let AWS in."""
-    arns = dict.fromkeys(filter(None, (_arn(situation), _of_volumes(situation))))
+    arns = dict.fromkeys(filter(None, (_arn(situation), _of_volumes(situation))), "")
     if not arns:
-        return CheckResult(count=0, what="none: the stack makes keys of its own")
-    looked = [_look(situation, arn) for arn in arns]
-    return CheckResult(
-        count=len(looked),
-        what="; ".join(result.what for result in looked),
-        findings=tuple(finding for result in looked for finding in result.findings),
-    )
+        return 0, "none: the stack makes keys of its own"
+    for arn in arns:
+        arns[arn] = yield from _look(situation, arn)
+    return len(arns), "; ".join(arns.values())
 
 
-def _look(situation: Situation, arn: str) -> CheckResult:
+def _look(situation: Situation, arn: str) -> Generator[Finding, None, str]:
+    """What is wrong with a key, and at the end what it is.
+
+    Raises:
+        ClientError: AWS refused for another reason than that the key, or its policy, is not to be seen.
+    """
     kms = situation.client("kms")
     try:
         key = kms.describe_key(KeyId=arn)["KeyMetadata"]
@@ -67,25 +70,27 @@ def _look(situation: Situation, arn: str) -> CheckResult:
             raise
         seen = f"{error_code(problem)}: {problem.response['Error'].get('Message', '')}"
         rule = "the key is there, in the stack's region, and whoever deploys may describe it: by its key policy too"
-        return CheckResult(count=1, what=arn, findings=(_finding(situation, arn, seen, rule),))
-    findings = [_finding(situation, arn, seen, rule) for seen, rule in _unfit(situation, key)]
+        yield _finding(situation, arn, seen, rule)
+        return arn
+    for seen, rule in _unfit(situation, key):
+        yield _finding(situation, arn, seen, rule)
     owner = arn.split(":")[4]
     if owner != situation.identity.account:
         note = f", of the account {owner}, whose key policy must let this one in: {PAGE}"
         if arn == _of_volumes(situation):
-            findings += _not_lent(situation, arn)
-        return CheckResult(count=1, what=f"{arn}{note}", findings=tuple(findings))
+            yield from _not_lent(situation, arn)
+        return arn + note
     try:
         policy = kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"]
     except ClientError as problem:
         if error_code(problem) != "AccessDeniedException":
             raise
         note = f"; you may not read its policy, which must let services in: {PAGE}"
-        return CheckResult(count=1, what=f"{arn}{note}", findings=tuple(findings))
-    findings += _shut_out(situation, arn, policy)
+        return arn + note
+    yield from _shut_out(situation, arn, policy)
     if arn == _of_volumes(situation):
-        findings += _volumes_shut_out(situation, arn, policy)
-    return CheckResult(count=1, what=arn, findings=tuple(findings))
+        yield from _volumes_shut_out(situation, arn, policy)
+    return arn
 
 
 def _arn(situation: Situation) -> str:

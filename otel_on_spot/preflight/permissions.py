@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from botocore.exceptions import ClientError
 
 from otel_on_spot.aws_errors import error_code, is_not_found
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.iam import allows, statements
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
@@ -190,7 +190,8 @@ def caller(situation: Situation) -> Caller | None:
     raise UnknownCallerError(f"{arn} is nobody whose policies can be read: name a role, --as ROLE")
 
 
-def deployer(situation: Situation) -> CheckResult:
+@result_of
+def deployer(situation: Situation) -> Judging:
     """Whoever deploys may make every call of the update, of a refresh and of the way back.
 
     Raises:
@@ -202,27 +203,28 @@ def deployer(situation: Situation) -> CheckResult:
         judged = caller(situation)
     except ClientError as problem:
         if situation.role and is_not_found(problem):
-            return CheckResult(count=0, what="no role", findings=(_no_role(situation),))
+            yield Finding(
+                subject=situation.role,
+                seen=f"the account {situation.identity.account} has no such role",
+                rule="the role whose permissions are judged is there: bootstrap makes one for each stack and job",
+                remedy=("aws iam list-roles --query Roles[].RoleName", "see docs/operations.md, Bootstrap"),
+            )
+            return 0, "no role"
         raise
     if judged is None:
-        return CheckResult(
-            count=len(asked), what=f"{len(asked)} calls, and {situation.identity.arn} may make all of them"
-        )
+        return len(asked), f"{len(asked)} calls, and {situation.identity.arn} may make all of them"
     kept: dict[tuple[str, str, str], list[tuple[Request, Decision]]] = {}
     for request, _ in asked:
         decision = decide(request, judged)
         if not decision:
             told = json.dumps(decision.statement, sort_keys=True) if decision.statement else ""
             kept.setdefault((decision.outcome, decision.policy, told), []).append((request, decision))
-    findings = tuple(_denied(judged, denied) for denied in kept.values())
+    yield from (_denied(judged, denied) for denied in kept.values())
     shut, unasked = _shut_by_the_organization(situation, judged, actions) if is_real(situation) else ((), "")
+    yield from shut
     left = sum(registration.type not in OPERATIONS for registration in situation.aws())
     note = f"; {format_count(left, 'resource')} of a type whose calls nobody has listed" if left else ""
-    return CheckResult(
-        count=len(asked),
-        what=f"{len(asked)} calls, {len(actions)} actions as {judged.role or judged.arn}{note}{unasked}",
-        findings=(*findings, *shut),
-    )  # fmt: skip
+    return len(asked), f"{len(asked)} calls, {len(actions)} actions as {judged.role or judged.arn}{note}{unasked}"
 
 
 def _shut_by_the_organization(
@@ -268,15 +270,6 @@ def _simulated(situation: Situation, principal: str, actions: Sequence[str]) -> 
         yield from page["EvaluationResults"]
 
 
-def _no_role(situation: Situation) -> Finding:
-    return Finding(
-        subject=situation.role,
-        seen=f"the account {situation.identity.account} has no such role",
-        rule="the role whose permissions are judged is there: bootstrap makes one for each stack and job",
-        remedy=("aws iam list-roles --query Roles[].RoleName", "see docs/operations.md, Bootstrap"),
-    )
-
-
 def _denied(judged: Caller, denied: list[tuple[Request, Decision]]) -> Finding:
     decision = denied[0][1]
     actions = list(dict.fromkeys(request.action for request, _ in denied))
@@ -307,7 +300,8 @@ def _denied(judged: Caller, denied: list[tuple[Request, Decision]]) -> Finding:
     )
 
 
-def boundaries(situation: Situation) -> CheckResult:
+@result_of
+def boundaries(situation: Situation) -> Judging:
     """The permissions boundary of each role that the plan makes leaves it what its own policies allow.
 
     Raises:
@@ -315,7 +309,7 @@ def boundaries(situation: Situation) -> CheckResult:
     """
     iam = situation.client("iam")
     bounded = [role for role in situation.of_type(ROLE) if role.inputs.get("permissionsBoundary")]
-    findings, judged = [], 0
+    judged = 0
     held: dict[str, Any] = {}
     for arn in sorted({situation.here(role.inputs["permissionsBoundary"]) for role in bounded}):
         try:
@@ -323,13 +317,11 @@ def boundaries(situation: Situation) -> CheckResult:
         except ClientError as problem:
             if not is_not_found(problem):
                 raise
-            findings.append(
-                Finding(
-                    subject=arn,
-                    seen="there is no such policy",
-                    rule="the boundary of the roles is there before they are: IAM refuses each of them otherwise",
-                    remedy=("make it first: docs/operations.md, Bootstrap", f"aws iam get-policy --policy-arn {arn}"),
-                )
+            yield Finding(
+                subject=arn,
+                seen="there is no such policy",
+                rule="the boundary of the roles is there before they are: IAM refuses each of them otherwise",
+                remedy=("make it first: docs/operations.md, Bootstrap", f"aws iam get-policy --policy-arn {arn}"),
             )
     for role in bounded:
         arn = situation.here(role.inputs["permissionsBoundary"])
@@ -340,9 +332,9 @@ def boundaries(situation: Situation) -> CheckResult:
         denied = {action: allows(held[arn], action) for action in wanted}
         refused = {action: decision for action, decision in denied.items() if not decision}
         if refused:
-            findings.append(_too_narrow(arn, role.inputs["name"], refused))
-    what = f"{format_count(len(bounded), 'role')} with a boundary, {judged} actions" if bounded else "no role has one"
-    return CheckResult(count=judged, what=what, findings=tuple(findings))
+            yield _too_narrow(arn, role.inputs["name"], refused)
+    told = f"{format_count(len(bounded), 'role')} with a boundary, {judged} actions" if bounded else "no role has one"
+    return judged, told
 
 
 def _too_narrow(arn: str, role: str, refused: Mapping[str, Decision]) -> Finding:

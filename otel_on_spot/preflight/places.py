@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from infra.regions import ZONES_WITHOUT_CONTROL_PLANE
 from infra.settings.instance_types import meeting
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.names import NODE_POOL
@@ -16,15 +16,16 @@ from otel_on_spot.program.resource_types import subnet_zones
 ZONE: Final = "topology.kubernetes.io/zone"
 
 
-def zones(situation: Situation) -> CheckResult:
+@result_of
+def zones(situation: Situation) -> Judging:
     """The account has each zone of the plan, and EKS takes a subnet in it."""
     told = situation.client("ec2").describe_availability_zones()["AvailabilityZones"]
     there = {zone["ZoneName"]: zone.get("ZoneId", "") for zone in told if zone.get("State", "available") == "available"}
     refused = ZONES_WITHOUT_CONTROL_PLANE.get(situation.region, frozenset())
     good = [zone for zone, zone_id in there.items() if zone_id not in refused]
     wanted = planned_zones(situation)
-    findings = tuple(
-        Finding(
+    for zone in (zone for zone in wanted if zone not in good):
+        yield Finding(
             subject=zone,
             seen=f"{there[zone]} in this account" if zone in there else f"{situation.region} has no such zone for you",
             rule="EKS has no control plane in this zone: it takes no subnet of it"
@@ -32,10 +33,7 @@ def zones(situation: Situation) -> CheckResult:
             else "a subnet lies in a zone that the account has, and that is available",
             remedy=(f"network.zones: use {', '.join(good)}", situation.command("ec2 describe-availability-zones")),
         )
-        for zone in wanted
-        if zone not in good
-    )
-    return CheckResult(count=len(wanted), what=", ".join(wanted), findings=findings)
+    return len(wanted), ", ".join(wanted)
 
 
 def planned_zones(situation: Situation) -> list[str]:
@@ -43,14 +41,15 @@ def planned_zones(situation: Situation) -> list[str]:
     return subnet_zones((registration.type, registration.inputs) for registration in situation.recording)
 
 
-def instance_types(situation: Situation) -> CheckResult:
+@result_of
+def instance_types(situation: Situation) -> Judging:
     """Each zone offers a type of the system nodes, and of each pool as many as it asks for.
 
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html
     """
     wanted = planned_zones(situation)
     if not wanted:
-        return CheckResult(count=0, what="no zone")
+        return 0, "no zone"
     offered: dict[str, set[str]] = {zone: set() for zone in wanted}
     only = [{"Name": "location", "Values": wanted}]
     ec2 = situation.client("ec2")
@@ -58,28 +57,22 @@ def instance_types(situation: Situation) -> CheckResult:
         ec2, "describe_instance_type_offerings", "InstanceTypeOfferings", LocationType="availability-zone", Filters=only
     ):
         offered[offer["Location"]].add(offer["InstanceType"])
-    findings: list[Finding] = []
     for group in situation.of_type(NODE_GROUP):
         types = group.inputs["instanceTypes"]
         lacking = [zone for zone in wanted if not offered[zone] & set(types)]
         if lacking:
-            findings.append(
-                Finding(
-                    subject="cluster.systemNodes.instanceTypes",
-                    seen=f"{', '.join(types)}: none is offered in {', '.join(lacking)}",
-                    rule="each zone of the system nodes offers one of their types: else the group's creation fails",
-                    remedy=_offers(situation, lacking),
-                )
+            yield Finding(
+                subject="cluster.systemNodes.instanceTypes",
+                seen=f"{', '.join(types)}: none is offered in {', '.join(lacking)}",
+                rule="each zone of the system nodes offers one of their types: else the group's creation fails",
+                remedy=_offers(situation, lacking),
             )
     pools = [pool.inputs for pool in situation.of_type(NODE_POOL.token)]
     for pool in pools:
-        findings += _pool(situation, pool, offered)
+        yield from _pool(situation, pool, offered)
     counts = ", ".join(f"{zone} {len(types)}" for zone, types in offered.items())
-    return CheckResult(
-        count=len(pools) + len(situation.of_type(NODE_GROUP)),
-        what=f"{format_count(len(pools), 'pool')}; types offered: {counts}",
-        findings=tuple(findings),
-    )
+    looked = len(pools) + len(situation.of_type(NODE_GROUP))
+    return looked, f"{format_count(len(pools), 'pool')}; types offered: {counts}"
 
 
 def _pool(situation: Situation, pool: Mapping[str, Any], offered: Mapping[str, set[str]]) -> Iterable[Finding]:

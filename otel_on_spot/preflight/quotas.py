@@ -13,7 +13,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from infra.settings.instance_types import InstanceType, catalogue, meeting, quantity
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages, quota
 from otel_on_spot.doctor.facts_aws import ON_DEMAND_VCPUS, SPOT_VCPUS
 from otel_on_spot.findings import Finding
@@ -47,10 +47,11 @@ class Take:
     where: str = ""
 
 
-def judge(situation: Situation) -> CheckResult:
+@result_of
+def judge(situation: Situation) -> Judging:
     """What the plan takes fits beside what others use."""
     service_quotas = situation.client("service-quotas")
-    findings, told, untold = [], [], []
+    told, untold = [], []
     for take in takes(situation):
         service, code, noun, _ = take.kind
         allowed = _allowed(service_quotas, service, code)
@@ -59,10 +60,10 @@ def judge(situation: Situation) -> CheckResult:
             continue
         told.append(f"{noun} {take.used:.0f} used + {take.most:.0f} of {allowed:.0f}")
         if take.used + take.most > allowed:
-            findings.append(_finding(situation, take, allowed))
+            yield _finding(situation, take, allowed)
     if untold:
         told.append(f"not told: {', '.join(untold)}")
-    return CheckResult(count=len(told), what="; ".join(told), findings=tuple(findings))
+    return len(told), "; ".join(told)
 
 
 def _allowed(service_quotas: Any, service: str, code: str) -> float | None:

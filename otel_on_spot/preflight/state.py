@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +11,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from otel_on_spot.aws_errors import error_code
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.findings import Finding
 from otel_on_spot.preflight.situation import Situation
 
@@ -32,13 +33,14 @@ def backend(root: Path) -> str:
         return ""
 
 
-def judge(situation: Situation) -> CheckResult:
+@result_of
+def judge(situation: Situation) -> Judging:
     """The bucket of the state and the key of its secrets are there, and let you in."""
-    findings, looked = [], []
+    looked = []
     url = urlsplit(situation.backend)
     if url.scheme == "s3":
         looked.append(f"s3://{url.netloc}")
-        findings += _bucket(situation, url.netloc, _region(url.query, situation.region))
+        yield from _bucket(situation, url.netloc, _region(url.query, situation.region))
     else:
         looked.append(situation.backend or "no backend is chosen: pulumi login")
     file = situation.root / f"Pulumi.{situation.recording.stack}.yaml"
@@ -46,15 +48,15 @@ def judge(situation: Situation) -> CheckResult:
     if provider.scheme == "awskms":
         key = f"{provider.netloc}{provider.path}"
         looked.append(f"key {key}")
-        findings += _key(situation, key, _region(provider.query, situation.region))
-    return CheckResult(count=len(looked), what=", ".join(looked), findings=tuple(findings))
+        yield from _key(situation, key, _region(provider.query, situation.region))
+    return len(looked), ", ".join(looked)
 
 
 def _region(query: str, region: str) -> str:
     return parse_qs(query).get("region", [region])[0]
 
 
-def _bucket(situation: Situation, name: str, region: str) -> list[Finding]:
+def _bucket(situation: Situation, name: str, region: str) -> Iterator[Finding]:
     try:
         situation.elsewhere("s3", region).head_bucket(Bucket=name)
     except ClientError as problem:
@@ -64,21 +66,15 @@ def _bucket(situation: Situation, name: str, region: str) -> list[Finding]:
             seen[301] = f"it is in another region than {region}"
         if status not in seen:
             raise
-        return [
-            Finding(
-                subject=f"s3://{name}",
-                seen=seen[status],
-                rule="the state's bucket is there, in the region of the backend's URL, and whoever deploys may list it",
-                remedy=(
-                    "make it first: docs/operations.md, Bootstrap",
-                    f"aws s3api get-bucket-location --bucket {name}",
-                ),
-            )
-        ]
-    return []
+        yield Finding(
+            subject=f"s3://{name}",
+            seen=seen[status],
+            rule="the state's bucket is there, in the region of the backend's URL, and whoever deploys may list it",
+            remedy=("make it first: docs/operations.md, Bootstrap", f"aws s3api get-bucket-location --bucket {name}"),
+        )
 
 
-def _key(situation: Situation, name: str, region: str) -> list[Finding]:
+def _key(situation: Situation, name: str, region: str) -> Iterator[Finding]:
     """Try an encryption dry: it needs the right that an update needs, and does nothing.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
@@ -88,14 +84,10 @@ def _key(situation: Situation, name: str, region: str) -> list[Finding]:
         kms.encrypt(KeyId=name, Plaintext=b"preflight", DryRun=True)
     except ClientError as problem:
         if error_code(problem) == "DryRunOperationException":
-            return []
-        seen = f"{error_code(problem)}: {problem.response['Error'].get('Message', '')}"
-        return [
-            Finding(
-                subject=name,
-                seen=seen,
-                rule="the key of the stack's secrets is there and enabled, and whoever deploys may encrypt with it",
-                remedy=(f"aws kms describe-key --key-id {name} --region {region}",),
-            )
-        ]
-    return []
+            return
+        yield Finding(
+            subject=name,
+            seen=f"{error_code(problem)}: {problem.response['Error'].get('Message', '')}",
+            rule="the key of the stack's secrets is there and enabled, and whoever deploys may encrypt with it",
+            remedy=(f"aws kms describe-key --key-id {name} --region {region}",),
+        )

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from infra.names import OWNER_TAG
 from otel_on_spot.aws_errors import unless_absent
-from otel_on_spot.doctor.check import CheckResult
+from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.preflight.situation import Situation
@@ -18,7 +18,8 @@ BUCKET: Final = "aws:s3/bucket:Bucket"
 OTHERS_BUCKET: Final = "another account's"
 
 
-def judge(situation: Situation) -> CheckResult:
+@result_of
+def judge(situation: Situation) -> Judging:
     """No name of the plan is somebody else's."""
     looked, own = 0, 0
     taken: dict[str, list[tuple[str, str]]] = {}
@@ -36,9 +37,9 @@ def judge(situation: Situation) -> CheckResult:
             continue
         kind = registration.type.rpartition(":")[2]
         taken.setdefault(_owner(tags), []).append((kind, _name(wanted)))
-    findings = [_finding(owner, things) for owner, things in sorted(taken.items())]
+    yield from (_finding(owner, things) for owner, things in sorted(taken.items()))
     note = f", {own} of them there already and this stack's own" if own else ""
-    return CheckResult(count=looked, what=f"{format_count(looked, 'name')}{note}", findings=tuple(findings))
+    return looked, format_count(looked, "name") + note
 
 
 def _name(wanted: Mapping[str, Any]) -> str:

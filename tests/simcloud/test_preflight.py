@@ -1,5 +1,6 @@
 """An account before anything is made in it: fit for the stack, or each fault told with the command that helps."""
 
+import inspect
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -627,7 +628,7 @@ def test_github_is_asked_for_a_real_account_alone_and_its_silence_is_no_answer(e
         raise OSError("no way to GitHub")
 
     assert "GitHub is not asked" in github.repository(empty, fails).what
-    with mock.patch.object(github.repository, "__defaults__", (fails,)):
+    with mock.patch.object(inspect.unwrap(github.repository), "__defaults__", (fails,)):
         verdict = judged(replace(empty, identity=REAL), "repository")
     assert (verdict.status, verdict.why_unknown) == ("unknown", "no way to GitHub")
     with pytest.raises(OSError, match="GitHub answered 403"):
