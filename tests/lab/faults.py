@@ -45,6 +45,13 @@ def seeding(seed: Seed) -> Callable[[Lab], AbstractContextManager[None]]:
     return running
 
 
+def swapped(lab: Lab, service: str, away: str, back: str, **given: Any) -> Iterator[None]:
+    """What one call of AWS takes away, and another one with the same arguments gives back."""
+    lab.aws(service, away, **given)
+    yield
+    lab.aws(service, back, **given)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """A fault.

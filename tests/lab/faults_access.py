@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab.faults import CLUSTER, CONTROLLER_ROLE, NODE_ROLE, Faults, role_arn
+from tests.lab.faults import CLUSTER, CONTROLLER_ROLE, NODE_ROLE, Faults, role_arn, swapped
 from tests.lab.running import Lab
 
 FAULTS = Faults()
@@ -46,6 +46,10 @@ def policy_changed(lab: Lab, group: str, change: Callable[[dict[str, Any]], None
         lab.aws("iam", "delete_policy_version", PolicyArn=arn, VersionId=made)
 
 
+def detached(lab: Lab, role: str, arn: str) -> Iterator[None]:
+    yield from swapped(lab, "iam", "detach_role_policy", "attach_role_policy", RoleName=role, PolicyArn=arn)
+
+
 def ours(one: dict[str, Any]) -> bool:
     return one["rolearn"] == role_arn(NODE_ROLE)
 
@@ -78,9 +82,7 @@ def an_access_entry_of_another_type_goes_before_aws_auth(lab: Lab) -> Iterator[N
 @FAULTS.named("instance-profile", "holds no role", also=("node-classes", "node-pools"))
 def the_instance_profile_holds_no_role(lab: Lab) -> Iterator[None]:
     given = {"InstanceProfileName": NODE_ROLE, "RoleName": NODE_ROLE}
-    lab.aws("iam", "remove_role_from_instance_profile", **given)
-    yield
-    lab.aws("iam", "add_role_to_instance_profile", **given)
+    yield from swapped(lab, "iam", "remove_role_from_instance_profile", "add_role_to_instance_profile", **given)
 
 
 @FAULTS.named("instance-profile", "lacks AmazonEC2ContainerRegistryPullOnly")
@@ -89,9 +91,7 @@ def the_node_role_lost_a_policy(lab: Lab) -> Iterator[None]:
     arn = next(
         policy["PolicyArn"] for policy in attached if policy["PolicyName"] == "AmazonEC2ContainerRegistryPullOnly"
     )
-    lab.aws("iam", "detach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)
-    yield
-    lab.aws("iam", "attach_role_policy", RoleName=NODE_ROLE, PolicyArn=arn)
+    yield from detached(lab, NODE_ROLE, arn)
 
 
 @FAULTS.named("controller-permissions", "iam:PassRole", also=("node-classes", "node-pools"))
@@ -106,10 +106,7 @@ def the_controller_may_pass_another_role_only(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("controller-permissions", "interruption is not attached")
 def the_controller_lost_a_policy(lab: Lab) -> Iterator[None]:
-    arn = POLICY.format(group="interruption")
-    lab.aws("iam", "detach_role_policy", RoleName=CONTROLLER_ROLE, PolicyArn=arn)
-    yield
-    lab.aws("iam", "attach_role_policy", RoleName=CONTROLLER_ROLE, PolicyArn=arn)
+    yield from detached(lab, CONTROLLER_ROLE, POLICY.format(group="interruption"))
 
 
 @FAULTS.named("controller-identity", "no Pod Identity association")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 
 from otel_on_spot.lab.aws import events
-from tests.lab.faults import CLUSTER, QUEUE, REGION, Faults
+from tests.lab.faults import CLUSTER, QUEUE, REGION, Faults, swapped
 from tests.lab.running import Lab, until
 
 FAULTS = Faults()
@@ -17,22 +17,25 @@ DISCOVERY = {"Key": "karpenter.sh/discovery", "Value": CLUSTER}
 RULE = f"{CLUSTER}-spot-interruption"
 
 
+def subnet_of(lab: Lab, letter: str = "a") -> str:
+    wanted = [{"Name": "tag:Name", "Values": [f"{CLUSTER}-private-{letter}"]}]
+    return lab.aws("ec2", "describe_subnets", Filters=wanted)["Subnets"][0]["SubnetId"]
+
+
+def untagged(lab: Lab, identity: str) -> Iterator[None]:
+    yield from swapped(lab, "ec2", "delete_tags", "create_tags", Resources=[identity], Tags=[DISCOVERY])
+
+
 @FAULTS.named("discovery-tags", "lost the discovery tag", also=("spot-diversity",))
 def a_subnet_lost_its_discovery_tag(lab: Lab) -> Iterator[None]:
-    found = lab.aws("ec2", "describe_subnets", Filters=[{"Name": "tag:Name", "Values": [f"{CLUSTER}-private-b"]}])
-    subnet = found["Subnets"][0]["SubnetId"]
-    lab.aws("ec2", "delete_tags", Resources=[subnet], Tags=[DISCOVERY])
-    yield
-    lab.aws("ec2", "create_tags", Resources=[subnet], Tags=[DISCOVERY])
+    yield from untagged(lab, subnet_of(lab, "b"))
 
 
 @FAULTS.named("discovery-tags", "no security group matches", also=("node-classes", "node-pools"))
 def the_security_group_lost_its_discovery_tag(lab: Lab) -> Iterator[None]:
     wanted = [{"Name": f"tag:{DISCOVERY['Key']}", "Values": [CLUSTER]}]
     group = lab.aws("ec2", "describe_security_groups", Filters=wanted)["SecurityGroups"][0]["GroupId"]
-    lab.aws("ec2", "delete_tags", Resources=[group], Tags=[DISCOVERY])
-    yield
-    lab.aws("ec2", "create_tags", Resources=[group], Tags=[DISCOVERY])
+    yield from untagged(lab, group)
 
 
 @FAULTS.named("interruption-policy", "it has no policy")
@@ -46,9 +49,7 @@ def the_queue_lost_its_policy(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("interruption-rules", "the rule is DISABLED")
 def a_rule_is_disabled(lab: Lab) -> Iterator[None]:
-    lab.aws("events", "disable_rule", Name=RULE)
-    yield
-    lab.aws("events", "enable_rule", Name=RULE)
+    yield from swapped(lab, "events", "disable_rule", "enable_rule", Name=RULE)
 
 
 @FAULTS.named("interruption-rules", "the queue is not among them")
@@ -118,11 +119,6 @@ def the_queue_is_gone(lab: Lab) -> Iterator[None]:
     lab.aws("sqs", "delete_queue", QueueUrl=lab.queue_url())
     yield
     lab.apply()
-
-
-def subnet_of(lab: Lab) -> str:
-    found = lab.aws("ec2", "describe_subnets", Filters=[{"Name": "tag:Name", "Values": [f"{CLUSTER}-private-a"]}])
-    return found["Subnets"][0]["SubnetId"]
 
 
 def tagged(kind: str, **tags: str) -> list[dict[str, object]]:

@@ -105,31 +105,27 @@ def test_an_event_about_another_clusters_instance_does_nothing(
     stays("the node stays", lambda: not going(lab, claim) and lab.runs(NAME) == node, 8)
 
 
-def test_without_its_rule_an_interruption_is_never_heard_of_until_an_update_puts_the_rule_back(
-    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
-) -> None:
-    _node, claim = spot_node()
-    warning = events.spot_interruption(REGION, instance_of(claim))
+def lose_the_rule(lab: Lab) -> None:
     rules = lab.aws("events", "list_rules")["Rules"]
     name = next(rule["Name"] for rule in rules if "Spot Instance Interruption" in rule["EventPattern"])
     targets = lab.aws("events", "list_targets_by_rule", Rule=name)["Targets"]
     lab.aws("events", "remove_targets", Rule=name, Ids=[target["Id"] for target in targets])
     lab.aws("events", "delete_rule", Name=name)
-    assert lab.ask("event", event=warning) == []
-    stays("nothing happens", lambda: not going(lab, claim), 8)
-    lab.apply()
-    assert [delivery["refused"] for delivery in lab.ask("event", event=warning)] == [""]
-    until("the NodeClaim goes", lambda: going(lab, claim), 30)
 
 
-def test_without_its_policy_the_queue_gets_nothing_until_an_update_puts_it_back(
-    lab: Lab, spot_node: Callable[[], tuple[str, Any]]
+def lose_the_policy(lab: Lab) -> None:
+    lab.aws("sqs", "set_queue_attributes", QueueUrl=lab.queue_url(), Attributes={"Policy": ""})
+
+
+@pytest.mark.parametrize(("lose", "told"), [(lose_the_rule, 0), (lose_the_policy, 1)], ids=["rule", "policy"])
+def test_without_its_rule_or_the_queues_policy_a_warning_is_never_heard_of_until_an_update_puts_it_back(
+    lab: Lab, spot_node: Callable[[], tuple[str, Any]], lose: Callable[[Lab], None], told: int
 ) -> None:
     _node, claim = spot_node()
-    url = lab.queue_url()
-    lab.aws("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": ""})
     warning = events.spot_interruption(REGION, instance_of(claim))
-    assert all(delivery["refused"] for delivery in lab.ask("event", event=warning))
+    lose(lab)
+    refused = [delivery["refused"] for delivery in lab.ask("event", event=warning)]
+    assert (len(refused), all(refused)) == (told, True)
     stays("nothing happens", lambda: not going(lab, claim), 8)
     lab.apply()
     assert [delivery["refused"] for delivery in lab.ask("event", event=warning)] == [""]
