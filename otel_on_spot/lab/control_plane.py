@@ -5,12 +5,13 @@ It is etcd, the API server, controller manager, scheduler, and KWOK for what run
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from otel_on_spot.lab import addresses
 from otel_on_spot.lab.folder import Folder
 from otel_on_spot.lab.health import http_ok, tcp_open
 from otel_on_spot.lab.supervisor import Program
+from otel_on_spot.lab.toolchain import Tools
 
 STAGES: Final = Path(__file__).with_name("kwok_stages.yaml")
 POD_CIDR: Final = "10.244.0.0/16"
@@ -20,21 +21,13 @@ WEBHOOK_SECONDS: Final = 2
 """Time for which the API server remembers the authenticator's answers."""
 
 
-class Binaries(Protocol):
-    """The tools' files."""
-
-    def path(self, name: str) -> Path:
-        """The binary with this name."""
-        ...
-
-
-def programs(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: str) -> Iterator[Program]:
+def programs(tools: Tools, folder: Folder, *, webhook: Path, issuer: str) -> Iterator[Program]:
     """The programs in the order of their start.
 
     Args:
         tools: the binaries.
         folder: the lab's.
-        webhook: kubeconfig by which the API server asks aws-iam-authenticator about tokens; None admits no node.
+        webhook: kubeconfig by which the API server asks aws-iam-authenticator about tokens.
         issuer: OIDC issuer of service account tokens.
     """
     yield etcd(tools, folder)
@@ -44,7 +37,7 @@ def programs(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: s
     yield kwok(tools, folder)
 
 
-def etcd(tools: Binaries, folder: Folder) -> Program:
+def etcd(tools: Tools, folder: Folder) -> Program:
     """etcd, without waiting for the disk: the lab's data is thrown away."""
     client, peer = addresses.ETCD_CLIENT, addresses.ETCD_PEER
     return Program(
@@ -65,24 +58,16 @@ def etcd(tools: Binaries, folder: Folder) -> Program:
     )
 
 
-def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer: str) -> Program:
+def api_server(tools: Tools, folder: Folder, *, webhook: Path, issuer: str) -> Program:
     """The API server. It is started again when it dies: EKS does so too.
 
     Args:
         tools: the binaries.
         folder: the lab's, with the certificates.
-        webhook: kubeconfig by which it asks aws-iam-authenticator about tokens; None admits no node.
+        webhook: kubeconfig by which it asks aws-iam-authenticator about tokens.
         issuer: OIDC issuer of service account tokens, a URL.
     """
     keys = folder.certificates
-    asks = (
-        (
-            f"--authentication-token-webhook-config-file={webhook}",
-            f"--authentication-token-webhook-cache-ttl={WEBHOOK_SECONDS}s",
-        )
-        if webhook
-        else ()
-    )
     return Program(
         name="kube-apiserver",
         command=(
@@ -110,7 +95,8 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
             f"--proxy-client-cert-file={keys / 'front-proxy.crt'}",
             f"--proxy-client-key-file={keys / 'front-proxy.key'}",
             "--profiling=false",
-            *asks,
+            f"--authentication-token-webhook-config-file={webhook}",
+            f"--authentication-token-webhook-cache-ttl={WEBHOOK_SECONDS}s",
         ),
         environment={},
         ready=lambda: http_ok(f"{addresses.API_SERVER}/readyz", ca=keys / "ca.crt"),
@@ -119,7 +105,7 @@ def api_server(tools: Binaries, folder: Folder, *, webhook: Path | None, issuer:
     )
 
 
-def controller_manager(tools: Binaries, folder: Folder) -> Program:
+def controller_manager(tools: Tools, folder: Folder) -> Program:
     """The controller manager, with every controller's own service account."""
     keys = folder.certificates
     return _controller(
@@ -133,12 +119,12 @@ def controller_manager(tools: Binaries, folder: Folder) -> Program:
     )
 
 
-def scheduler(tools: Binaries, folder: Folder) -> Program:
+def scheduler(tools: Tools, folder: Folder) -> Program:
     """The scheduler."""
     return _controller(tools, folder, "scheduler", addresses.SCHEDULER)
 
 
-def _controller(tools: Binaries, folder: Folder, name: str, port: int, *flags: str) -> Program:
+def _controller(tools: Tools, folder: Folder, name: str, port: int, *flags: str) -> Program:
     """A client of the API server with an HTTPS port of its own, as the user whose kubeconfig has its name."""
     config = folder.kubeconfig(name)
     return Program(
@@ -160,7 +146,7 @@ def _controller(tools: Binaries, folder: Folder, name: str, port: int, *flags: s
     )
 
 
-def kwok(tools: Binaries, folder: Folder) -> Program:
+def kwok(tools: Tools, folder: Folder) -> Program:
     """KWOK: what runs on nodes that joined."""
     return Program(
         name="kwok",

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -164,11 +165,8 @@ class Platform:
             except graph.ApplyError as refused:
                 self.recording = refused.recording
                 raise
-            counts: dict[str, int] = {}
-            for line in self.cloud.operations.read()[before:]:
-                if line.operation != "read":
-                    counts[line.operation] = counts.get(line.operation, 0) + 1
-            return counts
+            done = (line.operation for line in self.cloud.operations.read()[before:])
+            return dict(Counter(operation for operation in done if operation != "read"))
 
     def apply_changed(self, section: str, **changes: str) -> dict[str, int]:
         """Apply the program with other values in a section of the stack file: how many operations of each kind it took.

@@ -4,6 +4,7 @@ Every Application Synced and Healthy, every pod of the demo on a node that Karpe
 """
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,27 +62,25 @@ def inspect(api: KubernetesApi, expected: Set[str]) -> Status:
             for condition in (node.get("status") or {}).get("conditions") or []
         )
     }
-    nodes: dict[str, int] = {}
-    for own in labels.values():
-        pool = own.get(POOL_LABEL, "system")
-        nodes[pool] = nodes.get(pool, 0) + 1
-    pods: dict[str, int] = {}
-    placed: dict[str, int] = {}
+    nodes = Counter(own.get(POOL_LABEL, "system") for own in labels.values())
+    pods, placed = Counter[str](), Counter[str]()
     for pod in api.objects(*POD.identity, DEMO):
         if any(owner["kind"] == "Job" for owner in pod["metadata"].get("ownerReferences") or []):
             continue
         name, node_name = pod["metadata"]["name"], pod["spec"].get("nodeName", "")
         phase = (pod.get("status") or {}).get("phase", "Unknown")
-        pods[phase] = pods.get(phase, 0) + 1
+        pods[phase] += 1
         capacity = labels.get(node_name, {}).get(CAPACITY_TYPE, "none")
-        placed[capacity] = placed.get(capacity, 0) + 1
+        placed[capacity] += 1
         if phase != "Running":
             waits_for.append(f"pod {name} is {phase}{_scheduling(pod)}")
         elif capacity == "none":
             waits_for.append(f"pod {name} runs on {node_name}, no node of Karpenter's")
     if not pods:
         waits_for.append(f"there is no pod in {DEMO}")
-    return Status(applications=applications, pods=pods, placed=placed, nodes=nodes, waits_for=waits_for)
+    return Status(
+        applications=applications, pods=dict(pods), placed=dict(placed), nodes=dict(nodes), waits_for=waits_for
+    )
 
 
 def _applications(api: KubernetesApi, expected: Set[str]) -> tuple[dict[str, str], list[str]]:

@@ -369,15 +369,13 @@ class SharedLab:
         self.suspect = False
 
     def ready(self) -> Lab:
-        """The lab up, healthy and clean: as it is, else put right, else a new one.
+        """The lab up, healthy and clean: as it is, else a new one.
 
         Raises:
             AssertionError: a new lab does not become healthy.
         """
-        if not self._runs():
+        if self.suspect or not self._runs() or not self._becomes_clean():
             self._start()
-        elif self.suspect or not self._becomes_clean():
-            self._restore()
         self.suspect = False
         return self.lab
 
@@ -422,22 +420,6 @@ class SharedLab:
         return int(
             self.lab.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=asked)["Attributes"][asked[0]]
         )
-
-    def _restore(self) -> None:
-        """Take away what tests leave, apply the program, ask the doctor; a new lab where that does not help."""
-        try:
-            self.lab.ask("capacity", shortages=[])
-            for kind in ("deployments", "poddisruptionbudgets", "persistentvolumeclaims"):
-                self.lab.kubectl("delete", kind, "--all", "--namespace=default", "--wait=false")
-            self.lab.kubectl("delete", "lease", DRILL_LEASE, "--namespace=argocd", "--ignore-not-found")
-            self.lab.patch("appproject", "platform", {"spec": {"syncWindows": None}}, "argocd")
-            self.lab.up(boot_seconds=2.0, timeout_seconds=CLEAN_SECONDS)
-            self.lab.inside(sys.executable, "-m", "otel_on_spot", "doctor", "--stack", STACK)
-            clean = self._becomes_clean()
-        except (LabError, AssertionError, subprocess.TimeoutExpired):
-            clean = False
-        if not clean:
-            self._start()
 
 
 def _first(event: Mapping[str, Any]) -> datetime:

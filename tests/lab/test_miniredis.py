@@ -1,4 +1,4 @@
-"""miniredis as it is built for the lab, spoken to as Argo CD's client speaks to it."""
+"""What the lab's miniredis adds to the library: a clock, an address, an end. Argo CD runs on it in every lab."""
 
 import signal
 import socket
@@ -27,14 +27,9 @@ class Client:
     def ask(self, *words: str) -> str:
         parts = [f"${len(word.encode())}\r\n{word}\r\n" for word in words]
         self.socket.sendall(f"*{len(words)}\r\n{''.join(parts)}".encode())
-        return self.answer()
-
-    def answer(self) -> str:
         kind, rest = (line := self.file.readline())[:1], line[1:-2].decode()
         if kind == b"$":
             return "nothing" if rest == "-1" else self.file.read(int(rest) + 2)[:-2].decode()
-        if kind in b"*%>":
-            return " ".join(self.answer() for _ in range(int(rest) * (2 if kind == b"%" else 1)))
         return rest
 
     def close(self) -> None:
@@ -52,34 +47,8 @@ def server(binary: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.wait()
 
 
-@pytest.fixture
-def clients(server: tuple[subprocess.Popen[str], int]) -> Iterator[tuple[Client, Client]]:
-    both = Client(server[1]), Client(server[1])
-    yield both
-    for client in both:
-        client.close()
-
-
-def test_it_answers_a_ping_in_both_protocol_versions(clients: tuple[Client, Client]) -> None:
-    client, _ = clients
-    assert client.ask("PING") == "PONG"
-    assert "proto 3" in client.ask("HELLO", "3")
-    assert client.ask("PING") == "PONG"
-
-
-def test_it_keeps_what_argo_cd_caches(clients: tuple[Client, Client]) -> None:
-    first, other = clients
-    assert first.ask("SET", "app|resources-tree|demo", "a tree", "EX", "3600") == "OK"
-    assert other.ask("GET", "app|resources-tree|demo") == "a tree"
-    assert first.ask("SET", "app|resources-tree|demo", "another", "EX", "60", "NX") == "nothing"
-    assert first.ask("RENAME", "app|resources-tree|demo", "app|resources-tree|new") == "OK"
-    assert first.ask("TTL", "app|resources-tree|new") in ("3600", "3599")
-    assert first.ask("DEL", "app|resources-tree|new") == "1"
-    assert other.ask("GET", "app|resources-tree|new") == "nothing"
-
-
-def test_keys_age_by_the_clock(clients: tuple[Client, Client]) -> None:
-    client, _ = clients
+def test_keys_age_by_the_clock(server: tuple[subprocess.Popen[str], int]) -> None:
+    client = Client(server[1])
     assert client.ask("SET", "short", "x", "PX", "400") == "OK"
     assert client.ask("SET", "later", "x") == "OK"
     assert client.ask("EXPIRE", "later", "1") == "1"
@@ -89,13 +58,7 @@ def test_keys_age_by_the_clock(clients: tuple[Client, Client]) -> None:
     assert client.ask("GET", "later") == "x"
     time.sleep(0.8)
     assert client.ask("GET", "later") == "nothing"
-
-
-def test_what_one_publishes_the_other_hears(clients: tuple[Client, Client]) -> None:
-    controller, repo_server = clients
-    assert repo_server.ask("SUBSCRIBE", "app-changed") == "subscribe app-changed 1"
-    assert controller.ask("PUBLISH", "app-changed", "demo") == "1"
-    assert repo_server.answer() == "message app-changed demo"
+    client.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
