@@ -137,6 +137,7 @@ def test_a_stack_that_asks_for_none_of_it_gets_the_charts_defaults_and_no_room()
 
         assert set(given["featureGates"]) == {"nodeRepair"}
         assert "minValuesPolicy" not in given
+        assert given["batchMaxDuration"] == "4s", "a thousand pods in a drought: ADR 13"
         assert [r.name for r in plan if "headroom" in r.name] == []
 
 
