@@ -19,6 +19,9 @@ from otel_on_spot.target import Target
 CONFLICT: Final = 409
 ATTEMPTS: Final = 10
 SWITCH_SECONDS: Final = 10.0
+Patch = Callable[[Object, Mapping[str, Any]], Object]
+"""Gives the patch of an object's ``spec`` by a step's arguments; an empty one changes nothing."""
+Handler = Callable[[Target, Api, Mapping[str, Any]], str]
 PRODUCTS: Final = {"karpenter": "Karpenter", "argocd": "Argo CD"}
 
 
@@ -145,22 +148,6 @@ def _object(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
     return "deleted" if there else "is not there"
 
 
-def _cordon(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
-    opened = change_spec(
-        api, arguments["path"], lambda node: {"unschedulable": None} if node["spec"].get("unschedulable") else {}
-    )
-    return "takes pods again" if opened else "is not closed, or gone"
-
-
-def _window(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
-    """Without touching anybody else's windows: the list has one owner at a time, so it is read and written anew."""
-    ours = arguments["window"]
-    changed = change_windows(
-        api, arguments["path"], lambda windows: [window for window in windows if not is_same(window, ours)]
-    )
-    return "automatic sync is on again" if changed else "is not suspended"
-
-
 def is_same(window: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     """True for the window that was written: an Argo CD that does not know a field (``description``) drops it."""
     compared = ("kind", "schedule", "duration")
@@ -174,12 +161,14 @@ def change_windows(api: Api, path: str, change: Callable[[list[dict[str, Any]]],
         ApiException: refused; status 409 where somebody is always faster.
     """
 
-    def patch(project: Object) -> Object:
-        windows = (project.get("spec") or {}).get("syncWindows") or []
-        changed = change(list(windows))
-        return {} if changed == windows else {"syncWindows": changed or None}
+    return change_spec(api, path, lambda project: _windows(project, change))
 
-    return change_spec(api, path, patch)
+
+def _windows(project: Object, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Object:
+    """A patch of an AppProject's windows. The list has one owner at a time: it is read and written anew."""
+    windows = (project.get("spec") or {}).get("syncWindows") or []
+    changed = change(list(windows))
+    return {} if changed == windows else {"syncWindows": changed or None}
 
 
 def change_spec(api: Api, path: str, patch: Callable[[Object], Object]) -> bool:
@@ -215,22 +204,26 @@ def make_change(target: Target, api: Api, step: Step) -> bool:
     arguments = step.arguments
     if step.kind == "capacity":
         return _change_shortages(target, lambda rows: [*rows, arguments["row"]])
-    if step.kind == "alias":
-        return change_spec(api, arguments["path"], lambda found: _terms(found, arguments["before"], arguments["after"]))
-    if step.kind == "limits":
-        return change_spec(
-            api, arguments["path"], lambda pool: _limits(pool["spec"].get("limits") or {}, arguments["limits"])
-        )
-    return change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=True))
+    patch = PATCHES[step.kind]
+    return change_spec(api, arguments["path"], lambda thing: patch(thing, arguments))
 
 
 def _terms(node_class: Object, now: Sequence[Any], wanted: Sequence[Any]) -> Object:
-    """A patch of an EC2NodeClass's image terms, where they are what they are thought to be."""
+    """A patch of an EC2NodeClass's image terms, where they are what they should be: others' are left."""
     return {"amiSelectorTerms": list(wanted)} if node_class["spec"].get("amiSelectorTerms") == now else {}
 
 
-def _limits(now: Mapping[str, str], wanted: Mapping[str, str]) -> Object:
-    return {} if wanted.items() <= now.items() else {"limits": dict(wanted)}
+def _limits(pool: Object, arguments: Mapping[str, Any]) -> Object:
+    wanted = arguments["limits"]
+    return {} if wanted.items() <= (pool["spec"].get("limits") or {}).items() else {"limits": dict(wanted)}
+
+
+def _former_limits(pool: Object, arguments: Mapping[str, Any]) -> Object:
+    """A patch to the limits that a pool had, where they are still the drill's: somebody else's are left."""
+    now, ours, before = pool["spec"].get("limits") or {}, arguments["limits"], arguments["before"]
+    if any(now.get(resource) != value for resource, value in ours.items()):
+        return {}
+    return {"limits": {resource: before.get(resource) for resource in ours} if before else None}
 
 
 def _entries(pool: Object, arguments: Mapping[str, Any], *, added: bool) -> Object:
@@ -247,29 +240,6 @@ def _entries(pool: Object, arguments: Mapping[str, Any], *, added: bool) -> Obje
     if (new, held) == (requirements, budgets):
         return {}
     return {"template": {"spec": {"requirements": new}}, "disruption": {"budgets": held or None}}
-
-
-def _closed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
-    """To the limits that it had, where they are still the drill's: somebody else's are left."""
-
-    def patch(pool: Object) -> Object:
-        now, ours, before = pool["spec"].get("limits") or {}, arguments["limits"], arguments["before"]
-        if any(now.get(resource) != value for resource, value in ours.items()):
-            return {}
-        return {"limits": {resource: before.get(resource) for resource in ours} if before else None}
-
-    return "has its limits again" if change_spec(api, arguments["path"], patch) else "has no limits of the drill"
-
-
-def _narrowed(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
-    changed = change_spec(api, arguments["path"], lambda pool: _entries(pool, arguments, added=False))
-    return "has its requirements again" if changed else "is not narrowed"
-
-
-def _alias(_target: Target, api: Api, arguments: Mapping[str, Any]) -> str:
-    """To the alias that it had, where it still has the drill's: somebody else's is left. Nodes follow by drift."""
-    changed = change_spec(api, arguments["path"], lambda found: _terms(found, arguments["after"], arguments["before"]))
-    return "has its alias again" if changed else "does not have the drill's alias"
 
 
 def _capacity(target: Target, _api: Api, arguments: Mapping[str, Any]) -> str:
@@ -338,19 +308,49 @@ def _version(product: str, api: Api, arguments: Mapping[str, Any]) -> str:
     return f"is {version}"
 
 
-UNDO_HANDLERS: Final[Mapping[str, Callable[[Target, Api, Mapping[str, Any]], str]]] = {
+def _patched(patch: Patch, done: str, nothing: str) -> Handler:
+    """Take a change of an object's ``spec`` back. ``done``, ``nothing``: what is said where it was there, or not."""
+    return lambda _target, api, arguments: (
+        done if change_spec(api, arguments["path"], lambda thing: patch(thing, arguments)) else nothing
+    )
+
+
+PATCHES: Final[Mapping[str, Patch]] = {
+    "alias": lambda found, arguments: _terms(found, arguments["before"], arguments["after"]),
+    "limits": _limits,
+    "requirement": lambda pool, arguments: _entries(pool, arguments, added=True),
+}
+"""Patches of a ``spec`` that make a change, by the kind of its step; empty where it is there already."""
+UNDO_HANDLERS: Final[Mapping[str, Handler]] = {
     "scale": _scale,
     "object": _object,
-    "cordon": _cordon,
-    "window": _window,
+    "cordon": _patched(
+        lambda node, _: {"unschedulable": None} if node["spec"].get("unschedulable") else {},
+        "takes pods again",
+        "is not closed, or gone",
+    ),
+    "window": _patched(
+        lambda project, arguments: _windows(
+            project, lambda windows: [window for window in windows if not is_same(window, arguments["window"])]
+        ),
+        "automatic sync is on again",
+        "is not suspended",
+    ),
     "experiment": _experiment,
     "tags": _tags,
     "capacity": _capacity,
-    "limits": _closed,
-    "requirement": _narrowed,
+    "limits": _patched(_former_limits, "has its limits again", "has no limits of the drill"),
+    "requirement": _patched(
+        lambda pool, arguments: _entries(pool, arguments, added=False), "has its requirements again", "is not narrowed"
+    ),
+    "alias": _patched(
+        lambda found, arguments: _terms(found, arguments["after"], arguments["before"]),
+        "has its alias again",
+        "does not have the drill's alias",
+    ),
     **{
         kind: lambda _target, api, arguments, product=product: _version(product, api, arguments)
         for kind, product in PRODUCTS.items()
     },
-    "alias": _alias,
 }
+"""Handlers that take a change back by the kind of its step, and say what was done. Nodes follow an alias by drift."""

@@ -1,5 +1,6 @@
 """Runs the tasks of all groups at once; a task may wait for another's facts. A failed task costs its own group only."""
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -34,11 +35,15 @@ def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any
     gathered = Gathered()
     facts: dict[str, Any] = {}
     unknown: dict[str, str] = {}
+    known = threading.Event()
+
+    def begin(task: Task) -> Any:
+        known.wait()  # until all are known: a task may look another one's future up
+        return task(gathered)
+
     with ThreadPoolExecutor(max(1, len(tasks)), thread_name_prefix="facts") as pool:
-        ready = _Gate()
-        for group, task in tasks.items():
-            gathered.futures[group] = pool.submit(ready.then(task), gathered)
-        ready.open()
+        gathered.futures |= {group: pool.submit(begin, task) for group, task in tasks.items()}
+        known.set()
         names = {future: group for group, future in gathered.futures.items()}
         for done, future in enumerate(as_completed(names), start=1):
             problem = future.exception()
@@ -50,20 +55,3 @@ def gather(tasks: Mapping[str, Task], progress: Progress) -> tuple[dict[str, Any
                 raise problem
             progress(done, len(tasks), names[future])
     return facts, unknown
-
-
-class _Gate:
-    """Holds every task until all of them are known: a task may look another one's future up."""
-
-    def __init__(self) -> None:
-        self._opened: Future[None] = Future()
-
-    def open(self) -> None:
-        self._opened.set_result(None)
-
-    def then(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            self._opened.result()
-            return act(*arguments)
-
-        return run

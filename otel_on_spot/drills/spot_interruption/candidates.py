@@ -1,7 +1,7 @@
 """Nodes that may be interrupted: pure functions of what was seen."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from otel_on_spot.doctor.check import require
@@ -53,43 +53,30 @@ def _candidate(
         for pod in require(facts, "pods")
         if pod.node == node.name and pod.owner[0] not in ("DaemonSet", "Node") and pod.phase in ("Running", "Pending")
     ]
-    front = [pod for pod in pods if pod.namespace == facts.declared.stateful_namespace and pod.owner[1] in FRONT]
-    found = Candidate(
+    bare = [f"{pod.namespace}/{pod.name}" for pod in pods if pod.owner[0] == "Pod"]
+    why_not = ""
+    if claim is None:
+        why_not = "Karpenter did not launch it"
+    elif node.labels.get(CAPACITY_TYPE) != SPOT:
+        kind = node.labels.get(CAPACITY_TYPE) or "of no capacity type"
+        why_not = f"it is {kind}: no Spot warning is ever about it"
+    elif claim.name in going:
+        why_not = "its NodeClaim is being deleted already"
+    elif not node.ready:
+        why_not = "it is not Ready"
+    elif bare:
+        why_not = f"nothing would make {', '.join(bare)} again: a pod without a controller"
+    elif not allow_stateful and (only := _only_copies(facts, node, pods)):
+        why_not = f"it keeps the only copy of the data of {', '.join(only)} (--allow-stateful takes it all the same)"
+    return Candidate(
         node=node.name,
         claim=claim.name if claim else "",
         instance=claim.instance_id if claim else "",
-        front=len(front),
+        front=sum(pod.namespace == facts.declared.stateful_namespace and pod.owner[1] in FRONT for pod in pods),
         pods=len(pods),
         workloads=tuple(sorted({(pod.namespace, *pod.owner) for pod in pods if pod.owner[0] in MOVING})),
+        why_not=why_not,
     )
-    why_not = _why_not(facts, node, claim, going, pods, allow_stateful=allow_stateful)
-    return replace(found, why_not=why_not)
-
-
-def _why_not(
-    facts: Facts,
-    node: Node,
-    claim: NodeClaim | None,
-    going: Collection[str],
-    pods: Sequence[Pod],
-    *,
-    allow_stateful: bool,
-) -> str:
-    if claim is None:
-        return "Karpenter did not launch it"
-    if node.labels.get(CAPACITY_TYPE) != SPOT:
-        return f"it is {node.labels.get(CAPACITY_TYPE) or 'of no capacity type'}: no Spot warning is ever about it"
-    if claim.name in going:
-        return "its NodeClaim is being deleted already"
-    if not node.ready:
-        return "it is not Ready"
-    bare = [f"{pod.namespace}/{pod.name}" for pod in pods if pod.owner[0] == "Pod"]
-    if bare:
-        return f"nothing would make {', '.join(bare)} again: a pod without a controller"
-    only = [] if allow_stateful else _only_copies(facts, node, pods)
-    if only:
-        return f"it keeps the only copy of the data of {', '.join(only)} (--allow-stateful takes it all the same)"
-    return ""
 
 
 def _only_copies(facts: Facts, node: Node, pods: Sequence[Pod]) -> list[str]:
