@@ -69,7 +69,7 @@ def collected(cloud: Cloud, facts: Facts) -> Facts:
         subnets=collectors.subnets(ec2, facts.declared, gathered),
         security_groups=collectors.security_groups(ec2, facts.declared, gathered),
         queues=queues,
-        encryption_keys=collectors.encryption_keys(lambda: kms, already(queues=queues)),
+        encryption_keys=collectors.encryption_keys(lambda _: kms, already(queues=queues)),
         quotas=collectors.quotas(cloud.client("service-quotas", REGION)),
     )
 

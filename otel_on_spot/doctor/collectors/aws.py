@@ -322,10 +322,10 @@ def _of_queue(
     return [float(point[statistic]) for point in sorted(points, key=lambda point: point["Timestamp"])]
 
 
-def encryption_keys(kms: Callable[[], Client], gathered: Gathered) -> tuple[facts.EncryptionKey, ...]:
-    """KMS keys of the queues. ``kms`` makes the client, where a queue has a key."""
+def encryption_keys(client: Callable[[str], Client], gathered: Gathered) -> tuple[facts.EncryptionKey, ...]:
+    """KMS keys of the queues. ``client`` makes that of KMS, where a queue has a key."""
     named = sorted({queue.kms_key for queue in gathered.wait("queues") or ()} - {""})
-    found = (unless_absent(_encryption_key, kms(), name) for name in named)
+    found = (unless_absent(_encryption_key, client("kms"), name) for name in named)
     return tuple(key for key in found if key is not None)
 
 

@@ -1,5 +1,6 @@
 """Both halves at once: which task collects which group."""
 
+import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,7 +9,6 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.collectors import aws, kubernetes
 from otel_on_spot.doctor.collectors.gathering import Gathered, Progress, Task, gather
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists
@@ -28,6 +28,8 @@ from otel_on_spot.target import Target
 
 AWS: Final = "AWS"
 KUBERNETES: Final = "Kubernetes"
+OF_CLUSTER: Final = frozenset(("access_entries", "pod_identities", "addons", "node_groups", "insights"))
+"""Groups of which there is nothing where there is no cluster."""
 
 
 def collect(target: Target, progress: Progress) -> tuple[Facts, int]:
@@ -47,44 +49,29 @@ def collect(target: Target, progress: Progress) -> tuple[Facts, int]:
 
 
 def aws_tasks(target: Target) -> dict[str, Task]:
-    """A task per group of the AWS half; all of them fail alike where AWS cannot be asked at all."""
+    """A task per group of the AWS half: its collector's; all of them fail alike where AWS cannot be asked at all.
+
+    A collector has the name of its group, and parameters by the name of what they are given: the stack's declaration,
+    the facts of other groups, a service for its client, or ``client``, which makes any.
+    """
     why = why_no_aws(target)
     if why:
-        return {group: _failing(f"{AWS}: {why}") for group in AWS_GROUPS}
-    declared = target.declared
+        return dict.fromkeys(AWS_GROUPS, _failing(f"{AWS}: {why}"))
 
-    def alone(act: Callable[..., Any], service: str, *arguments: Any) -> Task:
-        return lambda _gathered: act(target.aws(service), *arguments)
+    def task(group: str) -> Task:
+        collector = getattr(aws, group)
+        parameters = inspect.signature(collector).parameters.values()
+        wanted = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
 
-    def after_others(act: Callable[..., Any], *services: str) -> Task:
-        return lambda gathered: act(*map(target.aws, services), declared, gathered)
+        def collected(gathered: Gathered) -> Any:
+            if group in OF_CLUSTER and gathered.wait("clusters") == ():
+                return ()
+            known = {"declared": target.declared, "gathered": gathered, "client": target.aws}
+            return collector(*(known[name] if name in known else target.aws(name.replace("_", "-")) for name in wanted))
 
-    def of_cluster(task: Task) -> Task:
-        return lambda gathered: () if gathered.wait("clusters") == () else task(gathered)
+        return collected
 
-    return {
-        "clusters": alone(aws.clusters, "eks", declared),
-        "cluster_names": alone(aws.cluster_names, "eks"),
-        "access_entries": of_cluster(after_others(aws.access_entries, "eks")),
-        "pod_identities": of_cluster(alone(aws.pod_identities, "eks", declared)),
-        "kubernetes_versions": lambda gathered: aws.kubernetes_versions(target.aws("eks"), gathered),
-        "addons": of_cluster(alone(aws.addons, "eks", declared)),
-        "node_groups": of_cluster(alone(aws.node_groups, "eks", declared)),
-        "insights": of_cluster(alone(aws.insights, "eks", declared)),
-        "roles": after_others(aws.roles, "iam"),
-        "instance_profiles": after_others(aws.instance_profiles, "iam"),
-        "spot_roles": alone(aws.spot_roles, "iam"),
-        "subnets": after_others(aws.subnets, "ec2"),
-        "security_groups": after_others(aws.security_groups, "ec2"),
-        "instances": alone(aws.instances, "ec2"),
-        "volumes": alone(aws.volumes, "ec2"),
-        "load_balancers": _alone(aws.load_balancers, target.aws),
-        "interfaces": alone(aws.interfaces, "ec2"),
-        "queues": after_others(aws.queues, "sqs", "cloudwatch"),
-        "encryption_keys": lambda gathered: aws.encryption_keys(partial(target.aws, "kms"), gathered),
-        "rules": alone(aws.rules, "events", declared),
-        "quotas": alone(aws.quotas, "service-quotas"),
-    }
+    return {group: task(group) for group in AWS_GROUPS}
 
 
 def why_no_aws(target: Target) -> str:
@@ -99,15 +86,12 @@ def why_no_aws(target: Target) -> str:
 def kubernetes_tasks(target: Target, api: Api | None) -> dict[str, Task]:
     """A task per group of the Kubernetes half; all of them fail alike where the API cannot be reached."""
     if api is None:
-        return {group: _failing(f"{KUBERNETES}: {target.why_no_cluster}") for group in KUBERNETES_GROUPS}
+        return dict.fromkeys(KUBERNETES_GROUPS, _failing(f"{KUBERNETES}: {target.why_no_cluster}"))
     try:
         api.require()
     except UnreachableError as problem:
-        return {group: _failing(f"{KUBERNETES}: {problem}") for group in KUBERNETES_GROUPS}
-    return _kubernetes_tasks(api, SharedLists(api), target.declared)
-
-
-def _kubernetes_tasks(api: Api, lists: SharedLists, declared: Declared) -> dict[str, Task]:
+        return dict.fromkeys(KUBERNETES_GROUPS, _failing(f"{KUBERNETES}: {problem}"))
+    lists, declared = SharedLists(api), target.declared
     return {
         "aws_auth": _alone(kubernetes.aws_auth, api),
         "nodes": _alone(lists.parsed, NODE),

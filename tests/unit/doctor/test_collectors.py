@@ -1,6 +1,7 @@
 """Reads of AWS and the Kubernetes API: in pages, each kind once; a refusal costs its own group only."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -13,7 +14,7 @@ from otel_on_spot.doctor.collectors.gathering import Gathered, gather
 from otel_on_spot.doctor.collectors.kubernetes import SharedLists
 from otel_on_spot.doctor.examine import examine
 from otel_on_spot.doctor.fact import parse
-from otel_on_spot.doctor.facts import KUBERNETES_GROUPS
+from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.doctor.facts_aws import Instance
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.kubernetes.client import PAGE, Api
@@ -98,6 +99,15 @@ def test_a_server_that_is_not_there_says_which_and_why() -> None:
 def target(front: KubernetesFront) -> Target:
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="eu-west-1")
     return Target(declared=HEALTHY.declared, session=session, cluster_api=front.client, context="here")
+
+
+def test_each_group_of_aws_is_asked_of_services_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everything, "why_no_aws", lambda _: "")
+    asked: list[str] = []
+    platform: Any = SimpleNamespace(declared=HEALTHY.declared, aws=asked.append)
+    facts, unknown = gather(everything.aws_tasks(platform), lambda *_: None)
+    assert facts.keys() | unknown.keys() == AWS_GROUPS
+    assert {"eks", "service-quotas"} <= set(asked) <= set(boto3.Session().get_available_services())
 
 
 def test_a_refused_kind_costs_its_own_group_and_lines_only(front: KubernetesFront) -> None:
