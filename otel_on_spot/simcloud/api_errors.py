@@ -1,5 +1,7 @@
 """Errors of the simulated cloud's API."""
 
+from typing import Final
+
 from botocore.exceptions import ClientError
 
 from otel_on_spot.aws_errors import error_code, is_not_found
@@ -12,13 +14,6 @@ class ApiError(Exception):
         super().__init__(f"{code}: {sentence}")
         self.code = code
         self.sentence = sentence
-
-
-class InvalidParameterError(ApiError):
-    """A service, EKS among them, does not take a parameter."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__("InvalidParameterException", sentence)
 
 
 class NotFoundError(ApiError):
@@ -47,6 +42,21 @@ class UnfinishedError(Exception):
         self.identity = identity
         self.outputs = outputs
         self.reason = reason
+
+
+INVALID: Final = "InvalidParameterException"
+"""Code of most of what EKS refuses."""
+
+
+def refuse(*rules: tuple[object, str], code: str = INVALID) -> None:
+    """Refuse with the sentence of the first rule that is broken. A rule: (whether it is, the sentence).
+
+    Raises:
+        ApiError: one is.
+    """
+    for broken, sentence in rules:
+        if broken:
+            raise ApiError(code, sentence)
 
 
 def of_client_error(error: ClientError) -> ApiError:

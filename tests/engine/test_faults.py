@@ -3,7 +3,6 @@
 Each begins where the recovery before it ended. ``make engine-faults`` takes every step (fault_every_step.py).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.inventory import shape
 from tests.engine.fault_steps import Way, hit, judge
 from tests.engine.recovery import agree
-from tests.engine.workbench import REGION, Workbench, workbench
+from tests.engine.workbench import REGION, Workbench
 
 UPDATE = (
     (Way("kill", "after", "create"), "Vpc:network-vpc"),
@@ -31,12 +30,6 @@ DESTROY = (
     (Way("kill", "after", "delete"), "NodeGroup:cluster-system-nodes-group"),
     (Way("refuse", "before", "delete"), "Vpc:network-vpc"),
 )
-
-
-@pytest.fixture(scope="module")
-def bench(folder: Path) -> Iterator[Workbench]:
-    with workbench(folder, "dev", stand_in=True) as bench:
-        yield bench
 
 
 def struck_and_recovered(bench: Workbench, way: Way, what: str) -> None:

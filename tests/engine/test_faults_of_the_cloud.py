@@ -1,26 +1,15 @@
 """A slow cloud and a dead controller: throttling and lag are waited out, a NodePool that nobody drains is told."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from otel_on_spot.simcloud.faults import Fault, FaultPlan
 from otel_on_spot.simcloud.kubernetes.controllers import KARPENTER
 from otel_on_spot.simcloud.live import cluster_site, launch_nodes
 from tests.engine.fault_steps import COMMANDS
 from tests.engine.recovery import agree
-from tests.engine.workbench import Workbench, workbench
+from tests.engine.workbench import Workbench
 
 THROTTLED_SECONDS = 1 + 2 + 4
 LATE_SECONDS = 2 * 3
 """Of the faults below: the provider's pauses, with sources in otel_on_spot/simcloud/operations.py."""
-
-
-@pytest.fixture(scope="module")
-def bench(folder: Path) -> Iterator[Workbench]:
-    with workbench(folder, "dev", stand_in=True) as bench:
-        yield bench
 
 
 def test_throttling_that_outlasts_the_provider_is_told_and_the_next_update_waits_the_rest_out(bench: Workbench) -> None:

@@ -66,13 +66,6 @@ RECORD = "Tag:karpenter-identity"
 GUARD = "refuse_direct_jump(IDENTITY"
 
 
-def attempt(bench: Workbench, command: str, identity: str) -> tuple[int, str]:
-    options = ["--yes", "--skip-preview"] if command == "up" else []
-    with bench.settings({"karpenter.identity": identity}) as file:
-        code, out, err = bench.attempt(command, "--non-interactive", "--config-file", str(file), *options)
-    return code, out + err
-
-
 def dead(bench: Workbench) -> str:
     return why_karpenter_is_dead(cluster_site(bench.cloud, "otel-dev"))
 
@@ -80,7 +73,7 @@ def dead(bench: Workbench) -> str:
 @pytest.mark.parametrize("command", ["preview", "up"])
 def test_the_jump_from_irsa_to_pod_identity_is_refused_before_anything_changes(bench: Workbench, command: str) -> None:
     since = bench.mark()
-    code, told = attempt(bench, command, "pod-identity")
+    code, told = bench.attempt_with({"karpenter.identity": "pod-identity"}, command)
     assert code != 0
     assert "pod-identity, and the cluster otel-dev is at irsa" in told
     assert "set karpenter.identity: both, run pulumi up, then set pod-identity" in told
@@ -91,7 +84,7 @@ def test_there_and_back_through_both_the_controller_has_its_role_after_every_upd
     rollouts = 0
     for identity in ("both", "pod-identity", "both", "irsa", "both", "pod-identity"):
         since = bench.mark()
-        code, told = attempt(bench, "up", identity)
+        code, told = bench.attempt_with({"karpenter.identity": identity}, "up")
         assert code == 0, told[-2000:]
         assert dead(bench) == ""
         done = bench.operations(since)
@@ -113,7 +106,7 @@ def test_without_the_guard_the_jump_to_irsa_cannot_end(bench: Workbench) -> None
     program.write_text("".join(lines))
     bench.cool()
     try:
-        code, told = attempt(bench, "up", "irsa")
+        code, told = bench.attempt_with({"karpenter.identity": "irsa"}, "up")
     finally:
         program.write_text(whole)
         bench.cool()

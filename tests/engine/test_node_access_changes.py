@@ -32,13 +32,6 @@ def admitted(bench: Workbench) -> set[str]:
     return admitted_by(cluster_site(bench.cloud, "otel-dev"), "otel-dev", role)
 
 
-def attempt(bench: Workbench, command: str, access: str) -> tuple[int, str]:
-    options = ["--yes", "--skip-preview"] if command == "up" else []
-    with bench.settings({"cluster.nodeAccess": access}) as file:
-        code, out, err = bench.attempt(command, "--non-interactive", "--config-file", str(file), *options)
-    return code, out + err
-
-
 @contextmanager
 def watched(bench: Workbench, last: str) -> Generator[list[str]]:
     """The operations after which the node role was not admitted. ``last`` is held back: the other one is first."""
@@ -68,7 +61,7 @@ def test_through_both_and_back_the_node_role_is_admitted_at_every_step(bench: Wo
     for access, ways in WAY:
         since = bench.mark()
         with watched(bench, last) as lost:
-            code, told = attempt(bench, "up", access)
+            code, told = bench.attempt_with({"cluster.nodeAccess": access}, "up")
         assert code == 0, told[-2000:]
         assert lost == [], f"on the way to {access}"
         assert admitted(bench) == ways
@@ -97,7 +90,7 @@ def test_the_jump_from_aws_auth_to_access_entries_is_refused_before_anything_cha
 ) -> None:
     assert admitted(bench) == {"aws-auth"}
     since = bench.mark()
-    code, told = attempt(bench, command, "access-entry")
+    code, told = bench.attempt_with({"cluster.nodeAccess": "access-entry"}, command)
     assert code != 0
     assert refused(told, "access-entry", "aws-auth"), told[-2000:]
     assert bench.operations(since) == []
@@ -108,10 +101,10 @@ def test_an_update_to_both_that_failed_halfway_does_not_open_the_way(bench: Work
         raise RuntimeError("the API does not answer")
 
     bench.watched.before["create", ENTRY] = fail
-    code, _ = attempt(bench, "up", "both")
+    code, _ = bench.attempt_with({"cluster.nodeAccess": "both"}, "up")
     bench.watched.before.clear()
     assert code != 0
-    code, told = attempt(bench, "up", "access-entry")
+    code, told = bench.attempt_with({"cluster.nodeAccess": "access-entry"}, "up")
     assert code != 0
     assert refused(told, "access-entry", "aws-auth"), told[-2000:]
     assert admitted(bench) == {"aws-auth"}
@@ -125,7 +118,7 @@ def test_without_the_guard_the_jump_leaves_running_nodes_without_access(bench: W
     program.write_text("\n".join(lines))
     try:
         with watched(bench, ENTRY) as lost:
-            code, told = attempt(bench, "up", "access-entry")
+            code, told = bench.attempt_with({"cluster.nodeAccess": "access-entry"}, "up")
     finally:
         program.write_text(whole)
     assert code == 0, told[-2000:]
@@ -136,7 +129,7 @@ def test_without_the_guard_the_jump_leaves_running_nodes_without_access(bench: W
 @pytest.mark.parametrize("command", ["preview", "up"])
 def test_the_jump_back_is_refused_before_anything_changes(bench: Workbench, command: str) -> None:
     since = bench.mark()
-    code, told = attempt(bench, command, "aws-auth")
+    code, told = bench.attempt_with({"cluster.nodeAccess": "aws-auth"}, command)
     assert code != 0
     assert refused(told, "aws-auth", "access-entry"), told[-2000:]
     assert bench.operations(since) == []

@@ -7,13 +7,12 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from infra.settings.loader import SECRET_KEYS
 from infra.settings.models import Settings
-from tests.engine.workbench import PROJECT, Workbench, workbench
+from tests.engine.workbench import PROJECT, Workbench
 
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
 LAST = "gitToken"
@@ -32,12 +31,6 @@ NEEDED = {
     "githubAppPrivateKey": {"gitops.githubApp": {"appId": 123456, "installationId": 7654321}},
 }
 """What else the stack file says where a secret is given."""
-
-
-@pytest.fixture(scope="module")
-def bench(folder: Path) -> Iterator[Workbench]:
-    with workbench(folder, "dev", stand_in=True) as bench:
-        yield bench
 
 
 @dataclass(frozen=True)

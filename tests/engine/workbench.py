@@ -109,6 +109,13 @@ class Workbench:
         assert code == 0, f"pulumi {' '.join(arguments)}: exit code {code}\n{out[-3000:]}\n{err[-3000:]}"
         return out
 
+    def attempt_with(self, changes: Mapping[str, Any], command: str) -> tuple[int, str]:
+        """(exit code, all that it told) of a command on a stack file with these values; nothing is asked."""
+        yes = ["--yes", "--skip-preview"] if command == "up" else []
+        with self.settings(changes) as file:
+            code, out, err = self.attempt(command, "--non-interactive", "--config-file", str(file), *yes)
+        return code, out + err
+
     def up(self, *arguments: str) -> str:
         """Update without asking."""
         return self.run("up", "--yes", "--skip-preview", "--non-interactive", *arguments)

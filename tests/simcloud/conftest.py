@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from access.scope import Scope
+from otel_on_spot.kubernetes.names import Kind
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Attempt, Handler, Site
@@ -22,17 +23,27 @@ class Maker:
 
     site: Site
 
-    def _handler(self, token: str) -> Handler:
+    def handler(self, token: str) -> Handler:
         if token == Release.token:
             return Release()
         return KubernetesObject(token) if token.startswith("kubernetes:") else registry.handler(token)
 
     def make(self, token: str, logical: str, /, **inputs: Any) -> "Made":
-        handler = self._handler(token)
+        handler = self.handler(token)
         checked, failures = handler.check(logical, {}, inputs, logical.encode())
         assert not failures
         identity, outputs = handler.do_create(Attempt(self.site, Subject(token, logical)), checked)
         return Made(self.site, handler, logical, identity, outputs)
+
+    def object(self, kind: Kind, name: str, namespace: str = "", **more: Any) -> "Made":
+        """Make an object of a cluster; an object that is not namespaced has no namespace."""
+        about = {"name": name, **({"namespace": namespace or "default"} if kind.namespaced else {})}
+        return self.make(kind.token, name, **{"apiVersion": kind.version, "kind": kind.kind, "metadata": about} | more)
+
+    def chart(self, chart: str, name: str = "", **more: Any) -> "Made":
+        """Install a chart in kube-system, by its own name where no other is given."""
+        told = {"name": name or chart, "chart": f"oci://x/{chart}", "namespace": "kube-system"}
+        return self.make(Release.token, chart, **told | more)
 
 
 @dataclass

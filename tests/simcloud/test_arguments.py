@@ -21,10 +21,6 @@ from tests.unit.conftest import STACKS, recorded
 ROOT = Path(__file__).parents[2]
 
 
-def handler(token: str) -> Handler:
-    return Release() if token == Release.token else registry.handler(token)
-
-
 def arguments_of_the_sdk(token: str) -> set[str]:
     """Every argument that the provider's SDK has of a type, in the engine's spelling."""
     _, module, name = token.split(":")
@@ -40,8 +36,8 @@ def test_each_handler_has_its_arguments_and_no_other_type_has() -> None:
 
 
 @pytest.mark.parametrize("token", AWS)
-def test_an_argument_that_nobody_knows_is_refused_by_its_name_in_both_doors_check(token: str) -> None:
-    told = dict(handler(token).check("one", {}, {"noSuchArgument": 1}, b"seed")[1])
+def test_an_argument_that_nobody_knows_is_refused_by_its_name_in_both_doors_check(aws: Maker, token: str) -> None:
+    told = dict(aws.handler(token).check("one", {}, {"noSuchArgument": 1}, b"seed")[1])
     assert "noSuchArgument" in told
     assert "the simulated cloud does not know this argument" in told["noSuchArgument"]
 

@@ -1,16 +1,17 @@
 """Who deploys is a user of the cluster too: access entries, ``aws-auth`` and RBAC decide each request to its API."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from otel_on_spot.iam.decisions import Caller
+from otel_on_spot.kubernetes.names import CONFIG_MAP, NAMESPACE, NODE_POOL, SECRET
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.authorization import judged
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes import access
-from otel_on_spot.simcloud.kubernetes.helm import Release
 from tests.simcloud.conftest import REGION, Made, Maker, trust
 
 ACCOUNT = "123456789012"
@@ -18,7 +19,6 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/drift"
 USER = f"arn:aws:sts::{ACCOUNT}:assumed-role/drift/simulated"
 POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 RBAC = "rbac.authorization.k8s.io/v1"
-SECRET, NAMESPACE = "kubernetes:core/v1:Secret", "kubernetes:core/v1:Namespace"
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +55,13 @@ def mode(cluster: Maker, authentication_mode: str) -> None:
     tables.put("clusters", name, row)
 
 
-def secret(cluster: Maker, name: str = "password", namespace: str = "default") -> Made:
-    metadata = {"name": name, "namespace": namespace}
-    return cluster.make(SECRET, name, apiVersion="v1", kind="Secret", metadata=metadata, stringData={"a": "b"})
-
-
-def config(cluster: Maker, name: str, namespace: str = "default") -> Made:
-    about = {"name": name, "namespace": namespace}
-    return cluster.make("kubernetes:core/v1:ConfigMap", name, apiVersion="v1", kind="ConfigMap", metadata=about)
+def secret(cluster: Maker, name: str = "password") -> Made:
+    return cluster.object(SECRET, name, stringData={"a": "b"})
 
 
 def pool(cluster: Maker) -> Made:
-    cluster.make(Release.token, "crd", name="karpenter-crd", chart="oci://x/karpenter-crd", namespace="kube-system")
-    return cluster.make(
-        "kubernetes:karpenter.sh/v1:NodePool", "spot", apiVersion="karpenter.sh/v1", kind="NodePool",
-        metadata={"name": "spot"}, spec={},
-    )  # fmt: skip
+    cluster.chart("karpenter-crd")
+    return cluster.object(NODE_POOL, "spot", spec={})
 
 
 def forbidden(cloud: Cloud, act: Callable[[], Any]) -> str:
@@ -125,10 +116,8 @@ def test_admin_view_reads_everything_and_writes_nothing(cluster: Maker, admitted
 def test_view_reads_workloads_and_neither_secrets_nor_custom_resources_nor_helms_releases(
     cluster: Maker, admitted: Callable[..., None]
 ) -> None:
-    cloud, made, spot, plain = cluster.site.cloud, secret(cluster), pool(cluster), config(cluster, "plain")
-    release = cluster.make(
-        Release.token, "r", name="again", chart="oci://x/karpenter-crd", namespace="kube-system", values={}
-    )
+    cloud, made, spot, plain = cluster.site.cloud, secret(cluster), pool(cluster), cluster.object(CONFIG_MAP, "plain")
+    release = cluster.chart("karpenter-crd", name="again", values={})
     admitted("AmazonEKSViewPolicy")
     assert not forbidden(cloud, plain.read)
     assert 'secrets "password" is forbidden' in forbidden(cloud, made.read)
@@ -141,16 +130,19 @@ def test_view_reads_workloads_and_neither_secrets_nor_custom_resources_nor_helms
 
 
 def test_a_policy_counts_in_its_namespaces_alone(cluster: Maker, admitted: Callable[..., None]) -> None:
-    cloud, here, there = cluster.site.cloud, config(cluster, "here"), config(cluster, "there", "kube-system")
+    cloud, here, there = (
+        cluster.site.cloud,
+        cluster.object(CONFIG_MAP, "here"),
+        cluster.object(CONFIG_MAP, "there", "kube-system"),
+    )
     admitted("AmazonEKSClusterAdminPolicy", namespaces=("kube-*", "other"))
     assert not forbidden(cloud, there.read)
     assert 'in the namespace "default"' in forbidden(cloud, here.read)
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-own"}}
-    assert "at the cluster scope" in forbidden(cloud, lambda: cluster.make(NAMESPACE, "n", **namespace))
+    assert "at the cluster scope" in forbidden(cloud, lambda: cluster.object(NAMESPACE, "kube-own"))
 
 
 def test_a_policy_that_nobody_described_is_refused_by_name(cluster: Maker, admitted: Callable[..., None]) -> None:
-    made = config(cluster, "plain")
+    made = cluster.object(CONFIG_MAP, "plain")
     admitted("AmazonEKSHybridPolicy")
     with judged(cluster.site.cloud, "drift"), pytest.raises(ApiError, match="NotJudged: AmazonEKSHybridPolicy"):
         made.read()
@@ -168,7 +160,7 @@ def bind(cluster: Maker, kind: str, subject: dict[str, str], rules: list[dict[st
 def test_groups_of_an_entry_are_bound_by_rbac_and_a_verb_taken_away_is_missed(
     cluster: Maker, admitted: Callable[..., None]
 ) -> None:
-    cloud, spot, made = cluster.site.cloud, pool(cluster), config(cluster, "plain")
+    cloud, spot, made = cluster.site.cloud, pool(cluster), cluster.object(CONFIG_MAP, "plain")
     admitted(groups=["readers"])
     assert forbidden(cloud, spot.read)
     rule = {"apiGroups": ["karpenter.sh"], "resources": ["nodepools"], "verbs": ["get", "delete"]}
@@ -182,7 +174,7 @@ def test_groups_of_an_entry_are_bound_by_rbac_and_a_verb_taken_away_is_missed(
     maps = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"], "resourceNames": ["plain"]}
     bind(cluster, "Role", {"kind": "User", "name": USER}, [maps], namespace="default")
     assert not forbidden(cloud, made.read)
-    assert forbidden(cloud, config(cluster, "plain", "kube-system").read)
+    assert forbidden(cloud, cluster.object(CONFIG_MAP, "plain", "kube-system").read)
 
 
 def test_an_entry_goes_before_aws_auth_whose_masters_may_do_everything(
@@ -217,12 +209,7 @@ def test_templates_of_a_users_name_and_groups_are_filled_in(cluster: Maker, admi
 
 
 def test_who_installs_a_chart_must_be_allowed_everything(cluster: Maker, admitted: Callable[..., None]) -> None:
-    def install() -> Made:
-        return cluster.make(
-            Release.token, "crd", name="karpenter-crd", chart="oci://x/karpenter-crd", namespace="kube-system"
-        )
-
-    cloud = cluster.site.cloud
+    cloud, install = cluster.site.cloud, partial(cluster.chart, "karpenter-crd")
     admitted("AmazonEKSSecretReaderPolicy")
     assert 'cannot create resource "secrets"' in forbidden(cloud, install)
     admitted(groups=["helm"])

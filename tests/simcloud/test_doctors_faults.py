@@ -13,10 +13,10 @@ from otel_on_spot.doctor.examine import run_check
 from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_kubernetes import NodePool
+from otel_on_spot.kubernetes.names import NODE_POOL
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.cloud import Cloud
 from tests.simcloud.conftest import REGION, Maker
-from tests.simcloud.test_kubernetes import NODE_POOL, install_crds, pool
 from tests.unit.doctor.changes import HEALTHY, one_of
 
 CLUSTER = "faulty"
@@ -172,8 +172,8 @@ def test_a_budget_that_karpenter_cannot_read_is_told(cluster: Maker, platform: F
         "template": {"spec": {"requirements": [], "nodeClassRef": {"name": "default"}}},
         "disruption": {"budgets": [{"nodes": "10%"}, {"nodes": "0", "schedule": "0 7 * * 1-7", "duration": "11h"}]},
     }
-    install_crds(cluster)
-    made = cluster.make(NODE_POOL, "frozen", **pool("frozen") | {"spec": spec})
+    cluster.chart("karpenter-crd")
+    made = cluster.object(NODE_POOL, "frozen", spec=spec)
     pools = parse_all(NodePool, [made.read() or {}])
     (found,) = judged(replace(platform, node_pools=pools), "pool-budgets").findings
     assert found.subject == "frozen: budget 0 7 * * 1-7"

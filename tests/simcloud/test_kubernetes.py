@@ -1,49 +1,27 @@
 """The simulated API server: kinds, namespaces, field owners, finalizers and who serves them."""
 
-from typing import Any
-
 import pytest
 
+from otel_on_spot.kubernetes.names import CONFIG_MAP, NAMESPACE, NODE_CLASS, NODE_POOL, SECRET
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
-from otel_on_spot.simcloud.kubernetes.helm import Release
 from tests.simcloud.conftest import Maker
-
-NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
-NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
-CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-
-
-def pool(name: str = "spot") -> dict[str, Any]:
-    return {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": name}, "spec": {"weight": 1}}
-
-
-def install_crds(cluster: Maker) -> Any:
-    return cluster.make(
-        Release.token, "crd", name="karpenter-crd", chart="oci://x/karpenter-crd", namespace="kube-system"
-    )
 
 
 def test_there_is_no_node_pool_without_its_crd(cluster: Maker) -> None:
     with pytest.raises(ApiError, match='no matches for kind "NodePool"'):
-        cluster.make(NODE_POOL, "spot", **pool())
-    install_crds(cluster)
-    assert cluster.make(NODE_POOL, "spot", **pool()).id == "spot"
+        cluster.object(NODE_POOL, "spot", spec={"weight": 1})
+    cluster.chart("karpenter-crd")
+    assert cluster.object(NODE_POOL, "spot", spec={"weight": 1}).id == "spot"
 
 
 def test_an_object_needs_its_namespace(cluster: Maker) -> None:
-    thing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "nowhere"}}
     with pytest.raises(ApiError, match='namespaces "nowhere" not found'):
-        cluster.make(CONFIG_MAP, "a", **thing)
+        cluster.object(CONFIG_MAP, "a", "nowhere")
 
 
 def test_a_namespace_takes_what_is_in_it_along(cluster: Maker) -> None:
-    metadata = {"name": "demo"}
-    namespace = cluster.make(
-        "kubernetes:core/v1:Namespace", "demo", apiVersion="v1", kind="Namespace", metadata=metadata
-    )
-    inside = cluster.make(
-        CONFIG_MAP, "a", apiVersion="v1", kind="ConfigMap", metadata={"name": "a", "namespace": "demo"}
-    )
+    namespace = cluster.object(NAMESPACE, "demo")
+    inside = cluster.object(CONFIG_MAP, "a", "demo")
     namespace.delete()
     assert inside.read() is None
     assert namespace.read() is None
@@ -67,30 +45,17 @@ def test_a_patch_makes_a_namespace_or_takes_over_one_that_is_there_and_leaves_it
 
 def test_a_field_that_somebody_else_owns_is_a_conflict_unless_forced(cluster: Maker) -> None:
     api = cluster.site.cloud.kubernetes(cluster.site.cluster)
-    theirs = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "aws-auth", "namespace": "kube-system"},
-        "data": {"mapRoles": "theirs"},
-    }
-    api.apply(theirs, "eks")
-    ours: dict[str, Any] = {**theirs, "data": {"mapRoles": "ours"}}
+    about = {"name": "aws-auth", "namespace": "kube-system"}
+    api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"mapRoles": "theirs"}}, "eks")
+    ours = {"mapRoles": "ours"}
     with pytest.raises(ApiError, match=r"Conflict.*data\.mapRoles"):
-        cluster.make(CONFIG_MAP, "aws-auth", **ours)
-    forced = {**ours, "metadata": {**ours["metadata"], "annotations": {"pulumi.com/patchForce": "true"}}}
-    assert cluster.make(CONFIG_MAP, "aws-auth", **forced).outputs["data"] == {"mapRoles": "ours"}
+        cluster.object(CONFIG_MAP, "aws-auth", metadata=about, data=ours)
+    forced = about | {"annotations": {"pulumi.com/patchForce": "true"}}
+    assert cluster.object(CONFIG_MAP, "aws-auth", metadata=forced, data=ours).outputs["data"] == ours
 
 
 def test_a_secret_is_kept_as_the_api_keeps_it_and_read_as_it_was_given(cluster: Maker) -> None:
-    metadata = {"name": "token", "namespace": "default"}
-    secret = cluster.make(
-        "kubernetes:core/v1:Secret",
-        "token",
-        apiVersion="v1",
-        kind="Secret",
-        metadata=metadata,
-        stringData={"password": "hush"},
-    )
+    secret = cluster.object(SECRET, "token", stringData={"password": "hush"})
     kept = cluster.site.cloud.kubernetes(cluster.site.cluster).get("v1", "Secret", "token", "default")
     assert kept is not None
     assert kept["data"] == {"password": "aHVzaA=="}
@@ -100,14 +65,8 @@ def test_a_secret_is_kept_as_the_api_keeps_it_and_read_as_it_was_given(cluster: 
 
 
 def test_a_node_class_whose_controller_is_gone_hangs_until_the_timeout(cluster: Maker) -> None:
-    install_crds(cluster)
-    thing: dict[str, Any] = {
-        "apiVersion": "karpenter.k8s.aws/v1",
-        "kind": "EC2NodeClass",
-        "metadata": {"name": "default"},
-        "spec": {},
-    }
-    node_class = cluster.make(NODE_CLASS, "default", **thing)
+    cluster.chart("karpenter-crd")
+    node_class = cluster.object(NODE_CLASS, "default", spec={})
     with pytest.raises(
         ApiError, match="Timeout: deletion of EC2NodeClass default: the karpenter release is not installed"
     ):
@@ -116,39 +75,32 @@ def test_a_node_class_whose_controller_is_gone_hangs_until_the_timeout(cluster: 
 
 
 def test_crds_that_go_take_their_objects_along(cluster: Maker) -> None:
-    crds = install_crds(cluster)
-    made = cluster.make(NODE_POOL, "spot", **pool())
+    crds = cluster.chart("karpenter-crd")
+    made = cluster.object(NODE_POOL, "spot", spec={"weight": 1})
     crds.delete()
     assert made.read() is None
 
 
 def test_a_release_waits_for_nodes_and_leaves_nothing_where_there_are_none(cluster: Maker) -> None:
-    wanted = {"name": "argocd", "chart": "argo-cd", "namespace": "default", "atomic": True, "timeout": 1}
     with pytest.raises(ApiError, match="waiting for a node of a managed node group"):
-        cluster.make(Release.token, "argocd", **wanted)
+        cluster.chart("argo-cd", name="argocd", atomic=True, timeout=1)
     assert cluster.site.cloud.tables.all("releases", f"{cluster.site.cluster}|") == {}
 
 
 def test_karpenter_without_its_crds_panics(cluster: Maker) -> None:
     with pytest.raises(ApiError, match="the controller panics, its CRDs are missing: NodePool"):
-        cluster.make(
-            Release.token, "karpenter", name="karpenter", chart="oci://x/karpenter", namespace="kube-system", values={}
-        )
+        cluster.chart("karpenter", values={})
 
 
 def test_nobody_answers_where_there_is_no_cluster(cluster: Maker) -> None:
-    made = cluster.make(
-        CONFIG_MAP, "a", apiVersion="v1", kind="ConfigMap", metadata={"name": "a", "namespace": "default"}
-    )
+    made = cluster.object(CONFIG_MAP, "a")
     cluster.site.cloud.tables.remove("clusters", cluster.site.cluster)
     with pytest.raises(ApiError, match="unreachable"):
         made.delete()
 
 
 def test_what_is_gone_cannot_be_deleted_twice_but_the_provider_is_content(cluster: Maker) -> None:
-    made = cluster.make(
-        CONFIG_MAP, "a", apiVersion="v1", kind="ConfigMap", metadata={"name": "a", "namespace": "default"}
-    )
+    made = cluster.object(CONFIG_MAP, "a")
     api = cluster.site.cloud.kubernetes(cluster.site.cluster)
     made.delete()
     made.delete()

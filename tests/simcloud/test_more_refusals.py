@@ -103,7 +103,7 @@ def test_every_service_that_karpenter_and_nodes_call_has_an_endpoint() -> None:
 
 @pytest.mark.parametrize("days", [6, 31])
 def test_a_key_waits_a_week_to_a_month_for_its_deletion(aws: Maker, days: int) -> None:
-    handler = aws._handler("aws:kms/key:Key")
+    handler = aws.handler("aws:kms/key:Key")
     _, failures = handler.check("key", {}, {"deletionWindowInDays": days}, b"seed")
     assert [name for name, _ in failures] == ["deletionWindowInDays"]
 

@@ -29,7 +29,8 @@ from otel_on_spot.preflight.situation import Identity, Situation
 from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.aws.keys import auto_scaling
 from otel_on_spot.simcloud.cloud import Cloud
-from tests.simcloud.conftest import scope_of, trust
+from otel_on_spot.simcloud.handler import Site
+from tests.simcloud.conftest import Maker, scope_of, trust
 from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[2]
@@ -266,63 +267,39 @@ def test_a_zone_that_offers_no_type_is_told(fit: Situation, lacking: Callable[[s
     assert all(f"{REGION}b" in one.seen and f"{REGION}a" not in one.seen for one in found)
 
 
-def _make(cloud: Cloud, kind: str, tags: dict[str, str]) -> Callable[[], Any]:
-    """Make something that has a name of the plan's, and return what takes it away."""
-    iam, sqs, logs, kms, events = (cloud.client(each, REGION) for each in ("iam", "sqs", "logs", "kms", "events"))
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-    if kind == "Role":
-        name = f"{CLUSTER}-cluster"
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("eks.amazonaws.com"), Tags=pairs)
-        return lambda: iam.delete_role(RoleName=name)
-    if kind == "Policy":
-        arn = iam.create_policy(
-            PolicyName=f"{CLUSTER}-karpenter-interruption", PolicyDocument=json.dumps(EVERYTHING), Tags=pairs
-        )["Policy"]["Arn"]
-        return lambda: iam.delete_policy(PolicyArn=arn)
-    if kind == "InstanceProfile":
-        name = f"{CLUSTER}-karpenter-node"
-        iam.create_instance_profile(InstanceProfileName=name, Tags=pairs)
-        return lambda: iam.delete_instance_profile(InstanceProfileName=name)
-    if kind == "Queue":
-        url = sqs.create_queue(QueueName=f"{CLUSTER}-interruption", tags=tags)["QueueUrl"]
-        return lambda: sqs.delete_queue(QueueUrl=url)
-    if kind == "LogGroup":
-        name = f"/aws/eks/{CLUSTER}/cluster"
-        logs.create_log_group(logGroupName=name, **({"tags": tags} if tags else {}))
-        arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"
-
-        def remove() -> None:  # moto keeps the tags of a group that is gone
-            logs.untag_resource(resourceArn=arn, tagKeys=list(tags) or ["none"])
-            logs.delete_log_group(logGroupName=name)
-
-        return remove
-    if kind == "EventRule":
-        name = f"{CLUSTER}-rebalance"
-        events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.ec2"]}), Tags=pairs)
-        return lambda: events.delete_rule(Name=name)
-    if kind == "Alias":
-        key = kms.create_key(Tags=[{"TagKey": key, "TagValue": value} for key, value in tags.items()])["KeyMetadata"]
-        kms.create_alias(AliasName=f"alias/{CLUSTER}-secrets", TargetKeyId=key["KeyId"])
-        return lambda: kms.delete_alias(AliasName=f"alias/{CLUSTER}-secrets")
-    raise AssertionError(kind)
+TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "Role": ("aws:iam/role:Role", {"name": f"{CLUSTER}-cluster", "assumeRolePolicy": trust("eks.amazonaws.com")}),
+    "Policy": (
+        "aws:iam/policy:Policy",
+        {"name": f"{CLUSTER}-karpenter-interruption", "policy": json.dumps(EVERYTHING)},
+    ),
+    "InstanceProfile": ("aws:iam/instanceProfile:InstanceProfile", {"name": f"{CLUSTER}-karpenter-node"}),
+    "Queue": ("aws:sqs/queue:Queue", {"name": f"{CLUSTER}-interruption"}),
+    "LogGroup": ("aws:cloudwatch/logGroup:LogGroup", {"name": f"/aws/eks/{CLUSTER}/cluster"}),
+    "EventRule": (
+        "aws:cloudwatch/eventRule:EventRule",
+        {"name": f"{CLUSTER}-rebalance", "eventPattern": json.dumps({"source": ["aws.ec2"]})},
+    ),
+    "Alias": ("aws:kms/alias:Alias", {"name": f"alias/{CLUSTER}-secrets"}),
+}
+"""Kind -> something that has a name of the plan's."""
 
 
-KINDS = ("Role", "Policy", "InstanceProfile", "Queue", "LogGroup", "EventRule", "Alias")
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TAKEN)
 def test_a_name_that_is_taken_is_told_with_its_owner_and_this_stacks_own_is_not(
     cloud: Cloud, fit: Situation, kind: str
 ) -> None:
-    of_iam = kind in ("Role", "Policy", "InstanceProfile")
+    of_iam, (token, inputs) = kind in ("Role", "Policy", "InstanceProfile"), TAKEN[kind]
     own = WANTED | ({OWNER_TAG: f"{REGION}/dev"} if of_iam else {})
     others = own | ({OWNER_TAG: "eu-west-1/dev"} if of_iam else {"managed-by": "hand"})
-    for tags, line in ((own, ""), (others, "eu-west-1/dev" if of_iam else "managed-by=hand"), ({}, "without a tag")):
-        remove = _make(cloud, kind, tags)
+    for tags, line in (({}, "without a tag"), (own, ""), (others, "eu-west-1/dev" if of_iam else "managed-by=hand")):
+        maker = Maker(Site(cloud, region=REGION, default_tags=tags))
+        target = {"targetKeyId": maker.make("aws:kms/key:Key", "key").id} if kind == "Alias" else {}
+        made = maker.make(token, "taken", **inputs, **target)
         try:
             verdict = judged(fit, "names")
         finally:
-            remove()
+            made.delete()
         if line:
             (found,) = told(verdict)
             assert kind in found
@@ -341,7 +318,7 @@ def test_a_cluster_of_that_name_is_told(fit: Situation) -> None:
 
 
 def test_each_kind_of_name_that_is_looked_up_is_tried() -> None:
-    tried = {*KINDS, "Cluster", "Bucket", "OpenIdConnectProvider"}
+    tried = {*TAKEN, "Cluster", "Bucket", "OpenIdConnectProvider"}
     assert {token.rpartition(":")[2] for token in taken.LOOKS} == tried
 
 

@@ -564,7 +564,7 @@ def test_an_association_keeps_its_role_where_the_new_one_does_not_trust_pods(aws
 def test_a_network_with_host_bits_or_none_at_all_is_refused_by_the_provider(
     aws: Maker, token: str, inputs: dict[str, Any], at: str
 ) -> None:
-    _, failures = aws._handler(token).check("x", {}, inputs, b"")
+    _, failures = aws.handler(token).check("x", {}, inputs, b"")
     assert [(name, "is not a valid CIDR block" in why) for name, why in failures] == [(at, True)]
 
 
@@ -600,7 +600,7 @@ def test_a_block_that_is_read_by_hand_has_no_argument_that_is_dropped(block: str
 
 
 def test_an_addon_is_not_made_to_preserve(aws: Maker) -> None:
-    _, failures = aws._handler(ADDON).check("x", {}, {"resolveConflictsOnCreate": "PRESERVE"}, b"")
+    _, failures = aws.handler(ADDON).check("x", {}, {"resolveConflictsOnCreate": "PRESERVE"}, b"")
     assert [name for name, _ in failures] == ["resolveConflictsOnCreate"]
 
 

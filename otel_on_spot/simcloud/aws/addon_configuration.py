@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import INVALID, ApiError, refuse
 
 Schema = Mapping[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -129,26 +129,23 @@ def check(addon: str, configuration: str | None) -> None:
     """Take configuration values as EKS does; none, or an empty text, are nothing to look at.
 
     Raises:
-        InvalidParameterError: they are no JSON, or the add-on's schema refuses them.
-        ApiError: no public source shows its schema.
+        ApiError: they are no JSON, or the add-on's schema refuses them; or no public source shows its schema.
     """
     if not configuration:
         return
     try:
         values = json.loads(configuration)
     except json.JSONDecodeError:
-        raise InvalidParameterError("ConfigurationValue is not in valid JSON format") from None
+        raise ApiError(INVALID, "ConfigurationValue is not in valid JSON format") from None
     if addon not in SCHEMAS:
         raise ApiError(
             "NotSimulated",
             f"the simulated cloud knows no schema of the configuration values of add-on {addon}: leave them out, or "
             "add what `aws eks describe-addon-configuration` tells to simcloud/aws/addon_configuration.py",
         )
-    if problems := list(_problems("$", values, SCHEMAS[addon])):
-        raise InvalidParameterError(
-            "ConfigurationValue provided in request is not supported: Json schema validation failed with error: "
-            f"[{', '.join(problems)}]"
-        )
+    problems = list(_problems("$", values, SCHEMAS[addon]))
+    opening = "ConfigurationValue provided in request is not supported: Json schema validation failed with error: "
+    refuse((problems, f"{opening}[{', '.join(problems)}]"))
 
 
 def _problems(path: str, value: Any, schema: Schema) -> Iterator[str]:

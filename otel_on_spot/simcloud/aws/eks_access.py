@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import CONFIG_MAP, NODE_GROUPS, NODE_USERNAME
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import INVALID, ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, refuse_without_entries
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
@@ -35,10 +35,10 @@ def _role_id(site: Site, arn: str) -> str:
     """Unique id of a role or user of this account; of another account's, nothing is known.
 
     Raises:
-        InvalidParameterError: an access entry takes no such principal.
+        ApiError: an access entry takes no such principal.
     """
     if why := principals.why_no_entry(site, arn):
-        raise InvalidParameterError(f"The specified principalArn is invalid: {why}")
+        raise ApiError(INVALID, f"The specified principalArn is invalid: {why}")
     made = principals.entity(site, arn)
     return str(made.get("RoleId") or made.get("UserId") or "")
 
@@ -155,20 +155,18 @@ def _refuse_names(inputs: Properties) -> None:
 
     Sources: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2968 (groups),
     https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html (users, and what stands in them)
-
-    Raises:
-        InvalidParameterError: one of them is.
     """
-    for group in inputs.get("kubernetesGroups") or ():
-        if group.startswith("system:"):
-            raise InvalidParameterError(f"The kubernetes group name {group} is invalid, it cannot start with system:")
+    reserved = [group for group in inputs.get("kubernetesGroups") or () if group.startswith("system:")]
     user = inputs.get("userName") or ""
     unknown = set(re.findall(r"\{\{(.*?)\}\}", user)) - {"AccountID", "SessionName", "SessionNameRaw"}
-    if user.startswith(RESERVED_USERS) or unknown:
-        raise InvalidParameterError(
+    refuse(
+        (reserved, f"The kubernetes group name {', '.join(reserved)} is invalid, it cannot start with system:"),
+        (
+            user.startswith(RESERVED_USERS) or unknown,
             f"The username {user} is invalid: it starts with none of {', '.join(RESERVED_USERS)}, and has of templates "
-            "{{AccountID}} and {{SessionName}} alone"
-        )
+            "{{AccountID}} and {{SessionName}} alone",
+        ),
+    )
 
 
 class AccessEntry(Handler):
@@ -183,22 +181,18 @@ class AccessEntry(Handler):
         site, cluster, principal = call.site, inputs["clusterName"], inputs["principalArn"]
         refuse_without_entries(active_cluster(site, cluster))
         site.hold("eks", "CreateAccessEntry", eks_requests.request("CreateAccessEntry", inputs, all_tags(site, inputs)))
-        if inputs["type"] not in TYPES:
-            raise InvalidParameterError(f"The type {inputs['type']} is none of {', '.join(TYPES)}")
+        refuse((inputs["type"] not in TYPES, f"The type {inputs['type']} is none of {', '.join(TYPES)}"))
         _refuse_names(inputs)
-        if site.cloud.tables.get("access-entries", f"{cluster}/{principal}"):
-            raise ApiError(
-                "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
-            )
+        there = site.cloud.tables.get("access-entries", f"{cluster}/{principal}")
+        told = "The specified access entry resource is already in use on this cluster."
+        refuse((there, told), code="ResourceInUseException")
         more = {
             "groups": inputs.get("kubernetesGroups") or [],
             "userName": inputs.get("userName") or "",
             "tags": all_tags(site, inputs),
         }
-        if inputs["type"] in NODE_TYPES and (more["groups"] or more["userName"]):
-            raise InvalidParameterError(
-                f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}"
-            )
+        told = f"kubernetesGroups and username cannot be set for access entries of type {inputs['type']}"
+        refuse((inputs["type"] in NODE_TYPES and (more["groups"] or more["userName"]), told))
         remember_entry(site, cluster, principal, inputs["type"], "user", **more)
         return self.identity(site, inputs), {
             "accessEntryArn": self.arn(site, "", inputs, principal.rpartition("/")[2]),
@@ -243,25 +237,18 @@ class AccessPolicyAssociation(Handler):
         call.site.hold("eks", "AssociateAccessPolicy", eks_requests.request("AssociateAccessPolicy", inputs))
         refuse_without_entries(active_cluster(call.site, inputs["clusterName"]))
         home = f"arn:{call.site.scope.partition}:eks::aws:cluster-access-policy/"
-        if inputs["policyArn"].removeprefix(home) not in POLICIES:
-            raise InvalidParameterError(f"The policyArn {inputs['policyArn']} is none of EKS's: {home}...")
-        scope = inputs["accessScope"]
-        if (scope["type"] == "namespace") != bool(scope.get("namespaces")):
-            raise InvalidParameterError(
-                f"An access scope of type {scope['type']}: one of type namespace names some, one of type cluster none"
-            )
+        policy, scope = inputs["policyArn"], inputs["accessScope"]
+        told = f"An access scope of type {scope['type']}: one of type namespace names some, one of type cluster none"
+        refuse(
+            (policy.removeprefix(home) not in POLICIES, f"The policyArn {policy} is none of EKS's: {home}..."),
+            ((scope["type"] == "namespace") != bool(scope.get("namespaces")), told),
+        )
         tables, entry = call.site.cloud.tables, f"{inputs['clusterName']}/{inputs['principalArn']}"
         row = _entry(call.site, inputs)
-        if row["type"] in NODE_TYPES:
-            raise ApiError(
-                "InvalidRequestException", f"The access entry is of type {row['type']}, which takes no access policies"
-            )
+        told = f"The access entry is of type {row['type']}, which takes no access policies"
+        refuse((row["type"] in NODE_TYPES, told), code="InvalidRequestException")
         tables.put("access-policies", f"{entry}/{inputs['policyArn']}", {"scope": inputs["accessScope"]})
-        now = "2026-01-01T00:00:00Z"
-        return self.identity(call.site, inputs), {
-            "associatedAt": now,
-            "modifiedAt": now,
-        }
+        return self.identity(call.site, inputs), dict.fromkeys(("associatedAt", "modifiedAt"), "2026-01-01T00:00:00Z")
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:

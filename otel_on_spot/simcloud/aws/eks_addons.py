@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import POD_IDENTITY
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import addon_configuration
 from otel_on_spot.simcloud.aws.eks_cluster import active_cluster, cluster_row
+from otel_on_spot.simcloud.aws.roles import trusts
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties, declared
 
@@ -51,13 +51,12 @@ def associate(
         tags: of the association.
 
     Raises:
-        InvalidParameterError: the names are none of Kubernetes', or the role does not trust EKS Pod Identity.
-        ApiError: the service account has a role already.
+        ApiError: the names are none of Kubernetes', the service account has a role already, or the role does not trust
+            EKS Pod Identity.
     """
     key = f"{cluster}/{namespace}/{account}"
     for what, name, form in (("namespace", namespace, NAMESPACE), ("serviceAccount", account, SERVICE_ACCOUNT)):
-        if not form.fullmatch(name):
-            raise InvalidParameterError(f"The {what} {name} is no name that Kubernetes takes")
+        refuse((not form.fullmatch(name), f"The {what} {name} is no name that Kubernetes takes"))
     if site.cloud.tables.get("pod-identities", key):
         raise ApiError(
             "ResourceInUseException", f"Association already exists: {namespace}/{account} in cluster {cluster}"
@@ -73,18 +72,12 @@ def refuse_role(site: Site, role_arn: str) -> None:
     """Refuse a role that EKS Pod Identity may not hand out.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html
-
-    Raises:
-        InvalidParameterError: it is of another account, or does not trust EKS Pod Identity.
     """
-    if f":{site.cloud.account}:role/" not in role_arn:
-        raise InvalidParameterError(f"The role {role_arn} is not of the cluster's account: that one is a targetRoleArn")
-    role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
-    if not all(allows(role, action, principal={"Service": POD_IDENTITY}) for action in POD_IDENTITY_ACTIONS):
-        raise InvalidParameterError(
-            f"Trust policy of role {role_arn} is invalid: "
-            f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession"
-        )
+    abroad = f":{site.cloud.account}:role/" not in role_arn
+    refuse((abroad, f"The role {role_arn} is not of the cluster's account: that one is a targetRoleArn"))
+    rule = f"{POD_IDENTITY} must be allowed sts:AssumeRole and sts:TagSession"
+    trusted = trusts(site, role_arn, {"Service": POD_IDENTITY}, *POD_IDENTITY_ACTIONS)
+    refuse((not trusted, f"Trust policy of role {role_arn} is invalid: {rule}"))
 
 
 ADDONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -122,29 +115,26 @@ VERSION: Final = re.compile(r"v(?P<minor>[0-9]+\.[0-9]+)\.[0-9]+-eksbuild\.[0-9]
 
 
 def _refuse_addon(cluster: str, row: Mapping[str, Any], inputs: Properties) -> None:
-    """Refuse an add-on that EKS has not, a version that is none of it, and roles for accounts that it has not.
-
-    Raises:
-        InvalidParameterError: it is.
-    """
+    """Refuse an add-on that EKS has not, a version that is none of it, and roles for accounts that it has not."""
     name, version = inputs["addonName"], inputs.get("addonVersion") or ""
     if "_" in name:
         return
-    if name not in ADDONS:
-        raise InvalidParameterError(f"Addon {name} specified is not supported")
-    found, minor = VERSION.fullmatch(version), row["inputs"].get("version")
+    found, minor, accounts = VERSION.fullmatch(version), row["inputs"].get("version"), ADDONS.get(name, ())
     # An add-on may be behind its control plane, as it is between the two steps of an upgrade.
     ahead = name == "kube-proxy" and found and minor and _parts(found["minor"]) > _parts(minor)
-    if version and (not found or ahead):
-        raise InvalidParameterError(
-            f"Addon version specified is not supported: {name} {version} for Kubernetes {minor} of cluster {cluster}"
-        )
-    for association in inputs.get("podIdentityAssociations") or ():
-        if association["serviceAccount"] not in ADDONS[name]:
-            raise InvalidParameterError(
-                f"Service account {association['serviceAccount']} is not supported by add-on {name}: "
-                f"{', '.join(ADDONS[name]) or 'it takes no role'}"
+    told = f"{name} {version} for Kubernetes {minor} of cluster {cluster}"
+    refuse(
+        (name not in ADDONS, f"Addon {name} specified is not supported"),
+        (version and (not found or ahead), f"Addon version specified is not supported: {told}"),
+        *(
+            (
+                bound["serviceAccount"] not in accounts,
+                f"Service account {bound['serviceAccount']} is not supported by add-on {name}: "
+                f"{', '.join(accounts) or 'it takes no role'}",
             )
+            for bound in inputs.get("podIdentityAssociations") or ()
+        ),
+    )
 
 
 def _parts(minor: str) -> list[int]:

@@ -6,22 +6,21 @@ no log group; it takes subnets of one zone. AWS does otherwise, and so do we.
 
 import base64
 import hashlib
-import ipaddress
 import time
 from collections.abc import Mapping
+from ipaddress import IPv4Network, ip_network
 from typing import Any, Final
 
 from typing_extensions import override
 
-from otel_on_spot.iam import statements
-from otel_on_spot.iam.conditions import listed
 from otel_on_spot.kubernetes.names import NAMESPACE, cluster_tag
 from otel_on_spot.program.values import UNKNOWN
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import INVALID, ApiError, refuse
 from otel_on_spot.simcloud.aws import in_use, principals
 from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.keys import refuse_state
+from otel_on_spot.simcloud.aws.roles import trusts
 from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties, declared
@@ -80,21 +79,21 @@ class Cluster(Handler):
         site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
         if site.cloud.tables.get("clusters", name):
             raise ApiError("ResourceInUseException", f"Cluster already exists with name: {name}")
-        _require_same_addresses(site, inputs)
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
-        if len({subnet["AvailabilityZone"] for subnet in subnets}) < 2:
-            raise InvalidParameterError("Subnets specified must be in at least two different AZs")
+        vpc = subnets[0]["VpcId"]
         _refuse_network(site, name, network, subnets)
-        _refuse_places(site, network, subnets[0]["VpcId"])
-        _refuse_service_range(site, inputs, subnets[0]["VpcId"])
-        _refuse_version_and_role(site, inputs)
-        for encryption in self._encryption(inputs):
-            refuse_state(site, encryption["provider"]["keyArn"], "InvalidParameterException")
-            if encryption["resources"] != ["secrets"]:
-                raise InvalidParameterError(f"Unsupported resources {encryption['resources']}: [secrets] is supported")
+        _refuse_places(site, network, vpc)
+        _refuse_services(site, inputs, vpc)
+        minor, role = inputs.get("version") or DEFAULT_MINOR, inputs["roleArn"]
+        refuse((minor not in {*SUPPORTED_UNTIL, NEWEST_MINOR}, f"unsupported Kubernetes version {minor}"))
+        trouble = "could not be assumed because it does not exist or the trusted entity is not correct"
+        refuse((not trusts(site, role, {"Service": EKS}), f"Role with arn: {role}, {trouble}"))
+        if encryption := inputs.get("encryptionConfig"):
+            refuse_state(site, encryption["provider"]["keyArn"], INVALID)
+            kinds = encryption["resources"]
+            refuse((kinds != ["secrets"], f"Unsupported resources {kinds}: [secrets] is supported"))
         asked = {"version": DEFAULT_MINOR, **eks_requests.create_cluster(inputs, all_tags(site, inputs))}
         site.client("eks").create_cluster(**{**asked, **_service_addresses(site, inputs)})
-        vpc = subnets[0]["VpcId"]
         row = {
             "status": "CREATING",
             "vpc": vpc,
@@ -124,11 +123,6 @@ class Cluster(Handler):
         for subnet in subnets:
             made = ec2.create_network_interface(SubnetId=subnet, Groups=groups, Description=f"Amazon EKS {name}")
             row["interfaces"].append(made["NetworkInterface"]["NetworkInterfaceId"])
-
-    @staticmethod
-    def _encryption(inputs: Properties) -> list[Properties]:
-        told = inputs.get("encryptionConfig")
-        return [told] if told else []
 
     @staticmethod
     def _group(site: Site, name: str, vpc: str) -> str:
@@ -215,8 +209,8 @@ class Cluster(Handler):
         refuse_endpoint(network)
         _refuse_places(call.site, network, row["vpc"])
         had, wanted = (_mode(inputs) for inputs in (row["inputs"], new))
-        if MODES.index(wanted) < MODES.index(had):
-            raise InvalidParameterError(f"Unsupported authentication mode update from {had} to {wanted}")
+        backwards = MODES.index(wanted) < MODES.index(had)
+        refuse((backwards, f"Unsupported authentication mode update from {had} to {wanted}"))
         for operation, request in eks_requests.update_cluster(identity, row["inputs"], new):
             call.site.hold("eks", operation, request)
         self._move_minor(call.site, identity, row, new.get("version") or DEFAULT_MINOR)
@@ -233,10 +227,6 @@ class Cluster(Handler):
 
         Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html,
         https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
-
-        Raises:
-            InvalidParameterError: it is no step of one minor, or too late for the way back.
-            ApiError: node groups are in the way.
         """
         had = row["inputs"].get("version") or DEFAULT_MINOR
         if wanted == had:
@@ -245,30 +235,36 @@ class Cluster(Handler):
         minors = {key.partition("/")[2]: minor_of(group["release"]) for key, group in groups.items()}
         steps = _minor(wanted) - _minor(had)
         raised = row.get("raised") or {}
-        if steps not in (1, -1) or (steps == -1 and raised.get("from") != wanted):
-            raise InvalidParameterError(f"Unsupported Kubernetes minor version update from {had} to {wanted}")
-        if steps == -1 and time.time() - raised["at"] > ROLLBACK_SECONDS:
-            raise InvalidParameterError(f"The rollback window of 7 days of cluster {name} is over")
-        if steps == -1 and (newer := sorted(key for key, minor in minors.items() if minor == had)):
-            raise ApiError(
-                "InvalidRequestException",
+        newer = sorted(key for key, minor in minors.items() if minor == had)
+        older = sorted(key for key, minor in minors.items() if minor != had)
+        refuse(
+            (
+                steps not in (1, -1) or (steps == -1 and raised.get("from") != wanted),
+                f"Unsupported Kubernetes minor version update from {had} to {wanted}",
+            ),
+            (
+                steps == -1 and time.time() - raised.get("at", 0) > ROLLBACK_SECONDS,
+                f"The rollback window of 7 days of cluster {name} is over",
+            ),
+        )
+        refuse(
+            (
+                steps == -1 and newer,
                 f"Rollback readiness insights have errors: kubelet version skew of nodegroups {', '.join(newer)}",
-            )
-        if steps == 1 and (older := sorted(key for key, minor in minors.items() if minor != had)):
-            raise ApiError(
-                "InvalidRequestException",
+            ),
+            (
+                steps == 1 and older,
                 f"Nodegroups {', '.join(older)} must be updated to match cluster version {had} before updating cluster "
                 "version",
-            )
+            ),
+            code="InvalidRequestException",
+        )
         row["raised"] = {"from": had, "at": time.time()} if steps == 1 else {}
 
     def _move_network(self, site: Site, name: str, row: dict[str, Any], wanted: list[str]) -> None:
         """Move the control plane's interfaces to other subnets of the zones of its creation.
 
         Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
-
-        Raises:
-            InvalidParameterError: the subnets are in other zones, or not in all of them.
         """
         ec2, had = site.client("ec2"), row["inputs"]["vpcConfig"]["subnetIds"]
         if set(wanted) == set(had):
@@ -277,11 +273,13 @@ class Cluster(Handler):
             sorted({subnet["AvailabilityZone"] for subnet in ec2.describe_subnets(SubnetIds=ids)["Subnets"]})
             for ids in (wanted, had)
         )
-        if zones != of_creation:
-            raise InvalidParameterError(
+        refuse(
+            (
+                zones != of_creation,
                 f"Provided subnets belong to the AZs '{','.join(zones)}'. But they should belong to the exact "
-                f"set of AZs '{','.join(of_creation)}' in which subnets were provided during cluster creation."
+                f"set of AZs '{','.join(of_creation)}' in which subnets were provided during cluster creation.",
             )
+        )
         self._attach(site, name, row, [subnet for subnet in wanted if subnet not in had])
         found = ec2.describe_network_interfaces(NetworkInterfaceIds=row["interfaces"])["NetworkInterfaces"]
         for interface in found:
@@ -332,17 +330,18 @@ def _refuse_network(site: Site, name: str, network: Properties, subnets: list[di
     """Refuse zones in which EKS has no control plane, an API that nobody reaches, and private networks on a public one.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html, /cluster-endpoint.html
-
-    Raises:
-        ApiError: it is one of these.
     """
-    zones = {subnet["AvailabilityZoneId"] for subnet in subnets} & WITHOUT_CONTROL_PLANE.get(site.region, frozenset())
-    if zones:
-        raise ApiError(
-            "UnsupportedAvailabilityZoneException",
-            f"Cannot create cluster '{name}' because {', '.join(sorted(zones))}, the targeted availability zone, does "
-            "not currently have sufficient capacity to support the cluster.",
-        )
+    identities = {subnet["AvailabilityZoneId"] for subnet in subnets}
+    zones = ", ".join(sorted(identities & WITHOUT_CONTROL_PLANE.get(site.region, frozenset())))
+    refuse((len(identities) < 2, "Subnets specified must be in at least two different AZs"))
+    refuse(
+        (
+            zones,
+            f"Cannot create cluster '{name}' because {zones}, the targeted availability zone, does not currently have "
+            "sufficient capacity to support the cluster.",
+        ),
+        code="UnsupportedAvailabilityZoneException",
+    )
     refuse_endpoint(network)
 
 
@@ -361,16 +360,10 @@ def refuse_without_entries(row: Properties) -> None:
     """Refuse a request about access entries of a cluster that counts none.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
-
-    Raises:
-        ApiError: the cluster's authentication mode is CONFIG_MAP.
     """
-    if _mode(row["inputs"]) == MODES[0] and "accessConfig" in row["inputs"]:
-        raise ApiError(
-            "InvalidRequestException",
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
-            "operation.",
-        )
+    counts_none = _mode(row["inputs"]) == MODES[0] and "accessConfig" in row["inputs"]
+    rule = "must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."
+    refuse((counts_none, f"The cluster's authentication mode {rule}"), code="InvalidRequestException")
 
 
 def _refuse_places(site: Site, network: Properties, vpc: str) -> None:
@@ -382,26 +375,28 @@ def _refuse_places(site: Site, network: Properties, vpc: str) -> None:
     refuse_other_networks(site, vpc, ids, "InvalidParameterException", f"The cluster's VPC {vpc}")
 
 
-def _refuse_service_range(site: Site, inputs: Properties, vpc: str) -> None:
-    """Refuse a range of Services that is too large or too small, or that overlaps the network.
+def _refuse_services(site: Site, inputs: Properties, vpc: str) -> None:
+    """Refuse a range of Services that is public, too large or too small, or the network's; or not the API server's own.
 
     Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
-
-    Raises:
-        InvalidParameterError: it is.
     """
-    asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
+    asked, served = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr"), site.cloud.service_cidr
     if not asked:
         return
-    services = ipaddress.IPv4Network(asked)
-    if services.prefixlen not in SERVICE_PREFIXES:
-        raise InvalidParameterError(f"The specified Service IPv4 CIDR {asked} is not /12 to /24")
+    services, told = IPv4Network(asked), f"The specified Service IPv4 CIDR {asked}"
     (found,) = site.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"]
-    for association in found["CidrBlockAssociationSet"]:
-        if services.overlaps(ipaddress.IPv4Network(association["CidrBlock"])):
-            raise InvalidParameterError(
-                f"The specified Service IPv4 CIDR {asked} overlaps with {association['CidrBlock']} of the VPC"
-            )
+    ranges = [association["CidrBlock"] for association in found["CidrBlockAssociationSet"]]
+    taken = [own for own in ranges if services.overlaps(IPv4Network(own))]
+    refuse(
+        (not any(services.subnet_of(IPv4Network(block)) for block in PRIVATE[:3]), f"{told} is not a private one"),
+        (
+            served and asked != served,
+            f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
+            "Declare that range, or none",
+        ),
+        (services.prefixlen not in SERVICE_PREFIXES, f"{told} is not /12 to /24"),
+        (taken, f"{told} overlaps with {', '.join(taken)} of the VPC"),
+    )
 
 
 SERVICE_PREFIXES: Final = range(12, 25)
@@ -410,27 +405,24 @@ NETWORKS_OF_AN_ENDPOINT: Final = 40
 
 
 def refuse_endpoint(network: Properties) -> None:
-    """Refuse an API endpoint that is neither public nor private, and networks that no request comes from.
-
-    Raises:
-        InvalidParameterError: it is one of both, or there are too many networks.
-    """
-    if len(network.get("publicAccessCidrs") or ()) > NETWORKS_OF_AN_ENDPOINT:
-        raise InvalidParameterError(f"publicAccessCidrs: at most {NETWORKS_OF_AN_ENDPOINT} CIDR blocks")
+    """Refuse an API endpoint that is neither public nor private, and networks that no request comes from."""
     public, private = network.get("endpointPublicAccess", True), network.get("endpointPrivateAccess", False)
-    if not public and not private:
-        raise InvalidParameterError("Private and public endpoint access cannot be false")
-    wrong = [cidr for cidr in network.get("publicAccessCidrs") or [] if public and _is_private(cidr)]
-    if wrong:
-        raise InvalidParameterError(f"The following CIDRs are not allowed in publicAccessCidrs: {', '.join(wrong)}")
+    networks = network.get("publicAccessCidrs") or []
+    wrong = [cidr for cidr in networks if public and _is_private(cidr)]
+    most = NETWORKS_OF_AN_ENDPOINT
+    refuse(
+        (len(networks) > most, f"publicAccessCidrs: at most {most} CIDR blocks"),
+        (not public and not private, "Private and public endpoint access cannot be false"),
+        (wrong, f"The following CIDRs are not allowed in publicAccessCidrs: {', '.join(wrong)}"),
+    )
 
 
 def _is_private(cidr: str) -> bool:
     try:
-        network = ipaddress.ip_network(cidr, strict=False)
+        network = ip_network(cidr, strict=False)
     except ValueError:
         return True
-    return any(network.overlaps(ipaddress.ip_network(private)) for private in PRIVATE) and network.prefixlen > 0
+    return any(network.overlaps(ip_network(private)) for private in PRIVATE) and network.prefixlen > 0
 
 
 def _authority(site: Site, name: str) -> str:
@@ -487,38 +479,6 @@ def _service_addresses(site: Site, inputs: Properties) -> Properties:
             "serviceIpv4Cidr": site.cloud.service_cidr,
         }
     }
-
-
-def _refuse_version_and_role(site: Site, inputs: Properties) -> None:
-    """Refuse a minor that EKS has not, and a role that it may not assume; moto takes any.
-
-    Raises:
-        InvalidParameterError: EKS has no such minor, or the role does not trust it.
-    """
-    minor = inputs.get("version") or DEFAULT_MINOR
-    if minor not in {*SUPPORTED_UNTIL, NEWEST_MINOR}:
-        raise InvalidParameterError(f"unsupported Kubernetes version {minor}")
-    role = site.client("iam").get_role(RoleName=inputs["roleArn"].rpartition("/")[2])["Role"]
-    for statement in statements(role["AssumeRolePolicyDocument"]):
-        services = listed((statement.get("Principal") or {}).get("Service") or [])
-        if statement["Effect"] == "Allow" and EKS in services and "sts:AssumeRole" in listed(statement["Action"]):
-            return
-    raise InvalidParameterError(
-        f"Role with arn: {inputs['roleArn']}, could not be assumed because it does not exist or the trusted entity is "
-        "not correct"
-    )
-
-
-def _require_same_addresses(site: Site, inputs: Properties) -> None:
-    asked = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
-    served = site.cloud.service_cidr
-    if asked and not any(ipaddress.IPv4Network(asked).subnet_of(ipaddress.IPv4Network(block)) for block in PRIVATE[:3]):
-        raise InvalidParameterError(f"The specified Service IPv4 CIDR {asked} is not a private one")
-    if asked and served and asked != served:
-        raise InvalidParameterError(
-            f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
-            f"Declare that range, or none"
-        )
 
 
 def set_deletion_protection(site: Site, name: str, *, on: bool) -> None:

@@ -9,16 +9,16 @@ from typing import Any, Final
 from typing_extensions import override
 
 from infra.settings import instance_types
-from otel_on_spot.iam import allows
 from otel_on_spot.kubernetes.names import cluster_tag
 from otel_on_spot.simcloud import eks_requests
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.eks_access import forget_entry, map_node_role, remember_entry, unmap_node_role
 from otel_on_spot.simcloud.aws.eks_cluster import DEFAULT_MINOR, active_cluster, minor_of
 from otel_on_spot.simcloud.aws.keys import auto_scaling, why_no_volume
 from otel_on_spot.simcloud.aws.network import name_servers
 from otel_on_spot.simcloud.aws.network_acls import stopped, subnets_of
+from otel_on_spot.simcloud.aws.roles import trusts
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties, declared
 
@@ -123,24 +123,39 @@ def launch(
     return made["Instances"][0]["InstanceId"]
 
 
-def _started_from(site: Site, inputs: Properties) -> tuple[dict[str, Any], dict[str, str]]:
-    """(members of RunInstances, tags) that a group's launch template and its node role give its instances."""
-    members: dict[str, Any] = {"IamInstanceProfile": {"Name": _profile(inputs)}}
+def _template_data(site: Site, inputs: Properties) -> dict[str, Any]:
+    """What a group's launch template says of its instances; nothing where it has none."""
     template = inputs.get("launchTemplate")
     if not template:
-        return members, {}
+        return {}
     asked = {"LaunchTemplateId": template["id"], "Versions": [str(template.get("version") or "$Default")]}
     found = site.client("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
-    data = found[0]["LaunchTemplateData"]
-    members |= {key: data[key] for key in ("BlockDeviceMappings", "MetadataOptions") if data.get(key)}
-    of_instances = [
-        specification
-        for specification in data.get("TagSpecifications") or []
-        if specification["ResourceType"] == "instance"
+    return found[0]["LaunchTemplateData"]
+
+
+def _scaled(site: Site, inputs: Properties, group: str, had: list[str]) -> list[str]:
+    """A group's instances, as many as are wanted: launched as its launch template and its node role say, or ended.
+
+    Args:
+        site: where.
+        inputs: the group's.
+        group: the cluster's security group.
+        had: ids of the instances that it has.
+    """
+    data, wanted = _template_data(site, inputs), int(inputs["scalingConfig"]["desiredSize"])
+    more = {key: data[key] for key in ("BlockDeviceMappings", "MetadataOptions") if data.get(key)}
+    cluster, tags = inputs["clusterName"], dict[str, str]()
+    for specification in data.get("TagSpecifications") or []:
+        if specification["ResourceType"] == "instance":
+            tags |= tags_of(specification["Tags"])
+    tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": inputs["nodeGroupName"], cluster_tag(cluster): "owned"}
+    subnets, kind = inputs["subnetIds"], (inputs.get("instanceTypes") or ["t3.medium"])[0]
+    profile = {"IamInstanceProfile": {"Name": _profile(inputs)}}
+    terminate(site, had[wanted:])
+    return had[:wanted] + [
+        launch(site, subnets[number % len(subnets)], [group], kind, tags, profile | more)
+        for number in range(len(had), wanted)
     ]
-    return members, {
-        key: value for specification in of_instances for key, value in tags_of(specification["Tags"]).items()
-    }
 
 
 def _refuse_types(inputs: Properties) -> None:
@@ -148,19 +163,13 @@ def _refuse_types(inputs: Properties) -> None:
 
     Sources: https://github.com/eksctl-io/eksctl/issues/4544,
     https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1494
-
-    Raises:
-        ApiError: EC2 does not describe one.
-        InvalidParameterError: one does not boot the image.
     """
-    image = inputs.get("amiType") or "AL2023_x86_64_STANDARD"
+    image, asked = inputs.get("amiType") or "AL2023_x86_64_STANDARD", inputs.get("instanceTypes") or ()
     known = {kind.name: kind.arch for kind, _ in instance_types.catalogue()}
-    for name in inputs.get("instanceTypes") or ():
-        if name not in known:
-            raise ApiError("Ec2LaunchTemplateInvalidConfiguration", f"The specified instance type {name} is not valid")
-    arch = "arm64" if "ARM_64" in image else "amd64"
-    if other := [name for name in inputs.get("instanceTypes") or () if known[name] != arch]:
-        raise InvalidParameterError(f"[{', '.join(other)}] is not a valid instance type for requested amiType {image}")
+    unknown = ((name not in known, f"The specified instance type {name} is not valid") for name in asked)
+    refuse(*unknown, code="Ec2LaunchTemplateInvalidConfiguration")
+    other = [name for name in asked if known[name] != ("arm64" if "ARM_64" in image else "amd64")]
+    refuse((other, f"[{', '.join(other)}] is not a valid instance type for requested amiType {image}"))
 
 
 GROUP_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-_]{0,62}")
@@ -171,6 +180,7 @@ OLDER: Final = 3
 Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
 """
 OF_KUBERNETES: Final = ("kubernetes.io", "k8s.io")
+EKS_DOMAIN: Final = "eks.amazonaws.com"
 OF_NODES: Final = ("node.kubernetes.io", "kubelet.kubernetes.io")
 
 
@@ -180,91 +190,57 @@ def _refuse_group(inputs: Properties, cluster: Mapping[str, Any]) -> None:
     Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html,
     https://docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupUpdateConfig.html, for labels
     https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
-
-    Raises:
-        InvalidParameterError: it is one of these.
     """
-    if not GROUP_NAME.fullmatch(inputs["nodeGroupName"]):
-        raise InvalidParameterError(
-            "The nodegroup name is 1 to 63 letters, digits, hyphens and underscores, and begins with a letter or digit"
-        )
     size = {key: int(inputs["scalingConfig"][key]) for key in ("minSize", "desiredSize", "maxSize")}
-    if not size["minSize"] <= size["desiredSize"] <= size["maxSize"]:
-        small = "Minimum capacity can't be greater than desired size"
-        large = "Desired capacity can't be greater than max size"
-        raise InvalidParameterError(small if size["minSize"] > size["desiredSize"] else large)
-    for label in inputs.get("labels") or {}:
-        domain = label.rpartition("/")[0]
-        foreign = domain.endswith(OF_KUBERNETES) and not domain.endswith(OF_NODES)
-        if foreign or domain.endswith("eks.amazonaws.com"):
-            raise InvalidParameterError(f"Label cannot contain reserved prefixes [{domain}/]: {label}")
-    if len(inputs.get("updateConfig") or {}) > 1:
-        raise InvalidParameterError("Only one of maxUnavailable and maxUnavailablePercentage can be specified")
-    control_plane = cluster["inputs"].get("version")
-    if inputs.get("version") and control_plane:
-        behind = int(control_plane.split(".")[1]) - int(inputs["version"].split(".")[1])
-        if behind > OLDER:
-            raise InvalidParameterError(
-                f"Requested Nodegroup version {inputs['version']} is more than {OLDER} minors behind {control_plane}"
+    domains = {label: label.rpartition("/")[0] for label in inputs.get("labels") or {}}
+    control_plane, minor = cluster["inputs"].get("version"), inputs.get("version")
+    behind = int(control_plane.split(".")[1]) - int(minor.split(".")[1]) if control_plane and minor else 0
+    refuse(
+        (
+            not GROUP_NAME.fullmatch(inputs["nodeGroupName"]),
+            "The nodegroup name is 1 to 63 letters, digits, hyphens and underscores, and begins with a letter or digit",
+        ),
+        (size["minSize"] > size["desiredSize"], "Minimum capacity can't be greater than desired size"),
+        (size["desiredSize"] > size["maxSize"], "Desired capacity can't be greater than max size"),
+        *(
+            (
+                (domain.endswith(OF_KUBERNETES) and not domain.endswith(OF_NODES)) or domain.endswith(EKS_DOMAIN),
+                f"Label cannot contain reserved prefixes [{domain}/]: {label}",
             )
-
-
-def _refuse_role(site: Site, role_arn: str) -> None:
-    """Refuse a node role that EC2 may not assume.
-
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
-
-    Raises:
-        InvalidParameterError: its trust policy does not name EC2.
-    """
-    role = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
-    if not allows(role["AssumeRolePolicyDocument"], "sts:AssumeRole", principal={"Service": "ec2.amazonaws.com"}):
-        raise InvalidParameterError(
-            "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of "
-            f"nodeRole {role_arn}"
-        )
+            for label, domain in domains.items()
+        ),
+        (
+            len(inputs.get("updateConfig") or {}) > 1,
+            "Only one of maxUnavailable and maxUnavailablePercentage can be specified",
+        ),
+        (behind > OLDER, f"Requested Nodegroup version {minor} is more than {OLDER} minors behind {control_plane}"),
+    )
 
 
 def _refuse_template(site: Site, inputs: Properties) -> None:
     """Refuse what is said in the launch template and in the request.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
-
-    Raises:
-        ApiError: the instance type is.
-        InvalidParameterError: the image is.
     """
-    template = inputs.get("launchTemplate")
-    if not template:
-        return
-    asked = {"LaunchTemplateId": template["id"], "Versions": [str(template.get("version") or "$Default")]}
-    found = site.client("ec2").describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
-    data = found[0]["LaunchTemplateData"]
-    if data.get("InstanceType") and inputs.get("instanceTypes"):
-        raise ApiError("InvalidRequestException", "Cannot specify instance types in launch template and API request")
-    if data.get("ImageId") and (said := [key for key in ("amiType", "releaseVersion", "version") if inputs.get(key)]):
-        raise InvalidParameterError(
-            f"You cannot specify {', '.join(said)} when you specify an image id within the launch template."
-        )
+    data = _template_data(site, inputs)
+    twice = "Cannot specify instance types in launch template and API request"
+    refuse((data.get("InstanceType") and inputs.get("instanceTypes"), twice), code="InvalidRequestException")
+    said = [key for key in ("amiType", "releaseVersion", "version") if inputs.get(key)]
+    rule = "when you specify an image id within the launch template."
+    refuse((data.get("ImageId") and said, f"You cannot specify {', '.join(said)} {rule}"))
 
 
-def _refuse_volumes(site: Site, members: Mapping[str, Any]) -> None:
+def _refuse_volumes(site: Site, inputs: Properties) -> None:
     """Refuse instances whose volumes Auto Scaling cannot make.
 
     Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html
-
-    Raises:
-        ApiError: no instance stays, and why.
     """
     caller = auto_scaling(site.scope.partition, site.cloud.account)
-    for mapping in members.get("BlockDeviceMappings") or ():
-        key = (mapping.get("Ebs") or {}).get("KmsKeyId")
-        if key and (why := why_no_volume(site, key, caller)):
-            raise ApiError(
-                "AsgInstanceLaunchFailures",
-                "Instance became unhealthy while waiting for instance to be in InService state. "
-                f"Termination Reason: {why}",
-            )
+    opening = "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason"
+    for mapping in _template_data(site, inputs).get("BlockDeviceMappings") or ():
+        if key := (mapping.get("Ebs") or {}).get("KmsKeyId"):
+            why = why_no_volume(site, key, caller)
+            refuse((why, f"{opening}: {why}"), code="AsgInstanceLaunchFailures")
 
 
 def _unique(inputs: Properties) -> str:
@@ -325,17 +301,17 @@ class NodeGroup(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster, name = call.site, inputs["clusterName"], inputs["nodeGroupName"]
         row = active_cluster(site, cluster)
-        if not inputs["subnetIds"]:
-            raise InvalidParameterError("Subnet Ids cannot be empty")
+        refuse((not inputs["subnetIds"], "Subnet Ids cannot be empty"))
         key = f"{cluster}/{name}"
-        if site.cloud.tables.get("node-groups", key):
-            raise ApiError(
-                "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {cluster}"
-            )
+        taken = f"NodeGroup already exists with name {name} and cluster name {cluster}"
+        refuse((site.cloud.tables.get("node-groups", key), taken), code="ResourceInUseException")
         _refuse_types(inputs)
         _refuse_group(inputs, row)
         refuse_other_networks(site, row["vpc"], inputs["subnetIds"], "InvalidParameterException", f"Cluster {cluster}")
-        _refuse_role(site, inputs["nodeRoleArn"])
+        # Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
+        lacks = "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of"
+        trusted = trusts(site, inputs["nodeRoleArn"], {"Service": "ec2.amazonaws.com"})
+        refuse((not trusted, f"{lacks} nodeRole {inputs['nodeRoleArn']}"))
         template = inputs.get("launchTemplate")
         if template and not template.get("id"):
             raise ApiError("NotSimulated", "a launchTemplate by its name: the simulated cloud knows one by its id")
@@ -346,16 +322,8 @@ class NodeGroup(Handler):
             raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
         _refuse_template(site, inputs)
         site.client("eks").create_nodegroup(**eks_requests.request("CreateNodegroup", inputs, all_tags(site, inputs)))
-        size = int(inputs["scalingConfig"]["desiredSize"])
-        kinds = inputs.get("instanceTypes") or ["t3.medium"]
         _make_profile(site, inputs)
-        more, tags = _started_from(site, inputs)
-        tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
-        instances = [
-            launch(site, inputs["subnetIds"][n % len(inputs["subnetIds"])], [row["group"]], kinds[0], tags, more)
-            for n in range(size)
-        ]
-        release = _release(row, inputs, "")
+        instances, release = _scaled(site, inputs, row["group"], []), _release(row, inputs, "")
         site.cloud.tables.put(
             "node-groups",
             key,
@@ -392,7 +360,7 @@ class NodeGroup(Handler):
         cluster, _, name = identity.partition(":")
         row = _row(site, cluster, name)
         try:
-            _refuse_volumes(site, _started_from(site, row["inputs"])[0])
+            _refuse_volumes(site, row["inputs"])
         except ApiError:
             site.cloud.tables.put("node-groups", f"{cluster}/{name}", row | {"status": "CREATE_FAILED"})
             raise
@@ -453,19 +421,12 @@ class NodeGroup(Handler):
             site.hold("eks", operation, request)
         _refuse_group(new, active_cluster(site, cluster))
         _refuse_template(site, new)
-        wanted, cluster_row = int(new["scalingConfig"]["desiredSize"]), active_cluster(site, cluster)
-        more, tags = _started_from(site, new)
+        cluster_row = active_cluster(site, cluster)
         if new.get("launchTemplate") != row["inputs"].get("launchTemplate"):
-            _refuse_volumes(site, more)
-        tags |= {"eks:cluster-name": cluster, "eks:nodegroup-name": name, cluster_tag(cluster): "owned"}
-        while len(row["instances"]) < wanted:
-            subnet = new["subnetIds"][len(row["instances"]) % len(new["subnetIds"])]
-            kind = (new.get("instanceTypes") or ["t3.medium"])[0]
-            row["instances"].append(launch(site, subnet, [cluster_row["group"]], kind, tags, more))
-        terminate(site, row["instances"][wanted:])
+            _refuse_volumes(site, new)
         row = {
             **row,
-            "instances": row["instances"][:wanted],
+            "instances": _scaled(site, new, cluster_row["group"], row["instances"]),
             "inputs": declared(new),
             "tags": all_tags(site, new),
             "release": _release(cluster_row, new, row["release"]),
@@ -494,24 +455,19 @@ def _release(cluster: dict[str, Any], inputs: Properties, had: str) -> str:
 
     Sources: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html,
     https://docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html (no way back)
-
-    Raises:
-        InvalidParameterError: the group's minor is newer than the control plane, or the release is of another minor or
-            older than the one that the group has.
     """
     control_plane = cluster["inputs"].get("version") or DEFAULT_MINOR
     minor = inputs.get("version") or (minor_of(had) if had else control_plane)
-    if float(minor) > float(control_plane):
-        raise InvalidParameterError(
-            f"Requested Nodegroup version {minor} is newer than the cluster version {control_plane}"
-        )
     release = inputs.get("releaseVersion") or (had if minor_of(had) == minor else f"{minor}.2-{DAY}")
-    if minor_of(release) != minor:
-        raise InvalidParameterError(f"Requested release version {release} is not valid for kubernetes version {minor}")
-    if had and _order(release) < _order(had):
-        raise InvalidParameterError(
-            f"Requested release version {release} is older than {had}: a node group is not rolled back"
-        )
+    asked = f"Requested release version {release} is"
+    refuse(
+        (
+            float(minor) > float(control_plane),
+            f"Requested Nodegroup version {minor} is newer than the cluster version {control_plane}",
+        ),
+        (minor_of(release) != minor, f"{asked} not valid for kubernetes version {minor}"),
+    )
+    refuse((had and _order(release) < _order(had), f"{asked} older than {had}: a node group is not rolled back"))
     return release
 
 

@@ -11,7 +11,7 @@ from otel_on_spot.iam.decisions import Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Document
 from otel_on_spot.program.values import Unknown
 from otel_on_spot.simcloud import policy_documents
-from otel_on_spot.simcloud.api_errors import ApiError, InvalidParameterError
+from otel_on_spot.simcloud.api_errors import INVALID, ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, gone_tags, own_tags
 from otel_on_spot.simcloud.properties import Properties
@@ -176,14 +176,14 @@ class LogGroup(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         logs = call.site.client("logs")
-        if inputs["name"].lower().startswith("aws/"):
-            raise InvalidParameterError("Log groups starting with AWS/ are reserved for AWS.")
+        own = inputs["name"].lower().startswith("aws/")
+        refuse((own, "Log groups starting with AWS/ are reserved for AWS."))
         key = inputs.get("kmsKeyId") or ""
         if key and f":{call.site.cloud.account}:" in key:
             try:
-                refuse_state(call.site, key, "InvalidParameterException")
+                refuse_state(call.site, key, INVALID)
             except ClientError:
-                raise InvalidParameterError("The specified KMS Key Id could not be found.") from None
+                raise ApiError(INVALID, "The specified KMS Key Id could not be found.") from None
         more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}
         logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs), **more)
         self._retain(logs, inputs)
@@ -195,11 +195,13 @@ class LogGroup(Handler):
     @staticmethod
     def _retain(logs: Any, inputs: Properties) -> None:
         days = int(inputs.get("retentionInDays") or 0)
-        if days and days not in RETENTIONS:
-            raise InvalidParameterError(
+        refuse(
+            (
+                days and days not in RETENTIONS,
                 f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
-                f"Member must satisfy enum value set: [{', '.join(map(str, RETENTIONS))}]"
+                f"Member must satisfy enum value set: [{', '.join(map(str, RETENTIONS))}]",
             )
+        )
         if days:
             logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=days)
         else:

@@ -210,9 +210,9 @@ def _on(of: Of, *actions: str) -> Calls:
     return lambda asked: (call(action, of(asked)) for action in actions)
 
 
-def _call(action: str, *of: Of) -> Calls:
-    """One call on several resources."""
-    return lambda asked: [call(action, *(named(asked) for named in of))]
+def _call(action: str, *of: Of, keys: "Callable[[Asked], Mapping[str, Any]]" = lambda _: {}) -> Calls:
+    """One call on several resources, with condition keys."""
+    return lambda asked: [call(action, *(named(asked) for named in of), **keys(asked))]
 
 
 def _only(*actions: str) -> Calls:
@@ -241,15 +241,33 @@ def _retag(tag: str, of: Of) -> Calls:
 
 def _put(action: str, of: Of) -> Calls:
     """A call with the tags as condition keys."""
-    return lambda asked: [call(action, of(asked), **requested(asked.tags))]
+    return _call(action, of, keys=lambda asked: requested(asked.tags))
 
 
 def _pass_role(service: str, key: str = "roleArn") -> Calls:
     return lambda asked: [asked.pass_role(asked.inputs[key], service)]
 
 
-def _changed(asked: Asked, key: str) -> bool:
-    return asked.state.get(key) != asked.inputs.get(key)
+def _where_changed(key: str, *then: Calls) -> Calls:
+    """Calls of an update that gives an input another value."""
+    return lambda asked: _in_turn(*then)(asked) if asked.state.get(key) != asked.inputs.get(key) else ()
+
+
+def _resource(service: str, kind: str, rest: str, *, region: str | None = None) -> Of:
+    """The resource itself, of any service but EC2.
+
+    Args:
+        service: as its ARN has it.
+        kind: its type in IAM's table.
+        rest: of its ARN, over its inputs and its ``id``.
+        region: as its ARN has it, where that is not the provider's.
+    """
+
+    def of(asked: Asked) -> Resource:
+        named = rest.format_map({**asked.wanted, "id": asked.identity or "*"})
+        return Resource(arn=asked.arn(service, named, region=region), kind=kind, keys=tagged(asked.held))
+
+    return of
 
 
 # EC2's network
@@ -387,14 +405,14 @@ def kind_of(identity: str) -> str:
 
 
 def _tag(action: str) -> Calls:
-    def made(asked: Asked) -> Iterator[Request]:
-        identity, key = asked.wanted["resourceId"], asked.wanted["key"]
-        keys: dict[str, Any] = {"aws:TagKeys": [key]}
-        if action == "ec2:CreateTags":
-            keys = requested({key: asked.inputs["value"]})
-        yield call(action, with_keys(asked.ec2(kind_of(identity), identity), keys))
+    def tagged_one(asked: Asked) -> Resource:
+        return asked.ec2(kind_of(asked.wanted["resourceId"]), asked.wanted["resourceId"])
 
-    return made
+    def keys(asked: Asked) -> dict[str, Any]:
+        key = asked.wanted["key"]
+        return requested({key: asked.inputs["value"]}) if asked.inputs else {"aws:TagKeys": [key]}
+
+    return lambda asked: [call(action, with_keys(tagged_one(asked), keys(asked)))]
 
 
 ENDPOINT_PARTS: Final = (
@@ -433,8 +451,7 @@ def _template_update(asked: Asked) -> Iterator[Request]:
 # EKS
 
 
-def _cluster(asked: Asked) -> Resource:
-    return asked.eks("cluster", asked.wanted["name"], asked.held)
+_cluster: Final = _resource("eks", "cluster", "cluster/{name}")
 
 
 def _cluster_create(asked: Asked) -> Iterator[Request]:
@@ -487,9 +504,7 @@ def _lend_role(service: str, key: str = "roleArn") -> Calls:
     return _in_turn(lambda asked: [call("iam:GetRole", asked.role(asked.inputs[key]))], _pass_role(service, key))
 
 
-def _node_group(asked: Asked) -> Resource:
-    name = asked.wanted["nodeGroupName"]
-    return asked.eks("nodegroup", f"{asked.wanted['clusterName']}/{name}/*", asked.held)
+_node_group: Final = _resource("eks", "nodegroup", "nodegroup/{clusterName}/{nodeGroupName}/*")
 
 
 def _node_group_create(asked: Asked) -> Iterator[Request]:
@@ -541,8 +556,7 @@ def _node_group_update(asked: Asked) -> Iterator[Request]:
     yield from asked.retag_by("eks:TagResource", itself)
 
 
-def _addon(asked: Asked) -> Resource:
-    return asked.eks("addon", f"{asked.wanted['clusterName']}/{asked.wanted['addonName']}/*", asked.held)
+_addon: Final = _resource("eks", "addon", "addon/{clusterName}/{addonName}/*")
 
 
 def _pass_to_pods(asked: Asked) -> Iterator[Request]:
@@ -553,15 +567,7 @@ def _pass_to_pods(asked: Asked) -> Iterator[Request]:
         yield asked.pass_role(told["roleArn"], PODS)
 
 
-def _association_of_pods(asked: Asked) -> Resource:
-    return asked.eks("podidentityassociation", f"{asked.wanted['clusterName']}/{asked.identity or '*'}", asked.held)
-
-
-def _pod_identity_update(asked: Asked) -> Iterator[Request]:
-    if _changed(asked, "roleArn"):
-        yield call("eks:UpdatePodIdentityAssociation", _association_of_pods(asked))
-        yield from _lend_role(PODS)(asked)
-    yield from asked.retag_by("eks:TagResource", _association_of_pods(asked))
+_association_of_pods: Final = _resource("eks", "podidentityassociation", "podidentityassociation/{clusterName}/{id}")
 
 
 def _entry(asked: Asked) -> Resource:
@@ -609,9 +615,8 @@ def _access_policy(action: str) -> Calls:
 # Events, queues, experiments
 
 
-def _rule(asked: Asked) -> Resource:
-    name = asked.wanted.get("name") or asked.wanted["rule"]
-    return Resource(arn=asked.arn("events", f"rule/{name}"), kind="rule-on-default-event-bus", keys=tagged(asked.held))
+_rule: Final = _resource("events", "rule-on-default-event-bus", "rule/{name}")
+_rule_of: Final = _resource("events", "rule-on-default-event-bus", "rule/{rule}")
 
 
 def _rule_put(asked: Asked) -> Iterator[Request]:
@@ -620,8 +625,7 @@ def _rule_put(asked: Asked) -> Iterator[Request]:
         yield from asked.retag_by("events:TagResource", _rule(asked))
 
 
-def _target_put(asked: Asked) -> Iterator[Request]:
-    yield call("events:PutTargets", _rule(asked), **{"events:TargetArn": asked.inputs["arn"]})
+_target_put: Final = _call("events:PutTargets", _rule_of, keys=lambda asked: {"events:TargetArn": asked.inputs["arn"]})
 
 
 def _queue(asked: Asked, url: str = "") -> Resource:
@@ -638,8 +642,7 @@ def _queue_of(asked: Asked) -> Resource:
 # Alarms, topics, budgets
 
 
-def _alarm(asked: Asked) -> Resource:
-    return Resource(arn=asked.arn("cloudwatch", f"alarm:{asked.wanted['name']}"), kind="alarm", keys=tagged(asked.held))
+_alarm: Final = _resource("cloudwatch", "alarm", "alarm:{name}")
 
 
 def _alarm_put(asked: Asked) -> Iterator[Request]:
@@ -660,14 +663,8 @@ def _subscribe(asked: Asked) -> Iterator[Request]:
     yield call("sns:Subscribe", topic, **keys)
 
 
-def _budget(asked: Asked) -> Resource:
-    arn = asked.arn("budgets", f"budget/{asked.wanted['name']}", region="")
-    return Resource(arn=arn, kind="budget", keys=tagged(asked.held))
-
-
-def _experiment(asked: Asked) -> Resource:
-    rest = f"experiment-template/{asked.identity or '*'}"
-    return Resource(arn=asked.arn("fis", rest), kind="experiment-template", keys=tagged(asked.held))
+_budget: Final = _resource("budgets", "budget", "budget/{name}", region="")
+_experiment: Final = _resource("fis", "experiment-template", "experiment-template/{id}")
 
 
 def _experiment_actions(asked: Asked) -> list[Resource]:
@@ -726,16 +723,11 @@ def _key_update(asked: Asked) -> Iterator[Request]:
 
 
 def _alias(action: str) -> Calls:
-    def made(asked: Asked) -> Iterator[Request]:
-        alias = Resource(arn=asked.arn("kms", asked.wanted["name"]), kind="alias")
-        yield call(f"kms:{action}", alias, _key(asked, asked.wanted["targetKeyId"]))
-
-    return made
+    alias = _resource("kms", "alias", "{name}")
+    return _call(f"kms:{action}", alias, lambda asked: _key(asked, asked.wanted["targetKeyId"]))
 
 
-def _group_of_logs(asked: Asked) -> Resource:
-    arn = asked.arn("logs", f"log-group:{asked.wanted['name']}")
-    return Resource(arn=arn, kind="log-group", keys=tagged(asked.held))
+_group_of_logs: Final = _resource("logs", "log-group", "log-group:{name}")
 
 
 def _logs_create(asked: Asked) -> Iterator[Request]:
@@ -795,32 +787,13 @@ def _role_update(asked: Asked) -> Iterator[Request]:
     yield from asked.retag_by("iam:TagRole", itself)
 
 
-def _attachment(action: str) -> Calls:
-    def made(asked: Asked) -> Iterator[Request]:
-        boundary = _boundary_of(asked, asked.wanted["role"])
-        keys = {"iam:PolicyARN": asked.wanted["policyArn"], **boundary}
-        yield call(f"iam:{action}", _of_role(asked), **keys)
-
-    return made
-
-
-def _boundary_of(asked: Asked, role: str) -> dict[str, Any]:
-    boundary = asked.known.policy("iam-boundary", role, asked.site)
+def _boundary(asked: Asked) -> dict[str, Any]:
+    boundary = asked.known.policy("iam-boundary", asked.wanted["role"], asked.site)
     return {"iam:PermissionsBoundary": boundary} if boundary else {}
 
 
-def _inline(action: str) -> Calls:
-    def made(asked: Asked) -> Iterator[Request]:
-        keys = _boundary_of(asked, asked.wanted["role"]) if action != "GetRolePolicy" else {}
-        yield call(f"iam:{action}", _of_role(asked), **keys)
-
-    return made
-
-
-def _policy_update(asked: Asked) -> Iterator[Request]:
-    if _changed(asked, "policy"):
-        yield from _on(_POLICY, "iam:ListPolicyVersions", "iam:DeletePolicyVersion", "iam:CreatePolicyVersion")(asked)
-    yield from asked.retag_by("iam:TagPolicy", _POLICY(asked))
+def _attachment(action: str) -> Calls:
+    return _call(action, _of_role, keys=lambda asked: {"iam:PolicyARN": asked.wanted["policyArn"], **_boundary(asked)})
 
 
 def _into_profile(asked: Asked) -> Iterator[Request]:
@@ -845,13 +818,6 @@ def _profile_read(asked: Asked) -> Iterator[Request]:
         yield call("iam:GetRole", _of_role(asked))
 
 
-def _profile_update(asked: Asked) -> Iterator[Request]:
-    if _changed(asked, "role"):
-        yield from _out_of_profile(asked)
-        yield from _into_profile(asked)
-    yield from asked.retag_by("iam:TagInstanceProfile", _PROFILE(asked))
-
-
 def _linked_role(*actions: str) -> Calls:
     def made(asked: Asked) -> Iterator[Request]:
         service = asked.wanted["awsServiceName"]
@@ -868,12 +834,6 @@ def _issuer(asked: Asked) -> Resource:
     host = (asked.inputs.get("url") or asked.state.get("url") or "").removeprefix("https://")
     arn = asked.identity or asked.arn("iam", f"oidc-provider/{host}", region="")
     return Resource(arn=arn, kind="oidc-provider", keys=tagged(asked.held))
-
-
-def _issuer_update(asked: Asked) -> Iterator[Request]:
-    if _changed(asked, "thumbprintLists"):
-        yield call("iam:UpdateOpenIDConnectProviderThumbprint", _issuer(asked))
-    yield from asked.retag_by("iam:TagOpenIDConnectProvider", _issuer(asked))
 
 
 # Buckets
@@ -1032,7 +992,10 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": Operations(
         create=_in_turn(_make_in_cluster("eks:CreatePodIdentityAssociation", _association_of_pods), _lend_role(PODS)),
         read=_on(_association_of_pods, "eks:DescribePodIdentityAssociation"),
-        update=_pod_identity_update,
+        update=_in_turn(
+            _where_changed("roleArn", _on(_association_of_pods, "eks:UpdatePodIdentityAssociation"), _lend_role(PODS)),
+            _retag("eks:TagResource", _association_of_pods),
+        ),
         delete=_on(_association_of_pods, "eks:DeletePodIdentityAssociation"),
     ),
     "aws:eks/accessEntry:AccessEntry": Operations(
@@ -1054,9 +1017,9 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Operations(
         create=_target_put,
-        read=_on(_rule, "events:ListTargetsByRule"),
+        read=_on(_rule_of, "events:ListTargetsByRule"),
         update=_target_put,
-        delete=_on(_rule, "events:RemoveTargets"),
+        delete=_on(_rule_of, "events:RemoveTargets"),
     ),
     "aws:sqs/queue:Queue": Operations(
         create=_new("sqs:CreateQueue", _queue, "sqs:TagQueue"),
@@ -1129,26 +1092,34 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
         delete=_on(_ROLE, "iam:ListInstanceProfilesForRole", "iam:DeleteRole"),
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Operations(
-        create=_attachment("AttachRolePolicy"),
+        create=_attachment("iam:AttachRolePolicy"),
         read=_on(_of_role, "iam:ListAttachedRolePolicies"),
-        delete=_attachment("DetachRolePolicy"),
+        delete=_attachment("iam:DetachRolePolicy"),
     ),
     "aws:iam/rolePolicy:RolePolicy": Operations(
-        create=_inline("PutRolePolicy"),
-        read=_inline("GetRolePolicy"),
-        update=_inline("PutRolePolicy"),
-        delete=_inline("DeleteRolePolicy"),
+        create=_call("iam:PutRolePolicy", _of_role, keys=_boundary),
+        read=_on(_of_role, "iam:GetRolePolicy"),
+        update=_call("iam:PutRolePolicy", _of_role, keys=_boundary),
+        delete=_call("iam:DeleteRolePolicy", _of_role, keys=_boundary),
     ),
     "aws:iam/policy:Policy": Operations(
         create=_new("iam:CreatePolicy", _POLICY, "iam:TagPolicy"),
         read=_on(_POLICY, "iam:GetPolicy", "iam:GetPolicyVersion"),
-        update=_policy_update,
+        update=_in_turn(
+            _where_changed(
+                "policy",
+                _on(_POLICY, "iam:ListPolicyVersions", "iam:DeletePolicyVersion", "iam:CreatePolicyVersion"),
+            ),
+            _retag("iam:TagPolicy", _POLICY),
+        ),
         delete=_on(_POLICY, "iam:ListPolicyVersions", "iam:DeletePolicyVersion", "iam:DeletePolicy"),
     ),
     "aws:iam/instanceProfile:InstanceProfile": Operations(
         create=_profile_create,
         read=_profile_read,
-        update=_profile_update,
+        update=_in_turn(
+            _where_changed("role", _out_of_profile, _into_profile), _retag("iam:TagInstanceProfile", _PROFILE)
+        ),
         delete=_in_turn(_out_of_profile, _on(_PROFILE, "iam:DeleteInstanceProfile")),
     ),
     "aws:iam/serviceLinkedRole:ServiceLinkedRole": Operations(
@@ -1173,7 +1144,10 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Operations(
         create=_new("iam:CreateOpenIDConnectProvider", _issuer, "iam:TagOpenIDConnectProvider"),
         read=_on(_issuer, "iam:GetOpenIDConnectProvider"),
-        update=_issuer_update,
+        update=_in_turn(
+            _where_changed("thumbprintLists", _on(_issuer, "iam:UpdateOpenIDConnectProviderThumbprint")),
+            _retag("iam:TagOpenIDConnectProvider", _issuer),
+        ),
         delete=_on(_issuer, "iam:DeleteOpenIDConnectProvider"),
     ),
 }

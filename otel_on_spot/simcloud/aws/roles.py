@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from otel_on_spot.iam import document
+from otel_on_spot.iam import allows, document
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
@@ -57,6 +57,16 @@ def one(site: Site, arguments: Mapping[str, Any]) -> Properties:
 def document_of(value: Any) -> str:
     """A policy document as JSON text, whether boto3 decoded it or not."""
     return json.dumps(document(value))
+
+
+def trusts(site: Site, role_arn: str, principal: Mapping[str, str], *actions: str) -> bool:
+    """Decide if a role's trust policy lets a principal call these actions of STS; AssumeRole without any.
+
+    Raises:
+        ClientError: there is no such role.
+    """
+    trust = site.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    return all(allows(trust, action, principal=principal) for action in actions or ("sts:AssumeRole",))
 
 
 def _trusted(call: Call, policy: str) -> None:

@@ -14,6 +14,7 @@ from otel_on_spot.kubernetes.names import (
 )
 from otel_on_spot.simcloud.aws.eks_addons import POD_IDENTITY_ACTIONS, nodes_ready
 from otel_on_spot.simcloud.aws.eks_nodes import terminate
+from otel_on_spot.simcloud.aws.roles import trusts
 from otel_on_spot.simcloud.eks_answers import issuer
 from otel_on_spot.simcloud.handler import Site
 
@@ -108,12 +109,10 @@ def _oidc_provider(site: Site) -> str:
 
 
 def _trusts(site: Site, role_arn: str, wanted: tuple[str, ...], principal: dict[str, str]) -> bool:
-    iam = site.client("iam")
     try:
-        trust = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
-    except iam.exceptions.NoSuchEntityException:
+        return trusts(site, role_arn, principal, *wanted)
+    except site.client("iam").exceptions.NoSuchEntityException:
         return False
-    return all(allows(trust, action, principal=principal) for action in wanted)
 
 
 def _may(site: Site, role_arn: str, action: str) -> bool:
