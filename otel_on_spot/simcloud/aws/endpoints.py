@@ -6,8 +6,9 @@ from typing import Any, Final
 from typing_extensions import override
 
 from infra.settings.rules import endpoint_services
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import refuse
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, refuse_other_networks
+from otel_on_spot.simcloud.aws.network import names_of
 from otel_on_spot.simcloud.handler import Call, Seconds, Site
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
@@ -31,7 +32,6 @@ class VpcEndpoint(Ec2Handler):
         told |= {key: inputs.get(key) or None for key in (*PLACES, "dnsOptions", "policy")}
         asked = in_aws_form("ec2", "CreateVpcEndpointRequest", told, {"policy": "PolicyDocument"})
         asked["TagSpecifications"] = self.specification(call, inputs)
-        self._refuse_private_names_of_s3(ec2, inputs)
         self._refuse_conflicts(ec2, inputs)
         self._refuse_places(call.site, inputs)
         made = ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
@@ -55,106 +55,83 @@ class VpcEndpoint(Ec2Handler):
 
     @staticmethod
     def _refuse_service(site: Site, inputs: Properties) -> None:
-        """AWS has an endpoint of a service in its region, and gateways of two services; moto takes any name.
-
-        Raises:
-            ApiError: there is no such service there, or no gateway of it.
-        """
+        """Refuse services that have no endpoint in the region, and gateways of any but two; moto takes any name."""
         name, kind = inputs["serviceName"], inputs["vpcEndpointType"]
         service = name.removeprefix(f"com.amazonaws.{site.region}.")
-        if service == name or service.removesuffix("-fips") not in endpoint_services():
-            raise ApiError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
-        if kind == "Gateway" and service not in GATEWAYS:
-            raise ApiError(
-                "InvalidParameter",
-                f"Endpoint type ({kind}) does not match available service types ([Interface]) of {name}.",
-            )
+        absent = service == name or service.removesuffix("-fips") not in endpoint_services()
+        refuse((absent, f"The Vpc Endpoint Service '{name}' does not exist"), code="InvalidServiceName")
+        told = f"Endpoint type ({kind}) does not match available service types ([Interface]) of {name}."
+        refuse((kind == "Gateway" and service not in GATEWAYS, told), code="InvalidParameter")
 
     @staticmethod
     def _refuse_places(site: Site, inputs: Properties) -> None:
         """An endpoint is in subnets and groups, or in tables, of its network; private names need the network's DNS.
 
         Source: https://docs.aws.amazon.com/vpc/latest/privatelink/manage-dns-names.html
-
-        Raises:
-            ApiError: it is not.
         """
-        vpc, gateway = inputs["vpcId"], inputs["vpcEndpointType"] == "Gateway"
+        vpc, gateway, ec2 = inputs["vpcId"], inputs["vpcEndpointType"] == "Gateway", site.client("ec2")
         for argument, words in PLACES.items():
-            if inputs.get(argument) and gateway != (argument == "routeTableIds"):
-                kind = "Gateway" if argument == "routeTableIds" else "Interface"
-                raise ApiError("InvalidParameter", f"{words} are only supported for {kind} type VPC Endpoints.")
+            kind = "Gateway" if argument == "routeTableIds" else "Interface"
+            misplaced = inputs.get(argument) and gateway != (kind == "Gateway")
+            told = f"{words} are only supported for {kind} type VPC Endpoints."
+            refuse((misplaced, told), code="InvalidParameter")
             refuse_other_networks(site, vpc, inputs.get(argument) or (), "InvalidParameter")
         if not inputs.get("privateDnsEnabled"):
             return
-        if gateway:
-            raise ApiError("InvalidParameter", "Private DNS is only supported for Interface type VPC Endpoints.")
-        ec2 = site.client("ec2")
-        for flag in ("enableDnsSupport", "enableDnsHostnames"):
-            told = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=flag)[flag[0].upper() + flag[1:]]
-            if not told["Value"]:
-                raise ApiError(
-                    "InvalidParameter",
-                    "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to "
-                    f"true for {vpc}",
-                )
+        lacks = (
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "
+            f"{vpc}"
+        )
+        refuse(
+            (gateway, "Private DNS is only supported for Interface type VPC Endpoints."),
+            (not all(names_of(ec2, vpc).values()), lacks),
+            code="InvalidParameter",
+        )
 
     @staticmethod
     def _refuse_conflicts(ec2: Any, inputs: Properties) -> None:
         """A network has one private name of a service, a zone one interface, a route table one route to a service.
 
-        Raises:
-            ApiError: another endpoint has the route or the private name, or two of the subnets are of one zone.
+        Private names of S3 need a gateway, through which AWS sends the VPC's own traffic by default.
         """
         vpc, service, kind = inputs["vpcId"], inputs["serviceName"], inputs["vpcEndpointType"]
-        same = {"vpc-id": vpc, "service-name": service, "vpc-endpoint-type": kind}
-        here = [{"Name": name, "Values": [value]} for name, value in same.items()]
-        others = [
-            endpoint
-            for endpoint in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
-            if endpoint["State"] != "deleted"
-        ]
+        here = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [service]}]
+        others = [one for one in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if one["State"] != "deleted"]
+        same = [other for other in others if other["VpcEndpointType"] == kind]
+        tables = inputs.get("routeTableIds") or ()
+        refuse(
+            *(
+                (
+                    any(table in (other.get("RouteTableIds") or ()) for other in same),
+                    f"route table {table} already has a route to the prefix list of {service}",
+                )
+                for table in (tables if kind == "Gateway" else ())
+            ),
+            code="RouteAlreadyExists",
+        )
         if kind == "Gateway":
-            for table in inputs.get("routeTableIds") or ():
-                if any(table in (other.get("RouteTableIds") or ()) for other in others):
-                    raise ApiError(
-                        "RouteAlreadyExists", f"route table {table} already has a route to the prefix list of {service}"
-                    )
             return
-        if inputs.get("privateDnsEnabled") and any(other.get("PrivateDnsEnabled") for other in others):
-            raise ApiError(
-                "InvalidParameter",
+        private, options = inputs.get("privateDnsEnabled"), inputs.get("dnsOptions") or {}
+        inbound_only = options.get("privateDnsOnlyForInboundResolverEndpoint", True)
+        gateways = [other for other in others if other["VpcEndpointType"] == "Gateway"]
+        refuse(
+            (
+                service.endswith(".s3") and private and inbound_only and not gateways,
+                "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC must have a Gateway endpoint for "
+                "the service.",
+            ),
+            (
+                private and any(other.get("PrivateDnsEnabled") for other in same),
                 "private-dns-enabled cannot be set because there is already a conflicting DNS domain for "
                 f"{service} in the VPC {vpc}",
-            )
+            ),
+            code="InvalidParameter",
+        )
         subnets = inputs.get("subnetIds") or []
         found = ec2.describe_subnets(SubnetIds=sorted(set(subnets)))["Subnets"] if subnets else []
-        if len(subnets) != len({subnet["AvailabilityZone"] for subnet in found}):
-            raise ApiError(
-                "DuplicateSubnetsInSameZone", f"Found another VPC endpoint subnet in the zone of {', '.join(subnets)}"
-            )
-
-    @staticmethod
-    def _refuse_private_names_of_s3(ec2: Any, inputs: Properties) -> None:
-        """AWS sends the VPC's own traffic through a gateway by default, and wants that gateway to be there.
-
-        Raises:
-            ApiError: the VPC has no gateway endpoint of S3.
-        """
-        s3 = inputs["vpcEndpointType"] == "Interface" and inputs["serviceName"].endswith(".s3")
-        options = inputs.get("dnsOptions") or {}
-        if s3 and inputs.get("privateDnsEnabled") and options.get("privateDnsOnlyForInboundResolverEndpoint", True):
-            filters = [
-                {"Name": "vpc-id", "Values": [inputs["vpcId"]]},
-                {"Name": "service-name", "Values": [inputs["serviceName"]]},
-                {"Name": "vpc-endpoint-type", "Values": ["Gateway"]},
-            ]
-            if not ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]:
-                raise ApiError(
-                    "InvalidParameter",
-                    "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC must have a Gateway endpoint for "
-                    "the service.",
-                )
+        told = f"Found another VPC endpoint subnet in the zone of {', '.join(subnets)}"
+        zones = {subnet["AvailabilityZone"] for subnet in found}
+        refuse((len(subnets) != len(zones), told), code="DuplicateSubnetsInSameZone")
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties:
@@ -209,19 +186,16 @@ class FlowLog(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        if not inputs.get("iamRoleArn"):
-            raise ApiError(
-                "InvalidParameter",
-                "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs",
-            )
-        fields = inputs.get("logFormat") or ""
-        if unknown := [field for field in re.findall(r"\$\{([^}]*)\}", fields) if field not in FIELDS]:
-            raise ApiError("InvalidParameter", f"Unknown fields provided: {', '.join(unknown)}")
-        _, _, service, region, *_ = f"{inputs['logDestination']}:::".split(":")
-        if (service, region) != ("logs", call.site.region):
-            raise ApiError(
-                "InvalidParameter", f"LogDestination {inputs['logDestination']} is no log group of {call.site.region}"
-            )
+        unknown = [one for one in re.findall(r"\$\{([^}]*)\}", inputs.get("logFormat") or "") if one not in FIELDS]
+        to, home = inputs["logDestination"], call.site.region
+        _, _, service, region, *_ = f"{to}:::".split(":")
+        lacks = "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs"
+        refuse(
+            (not inputs.get("iamRoleArn"), lacks),
+            (unknown, f"Unknown fields provided: {', '.join(unknown)}"),
+            ((service, region) != ("logs", home), f"LogDestination {to} is no log group of {home}"),
+            code="InvalidParameter",
+        )
         made = call.site.client("ec2").create_flow_logs(
             ResourceType="VPC",
             ResourceIds=[inputs["vpcId"]],

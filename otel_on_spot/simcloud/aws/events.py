@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
@@ -76,8 +76,12 @@ class EventRule(Handler):
     def _put(self, call: Call, inputs: Properties) -> str:
         if not inputs.get("eventPattern"):
             raise ApiError("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
-        if problem := _refused_pattern(inputs["eventPattern"]):
-            raise ApiError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {problem}")
+        text, opening = inputs["eventPattern"], "Event pattern is not valid. Reason"
+        refuse(
+            (len(text) > PATTERN_LENGTH, f"{opening}: it has {len(text)} of {PATTERN_LENGTH} characters"),
+            ("".join(text.split()) == "{}", f"{opening}: Empty pattern is not allowed"),
+            code="InvalidEventPatternException",
+        )
         made = call.site.client("events").put_rule(
             Name=inputs["name"],
             EventPattern=inputs["eventPattern"],
@@ -109,17 +113,6 @@ class EventRule(Handler):
         call.site.client("events").delete_rule(Name=identity)
 
 
-def _refused_pattern(text: str) -> str:
-    """What EventBridge refuses of a pattern and moto takes; what stands inside an operator is not decided."""
-    if len(text) > PATTERN_LENGTH:
-        return f"it has {len(text)} of {PATTERN_LENGTH} characters"
-    try:
-        pattern = json.loads(text)
-    except ValueError:
-        return ""  # moto refuses it
-    return "Empty pattern is not allowed" if pattern == {} else ""
-
-
 class EventTarget(Handler):
     """A target of a rule's events."""
 
@@ -129,20 +122,17 @@ class EventTarget(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         targets = call.site.client("events").list_targets_by_rule(Rule=inputs["rule"])["Targets"]
-        if len({*(target["Id"] for target in targets), inputs["targetId"]}) > TARGETS_OF_A_RULE:
-            raise ApiError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
-        _, partition, service, region, *_ = f"{inputs['arn']}:::".split(":")
-        if partition != call.site.scope.partition or service not in TARGET_SERVICES:
-            raise ApiError(
-                "ValidationException",
-                f"Parameter {inputs['arn']} is not valid. Reason: Provided Arn is not in correct format.",
-            )
-        if service == "sqs" and region != call.site.region:
-            raise ApiError(
-                "ValidationException",
-                f"Parameter {inputs['arn']} is not valid. Reason: a queue is of the "
-                f"rule's own region, {call.site.region}",
-            )
+        ids = {*(target["Id"] for target in targets), inputs["targetId"]}
+        told = "The requested resource exceeds the maximum number allowed."
+        refuse((len(ids) > TARGETS_OF_A_RULE, told), code="LimitExceededException")
+        to, home = inputs["arn"], call.site.region
+        _, partition, service, region, *_ = f"{to}:::".split(":")
+        opening, unknown = f"Parameter {to} is not valid. Reason", service not in TARGET_SERVICES
+        refuse(
+            (partition != call.site.scope.partition or unknown, f"{opening}: Provided Arn is not in correct format."),
+            (service == "sqs" and region != home, f"{opening}: a queue is of the rule's own region, {home}"),
+            code="ValidationException",
+        )
         answer = call.site.client("events").put_targets(
             Rule=inputs["rule"], Targets=[{"Id": inputs["targetId"], "Arn": inputs["arn"]}]
         )
@@ -181,11 +171,8 @@ class Queue(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         name, sqs = inputs["name"], call.site.client("sqs")
-        if name.endswith(".fifo"):
-            raise ApiError(
-                "InvalidParameterValue",
-                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
-            )
+        rule = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+        refuse((name.endswith(".fifo"), rule), code="InvalidParameterValue")
         gone = call.site.cloud.tables.get("deleted-queues", f"{call.site.region}/{name}")
         if gone and call.site.cloud.clock.scale:
             elapsed = (time.time() - gone["at"]) / call.site.cloud.clock.scale
@@ -209,15 +196,19 @@ class Queue(Handler):
     @staticmethod
     def _attributes(inputs: Properties) -> dict[str, str]:
         wanted = {there: inputs[here] for here, there in ATTRIBUTES.items() if inputs.get(here) is not None}
-        for name, (least, most) in RANGES.items():
-            if name in wanted and not least <= int(wanted[name]) <= most:
-                raise ApiError(
-                    "InvalidAttributeValue", f"Invalid value for the parameter {name}: {least} to {most} are allowed"
+        refuse(
+            *(
+                (
+                    name in wanted and not least <= int(wanted[name]) <= most,
+                    f"Invalid value for the parameter {name}: {least} to {most} are allowed",
                 )
-        if wanted.get("SqsManagedSseEnabled") and wanted.get("KmsMasterKeyId"):
-            raise ApiError(
-                "InvalidAttributeName", "You can use one type of server-side encryption (SSE) at one time: KMS or SQS."
-            )
+                for name, (least, most) in RANGES.items()
+            ),
+            code="InvalidAttributeValue",
+        )
+        twice = "You can use one type of server-side encryption (SSE) at one time: KMS or SQS."
+        both = wanted.get("SqsManagedSseEnabled") and wanted.get("KmsMasterKeyId")
+        refuse((both, twice), code="InvalidAttributeName")
         return {k: str(v).lower() if isinstance(v, bool) else _number(v) for k, v in wanted.items()}
 
     @override
@@ -275,10 +266,9 @@ class QueuePolicy(Handler):
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         url = moto_url(call.site, identity)
-        found = (
-            call.site.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
-        )
-        return {"policy": found["Policy"]} if found.get("Policy") else None
+        answer = call.site.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        policy = answer.get("Attributes", {}).get("Policy")
+        return {"policy": policy} if policy else None
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:

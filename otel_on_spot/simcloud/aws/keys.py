@@ -184,8 +184,9 @@ class LogGroup(Handler):
                 refuse_state(call.site, key, INVALID)
             except ClientError:
                 raise ApiError(INVALID, "The specified KMS Key Id could not be found.") from None
-        more = {key: inputs[key] for key in ("kmsKeyId", "logGroupClass") if inputs.get(key)}
-        logs.create_log_group(logGroupName=inputs["name"], tags=all_tags(call.site, inputs), **more)
+        told = {**inputs, "tags": all_tags(call.site, inputs)}
+        more = {key: told[key] for key in ("kmsKeyId", "logGroupClass", "tags") if told.get(key)}
+        logs.create_log_group(logGroupName=inputs["name"], **more)
         self._retain(logs, inputs)
         return self.identity(call.site, inputs), {
             "arn": self.arn(call.site, inputs["name"], inputs),
@@ -227,7 +228,8 @@ class LogGroup(Handler):
             logs.disassociate_kms_key(logGroupName=identity)
         if gone := gone_tags(call.site, state, new):
             logs.untag_log_group(logGroupName=identity, tags=gone)
-        logs.tag_log_group(logGroupName=identity, tags=all_tags(call.site, new))
+        if wanted := all_tags(call.site, new):
+            logs.tag_log_group(logGroupName=identity, tags=wanted)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

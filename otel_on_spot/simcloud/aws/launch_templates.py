@@ -6,7 +6,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from otel_on_spot.program.values import UNKNOWN
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import refuse
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, tag_list
 from otel_on_spot.simcloud.properties import Properties, changes, declared
@@ -47,26 +47,19 @@ HOPS: Final = range(1, 65)
 
 
 def _refuse(inputs: Properties) -> None:
-    """Names, tagged things and hops that EC2 refuses, beyond its model; moto takes any.
-
-    Raises:
-        ApiError: it refuses one.
-    """
-    if not NAME.fullmatch(inputs["name"]):
-        raise ApiError(
-            "InvalidLaunchTemplateName.MalformedException",
-            "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the "
-            "following characters: - ( ) . / _.",
-        )
-    for told in inputs.get("tagSpecifications") or ():
-        if told["resourceType"] not in TAGGED:
-            raise ApiError(
-                "InvalidParameterValue",
-                f"'{told['resourceType']}' is not a valid taggable resource type for this operation.",
-            )
+    """Refuse names, tagged things and hops that EC2 refuses, beyond its model; moto takes any."""
+    told = "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the "
+    rule = f"{told}following characters: - ( ) . / _."
+    refuse((not NAME.fullmatch(inputs["name"]), rule), code="InvalidLaunchTemplateName.MalformedException")
     hops = (inputs.get("metadataOptions") or {}).get("httpPutResponseHopLimit")
-    if hops is not None and int(hops) not in HOPS:
-        raise ApiError("InvalidParameterValue", f"HttpPutResponseHopLimit {hops} is not 1 to {HOPS[-1]}")
+    refuse(
+        *(
+            (kind not in TAGGED, f"'{kind}' is not a valid taggable resource type for this operation.")
+            for kind in (row["resourceType"] for row in inputs.get("tagSpecifications") or ())
+        ),
+        (hops is not None and int(hops) not in HOPS, f"HttpPutResponseHopLimit {hops} is not 1 to {HOPS[-1]}"),
+        code="InvalidParameterValue",
+    )
 
 
 class LaunchTemplate(Ec2Handler):

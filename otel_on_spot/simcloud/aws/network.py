@@ -63,7 +63,7 @@ class Vpc(Ec2Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties:
-        return {**super().read(call, identity, state), **_names(call.site.client("ec2"), identity)}
+        return {**super().read(call, identity, state), **names_of(call.site.client("ec2"), identity)}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
@@ -178,7 +178,7 @@ class Subnet(Ec2Handler):
         super().delete(call, identity, state)
 
 
-def _names(ec2: Any, vpc: str) -> dict[str, bool]:
+def names_of(ec2: Any, vpc: str) -> dict[str, bool]:
     """Whether a VPC resolves names, and gives them."""
     return {
         key: ec2.describe_vpc_attribute(VpcId=vpc, Attribute=key)[key[0].upper() + key[1:]]["Value"]
@@ -206,7 +206,7 @@ def vpc(site: Site, arguments: Mapping[str, Any]) -> Properties:
             }
             for association in found.get("CidrBlockAssociationSet") or ()
         ],
-        **_names(ec2, identity),
+        **names_of(ec2, identity),
         "mainRouteTableId": ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"],
         "dhcpOptionsId": found["DhcpOptionsId"],
         "ownerId": found["OwnerId"],

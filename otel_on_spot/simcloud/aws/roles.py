@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.iam import allows, document
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
@@ -70,15 +70,16 @@ def trusts(site: Site, role_arn: str, principal: Mapping[str, str], *actions: st
 
 
 def _trusted(call: Call, policy: str) -> None:
-    """Refuse a trust policy that names a service or a role that does not exist: moto takes it.
+    """Refuse a trust policy that is too long, or names a service or a role that does not exist: moto takes it."""
+    unknown = principals.unknown(call.site, policy)
+    refuse((unknown, f"Invalid principal in policy: {', '.join(unknown)}"), code="MalformedPolicyDocument")
+    told = f"Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_LIMIT}"
+    refuse((size_of(policy) > TRUST_POLICY_LIMIT, told), code="LimitExceeded")
 
-    Raises:
-        ApiError: it names one, or is longer than its quota.
-    """
-    if unknown := principals.unknown(call.site, policy):
-        raise ApiError("MalformedPolicyDocument", f"Invalid principal in policy: {', '.join(unknown)}")
-    if len("".join(policy.split())) > TRUST_POLICY_LIMIT:
-        raise ApiError("LimitExceeded", f"Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_LIMIT}")
+
+def size_of(policy: str) -> int:
+    """Characters of a policy without white space, as IAM counts them."""
+    return len("".join(policy.split()))
 
 
 class Role(Handler):
@@ -176,11 +177,8 @@ class RolePolicy(Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        if len("".join(inputs["policy"].split())) > INLINE_POLICY_LIMIT:
-            raise ApiError(
-                "LimitExceeded",
-                f"Maximum policy size of {INLINE_POLICY_LIMIT} bytes exceeded for role {inputs['role']}",
-            )
+        told = f"Maximum policy size of {INLINE_POLICY_LIMIT} bytes exceeded for role {inputs['role']}"
+        refuse((size_of(inputs["policy"]) > INLINE_POLICY_LIMIT, told), code="LimitExceeded")
         call.site.client("iam").put_role_policy(
             RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
         )
@@ -221,11 +219,9 @@ class Policy(Handler):
 
     @staticmethod
     def _fits(policy: str) -> None:
-        size = len("".join(policy.split()))
-        if size > MANAGED_POLICY_LIMIT:
-            raise ApiError(
-                "LimitExceeded", f"Cannot exceed quota for PolicySize: {MANAGED_POLICY_LIMIT} (given: {size})"
-            )
+        size = size_of(policy)
+        told = f"Cannot exceed quota for PolicySize: {MANAGED_POLICY_LIMIT} (given: {size})"
+        refuse((size > MANAGED_POLICY_LIMIT, told), code="LimitExceeded")
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -251,11 +247,8 @@ class Policy(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         iam = call.site.client("iam")
         attached = iam.list_entities_for_policy(PolicyArn=identity)["PolicyRoles"]
-        if attached:
-            raise ApiError(
-                "DeleteConflict",
-                f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in attached)}",
-            )
+        told = f"Cannot delete a policy attached to entities: {', '.join(role['RoleName'] for role in attached)}"
+        refuse((attached, told), code="DeleteConflict")
         for version in iam.list_policy_versions(PolicyArn=identity)["Versions"]:
             if not version["IsDefaultVersion"]:
                 iam.delete_policy_version(PolicyArn=identity, VersionId=version["VersionId"])
@@ -323,12 +316,9 @@ class ServiceLinkedRole(Handler):
         if not principals.is_service(inputs["awsServiceName"], call.site.region):
             raise ApiError("InvalidInput", f"Invalid AWS service name: {inputs['awsServiceName']}")
         path = f"/aws-service-role/{inputs['awsServiceName']}/"
-        if any(role["Path"] == path for role in iam.list_roles()["Roles"]):
-            raise ApiError(
-                "InvalidInput",
-                f"Service role name for {inputs['awsServiceName']} has been taken in this account, "
-                "please try a different suffix.",
-            )
+        taken = any(role["Path"] == path for role in iam.list_roles()["Roles"])
+        told = f"Service role name for {inputs['awsServiceName']} has been taken in this account"
+        refuse((taken, f"{told}, please try a different suffix."), code="InvalidInput")
         made = iam.create_service_linked_role(
             AWSServiceName=inputs["awsServiceName"], Description=inputs.get("description") or ""
         )["Role"]

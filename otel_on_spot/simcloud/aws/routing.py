@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, network_of, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
@@ -57,30 +57,20 @@ class Route(Handler):
 
     @staticmethod
     def _refuse(call: Call, inputs: Properties) -> None:
-        """A route has a target that is there, and leaves the network's own range alone; moto takes any.
-
-        Raises:
-            ApiError: no target is given or more than one, it is not there or of another network, or the range is the
-                network's own.
-        """
-        targets = [inputs[target] for target in TARGETS if inputs.get(target)]
-        if len(targets) != 1:
-            raise ApiError(
-                "MissingParameter" if not targets else "InvalidParameterCombination",
-                "The request must contain exactly one of the parameters: " + ", ".join(TARGETS),
-            )
+        """Refuse a route without one target that is there, or over the network's own range; moto takes any."""
+        targets, to = [inputs[target] for target in TARGETS if inputs.get(target)], inputs["destinationCidrBlock"]
+        rule = "The request must contain exactly one of the parameters: " + ", ".join(TARGETS)
+        refuse((not targets, rule), code="MissingParameter")
+        refuse((len(targets) > 1, rule), code="InvalidParameterCombination")
         ec2, nat = call.site.client("ec2"), inputs.get("natGatewayId")
-        if nat and not ec2.describe_nat_gateways(Filters=[{"Name": "nat-gateway-id", "Values": [nat]}])["NatGateways"]:
-            raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
+        here = [{"Name": "nat-gateway-id", "Values": [nat]}]
+        gone = nat and not ec2.describe_nat_gateways(Filters=here)["NatGateways"]
+        refuse((gone, f"The natGateway ID '{nat}' does not exist"), code="InvalidNatGatewayID.NotFound")
         table = ec2.describe_route_tables(RouteTableIds=[inputs["routeTableId"]])["RouteTables"][0]
         refuse_other_networks(call.site, table["VpcId"], targets, of=f"route table {inputs['routeTableId']}")
         (vpc,) = ec2.describe_vpcs(VpcIds=[table["VpcId"]])["Vpcs"]
-        if inputs["destinationCidrBlock"] in [
-            association["CidrBlock"] for association in vpc["CidrBlockAssociationSet"]
-        ]:
-            raise ApiError(
-                "RouteAlreadyExists", f"The route identified by {inputs['destinationCidrBlock']} already exists."
-            )
+        taken = to in [association["CidrBlock"] for association in vpc["CidrBlockAssociationSet"]]
+        refuse((taken, f"The route identified by {to} already exists."), code="RouteAlreadyExists")
 
     def _asked(self, inputs: Properties) -> dict[str, Any]:
         told = {key: inputs.get(key) or None for key in ("routeTableId", "destinationCidrBlock", *TARGETS)}
@@ -116,12 +106,9 @@ class RouteTableAssociation(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         other = self._of_subnet(call, inputs["subnetId"])
-        if other:
-            raise ApiError(
-                "Resource.AlreadyAssociated",
-                f"the specified association for route table {other['RouteTableId']} conflicts "
-                "with an existing association",
-            )
+        table = (other or {}).get("RouteTableId")
+        told = f"the specified association for route table {table} conflicts with an existing association"
+        refuse((other, told), code="Resource.AlreadyAssociated")
         self._refuse_other_network(call, inputs)
         made = call.site.client("ec2").associate_route_table(
             RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"]

@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from otel_on_spot.program.resource_types import fields, resource_type
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
@@ -41,51 +41,57 @@ Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#
 
 
 def _refuse_rule(rule: Properties) -> None:
-    """Protocols and ports that EC2 refuses; moto takes any.
+    """Refuse protocols, ports and descriptions that EC2 refuses; moto takes any.
 
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
-
-    Raises:
-        ApiError: EC2 refuses the protocol, the range of ports or the description, or there is no source.
     """
-    protocol = str(rule["protocol"]).lower()
-    if not DESCRIPTION.fullmatch(told := rule.get("description") or ""):
-        raise ApiError(
-            "InvalidParameterValue",
+    protocol, told = str(rule["protocol"]).lower(), rule.get("description") or ""
+    low, high = int(rule["fromPort"]), int(rule["toPort"])
+    known = protocol in ("-1", "tcp", "udp", "icmp", "icmpv6") or (protocol.isdigit() and int(protocol) < 256)
+    invalid = "InvalidParameterValue"
+    refuse(
+        (
+            not DESCRIPTION.fullmatch(told),
             f"Invalid rule description: {told[:80]}. Valid descriptions are strings less than 256 characters from the "
             "following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
-        )
-    if not (rule.get("cidrBlocks") or rule.get("securityGroups") or rule.get("self")):
-        raise ApiError("MissingParameter", "The rule names no source: cidrBlocks, securityGroups or self")
-    if protocol not in ("-1", "tcp", "udp", "icmp", "icmpv6") and not (protocol.isdigit() and int(protocol) < 256):
-        raise ApiError("InvalidParameterValue", f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
-    low, high = int(rule["fromPort"]), int(rule["toPort"])
-    if protocol in ("icmp", "icmpv6", "1", "58") and not (low in ICMP and high in ICMP):
-        raise ApiError("InvalidParameterValue", f"Invalid ICMP type/code ({low}:{high}): -1 to 255 are allowed")
-    if protocol in ("tcp", "udp", "6", "17") and (low > high or low not in PORTS or high not in PORTS):
-        raise ApiError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
+        ),
+        code=invalid,
+    )
+    source = rule.get("cidrBlocks") or rule.get("securityGroups") or rule.get("self")
+    refuse((not source, "The rule names no source: cidrBlocks, securityGroups or self"), code="MissingParameter")
+    refuse(
+        (not known, f"Invalid value '{protocol}' for IP protocol. Unknown protocol."),
+        (
+            protocol in ("icmp", "icmpv6", "1", "58") and not (low in ICMP and high in ICMP),
+            f"Invalid ICMP type/code ({low}:{high}): -1 to 255 are allowed",
+        ),
+        (
+            protocol in ("tcp", "udp", "6", "17") and (low > high or low not in PORTS or high not in PORTS),
+            f"Invalid TCP/UDP port range ({low}:{high})",
+        ),
+        code=invalid,
+    )
 
 
 def _refuse_text(inputs: Properties) -> None:
-    """Names and descriptions of a security group that EC2 refuses; moto takes any.
+    """Refuse names and descriptions of a security group that EC2 refuses; moto takes any.
 
     Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
-
-    Raises:
-        ApiError: EC2 refuses the name or the description.
     """
-    if inputs["name"].lower().startswith("sg-"):
-        raise ApiError(
-            "InvalidParameterValue",
-            f"Invalid value '{inputs['name']}' for groupName. Group names may not be in the format sg-*.",
-        )
-    for key, name in (("name", "GroupName"), ("description", "GroupDescription")):
-        if not inputs[key] or not DESCRIPTION.fullmatch(inputs[key]):
-            raise ApiError(
-                "InvalidParameterValue",
-                f"Value ({inputs[key]}) for parameter {name} is invalid: a-z, A-Z, 0-9, spaces and "
-                "._-:/()#,@[]+=&;{}!$* are allowed, 255 of them",
+    name = inputs["name"]
+    own = f"Invalid value '{name}' for groupName. Group names may not be in the format sg-*."
+    rule = "a-z, A-Z, 0-9, spaces and ._-:/()#,@[]+=&;{}!$* are allowed, 255 of them"
+    refuse(
+        (name.lower().startswith("sg-"), own),
+        *(
+            (
+                not inputs[key] or not DESCRIPTION.fullmatch(inputs[key]),
+                f"Value ({inputs[key]}) for parameter {member} is invalid: {rule}",
             )
+            for key, member in (("name", "GroupName"), ("description", "GroupDescription"))
+        ),
+        code="InvalidParameterValue",
+    )
 
 
 RULE = ("protocol", "fromPort", "toPort", "cidrBlocks", "securityGroups", "self", "description")
@@ -157,11 +163,8 @@ def replace_rules(site: Site, described: Mapping[str, Any], inputs: Properties) 
         sources = [
             source for rule in asked for source in (*rule.get("IpRanges", ()), *rule.get("UserIdGroupPairs", ()))
         ]
-        if len(sources) > RULES_OF_A_GROUP:
-            raise ApiError(
-                "RulesPerSecurityGroupLimitExceeded",
-                f"The maximum number of rules per security group has been reached: {RULES_OF_A_GROUP}",
-            )
+        told = f"The maximum number of rules per security group has been reached: {RULES_OF_A_GROUP}"
+        refuse((len(sources) > RULES_OF_A_GROUP, told), code="RulesPerSecurityGroupLimitExceeded")
         groups = {source["GroupId"] for source in sources if "GroupId" in source} - {group}
         refuse_other_networks(site, described["VpcId"], sorted(groups), "InvalidGroup.NotFound", f"group {group}")
     for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_on_spot.kubernetes.names import NAMESPACE
 from otel_on_spot.program.values import UNKNOWN
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError, refuse
 from otel_on_spot.simcloud.aws.eks_addons import nodes_ready
 from otel_on_spot.simcloud.handler import Call, Difference, Handler, Seconds, Site, judged
 from otel_on_spot.simcloud.kubernetes.controllers import identity_given, reconcile, release, why_karpenter_is_dead
@@ -72,11 +72,7 @@ class Release(Handler):
         site, name, namespace, chart = call.site, inputs["name"], inputs["namespace"], chart_name(inputs)
         key = f"{site.cluster}|{namespace}|{name}"
         before = site.cloud.tables.get("releases", key)
-        row = {
-            "inputs": declared(inputs),
-            "revision": revision,
-            "status": "pending",
-        }
+        row = {"inputs": declared(inputs), "revision": revision, "status": "pending"}
         if chart == "karpenter":
             kept = before is not None and pods_of(before["inputs"]) == pods_of(inputs)
             row["identity"] = (before or {}).get("identity", "") if kept else identity_given(site, row)
@@ -118,32 +114,22 @@ class Release(Handler):
     def _become_ready(self, call: Call, inputs: Properties, chart: str) -> None:
         site = call.site
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
-        if site.cloud.releases is not None:
-            if chart not in WITHOUT_PODS:
-                what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
-                site.cloud.clock.until(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
-            seconds = _real_seconds(call, inputs)
-            site.cloud.releases.installed(site.cloud, site.cluster, inputs, seconds=seconds, cancelled=call.cancelled)
-            return
-        if chart == "karpenter":
-            missing = [
-                kind
-                for version, kind in CHART_KINDS["karpenter-crd"]
-                if not site.cloud.kubernetes(site.cluster).knows(version, kind)
-            ]
-            if missing:
-                raise ApiError(
-                    "Timeout",
-                    f"release {inputs['name']}: the controller panics, its CRDs are missing: {', '.join(missing)}",
-                )
+        knows = site.cloud.kubernetes(site.cluster).knows
+        if chart == "karpenter" and site.cloud.releases is None:
+            missing = [kind for version, kind in CHART_KINDS["karpenter-crd"] if not knows(version, kind)]
+            told = f"release {inputs['name']}: the controller panics, its CRDs are missing: {', '.join(missing)}"
+            refuse((missing, told), code="Timeout")
         if chart not in WITHOUT_PODS:
             what = f"release {inputs['name']}: its pods are Pending, waiting for a node of a managed node group"
             site.cloud.clock.until(lambda: nodes_ready(site, site.cluster), timeout, what, call.cancelled)
+        if site.cloud.releases is not None:
+            seconds = _real_seconds(call, inputs)
+            site.cloud.releases.installed(site.cloud, site.cluster, inputs, seconds=seconds, cancelled=call.cancelled)
+            return
         call.spend(INSTALL_SECONDS.get(chart, 60.0))
         if chart == "karpenter":
             why = why_karpenter_is_dead(site, installing=True)
-            if why:
-                raise ApiError("Timeout", f"release {inputs['name']} not ready within {timeout:.0f} s: {why}")
+            refuse((why, f"release {inputs['name']} not ready within {timeout:.0f} s: {why}"), code="Timeout")
 
     @staticmethod
     def _known(inputs: Properties, revision: int) -> Properties:
@@ -189,13 +175,9 @@ class Release(Handler):
         row = self._row(call, identity)
         namespace, _, name = identity.partition("/")
         if site.cloud.releases is not None:
-            site.cloud.releases.deleted(
-                site.cloud, site.cluster, {**row["inputs"], "name": name, "namespace": namespace}
-            )
-            site.cloud.tables.remove("releases", f"{site.cluster}|{namespace}|{name}")
-            return
-        keep = ((row["inputs"].get("values") or {}).get("crds") or {}).get("keep", False)
-        if not keep:
+            named = {**row["inputs"], "name": name, "namespace": namespace}
+            site.cloud.releases.deleted(site.cloud, site.cluster, named)
+        elif not ((row["inputs"].get("values") or {}).get("crds") or {}).get("keep", False):
             for version, kind in CHART_KINDS.get(chart_name(row["inputs"]), ()):
                 api.undefine(version, kind)
             reconcile(site)
