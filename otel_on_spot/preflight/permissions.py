@@ -24,7 +24,8 @@ from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.recording import Registration
 from otel_on_spot.program.values import revealed
 from otel_on_spot.simcloud.authorization import as_called
-from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked
+from otel_on_spot.simcloud.aws.provider_calls import OPERATIONS, Asked
+from otel_on_spot.simcloud.aws.registry import FUNCTIONS
 from otel_on_spot.simcloud.handler import Site
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def requests(situation: Situation) -> Iterator[tuple[Request, str]]:
     for invoke in situation.recording.invokes:
         if invoke.token in FUNCTIONS:
             asked = Asked(site=site, known=known)
-            for request in FUNCTIONS[invoke.token](asked, situation.here(dict(invoke.arguments))):
+            for request in FUNCTIONS[invoke.token].calls(asked, situation.here(dict(invoke.arguments))):
                 yield as_called(_here(situation, request), situation.region), f"invoke {invoke.token}"
 
 

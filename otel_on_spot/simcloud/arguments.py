@@ -258,31 +258,6 @@ PROVIDERS: Final[dict[str, Arguments]] = {
 }
 """Arguments of each provider by its token."""
 
-FUNCTIONS: Final[dict[str, Arguments]] = {
-    "aws:index/getAvailabilityZones:getAvailabilityZones": Arguments(),
-    "aws:index/getCallerIdentity:getCallerIdentity": Arguments(),
-    "aws:index/getPartition:getPartition": Arguments(),
-    "aws:index/getRegion:getRegion": Arguments(),
-    "aws:ec2/getSecurityGroups:getSecurityGroups": Arguments(("tags",)),
-    "aws:ebs/getEbsVolumes:getEbsVolumes": Arguments(("tags",)),
-    "aws:ebs/getVolume:getVolume": Arguments(("filters",)),
-    "aws:ec2/getInstances:getInstances": Arguments(("filters", "instanceTags", "instanceStateNames")),
-    "aws:ec2/getSubnet:getSubnet": Arguments(("id",)),
-    "aws:ec2/getSubnets:getSubnets": Arguments(("filters", "tags")),
-    "aws:ec2/getVpcs:getVpcs": Arguments(("filters",)),
-    "aws:ec2/getVpc:getVpc": Arguments(("id",)),
-    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": Arguments(("dhcpOptionsId",)),
-    "aws:ec2/getVpcEndpoint:getVpcEndpoint": Arguments(("vpcId", "serviceName", "state")),
-    "aws:ec2/getRouteTables:getRouteTables": Arguments(("filters",)),
-    "aws:ec2/getRouteTable:getRouteTable": Arguments(("routeTableId",)),
-    "aws:eks/getCluster:getCluster": Arguments(("name",)),
-    "aws:eks/getClusters:getClusters": Arguments(),
-    "aws:iam/getRole:getRole": Arguments(("name",)),
-    "aws:iam/getRoles:getRoles": Arguments(("nameRegex", "pathPrefix")),
-    "aws:ssm/getParametersByPath:getParametersByPath": Arguments(("path",)),
-}
-"""Arguments of each function of a provider by its token."""
-
 UNDECIDED: Final[dict[str, str]] = {
     "capacity": "whether a zone has an instance type, On-Demand or Spot, at what price, and when Spot takes it back",
     "quotas": "how much an account may have of anything but Elastic IP addresses and VPCs (five of each in a region, "
@@ -311,11 +286,11 @@ UNDECIDED: Final[dict[str, str]] = {
 
 
 def refuse_unknown(token: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(argument, reason) for each argument of a resource, a provider or a function that is not known here.
+    """(argument, reason) for each argument of a resource or a provider that is not known here.
 
     Kubernetes' objects are kept whole, as an API server keeps them.
     """
-    known = AWS.get(token) or PROVIDERS.get(token) or FUNCTIONS.get(token)
+    known = AWS.get(token) or PROVIDERS.get(token)
     if known is None and token.startswith("kubernetes:"):
         return []
     return list((known or Arguments()).refusals(inputs))
@@ -324,7 +299,7 @@ def refuse_unknown(token: str, inputs: Mapping[str, Any]) -> list[tuple[str, str
 def markdown() -> str:
     """The list of what the simulated cloud does not decide, as the page shows it."""
     lines = [f"- {name}: {text}" for name, text in UNDECIDED.items()]
-    for token, known in sorted({**AWS, **PROVIDERS, **FUNCTIONS}.items()):
+    for token, known in sorted({**AWS, **PROVIDERS}.items()):
         kind = token.replace(":index/", ":").split("/")[0] + ":" + token.rpartition(":")[2] if "/" in token else token
         lines += [f"- `{kind}`, `{name}`: {text}" for name, text in sorted(known.undecided.items())]
     return "\n".join(lines) + "\n"

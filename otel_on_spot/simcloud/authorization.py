@@ -20,7 +20,8 @@ from otel_on_spot.iam.policies import Decision
 from otel_on_spot.iam.roles import caller_of_role
 from otel_on_spot.simcloud.api_errors import ApiError
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.aws.provider_calls import FUNCTIONS, OPERATIONS, Asked, kind_of
+from otel_on_spot.simcloud.aws.provider_calls import OPERATIONS, Asked, kind_of
+from otel_on_spot.simcloud.aws.registry import FUNCTIONS
 from otel_on_spot.simcloud.cloud import Cloud, Judge
 from otel_on_spot.simcloud.handler import Site, tags_of
 from otel_on_spot.simcloud.kubernetes import access
@@ -156,7 +157,7 @@ class Authorization(Judge):
     def function(self, token: str, site: Site, arguments: Properties) -> None:
         if token not in FUNCTIONS:
             raise ApiError("NotJudged", f"{token}: nobody has said which calls it makes. Add it to FUNCTIONS")
-        for request in FUNCTIONS[token](Asked(site=site, known=self), arguments):
+        for request in FUNCTIONS[token].calls(Asked(site=site, known=self), arguments):
             self.decide(request, f"invoke {token}", site.region)
 
     def decide(self, request: Request, operation: str, region: str) -> None:

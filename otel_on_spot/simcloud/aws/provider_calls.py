@@ -1154,13 +1154,21 @@ OPERATIONS: Final[Mapping[str, Operations]] = {
 """Type -> its calls."""
 
 Asks = Callable[[Asked, Mapping[str, Any]], Iterable[Request]]
+"""The calls of a function of the provider, with its arguments."""
 
 
-def _asks(*actions: str) -> Asks:
+def asks(*actions: str) -> Asks:
+    """Calls that name no resource."""
     return lambda _asked, _arguments: calls(*actions)
 
 
-def _parameters(asked: Asked, arguments: Mapping[str, Any]) -> Iterator[Request]:
+def asks_for_vpc(asked: Asked, arguments: Mapping[str, Any]) -> Iterator[Request]:
+    """Calls of the function that describes a VPC."""
+    yield from calls("ec2:DescribeVpcs", "ec2:DescribeRouteTables")
+    yield call("ec2:DescribeVpcAttribute", asked.ec2("vpc", arguments["id"]))
+
+
+def asks_for_parameters(asked: Asked, arguments: Mapping[str, Any]) -> Iterator[Request]:
     """The parameters under a path; the ARN of a public one has no account.
 
     Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
@@ -1169,34 +1177,3 @@ def _parameters(asked: Asked, arguments: Mapping[str, Any]) -> Iterator[Request]
     account = "" if path.startswith("/aws/") else scope.account
     arn = f"arn:{scope.partition}:ssm:{scope.region}:{account}:parameter/{path.strip('/')}"
     yield call("ssm:GetParametersByPath", Resource(arn=arn, kind="parameter"))
-
-
-FUNCTIONS: Final[Mapping[str, Asks]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": _asks("sts:GetCallerIdentity"),
-    "aws:index/getPartition:getPartition": _asks(),
-    "aws:index/getRegion:getRegion": _asks(),
-    "aws:index/getAvailabilityZones:getAvailabilityZones": _asks("ec2:DescribeAvailabilityZones"),
-    "aws:ec2/getSecurityGroups:getSecurityGroups": _asks("ec2:DescribeSecurityGroups"),
-    "aws:ebs/getEbsVolumes:getEbsVolumes": _asks("ec2:DescribeVolumes"),
-    "aws:ebs/getVolume:getVolume": _asks("ec2:DescribeVolumes"),
-    "aws:ec2/getInstances:getInstances": _asks("ec2:DescribeInstances"),
-    "aws:ec2/getSubnet:getSubnet": _asks("ec2:DescribeSubnets"),
-    "aws:ec2/getSubnets:getSubnets": _asks("ec2:DescribeSubnets"),
-    "aws:ec2/getVpcs:getVpcs": _asks("ec2:DescribeVpcs"),
-    "aws:ec2/getVpc:getVpc": lambda asked, arguments: [
-        *calls("ec2:DescribeVpcs", "ec2:DescribeRouteTables"),
-        call("ec2:DescribeVpcAttribute", asked.ec2("vpc", arguments["id"])),
-    ],
-    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": _asks("ec2:DescribeDhcpOptions"),
-    "aws:ec2/getVpcEndpoint:getVpcEndpoint": _asks("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
-    "aws:ec2/getRouteTables:getRouteTables": _asks("ec2:DescribeRouteTables"),
-    "aws:ec2/getRouteTable:getRouteTable": _asks("ec2:DescribeRouteTables"),
-    "aws:eks/getCluster:getCluster": lambda asked, arguments: [
-        call("eks:DescribeCluster", asked.cluster_named(arguments["name"]))
-    ],
-    "aws:eks/getClusters:getClusters": _asks("eks:ListClusters"),
-    "aws:iam/getRole:getRole": lambda asked, arguments: [call("iam:GetRole", asked.role(arguments["name"]))],
-    "aws:iam/getRoles:getRoles": _asks("iam:ListRoles"),
-    "aws:ssm/getParametersByPath:getParametersByPath": _parameters,
-}
-"""Function of the provider, with its arguments -> its calls."""

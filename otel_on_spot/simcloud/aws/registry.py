@@ -2,14 +2,18 @@
 
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
+from botocore import xform_name
+
 from otel_on_spot.simcloud import aws
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.arguments import FUNCTIONS, refuse_unknown
+from otel_on_spot.simcloud.arguments import Arguments
 from otel_on_spot.simcloud.aws import eks_cluster, images, network, roles, routing, security_groups
 from otel_on_spot.simcloud.aws.ec2 import ids_of
+from otel_on_spot.simcloud.aws.provider_calls import Asks, asks, asks_for_parameters, asks_for_vpc, call
 from otel_on_spot.simcloud.handler import Handler, Site
 from otel_on_spot.simcloud.properties import Properties
 
@@ -26,26 +30,94 @@ HANDLERS: dict[str, Handler] = {
     if isinstance(kind, type) and issubclass(kind, Handler) and "token" in vars(kind)
 }
 
-ANSWERS: Final[Mapping[str, Callable[[Site, Mapping[str, Any]], Properties]]] = {
-    security_groups.GET_BY_TAGS: security_groups.by_tags,
-    roles.GET_MANY: roles.named,
-    roles.GET_ONE: roles.one,
-    "aws:eks/getClusters:getClusters": eks_cluster.names_of_all,
-    "aws:eks/getCluster:getCluster": eks_cluster.described,
-    "aws:ebs/getEbsVolumes:getEbsVolumes": ids_of("describe_volumes", "Volumes", "VolumeId"),
-    "aws:ebs/getVolume:getVolume": network.volume,
-    "aws:ec2/getInstances:getInstances": network.instance_ids,
-    "aws:ec2/getSubnets:getSubnets": ids_of("describe_subnets", "Subnets", "SubnetId"),
-    "aws:ec2/getSubnet:getSubnet": network.subnet,
-    "aws:ec2/getVpcs:getVpcs": ids_of("describe_vpcs", "Vpcs", "VpcId"),
-    "aws:ec2/getVpc:getVpc": network.vpc,
-    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": network.dhcp_options,
-    "aws:ec2/getVpcEndpoint:getVpcEndpoint": network.vpc_endpoint,
-    "aws:ec2/getRouteTables:getRouteTables": ids_of("describe_route_tables", "RouteTables", "RouteTableId"),
-    "aws:ec2/getRouteTable:getRouteTable": routing.table,
-    "aws:ssm/getParametersByPath:getParametersByPath": images.parameters_by_path,
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the provider.
+
+    Attributes:
+        answer: what it answers to its arguments.
+        calls: of AWS, which the provider makes for it.
+        taken: its arguments.
+    """
+
+    answer: Callable[[Site, Mapping[str, Any]], Properties]
+    calls: Asks
+    taken: tuple[str, ...] = ()
+
+
+def _caller(site: Site, _arguments: Mapping[str, Any]) -> Properties:
+    who, judge = site.client("sts").get_caller_identity(), site.cloud.authorization
+    arn = (judge.arn if judge else "") or who["Arn"]
+    return {"accountId": who["Account"], "arn": arn, "userId": who["UserId"], "id": who["Account"]}
+
+
+def _partition(_site: Site, _arguments: Mapping[str, Any]) -> Properties:
+    return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws", "id": "aws"}
+
+
+def _region(site: Site, _arguments: Mapping[str, Any]) -> Properties:
+    told = dict.fromkeys(("name", "region", "id", "description"), site.region)
+    return {**told, "endpoint": f"ec2.{site.region}.amazonaws.com"}
+
+
+def _zones(site: Site, _arguments: Mapping[str, Any]) -> Properties:
+    zones = site.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    return {
+        "names": [zone["ZoneName"] for zone in zones],
+        "zoneIds": [zone["ZoneId"] for zone in zones],
+        "groupNames": sorted({zone["RegionName"] for zone in zones}),
+        "id": site.region,
+    }
+
+
+def _listing(what: str, identity: str, *taken: str) -> Function:
+    """A function that lists ids of EC2's, such as of ``RouteTables``."""
+    return Function(ids_of(xform_name(f"Describe{what}"), what, identity), asks(f"ec2:Describe{what}"), taken)
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": Function(_caller, asks("sts:GetCallerIdentity")),
+    "aws:index/getPartition:getPartition": Function(_partition, asks()),
+    "aws:index/getRegion:getRegion": Function(_region, asks()),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": Function(_zones, asks("ec2:DescribeAvailabilityZones")),
+    "aws:ec2/getSecurityGroups:getSecurityGroups": Function(
+        security_groups.by_tags, asks("ec2:DescribeSecurityGroups"), ("tags",)
+    ),
+    "aws:ebs/getEbsVolumes:getEbsVolumes": _listing("Volumes", "VolumeId", "tags"),
+    "aws:ebs/getVolume:getVolume": Function(network.volume, asks("ec2:DescribeVolumes"), ("filters",)),
+    "aws:ec2/getInstances:getInstances": Function(
+        network.instance_ids, asks("ec2:DescribeInstances"), ("filters", "instanceTags", "instanceStateNames")
+    ),
+    "aws:ec2/getSubnet:getSubnet": Function(network.subnet, asks("ec2:DescribeSubnets"), ("id",)),
+    "aws:ec2/getSubnets:getSubnets": _listing("Subnets", "SubnetId", "filters", "tags"),
+    "aws:ec2/getVpcs:getVpcs": _listing("Vpcs", "VpcId", "filters"),
+    "aws:ec2/getVpc:getVpc": Function(network.vpc, asks_for_vpc, ("id",)),
+    "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions": Function(
+        network.dhcp_options, asks("ec2:DescribeDhcpOptions"), ("dhcpOptionsId",)
+    ),
+    "aws:ec2/getVpcEndpoint:getVpcEndpoint": Function(
+        network.vpc_endpoint,
+        asks("ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"),
+        ("vpcId", "serviceName", "state"),
+    ),
+    "aws:ec2/getRouteTables:getRouteTables": _listing("RouteTables", "RouteTableId", "filters"),
+    "aws:ec2/getRouteTable:getRouteTable": Function(routing.table, asks("ec2:DescribeRouteTables"), ("routeTableId",)),
+    "aws:eks/getCluster:getCluster": Function(
+        eks_cluster.described,
+        lambda asked, arguments: [call("eks:DescribeCluster", asked.cluster_named(arguments["name"]))],
+        ("name",),
+    ),
+    "aws:eks/getClusters:getClusters": Function(eks_cluster.names_of_all, asks("eks:ListClusters")),
+    "aws:iam/getRole:getRole": Function(
+        roles.one, lambda asked, arguments: [call("iam:GetRole", asked.role(arguments["name"]))], ("name",)
+    ),
+    "aws:iam/getRoles:getRoles": Function(roles.named, asks("iam:ListRoles"), ("nameRegex", "pathPrefix")),
+    "aws:ssm/getParametersByPath:getParametersByPath": Function(
+        images.parameters_by_path, asks_for_parameters, ("path",)
+    ),
 }
-"""Functions of the provider that ask for what a handler made, or for what AWS publishes."""
+"""Functions of the provider that a program may ask, by their tokens."""
 
 
 def handler(token: str) -> Handler:
@@ -67,36 +139,14 @@ def invoke(site: Site, token: str, arguments: Mapping[str, Any]) -> Properties:
     Raises:
         ApiError: the simulated cloud does not know the function or an argument of it, or who calls may not ask it.
     """
-    for name, reason in refuse_unknown(token, arguments) if token in FUNCTIONS else ():
+    if token not in FUNCTIONS:
+        raise ApiError(
+            "NotSimulated",
+            f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",
+        )
+    function = FUNCTIONS[token]
+    for name, reason in Arguments(function.taken).refusals(arguments):
         raise ApiError("NotSimulated", f"{token}: {name}: {reason}")
-    judge = site.cloud.authorization
-    if judge:
-        judge.function(token, site, dict(arguments))
-    if token == "aws:index/getCallerIdentity:getCallerIdentity":
-        who = site.client("sts").get_caller_identity()
-        arn = (judge.arn if judge else "") or who["Arn"]
-        return {"accountId": who["Account"], "arn": arn, "userId": who["UserId"], "id": who["Account"]}
-    if token == "aws:index/getPartition:getPartition":
-        return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws", "id": "aws"}
-    if token == "aws:index/getRegion:getRegion":
-        return {
-            "name": site.region,
-            "region": site.region,
-            "id": site.region,
-            "description": site.region,
-            "endpoint": f"ec2.{site.region}.amazonaws.com",
-        }
-    if token == "aws:index/getAvailabilityZones:getAvailabilityZones":
-        zones = site.client("ec2").describe_availability_zones()["AvailabilityZones"]
-        return {
-            "names": [zone["ZoneName"] for zone in zones],
-            "zoneIds": [zone["ZoneId"] for zone in zones],
-            "groupNames": sorted({zone["RegionName"] for zone in zones}),
-            "id": site.region,
-        }
-    if token in ANSWERS:
-        return ANSWERS[token](site, arguments)
-    raise ApiError(
-        "NotSimulated",
-        f"{token}: the simulated cloud has no answer for this function. Add one to simcloud/aws/registry.py",
-    )
+    if site.cloud.authorization:
+        site.cloud.authorization.function(token, site, dict(arguments))
+    return function.answer(site, arguments)

@@ -20,8 +20,6 @@ MANAGED_POLICY_LIMIT = 6144
 TRUST_POLICY_LIMIT, INLINE_POLICY_LIMIT, POLICIES_OF_A_ROLE = 2048, 10240, 10
 """Characters of a trust policy without white space, those of a role's inline policies, and its managed policies."""
 
-GET_MANY, GET_ONE = "aws:iam/getRoles:getRoles", "aws:iam/getRole:getRole"
-
 
 def named(site: Site, arguments: Mapping[str, Any]) -> Properties:
     """Answer of the function that finds roles by a pattern of their names: none found is an empty list."""

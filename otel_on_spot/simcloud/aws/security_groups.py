@@ -15,7 +15,6 @@ from otel_on_spot.simcloud.properties import Properties
 
 Permission = dict[str, Any]
 GROUP = resource_type("aws:ec2/securityGroup:SecurityGroup").arn
-GET_BY_TAGS = "aws:ec2/getSecurityGroups:getSecurityGroups"
 
 
 def by_tags(site: Site, arguments: Mapping[str, Any]) -> Properties:
