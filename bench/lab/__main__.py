@@ -94,6 +94,11 @@ def of_storm(stack: str) -> Measure:
     return Measure(name=f"storm-{stack}", take=spot.storm, told=told, stack=stack, boot_seconds=40.0)
 
 
+def timed(what: str, how: str) -> Told:
+    """A row of nothing but seconds."""
+    return lambda runs: [Row(what, spread(numbers(runs, "seconds")), how)]
+
+
 def diagnosed(what: str) -> Told:
     """The doctor's row."""
 
@@ -204,9 +209,7 @@ MEASURES: Final = (
     Measure(
         name="up-again",
         take=lambda lab: {"seconds": bring_up(lab, 2.0)},
-        told=lambda runs: [
-            Row("up again, nothing changed", spread(numbers(runs, "seconds")), "on the running lab"),
-        ],
+        told=timed("up again, nothing changed", "on the running lab"),
     ),
     Measure(name="memory", take=measures.memory, told=_memory, most=1),
     # Before anything else makes nodes: on those that the platform itself needs there is no room for 50.
@@ -225,9 +228,7 @@ MEASURES: Final = (
     Measure(
         name="interruption",
         take=measures.interruption,
-        told=lambda runs: [
-            Row("Spot warning to node deleting", spread(numbers(runs, "seconds")), "one node after another"),
-        ],
+        told=timed("Spot warning to node deleting", "one node after another"),
     ),
     Measure(name="warnings", take=spot.warnings, told=_warnings),
     Measure(

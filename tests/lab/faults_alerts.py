@@ -45,6 +45,13 @@ def of_doctor(name: str) -> Seeding:
     return Faults(table).one(name).seed
 
 
+def with_a_node(lab: Lab, name: str) -> tuple[str, str]:
+    """Names of the node that a pod runs on, and of its NodeClaim."""
+    lab.wants_node(name)
+    node = until("a node runs", lambda: lab.runs(name), 60)
+    return node, until("its NodeClaim", lambda: lab.claim_of_node(node))["metadata"]["name"]
+
+
 @seeding
 def a_node_that_may_not_join(lab: Lab) -> Iterator[None]:
     with of_doctor("the role is missing from aws auth")(lab):
@@ -59,9 +66,7 @@ def a_node_that_may_not_join(lab: Lab) -> Iterator[None]:
 @seeding
 def a_node_ends_unheard(lab: Lab) -> Iterator[None]:
     """The rule of state changes is off; a node ends when what was heard before is more than the window ago."""
-    lab.wants_node("unheard")
-    node = until("a node runs", lambda: lab.runs("unheard"), 60)
-    claim = until("its NodeClaim", lambda: lab.claim_of_node(node))["metadata"]["name"]
+    _node, claim = with_a_node(lab, "unheard")
     rules = lab.aws("events", "list_rules")["Rules"]
     (rule,) = (rule["Name"] for rule in rules if "State-change" in rule["EventPattern"])
     lab.aws("events", "disable_rule", Name=rule)
@@ -77,9 +82,7 @@ def a_node_ends_unheard(lab: Lab) -> Iterator[None]:
 @seeding
 def a_node_that_may_not_end(lab: Lab) -> Iterator[None]:
     """A budget of its pod allows no eviction."""
-    lab.wants_node("held")
-    node = until("a node runs", lambda: lab.runs("held"), 60)
-    claim = until("its NodeClaim", lambda: lab.claim_of_node(node))["metadata"]["name"]
+    _node, claim = with_a_node(lab, "held")
     with lab.there(no_eviction("held")):
         lab.kubectl("delete", "nodeclaim", claim, "--wait=false")
         yield
@@ -204,8 +207,7 @@ def the_guard_of_databases_may_not_place_them(lab: Lab) -> Iterator[None]:
 @seeding
 def a_kubelet_stops(lab: Lab) -> Iterator[None]:
     """KWOK plays a node's kubelet as long as the node has its label."""
-    lab.wants_node("broken")
-    node = until("a node runs", lambda: lab.runs("broken"), 60)
+    node, _claim = with_a_node(lab, "broken")
     label, _, value = NODE_LABEL.partition("=")
     lab.kubectl("label", "node", node, f"{label}-")
     yield

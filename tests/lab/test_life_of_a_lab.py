@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,18 @@ def test_the_real_engine_makes_the_same_lab_and_takes_it_away(lab: Lab, tmp_path
         by_engine.down()
 
 
-def test_a_lab_whose_first_process_is_killed_leaves_nothing_running(lab: Lab, second: Lab) -> None:
+def killed(lab: Lab) -> None:
+    """Its first process ends."""
+    os.kill(lab.folder.read_state()["pid"], signal.SIGKILL)
+
+
+@pytest.mark.parametrize("end", [killed, Lab.down], ids=["first process killed", "down"])
+def test_a_lab_that_ends_leaves_nothing_running(lab: Lab, second: Lab, end: Callable[[Lab], object]) -> None:
     theirs = family(second)
     assert len(theirs) > 10
-    os.kill(second.folder.read_state()["pid"], signal.SIGKILL)
+    end(second)
     ended(theirs)
-    second.down()
+    assert second.down().startswith("no lab")
     assert lab.kubectl("get", "--raw=/readyz") == "ok"
 
 
@@ -118,26 +124,14 @@ def test_a_teardown_with_live_nodes_leaves_nothing_in_the_cloud(second: Lab) -> 
     assert [role for role in second.aws("iam", "list_roles")["Roles"] if role["RoleName"].startswith("otel-lab")] == []
 
 
-def test_down_leaves_no_process_of_the_lab(second: Lab) -> None:
-    theirs = family(second)
-    assert len(theirs) > 10
-    second.down()
-    ended(theirs)
-    assert second.down().startswith("no lab")
-
-
 STARTS_WITHIN_SECONDS = 5
 """Between the start of containers and the first probe that can see a process answer, at the wrapper's period of 5 s."""
 
 
-def condition(pod: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(entry for entry in pod["status"]["conditions"] if entry["type"] == kind)
-
-
 def seconds_until_ready(pod: dict[str, Any]) -> float:
+    became = next(entry for entry in pod["status"]["conditions"] if entry["type"] == "Ready")
     started, ready = (
-        datetime.fromisoformat(text)
-        for text in (pod["status"]["startTime"], condition(pod, "Ready")["lastTransitionTime"])
+        datetime.fromisoformat(text) for text in (pod["status"]["startTime"], became["lastTransitionTime"])
     )
     return (ready - started).total_seconds()
 

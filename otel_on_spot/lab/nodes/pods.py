@@ -5,6 +5,7 @@ A Job's pod whose image is kubectl is run; any other ends as failed, with the re
 
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,20 @@ def of_a_job(pod: dict[str, Any]) -> bool:
     return any(owner.get("kind") == "Job" for owner in pod["metadata"].get("ownerReferences") or [])
 
 
+@dataclass
 class Pods:
     """Watches the pods of Jobs, and runs each in a thread of its own."""
 
-    def __init__(
-        self, kubelets: Kubelets, api: Api, config: Kubeconfig, kubectl: Path, folder: Path, journal: Journal
-    ) -> None:
-        self.kubelets = kubelets
-        self.api = api
-        self.config = config
-        self.kubectl = kubectl
-        self.folder = folder
-        self.journal = journal
-        self.running: dict[str, PodRun] = {}
-        self.waiting: dict[str, dict[str, Any]] = {}
-        self._done: set[str] = set()
-        self._lock = threading.RLock()
+    kubelets: Kubelets
+    api: Api
+    config: Kubeconfig
+    kubectl: Path
+    folder: Path
+    journal: Journal
+    running: dict[str, PodRun] = field(default_factory=dict)
+    waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def start(self) -> None:
         """Watch in the background."""

@@ -15,8 +15,7 @@ from otel_on_spot.lab import addresses
 from otel_on_spot.lab.releases import argocd_config
 from otel_on_spot.lab.releases.argocd_processes import CONTROLLER, PARTS, programs
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, moved_to
-from otel_on_spot.lab.releases.objects import KEEP, ReleaseDeadline
-from otel_on_spot.lab.releases.rendering import LOADER
+from otel_on_spot.lab.releases.objects import KEEP, LOADER, ReleaseDeadline
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.lab.toolchain.modules import ARGOCD_NEXT, ARGOCD_NEXT_CHART
 from otel_on_spot.simcloud.kubernetes_api import Object

@@ -3,7 +3,14 @@
 The real charts, and the real controller beside the cluster with the environment that its Deployment gives it.
 """
 
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import Final
+
+import yaml
 
 from otel_on_spot.kubernetes.names import POD_IDENTITY, ROLE_ANNOTATION, SERVICE_ACCOUNT
 from otel_on_spot.lab import addresses
@@ -11,8 +18,7 @@ from otel_on_spot.lab.health import http_ok
 from otel_on_spot.lab.releases.environment import environment
 from otel_on_spot.lab.releases.identity import STS_AUDIENCE
 from otel_on_spot.lab.releases.installation import Installation, ReleaseContext, moved_to
-from otel_on_spot.lab.releases.objects import ReleaseDeadline
-from otel_on_spot.lab.releases.rendering import render
+from otel_on_spot.lab.releases.objects import LOADER, ReleaseDeadline
 from otel_on_spot.lab.supervisor import Program
 from otel_on_spot.lab.toolchain import Tools
 from otel_on_spot.lab.toolchain.modules import KARPENTER_NEXT
@@ -21,6 +27,7 @@ from otel_on_spot.simcloud.kubernetes_api import Object
 
 PROGRAM: Final = "karpenter"
 CONTAINER: Final = "controller"
+HELM_SECONDS: Final = 60
 SOURCE: Final = "oci://public.ecr.aws/karpenter"
 POD_IDENTITY_URL: Final = "http://169.254.170.23/v1/credentials"
 """Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
@@ -70,27 +77,13 @@ def _tools(context: ReleaseContext, installation: Installation) -> Tools:
     return _next(context.tools)
 
 
-def _rendered(context: ReleaseContext, installation: Installation, *, crds: bool) -> list[Object]:
-    tools = _tools(context, installation)
-    return render(
-        tools.path("helm"),
-        tools.files["karpenter-crd-chart" if crds else "karpenter-chart"],
-        release=installation.name,
-        namespace=installation.namespace,
-        values=installation.values,
-        chart_version=tools.version(PROGRAM).removeprefix("v"),
-        kubernetes_version=tools.version("kube-apiserver"),
-        skip_crds=bool(installation.inputs.get("skipCrds")),
-    )
-
-
 def crds_installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
     """Apply the CRDs and wait until they are served.
 
     Raises:
         ApiError: Helm or the API server refuses, or a CRD is not served in time.
     """
-    installation.objects.apply(_rendered(context, installation, crds=True), deadline)
+    installation.objects.apply(render(_tools(context, installation), installation, "karpenter-crd-chart"), deadline)
 
 
 def installed(context: ReleaseContext, installation: Installation, deadline: ReleaseDeadline) -> None:
@@ -99,14 +92,15 @@ def installed(context: ReleaseContext, installation: Installation, deadline: Rel
     Raises:
         ApiError: Helm or the API server refuses, or the controller or its pods are not ready in time.
     """
-    things = _rendered(context, installation, crds=False)
+    tools = _tools(context, installation)
+    things = render(tools, installation, "karpenter-chart")
     installation.objects.apply(things, deadline)
     deployment = next(thing for thing in things if thing["kind"] == "Deployment")
     variables = environment(installation.api, installation.namespace, deployment, CONTAINER)
     variables |= lab_environment(context, installation, _account(deployment))
     program = Program(
         name=PROGRAM,
-        command=(str(_tools(context, installation).path(PROGRAM)),),
+        command=(str(tools.path(PROGRAM)),),
         environment=variables,
         ready=lambda: http_ok(f"http://127.0.0.1:{addresses.KARPENTER_HEALTH}/readyz"),
         restart=True,
@@ -187,3 +181,46 @@ def identity_environment(context: ReleaseContext, installation: Installation, ac
             "AWS_CA_BUNDLE": str(context.authority),
         }
     return {}
+
+
+def render(tools: Tools, installation: Installation, chart: str) -> list[Object]:
+    """The objects that ``helm install`` would make of one of Karpenter's charts, in Helm's order.
+
+    The chart is published under the version that the tools have: in the source tree ``Chart.yaml`` may lag behind,
+    upstream writes it when it publishes.
+    Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/hack/release/common.sh
+
+    Args:
+        tools: Helm, the charts, and the versions of Karpenter and of the API server.
+        installation: names the release, its namespace and values, and whether CRDs are left out.
+        chart: ``karpenter-chart`` or ``karpenter-crd-chart``.
+
+    Raises:
+        ApiError: Helm refuses the chart or its values.
+    """
+    release = installation.name
+    with tempfile.TemporaryDirectory(prefix="lab-chart-") as scratch:
+        copy = Path(shutil.copytree(tools.files[chart], Path(scratch) / chart))
+        _publish(copy / "Chart.yaml", tools.version("karpenter").removeprefix("v"))
+        given = Path(scratch) / "values.json"
+        given.write_text(json.dumps(installation.values))
+        command = [str(tools.path("helm")), "template", release, str(copy), "--namespace", installation.namespace]
+        command += ["--values", str(given), "--kube-version", tools.version("kube-apiserver")]
+        command += ["--skip-crds" if installation.inputs.get("skipCrds") else "--include-crds"]
+        home = {f"HELM_{kind}_HOME": f"{scratch}/helm" for kind in ("CACHE", "CONFIG", "DATA")}
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=HELM_SECONDS, env={**home, "HOME": scratch}
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise ApiError("Timeout", f"release {release}: helm template took more than {HELM_SECONDS} s") from problem
+    if done.returncode:
+        raise ApiError("InvalidChart", f"release {release}: {done.stderr.strip().replace(scratch + '/', '')}")
+    return [thing for thing in yaml.load_all(done.stdout, LOADER) if thing]
+
+
+def _publish(file: Path, version: str) -> None:
+    file.chmod(0o600)  # the module cache is read-only, and so is a copy of it
+    file.parent.chmod(0o700)
+    content = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**content, "version": version, "appVersion": version}))

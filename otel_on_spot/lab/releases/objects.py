@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Callable, Sequence
 
+import yaml
+
 from otel_on_spot.kubernetes.names import DEFINITION, DEPLOYMENT, POD
 from otel_on_spot.lab.kubernetes_api import KubernetesApi
-from otel_on_spot.lab.releases.rendering import owned
 from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError, OperationCancelledError
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.kubernetes_api import Object
 from otel_on_spot.waiting import Deadline, wait_until
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MANAGER = "helm"
 POLL_SECONDS = 0.5
 KEEP = "helm.sh/resource-policy"
@@ -169,3 +171,27 @@ def _reference(thing: Object) -> dict[str, str]:
         "name": metadata["name"],
         "namespace": metadata.get("namespace", ""),
     }
+
+
+def owned(thing: Object, release: str, namespace: str, *, namespaced: bool) -> Object:
+    """The object with the marks that Helm puts on what it makes.
+
+    Source: https://helm.sh/docs/chart_best_practices/labels/ and
+    https://github.com/helm/helm/blob/v4.2.1/pkg/action/validate.go
+
+    Args:
+        thing: as the chart renders it.
+        release: name of the release.
+        namespace: the release's.
+        namespaced: the kind is in namespaces: where the object names none, it is in the release's.
+    """
+    metadata = dict(thing["metadata"])
+    metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+    metadata["annotations"] = {
+        **(metadata.get("annotations") or {}),
+        "meta.helm.sh/release-name": release,
+        "meta.helm.sh/release-namespace": namespace,
+    }
+    if namespaced:
+        metadata.setdefault("namespace", namespace)
+    return {**thing, "metadata": metadata}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otel_on_spot.lab.releases.karpenter import identity_environment
-from otel_on_spot.lab.releases.rendering import owned
+from otel_on_spot.lab.releases.objects import owned
 
 ROLE = "arn:aws:iam::123456789012:role/karpenter"
 
@@ -35,27 +35,33 @@ def identity(annotations: dict[str, str], association: bool) -> dict[str, str]:
     return identity_environment(context, installation, "karpenter")
 
 
-@pytest.mark.parametrize("annotations", [{}, {"eks.amazonaws.com/role-arn": ROLE}])
-def test_an_association_gives_pod_identity_whatever_the_annotation_says(annotations: dict[str, str]) -> None:
-    seen = identity(annotations, association=True)
-
-    assert seen["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://169.254.170.23/v1/credentials"
-    assert seen["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] == "/tokens/karpenter.pods.eks.amazonaws.com"
-    assert seen["AWS_REGION"] == "eu-west-1"
-    assert "AWS_ROLE_ARN" not in seen
-
-
-def test_an_annotation_gives_a_web_identity() -> None:
-    seen = identity({"eks.amazonaws.com/role-arn": ROLE}, association=False)
-
-    assert seen["AWS_ROLE_ARN"] == ROLE
-    assert seen["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/tokens/karpenter.sts.amazonaws.com"
-    assert seen["AWS_CA_BUNDLE"] == "/ca.crt"
-    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" not in seen
+BY_ANNOTATION = {"eks.amazonaws.com/role-arn": ROLE}
+POD_IDENTITY = {
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/tokens/karpenter.pods.eks.amazonaws.com",
+}
+WEB_IDENTITY = {
+    "AWS_ROLE_ARN": ROLE,
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/tokens/karpenter.sts.amazonaws.com",
+    "AWS_CA_BUNDLE": "/ca.crt",
+}
+WHERE = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_STS_REGIONAL_ENDPOINTS": "regional"}
 
 
-def test_without_either_there_is_no_identity() -> None:
-    assert identity({}, association=False) == {}
+@pytest.mark.parametrize(
+    ("annotations", "association", "variables"),
+    [
+        ({}, True, WHERE | POD_IDENTITY),
+        (BY_ANNOTATION, True, WHERE | POD_IDENTITY),
+        (BY_ANNOTATION, False, WHERE | WEB_IDENTITY),
+        ({}, False, {}),
+    ],
+    ids=["association", "both", "annotation", "neither"],
+)
+def test_an_association_gives_pod_identity_and_an_annotation_alone_a_web_identity(
+    annotations: dict[str, str], association: bool, variables: dict[str, str]
+) -> None:
+    assert identity(annotations, association) == variables
 
 
 @pytest.mark.parametrize("namespaced", [True, False])

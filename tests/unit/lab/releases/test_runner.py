@@ -171,8 +171,8 @@ def test_a_release_is_its_own_versions_chart_crds_and_program(
     started: list[Program] = []
     deployment = {"kind": "Deployment", "metadata": {"name": "karpenter"}, "spec": {"template": {"spec": {}}}}
 
-    def render(_helm: Path, chart: Path, *, chart_version: str, **_options: Any) -> list[Any]:
-        rendered.append((chart, chart_version))
+    def render(tools: Tools, _installation: Installation, chart: str) -> list[Any]:
+        rendered.append((tools.files[chart], tools.version("karpenter").removeprefix("v")))
         return [deployment]
 
     monkeypatch.setattr(karpenter, "render", render)
