@@ -21,7 +21,14 @@ PARAMETER = re.compile(
 
 
 def image_name(architecture: str, variant: str, kubernetes_version: str, release: str) -> str:
-    """Name of an image, as in ``amazon-eks-node-al2023-x86_64-standard-1.35-v20260901``; arguments as of ``image``."""
+    """Name of an image, as in ``amazon-eks-node-al2023-x86_64-standard-1.35-v20260901``.
+
+    Args:
+        architecture: ``x86_64`` or ``arm64``.
+        variant: such as ``standard`` or ``nvidia``.
+        kubernetes_version: its minor, such as ``1.35``.
+        release: ``vYYYYMMDD``.
+    """
     return f"amazon-eks-node-al2023-{architecture}-{variant}-{kubernetes_version}-{release}"
 
 
