@@ -16,31 +16,17 @@ from typing import Any
 from werkzeug import Request, Response
 
 from otel_on_spot.lab import addresses, http_server
-from tests.lab.running import Lab, condition, until
+from tests.lab.running import Lab, condition, thing, until
 
 GROUP, VERSION = "external.metrics.k8s.io", "v1beta1"
 PORT = 6444
 VALUE = re.compile(rf"/apis/{GROUP}/{VERSION}/namespaces/[a-z0-9-]+/([a-z0-9-]+)")
-SERVICE: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "external-metrics", "namespace": "kube-system"},
-    "spec": {"type": "ExternalName", "externalName": "localhost"},
-}
+NAMED = {"name": "external-metrics", "namespace": "kube-system"}
+SERVICE = thing("v1", "Service", *NAMED.values(), spec={"type": "ExternalName", "externalName": "localhost"})
 """What the API server asks at the name itself: the lab routes no ClusterIP."""
-API_SERVICE: dict[str, Any] = {
-    "apiVersion": "apiregistration.k8s.io/v1",
-    "kind": "APIService",
-    "metadata": {"name": f"{VERSION}.{GROUP}"},
-    "spec": {
-        "group": GROUP,
-        "version": VERSION,
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "insecureSkipTLSVerify": True,
-        "service": {"name": "external-metrics", "namespace": "kube-system", "port": PORT},
-    },
-}
+SERVED = {"group": GROUP, "version": VERSION, "service": {**NAMED, "port": PORT}, "insecureSkipTLSVerify": True}
+PRIORITIES = {"groupPriorityMinimum": 100, "versionPriority": 100}
+API_SERVICE = thing("apiregistration.k8s.io/v1", "APIService", f"{VERSION}.{GROUP}", spec={**SERVED, **PRIORITIES})
 
 
 class Load:

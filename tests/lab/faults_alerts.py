@@ -20,7 +20,7 @@ from tests.lab.faults import REGION, Faults, seeding
 from tests.lab.faults_cloud import hung
 from tests.lab.faults_cluster import deployment, made, no_eviction
 from tests.lab.faults_nodes import large
-from tests.lab.running import Lab, condition, until
+from tests.lab.running import Lab, condition, thing, until
 from tests.lab.watching import HOURLY
 
 Seeding = Callable[[Lab], AbstractContextManager[None]]
@@ -94,8 +94,7 @@ def a_node_class_without_an_image(lab: Lab) -> Iterator[None]:
     """One more, that no pool names."""
     own = lab.get("ec2nodeclass", "default")
     spec = {**own["spec"], "amiSelectorTerms": [{"id": "ami-00000000000000000"}], "amiFamily": "AL2023"}
-    stray = {"apiVersion": own["apiVersion"], "kind": "EC2NodeClass", "metadata": {"name": "stray"}, "spec": spec}
-    yield from made(lab, stray)
+    yield from made(lab, thing(own["apiVersion"], "EC2NodeClass", "stray", spec=spec))
 
 
 @seeding
@@ -139,26 +138,18 @@ def a_workload_never_becomes_ready_while_syncs_are_off(lab: Lab) -> Iterator[Non
 @contextmanager
 def refused(lab: Lab, user: str, deployment: str) -> Generator[None]:
     """A policy refuses what a service account (``namespace:name``) changes in a Deployment of the demo."""
-    group, name = "admissionregistration.k8s.io", f"refuses-{user.partition(':')[2]}"
+    version, name = "admissionregistration.k8s.io/v1", f"refuses-{user.partition(':')[2]}"
     account = f"system:serviceaccount:{user}"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}
     condition = f"object.metadata.name == '{deployment}' && request.userInfo.username == '{account}'"
-    policy = {
-        "apiVersion": f"{group}/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [rule]},
-            "validations": [{"expression": f"!({condition})", "message": "seeded"}],
-        },
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": f"!({condition})", "message": "seeded"}],
     }
-    binding = {
-        "apiVersion": f"{group}/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
+    policy = thing(version, "ValidatingAdmissionPolicy", name, spec=spec)
+    bound = {"policyName": name, "validationActions": ["Deny"]}
+    binding = thing(version, "ValidatingAdmissionPolicyBinding", name, spec=bound)
 
     def refuses() -> bool:
         probe = ("annotate", "deployment", deployment, "--namespace=otel-demo", "--dry-run=server", "--overwrite")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.lab.faults import Faults
-from tests.lab.running import Lab, condition, until
+from tests.lab.running import Lab, condition, thing, until
 
 FAULTS = Faults()
 
@@ -33,22 +33,13 @@ def deployment(name: str, replicas: int = 1, **pod: Any) -> dict[str, Any]:
     container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], **pod}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": spec,
-    }
+    return thing("apps/v1", "Deployment", name, "default", spec=spec)
 
 
 def no_eviction(name: str) -> dict[str, Any]:
     """A budget that allows no eviction of a Deployment's pods."""
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": name}}},
-    }
+    spec = {"maxUnavailable": 0, "selector": {"matchLabels": {"app": name}}}
+    return thing("policy/v1", "PodDisruptionBudget", name, "default", spec=spec)
 
 
 @FAULTS.named("karpenter-running", "0 of 0 replicas", seconds=90)
@@ -71,18 +62,9 @@ def the_controller_has_another_version_than_declared(lab: Lab) -> Iterator[None]
 def the_crds_are_of_another_version(lab: Lab) -> Iterator[None]:
     chart = {"chart": {"metadata": {"name": "karpenter-crd", "version": "1.8.0"}}}
     packed = base64.b64encode(gzip.compress(json.dumps(chart).encode())).decode()
-    record = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "helm.sh/release.v1",
-        "metadata": {
-            "name": "sh.helm.release.v1.karpenter-crd.v9",
-            "namespace": "kube-system",
-            "labels": {"owner": "helm", "name": "karpenter-crd", "status": "deployed", "version": "9"},
-        },
-        "stringData": {"release": packed},
-    }
-    yield from made(lab, record)
+    labels = {"owner": "helm", "name": "karpenter-crd", "status": "deployed", "version": "9"}
+    told = {"metadata": {"labels": labels}, "type": "helm.sh/release.v1", "stringData": {"release": packed}}
+    yield from made(lab, thing("v1", "Secret", "sh.helm.release.v1.karpenter-crd.v9", "kube-system", **told))
 
 
 @FAULTS.named("interruption-queue", "the controller reads another")
@@ -122,9 +104,7 @@ def a_pool_names_a_node_class_that_does_not_exist(lab: Lab) -> Iterator[None]:
     pool = lab.get("nodepool", "data")
     spec = pool["spec"]
     spec["template"]["spec"]["nodeClassRef"]["name"] = "none"
-    yield from made(
-        lab, {"apiVersion": pool["apiVersion"], "kind": "NodePool", "metadata": {"name": "stray"}, "spec": spec}
-    )
+    yield from made(lab, thing(pool["apiVersion"], "NodePool", "stray", spec=spec))
 
 
 @FAULTS.named("pool-limits", "of 1 used (")
@@ -192,12 +172,7 @@ def application(lab: Lab, name: str, project: str = "platform", **metadata: Any)
     """An Application that can never sync: its path is not in the repository."""
     spec = lab.application("cluster-base")["spec"]
     spec = {**spec, "project": project, "source": {**spec["source"], "path": "gitops/charts/none"}}
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": "argocd", **metadata},
-        "spec": spec,
-    }
+    return thing("argoproj.io/v1alpha1", "Application", name, "argocd", metadata=metadata, spec=spec)
 
 
 @FAULTS.named("applications", "ComparisonError", seconds=90, later=timedelta(minutes=6))
@@ -246,8 +221,7 @@ def a_window_of_the_past_was_left_behind(lab: Lab) -> Iterator[None]:
 @FAULTS.named("finalizers", "AppProject gone is gone", seconds=90)
 def an_application_hangs_on_its_finalizer(lab: Lab) -> Iterator[None]:
     spec = lab.get("appproject", "platform", "argocd")["spec"]
-    metadata = {"name": "gone", "namespace": "argocd"}
-    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata, "spec": spec}
+    project = thing("argoproj.io/v1alpha1", "AppProject", "gone", "argocd", spec=spec)
     hanging = application(lab, "hanging", "gone", finalizers=["resources-finalizer.argocd.argoproj.io"])
     lab.put(hanging)
     lab.kubectl("delete", "application.argoproj.io", "hanging", "--namespace=argocd", "--wait=false")

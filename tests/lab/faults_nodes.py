@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.lab.faults import CLUSTER, Faults
 from tests.lab.faults_cluster import ON_SPOT, deployment, made
-from tests.lab.running import Lab, condition, until
+from tests.lab.running import Lab, condition, thing, until
 
 FAULTS = Faults()
 
@@ -103,15 +103,8 @@ def a_webhook_lost_its_service(lab: Lab) -> Iterator[None]:
         "clientConfig": {"service": {"namespace": "default", "name": "nobody"}},
         "rules": [rule],
     }
-    yield from made(
-        lab,
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": "seeded"},
-            "webhooks": [webhook],
-        },
-    )
+    version, kind = "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"
+    yield from made(lab, thing(version, kind, "seeded", webhooks=[webhook]))
 
 
 @FAULTS.named("coredns", "one replica", seconds=90)
@@ -125,12 +118,7 @@ def coredns_has_one_replica(lab: Lab) -> Iterator[None]:
 
 @FAULTS.named("probes-and-budgets", "behind Service bare, and no readiness probe", seconds=60)
 def a_service_sends_to_pods_that_do_not_say_when_they_are_ready(lab: Lab) -> Iterator[None]:
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "bare", "namespace": "default"},
-        "spec": {"selector": {"app": "bare"}, "ports": [{"port": 80}]},
-    }
+    service = thing("v1", "Service", "bare", "default", spec={"selector": {"app": "bare"}, "ports": [{"port": 80}]})
     yield from made(lab, deployment("bare", nodeSelector=ON_SPOT), service)
 
 

@@ -230,8 +230,7 @@ class Lab:
             },
         }
         spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
-        thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
-        self.put(thing)
+        self.put(thing("apps/v1", "Deployment", name, spec=spec))
 
     def no_longer_wants_node(self, name: str) -> None:
         """Take such a Deployment away, and the node that it ran on: the next one gets a node of its own."""
@@ -430,6 +429,12 @@ def _first(event: Mapping[str, Any]) -> datetime:
 def automated(application: Mapping[str, Any]) -> bool:
     """True where Argo CD syncs an Application by itself."""
     return bool((application["spec"].get("syncPolicy") or {}).get("automated"))
+
+
+def thing(version: str, kind: str, name: str, namespace: str = "", /, **fields: Any) -> dict[str, Any]:
+    """An object. ``version``: its ``apiVersion``; ``namespace``: empty where it is in none."""
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": version, "kind": kind, "metadata": metadata | fields.pop("metadata", {}), **fields}
 
 
 def condition(thing: Any, kind: str) -> str:

@@ -13,7 +13,7 @@ from otel_on_spot.drills.node_join.verdicts import STEPS
 from otel_on_spot.lab.addresses import MOTO_URL
 from tests.lab import faults_access, faults_cloud, faults_nodes
 from tests.lab.rehearsals import rehearse
-from tests.lab.running import Lab, until
+from tests.lab.running import Lab, thing, until
 
 
 def no_node_is_left(lab: Lab, before: set[str]) -> bool:
@@ -184,8 +184,8 @@ def floor(lab: Lab) -> Iterator[None]:
     lab.apply(frontPath={"onDemandFloor": 1})
 
     def serves() -> bool:
-        found = [thing for thing in lab.get("deployments") if thing["metadata"]["name"].endswith("-on-demand")]
-        return bool(found) and all(thing["status"].get("readyReplicas") == 1 for thing in found)
+        found = [each for each in lab.get("deployments") if each["metadata"]["name"].endswith("-on-demand")]
+        return bool(found) and all(each["status"].get("readyReplicas") == 1 for each in found)
 
     until("the front path runs On-Demand too", serves, 180)
     yield
@@ -297,30 +297,13 @@ def test_a_warning_that_does_not_arrive_is_found_with_the_link_that_is_missing(
 @pytest.fixture
 def ledger(lab: Lab) -> Iterator[str]:
     """The only copy of some data, on the Spot node; its node."""
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": "ledger"},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "",
-            "hostPath": {"path": "/ledger"},
-            "claimRef": {"name": "ledger", "namespace": "default"},
-        },
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "ledger", "namespace": "default"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "",
-            "volumeName": "ledger",
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    lab.put(volume, claim)
+    size, both = {"storage": "1Gi"}, {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    kept = {"capacity": size, "hostPath": {"path": "/ledger"}, "claimRef": {"name": "ledger", "namespace": "default"}}
+    asked = {"volumeName": "ledger", "resources": {"requests": size}}
+    lab.put(
+        thing("v1", "PersistentVolume", "ledger", spec=both | kept),
+        thing("v1", "PersistentVolumeClaim", "ledger", "default", spec=both | asked),
+    )
     lab.wants_node("ledger", cpu="10m", memory="8Mi")
     mount = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "ledger"}}]}
     lab.patch("deployment", "ledger", {"spec": {"template": {"spec": mount}}}, "default")

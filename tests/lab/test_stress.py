@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.lab.drilling import Drilling
-from tests.lab.running import Lab, until
+from tests.lab.running import Lab, thing, until
 
 FEW = ("drill", "stress", "--replicas", "3", "--max-wait", "60")
 LONG = ("--hold", "300", "--why", "a test")
@@ -125,27 +125,17 @@ def dies_between_scaling_back_and_removing_the_window(lab: Lab) -> None:
         running.kill()
 
 
-UNREACHABLE = {
-    "apiVersion": "admissionregistration.k8s.io/v1",
-    "kind": "ValidatingWebhookConfiguration",
-    "metadata": {"name": "nobody-there"},
-    "webhooks": [
-        {
-            "name": "nobody.there.example.com",
-            "clientConfig": {"url": "https://127.0.0.1:9/"},
-            "rules": [
-                {
-                    "apiGroups": ["argoproj.io"],
-                    "apiVersions": ["*"],
-                    "operations": ["UPDATE"],
-                    "resources": ["appprojects"],
-                }
-            ],
-            "sideEffects": "None",
-            "admissionReviewVersions": ["v1"],
-        }
-    ],
+RULE = {"apiGroups": ["argoproj.io"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["appprojects"]}
+NOBODY = {
+    "name": "nobody.there.example.com",
+    "clientConfig": {"url": "https://127.0.0.1:9/"},
+    "rules": [RULE],
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
 }
+UNREACHABLE = thing(
+    "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "nobody-there", webhooks=[NOBODY]
+)
 
 
 def is_scaled(lab: Lab) -> bool:
