@@ -157,11 +157,12 @@ def run(drill: Drill, plan: Plan, timeout: float) -> Report:
     sync = ""
 
     def is_back() -> bool:
-        return _replicas(api.get(plan.path)) == plan.before
+        found = api.get(plan.path)
+        return found is not None and found["spec"].get("replicas", 1) == plan.before
 
     def is_synced() -> bool:
         nonlocal sync
-        sync = _sync(api.get(_application(drill, plan)))
+        sync = _sync(api.get(APPLICATION.path(drill.declared.argocd_namespace, plan.application)))
         return sync == "Synced" and is_back()
 
     if drill.wait_until(is_back, timeout, EVERY_SECONDS):
@@ -192,14 +193,6 @@ def _report(drill: Drill, seen: Drift) -> Report:
     judged = verdicts(seen, drill.declared.argocd_namespace)
     measures = {"put back in": "not" if seen.reverted is None else f"{seen.reverted:.1f} s"}
     return drill.report((*judged, *causes), measures)
-
-
-def _application(drill: Drill, plan: Plan) -> str:
-    return APPLICATION.path(drill.declared.argocd_namespace, plan.application)
-
-
-def _replicas(deployment: Object | None) -> int | None:
-    return None if deployment is None else deployment["spec"].get("replicas", 1)
 
 
 def _sync(application: Object | None) -> str:

@@ -27,7 +27,9 @@ def invisible_nodes(
     found = [
         instance
         for instance in instances
-        if instance.state in ALIVE and facts.declared.owned_tag in instance.tags and _launched_as_node(instance)
+        if instance.state in ALIVE
+        and facts.declared.owned_tag in instance.tags
+        and (POOL_LABEL in instance.tags or "eks:nodegroup-name" in instance.tags)
     ]
     known = {node.instance_id for node in nodes if node.instance_id} | {node.name for node in nodes}
     missing = [instance for instance in found if instance.id not in known and instance.private_dns not in known]
@@ -56,10 +58,6 @@ def invisible_nodes(
         )
     joining = f", {len(young)} still joining" if young else ""
     return len(found), f"{format_count(len(found), 'instance')}{joining}"
-
-
-def _launched_as_node(instance: Instance) -> bool:
-    return POOL_LABEL in instance.tags or "eks:nodegroup-name" in instance.tags
 
 
 def _condition(claim: NodeClaim) -> str:

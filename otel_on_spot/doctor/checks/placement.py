@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.names import DEMO_NAMESPACE
+from otel_on_spot.declared import Declared
 from otel_on_spot.doctor.check import Judging, age, check, looked_at, require
 from otel_on_spot.doctor.checks.gitops import sync
 from otel_on_spot.doctor.facts import Facts
@@ -18,9 +19,8 @@ STUCK: Final = timedelta(minutes=10)
 RESOURCE: Final = {"Deployment": "deployment", "StatefulSet": "statefulset"}
 
 
-def keeps_data(facts: Facts, pod: Pod) -> bool:
+def keeps_data(declared: Declared, pod: Pod) -> bool:
     """True where the pod is of a listed database, or has a volume claim of its own."""
-    declared = facts.declared
     listed = pod.namespace == declared.stateful_namespace and pod.owner in set(declared.stateful)
     return listed or bool(pod.claims)
 
@@ -40,7 +40,7 @@ def workloads(facts: Facts) -> list[Pod]:
 def stateful(facts: Facts, nodes: tuple[Node, ...]) -> Judging:
     """No pod that keeps data runs on a Spot node."""
     capacity = {node.name: node.labels.get(CAPACITY_TYPE, "") for node in nodes}
-    pods = [pod for pod in workloads(facts) if keeps_data(facts, pod) and pod.node]
+    pods = [pod for pod in workloads(facts) if keeps_data(facts.declared, pod) and pod.node]
     for pod in pods:
         if capacity.get(pod.node) == SPOT:
             yield Finding(
@@ -96,7 +96,7 @@ def stateless(facts: Facts) -> Judging:
     """No pod without data is kept off Spot, except the On-Demand replicas of the demo's front path."""
     if not any(SPOT in pool.capacity_types for pool in facts.declared.pools.values()):
         return 0, "no pool may launch Spot"
-    pods = [pod for pod in workloads(facts) if not (keeps_data(facts, pod) or _of_floor(facts, pod))]
+    pods = [pod for pod in workloads(facts) if not (keeps_data(facts.declared, pod) or _of_floor(facts, pod))]
     kept: dict[tuple[str, tuple[str, str]], list[str]] = {}
     for pod in pods:
         if why := kept_off_spot(facts, pod):

@@ -249,7 +249,7 @@ def fallback(facts: Facts, node_claims: tuple[NodeClaim, ...], node_pools: tuple
     open_pools -= {name for name, pool in facts.declared.pools.items() if pool.tainted}
     movable: dict[str, list[Pod]] = {}
     for pod in workloads(facts):
-        if pod.node and not keeps_data(facts, pod) and not kept_off_spot(facts, pod):
+        if pod.node and not keeps_data(facts.declared, pod) and not kept_off_spot(facts, pod):
             movable.setdefault(pod.node, []).append(pod)
     fallen = [
         claim

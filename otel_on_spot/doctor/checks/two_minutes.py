@@ -49,7 +49,7 @@ def on_spot(facts: Facts) -> list[OnSpot]:
     nodes: Mapping[str, Node] = {node.name: node for node in require(facts, "nodes")}
     groups: dict[tuple[str, tuple[str, str]], list[Pod]] = defaultdict(list)
     for pod in workloads(facts):
-        if pod.ready and pod.node in nodes and not keeps_data(facts, pod):
+        if pod.ready and pod.node in nodes and not keeps_data(facts.declared, pod):
             groups[pod.namespace, pod.owner].append(pod)
     found = []
     for (namespace, (kind, name)), ready in sorted(groups.items()):

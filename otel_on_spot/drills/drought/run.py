@@ -156,7 +156,11 @@ def make_plan(target: Target, api: Api, options: Options) -> Plan:
             f"{shortage.text}: EC2 refused a NodeClaim within the last {FORGETS_SECONDS} s, and Karpenter still leaves "
             "alone what it was refused, wherever that is. Wait three minutes, and try again"
         )
-    if not shortage.everything and not shortage.partial and not any(_falls_back(pool) for pool in pools):
+    if (
+        not shortage.everything
+        and not shortage.partial
+        and not any(ON_DEMAND in capacity_types(pool) and not is_tainted(pool) for pool in pools)
+    ):
         raise DrillRefusedError(
             "no NodePool that takes any pod launches On-Demand: without Spot every pod would wait. Declare one of a "
             "smaller weight (pools.on-demand, as in Pulumi.lab.yaml), or see what stays up with --all"
@@ -179,10 +183,6 @@ def _zones(api: Api) -> list[str]:
     """Zones of the subnets that node classes found."""
     classes = api.list(NODE_CLASS.path())
     return sorted({subnet["zone"] for thing in classes for subnet in (thing.get("status") or {}).get("subnets") or []})
-
-
-def _falls_back(pool: Object) -> bool:
-    return not is_tainted(pool) and ON_DEMAND in capacity_types(pool)
 
 
 def _switch(target: Target, shortage: Shortage) -> Step:

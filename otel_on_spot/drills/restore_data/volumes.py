@@ -182,7 +182,9 @@ def _snapshot_class(api: Api, namespace: str) -> str:
             "persistence.backup in the stack file, and update"
         )
     classes = {
-        snapshot_class["metadata"]["name"]: snapshot_class["deletionPolicy"] for snapshot_class in _of_driver(api)
+        snapshot_class["metadata"]["name"]: snapshot_class["deletionPolicy"]
+        for snapshot_class in api.list(SNAPSHOT_CLASS.path())
+        if snapshot_class["driver"] == EBS_DRIVER
     }
     deleting = sorted(name for name, policy in classes.items() if policy == "Delete")
     if not deleting:
@@ -192,9 +194,3 @@ def _snapshot_class(api: Api, namespace: str) -> str:
             "it needs one with the deletion policy Delete, as persistence.backup makes it"
         )
     return deleting[0]
-
-
-def _of_driver(api: Api) -> Iterator[Object]:
-    for snapshot_class in api.list(SNAPSHOT_CLASS.path()):
-        if snapshot_class["driver"] == EBS_DRIVER:
-            yield snapshot_class

@@ -90,7 +90,7 @@ def _only_copies(facts: Facts, node: Node, pods: Sequence[Pod]) -> list[str]:
         {
             f"{pod.namespace}/{pod.owner[1]}"
             for pod in pods
-            if keeps_data(facts, pod) and (pod.namespace, pod.owner) not in elsewhere
+            if keeps_data(facts.declared, pod) and (pod.namespace, pod.owner) not in elsewhere
         }
     )
 

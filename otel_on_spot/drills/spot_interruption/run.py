@@ -224,10 +224,5 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
         left=watch.left,
         front=probed.front,
     )
-    return _report(drill, seen, by)
-
-
-def _report(drill: Drill, seen: Interruption, by: Channel) -> Report:
     judged = diagnosis.explained(drill.target, verdicts(seen), REPLACING if seen.heard else CHECKS)
-    measures = {"warning": by.description, "front path": seen.front.text}
-    return drill.report(judged, measures)
+    return drill.report(judged, {"warning": by.description, "front path": seen.front.text})

@@ -10,7 +10,6 @@ from otel_on_spot.drills.front_path import FrontProbe, Probe, ready_endpoints, r
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_interruption.run import collect_facts, waiting, warn
 from otel_on_spot.drills.spot_interruption.warning import (
-    Channel,
     channel,
     experiment_failure,
     require_experiment,
@@ -34,42 +33,37 @@ class Watch:
         api: the API server.
         timeline: of the drill.
         warned: the nodes.
-        sent: when the first warning was sent, in seconds of the timeline.
+        seen: takes what is seen of them.
     """
 
-    def __init__(self, api: Api, timeline: Timeline, warned: Sequence[Candidate], sent: float) -> None:
-        self._api, self._timeline, self._warned, self._sent = api, timeline, warned, sent
+    def __init__(self, api: Api, timeline: Timeline, warned: Sequence[Candidate], seen: Seen) -> None:
+        self._api, self._timeline, self._warned, self._seen = api, timeline, warned, seen
+        self._began = timeline.seconds
         self._workloads = sorted({workload for node in warned for workload in node.workloads})
-        self.handled: dict[str, float] = {}
-        self.drained: dict[str, float] = {}
-        self.gone: dict[str, float] = {}
-        self.whole: float | None = None
-        self.waiting: tuple[str, ...] = ()
-        self.left: tuple[str, ...] = ()
 
     def heard(self) -> bool:
         """True once every NodeClaim is being deleted."""
         claims = {claim["metadata"]["name"]: claim["metadata"] for claim in self._api.list(NODE_CLAIM.path())}
-        now = self._timeline.seconds - self._sent
+        now = self._timeline.seconds - self._began
         for node in self._warned:
             metadata = claims.get(node.claim)
-            if node.node not in self.handled and (metadata is None or metadata.get("deletionTimestamp")):
-                self.handled[node.node] = now
-            if node.node not in self.gone and metadata is None:
-                self.gone[node.node] = now
-        return self._all(self.handled, "handled", "NodeClaims deleted")
+            if node.node not in self._seen.handled and (metadata is None or metadata.get("deletionTimestamp")):
+                self._seen.handled[node.node] = now
+            if node.node not in self._seen.gone and metadata is None:
+                self._seen.gone[node.node] = now
+        return self._all(self._seen.handled, "handled", "NodeClaims deleted")
 
     def settled(self) -> bool:
         """True once all nodes are gone, and what ran there is Ready elsewhere."""
         self.heard()
-        if len(self.drained) < len(self._warned):
+        if len(self._seen.drained) < len(self._warned):
             self._drain()
-        if len(self.drained) == len(self._warned) and self.whole is None:
-            self.waiting = tuple(waiting(self._api, self._workloads))
-            if not self.waiting:
+        if len(self._seen.drained) == len(self._warned) and self._seen.whole is None:
+            self._seen.waiting = tuple(waiting(self._api, self._workloads))
+            if not self._seen.waiting:
                 moment = self._timeline.add("whole", f"{len(self._workloads)} workloads")
-                self.whole = moment.seconds - self._sent
-        return self.whole is not None and self._all(self.gone, "gone", "nodes are gone")
+                self._seen.whole = moment.seconds - self._began
+        return self._seen.whole is not None and self._all(self._seen.gone, "gone", "nodes are gone")
 
     def _drain(self) -> None:
         """A node of another instance may have a warned one's name by now: its pods are none of the warned one."""
@@ -82,17 +76,17 @@ class Watch:
             if pod.node and pod.owner[0] not in ("DaemonSet", "Node"):
                 running.setdefault(pod.node, []).append(f"{pod.namespace}/{pod.name}")
         left: list[str] = []
-        now = self._timeline.seconds - self._sent
+        now = self._timeline.seconds - self._began
         for node in self._warned:
-            if node.node in self.drained:
+            if node.node in self._seen.drained:
                 continue
             mine = running.get(node.node, []) if there.get(node.node) == node.instance else []
             if mine:
                 left += mine
             else:
-                self.drained[node.node] = now
-        self.left = tuple(left)
-        self._all(self.drained, "drained", "nodes are empty")
+                self._seen.drained[node.node] = now
+        self._seen.left = tuple(left)
+        self._all(self._seen.drained, "drained", "nodes are empty")
 
     def _all(self, at: dict[str, float], name: str, what: str) -> bool:
         if len(at) < len(self._warned):
@@ -154,33 +148,18 @@ def run(
             if target.simulated
             else looking.enter_context(Probe(lambda: ready_endpoints(api, drill.declared.stateful_namespace)))
         )
+        seen = Seen(storm=storm, warned=[node.node for node in chosen], timeout=timeout)
+        watch = Watch(api, timeline, chosen, seen)
         began = timeline.seconds
         started = warn(drill, by, [node.instance for node in chosen])
-        sent = timeline.seconds - began
+        seen.sent = timeline.seconds - began
         timeline.add("warned", f"{by.description} {started}".rstrip())
-        watch = Watch(api, timeline, chosen, began)
         drill.wait_until(watch.heard, min(timeout, WARNING_SECONDS))
-        if watch.handled:
+        if seen.handled:
             drill.wait_until(watch.settled, timeout)
         else:
             why = experiment_failure(target, started) if started else ""
             timeline.add("stopped", why or "Karpenter did nothing: asking the doctor")
-    seen = Seen(
-        storm=storm,
-        warned=[node.node for node in chosen],
-        timeout=timeout,
-        sent=sent,
-        handled=dict(watch.handled),
-        drained=dict(watch.drained),
-        whole=watch.whole,
-        waiting=watch.waiting,
-        left=watch.left,
-        front=probed.front,
-        endpoints=counted.samples,
-    )
-    return _report(drill, seen, by)
-
-
-def _report(drill: Drill, seen: Seen, by: Channel) -> Report:
-    judged = diagnosis.explained(drill.target, verdicts(seen), checks(seen), apart_from=FRONT_LINES)
+    seen.front, seen.endpoints = probed.front, counted.samples
+    judged = diagnosis.explained(target, verdicts(seen), checks(seen), apart_from=FRONT_LINES)
     return drill.report(judged, measures(seen, by.description))

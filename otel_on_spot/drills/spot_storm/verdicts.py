@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import Final
@@ -89,7 +89,7 @@ def choose_nodes(facts: Facts, storm: Storm, *, allow_stateful: bool) -> list[Ca
     return sorted(free, key=lambda found: (found.front > 0, found.pods, found.node), reverse=True)[:count]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Seen:
     """What was seen. Seconds since the warnings were sent; nodes by name. What is missing did not happen.
 
@@ -100,6 +100,7 @@ class Seen:
         sent: how long the sending took.
         handled: when Karpenter deleted the node's NodeClaim.
         drained: when the node was empty, or gone.
+        gone: when its NodeClaim was gone.
         whole: when every workload that ran there was Ready elsewhere.
         waiting: workloads that are not.
         left: pods that are still on warned nodes.
@@ -110,14 +111,15 @@ class Seen:
     storm: Storm
     warned: Sequence[str]
     timeout: float
-    sent: float
-    handled: Mapping[str, float]
-    drained: Mapping[str, float]
-    whole: float | None
-    waiting: Sequence[str]
-    left: Sequence[str]
-    front: Front
-    endpoints: Sequence[Sample]
+    sent: float = 0.0
+    handled: dict[str, float] = field(default_factory=dict)
+    drained: dict[str, float] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+    whole: float | None = None
+    waiting: Sequence[str] = ()
+    left: Sequence[str] = ()
+    front: Front = field(default_factory=Front)
+    endpoints: Sequence[Sample] = ()
 
     @property
     def least(self) -> int:

@@ -31,9 +31,10 @@ class Prices:
     def _asked(self, capacity_type: str, instance_type: str, zone: str) -> float | None:
         try:
             if capacity_type == "spot":
-                found = self._spot(instance_type, zone)
+                found = aws_prices.spot_prices(self._target.aws("ec2"), instance_type, zone).get(zone)
             elif capacity_type == "on-demand":
-                found = self._on_demand(instance_type)
+                pricing = self._target.session.client("pricing", region_name=aws_prices.PRICE_LIST_REGION)
+                found = aws_prices.on_demand_price(pricing, instance_type, self._target.declared.region)
             else:
                 found = None
         except (BotoCoreError, ClientError) as problem:
@@ -42,10 +43,3 @@ class Prices:
         if found is None:
             self.why.add(f"AWS names no {capacity_type} price of {instance_type} {zone}".strip())
         return found
-
-    def _spot(self, instance_type: str, zone: str) -> float | None:
-        return aws_prices.spot_prices(self._target.aws("ec2"), instance_type, zone).get(zone)
-
-    def _on_demand(self, instance_type: str) -> float | None:
-        pricing = self._target.session.client("pricing", region_name=aws_prices.PRICE_LIST_REGION)
-        return aws_prices.on_demand_price(pricing, instance_type, self._target.declared.region)

@@ -67,14 +67,12 @@ def _ran(course: Course) -> tuple[str, tuple[Finding, ...]]:
         subject=work.name,
         seen=f"at most {course.most_running} of {course.replicas} pods were Running, waited {course.max_wait:.0f} s",
         rule=f"all replicas are Running within {course.max_wait:.0f} s (--max-wait)",
-        remedy=_pending(work),
+        remedy=(
+            f"kubectl -n {work.namespace} get pods -l {work.selector} --field-selector status.phase=Pending",
+            "kubectl get nodepools,nodeclaims",
+        ),
     )
     return f"at most {course.most_running} pods Running", (finding,)
-
-
-def _pending(work: Workload) -> tuple[str, ...]:
-    pods = f"kubectl -n {work.namespace} get pods -l {work.selector} --field-selector status.phase=Pending"
-    return (pods, "kubectl get nodepools,nodeclaims")
 
 
 def _held(course: Course) -> tuple[str, tuple[Finding, ...]]:

@@ -295,23 +295,24 @@ class ArgocdUpgradeRun:
             count, changed_pods = self._pods_that_stayed()
             if window is not None:
                 suspension = self._end(window)
-        return self._report(
-            ArgocdUpgrade(
-                moves=tuple(moves),
-                applications=self._watch.count,
-                behind=self._behind,
-                astray=tuple(self._watch.astray),
-                syncs=tuple(self._watch.syncs),
-                suspension=suspension,
-                pods=count,
-                moved=changed_pods,
-                changed=self._changed(),
-                stored=newly_stored(self._definitions, definitions(self._api, KINDS)),
-                version=self._argocd.version(),
-                timeout=self._timeout,
-                front=probed.front,
-            )
+        seen = ArgocdUpgrade(
+            moves=tuple(moves),
+            applications=self._watch.count,
+            behind=self._behind,
+            astray=tuple(self._watch.astray),
+            syncs=tuple(self._watch.syncs),
+            suspension=suspension,
+            pods=count,
+            moved=changed_pods,
+            changed=self._changed(),
+            stored=newly_stored(self._definitions, definitions(self._api, KINDS)),
+            version=self._argocd.version(),
+            timeout=self._timeout,
+            front=probed.front,
         )
+        judged = diagnosis.explained(drill.target, verdicts(seen), CHECKS)
+        took = {f"{PRODUCT} {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
+        return drill.report(judged, {**took, "front path": seen.front.text})
 
     def _move(self, before: str, after: str) -> Move:
         self._watch.during, self._watch.moving = f"{before} to {after}", True
@@ -410,8 +411,3 @@ class ArgocdUpgradeRun:
     def _changed(self) -> tuple[str, ...]:
         now = specs(self._api, self._namespace)
         return tuple(sorted(name for name in self._specs.keys() | now.keys() if self._specs.get(name) != now.get(name)))
-
-    def _report(self, seen: ArgocdUpgrade) -> Report:
-        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
-        took = {f"{PRODUCT} {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
-        return self._drill.report(judged, {**took, "front path": seen.front.text})

@@ -130,16 +130,17 @@ class NodeUpgradeRun:
             self._watch.begin(plan.after, plan.before)
             drill.take_back(plan.steps, "alias", self._log)
             courses.append(self._follow())
-        return self._report(
-            NodeUpgrade(
-                courses=tuple(courses),
-                databases=self._watch.databases,
-                on_spot=tuple(self._watch.on_spot),
-                changed=self._changed(),
-                unready=unready(drill.api),
-                front=probed.front,
-            )
+        seen = NodeUpgrade(
+            courses=tuple(courses),
+            databases=self._watch.databases,
+            on_spot=tuple(self._watch.on_spot),
+            changed=self._changed(),
+            unready=unready(drill.api),
+            front=probed.front,
         )
+        judged = diagnosis.explained(drill.target, verdicts(seen), CHECKS)
+        took = {f"AMI {course.name}": f"{course.seconds:.1f} s{_each(course)}" for course in seen.courses}
+        return drill.report(judged, {**took, "front path": seen.front.text})
 
     def _follow(self) -> Course:
         self._drill.wait_until(self._watch.is_done, self._timeout, EVERY_SECONDS)
@@ -155,11 +156,6 @@ class NodeUpgradeRun:
             for arguments, thing in found
             if thing is None or thing["spec"].get("amiSelectorTerms") != arguments["before"]
         )
-
-    def _report(self, seen: NodeUpgrade) -> Report:
-        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
-        took = {f"AMI {course.name}": f"{course.seconds:.1f} s{_each(course)}" for course in seen.courses}
-        return self._drill.report(judged, {**took, "front path": seen.front.text})
 
 
 def _each(course: Course) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from infra.schedules import ScheduleError, nanoseconds, parse_schedule
 from otel_on_spot.declared import Declared
+from otel_on_spot.doctor.checks.placement import keeps_data
 from otel_on_spot.doctor.fact import parse_all
 from otel_on_spot.doctor.facts_kubernetes import NodePool, Pod, PoolBudget
 from otel_on_spot.drills.shortage import SPOT
@@ -280,7 +281,7 @@ class NodeWatch:
     def _look_at_databases(self, pods: Collection[Pod], homes: Mapping[str, str]) -> None:
         ready: set[Owner] = set()
         for pod in pods:
-            if not self._keeps_data(pod) or not pod.node:
+            if not keeps_data(self._declared, pod) or not pod.node:
                 continue
             owner, home = (pod.namespace, *pod.owner), homes.get(pod.node, "")
             if home and self._claims[home].capacity_type == SPOT:
@@ -297,7 +298,3 @@ class NodeWatch:
             if most is not None and len(nodes) > max(1, most):
                 names = ", ".join(sorted(name for owners in nodes.values() for name in owners))
                 self._move.parted[f"NodePool {pool}"] = f"{names} away from {len(nodes)} nodes at once"
-
-    def _keeps_data(self, pod: Pod) -> bool:
-        listed = pod.namespace == self._declared.stateful_namespace and pod.owner in set(self._declared.stateful)
-        return listed or bool(pod.claims)

@@ -137,24 +137,25 @@ class UpgradeRun:
                         moves.append(self._move(plan.after, plan.before))
             self._drill.wait_until(self._is_settled, self._timeout)
         pods_count, pods_moved = self._pods_that_stayed()
-        return self._report(
-            Upgrade(
-                moves=tuple(moves),
-                warned=self._warned(),
-                claims=self._claims.count(self._sent),
-                gone=self._claims.gone(self._sent),
-                drifted=self._claims.drifted,
-                hashes=self._claims.hashes,
-                pods=pods_count,
-                moved=pods_moved,
-                waiting=self._waiting,
-                unready=unready(self._api),
-                stored=newly_stored(self._definitions, definitions(self._api)),
-                version=controller_version(self._api, self._namespace),
-                front=probed.front,
-                timeout=self._timeout,
-            )
+        seen = Upgrade(
+            moves=tuple(moves),
+            warned=self._warned(),
+            claims=self._claims.count(self._sent),
+            gone=self._claims.gone(self._sent),
+            drifted=self._claims.drifted,
+            hashes=self._claims.hashes,
+            pods=pods_count,
+            moved=pods_moved,
+            waiting=self._waiting,
+            unready=unready(self._api),
+            stored=newly_stored(self._definitions, definitions(self._api)),
+            version=controller_version(self._api, self._namespace),
+            front=probed.front,
+            timeout=self._timeout,
         )
+        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
+        took = {f"Karpenter {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
+        return self._drill.report(judged, {**took, "front path": seen.front.text})
 
     def _move(self, before: str, after: str) -> Move:
         there = _candidates(self._drill.target, self._api)
@@ -210,8 +211,3 @@ class UpgradeRun:
         left = {self._homes[claim] for claim in self._sent if claim in self._homes}
         left |= {gone.node for gone in self._claims.gone(self._sent)}
         return compare_pods(self._pods, list(self._api.list(POD.path())), lambda node: node not in left)
-
-    def _report(self, seen: Upgrade) -> Report:
-        judged = diagnosis.explained(self._drill.target, verdicts(seen), CHECKS)
-        took = {f"Karpenter {move.name}": f"{move.at['done']:.1f} s" for move in seen.moves}
-        return self._drill.report(judged, {**took, "front path": seen.front.text})

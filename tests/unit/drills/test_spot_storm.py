@@ -11,7 +11,7 @@ from otel_on_spot.drills.drill import DrillRefusedError
 from otel_on_spot.drills.spot_interruption import warning
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_storm.run import Watch
-from otel_on_spot.drills.spot_storm.verdicts import Storm, checks, choose_nodes, measures, verdicts
+from otel_on_spot.drills.spot_storm.verdicts import Seen, Storm, checks, choose_nodes, measures, verdicts
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.kubernetes.names import DEPLOYMENT, INSTANCE_TYPE, NODE, NODE_CLAIM, POD, ZONE
 from tests.unit.doctor.changes import HEALTHY
@@ -135,20 +135,21 @@ def test_each_node_is_followed_to_its_end_and_not_by_its_name_alone(there: Clust
         there.front.add(NODE, found.node, spec={"providerID": f"aws:///a/{found.instance}"})
         there.front.add(POD, found.node, metadata=owned, spec={"nodeName": found.node}, status={"phase": "Running"})
     deployment = there.front.add(DEPLOYMENT, "cart", spec={"replicas": 2}, status={"readyReplicas": 1})
-    watch = Watch(there.api, Timeline(), warned, 0.0)
+    seen = Seen(storm=Storm(), warned=["n1", "n2"], timeout=60.0)
+    watch = Watch(there.api, Timeline(), warned, seen)
     assert not watch.heard()
     there.front.find("NodeClaim", "claim-1")["metadata"]["deletionTimestamp"] = "2026-11-26T08:00:00Z"
     assert not watch.settled()
-    assert (set(watch.handled), set(watch.drained)) == ({"n1"}, set())
-    assert watch.left == ("otel-demo/n1", "otel-demo/n2")
+    assert (set(seen.handled), set(seen.drained)) == ({"n1"}, set())
+    assert seen.left == ("otel-demo/n1", "otel-demo/n2")
     there.front.objects.remove(there.front.find("NodeClaim", "claim-2"))
     there.front.find("Node", "n2")["spec"]["providerID"] = "aws:///a/i-new"  # its address, and so its name, anew
     there.front.objects.remove(there.front.find("Pod", "n1"))
     assert not watch.settled()
-    assert set(watch.handled) == set(watch.drained) == {"n1", "n2"}
-    assert watch.waiting == ("otel-demo/cart",)
+    assert set(seen.handled) == set(seen.drained) == {"n1", "n2"}
+    assert seen.waiting == ("otel-demo/cart",)
     deployment["status"]["readyReplicas"] = 2
     there.front.objects.remove(there.front.find("NodeClaim", "claim-1"))
     assert watch.settled()
-    assert set(watch.gone) == {"n1", "n2"}
-    assert watch.whole is not None
+    assert set(seen.gone) == {"n1", "n2"}
+    assert seen.whole is not None
