@@ -1,6 +1,7 @@
 """The one door to Helm: a `helm` binary on PATH when there is one, helm-python-sdk otherwise."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 KUBERNETES_VERSION = "1.36.0"
 FETCH = "import sys, helm_python; helm_python.dependency_build(sys.argv[1])"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+BINARY = shutil.which("helm")
+"""Looked up before any test: tests of the lab have its tools on PATH, and its helm would take a process a rendering."""
+GARBAGE = ("GOGC", "400")
+"""How seldom Helm looks for garbage: at Go's own default, it takes a fourth of the time of a rendering."""
 Values = dict[str, Any]
 
 
@@ -23,19 +29,23 @@ class HelmError(Exception):
 
 
 @cache
-def binary() -> str | None:
-    return shutil.which("helm")
+def sdk() -> Any:
+    """helm-python-sdk: it reads GOGC when its library is loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*GARBAGE)
+        import helm_python
+
+        helm_python.helm_sdk_version()
+    return helm_python
 
 
 @cache
 def engine() -> str:
     """Which Helm renders, for the header of the test run."""
-    if path := binary():
-        version = subprocess.run([path, "version", "--short"], capture_output=True, text=True, check=True, timeout=30)
+    if BINARY:
+        version = subprocess.run([BINARY, "version", "--short"], capture_output=True, text=True, check=True, timeout=30)
         return f"helm {version.stdout.strip()} on PATH"
-    import helm_python
-
-    return f"Helm {helm_python.helm_sdk_version()} (helm-python-sdk)"
+    return f"Helm {sdk().helm_sdk_version()} (helm-python-sdk)"
 
 
 def layered(under: Values, over: Values) -> Values:
@@ -79,14 +89,12 @@ def render(chart: Path, *, release: str, namespace: str, values: Values) -> list
 
 @cache
 def _render(chart: Path, release: str, namespace: str, values: str) -> list[dict[str, Any]]:
-    if path := binary():
-        return _documents([_template(path, chart, release, namespace, values)])
-    import helm_python
-
+    if BINARY:
+        return _documents([_template(BINARY, chart, release, namespace, values)])
     try:
-        with helm_python.Chart.load(chart) as loaded:
+        with sdk().Chart.load(chart) as loaded:
             manifests = loaded.render(json.loads(values), name=release, namespace=namespace)
-    except helm_python.HelmError as error:
+    except sdk().HelmError as error:
         raise HelmError(str(error)) from error
     return _documents([text for name, text in manifests.items() if not name.endswith("NOTES.txt")])
 
@@ -114,7 +122,7 @@ def _template(path: str, chart: Path, release: str, namespace: str, values: str)
         file.flush()
         command = [path, "template", release, str(chart), "--namespace", namespace, "--values", file.name]
         command += ["--kube-version", KUBERNETES_VERSION]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | dict([GARBAGE]))
     if done.returncode:
         raise HelmError(done.stderr.strip())
     return done.stdout
