@@ -194,9 +194,9 @@ def _text() -> str:
 
 
 @cache
-def names() -> frozenset[str]:
-    """Names of all types."""
-    return frozenset(kind.name for kind, _ in catalogue())
+def by_name() -> dict[str, InstanceType]:
+    """All types; callers share them."""
+    return {kind.name: kind for kind, _ in catalogue()}
 
 
 @cache

@@ -1148,7 +1148,7 @@ def system_nodes_have_instance_types(cluster: Cluster) -> Iterator[Problem]:
     """The system group's instance types exist, boot its image, and have room for what lives on them."""
     key, nodes = "cluster.systemNodes.instanceTypes", cluster.system_nodes
     arch = "arm64" if "ARM" in nodes.ami_type else "amd64"
-    known = {kind.name: kind for kind, _ in instance_types.catalogue()}
+    known = instance_types.by_name()
     for name in nodes.instance_types:
         kind = known.get(name)
         if kind is None:

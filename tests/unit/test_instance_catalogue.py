@@ -47,6 +47,6 @@ def test_types_with_few_pods_are_those_that_the_pinned_module_counts() -> None:
 
 def test_types_that_only_the_price_list_has_are_left_out() -> None:
     assert {"cc2.8xlarge", "cr1.8xlarge", "hs1.8xlarge", "g2.2xlarge", "g3.4xlarge", "p2.xlarge"}.isdisjoint(
-        instance_types.names()
+        instance_types.by_name().keys()
     )
-    assert {"m3.large", "c3.large", "p3.2xlarge", "hpc7g.4xlarge", "c9g.large"} <= instance_types.names()
+    assert {"m3.large", "c3.large", "p3.2xlarge", "hpc7g.4xlarge", "c9g.large"} <= instance_types.by_name().keys()

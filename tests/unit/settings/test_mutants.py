@@ -1,6 +1,5 @@
 """Every mutant of a committed stack file is refused before the first resource, with the key named, and no traceback."""
 
-import copy
 import json
 import re
 from collections.abc import Iterator
@@ -39,13 +38,11 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
             yield from leaves(below, (*path, index))
 
 
-def put(raw: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    mutant = copy.deepcopy(raw)
-    target: Any = mutant
-    for part in path[:-1]:
-        target = target[part]
-    target[path[-1]] = value
-    return mutant
+def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The tree with another value at a path; what lies beside the path is shared."""
+    copied, (head, *below) = tree.copy(), path
+    copied[head] = put(tree[head], tuple(below), value) if below else value
+    return copied
 
 
 def mutants(stack: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """The door: good stack files open it, everything else is told whole, at once, before the first resource."""
 
-import copy
 import json
+import pickle
 import shutil
 from functools import cache
 from pathlib import Path
@@ -23,13 +23,13 @@ STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 
 def committed(stack: str) -> dict[str, Any]:
     """The committed stack file's own keys, parsed; the caller's to change."""
-    return copy.deepcopy(_committed(stack))
+    return pickle.loads(_committed(stack))  # a fifth of a deep copy's time, and there are ten thousand
 
 
 @cache
-def _committed(stack: str) -> dict[str, Any]:
+def _committed(stack: str) -> bytes:
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix("otel-on-spot:"): value for key, value in config.items()}
+    return pickle.dumps({key.removeprefix("otel-on-spot:"): value for key, value in config.items()})
 
 
 def changed(stack: str, path: str, value: Any) -> dict[str, Any]:
