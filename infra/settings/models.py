@@ -7,7 +7,7 @@ to write, in which unit.
 import datetime
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -70,13 +70,15 @@ InstanceFamilies = Distinct[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]]
 InstanceCategories = Distinct[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")]]
 
 
-def _duration(value: str) -> str:
-    schedules.nanoseconds(value)
-    return value
+def _passing(check: Callable[[str], object], *, or_never: bool = False) -> AfterValidator:
+    """A text that a check does not raise on; ``or_never`` takes Never beside."""
 
+    def passed(value: str) -> str:
+        if not (or_never and value == "Never"):
+            check(value)
+        return value
 
-def _duration_or_never(value: str) -> str:
-    return value if value == "Never" else _duration(value)
+    return AfterValidator(passed)
 
 
 def _lifetime(value: str) -> str:
@@ -85,23 +87,13 @@ def _lifetime(value: str) -> str:
     return value
 
 
-def _schedule(value: str) -> str:
-    schedules.check_schedule(value)
-    return value
-
-
-def _window(value: str) -> str:
-    schedules.check_window(value)
-    return value
-
-
-Duration = Annotated[str, AfterValidator(_duration)]
+Duration = Annotated[str, _passing(schedules.nanoseconds)]
 """Go duration in whole units, as Karpenter's CRDs take it: ``90s``, ``5m``, ``336h``, ``1h30m``."""
-DurationOrNever = Annotated[str, AfterValidator(_duration_or_never)]
+DurationOrNever = Annotated[str, _passing(schedules.nanoseconds, or_never=True)]
 Lifetime = Annotated[str, AfterValidator(_lifetime)]
-Schedule = Annotated[str, AfterValidator(_schedule)]
+Schedule = Annotated[str, _passing(schedules.check_schedule)]
 """Cron of five fields, or a descriptor such as ``@daily``, in UTC."""
-Window = Annotated[str, AfterValidator(_window)]
+Window = Annotated[str, _passing(schedules.check_window)]
 
 
 def _dated(value: str) -> str:
@@ -154,6 +146,10 @@ def _node_count(value: str) -> str:
 MOST_NODES: Final = 2**31 - 1
 
 
+def _pem(value: SecretStr) -> str:
+    return value.get_secret_value().strip().replace("\r\n", "\n")
+
+
 def _private_key(value: SecretStr | None) -> SecretStr | None:
     """A private key that opens without a person: not a public one, nor one with a passphrase.
 
@@ -162,7 +158,7 @@ def _private_key(value: SecretStr | None) -> SecretStr | None:
     """
     if value is None:
         return None
-    text = value.get_secret_value().strip().replace("\r\n", "\n")
+    text = _pem(value)
     if text.startswith(("ssh-", "ecdsa-", "sk-")) or "PUBLIC KEY" in text:
         raise ValueError("must be the private key: this is the public one")
     if "ENCRYPTED" in text:
@@ -197,12 +193,10 @@ def _app_key(value: SecretStr | None) -> SecretStr | None:
     Raises:
         ValueError: it is not such a key, or its line breaks are lost.
     """
-    checked = _private_key(value)
-    if checked is not None:
-        text = checked.get_secret_value().strip().replace("\r\n", "\n")
-        if text != UNOPENED and not APP_KEY.fullmatch(text):
-            raise ValueError("must be the app's private key in PEM, with its line breaks: the .pem file of GitHub")
-    return checked
+    key = _private_key(value)
+    if key is not None and _pem(key) != UNOPENED and not APP_KEY.fullmatch(_pem(key)):
+        raise ValueError("must be the app's private key in PEM, with its line breaks: the .pem file of GitHub")
+    return value
 
 
 def _whole(value: object) -> object:

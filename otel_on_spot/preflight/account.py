@@ -8,7 +8,7 @@ from infra.settings.placeholders import documentation_account, placeholders
 from otel_on_spot.doctor.check import Judging, looked_at, result_of
 from otel_on_spot.findings import Finding, format_count
 from otel_on_spot.kubernetes.names import NODE_POOL
-from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.preflight.situation import Situation, tags_of
 from otel_on_spot.program import stack_file
 
 LINKED: Final = {
@@ -105,8 +105,8 @@ def linked_roles(situation: Situation) -> Judging:
 
 
 def _is_own(situation: Situation, role: str) -> bool:
-    told = situation.client("iam").get_role(RoleName=role)["Role"].get("Tags") or ()
-    return situation.owns({tag["Key"]: tag["Value"] for tag in told}, situation.default_tags)
+    told = situation.client("iam").get_role(RoleName=role)["Role"].get("Tags")
+    return situation.owns(tags_of(told), situation.default_tags)
 
 
 def _launches_spot(situation: Situation) -> bool:

@@ -11,7 +11,7 @@ from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.preflight.situation import Situation, tags_of
 from otel_on_spot.preflight.taken import CLUSTER
 from otel_on_spot.program.resource_types import EXISTING_NETWORK
 from otel_on_spot.simcloud.aws.network import name_servers
@@ -160,7 +160,7 @@ def _subnets(
             )
             if own or main
             else UNSEEN,
-            tags={tag["Key"]: tag["Value"] for tag in subnet.get("Tags") or ()},
+            tags=tags_of(subnet.get("Tags")),
         )
 
 

@@ -18,7 +18,7 @@ from otel_on_spot.doctor.collectors.aws import pages, quota
 from otel_on_spot.doctor.facts_aws import ON_DEMAND_VCPUS, SPOT_VCPUS
 from otel_on_spot.findings import Finding
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, NODE_POOL
-from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.preflight.situation import Situation, tags_of
 
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 NAT_GATEWAY: Final = "aws:ec2/natGateway:NatGateway"
@@ -131,11 +131,7 @@ def _others(situation: Situation, things: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _is_own(situation: Situation, thing: Mapping[str, Any]) -> bool:
-    return situation.owns(_tags(thing), situation.default_tags)
-
-
-def _tags(thing: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags") or ()}
+    return situation.owns(tags_of(thing.get("Tags")), situation.default_tags)
 
 
 def _nat_gateways(situation: Situation, ec2: Any) -> Iterator[Take]:
@@ -193,7 +189,7 @@ def _vcpus_of_others(situation: Situation, ec2: Any) -> dict[bool, float]:
     running = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     for reservation in pages(ec2, "describe_instances", "Reservations", Filters=running):
         for instance in reservation["Instances"]:
-            tags = _tags(instance)
+            tags = tags_of(instance.get("Tags"))
             ours = owned & set(tags) and tags.get("aws:eks:cluster-name", clusters[0] if clusters else "") in clusters
             if ours or not STANDARD.match(instance["InstanceType"]):
                 continue

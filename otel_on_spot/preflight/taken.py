@@ -10,7 +10,7 @@ from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.preflight.situation import Situation, tags_of
 
 Tags = Mapping[str, str]
 CLUSTER: Final = "aws:eks/cluster:Cluster"
@@ -82,10 +82,6 @@ def _finding(owner: str, things: list[tuple[str, str]]) -> Finding:
     )
 
 
-def _tags(listed: Any) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in listed or ()}
-
-
 def _cluster(situation: Situation, wanted: Mapping[str, Any], _: str) -> Tags | None:
     found = unless_absent(situation.client("eks").describe_cluster, name=wanted["name"])
     return None if found is None else found["cluster"].get("tags") or {}
@@ -95,7 +91,7 @@ def _of_iam(call: str, argument: str, key: str) -> Callable[[Situation, Mapping[
     def look(situation: Situation, wanted: Mapping[str, Any], arn: str) -> Tags | None:
         value = arn if argument.endswith("Arn") else wanted["name"]
         found = unless_absent(getattr(situation.client("iam"), call), **{argument: value})
-        return None if found is None else _tags((found[key] if key else found).get("Tags"))
+        return None if found is None else tags_of((found[key] if key else found).get("Tags"))
 
     return look
 
@@ -126,7 +122,7 @@ def _alias(situation: Situation, wanted: Mapping[str, Any], _: str) -> Tags | No
 def _rule(situation: Situation, wanted: Mapping[str, Any], _: str) -> Tags | None:
     events = situation.client("events")
     found = unless_absent(events.describe_rule, Name=wanted["name"])
-    return None if found is None else _tags(events.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"])
+    return None if found is None else tags_of(events.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"])
 
 
 def _bucket(situation: Situation, wanted: Mapping[str, Any], _: str) -> Tags | None:
@@ -141,7 +137,7 @@ def _bucket(situation: Situation, wanted: Mapping[str, Any], _: str) -> Tags | N
             return None
         raise
     try:
-        return _tags(s3.get_bucket_tagging(Bucket=wanted["bucket"])["TagSet"])
+        return tags_of(s3.get_bucket_tagging(Bucket=wanted["bucket"])["TagSet"])
     except ClientError:
         return {}
 

@@ -220,21 +220,15 @@ def test_spot_costs_what_the_range_says_of_the_same_node_on_demand() -> None:
     assert on_demand.spot_range == pytest.approx((on_demand.expected, on_demand.expected))
 
 
-def test_another_region_costs_its_factor_and_the_line_says_so() -> None:
-    plans = [plan_of(pool("p", requirements=[only("m5.large")]), region=name) for name in ("us-east-1", "eu-central-1")]
-    home, abroad = (cost.estimate(plan, [asks("a", 1, 100, 100)]).lines[0] for plan in plans)
-
-    assert abroad.expected == pytest.approx(1.206 * home.expected)
-    assert ("list" in home.kinds, "factor" in abroad.kinds) == (True, True)
-
-
-def test_a_factor_is_named_with_its_source_and_day() -> None:
+def test_another_region_costs_its_factor_and_the_line_says_so_with_its_source_and_day() -> None:
     regions, of_govcloud = cost.prices()["regions"]
     plans = [plan_of(pool("p", requirements=[only("m5.large")]), region=name) for name in ("us-east-1", "eu-central-1")]
     home, abroad = (cost.estimate(plan, [asks("a", 1, 100, 100)]).lines[0] for plan in plans)
     gateway = {"type": "aws:ec2/natGateway:NatGateway", "inputs": {}}
     service = line(cost.estimate(plan_of(gateway, region="eu-central-1"), []), "NAT gateways")
 
+    assert abroad.expected == pytest.approx(1.206 * home.expected)
+    assert ("list" in home.kinds, "factor" in abroad.kinds) == (True, True)
     assert f"{regions['source']}, {regions['date']}" in abroad.sources
     assert f"{regions['source']}, {regions['date']}" in service.sources
     assert f"{regions['source']}, {regions['date']}" not in home.sources

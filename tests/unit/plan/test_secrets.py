@@ -25,7 +25,7 @@ from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 from otel_on_spot.program.values import Secret, holds_unknown, revealed
 from tests.unit.conftest import recorded
-from tests.unit.settings.test_settings import committed
+from tests.unit.settings.test_settings import NEEDED_BY_SECRETS, committed
 
 ROOT = Path(__file__).parents[3]
 SENTINEL = "sentinel-of-a-secret"
@@ -53,13 +53,6 @@ def showing(text: str, plan: Recording, folder: Path) -> list[str]:
 def repository(plan: Recording) -> Registration:
     """The object that holds the Git token."""
     return plan.named("kubernetes:core/v1:Secret", "platform-repository")
-
-
-def test_a_token_that_is_given_is_in_no_view(tmp_path: Path) -> None:
-    plan = record("dev", config_overrides={"gitToken": Secret(SENTINEL)})
-
-    assert SENTINEL in str(revealed(repository(plan).inputs))
-    assert showing(SENTINEL, plan, tmp_path) == []
 
 
 def test_a_secured_token_is_in_no_view_neither_its_cipher_nor_what_stands_for_it(tmp_path: Path) -> None:
@@ -147,12 +140,6 @@ def test_a_secret_knows_its_value_and_never_shows_it() -> None:
 SECRETS = {Settings.model_fields[name].alias or name: f"sentinel-of-{name}" for name in sorted(SECRET_KEYS)}
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
 GIVEN = {key: sentinel if key == "gitToken" else PEM.format(sentinel) for key, sentinel in SECRETS.items()}
-NEEDED: dict[str, dict[str, Any]] = {
-    "gitToken": {},
-    "gitSshKey": {"repository": "ssh://git@github.com/your-org/otel-on-spot.git"},
-    "githubAppPrivateKey": {"githubApp": {"appId": 1, "installationId": 2}},
-}
-"""What else ``gitops`` says where a secret is given."""
 
 
 def encodings(sentinel: str) -> tuple[str, str]:
@@ -162,7 +149,7 @@ def encodings(sentinel: str) -> tuple[str, str]:
 @pytest.mark.parametrize("preview", [False, True])
 @pytest.mark.parametrize("key", SECRETS)
 def test_a_credential_is_in_no_plan(key: str, preview: bool, tmp_path: Path) -> None:
-    given = {"gitops": committed("dev")["gitops"] | NEEDED[key], key: Secret(GIVEN[key])}
+    given = {"gitops": committed("dev")["gitops"] | NEEDED_BY_SECRETS[key], key: Secret(GIVEN[key])}
     plan = record("dev", config_overrides=given, preview=preview)
 
     assert SECRETS[key] in str(revealed(repository(plan).inputs)), "it is not used: this test would see nothing"
@@ -175,7 +162,7 @@ def in_plain_text(folder: Path, key: str, file: str = "Pulumi.dev.yaml") -> Path
     for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
         shutil.copy(ROOT / name, folder)
     content = yaml.safe_load((folder / "Pulumi.dev.yaml").read_text())
-    content["config"]["otel-on-spot:gitops"] |= NEEDED[key]
+    content["config"]["otel-on-spot:gitops"] |= NEEDED_BY_SECRETS[key]
     (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
     content = yaml.safe_load((folder / file).read_text())
     content.setdefault("config", {})[f"otel-on-spot:{key}"] = GIVEN[key]
