@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from otel_on_spot.cli.options import JsonFile, Kubeconfig, KubeContext, Stack
+from otel_on_spot.cli.application import JsonFile, Kubeconfig, KubeContext, Stack
 from otel_on_spot.cli.output import ReportFormat, print_report, progress_bar, write_report
 from otel_on_spot.errors import ToolError
 

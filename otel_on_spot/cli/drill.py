@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from otel_on_spot.cli.application import Application
-from otel_on_spot.cli.options import JsonFile, Kubeconfig, KubeContext, Stack, Why
+from otel_on_spot.cli.application import Application, JsonFile, Kubeconfig, KubeContext, Stack, Why
 from otel_on_spot.cli.output import exit_with_report, log, progress_bar
 from otel_on_spot.errors import ToolError
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from otel_on_spot.cli.options import JsonFile, Kubeconfig, KubeContext, Stack
+from otel_on_spot.cli.application import JsonFile, Kubeconfig, KubeContext, Stack
 from otel_on_spot.cli.output import spinner
 from otel_on_spot.findings import format_count
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from otel_on_spot.cli.application import Application
-from otel_on_spot.cli.options import Stack
+from otel_on_spot.cli.application import Application, Stack
 from otel_on_spot.errors import EXIT_FINDINGS, ToolError
 
 lab = Application(

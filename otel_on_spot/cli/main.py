@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from otel_on_spot.cli import doctor, history, plan, preflight, report, rightsize, settings
-from otel_on_spot.cli.application import Application
+from otel_on_spot.cli.application import Application, ErrorGroup
 from otel_on_spot.cli.drill import drill, resume
-from otel_on_spot.cli.errors import ErrorGroup
 from otel_on_spot.cli.lab import lab
 from otel_on_spot.cli.recover import recover
 from otel_on_spot.cli.with_simulated_cloud import with_simulated_cloud

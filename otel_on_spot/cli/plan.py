@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otel_on_spot import project
-from otel_on_spot.cli.options import Stack
+from otel_on_spot.cli.application import Stack
 from otel_on_spot.cli.output import spinner
 from otel_on_spot.errors import EXIT_FINDINGS
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from otel_on_spot.cli.options import JsonFile, Stack
+from otel_on_spot.cli.application import JsonFile, Stack
 from otel_on_spot.cli.output import exit_with_report, spinner
 
 EXAMPLES = """

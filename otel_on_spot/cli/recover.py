@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otel_on_spot.cli.options import Stack
+from otel_on_spot.cli.application import Stack
 from otel_on_spot.errors import EXIT_FINDINGS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otel_on_spot import project
-from otel_on_spot.cli.options import Kubeconfig, KubeContext, Stack
+from otel_on_spot.cli.application import Kubeconfig, KubeContext, Stack
 from otel_on_spot.cli.output import progress_bar, spinner
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from otel_on_spot import project
-from otel_on_spot.cli.options import Stack
+from otel_on_spot.cli.application import Stack
 from otel_on_spot.cli.output import spinner
 
 EXAMPLES = """
