@@ -53,28 +53,14 @@ def requirements(pool: Pool) -> list[dict[str, Any]]:
         among("kubernetes.io/arch", pool.architectures),
         among("karpenter.sh/capacity-type", pool.capacity_types),
         among("karpenter.k8s.aws/instance-category", pool.instance_categories),
-        {
-            "key": "karpenter.k8s.aws/instance-generation",
-            "operator": "Gt",
-            "values": [str(pool.instance_generation_above)],
-        },
+        among("karpenter.k8s.aws/instance-generation", (str(pool.instance_generation_above),), "Gt"),
     ]
-    if pool.instance_families_at_least is not None:
-        terms.append(
-            {
-                "key": "karpenter.k8s.aws/instance-family",
-                "operator": "Exists",
-                "minValues": pool.instance_families_at_least,
-            }
-        )
-    if pool.instance_types_at_least is not None:
-        terms.append(
-            {
-                "key": "node.kubernetes.io/instance-type",
-                "operator": "Exists",
-                "minValues": pool.instance_types_at_least,
-            }
-        )
+    for key, least in (
+        ("karpenter.k8s.aws/instance-family", pool.instance_families_at_least),
+        ("node.kubernetes.io/instance-type", pool.instance_types_at_least),
+    ):
+        if least is not None:
+            terms.append({"key": key, "operator": "Exists", "minValues": least})
     if pool.min_vcpus is not None:
         terms.append(among("karpenter.k8s.aws/instance-cpu", (str(pool.min_vcpus - 1),), "Gt"))
     if pool.max_vcpus is not None:

@@ -3,6 +3,7 @@
 The catalogue is that of the pinned Karpenter: ``instance_types.txt`` beside this file says how it is written.
 """
 
+import operator
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -315,6 +316,9 @@ def meeting(requirements: Iterable[Mapping[str, Any]]) -> tuple[InstanceType, ..
     return tuple(found)
 
 
+COMPARED: Final = {"Gt": operator.gt, "Gte": operator.ge, "Lt": operator.lt, "Lte": operator.le}
+
+
 def _met(value: str | None, term: Mapping[str, Any]) -> bool:
     """Decide if a label's value meets a requirement; None is a label that is not there.
 
@@ -331,14 +335,8 @@ def _met(value: str | None, term: Mapping[str, Any]) -> bool:
             return value is not None
         case "DoesNotExist":
             return value is None
-        case "Gt":
-            return value is not None and int(value) > int(values[0])
-        case "Gte":
-            return value is not None and int(value) >= int(values[0])
-        case "Lt":
-            return value is not None and int(value) < int(values[0])
-        case "Lte":
-            return value is not None and int(value) <= int(values[0])
+        case compared if compared in COMPARED:
+            return value is not None and COMPARED[compared](int(value), int(values[0]))
     raise ValueError(f"operator {term['operator']} of {term['key']} is none of the NodePool API")
 
 
