@@ -140,6 +140,8 @@ class Handler:
     taggable: ClassVar[bool] = False
     seconds: ClassVar[Seconds] = Seconds()
     timeouts: ClassVar[Seconds] = Seconds(1200, 1200, 1200)
+    removed_by: ClassVar[tuple[str, str, str]]
+    """Service, method, and the argument that is the id, of a type whose deletion is one call and no more."""
 
     @property
     def facts(self) -> ResourceType:
@@ -235,13 +237,14 @@ class Handler:
         """Tags in the form of the type's service."""
         return tag_list(tags)
 
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
+    def delete(self, call: Call, identity: str, state: Properties) -> None:  # noqa: ARG002 (for subclasses)
         """Remove it.
 
         Raises:
             ApiError: the cloud refuses, while something uses it; NotFoundError where it is gone already.
         """
-        raise NotImplementedError
+        service, method, argument = self.removed_by
+        getattr(call.site.client(service), method)(**{argument: identity})
 
     # How an engine asks
 
@@ -451,6 +454,14 @@ class Handler:
             )
         except ClientError as problem:
             raise of_client_error(problem) from problem
+
+
+class Rewritten(Handler):
+    """A type that is changed by the call that makes it."""
+
+    @override
+    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
+        self.create(call, new)
 
 
 class Kept(Handler):

@@ -187,6 +187,7 @@ class Topic(Handler):
     token = "aws:sns/topic:Topic"
     taggable = True
     seconds = Seconds(1, 1, 1)
+    removed_by = ("sns", "delete_topic", "TopicArn")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -221,10 +222,6 @@ class Topic(Handler):
         self._set(call, identity, new, old)
         self.retag(call, state, new, "sns", ResourceArn=identity)
 
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("sns").delete_topic(TopicArn=identity)
-
 
 ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -234,6 +231,7 @@ class TopicSubscription(Handler):
 
     token = "aws:sns/topicSubscription:TopicSubscription"
     seconds = Seconds(1, 1, 1)
+    removed_by = ("sns", "unsubscribe", "SubscriptionArn")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -252,10 +250,6 @@ class TopicSubscription(Handler):
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         found = call.site.client("sns").get_subscription_attributes(SubscriptionArn=identity)["Attributes"]
         return {"topic": found["TopicArn"], "endpoint": found["Endpoint"], "protocol": "email"}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("sns").unsubscribe(SubscriptionArn=identity)
 
 
 class Budget(Kept):

@@ -10,7 +10,7 @@ from otel_on_spot.iam import statements
 from otel_on_spot.iam.conditions import listed
 from otel_on_spot.simcloud import policy_documents
 from otel_on_spot.simcloud.api_errors import ApiError
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Rewritten, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
 
@@ -31,6 +31,7 @@ class Bucket(Handler):
     token = "aws:s3/bucket:Bucket"
     taggable = True
     seconds = Seconds(3, 2, 2)
+    removed_by = ("s3", "delete_bucket", "Bucket")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -63,12 +64,8 @@ class Bucket(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         self._tag(call, identity, new)
 
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("s3").delete_bucket(Bucket=identity)
 
-
-class _OnBucket(Handler):
+class _OnBucket(Rewritten):
     """Something that is set on a bucket as a whole, and read and removed again.
 
     Attributes:
@@ -99,10 +96,6 @@ class _OnBucket(Handler):
         found = self.ask(call, self.operations[1], identity, {})
         found = found.get(self.within, found)
         return {"bucket": identity, **{key: found[key] for key in self.keys if key in found}}
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
-        self.ask(call, self.operations[0], identity, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Rewritten, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 REUSE_SECONDS = 60
@@ -68,6 +68,7 @@ class EventRule(Handler):
     token = "aws:cloudwatch/eventRule:EventRule"
     taggable = True
     seconds = Seconds(2, 1, 1)
+    removed_by = ("events", "delete_rule", "Name")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -108,12 +109,8 @@ class EventRule(Handler):
         arn = self._put(call, new)  # of a rule that is there it leaves the tags
         self.retag(call, state, new, "events", ResourceARN=arn)
 
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("events").delete_rule(Name=identity)
 
-
-class EventTarget(Handler):
+class EventTarget(Rewritten):
     """A target of a rule's events."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
@@ -146,10 +143,6 @@ class EventTarget(Handler):
             if target["Id"] == state["targetId"]:
                 return {"arn": target["Arn"]}
         return None
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
-        self.create(call, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -244,7 +237,7 @@ def _plain(value: str) -> Any:
     return value == "true" if value in ("true", "false") else int(value) if value.isdigit() else value
 
 
-class QueuePolicy(Handler):
+class QueuePolicy(Rewritten):
     """The policy of a queue."""
 
     token = "aws:sqs/queuePolicy:QueuePolicy"
@@ -269,10 +262,6 @@ class QueuePolicy(Handler):
         answer = call.site.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
         policy = answer.get("Attributes", {}).get("Policy")
         return {"policy": policy} if policy else None
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
-        self._set(call, identity, new["policy"])
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -125,6 +125,7 @@ class Alias(Handler):
 
     token = "aws:kms/alias:Alias"
     seconds = Seconds(1, 1, 1)
+    removed_by = ("kms", "delete_alias", "AliasName")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -151,10 +152,6 @@ class Alias(Handler):
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
         call.site.client("kms").update_alias(AliasName=identity, TargetKeyId=new["targetKeyId"])
 
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("kms").delete_alias(AliasName=identity)
-
 
 RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288),
@@ -172,6 +169,7 @@ class LogGroup(Handler):
     token = "aws:cloudwatch/logGroup:LogGroup"
     taggable = True
     seconds = Seconds(2, 1, 1)
+    removed_by = ("logs", "delete_log_group", "logGroupName")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -230,10 +228,6 @@ class LogGroup(Handler):
             logs.untag_log_group(logGroupName=identity, tags=gone)
         if wanted := all_tags(call.site, new):
             logs.tag_log_group(logGroupName=identity, tags=wanted)
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("logs").delete_log_group(logGroupName=identity)
 
 
 OF_A_VOLUME: Final = (

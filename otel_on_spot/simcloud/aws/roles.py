@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_on_spot.iam import allows, document
 from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import principals
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list, tags_of
+from otel_on_spot.simcloud.handler import Call, Handler, Rewritten, Seconds, Site, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 
 MANAGED_POLICY_LIMIT = 6144
@@ -167,7 +167,7 @@ class RolePolicyAttachment(Handler):
         call.site.client("iam").detach_role_policy(RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
-class RolePolicy(Handler):
+class RolePolicy(Rewritten):
     """A policy inside a role."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
@@ -186,10 +186,6 @@ class RolePolicy(Handler):
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
         found = call.site.client("iam").get_role_policy(RoleName=state["role"], PolicyName=state["name"])
         return {"policy": document_of(found["PolicyDocument"])}
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
-        self.create(call, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -351,6 +347,7 @@ class OpenIdConnectProvider(Handler):
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     taggable = True
     seconds = Seconds(1, 1, 1)
+    removed_by = ("iam", "delete_open_id_connect_provider", "OpenIDConnectProviderArn")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -381,7 +378,3 @@ class OpenIdConnectProvider(Handler):
         )
         self.retag(call, state, new, "iam", "open_id_connect_provider", OpenIDConnectProviderArn=identity)
         return {"clientIdLists": state["clientIdLists"], "thumbprintLists": new.get("thumbprintLists") or []}
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=identity)

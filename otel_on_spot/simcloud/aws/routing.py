@@ -102,6 +102,7 @@ class RouteTableAssociation(Handler):
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
     seconds = Seconds(2, 2, 2)
+    removed_by = ("ec2", "disassociate_route_table", "AssociationId")
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
@@ -142,10 +143,6 @@ class RouteTableAssociation(Handler):
         ec2 = call.site.client("ec2")
         self._refuse_other_network(call, new)
         ec2.replace_route_table_association(AssociationId=identity, RouteTableId=new["routeTableId"])
-
-    @override
-    def delete(self, call: Call, identity: str, state: Properties) -> None:
-        call.site.client("ec2").disassociate_route_table(AssociationId=identity)
 
 
 class Eip(Ec2Handler):

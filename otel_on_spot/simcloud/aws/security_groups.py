@@ -10,7 +10,7 @@ from otel_on_spot.program.resource_types import fields, resource_type
 from otel_on_spot.simcloud.api_errors import ApiError, refuse
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of, refuse_other_networks
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
+from otel_on_spot.simcloud.handler import Call, Rewritten, Seconds, Site
 from otel_on_spot.simcloud.properties import Properties
 
 Permission = dict[str, Any]
@@ -240,7 +240,7 @@ class DefaultSecurityGroup(SecurityGroup):
         """AWS keeps it as long as its VPC."""
 
 
-class Tag(Handler):
+class Tag(Rewritten):
     """One tag on a resource of EC2 that is not ours."""
 
     token = "aws:ec2/tag:Tag"
@@ -257,10 +257,6 @@ class Tag(Handler):
         here = [{"Name": "resource-id", "Values": [state["resourceId"]]}, {"Name": "key", "Values": [state["key"]]}]
         found = call.site.client("ec2").describe_tags(Filters=here)["Tags"]
         return {"value": found[0]["Value"]} if found else None
-
-    @override
-    def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> None:
-        self.create(call, new)
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:

@@ -18,7 +18,7 @@ from pulumi.provider.provider import ConstructResult, Provider
 from pulumi.provider.server import ProviderServicer
 from pulumi.runtime import rpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from typing_extensions import override
 
 from otel_on_spot.program import eks_cluster
@@ -156,11 +156,6 @@ class StandInServicer(ProviderServicer):
         return empty_pb2.Empty()
 
     @override
-    async def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        """The version that this stands for."""
-        return plugin_pb2.PluginInfo(version=version("pulumi-eks"))
-
-    @override
     async def CheckConfig(self, request: Any, context: Any) -> Any:
         """Take the configuration as it is."""
         return provider_pb2.CheckResponse(inputs=request.news)
@@ -169,11 +164,6 @@ class StandInServicer(ProviderServicer):
     async def DiffConfig(self, request: Any, context: Any) -> Any:
         """No configuration matters."""
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
-
-    @override
-    async def Cancel(self, request: Any, context: Any) -> Any:
-        """Nothing to cancel."""
-        return empty_pb2.Empty()
 
 
 async def _serve() -> None:

@@ -84,16 +84,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetSchemaResponse(schema="{}")
 
     @override
-    def GetMapping(self, request: Any, context: Any) -> Any:
-        """No mapping to other tools."""
-        return provider_pb2.GetMappingResponse()
-
-    @override
-    def GetMappings(self, request: Any, context: Any) -> Any:
-        """No mapping to other tools."""
-        return provider_pb2.GetMappingsResponse()
-
-    @override
     def CheckConfig(self, request: Any, context: Any) -> Any:
         """Take the configuration as it is, but for what the simulated cloud does not know."""
         refused = refuse_unknown(urns.type_of(request.urn), decoded(request.news))
