@@ -30,7 +30,6 @@ MODELLED = (*SERVICES, "fis", "budgets")
 TRUST = trust("ec2.amazonaws.com")
 ROLE = "arn:aws:iam::123456789012:role/one"
 GROUP = {"clusterName": "one", "nodegroupName": "system", "nodeRole": ROLE, "subnets": ["subnet-1"]}
-LONG = "x" * 5000
 
 SOUND: dict[str, dict[str, Any]] = {
     "CreateRole": {"RoleName": "one", "AssumeRolePolicyDocument": TRUST},
@@ -41,24 +40,18 @@ SOUND: dict[str, dict[str, Any]] = {
 """Operation -> a request that its model takes."""
 CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
     # service, operation, what is asked over a sound request (None leaves it out); kind and place of the first violation
+    # One fault of each scalar member is tried by test_one_violation_of_each_scalar_member_of_each_operation_is_found.
     ("iam", "CreateRole", {}, "", ""),
     ("iam", "CreateRole", {"AssumeRolePolicyDocument": None}, "missing", "assumeRolePolicyDocument"),
     ("iam", "CreateRole", {"RoleName": "one two"}, "pattern", "roleName"),
     ("iam", "CreateRole", {"RoleName": "one\n"}, "pattern", "roleName"),
-    ("iam", "CreateRole", {"RoleName": "x" * 65}, "length", "roleName"),
-    ("iam", "CreateRole", {"RoleName": ""}, "length", "roleName"),
-    ("iam", "CreateRole", {"RoleName": 1}, "type", "roleName"),
-    ("iam", "CreateRole", {"MaxSessionDuration": 43201}, "range", "maxSessionDuration"),
     ("iam", "CreateRole", {"MaxSessionDuration": True}, "type", "maxSessionDuration"),
     ("iam", "CreateRole", {"Tags": [{"Key": "a"}]}, "missing", "tags.1.member.value"),
     ("iam", "CreateRole", {"Tags": [{"Key": "a#", "Value": "b"}]}, "pattern", "tags.1.member.key"),
     ("iam", "CreateRole", {"Tags": [{"Key": "Größe", "Value": "日本"}]}, "", ""),
     ("iam", "CreateRole", {"Tags": [{"Key": "emoji", "Value": "🙂"}]}, "pattern", "tags.1.member.value"),
     ("iam", "CreateRole", {"Pfad": "/"}, "unknown", "Pfad"),
-    ("iam", "CreatePolicy", {"PolicyName": "one", "PolicyDocument": "x" * 131073}, "length", "policyDocument"),
     ("eks", "CreateNodegroup", {}, "", ""),
-    ("eks", "CreateNodegroup", {"amiType": "AL2024"}, "enum", "amiType"),
-    ("eks", "CreateNodegroup", {"capacityType": "spot"}, "enum", "capacityType"),
     ("eks", "CreateNodegroup", {"subnets": "subnet-1"}, "type", "subnets"),
     ("eks", "CreateNodegroup", {"subnets": [1]}, "type", "subnets.1.member"),
     ("eks", "CreateNodegroup", {"labels": {"": "x"}}, "length", "labels..key"),
@@ -81,23 +74,11 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("eks", "CreateCluster", {"name": "-one"}, "pattern", "name"),
     ("eks", "CreateCluster", {"upgradePolicy": {"supportType": "LONG"}}, "enum", "upgradePolicy.supportType"),
     ("eks", "CreateCluster", {"encryptionConfig": [{}] * 2}, "length", "encryptionConfig"),
-    (
-        "eks",
-        "CreateAddon",
-        {"clusterName": "one", "addonName": "x", "resolveConflicts": "YES"},
-        "enum",
-        "resolveConflicts",
-    ),
     ("events", "PutRule", {"Name": "one two"}, "pattern", "name"),
-    ("events", "PutRule", {"Name": "one", "State": "ON"}, "enum", "state"),
     ("events", "PutTargets", {"Rule": "one", "Targets": []}, "length", "targets"),
     ("events", "PutTargets", {"Rule": "one", "Targets": [{"Id": "a/b", "Arn": "a"}]}, "pattern", "targets.1.member.id"),
-    ("kms", "CreateKey", {"Description": LONG * 2}, "length", "description"),
-    ("kms", "CreateKey", {"KeySpec": "AES"}, "enum", "keySpec"),
-    ("kms", "ScheduleKeyDeletion", {"KeyId": "k", "PendingWindowInDays": 366}, "range", "pendingWindowInDays"),
     ("kms", "CreateAlias", {"AliasName": "alias/a b", "TargetKeyId": "k"}, "pattern", "aliasName"),
     ("logs", "CreateLogGroup", {"logGroupName": "a b"}, "pattern", "logGroupName"),
-    ("logs", "CreateLogGroup", {"logGroupName": "one", "logGroupClass": "CHEAP"}, "enum", "logGroupClass"),
     (
         "sqs",
         "CreateQueue",
