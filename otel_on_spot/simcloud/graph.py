@@ -8,6 +8,7 @@ a ``program.recording.Recording`` whose ids and outputs are the cloud's. ``destr
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -111,25 +112,22 @@ def destroy(recording: Recording, cloud: Cloud, *, unprotected: bool = False) ->
     for urn, registration in made.items():
         for below in _made_below(recording.direct_dependencies(registration), recording, set(made)) - {urn}:
             dependents[below].add(urn)
-    providers, problems, failed = Providers(cloud), [], set()
+    providers, problems, left = Providers(cloud), [], set(made)
+    order = TopologicalSorter(dependents)
+    order.prepare()
+    running: dict[Future[None], str] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
-        running: dict[Future[None], str] = {}
-        left = set(made)
-        while left:
-            busy = set(running.values())
-            for urn in sorted(left - busy - failed):
-                if not dependents[urn] & left:
-                    running[pool.submit(_delete, providers, made[urn], recording.by_urn)] = urn
+        while True:
+            for urn in sorted(order.get_ready()):
+                running[pool.submit(_delete, providers, made[urn], recording.by_urn)] = urn
             if not running:
                 break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
                 urn = running.pop(future)
-                error = future.exception()
-                if error is None:
+                if (error := future.exception()) is None:
                     left.discard(urn)
+                    order.done(urn)
                 else:
-                    failed.add(urn)
                     problems.append(f"{made[urn].type} {made[urn].name}: {error}")
     if problems:
         raise ApplyError(

@@ -1,12 +1,17 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from access.scope import Scope
+from otel_on_spot import project
 from otel_on_spot.kubernetes.names import Kind
+from otel_on_spot.preflight import access
+from otel_on_spot.preflight.situation import Situation
+from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud.aws import registry
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Attempt, Handler, Site
@@ -117,3 +122,10 @@ def scope_of(stack: str, cluster: str, region: str, vpc_id: str | None = None) -
         service_role=None,
         vpc_id=vpc_id,
     )
+
+
+def situation_of(cloud: Cloud, recording: Recording, region: str = REGION, **more: Any) -> Situation:
+    """What preflight looks at: a plan, and the account of a cloud."""
+    client = partial(cloud.client, region=region)
+    identity, root = access.identity(client), project.root()
+    return Situation(recording=recording, root=root, client=client, elsewhere=cloud.client, identity=identity, **more)

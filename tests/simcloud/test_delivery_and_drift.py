@@ -7,7 +7,7 @@ import pytest
 
 from otel_on_spot.simcloud.aws.events import moto_url
 from otel_on_spot.simcloud.delivery import deliver
-from tests.simcloud.conftest import Maker
+from tests.simcloud.conftest import Maker, trust
 
 WARNING = {
     "version": "0",
@@ -106,3 +106,27 @@ def test_what_somebody_deleted_is_gone(aws: Maker) -> None:
     made = aws.make("aws:cloudwatch/logGroup:LogGroup", "gone", name="/gone")
     aws.site.client("logs").delete_log_group(logGroupName="/gone")
     assert made.read() is None
+
+
+def test_an_update_reaches_the_cloud_in_all_that_it_changes(aws: Maker, cluster: Maker) -> None:
+    iam, ec2 = aws.site.client("iam"), aws.site.client("ec2")
+    about = {"url": "https://issuer.org", "clientIdLists": ["x"], "thumbprintLists": ["a" * 40]}
+    issuer = aws.make("aws:iam/openIdConnectProvider:OpenIdConnectProvider", "issuer", **about)
+    issuer.change(**about, tags={"team": "shop"})
+    found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=issuer.id)
+    assert {"Key": "team", "Value": "shop"} in found["Tags"]
+
+    vpc = aws.make("aws:ec2/vpc:Vpc", "updated", cidrBlock="10.59.0.0/16")
+    gateway = {"vpcId": vpc.id, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpointType": "Gateway"}
+    endpoint = aws.make("aws:ec2/vpcEndpoint:VpcEndpoint", "updated", **gateway)
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    endpoint.change(**gateway, policy=policy)
+    assert ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint.id])["VpcEndpoints"][0]["PolicyDocument"] == policy
+
+    principal = aws.make("aws:iam/role:Role", "called", name="called", assumeRolePolicy=trust("ec2.amazonaws.com"))
+    who = {"clusterName": cluster.site.cluster, "principalArn": principal.outputs["arn"]}
+    aws.make("aws:eks/accessEntry:AccessEntry", "called", **who).change(**who, userName="someone")
+    row = aws.site.cloud.tables.get("access-entries", "/".join(who.values()))
+    assert row is not None
+    assert row["userName"] == "someone"

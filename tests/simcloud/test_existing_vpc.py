@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from access.deployer import deployer
 from access.reader import reader
 from access.scope import Scope
 from otel_on_spot.plan.record import record
-from otel_on_spot.preflight import access, run
+from otel_on_spot.preflight import run
 from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.simcloud import graph
@@ -20,7 +19,7 @@ from otel_on_spot.simcloud.authorization import judged
 from otel_on_spot.simcloud.aws.eks_nodes import cut_off
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
-from tests.simcloud.conftest import scope_of, trust
+from tests.simcloud.conftest import scope_of, situation_of, trust
 from tests.unit.conftest import recorded
 from tests.unit.settings.test_settings import committed
 
@@ -162,20 +161,6 @@ def test_the_role_of_a_bootstrap_without_it_or_with_another_may_not(
     assert run.run_check(replace(planned, role="up"), CHECK["permissions"]).findings == ()
 
 
-def situation(account: Cloud, recording: Any, role: str = "") -> Situation:
-    def client(service: str) -> Any:
-        return account.client(service, REGION)
-
-    return Situation(
-        recording=recording,
-        root=Path(__file__).parents[2],
-        client=client,
-        elsewhere=account.client,
-        identity=access.identity(client),
-        role=role,
-    )
-
-
 def test_the_preview_and_preflight_say_at_once_what_it_lacks(account: Cloud, company: Company) -> None:
     full = [company.subnet(zone, f"10.50.{224 + place}.0/25", "none/of/it") for place, zone in enumerate(ZONES)]
     company.ec2.modify_vpc_attribute(VpcId=company.vpc, EnableDnsSupport={"Value": False})
@@ -183,7 +168,7 @@ def test_the_preview_and_preflight_say_at_once_what_it_lacks(account: Cloud, com
     try:
         with pytest.raises(ProgramError) as refused:
             graph.apply("dev", account, config_overrides=overrides)
-        found = run.run_check(situation(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
+        found = run.run_check(situation_of(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
     finally:
         company.ec2.modify_vpc_attribute(VpcId=company.vpc, EnableDnsSupport={"Value": True})
         for subnet in full:
@@ -210,7 +195,7 @@ def test_subnets_are_found_by_their_tags_and_the_main_table_and_endpoints_count(
 ) -> None:
     by_tags = {"vpcId": company.vpc, "privateSubnetTags": {"tier": "internal-elb"}}
     overrides = settings(company) | {"network": {"zones": ZONES, "existing": by_tags}}
-    fit = run.run_check(situation(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
+    fit = run.run_check(situation_of(account, record("dev", config_overrides=overrides)), CHECK["existing-vpc"])
     assert (fit.status, fit.findings) == ("ok", ())
     assert "4091 addresses free in eu-west-1a" in fit.what
 
@@ -228,7 +213,7 @@ def test_subnets_are_found_by_their_tags_and_the_main_table_and_endpoints_count(
 @pytest.fixture(scope="module")
 def planned(account: Cloud, company: Company) -> Situation:
     """The plan of dev in the company's VPC, and the account."""
-    return situation(account, record("dev", config_overrides=settings(company)))
+    return situation_of(account, record("dev", config_overrides=settings(company)))
 
 
 @pytest.fixture
@@ -305,5 +290,5 @@ def test_a_vpc_that_is_not_there_is_one_line(account: Cloud, company: Company) -
 
 def test_a_stack_of_its_own_is_not_looked_at(account: Cloud) -> None:
     assert "existing" not in committed("dev")["network"]
-    found = run.run_check(situation(account, recorded("dev")), CHECK["existing-vpc"])
+    found = run.run_check(situation_of(account, recorded("dev")), CHECK["existing-vpc"])
     assert (found.status, found.count) == ("ok", 0)

@@ -11,12 +11,10 @@ import pytest
 import yaml
 
 from infra.documents import document, key_policy, volumes_key_statement
-from otel_on_spot import project
 from otel_on_spot.iam.decisions import FREE, Caller, decide
 from otel_on_spot.plan.record import record
-from otel_on_spot.preflight import access, permissions
+from otel_on_spot.preflight import permissions
 from otel_on_spot.preflight.keys import TEMPLATE
-from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program.recording import Recording
 from otel_on_spot.simcloud import graph
 from otel_on_spot.simcloud.api_errors import ApiError
@@ -28,7 +26,7 @@ from otel_on_spot.simcloud.inventory import inventory
 from otel_on_spot.simcloud.kubernetes.controllers import why_karpenter_is_dead
 from otel_on_spot.simcloud.live import claim_volume, cluster_site, expose, launch_nodes
 from otel_on_spot.simcloud.moto_main import SERVICES
-from tests.simcloud.conftest import Made
+from tests.simcloud.conftest import Made, situation_of
 
 SHOP: dict[str, Any] = {
     "host": "shop.acme.io",
@@ -288,15 +286,7 @@ def test_preflight_asks_for_the_permissions_of_a_whole_life(up: tuple[Cloud, Rec
     cloud = up[0]
     assert isinstance(cloud.authorization, Authorization)
     recording = record("dev", config_overrides={"encryption": {"volumesKmsKeyArn": volumes_key}})
-    asks = access.identity(lambda service: cloud.client(service, REGION))
-    before = Situation(
-        recording=recording,
-        root=project.root(),
-        client=lambda service: cloud.client(service, REGION),
-        elsewhere=cloud.client,
-        identity=asks,
-    )
-    planned = {request.action for request, _ in permissions.requests(before)}
+    planned = {request.action for request, _ in permissions.requests(situation_of(cloud, recording))}
     asked = {call.request.action for call in of_aws(cloud.authorization)}
     assert planned - {"iam:CreateServiceLinkedRole"} == asked - {"iam:CreateServiceLinkedRole"}
 

@@ -30,7 +30,7 @@ from otel_on_spot.report import Verdict
 from otel_on_spot.simcloud.aws.keys import auto_scaling
 from otel_on_spot.simcloud.cloud import Cloud
 from otel_on_spot.simcloud.handler import Site
-from tests.simcloud.conftest import Maker, scope_of, trust
+from tests.simcloud.conftest import Maker, scope_of, situation_of, trust
 from tests.unit.settings.test_settings import committed
 
 ROOT = Path(__file__).parents[2]
@@ -66,15 +66,7 @@ def fit(cloud: Cloud) -> Iterator[Situation]:
             "iam": {"permissionsBoundary": BOUNDARY},
         },
     )
-    yield Situation(
-        recording=recording,
-        root=ROOT,
-        client=lambda service: cloud.client(service, REGION),
-        elsewhere=cloud.client,
-        identity=access.identity(lambda service: cloud.client(service, REGION)),
-        role=ROLE,
-        backend="file:///somewhere",
-    )
+    yield situation_of(cloud, recording, REGION, role=ROLE, backend="file:///somewhere")
     _unlink_spot(cloud)
 
 
