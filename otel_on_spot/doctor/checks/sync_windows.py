@@ -14,11 +14,12 @@ from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import durationpy
+
 from infra.schedules import Schedule, ScheduleError, parse_schedule
 from otel_on_spot.doctor.facts_kubernetes import Application, SyncWindow
 
 UNTIL: Final = re.compile(r"\buntil=(?P<end>\S+)")
-UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 LOOKAHEAD: Final = timedelta(days=31)
 """Windows that let nothing through for so long are taken for windows that never do."""
 _schedule = cache(parse_schedule)
@@ -78,9 +79,8 @@ def _moment(text: str, otherwise: datetime) -> datetime:
 
 
 def duration(text: str) -> timedelta:
-    """A Go duration."""
-    parts = re.findall(r"([0-9.]+)(ms|us|ns|h|m|s)", text)
-    return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+    """A Go duration; nothing is none."""
+    return durationpy.from_str(text) if text else timedelta()
 
 
 def zone_of(window: SyncWindow) -> ZoneInfo:
