@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.drills.undo import moved, take_back
 from otel_on_spot.drills.upgrade.verdicts import Drifted, Gone, Upgrade, verdicts
 from otel_on_spot.drills.upgrade.watch import ClaimWatch, compare_pods, unready
+from otel_on_spot.kubernetes.names import APP_VERSION, DEPLOYMENT, NODE_CLASS, NODE_POOL
 from otel_on_spot.lab import control, isolation
 from otel_on_spot.lab.folder import Folder, LabError, NoLabError
+from tests.unit.drills.cluster import Cluster
 from tests.unit.drills.upgrades import WARNED, WELL, same_crds
 
 IDS = ["moved", "order", "heard", "nodeclaims", "drift", "pods", "workloads", "back", "front-path"]
@@ -82,19 +85,6 @@ def test_a_lab_that_cannot_move_is_asked_before_anything_and_its_words_are_passe
     assert asked == [(tmp_path / "own", "next", what)]
 
 
-class FakeApi:
-    """Answers a list, or an object, by its path."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-
-    def list(self, path: str, **_query: str) -> Any:
-        return iter(self.answers[path.rpartition("/")[2]])
-
-    def get(self, path: str) -> Any:
-        return self.answers[path.rpartition("/")[2]]
-
-
 def claim(name: str, *conditions: tuple[str, str, str], hashed: str = "v5", deleted: bool = False) -> dict[str, Any]:
     listed = [{"type": kind, "status": status, "reason": reason} for kind, status, reason in conditions]
     annotations = {"karpenter.sh/nodepool-hash-version": "v3", "karpenter.k8s.aws/ec2nodeclass-hash-version": hashed}
@@ -106,10 +96,10 @@ def claim(name: str, *conditions: tuple[str, str, str], hashed: str = "v5", dele
 
 def watched(*looks: Collection[dict[str, Any]]) -> ClaimWatch:
     """Watch claims over these looks; the first is the start."""
-    api = FakeApi()
-    watch = ClaimWatch(api, Timeline(), looks[0])  # ty: ignore[invalid-argument-type]
-    for look in looks[1:]:
-        api.answers = {"nodeclaims": look}
+    later = iter(looks[1:])
+    api: Any = SimpleNamespace(list=lambda _path: next(later))
+    watch = ClaimWatch(api, Timeline(), looks[0])
+    for _ in looks[1:]:
         watch.look()
     return watch
 
@@ -166,21 +156,21 @@ def test_a_pod_on_a_node_that_stays_must_stay_as_it_was() -> None:
     assert changed == ("otel-demo/ad-1: gone, or another pod is in its place", "otel-demo/ui-1: restarted 2 times")
 
 
-def test_a_pool_that_is_not_ready_is_named() -> None:
-    ready = {"metadata": {"name": "data"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-    api = FakeApi(nodepools=[ready, {"metadata": {"name": "spot"}}], ec2nodeclasses=[ready])
+def test_a_pool_that_is_not_ready_is_named(there: Cluster) -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    there.front.add(NODE_POOL, "data", status=ready)
+    there.front.add(NODE_POOL, "spot")
+    there.front.add(NODE_CLASS, "default", status=ready)
+    assert unready(there.api) == ("NodePool spot",)
 
-    assert unready(api) == ("NodePool spot",)  # ty: ignore[invalid-argument-type]
 
-
-def test_a_dead_drills_version_is_left_to_an_update_and_said_so() -> None:
-    path = "/apis/apps/v1/namespaces/kube-system/deployments/karpenter"
-    step = moved(path, "1.14.3", "1.15.0")
-    deployment = {"metadata": {"labels": {"app.kubernetes.io/version": "1.15.0"}}}
-
+def test_a_dead_drills_version_is_left_to_an_update_and_said_so(there: Cluster) -> None:
+    labels = {APP_VERSION: "1.15.0"}
+    there.front.add(DEPLOYMENT, "karpenter", metadata={"namespace": "kube-system", "labels": labels})
+    step = moved(DEPLOYMENT.path("kube-system", "karpenter"), "1.14.3", "1.15.0")
     with pytest.raises(ElsewhereError) as refused:
-        take_back(None, FakeApi(karpenter=deployment), step)  # ty: ignore[invalid-argument-type]
+        take_back(there.target, there.api, step)
     assert describe(refused.value).startswith("Karpenter is 1.15.0 and was 1.14.3: an update brings back")
 
-    deployment["metadata"]["labels"]["app.kubernetes.io/version"] = "1.14.3"
-    assert take_back(None, FakeApi(karpenter=deployment), step) == "is 1.14.3"  # ty: ignore[invalid-argument-type]
+    labels[APP_VERSION] = "1.14.3"
+    assert take_back(there.target, there.api, step) == "is 1.14.3"
