@@ -118,27 +118,15 @@ def subnets_fit(network: Network) -> Iterator[Problem]:
         )
         return
     low, high = VPC_PREFIX_RANGE
+    why = ""
     if not low <= network.cidr.prefixlen <= high:
-        yield Problem(
-            "network.cidr",
-            str(network.cidr),
-            f"a VPC range is /{low} to /{high}",
-            "choose a range such as 10.10.0.0/16",
-        )
+        why = f"a VPC range is /{low} to /{high}"
     elif not any(network.cidr.subnet_of(private) for private in PRIVATE_RANGES):
-        yield Problem(
-            "network.cidr",
-            str(network.cidr),
-            "a VPC range is private (RFC 1918 or 100.64.0.0/10)",
-            "choose a range such as 10.10.0.0/16",
-        )
+        why = "a VPC range is private (RFC 1918 or 100.64.0.0/10)"
     elif all(network.cidr.overlaps(service) for service in SERVICE_RANGES):
-        yield Problem(
-            "network.cidr",
-            str(network.cidr),
-            "a VPC range leaves one of EKS's Service ranges free",
-            "choose a range such as 10.10.0.0/16",
-        )
+        why = "a VPC range leaves one of EKS's Service ranges free"
+    if why:
+        yield Problem("network.cidr", str(network.cidr), why, "choose a range such as 10.10.0.0/16")
     else:
         layout = SubnetLayout(network.cidr, len(network.zones), network.private_prefix, network.public_prefix)
         given = {"cidr": network.cidr, "privatePrefix": network.private_prefix, "publicPrefix": network.public_prefix}
@@ -816,7 +804,7 @@ def karpenter_knows_every_field(karpenter: Karpenter, pools: dict[str, Pool]) ->
         if first and version(karpenter.version) < first:
             yield Problem(
                 key,
-                str(value).lower() if isinstance(value, bool) else str(value),
+                _said(value),
                 f"Karpenter takes it from {'.'.join(map(str, first))} on; this stack has {karpenter.version}",
                 "raise karpenter.version, or use another value",
             )
