@@ -101,7 +101,7 @@ TARGETS: Final = (
 
 @dataclass
 class AssumedVpc:
-    """Answers about ``network.existing``.
+    """Answers about ``network.existing``: as its settings say, and with everything that the stack needs of it.
 
     Ids lie in the zones in the order in which both are given; of tags, each zone has one subnet.
     """

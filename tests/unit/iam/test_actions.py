@@ -10,7 +10,7 @@ import pytest
 
 from infra import documents
 from infra.documents import Scope
-from infra.karpenter.policies import controller_policies
+from infra.karpenter.controller_role import controller_policies
 from otel_on_spot.iam import actions
 from otel_on_spot.iam.conditions import listed
 from otel_on_spot.iam.decisions import Caller, Request, Resource, decide

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.documents import Scope
-from infra.karpenter.policies import controller_policies
+from infra.karpenter.controller_role import controller_policies
 from otel_on_spot.iam import messages
 from otel_on_spot.iam.decisions import BOUNDARY, IDENTITY, RESOURCE, SESSION, Caller, Request, Resource, decide
 from otel_on_spot.iam.policies import Decision, Document

@@ -9,8 +9,7 @@ import pytest
 
 from infra import documents
 from infra.documents import Scope, compact
-from infra.karpenter.controller_role import GROUPS
-from infra.karpenter.policies import controller_policies
+from infra.karpenter.controller_role import GROUPS, controller_policies
 from otel_on_spot.iam import allows
 from otel_on_spot.program.values import revealed
 from tests.unit.conftest import STACKS, recorded

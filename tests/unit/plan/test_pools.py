@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from infra.karpenter.pools import requirements
+from infra.karpenter.capacity import requirements
 from infra.settings import instance_types, parse
 from infra.settings.models import Pool
 from otel_on_spot import project

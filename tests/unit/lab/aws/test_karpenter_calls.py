@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.documents import Scope
-from infra.karpenter.policies import controller_policies
+from infra.karpenter.controller_role import controller_policies
 from otel_on_spot.doctor.denied_calls import explain
 from otel_on_spot.errors import ToolError
 from otel_on_spot.iam import messages

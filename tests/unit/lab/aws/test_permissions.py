@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.documents import Scope
-from infra.karpenter.policies import controller_policies
+from infra.karpenter.controller_role import controller_policies
 from otel_on_spot.iam import messages
 from otel_on_spot.lab.aws.endpoint import Endpoint
 from tests.unit.lab.aws.conftest import REGION, role, session_of
