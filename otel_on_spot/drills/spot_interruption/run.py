@@ -31,23 +31,22 @@ KINDS: Final = {"Deployment": "deployments", "StatefulSet": "statefulsets", "Rep
 
 
 class Watch:
-    """A warned node. ``at``: seconds since the warning, by what happened; the timeline gets a moment for each.
+    """A warned node. The timeline gets a moment for each thing that happens.
 
     Args:
         api: the API server.
         timeline: of the drill.
         warned: the node.
         before: NodeClaims that were there before: none of them is the replacement.
+        seen: takes what is seen of it.
     """
 
-    def __init__(self, api: Api, timeline: Timeline, warned: Candidate, before: Collection[str]) -> None:
-        self._api, self._timeline, self._warned = api, timeline, warned
+    def __init__(
+        self, api: Api, timeline: Timeline, warned: Candidate, before: Collection[str], seen: Interruption
+    ) -> None:
+        self._api, self._timeline, self._warned, self.seen = api, timeline, warned, seen
         self._before = frozenset(before)
         self._sent = timeline.seconds
-        self.at: dict[str, float] = {}
-        self.replacement = ""
-        self.left: tuple[str, ...] = ()
-        self.waiting: tuple[str, ...] = ()
 
     def heard(self) -> bool:
         """True once Karpenter deletes the node's claim."""
@@ -55,7 +54,7 @@ class Watch:
         if claim is None or claim["metadata"].get("deletionTimestamp"):
             self._add("deleting", f"NodeClaim {self._warned.claim}")
         self._unless("tainted", self._tainted)
-        return "deleting" in self.at
+        return "deleting" in self.seen.at
 
     def settled(self) -> bool:
         """True once all is over: the instance gone, its pods Ready elsewhere, and any replacement Ready."""
@@ -63,17 +62,17 @@ class Watch:
         self._unless("drained", self._drained)
         self._unless("ready", self._joined)
         self._unless("gone", self._gone)
-        if "drained" in self.at:
+        if "drained" in self.seen.at:
             self._unless("workloads", self._whole)
-        whole = {"deleting", "drained", "gone", "workloads"} <= set(self.at)
-        return whole and (not self.replacement or "ready" in self.at)
+        whole = {"deleting", "drained", "gone", "workloads"} <= set(self.seen.at)
+        return whole and (not self.seen.replacement or "ready" in self.seen.at)
 
     def _unless(self, name: str, look: Callable[[], str]) -> None:
-        if name not in self.at and (detail := look()):
+        if name not in self.seen.at and (detail := look()):
             self._add(name, detail)
 
     def _add(self, name: str, detail: str) -> None:
-        self.at[name] = self._timeline.add(name, detail).seconds - self._sent
+        self.seen.at[name] = self._timeline.add(name, detail).seconds - self._sent
 
     def _tainted(self) -> str:
         node = self._node() or {}
@@ -88,11 +87,13 @@ class Watch:
 
     def _drained(self) -> str:
         if self._node() is None:
-            self.left = ()
+            self.seen.left = ()
             return f"{self._warned.pods} pods have left, and the Node is gone"
         there = pods(self._api, fieldSelector=f"spec.nodeName={self._warned.node}")
-        self.left = tuple(f"{pod.namespace}/{pod.name}" for pod in there if pod.owner[0] not in ("DaemonSet", "Node"))
-        return "" if self.left else f"{self._warned.pods} pods have left"
+        self.seen.left = tuple(
+            f"{pod.namespace}/{pod.name}" for pod in there if pod.owner[0] not in ("DaemonSet", "Node")
+        )
+        return "" if self.seen.left else f"{self._warned.pods} pods have left"
 
     def _gone(self) -> str:
         return "" if self._api.get(NODE_CLAIM.path(name=self._warned.claim)) else f"{self._warned.instance}"
@@ -103,16 +104,16 @@ class Watch:
         if not new:
             return ""
         claim = min(new, key=lambda claim: (claim["metadata"]["creationTimestamp"], claim["metadata"]["name"]))
-        self.replacement = claim["metadata"]["name"]
-        if "replaced" not in self.at:
-            self._add("replaced", f"NodeClaim {self.replacement}")
-        if "registered" not in self.at and _holds(claim, "Registered"):
+        self.seen.replacement = claim["metadata"]["name"]
+        if "replaced" not in self.seen.at:
+            self._add("replaced", f"NodeClaim {self.seen.replacement}")
+        if "registered" not in self.seen.at and _holds(claim, "Registered"):
             self._add("registered", str((claim.get("status") or {}).get("nodeName") or ""))
         return str((claim.get("status") or {}).get("nodeName") or "") if _holds(claim, "Ready") else ""
 
     def _whole(self) -> str:
-        self.waiting = tuple(waiting(self._api, self._warned.workloads))
-        return "" if self.waiting else f"{len(self._warned.workloads)} workloads"
+        self.seen.waiting = tuple(waiting(self._api, self._warned.workloads))
+        return "" if self.seen.waiting else f"{len(self._warned.workloads)} workloads"
 
 
 def _holds(thing: Object, kind: str) -> bool:
@@ -203,26 +204,18 @@ def run(drill: Drill, chosen: Candidate, *, fis: bool, timeout: float, gap: floa
     """
     api, timeline = drill.api, drill.timeline
     before = {claim["metadata"]["name"] for claim in api.list(NODE_CLAIM.path())}
+    seen = Interruption(node=chosen.node, instance=chosen.instance, timeout=timeout)
     by = channel(drill.target, fis=fis)
     timeline.add("chosen", f"{chosen.node}, {chosen.instance}: {chosen.pods} pods, {chosen.front} of the front path")
     with FrontProbe(drill, gap) as probed:
         started = warn(drill, by, [chosen.instance])
         timeline.add("warned", f"{by.description} {started}".rstrip())
-        watch = Watch(api, timeline, chosen, before)
+        watch = Watch(api, timeline, chosen, before, seen)
         if drill.wait_until(watch.heard, min(timeout, WARNING_SECONDS)):
             drill.wait_until(watch.settled, timeout)
         else:
             why = experiment_failure(drill.target, started) if started else ""
             timeline.add("stopped", why or "Karpenter did nothing: asking the doctor")
-    seen = Interruption(
-        node=chosen.node,
-        instance=chosen.instance,
-        timeout=timeout,
-        at=dict(watch.at),
-        replacement=watch.replacement,
-        waiting=watch.waiting,
-        left=watch.left,
-        front=probed.front,
-    )
+    seen.front = probed.front
     judged = diagnosis.explained(drill.target, verdicts(seen), REPLACING if seen.heard else CHECKS)
     return drill.report(judged, {"warning": by.description, "front path": seen.front.text})

@@ -1,7 +1,6 @@
 """Verdicts of the spot-interruption drill: pure functions of what was seen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -24,7 +23,7 @@ REPLACING: Final = ("node-classes", "node-pools", "node-role", "pool-limits", "s
 """Checks of the doctor about what comes after it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Interruption:
     """One warning. ``at``: seconds since it was sent, by what happened; what is missing did not happen in ``timeout``.
 
@@ -36,11 +35,11 @@ class Interruption:
     node: str
     instance: str
     timeout: float
-    at: Mapping[str, float]
-    replacement: str
-    waiting: tuple[str, ...]
-    left: tuple[str, ...]
-    front: Front
+    at: dict[str, float] = field(default_factory=dict)
+    replacement: str = ""
+    waiting: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    front: Front = field(default_factory=Front)
 
     @property
     def heard(self) -> bool:

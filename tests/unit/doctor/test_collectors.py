@@ -16,6 +16,7 @@ from otel_on_spot.doctor.examine import examine
 from otel_on_spot.doctor.fact import parse
 from otel_on_spot.doctor.facts import AWS_GROUPS, KUBERNETES_GROUPS
 from otel_on_spot.doctor.facts_aws import Instance
+from otel_on_spot.doctor.facts_kubernetes import Pod
 from otel_on_spot.failures import UnreachableError
 from otel_on_spot.kubernetes.client import PAGE, Api
 from otel_on_spot.kubernetes.names import PERSISTENT_VOLUME
@@ -178,13 +179,7 @@ def test_the_pod_of_a_replica_set_belongs_to_its_deployment() -> None:
     owner = {"kind": "ReplicaSet", "name": "web-5f6b7c8d9", "controller": True}
     metadata = {"namespace": "shop", "ownerReferences": [owner], "labels": {"pod-template-hash": "5f6b7c8d9"}}
     pod = thing("Pod", "web-5f6b7c8d9-x", metadata=metadata, spec={"nodeName": "n"}, status={"phase": "Running"})
-
-    class One:
-        def list(self, _path: str) -> list[dict[str, Any]]:
-            return [pod]
-
-    found = kubernetes.pods(One())  # ty: ignore[invalid-argument-type]
-    assert found[0].owner == ("Deployment", "web")
+    assert parse(Pod, pod).owner == ("Deployment", "web")
 
 
 class Pages:

@@ -4,6 +4,7 @@ import pytest
 
 from otel_on_spot.drills.spot_interruption.candidates import Candidate
 from otel_on_spot.drills.spot_interruption.run import DISRUPTED, Watch
+from otel_on_spot.drills.spot_interruption.verdicts import Interruption
 from otel_on_spot.drills.timeline import Timeline
 from otel_on_spot.kubernetes.names import NODE, POD
 from tests.unit.drills.cluster import Cluster
@@ -15,7 +16,8 @@ WARNED = Candidate(node="ip-10-40-0-6", claim="spot-old", instance="i-old", pods
 def watch(there: Cluster) -> Watch:
     owned = {"ownerReferences": [{"kind": "ReplicaSet", "name": "cart", "controller": True}]}
     there.front.add(POD, "cart-1", metadata=owned, spec={"nodeName": WARNED.node}, status={"phase": "Running"})
-    return Watch(there.api, Timeline(), WARNED, before={"spot-old"})
+    seen = Interruption(node=WARNED.node, instance=WARNED.instance, timeout=60.0)
+    return Watch(there.api, Timeline(), WARNED, {"spot-old"}, seen)
 
 
 def has_node(there: Cluster, instance: str, *, tainted: bool) -> None:
@@ -28,9 +30,9 @@ def has_node(there: Cluster, instance: str, *, tainted: bool) -> None:
 def test_a_node_with_pods_is_tainted_and_not_drained(there: Cluster, watch: Watch) -> None:
     has_node(there, "i-old", tainted=True)
     watch.settled()
-    assert "tainted" in watch.at
-    assert "drained" not in watch.at
-    assert watch.left == ("otel-demo/cart-1",)
+    assert "tainted" in watch.seen.at
+    assert "drained" not in watch.seen.at
+    assert watch.seen.left == ("otel-demo/cart-1",)
 
 
 def test_pods_on_a_new_node_of_the_same_name_are_none_of_the_warned_one(there: Cluster, watch: Watch) -> None:
@@ -38,11 +40,11 @@ def test_pods_on_a_new_node_of_the_same_name_are_none_of_the_warned_one(there: C
     watch.settled()
     has_node(there, "i-new", tainted=True)
     watch.settled()
-    assert "tainted" not in watch.at
-    assert "drained" in watch.at
-    assert watch.left == ()
+    assert "tainted" not in watch.seen.at
+    assert "drained" in watch.seen.at
+    assert watch.seen.left == ()
 
 
 def test_a_node_that_is_gone_is_drained(there: Cluster, watch: Watch) -> None:
     watch.settled()
-    assert "drained" in watch.at
+    assert "drained" in watch.seen.at
