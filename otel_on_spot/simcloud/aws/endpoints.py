@@ -96,7 +96,8 @@ class VpcEndpoint(Ec2Handler):
         """
         vpc, service, kind = inputs["vpcId"], inputs["serviceName"], inputs["vpcEndpointType"]
         here = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [service]}]
-        others = [one for one in ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if one["State"] != "deleted"]
+        others = ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
+        others = [other for other in others if other["State"] != "deleted"]
         same = [other for other in others if other["VpcEndpointType"] == kind]
         tables = inputs.get("routeTableIds") or ()
         refuse(
@@ -186,7 +187,8 @@ class FlowLog(Ec2Handler):
 
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        unknown = [one for one in re.findall(r"\$\{([^}]*)\}", inputs.get("logFormat") or "") if one not in FIELDS]
+        written = re.findall(r"\$\{([^}]*)\}", inputs.get("logFormat") or "")
+        unknown = [field for field in written if field not in FIELDS]
         to, home = inputs["logDestination"], call.site.region
         _, _, service, region, *_ = f"{to}:::".split(":")
         lacks = "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs"

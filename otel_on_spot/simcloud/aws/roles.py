@@ -60,6 +60,12 @@ def document_of(value: Any) -> str:
 def trusts(site: Site, role_arn: str, principal: Mapping[str, str], *actions: str) -> bool:
     """Decide if a role's trust policy lets a principal call these actions of STS; AssumeRole without any.
 
+    Args:
+        site: that the role is of.
+        role_arn: the role, with or without a path.
+        principal: as a policy names it, such as ``{"Service": "eks.amazonaws.com"}``.
+        actions: all of which it must be let to call.
+
     Raises:
         ClientError: there is no such role.
     """
