@@ -80,13 +80,14 @@ class EksAnswers:
                 return self.app(environ, start_response)
             return self._node_group(cluster, name, environ)(environ, start_response)
         if kind == "addons":
-            body = self._addon(cluster, name) if name else self._addons(cluster)
+            body = self._addon(cluster, name) if name else {"addons": sorted(self._rows("addons", f"{cluster}/"))}
         elif kind == "access-entries":
             of_policies, _, rest = (name or "").rpartition("/")
             if rest == "access-policies":
                 body = self._policies(cluster, of_policies)
             else:
-                body = self._entry(cluster, name) if name else self._entries(cluster)
+                known = sorted(self._rows("access-entries", f"{cluster}/"))
+                body = self._entry(cluster, name) if name else {"accessEntries": known}
         else:
             body = self._association(cluster, name) if name else self._associations(cluster, request.args)
         answer = _absent(f"No {kind}: {name} found in cluster: {cluster}") if body is None else _answer(body)
@@ -155,9 +156,6 @@ class EksAnswers:
         }
         return _answer(body)
 
-    def _addons(self, cluster: str) -> Body:
-        return {"addons": sorted(self._rows("addons", f"{cluster}/"))}
-
     def _addon(self, cluster: str, name: str) -> Body | None:
         row = self._rows("addons", f"{cluster}/").get(name)
         if row is None:
@@ -182,16 +180,13 @@ class EksAnswers:
             }
         }
 
-    def _entries(self, cluster: str) -> Body:
-        return {"accessEntries": sorted(self._rows("access-entries", f"{cluster}/"))}
-
     def _entry(self, cluster: str, principal: str) -> Body | None:
         row = self._rows("access-entries", f"{cluster}/").get(principal)
         if row is None:
             return None
         of_nodes = row["type"] == "EC2_LINUX"
         account, what = principal.split(":")[4:6] if principal.count(":") == 5 else ("", principal)
-        kind, _, name = what.partition("/")
+        kind, name = what.partition("/")[0], what.rpartition("/")[2]
         entry = {
             "clusterName": cluster,
             "principalArn": principal,

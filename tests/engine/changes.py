@@ -119,8 +119,10 @@ def one_of(key: str, together: Mapping[str, Any], value: Any = None) -> Change:
 
 
 def change(key: str, value: Any, *replaces: str, path: str = "", **more: Any) -> Change:
-    """A change of one setting; ``more`` has what goes along under its dotted path."""
-    return Change(key=key, to={path or key.replace("<name>", "spot"): value, **more}, replaces=replaces)
+    """A change of one setting; ``more`` has what goes along under its dotted path, or ``untouched`` and ``refused``."""
+    told: dict[str, Any] = {name: more.pop(name) for name in ("untouched", "refused") if name in more}
+    to = {path or key.replace("<name>", "spot"): value, **more}
+    return Change(key=key, to=to, replaces=replaces, **told)
 
 
 def addon(name: str, version: str) -> Change:
@@ -201,36 +203,29 @@ def of_backend(key: str, value: Any, **more: Any) -> Change:
     return Change(key=f"monitoring.otlp.{key}", to={f"monitoring.otlp.{name}": what for name, what in given.items()})
 
 
+KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/"
 MIRROR: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NODE_GROUP: Final = "NodeGroup:cluster-system-nodes-group"
 POOL: Final = "pools.<name>."
 CHANGES: Final[tuple[Change, ...]] = (
     change("environment", "staging"),
-    Change(
-        key="region",
-        to={"region": "eu-west-2", "network.zones": ["eu-west-2a", "eu-west-2b"]},
-        refused="names of IAM are the account's",
-    ),
+    change("region", "eu-west-2", refused="names of IAM are the account's",
+        **{"network.zones": ["eu-west-2a", "eu-west-2b"]}),
     change("accountId", "123456789012"),
     change("tags", {"cost-centre": "other"}),
     change("iam.permissionsBoundary", "arn:aws:iam::aws:policy/PowerUserAccess"),
-    Change(key="iam.path", to={"iam.path": "/platform/"}, untouched=True),
-    Change(
-        key="encryption.kmsKeyArn",
-        to={"encryption.kmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"},
-        refused="EKS gives its secrets no other key",
-    ),
-    change(
-        "encryption.volumesKmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"
-    ),
-    Change(key="network.cidr", to={"network.cidr": "10.99.0.0/16"}, refused="a VPC keeps its range"),
+    change("iam.path", "/platform/", untouched=True),
+    change("encryption.kmsKeyArn", f"{KEY}0f0e0d0c-1a2b-3c4d-5e6f-0123456789ab",
+        refused="EKS gives its secrets no other key"),
+    change("encryption.volumesKmsKeyArn", f"{KEY}1f0e0d0c-1a2b-3c4d-5e6f-0123456789ab"),
+    change("network.cidr", "10.99.0.0/16", refused="a VPC keeps its range"),
     *(
         Change(key=path, to={path: value, **WHICH}, refused="it is of a VPC that the stack makes")
         for path, value in {**WHICH, **HOW}.items()
     ),
     change("network.zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
-    Change(key="network.privatePrefix", to={"network.privatePrefix": 21}, refused="a subnet keeps its range"),
-    Change(key="network.publicPrefix", to={"network.publicPrefix": 25}, refused="a subnet keeps its range"),
+    change("network.privatePrefix", 21, refused="a subnet keeps its range"),
+    change("network.publicPrefix", 25, refused="a subnet keeps its range"),
     change("network.nat", "per-zone"),
     change("network.flowLogs", False),
     change("network.flowLogRetentionDays", 30),
@@ -242,11 +237,9 @@ CHANGES: Final[tuple[Change, ...]] = (
     change("network.caBundleHosts", ["github.com"], **{"network.caBundle": AUTHORITY}),
     change("cluster.name", "otel-next"),
     change("cluster.kubernetesVersion", "1.36", **{"cluster.addons.kubeProxy": "v1.36.0-eksbuild.45"}),
-    Change(
-        key="cluster.endpoint.public",
-        to={"cluster.endpoint.public": False, **RUNNER, "cluster.endpoint.publicCidrs": []},
-    ),
-    Change(key="cluster.endpoint.private", to={"cluster.endpoint.private": False}, refused="nodes in private subnets"),
+    change("cluster.endpoint.public", False, path="cluster.endpoint.public",
+        **{**RUNNER, "cluster.endpoint.publicCidrs": []}),
+    change("cluster.endpoint.private", False, refused="nodes in private subnets"),
     change("cluster.endpoint.publicCidrs", ["203.0.113.0/24"]),
     change("cluster.endpoint.reachedFrom", "runner-in-vpc", **{"cluster.endpoint.runnerCidrs": ["10.10.0.0/16"]}),
     change("cluster.endpoint.runnerCidrs", ["10.10.0.0/20"], **{"cluster.endpoint.reachedFrom": "runner-in-vpc"}),
@@ -273,9 +266,8 @@ CHANGES: Final[tuple[Change, ...]] = (
     addon("awsEbsCsiDriver", "v1.67.0-eksbuild.1"),
     addon("eksNodeMonitoringAgent", "v1.6.8-eksbuild.1"),
     addon("metricsServer", "v0.9.1-eksbuild.1"),
-    Change(key="cluster.addons.snapshotController",
-        to={"cluster.addons.snapshotController": "v8.6.1-eksbuild.1", "persistence.enabled": True,
-            "persistence.backup.keep": 7}),
+    change("cluster.addons.snapshotController", "v8.6.1-eksbuild.1",
+        **{"persistence.enabled": True, "persistence.backup.keep": 7}),
     change("karpenter.version", "1.15.0"),
     change("karpenter.chartRepository", f"oci://{MIRROR}/karpenter"),
     change("karpenter.imageRepository", f"{MIRROR}/karpenter/controller"),
@@ -343,11 +335,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     change(f"{POOL}consolidationPolicy", "WhenEmpty"),
     change(f"{POOL}consolidateAfter", "5m"),
     change(f"{POOL}expireAfter", "72h"),
-    Change(
-        key=f"{POOL}expireAfterReason",
-        to={"pools.spot.expireAfterReason": "stateless pods may go at any hour"},
-        untouched=True,
-    ),
+    change(f"{POOL}expireAfterReason", "stateless pods may go at any hour", untouched=True),
     change(f"{POOL}terminationGracePeriod", "2h"),
     Change(key=f"{POOL}spotOnlyReason", to=REASON_FIRST, untouched=True),
     change("argocd.chartVersion", "10.1.2"),
@@ -440,7 +428,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     of_ingress("controller.chartVersion", "3.4.3"),
     of_ingress("controller.chartRepository", "https://charts.acme.io/eks"),
     of_ingress("controller.imageRepository", f"{MIRROR}/eks/aws-load-balancer-controller"),
-    Change(key="costs.monthlyLimitUsd", to={"costs.monthlyLimitUsd": 600}, untouched=True),
+    change("costs.monthlyLimitUsd", 600, untouched=True),
     change("costs.budgetEmails", ["on-call@example.org"], **{"costs.monthlyLimitUsd": 600}),
     change("gitToken", "a-token"),
     change("gitSshKey", PEM, **{"gitops.repository": "git@github.com:other-org/otel-on-spot.git"}),

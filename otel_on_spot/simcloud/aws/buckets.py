@@ -9,7 +9,7 @@ from typing_extensions import override
 from otel_on_spot.iam import statements
 from otel_on_spot.iam.conditions import listed
 from otel_on_spot.simcloud import policy_documents
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import refuse
 from otel_on_spot.simcloud.handler import Call, Handler, Rewritten, Seconds, all_tags, own_tags, tag_list, tags_of
 from otel_on_spot.simcloud.properties import Properties
 from otel_on_spot.simcloud.service_model import in_aws_form, in_provider_form
@@ -38,8 +38,8 @@ class Bucket(Handler):
         name, region, s3 = inputs["bucket"], call.site.region, call.site.client("s3")
         address = re.fullmatch(r"[0-9]+(\.[0-9]+){3}", name)
         kept = name.startswith(RESERVED[0]) or name.endswith(RESERVED[1])
-        if not 3 <= len(name) <= 63 or not NAME.fullmatch(name) or address or kept:
-            raise ApiError("InvalidBucketName", f"The specified bucket is not valid: {name}")
+        invalid = not 3 <= len(name) <= 63 or not NAME.fullmatch(name) or address or kept
+        refuse((invalid, f"The specified bucket is not valid: {name}"), code="InvalidBucketName")
         # us-east-1 is where a bucket is without a constraint, and is refused as one.
         place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **place)
@@ -165,24 +165,18 @@ class BucketPolicy(_OnBucket):
 
         Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html,
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
-
-        Raises:
-            ApiError: the policy has one of these.
         """
         if next(policy_documents.problems(policy, policy_documents.BUCKET), ""):
             return  # the request is refused for it
         own = f"arn:{call.site.scope.partition}:s3:::{bucket}"
         for statement in statements(policy):
             for resource in listed(statement.get("Resource") or []):
-                if resource != own and not resource.startswith(f"{own}/"):
-                    raise ApiError("MalformedPolicy", f"Policy has invalid resource: {resource}")
+                foreign = resource != own and not resource.startswith(f"{own}/")
+                refuse((foreign, f"Policy has invalid resource: {resource}"), code="MalformedPolicy")
             anybody = statement.get("Principal") in ("*", {"AWS": "*"}) and statement["Effect"] == "Allow"
-            if anybody and not statement.get("Condition") and _public_policies_are_blocked(call, bucket):
-                raise ApiError(
-                    "AccessDenied",
-                    "User is not authorized to perform s3:PutBucketPolicy because public policies are prevented by the "
-                    "BlockPublicPolicy setting in S3 Block Public Access.",
-                )
+            told = "User is not authorized to perform s3:PutBucketPolicy because public policies are prevented by the"
+            shut = anybody and not statement.get("Condition") and _public_policies_are_blocked(call, bucket)
+            refuse((shut, f"{told} BlockPublicPolicy setting in S3 Block Public Access."), code="AccessDenied")
 
 
 class BucketLifecycle(_OnBucket):
@@ -196,9 +190,16 @@ class BucketLifecycle(_OnBucket):
     @override
     def ask(self, call: Call, operation: str, bucket: str, inputs: Properties) -> Properties:
         rules = inputs.get("rules") or []
-        if len({rule["id"] for rule in rules}) < len(rules):
-            raise ApiError("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
-        for rule in rules:
-            if (days := (rule.get("expiration") or {}).get("days")) is not None and int(days) < 1:
-                raise ApiError("InvalidArgument", "'Days' for Expiration action must be a positive integer")
+        days = [(rule.get("expiration") or {}).get("days") for rule in rules]
+        refuse(
+            (
+                len({rule["id"] for rule in rules}) < len(rules),
+                "Rule ID must be unique. Found same ID for more than one rule",
+            ),
+            (
+                any(told is not None and int(told) < 1 for told in days),
+                "'Days' for Expiration action must be a positive integer",
+            ),
+            code="InvalidArgument",
+        )
         return super().ask(call, operation, bucket, inputs)

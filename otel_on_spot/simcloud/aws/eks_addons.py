@@ -167,11 +167,7 @@ class Addon(Handler):
         addon_configuration.check(name, inputs.get("configurationValues"))
         _refuse_addon(cluster, active_cluster(site, cluster), inputs)
         self._associate(site, cluster, name, inputs)
-        row = {
-            "status": "CREATING",
-            "inputs": declared(inputs),
-            "tags": all_tags(site, inputs),
-        }
+        row = {"status": "CREATING", "inputs": declared(inputs), "tags": all_tags(site, inputs)}
         site.cloud.tables.put("addons", key, row)
         return self.identity(site, inputs), {
             "arn": self.arn(site, "", inputs, hashlib.sha256(key.encode()).hexdigest()[:12]),
@@ -251,18 +247,12 @@ class PodIdentityAssociation(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, cluster = call.site, inputs["clusterName"]
         active_cluster(site, cluster)
-        site.hold(
-            "eks",
-            "CreatePodIdentityAssociation",
-            eks_requests.request("CreatePodIdentityAssociation", inputs, all_tags(site, inputs)),
-        )
+        tags, operation = all_tags(site, inputs), "CreatePodIdentityAssociation"
+        site.hold("eks", operation, eks_requests.request(operation, inputs, tags))
         what = (inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"])
-        identity = associate(site, cluster, *what, by="user", tags=all_tags(site, inputs))
-        return identity, {
-            "associationId": identity,
-            "associationArn": self.arn(site, identity, inputs),
-            "externalId": "",
-        }
+        identity = associate(site, cluster, *what, by="user", tags=tags)
+        arn = self.arn(site, identity, inputs)
+        return identity, {"associationId": identity, "associationArn": arn, "externalId": ""}
 
     @staticmethod
     def _key(state: Properties) -> str:

@@ -24,13 +24,10 @@ def refuse_state(site: Site, key: str, code: str) -> None:
     """Refuse a key of this account that is disabled, or waits for its deletion.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
-
-    Raises:
-        ApiError: it is.
     """
     metadata = site.client("kms").describe_key(KeyId=key)["KeyMetadata"]
-    if metadata["KeyState"] != "Enabled":
-        raise ApiError(code, f"{metadata['Arn']} is {metadata['KeyState']}: it encrypts nothing")
+    told = f"{metadata['Arn']} is {metadata['KeyState']}: it encrypts nothing"
+    refuse((metadata["KeyState"] != "Enabled", told), code=code)
 
 
 class Key(Handler):
@@ -66,22 +63,16 @@ class Key(Handler):
 
     @staticmethod
     def _not_locked_out(call: Call, policy: str) -> None:
-        if unknown := principals.unknown(call.site, policy):
-            raise ApiError(
-                "MalformedPolicyDocumentException",
-                f"Policy contains a statement with one or more invalid principals: {', '.join(unknown)}",
-            )
+        unknown, malformed = principals.unknown(call.site, policy), "MalformedPolicyDocumentException"
+        told = f"Policy contains a statement with one or more invalid principals: {', '.join(unknown)}"
+        refuse((unknown, told), code=malformed)
         if next(policy_documents.problems(policy, policy_documents.KEY), ""):
             return  # the request is refused for it
-        if len(policy) > KEY_POLICY_LIMIT:
-            raise ApiError("LimitExceededException", f"The key policy has {len(policy)} of {KEY_POLICY_LIMIT} bytes")
-        root = f"arn:aws:iam::{call.site.cloud.account}:root"
-        if allows(policy, "kms:PutKeyPolicy", principal={"AWS": root}):
-            return
-        raise ApiError(
-            "MalformedPolicyDocumentException",
-            "The new key policy will not allow you to update the key policy in the future.",
-        )
+        told = f"The key policy has {len(policy)} of {KEY_POLICY_LIMIT} bytes"
+        refuse((len(policy) > KEY_POLICY_LIMIT, told), code="LimitExceededException")
+        root = {"AWS": f"arn:aws:iam::{call.site.cloud.account}:root"}
+        told = "The new key policy will not allow you to update the key policy in the future."
+        refuse((not allows(policy, "kms:PutKeyPolicy", principal=root), told), code=malformed)
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
@@ -130,11 +121,11 @@ class Alias(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         kms = call.site.client("kms")
-        if inputs["name"].startswith("alias/aws/"):
-            raise ApiError("NotAuthorizedException", f"{inputs['name']}: the prefix alias/aws/ is reserved for AWS")
+        own, told = inputs["name"].startswith("alias/aws/"), "the prefix alias/aws/ is reserved for AWS"
+        refuse((own, f"{inputs['name']}: {told}"), code="NotAuthorizedException")
         target = kms.describe_key(KeyId=inputs["targetKeyId"])["KeyMetadata"]
-        if target["KeyState"] == "PendingDeletion":
-            raise ApiError("KMSInvalidStateException", f"{inputs['targetKeyId']} is pending deletion.")
+        going = target["KeyState"] == "PendingDeletion"
+        refuse((going, f"{inputs['targetKeyId']} is pending deletion."), code="KMSInvalidStateException")
         kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         return self.identity(call.site, inputs), {
             "arn": self.arn(call.site, inputs["name"], inputs),
@@ -231,12 +222,7 @@ class LogGroup(Handler):
 
 
 OF_A_VOLUME: Final = (
-    "CreateGrant",
-    "Decrypt",
-    "DescribeKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "ReEncryptFrom",
-    "ReEncryptTo",
+    *("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"),
 )
 """What EC2 does with a volume's key, as whoever launches the instance or makes the volume.
 

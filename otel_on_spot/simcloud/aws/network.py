@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError
+from otel_on_spot.simcloud.api_errors import refuse
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, filters_of
 from otel_on_spot.simcloud.handler import Call, Seconds, Site, tags_of
@@ -24,8 +24,8 @@ class Vpc(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2, most = call.site.client("ec2"), call.site.cloud.quota("vpcs", call.site.region)
-        if len(ec2.describe_vpcs()["Vpcs"]) >= most:
-            raise ApiError("VpcLimitExceeded", f"The maximum number of VPCs has been reached: {most}")
+        told = f"The maximum number of VPCs has been reached: {most}"
+        refuse((len(ec2.describe_vpcs()["Vpcs"]) >= most, told), code="VpcLimitExceeded")
         made = ec2.create_vpc(
             CidrBlock=inputs["cidrBlock"],
             InstanceTenancy=inputs["instanceTenancy"],
@@ -36,21 +36,17 @@ class Vpc(Ec2Handler):
         return vpc, self._known(call, vpc)
 
     def _dns(self, ec2: Any, vpc: str, inputs: Properties) -> None:
-        if inputs.get("enableDnsHostnames") and not inputs.get("enableDnsSupport", True):
-            raise ApiError(
-                "InvalidParameterCombination", "You can only enable DNS hostnames if DNS support is enabled."
-            )
+        lacking = inputs.get("enableDnsHostnames") and not inputs.get("enableDnsSupport", True)
+        rule = "You can only enable DNS hostnames if DNS support is enabled."
+        refuse((lacking, rule), code="InvalidParameterCombination")
         ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": bool(inputs.get("enableDnsSupport", True))})
         ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": bool(inputs.get("enableDnsHostnames"))})
 
     def _known(self, call: Call, vpc: str) -> Properties:
         ec2, here = call.site.client("ec2"), [{"Name": "vpc-id", "Values": [vpc]}]
-        table = ec2.describe_route_tables(Filters=[*here, {"Name": "association.main", "Values": ["true"]}])[
-            "RouteTables"
-        ][0]["RouteTableId"]
-        group = ec2.describe_security_groups(Filters=[*here, {"Name": "group-name", "Values": ["default"]}])[
-            "SecurityGroups"
-        ][0]["GroupId"]
+        main, default = {"Name": "association.main", "Values": ["true"]}, {"Name": "group-name", "Values": ["default"]}
+        table = ec2.describe_route_tables(Filters=[*here, main])["RouteTables"][0]["RouteTableId"]
+        group = ec2.describe_security_groups(Filters=[*here, default])["SecurityGroups"][0]["GroupId"]
         acls = ec2.describe_network_acls(Filters=here)["NetworkAcls"]
         return {
             "arn": self.arn(call.site, vpc),
@@ -87,19 +83,14 @@ class InternetGateway(Ec2Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
         here = [{"Name": "attachment.vpc-id", "Values": [inputs.get("vpcId") or ""]}]
-        if inputs.get("vpcId") and ec2.describe_internet_gateways(Filters=here)["InternetGateways"]:
-            raise ApiError(
-                "InvalidParameterValue", f"Network {inputs['vpcId']} already has an internet gateway attached"
-            )
-        identity = ec2.create_internet_gateway(TagSpecifications=self.specification(call, inputs))["InternetGateway"][
-            "InternetGatewayId"
-        ]
+        taken = inputs.get("vpcId") and ec2.describe_internet_gateways(Filters=here)["InternetGateways"]
+        told = f"Network {inputs.get('vpcId')} already has an internet gateway attached"
+        refuse((taken, told), code="InvalidParameterValue")
+        made = ec2.create_internet_gateway(TagSpecifications=self.specification(call, inputs))
+        identity = made["InternetGateway"]["InternetGatewayId"]
         if inputs.get("vpcId"):
             ec2.attach_internet_gateway(InternetGatewayId=identity, VpcId=inputs["vpcId"])
-        return identity, {
-            "arn": self.arn(call.site, identity),
-            "ownerId": call.site.cloud.account,
-        }
+        return identity, {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties:
@@ -140,15 +131,12 @@ class Subnet(Ec2Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2 = call.site.client("ec2")
         prefix = int(inputs["cidrBlock"].rpartition("/")[2])
-        if prefix not in PREFIXES:
-            raise ApiError("InvalidSubnet.Range", f"The CIDR '{inputs['cidrBlock']}' is invalid.")
+        refuse((prefix not in PREFIXES, f"The CIDR '{inputs['cidrBlock']}' is invalid."), code="InvalidSubnet.Range")
         zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
-        if (wanted := inputs.get("availabilityZone")) and wanted not in zones:
-            raise ApiError(
-                "InvalidParameterValue",
-                f"Value ({wanted}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
-                f"the following availability zones: {', '.join(zones)}.",
-            )
+        wanted = inputs.get("availabilityZone")
+        rule = "Subnets can currently only be created in the following availability zones"
+        told = f"Value ({wanted}) for parameter availabilityZone is invalid. {rule}: {', '.join(zones)}."
+        refuse((wanted and wanted not in zones, told), code="InvalidParameterValue")
         made = ec2.create_subnet(
             VpcId=inputs["vpcId"],
             CidrBlock=inputs["cidrBlock"],
@@ -238,11 +226,7 @@ def name_servers(ec2: Any, options: str) -> list[str]:
 
 
 def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that describes the one endpoint of a service in a VPC.
-
-    Raises:
-        ApiError: there is none, or more than one.
-    """
+    """Answer of the function that describes the one endpoint of a service in a VPC."""
     wanted = {"vpc-id": arguments["vpcId"], "service-name": arguments["serviceName"]}
     filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
     found = [
@@ -250,9 +234,8 @@ def vpc_endpoint(site: Site, arguments: Mapping[str, Any]) -> Properties:
         for endpoint in site.client("ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
         if endpoint["State"].lower() == arguments.get("state", "available")
     ]
-    if len(found) != 1:
-        few = "no matching" if not found else "multiple"
-        raise ApiError("InvalidParameterValue", f"{few} EC2 VPC Endpoint{'' if not found else 's'} matched")
+    told = "multiple EC2 VPC Endpoints matched" if found else "no matching EC2 VPC Endpoint matched"
+    refuse((len(found) != 1, told), code="InvalidParameterValue")
     return {
         "id": found[0]["VpcEndpointId"],
         "vpcEndpointType": found[0]["VpcEndpointType"],
@@ -275,15 +258,11 @@ def instance_ids(site: Site, arguments: Mapping[str, Any]) -> Properties:
 
 
 def volume(site: Site, arguments: Mapping[str, Any]) -> Properties:
-    """Answer of the function that describes the one volume that its filters name.
-
-    Raises:
-        ApiError: there is none, or more than one.
-    """
+    """Answer of the function that describes the one volume that its filters name."""
     found = site.client("ec2").describe_volumes(Filters=filters_of(arguments))["Volumes"]
-    if len(found) != 1:
-        few = "Your query returned no results" if not found else "Your query returned more than one result"
-        raise ApiError("InvalidParameterValue", f"{few}. Please change your search criteria and try again")
+    told = f"Your query returned {'more than one result' if found else 'no results'}"
+    rule = "Please change your search criteria and try again"
+    refuse((len(found) != 1, f"{told}. {rule}"), code="InvalidParameterValue")
     (only,) = found
     told = in_provider_form(only)
     same = ("volumeId", "size", "volumeType", "availabilityZone", "encrypted")

@@ -110,16 +110,9 @@ class Role(Handler):
 
     @override
     def read(self, call: Call, identity: str, state: Properties) -> Properties | None:
-        role = call.site.client("iam").get_role(RoleName=identity)["Role"]
-        return {
-            "name": identity,
-            "arn": role["Arn"],
-            "uniqueId": role["RoleId"],
-            "assumeRolePolicy": document_of(role["AssumeRolePolicyDocument"]),
-            "description": role.get("Description") or "",
-            "permissionsBoundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or "",
-            **own_tags(call.site, state, tags_of(role.get("Tags"))),
-        }
+        told = one(call.site, {"name": identity})
+        seen = ("name", "arn", "uniqueId", "assumeRolePolicy", "description", "permissionsBoundary")
+        return {**{key: told[key] for key in seen}, **own_tags(call.site, state, told["tags"])}
 
     @override
     def update(self, call: Call, identity: str, state: Properties, old: Properties, new: Properties) -> Properties:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from otel_on_spot.simcloud.api_errors import ApiError, refuse
+from otel_on_spot.simcloud.api_errors import refuse
 from otel_on_spot.simcloud.aws import in_use
 from otel_on_spot.simcloud.aws.ec2 import Ec2Handler, network_of, refuse_other_networks
 from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site
@@ -29,12 +29,8 @@ class RouteTable(Ec2Handler):
             VpcId=inputs["vpcId"], TagSpecifications=self.specification(call, inputs)
         )
         identity = made["RouteTable"]["RouteTableId"]
-        return identity, {
-            "arn": self.arn(call.site, identity),
-            "ownerId": call.site.cloud.account,
-            "routes": [],
-            "propagatingVgws": [],
-        }
+        known = {"arn": self.arn(call.site, identity), "ownerId": call.site.cloud.account}
+        return identity, {**known, "routes": [], "propagatingVgws": []}
 
 
 class Route(Handler):
@@ -47,13 +43,8 @@ class Route(Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         self._refuse(call, inputs)
         call.site.client("ec2").create_route(**self._asked(inputs))
-        return self.identity(call.site, inputs), {
-            "origin": "CreateRoute",
-            "state": "active",
-            "instanceId": "",
-            "instanceOwnerId": "",
-            "networkInterfaceId": "",
-        }
+        none = dict.fromkeys(("instanceId", "instanceOwnerId", "networkInterfaceId"), "")
+        return self.identity(call.site, inputs), {"origin": "CreateRoute", "state": "active", **none}
 
     @staticmethod
     def _refuse(call: Call, inputs: Properties) -> None:
@@ -122,10 +113,8 @@ class RouteTableAssociation(Handler):
         refuse_other_networks(call.site, network_of(call.site, table), [inputs["subnetId"]], of=f"Route table {table}")
 
     def _of_subnet(self, call: Call, subnet: str) -> dict[str, Any] | None:
-        tables = call.site.client("ec2").describe_route_tables(
-            Filters=[{"Name": "association.subnet-id", "Values": [subnet]}]
-        )
-        for table in tables["RouteTables"]:
+        here = [{"Name": "association.subnet-id", "Values": [subnet]}]
+        for table in call.site.client("ec2").describe_route_tables(Filters=here)["RouteTables"]:
             for association in table["Associations"]:
                 if association.get("SubnetId") == subnet:
                     return association
@@ -156,16 +145,12 @@ class Eip(Ec2Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2, most = call.site.client("ec2"), call.site.cloud.quota("addresses", call.site.region)
-        if len(ec2.describe_addresses()["Addresses"]) >= most:
-            raise ApiError("AddressLimitExceeded", f"The maximum number of addresses has been reached: {most}")
+        told = f"The maximum number of addresses has been reached: {most}"
+        refuse((len(ec2.describe_addresses()["Addresses"]) >= most, told), code="AddressLimitExceeded")
         made = ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(call, inputs))
         identity = made["AllocationId"]
-        return identity, {
-            "allocationId": identity,
-            "arn": self.arn(call.site, identity),
-            "publicIp": made["PublicIp"],
-            "domain": "vpc",
-        }
+        known = {"allocationId": identity, "arn": self.arn(call.site, identity)}
+        return identity, {**known, "publicIp": made["PublicIp"], "domain": "vpc"}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -185,20 +170,16 @@ class NatGateway(Ec2Handler):
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         ec2, vpc = call.site.client("ec2"), network_of(call.site, inputs["subnetId"])
         here = [{"Name": "attachment.vpc-id", "Values": [vpc]}]
-        if not ec2.describe_internet_gateways(Filters=here)["InternetGateways"]:
-            raise ApiError("Gateway.NotAttached", f"Network {vpc} has no Internet gateway attached")
+        attached = ec2.describe_internet_gateways(Filters=here)["InternetGateways"]
+        refuse((not attached, f"Network {vpc} has no Internet gateway attached"), code="Gateway.NotAttached")
         made = ec2.create_nat_gateway(
             SubnetId=inputs["subnetId"],
             AllocationId=inputs["allocationId"],
             TagSpecifications=self.specification(call, inputs),
         )["NatGateway"]
         address = (made.get("NatGatewayAddresses") or [{}])[0]
-        return made["NatGatewayId"], {
-            "networkInterfaceId": address.get("NetworkInterfaceId", ""),
-            "privateIp": address.get("PrivateIp", ""),
-            "publicIp": address.get("PublicIp", ""),
-            "associationId": address.get("AssociationId") or "",
-        }
+        told, known = in_provider_form(address), ("networkInterfaceId", "privateIp", "publicIp", "associationId")
+        return made["NatGatewayId"], {key: told.get(key) or "" for key in known}
 
     @override
     def delete(self, call: Call, identity: str, state: Properties) -> None:
