@@ -1,10 +1,15 @@
-"""The program in a Git repository of its own."""
+"""The program in a folder or a Git repository of its own, and the command line on it."""
 
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner, Result
+
 from otel_on_spot import project
+from otel_on_spot.cli import app, application
 
 SMALL_PROGRAM = "import pulumi\npulumi.ComponentResource('a:b:C', 'c')\n"
 """Plans without the SDKs, which each process imports for seconds."""
@@ -30,3 +35,11 @@ def committed_program(folder: Path, *trees: str, program: str = "") -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "start")
     return folder
+
+
+def invoked_on(folder: Path, *arguments: str) -> Result:
+    """How a command ends on a copy of the project, by the program that this process has imported already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(project, "_selected", folder)
+        patch.setattr(application, "selected", lambda _: nullcontext())
+        return CliRunner().invoke(app, list(arguments))

@@ -1,6 +1,5 @@
 """Each mistake ends with one clear message, exit code 2 and no traceback."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,46 +12,11 @@ from typer.testing import CliRunner
 
 from otel_on_spot.cli import app
 from otel_on_spot.plan import record
+from tests.unit.repository import invoked_on
 
 ROOT = Path(__file__).parents[3]
 DEV = (ROOT / "Pulumi.dev.yaml").read_text()
 PROD = (ROOT / "Pulumi.prod.yaml").read_text()
-
-
-SCRIPT = """
-import json, pathlib, sys
-from typer.testing import CliRunner
-from otel_on_spot.cli import app
-
-endings = []
-for text, arguments in json.load(sys.stdin):
-    pathlib.Path("Pulumi.spoilt.yaml").write_text(text)
-    ended = CliRunner().invoke(app, arguments)
-    endings.append([ended.exit_code, ended.stdout, ended.stderr])
-json.dump(endings, sys.stdout)
-"""
-"""Commands one after the other in one process, which has not imported another copy of the program."""
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the program whose stack files may be spoilt."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
-        shutil.copy(path, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def endings(project: Path) -> dict[str, tuple[int, str, str]]:
-    """(exit code, standard output, standard error) of ``plan`` with each spoilt file."""
-    asked = [(text, ["plan", "--stack", "spoilt"]) for text, _ in SPOILT.values()]
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=project, input=json.dumps(asked), capture_output=True, text=True, check=True
-    )
-    (project / "Pulumi.spoilt.yaml").unlink()
-    return {mistake: tuple(ending) for mistake, ending in zip(SPOILT, json.loads(ran.stdout), strict=True)}
 
 
 def replaced(text: str, old: str, new: str) -> str:
@@ -80,13 +44,18 @@ SPOILT: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("mistake", SPOILT)
-def test_a_spoilt_stack_file_ends_with_one_message(endings: dict[str, tuple[int, str, str]], mistake: str) -> None:
-    code, output, error = endings[mistake]
-    assert (code, output) == (2, "")
-    assert error.count("error:") == 1
-    assert error.startswith("error: ")
-    assert SPOILT[mistake][1] in error
-    assert "Traceback" not in error
+def test_a_spoilt_stack_file_ends_with_one_message(tmp_path: Path, mistake: str) -> None:
+    text, told = SPOILT[mistake]
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "Pulumi.spoilt.yaml").write_text(text)
+    ended = invoked_on(tmp_path, "plan", "--stack", "spoilt")
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.count("error:") == 1
+    assert ended.stderr.startswith("error: ")
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from otel_on_spot.plan import compare
 from otel_on_spot.plan.image_sizes import Registries, UnknownSizeError
 from otel_on_spot.plan.manifests import as_document
 from tests.unit.conftest import recorded
-from tests.unit.repository import SMALL_PROGRAM, committed_program
+from tests.unit.repository import SMALL_PROGRAM, committed_program, invoked_on
 
 ROOT = Path(__file__).parents[3]
 
@@ -155,16 +155,15 @@ def test_settings_prints_the_same_table_for_people_and_for_the_readme() -> None:
     assert "Pulumi.<stack>.yaml" in people
 
 
-def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "otel_on_spot", "plan", "--against", "HEAD", "--exit-code", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def compared(folder: Path, *arguments: str) -> Result:
+    return invoked_on(folder, "plan", "--against", "HEAD", "--exit-code", *arguments)
 
 
 def test_a_clean_clone_has_no_changes_against_its_head(tmp_path: Path) -> None:
     """By a small program; that two processes make one plan of the whole one is seen below, where one line differs."""
     ended = compared(committed_program(tmp_path, program=SMALL_PROGRAM))
 
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.exit_code, ended.stderr) == (0, "")
     assert "no changes" in ended.stdout
 
 
@@ -175,7 +174,7 @@ def test_a_change_is_told_as_markdown_and_by_the_exit_code_that_was_asked_for(tm
     stack.write_text(before.replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     ended = compared(tmp_path, "--markdown", "--cost")  # as check.yml asks for it
 
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert ended.stdout.startswith("### Plan of `dev` against `HEAD`: 1 edit")
     assert "Costs of dev, USD a month by list prices:" in ended.stdout
     assert re.search(r"^\| Spot nodes of pool spot, \S+ \| (\d+) \| \1 \| \+0 \| ", ended.stdout, re.MULTILINE)

@@ -140,10 +140,15 @@ def test_an_alias_keeps_a_renamed_resource() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    return committed_program(tmp_path, "infra")
+    return committed_program(tmp_path)
 
 
 def test_a_working_tree_is_compared_with_a_revision_whose_tools_are_of_another_layout(clone: Path) -> None:
+    """By a small program; the whole one is compared so in the tests of the command."""
+    (clone / "__main__.py").write_text(
+        "import pulumi\nspot = pulumi.Config().require_object('pools')['spot']\n"
+        "pulumi.ComponentResource('a:b:C', spot['limits']['cpu'])\n"
+    )
     for package in ("otel_on_spot", "cli", "plan"):
         (clone / package).mkdir(exist_ok=True)
         (clone / package / "__init__.py").write_text('raise AssertionError("the other tree\'s tools were started")')
@@ -153,7 +158,7 @@ def test_a_working_tree_is_compared_with_a_revision_whose_tools_are_of_another_l
     stack.write_text(stack.read_text().replace('limits: {cpu: "100"', 'limits: {cpu: "120"'))
     found = compare.against(clone, "dev", "HEAD")
 
-    assert actions(found) == {"capacity-spot": "edit"}
+    assert actions(found) == {"100": "remove", "120": "add"}
     assert git(clone, "status", "--short") == " M Pulumi.dev.yaml"
 
 

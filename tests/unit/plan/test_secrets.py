@@ -4,8 +4,6 @@ import base64
 import io
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from otel_on_spot.program.runner import ProgramError
 from otel_on_spot.program.stack_file import SECRET_PLACEHOLDER
 from otel_on_spot.program.values import Secret, holds_unknown, revealed
 from tests.unit.conftest import recorded
+from tests.unit.repository import invoked_on
 from tests.unit.settings.test_settings import NEEDED_BY_SECRETS, committed
 
 ROOT = Path(__file__).parents[3]
@@ -184,10 +183,8 @@ def test_a_credential_in_plain_text_is_refused_and_not_shown(tmp_path: Path, key
 
 
 def test_the_command_refuses_it_and_does_not_show_it(tmp_path: Path) -> None:
-    root = in_plain_text(tmp_path, "gitToken")
-    command = [sys.executable, "-m", "otel_on_spot", "plan", "--stack", "dev", "--project", f"{root}", "--json"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    ended = invoked_on(in_plain_text(tmp_path, "gitToken"), "plan", "--stack", "dev", "--json")
 
-    assert ended.returncode == 2, ended.stderr
+    assert ended.exit_code == 2, ended.stderr
     assert "pulumi config set --secret gitToken" in ended.stderr
     assert not any(text in ended.stdout + ended.stderr for text in encodings(SECRETS["gitToken"]))
