@@ -295,8 +295,8 @@ def violations(stack: Stack, *rules: Rule) -> list[Violation]:
 
 def judge(stack: Stack) -> Verdict:
     """The verdict on a stack. A rule is undecided where only a value that is not known yet could break it."""
-    found = violations(stack)
-    possible = {violation.rule for violation in violations(stack.strict())}
+    found, strict = violations(stack), stack.strict()
+    possible = {violation.rule for violation in (found if strict == stack else violations(strict))}
     undecided = possible - {violation.rule for violation in found}
     return Verdict(
         environment=stack.environment,
