@@ -37,17 +37,12 @@ def test_what_is_sound_gives_no_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_gives_its_own_line_and_no_other(name: str) -> None:
+def test_a_fault_gives_its_own_line_and_no_other_with_the_rule_and_commands_that_can_be_run(name: str) -> None:
     line, fault, said = FAULTS[name]
     lines = found(fault(HEALTHY))
     assert list(lines) == [line]
     assert said in lines[line][0].seen
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_line_says_what_was_seen_the_rule_and_commands_that_can_be_run(name: str) -> None:
-    line, fault, _ = FAULTS[name]
-    for entry in found(fault(HEALTHY))[line]:
+    for entry in lines[line]:
         assert entry.subject
         assert entry.rule
         assert entry.remedy
