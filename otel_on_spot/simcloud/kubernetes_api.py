@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, ClassVar, Protocol
 
 from otel_on_spot.kubernetes.names import NAMESPACE, TERMINATION
-from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError
+from otel_on_spot.simcloud.api_errors import ApiError, NotFoundError, refuse
 from otel_on_spot.simcloud.kubernetes_kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from otel_on_spot.simcloud.tables import Tables
 
@@ -49,18 +49,12 @@ class Kubernetes:
             ApiError: nobody answers.
         """
         row = self.cloud.tables.get("clusters", self.cluster)
-        if row is None or row["status"] not in ("ACTIVE",):
-            raise ApiError(
-                "Unreachable",
-                f"configured Kubernetes cluster is unreachable: there is no active cluster named {self.cluster!r}",
-            )
-        network = row["inputs"]["vpcConfig"]
-        if network.get("endpointPublicAccess") is False and not self._admits(row):
-            raise ApiError(
-                "Unreachable",
-                "configured Kubernetes cluster is unreachable: "
-                f"the private endpoint of {self.cluster!r} admits nobody on port 443",
-            )
+        opening = "configured Kubernetes cluster is unreachable"
+        if row is None or row["status"] != "ACTIVE":
+            raise ApiError("Unreachable", f"{opening}: there is no active cluster named {self.cluster!r}")
+        shut = row["inputs"]["vpcConfig"].get("endpointPublicAccess") is False and not self._admits(row)
+        told = f"{opening}: the private endpoint of {self.cluster!r} admits nobody on port 443"
+        refuse((shut, told), code="Unreachable")
 
     def counts_as_gone(self) -> bool:
         """True where nobody answers and the provider was told that what is in the cluster is gone with it.
@@ -146,14 +140,11 @@ class Kubernetes:
             row = self.cloud.tables.get("objects", key) or {"object": None, "managers": {}}
             actual = row["object"]
             others = {who: fields for who, fields in row["managers"].items() if who != manager}
-            conflicts = [
+            conflicts = sorted(
                 f"{path} (owned by {who})" for who, fields in others.items() for path in _conflicts(fields, wanted)
-            ]
-            if conflicts and not force:
-                raise ApiError(
-                    "Conflict",
-                    f"Apply failed with {len(conflicts)} conflict(s) on {kind} {name}: {', '.join(sorted(conflicts))}",
-                )
+            )
+            told = f"Apply failed with {len(conflicts)} conflict(s) on {kind} {name}: {', '.join(conflicts)}"
+            refuse((conflicts and not force, told), code="Conflict")
             merged = _merged(deepcopy(actual) if actual else {}, row["managers"].get(manager, {}), wanted)
             made = merged["metadata"]
             made.setdefault("uid", str(uuid.uuid4()))
@@ -169,11 +160,8 @@ class Kubernetes:
         there = self.get(*NAMESPACE.identity, namespace)
         if there is None:
             raise ApiError("NotFound", f'namespaces "{namespace}" not found')
-        if there["metadata"].get("deletionTimestamp"):
-            raise ApiError(
-                "Forbidden",
-                f"unable to create new content in namespace {namespace} because it is being terminated: {name}",
-            )
+        told = f"unable to create new content in namespace {namespace} because it is being terminated: {name}"
+        refuse((there["metadata"].get("deletionTimestamp"), told), code="Forbidden")
 
     def replace(self, thing: Object) -> None:
         """Write an object as it is, past every check: for controllers, and for drift made behind Pulumi's back."""

@@ -25,7 +25,7 @@ from otel_on_spot.simcloud.aws.eks_access import admitted_by
 from otel_on_spot.simcloud.aws.eks_cluster import cluster_row
 from otel_on_spot.simcloud.aws.eks_nodes import launch
 from otel_on_spot.simcloud.aws.keys import why_no_volume
-from otel_on_spot.simcloud.handler import Site
+from otel_on_spot.simcloud.handler import Site, tag_list
 from otel_on_spot.simcloud.kubernetes.controllers import role_of_karpenter, why_karpenter_is_dead
 from otel_on_spot.simcloud.kubernetes_api import Object
 
@@ -109,25 +109,16 @@ def _launch(site: Site, owner: Object, role: str, subnet: str) -> Object:
     }
     instance = launch(site, subnet, _discovered(site, "security_group", "SecurityGroups", "GroupId"), NODE_TYPE, tags)
     joined = bool(admitted_by(site, site.cluster, role))
+    about = {"name": name, "labels": {POOL_LABEL: pool}}
+    by = {"kind": "NodePool", "name": pool, "uid": owner["metadata"]["uid"]}
     claim = {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodeClaim",
-        "metadata": {
-            "name": name,
-            "labels": {POOL_LABEL: pool},
-            "ownerReferences": [
-                {"kind": "NodePool", "name": pool, "uid": owner["metadata"]["uid"], "blockOwnerDeletion": True}
-            ],
-        },
+        "metadata": {**about, "ownerReferences": [{**by, "blockOwnerDeletion": True}]},
         "status": {"instanceID": instance, "registered": joined},
     }
     if joined:
-        node = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": name, "labels": {POOL_LABEL: pool}},
-        }
-        api.apply(node, "kubelet")
+        api.apply({"apiVersion": "v1", "kind": "Node", "metadata": about}, "kubelet")
     return api.apply(claim, "karpenter")
 
 
@@ -186,10 +177,7 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
         if why := why_no_volume(site, key, _session_of(site, driver["roleArn"])):
             raise ApiError("ProvisioningFailed", f"{name}: {why}")
     zone = site.client("ec2").describe_subnets(SubnetIds=_private_subnets(site)[:1])["Subnets"][0]["AvailabilityZone"]
-    tags = [
-        {"Key": CLAIM_NAME_TAG, "Value": name},
-        {"Key": cluster_tag(site.cluster), "Value": "owned"},
-    ]
+    tags = tag_list({CLAIM_NAME_TAG: name, cluster_tag(site.cluster): "owned"})
     made = site.client("ec2").create_volume(
         AvailabilityZone=zone,
         Size=gib,
@@ -197,11 +185,8 @@ def claim_volume(site: Site, application: str, name: str, gib: int = 10) -> str:
         TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
         **({"Encrypted": True, "KmsKeyId": key} if key else {}),
     )
-    site.cloud.tables.put(
-        "volumes",
-        f"{site.cluster}/{name}",
-        {"application": application, "volume": made["VolumeId"], "region": site.region},
-    )
+    row = {"application": application, "volume": made["VolumeId"], "region": site.region}
+    site.cloud.tables.put("volumes", f"{site.cluster}/{name}", row)
     return made["VolumeId"]
 
 

@@ -61,16 +61,8 @@ class MotoProcess:
             RuntimeError: it ended, or did not answer in time; the text ends with its last words.
         """
         self.port = self.port or free_port(self.host)
-        command = [
-            sys.executable,
-            "-m",
-            "otel_on_spot.simcloud.moto_main",
-            "--host",
-            self.host,
-            "--port",
-            str(self.port),
-        ]
-        command += ["--state", str(self.state), *(["--forgetful"] if self.forgetful else [])]
+        command = [sys.executable, "-m", "otel_on_spot.simcloud.moto_main", "--host", self.host]
+        command += ["--port", str(self.port), "--state", str(self.state), *(["--forgetful"] if self.forgetful else [])]
         command += ["--plugin", self.plugin, "--plugin-folder", str(self.plugin_folder)] if self.plugin else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -22,7 +22,7 @@ from otel_on_spot.simcloud.aws.ec2 import refuse_other_networks
 from otel_on_spot.simcloud.aws.keys import refuse_state
 from otel_on_spot.simcloud.aws.roles import trusts
 from otel_on_spot.simcloud.eks_answers import SUPPORTED_UNTIL, issuer
-from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags
+from otel_on_spot.simcloud.handler import Call, Handler, Seconds, Site, all_tags, own_tags, tag_list
 from otel_on_spot.simcloud.properties import Properties, declared
 
 EKS: Final = "eks.amazonaws.com"
@@ -77,8 +77,8 @@ class Cluster(Handler):
     @override
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
-        if site.cloud.tables.get("clusters", name):
-            raise ApiError("ResourceInUseException", f"Cluster already exists with name: {name}")
+        there = site.cloud.tables.get("clusters", name)
+        refuse((there, f"Cluster already exists with name: {name}"), code="ResourceInUseException")
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         vpc = subnets[0]["VpcId"]
         _refuse_network(site, name, network, subnets)
@@ -127,10 +127,7 @@ class Cluster(Handler):
     @staticmethod
     def _group(site: Site, name: str, vpc: str) -> str:
         """Make the security group that EKS makes for the control plane and its nodes."""
-        tags = [
-            {"Key": cluster_tag(name), "Value": "owned"},
-            {"Key": "Name", "Value": f"eks-cluster-sg-{name}"},
-        ]
+        tags = tag_list({cluster_tag(name): "owned", "Name": f"eks-cluster-sg-{name}"})
         made = site.client("ec2").create_security_group(
             GroupName=f"eks-cluster-sg-{name}-{_digits(name)}",
             Description="EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
@@ -163,7 +160,7 @@ class Cluster(Handler):
             "vpcConfig": {
                 "endpointPrivateAccess": False,
                 "endpointPublicAccess": True,
-                **{k: v for k, v in inputs["vpcConfig"].items() if v is not None},
+                **{key: value for key, value in inputs["vpcConfig"].items() if value is not None},
                 "clusterSecurityGroupId": row["group"],
                 "vpcId": row["vpc"],
             },
@@ -291,10 +288,8 @@ class Cluster(Handler):
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         site = call.site
         row = cluster_row(site, identity)
-        if row["inputs"].get("deletionProtection"):
-            raise ApiError(
-                "InvalidRequestException", f"Cluster {identity} has deletion protection enabled: disable it first"
-            )
+        told = f"Cluster {identity} has deletion protection enabled: disable it first"
+        refuse((row["inputs"].get("deletionProtection"), told), code="InvalidRequestException")
         site.client("eks").delete_cluster(name=identity)
         ec2 = site.client("ec2")
         for interface in row["interfaces"]:
@@ -473,12 +468,8 @@ def _service_addresses(site: Site, inputs: Properties) -> Properties:
     """``kubernetesNetworkConfig`` with the addresses that the API server gives Services, where it is a real one."""
     if site.cloud.service_cidr is None:
         return {}
-    return {
-        "kubernetesNetworkConfig": {
-            **(inputs.get("kubernetesNetworkConfig") or {}),
-            "serviceIpv4Cidr": site.cloud.service_cidr,
-        }
-    }
+    asked = inputs.get("kubernetesNetworkConfig") or {}
+    return {"kubernetesNetworkConfig": {**asked, "serviceIpv4Cidr": site.cloud.service_cidr}}
 
 
 def set_deletion_protection(site: Site, name: str, *, on: bool) -> None:

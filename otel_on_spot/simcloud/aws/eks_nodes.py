@@ -275,9 +275,8 @@ def terminate(site: Site, instances: list[str]) -> None:
     ec2 = site.client("ec2")
     if not instances:
         return
-    interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": instances}])[
-        "NetworkInterfaces"
-    ]
+    attached = [{"Name": "attachment.instance-id", "Values": instances}]
+    interfaces = ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
     ec2.terminate_instances(InstanceIds=instances)
     left = {row["NetworkInterfaceId"] for row in ec2.describe_network_interfaces()["NetworkInterfaces"]}
     for interface in interfaces:
@@ -315,26 +314,17 @@ class NodeGroup(Handler):
         template = inputs.get("launchTemplate")
         if template and not template.get("id"):
             raise ApiError("NotSimulated", "a launchTemplate by its name: the simulated cloud knows one by its id")
-        if (
-            template
-            and not site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
-        ):
-            raise ApiError("InvalidRequestException", f"You do not have a launch template with id {template['id']}")
+        if template:
+            found = site.client("ec2").describe_launch_templates(LaunchTemplateIds=[template["id"]])["LaunchTemplates"]
+            told = f"You do not have a launch template with id {template['id']}"
+            refuse((not found, told), code="InvalidRequestException")
         _refuse_template(site, inputs)
         site.client("eks").create_nodegroup(**eks_requests.request("CreateNodegroup", inputs, all_tags(site, inputs)))
         _make_profile(site, inputs)
         instances, release = _scaled(site, inputs, row["group"], []), _release(row, inputs, "")
-        site.cloud.tables.put(
-            "node-groups",
-            key,
-            {
-                "status": "CREATING",
-                "instances": instances,
-                "inputs": declared(inputs),
-                "tags": all_tags(site, inputs),
-                "release": release,
-            },
-        )
+        told = {"inputs": declared(inputs), "tags": all_tags(site, inputs)}
+        made = {"status": "CREATING", "instances": instances, "release": release}
+        site.cloud.tables.put("node-groups", key, {**made, **told})
         remember_entry(site, cluster, inputs["nodeRoleArn"], "EC2_LINUX", by="eks")
         map_node_role(site, cluster, inputs["nodeRoleArn"])
         return self.identity(site, inputs), self._known(site, inputs, release, "CREATING")
@@ -388,9 +378,8 @@ class NodeGroup(Handler):
         if cut := cut_off(site, inputs["subnetIds"]):
             return cut
         role = inputs["nodeRoleArn"].rpartition("/")[2]
-        attached = {
-            p["PolicyName"] for p in site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        }
+        policies = site.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        attached = {policy["PolicyName"] for policy in policies}
         missing = [policy for policy in WORKER_POLICIES if policy not in attached]
         own = site.cloud.tables.get("pod-identities", f"{cluster}/kube-system/aws-node")
         agent = site.cloud.tables.get("addons", f"{cluster}/eks-pod-identity-agent")
