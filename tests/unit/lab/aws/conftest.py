@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 
 from otel_on_spot.lab.aws import moto_patches
@@ -35,10 +38,16 @@ def moto(switches: Path) -> Iterator[MotoProcess]:
     process.stop()
 
 
-@pytest.fixture
-def aws(moto: MotoProcess, switches: Path) -> Endpoint:
-    set_shortages(switches, [])
+@pytest.fixture(scope="session")
+def endpoint(moto: MotoProcess) -> Endpoint:
+    """One for all: each client of EC2 reads its model of ten thousand shapes."""
     return Endpoint(moto.url, REGION)
+
+
+@pytest.fixture
+def aws(endpoint: Endpoint, switches: Path) -> Endpoint:
+    set_shortages(switches, [])
+    return endpoint
 
 
 @pytest.fixture
@@ -51,7 +60,16 @@ def tables(tmp_path: Path) -> Iterator[Tables]:
 def session_of(aws: Endpoint, role_arn: str) -> boto3.Session:
     """Credentials of a role, as an SDK has them."""
     made = aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
-    return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION)
+    keys = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+    session = botocore.session.Session()
+    session.register_component("data_loader", models())
+    return boto3.Session(*keys, region_name=REGION, botocore_session=session)
+
+
+@cache
+def models() -> botocore.loaders.Loader:
+    """The models of AWS's services, each read once."""
+    return botocore.loaders.create_loader()
 
 
 def role(aws: Endpoint, name: str, trust: dict[str, Any]) -> str:
