@@ -79,6 +79,7 @@ class Cluster(Handler):
         site, name, network = call.site, inputs["name"], inputs["vpcConfig"]
         there = site.cloud.tables.get("clusters", name)
         refuse((there, f"Cluster already exists with name: {name}"), code="ResourceInUseException")
+        _refuse_addresses(site, inputs)
         subnets = site.client("ec2").describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
         vpc = subnets[0]["VpcId"]
         _refuse_network(site, name, network, subnets)
@@ -370,25 +371,36 @@ def _refuse_places(site: Site, network: Properties, vpc: str) -> None:
     refuse_other_networks(site, vpc, ids, "InvalidParameterException", f"The cluster's VPC {vpc}")
 
 
+def _addresses(inputs: Properties) -> str:
+    return (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr") or ""
+
+
+def _refuse_addresses(site: Site, inputs: Properties) -> None:
+    """Refuse a range of Services that is public, or not the API server's own where it is a real one."""
+    asked, served = _addresses(inputs), site.cloud.service_cidr
+    private = not asked or any(IPv4Network(asked).subnet_of(IPv4Network(block)) for block in PRIVATE[:3])
+    refuse(
+        (not private, f"The specified Service IPv4 CIDR {asked} is not a private one"),
+        (
+            asked and served and asked != served,
+            f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
+            "Declare that range, or none",
+        ),
+    )
+
+
 def _refuse_services(site: Site, inputs: Properties, vpc: str) -> None:
-    """Refuse a range of Services that is public, too large or too small, or the network's; or not the API server's own.
+    """Refuse a range of Services that is too large or too small, or that overlaps the network.
 
     Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
     """
-    asked, served = (inputs.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr"), site.cloud.service_cidr
-    if not asked:
+    if not (asked := _addresses(inputs)):
         return
     services, told = IPv4Network(asked), f"The specified Service IPv4 CIDR {asked}"
     (found,) = site.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"]
     ranges = [association["CidrBlock"] for association in found["CidrBlockAssociationSet"]]
     taken = [own for own in ranges if services.overlaps(IPv4Network(own))]
     refuse(
-        (not any(services.subnet_of(IPv4Network(block)) for block in PRIVATE[:3]), f"{told} is not a private one"),
-        (
-            served and asked != served,
-            f"serviceIpv4Cidr {asked}: the API server of this cloud's clusters gives Services addresses of {served}. "
-            "Declare that range, or none",
-        ),
         (services.prefixlen not in SERVICE_PREFIXES, f"{told} is not /12 to /24"),
         (taken, f"{told} overlaps with {', '.join(taken)} of the VPC"),
     )
