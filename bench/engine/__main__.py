@@ -17,7 +17,8 @@ from bench.engine.page import page
 
 RESULTS = Path("build/bench-engine.json")
 PARALLEL_SCALE = 0.1
-Results = dict[str, list[dict[str, Any]]]
+Row = dict[str, Any]
+Results = dict[str, list[Row]]
 
 
 def main() -> None:
@@ -39,7 +40,8 @@ def main() -> None:
     if not shutil.which("pulumi"):
         raise SystemExit("error: no pulumi on PATH: install the Pulumi CLI")
     for part in given.only:
-        PARTS[part](given)
+        rows, same = PARTS[part]
+        measure(given.results, part, rows(given), same)
     kept = read(given.results)
     text = page(kept, cores=os.cpu_count() or 1)
     if given.page:
@@ -60,62 +62,40 @@ def read(path: Path) -> Results:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def keep(path: Path, part: str, rows: list[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
-    """Put rows in the place of those that measured the same.
-
-    Args:
-        path: the JSON file of all measurements.
-        part: what was measured, a key of the file.
-        rows: the new measurements.
-        same: what two rows have alike that measured the same, such as the stack and the scale.
-    """
-    kept, new = read(path), {same(row) for row in rows}
-    kept[part] = [row for row in kept.get(part, []) if same(row) not in new] + rows
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept))
-
-
-def told(path: Path, part: str, rows: Iterable[dict[str, Any]], same: Callable[[dict[str, Any]], object]) -> None:
+def measure(path: Path, part: str, rows: Iterable[Row], same: Callable[[Row], object]) -> None:
     """Tell each row when it is there, and keep those so far: a measurement cut short is not lost.
 
     Args:
         path: the JSON file of all measurements.
         part: what is measured, a key of the file.
         rows: measurements, each made when it is asked for.
-        same: what two rows have alike that measured the same; the newer one stays.
+        same: what two rows have alike that measured the same, such as the stack and the scale; the newer one stays.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     for row in rows:
         plain = {key: value for key, value in row.items() if not isinstance(value, list | dict)}
         print("  " + "  ".join(f"{key}: {value}" for key, value in plain.items()), flush=True)
         found.append(row)
-        keep(path, part, found, same)
+        kept, new = read(path), {same(row) for row in found}
+        kept[part] = [row for row in kept.get(part, []) if same(row) not in new] + found
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(kept))
 
 
-def _makespans(given: argparse.Namespace) -> None:
-    rows = (measures.makespan(stack, given.scale, given.parallel) for stack in given.stacks for _ in range(given.runs))
-    told(given.results, "makespan", rows, lambda row: (row["stack"], row["scale"], row["parallel"]))
+def _makespans(given: argparse.Namespace) -> Iterable[Row]:
+    return (measures.makespan(stack, given.scale, given.parallel) for stack in given.stacks for _ in range(given.runs))
 
 
-def _parallel(given: argparse.Namespace) -> None:
-    rows = measures.parallelism(given.stacks[0], PARALLEL_SCALE)
-    told(given.results, "parallel", rows, lambda row: row["parallel"])
-
-
-def _growth(given: argparse.Namespace) -> None:
-    told(given.results, "growth", measures.growth(given.runs), lambda row: (row["what"], row["size"]))
-
-
-def _environments(given: argparse.Namespace) -> None:
-    told(given.results, "environments", measures.environments(), lambda row: row["environment"])
-
-
-PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "makespan": _makespans,
-    "parallel": _parallel,
-    "growth": _growth,
-    "environments": _environments,
+PARTS: dict[str, tuple[Callable[[argparse.Namespace], Iterable[Row]], Callable[[Row], object]]] = {
+    "makespan": (_makespans, lambda row: (row["stack"], row["scale"], row["parallel"])),
+    "parallel": (
+        lambda given: measures.parallelism(given.stacks[0], PARALLEL_SCALE),
+        lambda row: row["parallel"],
+    ),
+    "growth": (lambda given: measures.growth(given.runs), lambda row: (row["what"], row["size"])),
+    "environments": (lambda _: measures.environments(), lambda row: row["environment"]),
 }
+"""Part -> its rows, and what two of them have alike that measured the same."""
 
 
 if __name__ == "__main__":

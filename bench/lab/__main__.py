@@ -4,6 +4,10 @@ Every run is kept as it ends: a bench that was stopped goes on with the runs tha
 """
 
 import argparse
+import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lab import measures, spot
-from bench.lab.cold import tools_from_nothing
 from bench.lab.kept import Kept, Run
 from bench.lab.rows import Row, Told, conditions, each, median, numbers, page, spread
+from otel_on_spot import project
 from otel_on_spot.lab.folder import default_state_home
 from otel_on_spot.lab.toolchain.modules import KARPENTER
 from tests.lab.running import Lab, why_no_lab
@@ -275,6 +279,37 @@ def take(chosen: Sequence[Measure], kept: Kept, runs: int) -> None:
                         print(f"  {measure.name}: {kept.runs(measure.name)[-1].numbers}", flush=True)
             finally:
                 lab.down()
+
+
+def tools_from_nothing() -> dict[str, float]:
+    """Build every tool with empty caches of modules, compiled packages and tools.
+
+    Returns: ``seconds`` of wall time, ``CPU seconds`` of all processes, ``GiB`` on disk at the end.
+
+    Raises:
+        subprocess.CalledProcessError: a tool was not built.
+    """
+    with tempfile.TemporaryDirectory(prefix="tools-from-nothing-") as name:
+        folder = Path(name)
+        caches = {"XDG_CACHE_HOME": "cache", "GOMODCACHE": "modules", "GOCACHE": "compiled"}
+        environment = {**os.environ, **{key: str(folder / value) for key, value in caches.items()}}
+        before, started = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]), time.monotonic()
+        try:
+            command = [sys.executable, "-m", "otel_on_spot.lab.toolchain"]
+            subprocess.run(command, cwd=project.root(), env=environment, check=True)
+            found = {
+                "seconds": time.monotonic() - started,
+                "CPU seconds": sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before,
+                "GiB": _gib(folder),
+            }
+        finally:
+            # Go's modules are read-only; only Go takes them away.
+            subprocess.run(["go", "clean", "-modcache"], cwd=folder, env=environment, check=False)
+    return found
+
+
+def _gib(folder: Path) -> float:
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) / 2**30
 
 
 def built_from_nothing() -> Row:

@@ -137,8 +137,7 @@ def a_database_is_moved_to_spot_while_syncs_are_held(lab: Lab) -> Iterator[None]
 
 
 def healthy(lab: Lab) -> bool:
-    status = lab.application("otel-demo").get("status") or {}
-    return (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+    return lab.state() == ("Synced", "Healthy")
 
 
 @FAULTS.named("stateless-pods", "nodeSelector karpenter.sh/capacity-type: on-demand, and no data to keep")

@@ -316,6 +316,11 @@ class Lab:
         """An Application."""
         return self.get("application.argoproj.io", name, "argocd")
 
+    def state(self, name: str = "otel-demo") -> tuple[str, str]:
+        """Sync and health of an Application."""
+        status = self.application(name).get("status") or {}
+        return status["sync"]["status"], status["health"]["status"]
+
     def replicas(self) -> int:
         """What the frontend is scaled to."""
         return self.get("deployment", "frontend", "otel-demo")["spec"]["replicas"]

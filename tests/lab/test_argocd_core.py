@@ -20,7 +20,7 @@ from otel_on_spot.lab import addresses, isolation
 from otel_on_spot.lab.control_plane import STAGES
 from otel_on_spot.lab.toolchain.modules import ARGOCD_CLI
 from tests.built import built
-from tests.lab.running import ROOT, Lab, condition, until
+from tests.lab.running import ROOT, Lab, condition, thing, until
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbooks" / "database-on-spot.md").read_text()
@@ -50,13 +50,9 @@ def core_pods(lab: Lab, variables: Mapping[str, str], tmp_path: Path) -> Iterato
     tls += ["--metrics-address", addresses.LOOPBACK, "--metrics-port", str(REPO_SERVER_METRICS)]
     tls += ["--redis", f"{addresses.LOOPBACK}:{addresses.REDIS}"]
     forwards = [
-        {
-            "apiVersion": "kwok.x-k8s.io/v1alpha1",
-            "kind": "PortForward",
-            "metadata": {"name": name, "namespace": "argocd"},
-            "spec": {"forwards": [{"ports": [asked], "target": {"address": addresses.LOOPBACK, "port": led_to}}]},
-        }
+        thing("kwok.x-k8s.io/v1alpha1", "PortForward", name, "argocd", spec={"forwards": [forward]})
         for name, (asked, led_to) in PODS.items()
+        for forward in [{"ports": [asked], "target": {"address": addresses.LOOPBACK, "port": led_to}}]
     ]
     config = tmp_path / "kwok.yaml"
     config.write_text(yaml.safe_dump_all(forwards))
@@ -97,21 +93,11 @@ def ready(lab: Lab, name: str) -> bool:
 def objects() -> list[dict[str, object]]:
     """The node, which nothing else is scheduled on, and its pods."""
     taints = [{"key": "lab.otel-on-spot/argocd-core", "effect": effect} for effect in ("NoSchedule", "NoExecute")]
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "spec": {"taints": taints}}
-    pods: list[dict[str, object]] = [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": "argocd", "labels": {"app.kubernetes.io/name": name}},
-            "spec": {
-                "nodeName": NODE,
-                "tolerations": [{"operator": "Exists"}],
-                "containers": [{"name": "c", "image": "pause"}],
-            },
-        }
-        for name in PODS
-    ]
-    return [node, *pods]
+    container = {"name": "c", "image": "pause"}
+    spec = {"nodeName": NODE, "tolerations": [{"operator": "Exists"}], "containers": [container]}
+    labelled = {name: {"labels": {"app.kubernetes.io/name": name}} for name in PODS}
+    pods = [thing("v1", "Pod", name, "argocd", metadata=labels, spec=spec) for name, labels in labelled.items()]
+    return [thing("v1", "Node", NODE, spec={"taints": taints}), *pods]
 
 
 def shell(lab: Lab, variables: Mapping[str, str], script: str) -> str:

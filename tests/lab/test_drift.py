@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.external_metrics import served
 from tests.lab.faults_alerts import synced_by_hand
-from tests.lab.running import Lab, stays, until
+from tests.lab.running import Lab, stays, thing, until
 
 HOLDS_SECONDS = 30
 
@@ -68,26 +68,15 @@ def test_a_killed_argocd_controller_comes_back_and_heals(lab: Lab) -> None:
 
 
 A_REPLICAS_LOAD = 10
-AUTOSCALER = {
-    "apiVersion": "autoscaling/v2",
-    "kind": "HorizontalPodAutoscaler",
-    "metadata": {"name": "frontend", "namespace": "otel-demo"},
-    "spec": {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "frontend"},
-        "minReplicas": 1,
-        "maxReplicas": 8,
-        "metrics": [
-            {
-                "type": "External",
-                "external": {
-                    "metric": {"name": "requests"},
-                    "target": {"type": "AverageValue", "averageValue": str(A_REPLICAS_LOAD)},
-                },
-            }
-        ],
-        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
-    },
+LOAD = {"metric": {"name": "requests"}, "target": {"type": "AverageValue", "averageValue": str(A_REPLICAS_LOAD)}}
+SCALES = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "frontend"},
+    "minReplicas": 1,
+    "maxReplicas": 8,
+    "metrics": [{"type": "External", "external": LOAD}],
+    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
 }
+AUTOSCALER = thing("autoscaling/v2", "HorizontalPodAutoscaler", "frontend", "otel-demo", spec=SCALES)
 """By default a replica goes five minutes after its load does."""
 
 

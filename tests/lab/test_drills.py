@@ -110,7 +110,7 @@ def test_a_suspended_application_is_found_and_the_drill_puts_the_scale_back_itse
         assert "Application otel-demo: automatic sync is off" in seen.said("suspensions")
         assert lab.replicas() == declared, "the drill leaves its scale behind"
         assert lab.lease() is None
-    until("all is in sync", lambda: lab.application("otel-demo")["status"]["sync"]["status"] == "Synced")
+    until("all is in sync", lambda: lab.state()[0] == "Synced")
 
 
 def test_a_warned_spot_node_is_tainted_drained_and_replaced_and_the_front_path_is_watched(

@@ -47,7 +47,7 @@ def windows(lab: Lab) -> list[dict[str, Any]]:
 
 
 def synced(lab: Lab) -> bool:
-    return lab.application("otel-demo")["status"]["sync"]["status"] == "Synced"
+    return lab.state()[0] == "Synced"
 
 
 def steps(lab: Lab) -> list[str]:

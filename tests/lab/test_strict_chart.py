@@ -16,11 +16,6 @@ SEVERAL_RESYNCS_SECONDS = 45
 """The lab compares every 20 s (`timeout.reconciliation`), AWS's default is three minutes: ten minutes there."""
 
 
-def state(lab: Lab) -> tuple[str, str]:
-    status = lab.application("otel-demo").get("status") or {}
-    return status["sync"]["status"], status["health"]["status"]
-
-
 def message(lab: Lab) -> str:
     return " ".join(
         condition["message"] for condition in lab.application("otel-demo")["status"].get("conditions") or []
@@ -56,7 +51,7 @@ def test_a_plain_node_selector_is_refused_by_the_schema_and_the_wrapper_syncs_ag
         assert "additional" in message(lab).lower(), message(lab)
     finally:
         lab.apply()
-    until("it syncs again", lambda: state(lab) == ("Synced", "Healthy") and not message(lab), 120)
+    until("it syncs again", lambda: lab.state() == ("Synced", "Healthy") and not message(lab), 120)
 
 
 def owners(lab: Lab, deployment: str) -> set[str]:
@@ -77,7 +72,7 @@ def last_sync(lab: Lab) -> str:
 def later_sync(lab: Lab, before: str) -> str:
     """When another sync than that one ended with everything Synced and Healthy; empty while none did."""
     ended = last_sync(lab)
-    return ended if ended != before and state(lab) == ("Synced", "Healthy") else ""
+    return ended if ended != before and lab.state() == ("Synced", "Healthy") else ""
 
 
 def synced_revision(lab: Lab) -> str:
@@ -97,7 +92,7 @@ def test_a_database_without_placement_is_moved_by_the_patch_and_stays_through_ot
     try:
         revision = lab.commit("gitops/charts/otel-demo/values.yaml", without_placement_of_kafka)
         until("that commit is synced", lambda: synced_revision(lab) == revision, 60)
-        until("and the patch has run", lambda: last_sync(lab) and state(lab) == ("Synced", "Healthy"), 180)
+        until("and the patch has run", lambda: last_sync(lab) and lab.state() == ("Synced", "Healthy"), 180)
         assert "argocd-controller" not in owners(lab, "kafka"), "Git declares the placement still: nothing is tested"
         assert selector(lab, "deployment", "kafka") == PLACEMENT
         until("its pod runs there", lambda: placed_of(lab, "kafka") == ("on-demand", "data"), 120)

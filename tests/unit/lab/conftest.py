@@ -18,6 +18,7 @@ from otel_on_spot.lab import certificates, http_server
 from otel_on_spot.lab.toolchain.build import is_built, place
 from otel_on_spot.lab.toolchain.golang import Go, UnusableError
 from otel_on_spot.lab.toolchain.modules import MODULES
+from otel_on_spot.simcloud.tables import Tables
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +33,13 @@ def tools_on_path() -> Iterator[None]:
             if is_built(module, go):
                 patch.setenv("PATH", str(place(module, go)), prepend=os.pathsep)
         yield
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[Tables]:
+    made = Tables(tmp_path / "tables.sqlite")
+    yield made
+    made.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""moto with the lab's patches, in a process of its own, once for all tests here."""
+"""moto with the lab's patches, in a process of its own, once for all tests here: names are of one test each."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,6 @@ from otel_on_spot.lab.aws.endpoint import Endpoint
 from otel_on_spot.lab.aws.images import write_images
 from otel_on_spot.lab.aws.token_review import ServiceAccount, TokenRefusedError
 from otel_on_spot.simcloud.moto_process import MotoProcess
-from otel_on_spot.simcloud.tables import Tables
 
 REGION = "eu-west-1"
 CLUSTER = "otel-test"
@@ -48,13 +47,6 @@ def endpoint(moto: MotoProcess) -> Endpoint:
 def aws(endpoint: Endpoint, switches: Path) -> Endpoint:
     set_shortages(switches, [])
     return endpoint
-
-
-@pytest.fixture
-def tables(tmp_path: Path) -> Iterator[Tables]:
-    made = Tables(tmp_path / "tables.sqlite")
-    yield made
-    made.close()
 
 
 def session_of(aws: Endpoint, role_arn: str) -> boto3.Session:

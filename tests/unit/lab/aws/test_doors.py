@@ -143,7 +143,6 @@ def test_the_front_tells_the_authenticator_in_json_whose_presigned_url_it_is(
     identity = aws.client("iam").get_role(RoleName="assumer")["Role"]["RoleId"]
     assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/assumer/test"
     assert who["UserId"] == f"{identity}:test"
-    aws.client("iam").delete_role(RoleName="assumer")
 
 
 def test_the_front_refuses_a_key_that_nobody_was_given(front: tuple[str, ssl.SSLContext]) -> None:

@@ -145,37 +145,30 @@ def test_doctor_says_which_statement_a_refused_call_missed_and_why(aws: Endpoint
         PolicyName="p",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": lifecycle}),
     )
-    try:
-        ec2 = session_of(aws, arn).client("ec2", endpoint_url=aws.url)
-        with pytest.raises(ClientError) as caught:
-            ec2.terminate_instances(InstanceIds=["i-0123456789abcdef0"])
-        with pytest.raises(ClientError) as other:
-            ec2.describe_vpcs()
-        lines = explain(str(caught.value), aws.client("sts"), iam)
-        logged = json.dumps({"error": f"creating instance, {caught.value}", "reconcileID": "1"})
-        assert explain(logged, aws.client("sts"), iam) == lines
-        assert lines[0] == f"arn:aws:sts::{ACCOUNT}:assumed-role/missed/test"
-        assert lines[1].startswith(
-            "asked for ec2:TerminateInstances on arn:aws:ec2:eu-west-1:123456789012:instance/i-0"
-        )
-        assert lines[2] == (
-            "and AllowScopedDeletion of its identity-based policy would allow it, but for StringEquals "
-            "aws:ResourceTag/kubernetes.io/cluster/otel-lab: owned; the request has nothing"
-        )
-        assert explain(str(other.value), aws.client("sts"), iam)[2].startswith("and no statement of its identity")
-        iam.put_role_policy(RoleName="missed", PolicyName="q", PolicyDocument=json.dumps(ALL))
-        assert "may do now" in explain(str(caught.value), aws.client("sts"), iam)[2]
-        for text, why in (
-            (f"x {messages.ENCODED}abc...", "cut off"),
-            ("", "empty"),
-            ("an error", "no encoded message"),
-        ):
-            with pytest.raises(ToolError, match=why):
-                explain(text, aws.client("sts"), iam)
-    finally:
-        for name in iam.list_role_policies(RoleName="missed")["PolicyNames"]:
-            iam.delete_role_policy(RoleName="missed", PolicyName=name)
-        iam.delete_role(RoleName="missed")
+    ec2 = session_of(aws, arn).client("ec2", endpoint_url=aws.url)
+    with pytest.raises(ClientError) as caught:
+        ec2.terminate_instances(InstanceIds=["i-0123456789abcdef0"])
+    with pytest.raises(ClientError) as other:
+        ec2.describe_vpcs()
+    lines = explain(str(caught.value), aws.client("sts"), iam)
+    logged = json.dumps({"error": f"creating instance, {caught.value}", "reconcileID": "1"})
+    assert explain(logged, aws.client("sts"), iam) == lines
+    assert lines[0] == f"arn:aws:sts::{ACCOUNT}:assumed-role/missed/test"
+    assert lines[1].startswith("asked for ec2:TerminateInstances on arn:aws:ec2:eu-west-1:123456789012:instance/i-0")
+    assert lines[2] == (
+        "and AllowScopedDeletion of its identity-based policy would allow it, but for StringEquals "
+        "aws:ResourceTag/kubernetes.io/cluster/otel-lab: owned; the request has nothing"
+    )
+    assert explain(str(other.value), aws.client("sts"), iam)[2].startswith("and no statement of its identity")
+    iam.put_role_policy(RoleName="missed", PolicyName="q", PolicyDocument=json.dumps(ALL))
+    assert "may do now" in explain(str(caught.value), aws.client("sts"), iam)[2]
+    for text, why in (
+        (f"x {messages.ENCODED}abc...", "cut off"),
+        ("", "empty"),
+        ("an error", "no encoded message"),
+    ):
+        with pytest.raises(ToolError, match=why):
+            explain(text, aws.client("sts"), iam)
 
 
 ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -185,11 +178,7 @@ def test_a_node_whose_role_may_not_describe_its_instance_does_not_bootstrap(aws:
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     arn = role(aws, "bootstraps", {"Version": "2012-10-17", "Statement": [trust]})
     iam, worker = aws.client("iam"), "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
-    try:
-        with pytest.raises(BootstrapRefusedError, match="not authorized to perform: ec2:DescribeInstances"):
-            Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn)
-        iam.attach_role_policy(RoleName="bootstraps", PolicyArn=worker)
-        assert Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn).startswith("k8s-aws-v1.")
-        iam.detach_role_policy(RoleName="bootstraps", PolicyArn=worker)
-    finally:
-        iam.delete_role(RoleName="bootstraps")
+    with pytest.raises(BootstrapRefusedError, match="not authorized to perform: ec2:DescribeInstances"):
+        Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn)
+    iam.attach_role_policy(RoleName="bootstraps", PolicyArn=worker)
+    assert Identities(aws, CLUSTER).token("i-0123456789abcdef0", arn).startswith("k8s-aws-v1.")

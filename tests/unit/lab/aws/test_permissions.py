@@ -138,22 +138,15 @@ def test_ec2_writes_of_a_role_that_may_not_be_passed_to_an_instance(aws: Endpoin
     iam.create_instance_profile(InstanceProfileName=name)
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     session = session_of(aws, controller)
-    try:
-        with pytest.raises(
-            ClientError, match=r"UnauthorizedOperation.*not authorized to perform: iam:PassRole"
-        ) as caught:
-            session.client("ec2", endpoint_url=aws.url).run_instances(**LAUNCH, IamInstanceProfile={"Name": name})
-        encoded = caught.value.response["Error"]["Message"].partition(messages.ENCODED)[2]
-        assert messages.decoded(encoded)["context"]["resource"] == passed
-        with pytest.raises(ClientError, match=r"AccessDenied\).*not authorized to perform: iam:AddRole") as other:
-            session.client("iam", endpoint_url=aws.url).add_role_to_instance_profile(
-                InstanceProfileName=name, RoleName=name
-            )
-        assert messages.ENCODED not in str(other.value)
-    finally:
-        iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
-        iam.delete_instance_profile(InstanceProfileName=name)
-        iam.delete_role(RoleName=name)
+    with pytest.raises(ClientError, match=r"UnauthorizedOperation.*not authorized to perform: iam:PassRole") as caught:
+        session.client("ec2", endpoint_url=aws.url).run_instances(**LAUNCH, IamInstanceProfile={"Name": name})
+    encoded = caught.value.response["Error"]["Message"].partition(messages.ENCODED)[2]
+    assert messages.decoded(encoded)["context"]["resource"] == passed
+    with pytest.raises(ClientError, match=r"AccessDenied\).*not authorized to perform: iam:AddRole") as other:
+        session.client("iam", endpoint_url=aws.url).add_role_to_instance_profile(
+            InstanceProfileName=name, RoleName=name
+        )
+    assert messages.ENCODED not in str(other.value)
 
 
 def test_a_policy_that_is_detached_no_longer_allows(aws: Endpoint, controller: str) -> None:
@@ -178,10 +171,6 @@ def test_profiles_are_listed_under_the_path_that_is_asked_for(aws: Endpoint) -> 
     iam = aws.client("iam")
     iam.create_instance_profile(InstanceProfileName="of-the-program")
     iam.create_instance_profile(InstanceProfileName="of-karpenter", Path="/karpenter/eu-west-1/c/u/")
-    try:
-        found = iam.list_instance_profiles(PathPrefix="/karpenter/eu-west-1/c/")["InstanceProfiles"]
-        assert [entry["InstanceProfileName"] for entry in found] == ["of-karpenter"]
-        assert len(iam.list_instance_profiles()["InstanceProfiles"]) >= 2
-    finally:
-        for name in ("of-the-program", "of-karpenter"):
-            iam.delete_instance_profile(InstanceProfileName=name)
+    found = iam.list_instance_profiles(PathPrefix="/karpenter/eu-west-1/c/")["InstanceProfiles"]
+    assert [entry["InstanceProfileName"] for entry in found] == ["of-karpenter"]
+    assert len(iam.list_instance_profiles()["InstanceProfiles"]) >= 2

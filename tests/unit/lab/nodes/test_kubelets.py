@@ -1,7 +1,7 @@
 """A kubelet joins as its instance's role when it has booted, tries again when refused, and goes with its instance."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -51,13 +51,6 @@ class AtOnce:
 @pytest.fixture
 def roles() -> Roles:
     return Roles()
-
-
-@pytest.fixture
-def tables(tmp_path: Path) -> Iterator[Tables]:
-    made = Tables(tmp_path / "tables.sqlite")
-    yield made
-    made.close()
 
 
 @pytest.fixture
