@@ -9,7 +9,6 @@ cost is the CPU time of the thread that decides it; what it asks the simulated A
 
 import argparse
 import gc
-import os
 import statistics
 import tempfile
 import threading
@@ -19,6 +18,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench.__main__ import show
 from bench.engine.running import MeasuredWorkspace
@@ -64,8 +65,7 @@ class Life:
 
 def cpu_seconds(cloud: Cloud) -> float:
     """CPU seconds so far of this process and of the simulated AWS."""
-    fields = Path(f"/proc/{cloud.moto.pid}/stat").read_text().rpartition(")")[2].split()
-    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return time.process_time() + sum(psutil.Process(cloud.moto.pid).cpu_times()[:2])
 
 
 def boundary(cloud: Cloud, stack: str) -> dict[str, str]:

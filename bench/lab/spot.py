@@ -152,17 +152,11 @@ def warnings(lab: Lab) -> Numbers:
 def cpu_seconds(lab: Lab) -> dict[str, float]:
     """CPU seconds that Karpenter, the simulated AWS and the rest of the lab have used, in the lab's own namespace."""
     code = (
-        "import collections, json, os, pathlib, sys; ticks = os.sysconf('SC_CLK_TCK')\n"
-        "karpenter, used = int(sys.argv[1]), collections.Counter()\n"
-        "for folder in pathlib.Path('/proc').iterdir():\n"
-        "    try:\n"
-        "        fields = (folder / 'stat').read_text().rpartition(')')[2].split() if folder.name.isdigit() else []\n"
-        "        moto = fields and b'moto_main' in (folder / 'cmdline').read_bytes()\n"
-        "    except OSError:\n"
-        "        continue\n"
-        "    if fields:\n"
-        "        name = 'karpenter' if int(folder.name) == karpenter else 'moto' if moto else 'rest'\n"
-        "        used[name] += (int(fields[11]) + int(fields[12])) / ticks\n"
+        "import collections, json, psutil, sys; karpenter, used = int(sys.argv[1]), collections.Counter()\n"
+        "for process in psutil.process_iter(['cpu_times', 'cmdline']):\n"
+        "    words, times = process.info['cmdline'] or [], process.info['cpu_times'] or (0, 0)\n"
+        "    moto = any('moto_main' in word for word in words)\n"
+        "    used['karpenter' if process.pid == karpenter else 'moto' if moto else 'rest'] += sum(times[:2])\n"
         "print(json.dumps(used))"
     )
     return json.loads(lab.inside(sys.executable, "-c", code, str(lab.process("karpenter")["pid"])))

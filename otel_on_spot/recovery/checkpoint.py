@@ -1,7 +1,6 @@
 """A backend on disk: who holds the stack's lock, and a state whose writing was cut off."""
 
 import json
-import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import psutil
 import yaml
 
 from otel_on_spot.files import write_atomically
@@ -114,10 +114,6 @@ def _json(file: Path) -> dict[str, Any]:
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")

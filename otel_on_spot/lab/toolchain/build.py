@@ -79,11 +79,6 @@ def _flags(module: Module) -> tuple[str, ...]:
     return (*FLAGS, *([f"-tags={','.join(module.tags)}"] if module.tags else []))
 
 
-def is_built(module: Module, go: Go) -> bool:
-    """True where every binary and folder of this build is there."""
-    return is_whole(module, place(module, go))
-
-
 def is_whole(module: Module, folder: Path) -> bool:
     """True where every binary and folder of this module is in the folder."""
     return all((folder / name).exists() for name in (*module.names, *module.files))

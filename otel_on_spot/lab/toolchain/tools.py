@@ -7,7 +7,7 @@ from pathlib import Path
 
 from otel_on_spot import project
 from otel_on_spot.lab.toolchain.argocd import GivenArgocd
-from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_built, is_whole, locked, place
+from otel_on_spot.lab.toolchain.build import BuildProgress, build, is_whole, locked, place
 from otel_on_spot.lab.toolchain.golang import Go
 from otel_on_spot.lab.toolchain.modules import ARGOCD, ARGOCD_NEXT, KARPENTER_NEXT, MODULES, Module, differences
 
@@ -72,7 +72,13 @@ def missing(go: Go | None = None, modules: Sequence[Module] = MODULES) -> list[M
         UnusableError: there is no ``go`` that can build them.
     """
     go = go or Go.find()
-    return [module for module in modules if not is_built(module, go)]
+    return [module for module in modules if not is_whole(module, place(module, go))]
+
+
+def _build_missing(modules: Sequence[Module], go: Go, progress: BuildProgress | None = None) -> None:
+    if missing(go, modules):
+        with progress or BuildProgress() as shown, locked(shown):
+            build(missing(go, modules), go, shown)  # another process may have built them meanwhile
 
 
 def ensure_module(module: Module) -> Path:
@@ -83,9 +89,7 @@ def ensure_module(module: Module) -> Path:
         BuildError: it could not be built.
     """
     go = Go.find([module])
-    if missing(go, [module]):
-        with BuildProgress() as shown, locked(shown):
-            build(missing(go, [module]), go, shown)
+    _build_missing([module], go)
     folder = place(module, go)
     os.utime(folder)
     return folder
@@ -105,9 +109,7 @@ def ensure(progress: BuildProgress | None = None, *, stack_file: Path | None = N
     """
     go, argocd = Go.find(), GivenArgocd.find()
     modules = needed(argocd)
-    if missing(go, modules):
-        with progress or BuildProgress() as shown, locked(shown):
-            build(missing(go, modules), go, shown)  # another process may have built them meanwhile
+    _build_missing(modules, go, progress)
     paths: dict[str, Path] = {}
     files: dict[str, Path] = {}
     versions: dict[str, str] = {}

@@ -15,7 +15,7 @@ from werkzeug.serving import BaseWSGIServer
 
 from otel_on_spot.kubernetes import client
 from otel_on_spot.lab import certificates, http_server
-from otel_on_spot.lab.toolchain.build import is_built, place
+from otel_on_spot.lab.toolchain.build import is_whole, place
 from otel_on_spot.lab.toolchain.golang import Go, UnusableError
 from otel_on_spot.lab.toolchain.modules import MODULES
 from otel_on_spot.simcloud.tables import Tables
@@ -30,7 +30,7 @@ def tools_on_path() -> Iterator[None]:
         return
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
-            if is_built(module, go):
+            if is_whole(module, place(module, go)):
                 patch.setenv("PATH", str(place(module, go)), prepend=os.pathsep)
         yield
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from filelock import FileLock
 from rich.console import Console
@@ -398,13 +399,11 @@ def test_who_waits_hears_the_holder_that_has_the_lock_but_has_not_written_who_it
     assert "process 4711 is building already: waiting for it" in output.getvalue()
 
 
-def start_of(process_id: int) -> str:
-    """When a process started, in ticks, which tells it from a later one of the same number; empty once it is over."""
+def runs(process: psutil.Process) -> bool:
     try:
-        state, *fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if state == "Z" else fields[18]
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -423,15 +422,15 @@ def test_an_interruption_kills_go_with_all_that_it_started_and_leaves_nothing_ha
     lab = started()
     hanging = fake_go.folder / "hanging"
     wait_for(lambda: hanging.exists() and hanging.read_text().endswith("\n"))
-    processes = {process: start_of(process) for process in map(int, hanging.read_text().split())}
-    assert all(processes.values())
+    processes = [psutil.Process(int(word)) for word in hanging.read_text().split()]
+    assert all(map(runs, processes))
 
     lab.send_signal(number)
     _, said = lab.communicate(timeout=30)
 
     assert lab.returncode == 130
     assert "interrupted: no build runs on" in said
-    wait_for(lambda: not any(start_of(process) == start for process, start in processes.items()))
+    wait_for(lambda: not any(map(runs, processes)))
     assert not [path for path in fake_go.tools.rglob("*") if path.name != "lock"]
 
 
