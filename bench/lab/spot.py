@@ -19,7 +19,7 @@ from tests.lab.running import Lab, until
 
 Numbers = dict[str, Any]
 REPLICAS: Final = 50
-RETURNING: Final = 100
+RETURNING: Final = 300
 NAME: Final = "bench-drought"
 PATIENCE_SECONDS: Final = 900.0
 

@@ -273,6 +273,7 @@ def test_a_spot_pool_without_a_shape_is_found_by_how_long_its_pods_wait(
 @pytest.fixture
 def spot_node(lab: Lab) -> Iterator[str]:
     """A Spot node with a pod of its own: one that the drill may take, whatever became of the others."""
+    lab.forget_refusals()
     lab.wants_node("on-spot")
     yield until("the pod runs", lambda: lab.runs("on-spot"))
     lab.no_longer_wants_node("on-spot")
