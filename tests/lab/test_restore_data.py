@@ -58,13 +58,13 @@ def of_driver(lab: Lab, what: str, **asked: Any) -> list[dict[str, Any]]:
     return [each for each in found if any(tag["Key"] == "ebs.csi.aws.com/cluster" for tag in each.get("Tags") or [])]
 
 
-def nothing_of_the_drill(lab: Lab) -> bool:
-    """Its snapshot, claim and pods are gone, its volume and EBS snapshot too, no node is closed, and no lease held."""
+def nothing_of_the_drill(lab: Lab, spare: list[str]) -> bool:
+    """Its snapshot, claim and pods are gone, its volume and EBS snapshot too; it holds no lease, and closed no node."""
     kinds = "pods,persistentvolumeclaims,volumesnapshots.snapshot.storage.k8s.io"
     left = lab.get(kinds, namespace=SPACE, selector="otel-on-spot/drill")
     copies = [volume for volume in of_driver(lab, "volumes") if volume.get("SnapshotId")]
     made = of_driver(lab, "snapshots", OwnerIds=["self"])
-    closed = [node for node in lab.get("nodes") if node["spec"].get("unschedulable")]
+    closed = {node["metadata"]["name"] for node in lab.get("nodes") if node["spec"].get("unschedulable")} - set(spare)
     return not (left or copies or made or closed or lab.lease())
 
 
@@ -92,8 +92,21 @@ def test_every_database_runs_on_a_volume_of_its_own_in_the_zone_of_its_node(stag
         assert labels["karpenter.sh/nodepool"] == "data"
 
 
+@pytest.fixture
+def spare(staging: Lab) -> Iterator[list[str]]:
+    """The data nodes beside postgresql's, closed: one that has room for it would do instead of a new one."""
+    here = staging.get("pods", namespace=SPACE)
+    of_database = next(pod for pod in here if pod["metadata"]["labels"].get("opentelemetry.io/name") == "postgresql")
+    spare = [name for name in data_nodes(staging) if name != of_database["spec"]["nodeName"]]
+    if spare:
+        staging.kubectl("cordon", *spare)
+    yield spare
+    for name in spare:
+        staging.kubectl("uncordon", name, check=False)  # one that nothing needed is gone
+
+
 def test_a_volume_is_restored_beside_its_database_and_follows_to_a_new_node_in_its_zone(
-    staging: Lab, tmp_path: Path
+    staging: Lab, tmp_path: Path, spare: list[str]
 ) -> None:
     before = data_nodes(staging)
     seen = rehearse(staging, tmp_path, "restore-data", "--timeout", "90", keep="restore-data")
@@ -101,28 +114,20 @@ def test_a_volume_is_restored_beside_its_database_and_follows_to_a_new_node_in_i
     (new,) = set(data_nodes(staging)) - set(before)
     zone = data_nodes(staging)[new]["metadata"]["labels"][ZONE]
     assert f"to {new} in {zone}" in seen.looked_at("followed")
-    until("nothing of the drill is left", lambda: nothing_of_the_drill(staging), 60)
+    until("nothing of the drill is left", lambda: nothing_of_the_drill(staging, spare), 60)
 
 
-def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(staging: Lab, tmp_path: Path) -> None:
-    names = list(data_nodes(staging))
-    here = staging.get("pods", namespace=SPACE)
-    of_database = next(pod for pod in here if pod["metadata"]["labels"].get("opentelemetry.io/name") == "postgresql")
-    spare = [name for name in names if name != of_database["spec"]["nodeName"]]
-    if spare:
-        staging.kubectl("cordon", *spare)
-    try:
-        with staging.short_of("on-demand"):
-            options = ("--timeout", "20", "--move")
-            seen = rehearse(staging, tmp_path, "restore-data", *options, keep="restore-data-no-capacity")
-        assert seen.lines == {"snapshot": "ok", "restored": "ok", "source": "ok", "followed": "found"}, seen.told
-        assert "no other node runs it in eu-west-1" in seen.said("followed")
-        assert "InsufficientCapacityError" in seen.said("followed")
-    finally:
-        if spare:
-            staging.kubectl("uncordon", *spare)
+def test_a_zone_without_capacity_is_told_and_the_database_is_back_on_its_volume(
+    staging: Lab, tmp_path: Path, spare: list[str]
+) -> None:
+    with staging.short_of("on-demand"):
+        options = ("--timeout", "20", "--move")
+        seen = rehearse(staging, tmp_path, "restore-data", *options, keep="restore-data-no-capacity")
+    assert seen.lines == {"snapshot": "ok", "restored": "ok", "source": "ok", "followed": "found"}, seen.told
+    assert "no other node runs it in eu-west-1" in seen.said("followed")
+    assert "InsufficientCapacityError" in seen.said("followed")
     until("postgresql is back", lambda: claim_of(staging, "postgresql") == "postgresql-data")
-    until("nothing of the drill is left", lambda: nothing_of_the_drill(staging), 60)
+    until("nothing of the drill is left", lambda: nothing_of_the_drill(staging, spare), 60)
 
 
 def backed_up(lab: Lab) -> dict[str, str]:
