@@ -667,7 +667,7 @@ SOUND: list[tuple[str, str, Any]] = [
     ("dev", "pools.spot.expireAfterReason", "they may go at any hour"),
     ("dev", "pools.spot.zones", ["eu-west-1b"]),
     ("dev", "karpenter.headroom", {"cpu": "7", "memory": "4Gi", "chunks": 14}),
-    ("prod", "karpenter.headroom", {"cpu": "15", "memory": "32Gi"}),
+    ("prod", "karpenter.headroom", {"cpu": "7", "memory": "32Gi"}),
     ("prod", "pools.spot.zones", ["eu-west-1a", "eu-west-1c"]),
     ("prod", "pools.spot.instanceTypesAtLeast", 50),
     ("prod", "pools.on-demand.instanceCategories+pools.on-demand.maxVcpus", (["c"], 2)),
