@@ -22,8 +22,11 @@ METRICS_SERVICE: Final = "karpenter-metrics"
 """Name that gitops/charts/otel-demo/alerts/scrape.yaml looks up."""
 METRICS_PORT: Final = 8080
 """Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/charts/karpenter/values.yaml"""
-CHART_BATCHING: Final = {"batchMaxDuration": "10s", "batchIdleDuration": "1s"}
-"""Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/charts/karpenter/values.yaml"""
+CHART_SETTINGS: Final = {"batch_max_duration", "batch_idle_duration", "min_values_policy"}
+"""Settings that the chart has under the same names, with the same defaults.
+
+Source: https://github.com/aws/karpenter-provider-aws/blob/v1.14.3/charts/karpenter/values.yaml
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +126,6 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
         gates["spotToSpotConsolidation"] = True
     if args.config.headroom is not None:
         gates["capacityBuffer"] = True
-    batching = {
-        "batchMaxDuration": args.config.batch_max_duration,
-        "batchIdleDuration": args.config.batch_idle_duration,
-    }
     label, value = names.SYSTEM_NODE_LABEL
     return {
         "serviceAccount": account,
@@ -145,8 +144,7 @@ def controller_values(args: KarpenterControllerArgs) -> dict[str, Any]:
             "eksControlPlane": True,
             "featureGates": gates,
         }
-        | {key: duration for key, duration in batching.items() if duration != CHART_BATCHING[key]}
-        | ({"minValuesPolicy": args.config.min_values_policy} if args.config.min_values_policy != "Strict" else {})
+        | args.config.model_dump(by_alias=True, include=CHART_SETTINGS, exclude_defaults=True)
         # Prices are the ones that Karpenter was built with: their service has no endpoint in most regions.
         | ({"isolatedVPC": True} if args.isolated else {}),
     }
