@@ -65,7 +65,7 @@ class MeasuredWorkspace(Workspace):
         Raises:
             CommandError: it did not.
         """
-        log, before = self.folder / "command.log", sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        log, before = self.folder / "command.log", cpu_of_children()
         with log.open("w") as output:
             started = time.monotonic()
             process = subprocess.Popen(
@@ -88,7 +88,12 @@ class MeasuredWorkspace(Workspace):
             raise CommandError(
                 f"pulumi {' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-3000:]}"
             )
-        return Command(seconds, sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before, *peaks)
+        return Command(seconds, cpu_of_children() - before, *peaks)
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that this one has waited for."""
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _watched(process: subprocess.Popen[bytes]) -> tuple[float, float, float]:

@@ -5,7 +5,6 @@ Every run is kept as it ends: a bench that was stopped goes on with the runs tha
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+from bench.engine.running import cpu_of_children
 from bench.lab import measures, spot
 from bench.lab.kept import Kept, Run
 from bench.lab.rows import Row, Told, conditions, each, median, numbers, page, spread
@@ -293,13 +293,13 @@ def tools_from_nothing() -> dict[str, float]:
         folder = Path(name)
         caches = {"XDG_CACHE_HOME": "cache", "GOMODCACHE": "modules", "GOCACHE": "compiled"}
         environment = {**os.environ, **{key: str(folder / value) for key, value in caches.items()}}
-        before, started = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]), time.monotonic()
+        before, started = cpu_of_children(), time.monotonic()
         try:
             command = [sys.executable, "-m", "otel_on_spot.lab.toolchain"]
             subprocess.run(command, cwd=project.root(), env=environment, check=True)
             found = {
                 "seconds": time.monotonic() - started,
-                "CPU seconds": sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before,
+                "CPU seconds": cpu_of_children() - before,
                 "GiB": _gib(folder),
             }
         finally:
