@@ -74,8 +74,10 @@ def check(identity: str, title: str, *needs: str) -> Callable[[Callable[..., Jud
     def make(judging: Callable[..., Judging]) -> Check:
         _, *given = inspect.signature(judging).parameters
 
+        judged = result_of(judging)
+
         def judge(facts: Facts) -> CheckResult:
-            return result_of(judging)(facts, *(require(facts, group) for group in given))
+            return judged(facts, *(require(facts, group) for group in given))
 
         return Check(id=identity, title=title, needs=needs or tuple(given), judge=judge)
 

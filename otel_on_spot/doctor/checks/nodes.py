@@ -227,6 +227,15 @@ def held_by(facts: Facts, node: str, claim: NodeClaim, reason: str) -> list[str]
     return reasons
 
 
+def replacing(claim: NodeClaim) -> tuple[str, ...]:
+    """Commands that say what holds a NodeClaim's node, and have it replaced."""
+    return (
+        f"kubectl describe nodeclaim {claim.name}",
+        f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
+        f"kubectl delete nodeclaim {claim.name}",
+    )
+
+
 @check("drift-age", "Age of drift")
 def drift(facts: Facts, node_claims: tuple[NodeClaim, ...]) -> Judging:
     """A node that drifted is replaced within a week and a day: an old AMI is an unpatched one."""
@@ -245,11 +254,7 @@ def drift(facts: Facts, node_claims: tuple[NodeClaim, ...]) -> Judging:
             seen=f"{_told(facts, condition)}; {held}",
             rule=f"a node that is no longer as declared is replaced within {format_duration(DRIFTED)}: the weekly "
             "window of a budget has then passed",
-            remedy=(
-                f"kubectl describe nodeclaim {claim.name}",
-                f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
-                f"kubectl delete nodeclaim {claim.name}",
-            ),
+            remedy=replacing(claim),
             severity="warning",
         )
     return len(claims), f"{format_count(len(claims), 'NodeClaim')}{f', {drifted} drifted' if drifted else ''}"

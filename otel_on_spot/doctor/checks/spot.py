@@ -9,7 +9,7 @@ from typing import Any, Final
 from otel_on_spot.doctor.check import Judging, age, aws_command, check, update_command
 from otel_on_spot.doctor.checks.capacity import resolves
 from otel_on_spot.doctor.checks.launches import QUOTAS
-from otel_on_spot.doctor.checks.nodes import held_by
+from otel_on_spot.doctor.checks.nodes import held_by, replacing
 from otel_on_spot.doctor.checks.placement import SPOT, keeps_data, kept_off_spot, workloads
 from otel_on_spot.doctor.facts import Facts
 from otel_on_spot.doctor.facts_aws import Instance, Located, Queue
@@ -266,11 +266,7 @@ def fallback(facts: Facts, node_claims: tuple[NodeClaim, ...], node_pools: tuple
                 f"for {format_duration(age(facts, claim.created_at))}; {problem}; {held}",
                 rule="On-Demand only while Spot is short: consolidation brings pods back, at about a third of the "
                 "price",
-                remedy=(
-                    f"kubectl describe nodeclaim {claim.name}",
-                    f"kubectl get pods -A -o wide --field-selector spec.nodeName={claim.node}",
-                    f"kubectl delete nodeclaim {claim.name}",
-                ),
+                remedy=replacing(claim),
                 severity="warning",
             )
     return len(fallen), f"{format_count(len(fallen), 'node')} of fall-back"
