@@ -1,7 +1,7 @@
 """Facts of AWS. Tags are plain mappings; times carry a zone; policies are documents."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -9,12 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from otel_on_spot.doctor.fact import Fact, at, computed
-from otel_on_spot.iam import document
-
-
-def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in listed}
-
+from otel_on_spot.iam import document, tags_of
 
 TRANSITION: Final = re.compile(r"\((?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (GMT|UTC)\)")
 SPOT_VCPUS: Final = "L-34B43A08"
@@ -25,7 +20,7 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.ht
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
 """
 Document = Annotated[Mapping[str, Any], computed(document, str)]
-Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(_tags, list)]
+Tags = Annotated[Mapping[str, str], Field(validation_alias=AliasChoices("Tags", "TagSet")), computed(tags_of, list)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +162,7 @@ class Located(Fact):
     name: Annotated[
         str,
         Field(validation_alias=AliasChoices("GroupName", "Tags")),
-        computed(lambda tags: _tags(tags).get("Name", ""), list),
+        computed(lambda tags: tags_of(tags).get("Name", ""), list),
     ] = ""
     free_addresses: Annotated[int | None, at("AvailableIpAddressCount")] = None
     zone: Annotated[str, at("AvailabilityZone")] = ""

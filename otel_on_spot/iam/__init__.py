@@ -5,6 +5,16 @@
 - ``actions``: which resources a call names and which condition keys it carries, by AWS's own reference.
 """
 
-from otel_on_spot.iam.policies import EVENTS, Decision, Document, Outcome, allows, document, may_send, statements
+from otel_on_spot.iam.policies import (
+    EVENTS,
+    Decision,
+    Document,
+    Outcome,
+    allows,
+    document,
+    may_send,
+    statements,
+    tags_of,
+)
 
-__all__ = ["EVENTS", "Decision", "Document", "Outcome", "allows", "document", "may_send", "statements"]
+__all__ = ["EVENTS", "Decision", "Document", "Outcome", "allows", "document", "may_send", "statements", "tags_of"]

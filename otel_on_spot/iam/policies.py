@@ -129,6 +129,11 @@ def statements(value: Document) -> list[Mapping[str, Any]]:
     return listed(document(value).get("Statement", []))
 
 
+def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """Tags as most of AWS's services list them, by key."""
+    return {tag["Key"]: tag["Value"] for tag in listed or ()}
+
+
 def _acting(documents: Iterable[Document], action: str) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """(statement, whether its policy's language has variables), of the statements about an action in all policies."""
     for policy in documents:

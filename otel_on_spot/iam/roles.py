@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from otel_on_spot.iam.decisions import Caller
+from otel_on_spot.iam.policies import tags_of
 
 
 def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
@@ -35,7 +36,7 @@ def caller_of_role(iam: Any, name: str, session_arn: str = "") -> Caller:
         role=role["Arn"],
         identity=tuple(map(json.dumps, documents)),
         boundary=json.dumps(managed_policy(iam, boundary)) if boundary else None,
-        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()},
+        tags=tags_of(role.get("Tags")),
     )
 
 
@@ -62,7 +63,7 @@ def caller_of_user(iam: Any, name: str) -> Caller:
         arn=user["Arn"],
         identity=tuple(documents),
         boundary=managed_policy(iam, boundary) if boundary else None,
-        tags={tag["Key"]: tag["Value"] for tag in user.get("Tags") or ()},
+        tags=tags_of(user.get("Tags")),
     )
 
 

@@ -7,8 +7,9 @@ from infra.settings import parse
 from infra.settings.placeholders import documentation_account, placeholders
 from otel_on_spot.doctor.check import Judging, looked_at, result_of
 from otel_on_spot.findings import Finding, format_count
+from otel_on_spot.iam import tags_of
 from otel_on_spot.kubernetes.names import NODE_POOL
-from otel_on_spot.preflight.situation import Situation, tags_of
+from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.program import stack_file
 
 LINKED: Final = {

@@ -11,7 +11,8 @@ from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.situation import Situation, tags_of
+from otel_on_spot.iam import tags_of
+from otel_on_spot.preflight.situation import Situation
 from otel_on_spot.preflight.taken import CLUSTER
 from otel_on_spot.program.resource_types import EXISTING_NETWORK
 from otel_on_spot.simcloud.aws.network import name_servers

@@ -17,8 +17,9 @@ from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages, quota
 from otel_on_spot.doctor.facts_aws import ON_DEMAND_VCPUS, SPOT_VCPUS
 from otel_on_spot.findings import Finding
+from otel_on_spot.iam import tags_of
 from otel_on_spot.kubernetes.names import CAPACITY_TYPE, NODE_POOL
-from otel_on_spot.preflight.situation import Situation, tags_of
+from otel_on_spot.preflight.situation import Situation
 
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 NAT_GATEWAY: Final = "aws:ec2/natGateway:NatGateway"

@@ -1,7 +1,7 @@
 """A stack's plan, and the account that it would be made in; what every check looks at."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,11 +120,6 @@ class Situation:
     def owns(self, tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
         """Decide if something that is there is this stack's own: it has every tag that the plan gives it."""
         return bool(wanted) and all(tags.get(key) == value for key, value in wanted.items())
-
-
-def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """Tags as most of AWS's services list them, by key."""
-    return {tag["Key"]: tag["Value"] for tag in listed or ()}
 
 
 def region_of(recording: Recording) -> str:

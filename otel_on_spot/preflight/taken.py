@@ -10,7 +10,8 @@ from otel_on_spot.aws_errors import unless_absent
 from otel_on_spot.doctor.check import Judging, result_of
 from otel_on_spot.doctor.collectors.aws import pages
 from otel_on_spot.findings import Finding, format_count
-from otel_on_spot.preflight.situation import Situation, tags_of
+from otel_on_spot.iam import tags_of
+from otel_on_spot.preflight.situation import Situation
 
 Tags = Mapping[str, str]
 CLUSTER: Final = "aws:eks/cluster:Cluster"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from otel_on_spot.iam import tags_of
 from otel_on_spot.program.resource_types import ProviderScope, fields, resource_type
 from otel_on_spot.recovery.deployment import State, default_tags, provider_of
 
@@ -69,8 +70,7 @@ Reader = Callable[[Clients, Inputs, str, ProviderScope], Live]
 
 
 def _live(row: Mapping[str, Any], made_at: str = "CreateDate") -> Live:
-    listed = row.get("Tags") or ()
-    return Live(tags={tag["Key"]: tag["Value"] for tag in listed}, made_at=row.get(made_at))
+    return Live(tags=tags_of(row.get("Tags")), made_at=row.get(made_at))
 
 
 def _role(clients: Clients, _: Inputs, identity: str, __: ProviderScope) -> Live:
