@@ -95,9 +95,8 @@ def test_every_database_runs_on_a_volume_of_its_own_in_the_zone_of_its_node(stag
 @pytest.fixture
 def spare(staging: Lab) -> Iterator[list[str]]:
     """The data nodes beside postgresql's, closed: one that has room for it would do instead of a new one."""
-    here = staging.get("pods", namespace=SPACE)
-    of_database = next(pod for pod in here if pod["metadata"]["labels"].get("opentelemetry.io/name") == "postgresql")
-    spare = [name for name in data_nodes(staging) if name != of_database["spec"]["nodeName"]]
+    pods = staging.get("pods", namespace=SPACE, selector="opentelemetry.io/name=postgresql")
+    spare = [name for name in data_nodes(staging) if name != pods[0]["spec"]["nodeName"]]
     if spare:
         staging.kubectl("cordon", *spare)
     yield spare
