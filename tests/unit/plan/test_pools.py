@@ -104,6 +104,18 @@ def test_a_pool_of_spot_and_on_demand_falls_back_to_its_own_on_demand_before_any
     assert next(row for row in rows(found) if row[0] == "spot")[3].endswith("then its own On-Demand or last")
 
 
+def test_no_node_of_a_fall_back_is_larger_than_those_that_its_pods_go_back_to() -> None:
+    """Karpenter consolidates a node into one other at most."""
+    fallen_back = {}
+    for stack in (*STACKS, "lab"):
+        found = report(recorded(stack), ROOT)
+        for spot in found.pools:
+            for name in spot.fallback:
+                fallen_back[stack, name] = pool(found, name)
+                assert fallen_back[stack, name].largest_vcpus <= spot.largest_vcpus, (stack, name)
+    assert {"lab", "prod", "staging"} <= {stack for stack, _ in fallen_back}
+
+
 def test_what_the_controller_is_asked_for_reaches_its_chart_and_room_is_declared_before_it_is_kept() -> None:
     asked = {
         "version": "1.14.3",
